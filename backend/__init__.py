@@ -1,0 +1,1 @@
+"""Everything Tessera computes. Pages enter through `backend.queries` alone."""

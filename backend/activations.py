@@ -1,0 +1,158 @@
+"""Activations at a study's site, in chunks on disk.
+
+A chunk is the memoized residual stream of `CHUNK` contexts. Its key holds a digest of its
+tokens, so corpora with a common prefix share chunks, a killed extraction resumes where it was,
+and memory holds one chunk whatever the corpus size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.corpus.contexts import Tokens
+from backend.models import language_model
+from backend.schema import ModelRef, NotFiniteError, Progress, Site
+from backend.store.memo import Entry, memoize
+
+CHUNK = 128  # contexts
+BATCH = {"cpu": 16, "mps": 32, "cuda": 64}  # contexts per forward pass
+
+
+@dataclass(frozen=True)
+class Activations:
+    """The activations of a corpus at a site; a chunk is computed when it is first read."""
+
+    model: ModelRef
+    site: Site
+    tokens: Tokens
+    device: str
+    progress: Progress
+
+    @cached_property
+    def bounds(self) -> np.ndarray:
+        """[chunks + 1] token rows at which chunks begin and end."""
+        starts = self.tokens.contexts["first_token"].to_numpy()
+        return np.append(starts[::CHUNK], len(self.tokens))
+
+    @property
+    def chunks(self) -> int:
+        return len(self.bounds) - 1
+
+    def entry(self, chunk: int) -> Entry:
+        """The memo entry of one chunk."""
+        contexts = self._contexts(chunk)
+        return extract(
+            self.model,
+            self.site,
+            _digest(contexts),
+            inputs=contexts,
+            device=self.device,
+            progress=_Within(self.progress, int(self.bounds[chunk]), len(self.tokens)),
+        )
+
+    def is_stored(self, chunk: int) -> bool:
+        return extract.find(self.model, self.site, _digest(self._contexts(chunk))) is not None
+
+    def read(self, chunk: int) -> Tensor:
+        """[tokens of the chunk, width] in the model's dtype, on the CPU; BOS left out."""
+        return self.entry(chunk).tensor("residual")
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        """(first token row, activations) chunk by chunk."""
+        for chunk in range(self.chunks):
+            yield int(self.bounds[chunk]), self.read(chunk)
+
+    def rows(self, first: int, last: int) -> Tensor:
+        """[last - first, width] activations of tokens first..last-1."""
+        begin = int(np.searchsorted(self.bounds, first, side="right")) - 1
+        end = int(np.searchsorted(self.bounds, last, side="left"))
+        parts = []
+        for chunk in range(begin, end):
+            low, high = (int(b) for b in self.bounds[chunk : chunk + 2])
+            parts.append(self.read(chunk)[max(first - low, 0) : min(last, high) - low])
+        return torch.cat(parts)
+
+    def _contexts(self, chunk: int) -> list[np.ndarray]:
+        table = self.tokens.contexts[chunk * CHUNK : (chunk + 1) * CHUNK]
+        firsts, lengths = table["first_token"].to_numpy(), table["length"].to_numpy()
+        ids = self.tokens.ids
+        return [ids[f : f + n] for f, n in zip(firsts, lengths, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Within(Progress):
+    """A chunk's progress within the whole corpus."""
+
+    whole: Progress
+    offset: int
+    total: int
+
+    def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+        self.whole.report(self.offset + done, self.total, message, unit)
+
+
+def _digest(contexts: list[np.ndarray]) -> str:
+    lengths = np.array([len(context) for context in contexts], dtype=np.int32)
+    digest = hashlib.sha256(lengths.tobytes())
+    digest.update(np.concatenate(contexts).tobytes())
+    return digest.hexdigest()[:32]
+
+
+@memoize(version=1)
+def extract(
+    model: ModelRef,
+    site: Site,
+    digest: str,
+    *,
+    inputs: list[np.ndarray],
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`residual` [tokens, width] of contexts `inputs` (token ids without BOS), in their order.
+
+    Contexts of like length share a forward pass, so little is padded.
+
+    Raises:
+        NotFiniteError: the model produced NaN or infinity.
+    """
+    network = language_model.load(model, device)
+    order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
+    total = sum(len(context) for context in inputs)
+    rows: list[Tensor] = [torch.empty(0)] * len(inputs)
+    done = 0
+    for at in range(0, len(order), BATCH[device]):
+        progress.report(done, total, "Reading activations", "tokens")
+        batch = order[at : at + BATCH[device]]
+        ids, mask = _padded([inputs[i] for i in batch], network.bos)
+        residual = network.residual(ids, None if bool(mask.all()) else mask.to(device), site.layer)
+        for row, i in enumerate(batch):
+            rows[i] = residual[row, 1 : 1 + len(inputs[i])].cpu()
+            done += len(inputs[i])
+    residual = torch.cat(rows)
+    if not bool(torch.isfinite(residual).all()):
+        bad = int((~torch.isfinite(residual)).any(dim=1).sum())
+        raise NotFiniteError(
+            f"{bad} of {total} activations after block {site.layer} are NaN or infinite "
+            f"({model.dtype}).",
+            "Compute in float32: set `dtype` in the study or TESSERA_DTYPE.",
+        )
+    return {"residual": residual}
+
+
+def _padded(contexts: list[np.ndarray], bos: int) -> tuple[Tensor, Tensor]:
+    """BOS-prefixed ids padded on the right, and the mask of what is real."""
+    width = 1 + max(len(context) for context in contexts)
+    ids = torch.full((len(contexts), width), bos)
+    mask = torch.zeros((len(contexts), width), dtype=torch.long)
+    for row, context in enumerate(contexts):
+        ids[row, 1 : 1 + len(context)] = torch.from_numpy(np.array(context))
+        mask[row, : 1 + len(context)] = 1
+    return ids, mask

@@ -1,0 +1,93 @@
+"""What the Overview page and the header show."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backend import study as studies
+from backend.answers import features, passages, regions, tasks
+from backend.corpus.contexts import tokenize
+from backend.models.device import pick_device
+from backend.regions import statistics
+from backend.schema import Job, Study, TesseraError
+from backend.views import Overview, StudyCard
+
+
+def card(name: str) -> StudyCard:
+    """A study in words; a file that cannot be read comes with its problem and remedy."""
+    try:
+        study = studies.load(name)
+        device = pick_device(study.device)
+    except TesseraError as error:
+        return _bad(name, error)
+    corpus = " + ".join(source.path or source.kind for source in study.corpus.sources)
+    size = f"{study.corpus.tokens // 1000}k tokens" if study.corpus.tokens else "whole"
+    revisions = [
+        ("model", study.model.revision),
+        ("embedder", study.embedder.revision),
+        *((source.path or source.kind, source.digest) for source in study.corpus.sources),
+    ]
+    if study.sae:
+        revisions.insert(1, ("SAE", study.sae.revision))
+    return StudyCard(
+        name=name,
+        title=study.title,
+        model=study.model.source.partition(":")[2],
+        site=f"block {study.site.layer}",
+        corpus=f"{corpus}, {size}",
+        sae=study.sae.source.partition(":")[2] if study.sae else "",
+        embedder=study.embedder.source.partition(":")[2],
+        revisions=tuple(revisions),
+        device=device,
+        dtype=study.model.dtype,
+        p=study.partition.p,
+        k=study.partition.k,
+        p_stops=study.p_stops,
+        k_stops=study.k_stops,
+        notes=study.notes,
+    )
+
+
+def _bad(name: str, error: TesseraError) -> StudyCard:
+    words = dict.fromkeys(
+        ("title", "model", "site", "corpus", "sae", "embedder", "device", "dtype", "notes"), ""
+    )
+    return StudyCard(
+        name=name,
+        revisions=(),
+        p=0.0,
+        k=1.0,
+        p_stops=(),
+        k_stops=(),
+        problem=error.problem,
+        remedy=error.remedy,
+        **words,
+    )
+
+
+def overview(study: Study) -> Overview | Job:
+    mapped = regions.region_map(study, study.partition)
+    if tokenize.find(study.model, study.corpus) is None:
+        return mapped if isinstance(mapped, Job) else _whole_job(study)
+    tokens = passages.tokens_of(study.model, study.corpus)
+    topics = (
+        tokens.documents.group_by("topic")
+        .agg(pl.len().alias("documents"), pl.col("tokens").sum())
+        .sort("tokens", descending=True)
+    )
+    return Overview(
+        documents=len(tokens.documents),
+        contexts=len(tokens.contexts),
+        tokens=len(tokens),
+        repeats=int(tokens.entry.value("repeats")),
+        topics=topics,
+        regions=mapped,
+        features=features.table(study) if study.sae else None,
+        stops=regions.stops(study),
+    )
+
+
+def _whole_job(study: Study) -> Job:
+    key = statistics.describe.digest(study.model, study.site, study.corpus, study.partition)
+    spec = study.partition
+    return tasks.ensure("regions", study, key, spec={"p": spec.p, "k": spec.k, "seed": spec.seed})

@@ -1,0 +1,145 @@
+"""The work that jobs do: which memoized results a task computes, and in what order.
+
+A task only fills the memo. Pages read the memo through `backend.queries` and submit a task for
+what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backend import study as studies
+from backend.activations import Activations
+from backend.corpus.contexts import Tokens, tokenize
+from backend.features import codes, examples, logits
+from backend.models import language_model, sae
+from backend.models.device import pick_device
+from backend.regions import lens, matching, partition, projection, statistics
+from backend.schema import CorpusRef, Job, ModelError, PartitionSpec, Progress, SaeRef, Study
+from backend.store import jobs
+from backend.store.memo import Memoized
+
+PREVIEW_TOKENS = 40_000
+PRIORITY = {"probe": 50, "preview": 40, "regions": 30, "features": 20, "matches": 10}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A task with its study and arguments, checked and resolved."""
+
+    study: Study
+    device: str
+    progress: Progress
+    spec: PartitionSpec
+    text: str = ""
+
+    @property
+    def site(self) -> tuple[Any, ...]:
+        """The leading arguments of what depends on the site and the corpus alone."""
+        return self.study.model, self.study.site, self.study.corpus
+
+    @property
+    def sae(self) -> SaeRef:
+        if self.study.sae is None:
+            raise ModelError(f"The study {self.study.name} has no SAE.", "Name one under [sae].")
+        return self.study.sae
+
+    def run(self, function: Memoized, *args: Any) -> Any:
+        return function(*args, device=self.device, progress=self.progress)
+
+
+def preview_corpus(corpus: CorpusRef) -> CorpusRef | None:
+    """The beginning of a corpus that a first map stands on; None where it is no longer."""
+    if corpus.tokens and corpus.tokens <= PREVIEW_TOKENS:
+        return None
+    return replace(corpus, tokens=PREVIEW_TOKENS)
+
+
+def _preview(request: Request) -> None:
+    corpus = preview_corpus(request.study.corpus)
+    if corpus is not None:
+        _map(replace(request, study=replace(request.study, corpus=corpus)))
+
+
+def _regions(request: Request) -> None:
+    _map(request)
+    arguments = *request.site, request.spec
+    request.run(projection.layout, *arguments, "umap", request.spec.seed)
+    count = len(partition.partition.get(*arguments).array("exemplar_tokens"))
+    for block in range(lens.blocks(count)):
+        request.progress.report(block, lens.blocks(count), "Reading exemplars as logits", "blocks")
+        request.run(lens.lens, *arguments, block)
+
+
+def _map(request: Request) -> None:
+    """What a first map needs: the partition, its statistics and a quick layout."""
+    read(request)
+    arguments = *request.site, request.spec
+    request.run(partition.partition, *arguments)
+    request.run(statistics.describe, *arguments)
+    request.run(projection.layout, *arguments, "pca", request.spec.seed)
+    request.run(
+        partition.thresholds, *request.site, list(request.study.p_stops), request.spec.seed
+    )
+
+
+def read(request: Request) -> None:
+    """All activations of the corpus, chunk by chunk."""
+    tokens = Tokens(tokenize(request.study.model, request.study.corpus, progress=request.progress))
+    activations = Activations(
+        request.study.model, request.study.site, tokens, request.device, request.progress
+    )
+    for chunk in range(activations.chunks):
+        activations.entry(chunk)
+
+
+def _features(request: Request) -> None:
+    read(request)
+    arguments = *request.site, request.sae
+    request.run(codes.index, *arguments)
+    request.run(examples.summary, *arguments)
+    width = sae.load(request.sae, request.device).width
+    for block in range(logits.blocks(width)):
+        request.progress.report(block, logits.blocks(width), "Reading features as logits", "blocks")
+        request.run(logits.effects, request.study.model, request.sae, block)
+
+
+def _matches(request: Request) -> None:
+    request.run(matching.match, *request.site, request.spec, request.sae)
+
+
+TASKS: dict[str, Callable[[Request], None]] = {
+    "preview": _preview,
+    "regions": _regions,
+    "features": _features,
+    "matches": _matches,
+}
+
+
+def resolve(task: str) -> Callable[[str, dict[str, Any], str, Progress], None]:
+    """What the worker runs for a task."""
+
+    def run(study: str, arguments: dict[str, Any], device: str, progress: Progress) -> None:
+        loaded = studies.load(study)
+        studies.check(loaded)
+        spec = PartitionSpec(**arguments.get("spec", {}))
+        TASKS[task](Request(loaded, device, progress, spec, arguments.get("text", "")))
+
+    return run
+
+
+def ensure(task: str, study: Study, key: str, **arguments: Any) -> Job:
+    """The live job of a task, or its failure; submitted where there is neither."""
+    latest = jobs.for_key(f"{task}:{key}")
+    if latest is not None and latest.state != "done":
+        return latest
+    return jobs.submit(
+        task,
+        study.name,
+        arguments,
+        pick_device(study.device),
+        key=f"{task}:{key}",
+        priority=PRIORITY[task],
+    )

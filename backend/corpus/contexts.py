@@ -1,0 +1,215 @@
+"""Documents in stream order, cut into token contexts.
+
+Documents of each topic are shuffled by the corpus seed and the topics interleaved in proportion
+to their length, so every prefix of the stream has the mix of the whole. Each context is BOS and
+up to `context_length - 1` tokens of one document. The BOS is in no table and no count: token
+*i* of the corpus is row *i* of every per-token array.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.corpus import sources
+from backend.models.language_model import tokenizer
+from backend.schema import (
+    CONTEXTS,
+    DOCUMENTS,
+    CorpusError,
+    CorpusRef,
+    ModelRef,
+    NotFoundError,
+    Progress,
+    conform,
+)
+from backend.store.memo import Entry, memoize
+
+CHARACTERS_PER_TOKEN = 12  # more than any script needs: how much of a hub stream is read
+TOKENIZE_BATCH = 64
+
+
+@memoize(version=1)
+def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[str, Any]:
+    """Tokens of a corpus: `ids`, `starts`, `ends` ([tokens] int32; characters within the
+    document), tables `documents` and `contexts`, and how many repeats were dropped.
+
+    Raises:
+        CorpusError: a source cannot be read, or nothing is in it.
+    """
+    progress.report(0, 1, "Reading texts")
+    documents, repeats = _documents(corpus)
+    encode = tokenizer(model)
+    parts: list[np.ndarray] = []
+    lengths: list[int] = []
+    budget = corpus.tokens or sum(len(document[3]) for document in documents)
+    for at in range(0, len(documents), TOKENIZE_BATCH):
+        progress.report(min(sum(lengths), budget), budget, "Tokenizing", "tokens")
+        batch = encode(
+            [document[3] for document in documents[at : at + TOKENIZE_BATCH]],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+        )
+        for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True):
+            room = budget - sum(lengths) if corpus.tokens else len(ids)
+            lengths.append(min(len(ids), room))
+            pairs = np.asarray(offsets, dtype=np.int32).reshape(-1, 2)
+            parts.append(np.column_stack([np.asarray(ids, dtype=np.int32), pairs])[:room])
+            if corpus.tokens and sum(lengths) >= budget:
+                break
+        if corpus.tokens and sum(lengths) >= budget:
+            break
+    tokens = np.concatenate(parts).astype(np.int32)
+    if not len(tokens):
+        raise CorpusError("The corpus holds no tokens.", "Give it a source with some text.")
+    kept = documents[: len(lengths)]
+    return {
+        "ids": np.ascontiguousarray(tokens[:, 0]),
+        "starts": np.ascontiguousarray(tokens[:, 1]),
+        "ends": np.ascontiguousarray(tokens[:, 2]),
+        "documents": _document_table(kept, lengths),
+        "contexts": _context_table(lengths, corpus.context_length - 1),
+        "repeats": repeats,
+    }
+
+
+def _documents(corpus: CorpusRef) -> tuple[list[tuple[str, str, str, str]], int]:
+    """(source, topic, title, text) in stream order, repeats left out and counted."""
+    found: dict[tuple[str, str], list[tuple[str, str, str, str]]] = {}
+    once = sources.Deduplicator()
+    repeats = 0
+    for source in corpus.sources:
+        for topic, title, text in sources.read(source, corpus.tokens * CHARACTERS_PER_TOKEN):
+            if once.is_repeat(text):
+                repeats += 1
+            else:
+                found.setdefault((source.kind, topic), []).append((source.kind, topic, title, text))
+    if not found:
+        raise CorpusError("The corpus holds no text.", "Give the study a source with some text.")
+    return _interleave(found, corpus.seed), repeats
+
+
+def _interleave(
+    strata: dict[tuple[str, str], list[tuple[str, str, str, str]]], seed: int
+) -> list[tuple[str, str, str, str]]:
+    """Each document at the middle of the share of its stratum that it covers."""
+    placed = []
+    for name in sorted(strata):
+        documents = strata[name]
+        number = int.from_bytes(hashlib.sha256("/".join(name).encode()).digest()[:4])
+        order = np.random.default_rng([seed, number]).permutation(len(documents))
+        lengths = np.array([len(documents[i][3]) for i in order], dtype=np.float64)
+        middles = (np.cumsum(lengths) - lengths / 2) / lengths.sum()
+        placed += [(middle, name, documents[i]) for middle, i in zip(middles, order, strict=True)]
+    placed.sort(key=lambda item: item[:2])
+    return [document for _, _, document in placed]
+
+
+def _document_table(
+    documents: list[tuple[str, str, str, str]], lengths: list[int]
+) -> pl.DataFrame:
+    source, topic, title, text = zip(*documents, strict=True)
+    return pl.DataFrame(
+        {
+            "document": range(len(documents)),
+            "source": source,
+            "topic": topic,
+            "title": title,
+            "text": text,
+            "tokens": lengths,
+        },
+        schema=DOCUMENTS,
+    )
+
+
+def _context_table(lengths: list[int], window: int) -> pl.DataFrame:
+    rows = []
+    first = 0
+    for document, length in enumerate(lengths):
+        for start in range(0, length, window):
+            size = min(window, length - start)
+            rows.append((len(rows), document, start, size, first))
+            first += size
+    return pl.DataFrame(rows, schema=CONTEXTS, orient="row")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenized corpus, read from its memo entry."""
+
+    entry: Entry
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        return self.entry.array("ids")
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        return self.entry.array("starts")
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        return self.entry.array("ends")
+
+    @cached_property
+    def documents(self) -> pl.DataFrame:
+        return conform(self.entry.frame("documents"), DOCUMENTS)
+
+    @cached_property
+    def contexts(self) -> pl.DataFrame:
+        return conform(self.entry.frame("contexts"), CONTEXTS)
+
+    @cached_property
+    def context_of(self) -> np.ndarray:
+        """[tokens] int32: the context of each token."""
+        return np.repeat(
+            np.arange(len(self.contexts), dtype=np.int32), self.contexts["length"].to_numpy()
+        )
+
+    @cached_property
+    def document_of(self) -> np.ndarray:
+        """[tokens] int32: the document of each token."""
+        return self.contexts["document"].to_numpy()[self.context_of]
+
+    @cached_property
+    def topic_names(self) -> list[str]:
+        return sorted(self.documents["topic"].unique())
+
+    @cached_property
+    def topic_of(self) -> np.ndarray:
+        """[tokens] int16: index into `topic_names`."""
+        codes = {name: code for code, name in enumerate(self.topic_names)}
+        of_document = np.array([codes[t] for t in self.documents["topic"]], dtype=np.int16)
+        return of_document[self.document_of]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def document_span(self, document: int) -> tuple[int, int]:
+        """First and one-past-last token of a document."""
+        if not 0 <= document < len(self.documents):
+            raise NotFoundError(
+                f"There is no document {document}.",
+                f"The corpus has documents 0 to {len(self.documents) - 1}.",
+            )
+        rows = self.contexts.filter(pl.col("document") == document)
+        first = int(rows["first_token"][0])
+        return first, first + int(rows["length"].sum())
+
+    def pieces(self, first: int, last: int) -> Iterator[str]:
+        """The text of tokens first..last-1 as the document spells it; the pieces of one document
+        join to its text. Of several tokens that spell one character the first carries it."""
+        document, text, done = -1, "", 0
+        for token in range(first, last):
+            if self.document_of[token] != document:
+                document = int(self.document_of[token])
+                text, done = self.documents["text"][document], int(self.starts[token])
+            end = max(int(self.ends[token]), done)
+            yield text[done:end]
+            done = end

@@ -1,0 +1,1 @@
+"""Sparse-autoencoder features: their examples and logit effects."""

@@ -1,0 +1,1 @@
+"""Language models, sparse autoencoders and sentence embedders."""

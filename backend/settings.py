@@ -1,0 +1,45 @@
+"""The one place that reads the environment.
+
+| variable | meaning | default |
+|---|---|---|
+| TESSERA_CACHE | folder of memoized results, jobs and converted models | `cache/` of the project |
+| TESSERA_CACHE_GB | size above which least recently used results are evicted | 40 |
+| TESSERA_STUDIES | folder of study files | `studies/` of the project |
+| TESSERA_DEVICE | `cuda`, `mps` or `cpu`, over what a study says | the study's |
+| TESSERA_DTYPE | `float32` or `bfloat16`, over what a study says | the study's |
+| TESSERA_WORKER_IDLE | seconds after which an idle worker ends | 600 |
+| HF_TOKEN | for gated models; read by huggingface_hub, never stored | |
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved settings; `current()` reads them."""
+
+    cache: Path
+    cache_gb: float
+    studies: Path
+    device: str
+    dtype: str
+    worker_idle: float
+
+
+def current() -> Settings:
+    """The settings as the environment has them now."""
+    env = os.environ
+    return Settings(
+        cache=Path(env.get("TESSERA_CACHE", ROOT / "cache")).resolve(),
+        cache_gb=float(env.get("TESSERA_CACHE_GB", "40")),
+        studies=Path(env.get("TESSERA_STUDIES", ROOT / "studies")).resolve(),
+        device=env.get("TESSERA_DEVICE", ""),
+        dtype=env.get("TESSERA_DTYPE", ""),
+        worker_idle=float(env.get("TESSERA_WORKER_IDLE", "600")),
+    )

@@ -1,0 +1,1 @@
+"""Durable state: memoized results and jobs."""

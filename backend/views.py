@@ -1,0 +1,202 @@
+"""What pages show: the answers of `backend.queries`, frozen dataclasses and polars tables.
+
+Every table's columns are given beside it. Token rows count the tokens of the corpus from 0,
+BOS left out. Regions and features are numbered from 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from backend.schema import Job
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result came about: what "how was this computed?" shows."""
+
+    function: str
+    digest: str
+    arguments: str  # JSON
+    libraries: tuple[tuple[str, str], ...]
+    device: str
+    seconds: float
+    created: float  # Unix seconds
+    command: str  # repeats it
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Consecutive tokens of one document with a number each."""
+
+    document: int
+    title: str
+    topic: str
+    first: int  # token row of the first piece
+    pieces: tuple[str, ...]  # text of each token, as the document spells it
+    values: tuple[float, ...]  # activation, or distance to the nearest exemplar
+    focus: int = -1  # index into pieces of the token that is meant; -1: none
+    regions: tuple[int, ...] = ()  # region of each token, where regions are shown
+
+
+@dataclass(frozen=True)
+class Member:
+    """A token of a region, in its context."""
+
+    token: int  # token row
+    distance: float  # to the exemplar
+    margin: float  # how much farther the runner-up is
+    runner_up: int  # the region that is second nearest; -1: there is only one
+    passage: Passage
+
+
+@dataclass(frozen=True)
+class Example:
+    """A context in which a feature fires or, with an activation of 0, does not."""
+
+    token: int  # token row of the peak
+    activation: float  # at the peak
+    passage: Passage  # the whole context, valued by the feature
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A sample and how it was drawn, in words, with the number it was drawn from."""
+
+    how: str
+    of: int
+    items: tuple[Member, ...] | tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class StudyCard:
+    """A study as the picker and the header show it; `problem` is set where its file is bad."""
+
+    name: str
+    title: str
+    model: str
+    site: str
+    corpus: str
+    sae: str
+    embedder: str
+    revisions: tuple[tuple[str, str], ...]  # (what, revision)
+    device: str
+    dtype: str
+    p: float
+    k: float
+    p_stops: tuple[float, ...]
+    k_stops: tuple[float, ...]
+    notes: str
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class RegionMap:
+    """All regions of a partition.
+
+    `table`: region, x, y, size, gray, share, coherence, mean_distance, radius (median distance),
+    radius_90, margin (median), overlap (mean L0), isolation (distance to the nearest other
+    exemplar), token (text of the exemplar), before, after, document, topic (of highest lift),
+    lift, lift_low, lift_high, token_driven (bool), token_share, token_null, top_token,
+    feature (best match, -1: none), f1.
+    """
+
+    table: pl.DataFrame
+    layout: str  # "umap", or "pca" while UMAP is not ready
+    p: float
+    k: float
+    theta: float
+    tokens: int  # points in the partition
+    corpus_tokens: int  # points there will be; more than `tokens` for a preview
+    gray: float  # share of points with θ < d ≤ kθ
+    uncovered: float  # share of points with d > kθ
+    overlap: float  # mean number of exemplars within θ
+    ambiguous: float  # share of points within θ of more than one exemplar
+    saturated: bool
+    provenance: Provenance
+    pending: Job | None = None  # what is still being computed: the whole corpus, or UMAP
+
+
+@dataclass(frozen=True)
+class RegionView:
+    """Everything about one region but its members, which are drawn by `members`."""
+
+    region: int
+    row: dict[str, object]  # its row of RegionMap.table
+    theta: float
+    exemplar: Member
+    tokens: pl.DataFrame  # text, count, share: what the members' tokens are
+    next_tokens: pl.DataFrame  # text, count, share
+    topics: pl.DataFrame  # topic, count, share, prior, lift, low, high (Wilson, over prior)
+    explained: pl.DataFrame  # what, share, null, explained, value: how much is just a token ...
+    bands: pl.DataFrame  # band, low, high, count: quarters of the distance range
+    distances: tuple[float, ...]  # of a sample of members, for the histogram
+    margins: tuple[float, ...]
+    competitors: pl.DataFrame  # region, token, count, share, margin: runner-up regions
+    promoted: pl.DataFrame  # text, logit
+    suppressed: pl.DataFrame  # text, logit
+    features: pl.DataFrame  # feature, f1, precision, recall, top_token; empty without an SAE
+    provenance: Provenance
+    pending: Job | None = None  # logits or features still being computed
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """All features of the SAE.
+
+    `table`: feature, density (share of tokens), active (tokens), documents, max, mean,
+    top_token, top_token_share, topic, lift, region (best match, -1: none), f1, promoted (text).
+    """
+
+    table: pl.DataFrame
+    tokens: int
+    l0: float
+    fvu: float
+    dead: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """Everything about one feature but its examples, which are drawn by `examples`."""
+
+    feature: int
+    row: dict[str, object]  # its row of FeatureTable.table
+    histogram: pl.DataFrame  # low, high, count: of the non-zero activations
+    quantiles: pl.DataFrame  # band, low, high, count: ten quantiles of the non-zero activations
+    promoted: pl.DataFrame  # text, logit
+    suppressed: pl.DataFrame  # text, logit
+    logit_histogram: pl.DataFrame  # low, high, count: over the vocabulary
+    tokens: pl.DataFrame  # text, count, share, mean: where it fires
+    topics: pl.DataFrame  # topic, count, share, prior, lift, low, high
+    documents: pl.DataFrame  # document, title, topic, count, max
+    nearest: pl.DataFrame  # feature, cosine, top_token: by decoder direction
+    cofiring: pl.DataFrame  # feature, count, jaccard, lift, top_token
+    regions: pl.DataFrame  # region, f1, precision, recall, token
+    provenance: Provenance
+    pending: Job | None = None  # logits or regions still being computed
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a study holds and what is worth a look."""
+
+    documents: int
+    contexts: int
+    tokens: int
+    repeats: int  # documents dropped because they repeat others
+    topics: pl.DataFrame  # topic, documents, tokens
+    regions: RegionMap | Job
+    features: FeatureTable | Job | None  # None: the study has no SAE
+    stops: pl.DataFrame  # p, k, theta, regions, gray, overlap, ambiguous; of what is computed
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One's own text, read by the model."""
+
+    passage: Passage  # valued by the asked feature, or by distance to the nearest exemplar
+    top: pl.DataFrame  # position, feature, activation: the strongest features of each token

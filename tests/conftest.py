@@ -1,0 +1,175 @@
+"""A small world that is real in kind: a random Gemma 3 saved to disk with its own tokenizer, a
+corpus of files, an SAE in SAELens' format and a study that names them. Its numbers mean nothing;
+the demo's real model is tested in `test_demo.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from sae_lens import TopKSAE, TopKSAEConfig
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
+
+WIDTH, FEATURES, LAYER = 32, 64, 2
+
+SUBJECTS = {
+    "harbour": "boat captain anchor tide sailor pier rope lantern gull storm".split(),
+    "kitchen": "butter oven spoon flour kettle onion pepper knife apron bread".split(),
+    "orchard": "apple ladder basket branch blossom wasp cider fence frost root".split(),
+}
+VERBS = "finds keeps loses carries watches mends sells hides paints counts".split()
+
+
+def sentences(topic: str, number: int, count: int = 18) -> str:
+    """A text of one topic, different for every number, the same at every run."""
+    words = SUBJECTS[topic]
+    state = number * 7919 + len(topic)
+    said = []
+    for _ in range(count):
+        state = (state * 1103515245 + 12345) % 2**31
+        a, b, c = words[state % 10], VERBS[state // 10 % 10], words[state // 100 % 10]
+        said.append(f"The {a} {b} the {c} on day {state // 1000 % 30}.")
+    return " ".join(said)
+
+
+def write_corpus(folder: Path, documents: int = 8) -> Path:
+    for topic in SUBJECTS:
+        (folder / topic).mkdir(parents=True)
+        for number in range(documents):
+            (folder / topic / f"{number}.txt").write_text(sentences(topic, number))
+    (folder / "harbour" / "odd.txt").write_text(
+        "<b>café</b> & <script>alert(1)</script>\ttab \x07 bell\n\nשלום עולם 🙂 end"
+    )
+    return folder
+
+
+def write_model(folder: Path) -> Path:
+    """A random Gemma 3 of four blocks with a byte-fallback tokenizer."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback()])
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    texts = [sentences(topic, number) for topic in SUBJECTS for number in range(8)]
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=special[:4])
+    tokenizer.train_from_iterator(texts, trainer)
+    spec = json.loads(tokenizer.to_str())
+    for byte in special[4:]:
+        spec["model"]["vocab"].setdefault(byte, len(spec["model"]["vocab"]))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(spec)),
+        bos_token="<bos>",
+        eos_token="<eos>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+    )
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=len(spec["model"]["vocab"]),
+        hidden_size=WIDTH,
+        intermediate_size=48,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        sliding_window=32,
+        max_position_embeddings=256,
+    )
+    Gemma3ForCausalLM(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+def write_sae(folder: Path, width: int = WIDTH, layer: int = LAYER, model: str = "") -> Path:
+    """A random top-k SAE whose decoder is the transpose of its encoder."""
+    torch.manual_seed(1)
+    sae = TopKSAE(TopKSAEConfig(d_in=width, d_sae=FEATURES, k=6, dtype="float32", device="cpu"))
+    directions = torch.nn.functional.normalize(torch.randn(FEATURES, width), dim=1)
+    sae.W_dec.data = directions
+    sae.W_enc.data = directions.T.contiguous()
+    sae.b_enc.data.zero_()
+    sae.b_dec.data.zero_()
+    sae.cfg.metadata.hook_name = f"model.layers.{layer}"
+    sae.cfg.metadata.model_name = model
+    sae.save_model(folder)
+    return folder
+
+
+STUDY = """\
+title = "A small world"
+
+[model]
+source = "folder:{model}"
+dtype = "float32"
+
+[site]
+layer = {layer}
+
+[corpus]
+context_length = 32
+sources = [{{ kind = "files", path = "{corpus}" }}]
+
+[sae]
+source = "folder:{sae}"
+
+[partition]
+p = 10.0
+k = 1.0
+p_stops = [20.0, 10.0]
+k_stops = [1.0, 1.1]
+"""
+
+
+def write_world(root: Path) -> Path:
+    """Model, corpus, SAE and the study file `small.toml`; returns the folder of studies."""
+    model = write_model(root / "model")
+    corpus = write_corpus(root / "corpus")
+    sae = write_sae(root / "sae", model=str(model))
+    studies = root / "studies"
+    studies.mkdir()
+    text = STUDY.format(model=model, corpus=corpus, sae=sae, layer=LAYER)
+    (studies / "small.toml").write_text(text)
+    return studies
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small world; its study is `studies/small.toml`."""
+    root = tmp_path_factory.mktemp("world")
+    write_world(root)
+    return root
+
+
+@pytest.fixture
+def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The study `small` with an empty cache of its own."""
+    monkeypatch.setenv("TESSERA_STUDIES", str(world / "studies"))
+    monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
+    return "small"
+
+
+@pytest.fixture(scope="session")
+def computed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The study `small` with everything computed, by the tasks that jobs run."""
+    from backend.answers import tasks
+    from backend.schema import Progress
+
+    cache = tmp_path_factory.mktemp("computed")
+    before = dict(os.environ)
+    os.environ |= {"TESSERA_STUDIES": str(world / "studies"), "TESSERA_CACHE": str(cache)}
+    for task in ("regions", "features", "matches"):
+        tasks.resolve(task)("small", {"spec": {"p": 10.0}}, "cpu", Progress())
+    yield "small"
+    os.environ.clear()
+    os.environ |= before
+
+
+@pytest.fixture
+def ready(computed: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`computed`, whatever other fixtures set."""
+    return computed
