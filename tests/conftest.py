@@ -4,8 +4,8 @@ the demo's real model is tested in `test_demo.py`."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sae_lens import TopKSAE, TopKSAEConfig
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
+ROOT = Path(__file__).parent.parent
 WIDTH, FEATURES, LAYER = 32, 64, 2
 
 SUBJECTS = {
@@ -153,23 +154,55 @@ def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "small"
 
 
-@pytest.fixture(scope="session")
-def computed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The study `small` with everything computed, by the tasks that jobs run."""
+def compute(study: str, spec: dict[str, float]) -> None:
+    """Everything that a study's pages show first, by the tasks that jobs run."""
     from backend.answers import tasks
     from backend.schema import Progress
 
-    cache = tmp_path_factory.mktemp("computed")
-    before = dict(os.environ)
-    os.environ |= {"TESSERA_STUDIES": str(world / "studies"), "TESSERA_CACHE": str(cache)}
     for task in ("regions", "features", "matches"):
-        tasks.resolve(task)("small", {"spec": {"p": 10.0}}, "cpu", Progress())
-    yield "small"
-    os.environ.clear()
-    os.environ |= before
+        tasks.resolve(task)(study, {"spec": spec}, "cpu", Progress())
+
+
+@contextlib.contextmanager
+def environment(root: Path) -> Iterator[None]:
+    """Studies and cache of `root` for what is not within one test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESSERA_STUDIES", str(root / "studies"))
+        patch.setenv("TESSERA_CACHE", str(root / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def computed(world: Path) -> tuple[str, Path]:
+    """The study `small` with everything computed, and its cache."""
+    with environment(world):
+        compute("small", {"p": 10.0})
+    return "small", world / "cache"
 
 
 @pytest.fixture
-def ready(computed: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """`computed`, whatever other fixtures set."""
-    return computed
+def ready(computed: tuple[str, Path], world: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The study `small` with everything computed; shared, so leave its cache as it is."""
+    monkeypatch.setenv("TESSERA_STUDIES", str(world / "studies"))
+    monkeypatch.setenv("TESSERA_CACHE", str(computed[1]))
+    return computed[0]
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The demo on its first 20,000 tokens, computed: the folder with `studies/` and `cache/`."""
+    root = tmp_path_factory.mktemp("real")
+    (root / "studies").mkdir()
+    text = (ROOT / "studies" / "demo.toml").read_text()
+    (root / "studies" / "demo.toml").write_text(text.replace("tokens = 400_000", "tokens = 20_000"))
+    with environment(root):
+        compute("demo", {"p": 4.0})
+    yield root
+
+
+@pytest.fixture
+def demo(real: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The shortened demo with everything computed; shared, so leave its cache as it is."""
+    monkeypatch.setenv("TESSERA_STUDIES", str(real / "studies"))
+    monkeypatch.setenv("TESSERA_CACHE", str(real / "cache"))
+    return "demo"

@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from backend.corpus.contexts import Tokens, tokenize
-from backend.models.language_model import tokenizer
+from backend.models.language_model import vocabulary
 from backend.schema import CorpusRef, ModelRef
 from backend.views import Passage
 
 BEFORE, AFTER = 28, 14  # tokens shown around a region's member
+CHARACTERS = 8  # of one's own text, for each token allowed
 
 Values = Callable[[int, int], np.ndarray]  # token rows first..last-1 -> one number each
 
@@ -59,10 +60,15 @@ def context(tokens: Tokens, row: int, values: Values) -> Passage:
     return passage(tokens, first, last, row, values(first, last))
 
 
+@functools.lru_cache(maxsize=4)
+def _pieces(model: ModelRef) -> list[str]:
+    return vocabulary.get(model).frame("pieces")["text"].to_list()
+
+
 def token_text(model: ModelRef, ids: np.ndarray) -> list[str]:
     """The text of each vocabulary entry."""
-    decode = tokenizer(model).convert_ids_to_tokens
-    return [str(piece).replace("▁", " ").replace("Ġ", " ") for piece in decode(ids.tolist())]
+    pieces = _pieces(model)
+    return [pieces[i] for i in ids.tolist()]
 
 
 def piece_at(tokens: Tokens, row: int) -> str:

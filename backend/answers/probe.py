@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from backend.answers import passages, tasks
 from backend.models import language_model, sae
-from backend.regions import leader, partition
+from backend.regions import leader, partition, statistics
 from backend.schema import (
     CorpusRef,
     Job,
@@ -64,3 +63,79 @@ def read(
         active = sae.load(autoencoder, device).encode_sparse(residual)
         result |= dict(zip(("token", "feature", "value"), map(np.asarray, active), strict=True))
     return result
+
+
+def _owners(
+    residual: torch.Tensor, model: ModelRef, site: Site, corpus: CorpusRef, spec: PartitionSpec
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest exemplar and distance of each row."""
+    centre = torch.from_numpy(np.array(partition.centre.get(model, site, corpus).array("centre")))
+    entry = partition.partition.get(model, site, corpus, spec)
+    exemplars = torch.from_numpy(np.array(entry.array("exemplars")))
+    similarity, owner = (leader.unit(residual, centre) @ exemplars.T).max(dim=1)
+    return owner.int().numpy(), (1 - similarity).numpy()
+
+
+def probe(study: Study, text: str, feature: int | None) -> Probe | Job:
+    """The text's tokens valued by a feature, or by distance to the nearest exemplar."""
+    _check(text)
+    spec = study.partition
+    if statistics.describe.find(study.model, study.site, study.corpus, spec) is None:
+        raise NotFoundError("The study's regions are not computed yet.", "Wait for their job.")
+    arguments = study.model, study.site, study.corpus, spec, study.sae, text
+    entry = read.find(*arguments)
+    if entry is None:
+        return tasks.ensure("probe", study, read.digest(*arguments), text=text)
+    return Probe(_passage(entry, text, feature), _strongest(study, entry))
+
+
+def _check(text: str) -> None:
+    if not text.strip():
+        raise ModelError("There is no text to read.", "Type or paste some.")
+    if len(text) > LONGEST * passages.CHARACTERS:
+        raise ModelError(
+            f"The text has {len(text):,} characters.",
+            f"Give at most {LONGEST * passages.CHARACTERS:,}.",
+        )
+
+
+def _passage(entry: Entry, text: str, feature: int | None) -> Passage:
+    starts, ends = entry.array("starts"), entry.array("ends")
+    if feature is None:
+        values = entry.array("distance").astype(float)
+    else:
+        values = np.zeros(len(starts))
+        chosen = entry.array("feature") == feature
+        values[entry.array("token")[chosen]] = entry.array("value")[chosen]
+    pieces, done = [], 0
+    for end in ends:
+        pieces.append(text[done : max(int(end), done)])
+        done = max(int(end), done)
+    return Passage(
+        document=-1,
+        title="your text",
+        topic="",
+        first=0,
+        pieces=tuple(pieces),
+        values=tuple(values.tolist()),
+        regions=tuple(entry.array("owner").tolist()),
+    )
+
+
+def _strongest(study: Study, entry: Entry) -> pl.DataFrame:
+    """position, feature, activation: the strongest features of each token."""
+    if study.sae is None:
+        kinds = {"position": pl.Int64, "feature": pl.Int64, "activation": pl.Float32}
+        return pl.DataFrame(schema=kinds)
+    frame = pl.DataFrame(
+        {
+            "position": entry.array("token"),
+            "feature": entry.array("feature"),
+            "activation": entry.array("value"),
+        }
+    )
+    return (
+        frame.sort("position", "activation", descending=[False, True])
+        .group_by("position", maintain_order=True)
+        .head(STRONGEST)
+    )

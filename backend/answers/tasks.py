@@ -68,13 +68,13 @@ def _regions(request: Request) -> None:
     arguments = *request.site, request.spec
     request.run(projection.layout, *arguments, "umap", request.spec.seed)
     count = len(partition.partition.get(*arguments).array("exemplar_tokens"))
-    for block in range(lens.blocks(count)):
-        request.progress.report(block, lens.blocks(count), "Reading exemplars as logits", "blocks")
+    for block in range(-(-count // lens.BLOCK)):
         request.run(lens.lens, *arguments, block)
 
 
 def _map(request: Request) -> None:
     """What a first map needs: the partition, its statistics and a quick layout."""
+    language_model.vocabulary(request.study.model)
     read(request)
     arguments = *request.site, request.spec
     request.run(partition.partition, *arguments)
@@ -101,8 +101,8 @@ def _features(request: Request) -> None:
     request.run(codes.index, *arguments)
     request.run(examples.summary, *arguments)
     width = sae.load(request.sae, request.device).width
-    for block in range(logits.blocks(width)):
-        request.progress.report(block, logits.blocks(width), "Reading features as logits", "blocks")
+    for block in range(-(-width // logits.BLOCK)):
+        request.run(logits.neighbours, request.sae, block)
         request.run(logits.effects, request.study.model, request.sae, block)
 
 
@@ -110,11 +110,19 @@ def _matches(request: Request) -> None:
     request.run(matching.match, *request.site, request.spec, request.sae)
 
 
+def _probe(request: Request) -> None:
+    from backend.answers import probe
+
+    arguments = *request.site, request.spec, request.study.sae, request.text
+    request.run(probe.read, *arguments)
+
+
 TASKS: dict[str, Callable[[Request], None]] = {
     "preview": _preview,
     "regions": _regions,
     "features": _features,
     "matches": _matches,
+    "probe": _probe,
 }
 
 
@@ -124,7 +132,7 @@ def resolve(task: str) -> Callable[[str, dict[str, Any], str, Progress], None]:
     def run(study: str, arguments: dict[str, Any], device: str, progress: Progress) -> None:
         loaded = studies.load(study)
         studies.check(loaded)
-        spec = PartitionSpec(**arguments.get("spec", {}))
+        spec = PartitionSpec(**arguments["spec"]) if "spec" in arguments else loaded.partition
         TASKS[task](Request(loaded, device, progress, spec, arguments.get("text", "")))
 
     return run

@@ -1,9 +1,10 @@
 """Documents in stream order, cut into token contexts.
 
 Documents of each topic are shuffled by the corpus seed and the topics interleaved in proportion
-to their length, so every prefix of the stream has the mix of the whole. Each context is BOS and
-up to `context_length - 1` tokens of one document. The BOS is in no table and no count: token
-*i* of the corpus is row *i* of every per-token array.
+to their length, so every prefix of the stream has the mix of the whole. A hub stream, of which
+only the beginning is read, keeps its own order, so that more of it begins with the same texts.
+Each context is BOS and up to `context_length - 1` tokens of one document. The BOS is in no table
+and no count: token *i* of the corpus is row *i* of every per-token array.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from backend.corpus import sources
+from backend.corpus.repeats import Deduplicator
 from backend.models.language_model import tokenizer
 from backend.schema import (
     CONTEXTS,
@@ -35,6 +37,9 @@ CHARACTERS_PER_TOKEN = 12  # more than any script needs: how much of a hub strea
 TOKENIZE_BATCH = 64
 
 
+Document = tuple[str, str, str, str]  # source, topic, title, text
+
+
 @memoize(version=1)
 def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[str, Any]:
     """Tokens of a corpus: `ids`, `starts`, `ends` ([tokens] int32; characters within the
@@ -45,65 +50,71 @@ def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[
     """
     progress.report(0, 1, "Reading texts")
     documents, repeats = _documents(corpus)
-    encode = tokenizer(model)
+    kept: list[Document] = []
     parts: list[np.ndarray] = []
-    lengths: list[int] = []
-    budget = corpus.tokens or sum(len(document[3]) for document in documents)
-    for at in range(0, len(documents), TOKENIZE_BATCH):
-        progress.report(min(sum(lengths), budget), budget, "Tokenizing", "tokens")
-        batch = encode(
-            [document[3] for document in documents[at : at + TOKENIZE_BATCH]],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-        )
-        for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True):
-            room = budget - sum(lengths) if corpus.tokens else len(ids)
-            lengths.append(min(len(ids), room))
-            pairs = np.asarray(offsets, dtype=np.int32).reshape(-1, 2)
-            parts.append(np.column_stack([np.asarray(ids, dtype=np.int32), pairs])[:room])
-            if corpus.tokens and sum(lengths) >= budget:
-                break
-        if corpus.tokens and sum(lengths) >= budget:
+    total = 0
+    for number, tokens in enumerate(_encoded(tokenizer(model), [d[3] for d in documents])):
+        if number % TOKENIZE_BATCH == 0:
+            done = (total, corpus.tokens) if corpus.tokens else (number, len(documents))
+            progress.report(*done, "Tokenizing", "tokens" if corpus.tokens else "documents")
+        if not len(tokens):  # a tokenizer may drop every character of a text
+            continue
+        parts.append(tokens[: corpus.tokens - total] if corpus.tokens else tokens)
+        kept.append(documents[number])
+        total += len(parts[-1])
+        if total == corpus.tokens:
             break
-    tokens = np.concatenate(parts).astype(np.int32)
-    if not len(tokens):
+    if not kept:
         raise CorpusError("The corpus holds no tokens.", "Give it a source with some text.")
-    kept = documents[: len(lengths)]
+    rows = np.concatenate(parts)
+    lengths = [len(part) for part in parts]
     return {
-        "ids": np.ascontiguousarray(tokens[:, 0]),
-        "starts": np.ascontiguousarray(tokens[:, 1]),
-        "ends": np.ascontiguousarray(tokens[:, 2]),
+        "ids": np.ascontiguousarray(rows[:, 0]),
+        "starts": np.ascontiguousarray(rows[:, 1]),
+        "ends": np.ascontiguousarray(rows[:, 2]),
         "documents": _document_table(kept, lengths),
         "contexts": _context_table(lengths, corpus.context_length - 1),
         "repeats": repeats,
     }
 
 
-def _documents(corpus: CorpusRef) -> tuple[list[tuple[str, str, str, str]], int]:
-    """(source, topic, title, text) in stream order, repeats left out and counted."""
-    found: dict[tuple[str, str], list[tuple[str, str, str, str]]] = {}
-    once = sources.Deduplicator()
+def _encoded(encode: Any, texts: list[str]) -> Iterator[np.ndarray]:
+    """[tokens, 3] int32 of each text: id, first character, one past the last."""
+    for at in range(0, len(texts), TOKENIZE_BATCH):
+        batch = encode(
+            texts[at : at + TOKENIZE_BATCH], add_special_tokens=False, return_offsets_mapping=True
+        )
+        for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True):
+            pairs = np.asarray(offsets, dtype=np.int32).reshape(-1, 2)
+            yield np.column_stack([np.asarray(ids, dtype=np.int32), pairs])
+
+
+def _documents(corpus: CorpusRef) -> tuple[list[Document], int]:
+    """Documents in stream order, repeats left out and counted."""
+    strata: dict[tuple[str, str], list[Document]] = {}
+    once = Deduplicator()
     repeats = 0
     for source in corpus.sources:
         for topic, title, text in sources.read(source, corpus.tokens * CHARACTERS_PER_TOKEN):
             if once.is_repeat(text):
                 repeats += 1
-            else:
-                found.setdefault((source.kind, topic), []).append((source.kind, topic, title, text))
-    if not found:
+                continue
+            stratum = source.kind, source.path if source.kind == "hub" else topic
+            strata.setdefault(stratum, []).append((source.kind, topic, title, text))
+    if not strata:
         raise CorpusError("The corpus holds no text.", "Give the study a source with some text.")
-    return _interleave(found, corpus.seed), repeats
+    return _interleave(strata, corpus.seed), repeats
 
 
-def _interleave(
-    strata: dict[tuple[str, str], list[tuple[str, str, str, str]]], seed: int
-) -> list[tuple[str, str, str, str]]:
+def _interleave(strata: dict[tuple[str, str], list[Document]], seed: int) -> list[Document]:
     """Each document at the middle of the share of its stratum that it covers."""
     placed = []
     for name in sorted(strata):
         documents = strata[name]
         number = int.from_bytes(hashlib.sha256("/".join(name).encode()).digest()[:4])
-        order = np.random.default_rng([seed, number]).permutation(len(documents))
+        order = np.arange(len(documents))
+        if name[0] != "hub":
+            order = np.random.default_rng([seed, number]).permutation(order)
         lengths = np.array([len(documents[i][3]) for i in order], dtype=np.float64)
         middles = (np.cumsum(lengths) - lengths / 2) / lengths.sum()
         placed += [(middle, name, documents[i]) for middle, i in zip(middles, order, strict=True)]
@@ -111,9 +122,7 @@ def _interleave(
     return [document for _, _, document in placed]
 
 
-def _document_table(
-    documents: list[tuple[str, str, str, str]], lengths: list[int]
-) -> pl.DataFrame:
+def _document_table(documents: list[Document], lengths: list[int]) -> pl.DataFrame:
     source, topic, title, text = zip(*documents, strict=True)
     return pl.DataFrame(
         {
@@ -183,9 +192,9 @@ class Tokens:
 
     @cached_property
     def topic_of(self) -> np.ndarray:
-        """[tokens] int16: index into `topic_names`."""
+        """[tokens] int32: index into `topic_names`."""
         codes = {name: code for code, name in enumerate(self.topic_names)}
-        of_document = np.array([codes[t] for t in self.documents["topic"]], dtype=np.int16)
+        of_document = np.array([codes[t] for t in self.documents["topic"]], dtype=np.int32)
         return of_document[self.document_of]
 
     def __len__(self) -> int:
@@ -203,13 +212,19 @@ class Tokens:
         return first, first + int(rows["length"].sum())
 
     def pieces(self, first: int, last: int) -> Iterator[str]:
-        """The text of tokens first..last-1 as the document spells it; the pieces of one document
-        join to its text. Of several tokens that spell one character the first carries it."""
+        """The text of tokens first..last-1 as the document spells it.
+
+        The pieces of a document join to its text up to its last token, however they are asked
+        for. Of several tokens that spell one character the first carries it; what a tokenizer
+        skips goes to the token after it.
+        """
         document, text, done = -1, "", 0
         for token in range(first, last):
             if self.document_of[token] != document:
                 document = int(self.document_of[token])
-                text, done = self.documents["text"][document], int(self.starts[token])
+                text = self.documents["text"][document]
+                inside = token > 0 and self.document_of[token - 1] == document
+                done = int(self.ends[token - 1]) if inside else 0
             end = max(int(self.ends[token]), done)
             yield text[done:end]
             done = end

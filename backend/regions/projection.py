@@ -1,0 +1,83 @@
+"""A flat map of regions: their exemplars in two dimensions, by PCA or UMAP.
+
+UMAP: McInnes, Healy, Melville (2018), by umap-learn. Distances on a map are those of neighbours
+at best; what is far apart on it may be near in the model.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+
+from backend.regions import partition
+from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
+from backend.store.memo import memoize
+
+NEIGHBOURS = 15  # that UMAP keeps near each point
+FEWEST = 4  # regions for which UMAP has neighbours to arrange
+SPREAD = 10.0  # width of the map that UMAP starts from
+
+
+@memoize(version=1)
+def layout(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    spec: PartitionSpec,
+    method: Literal["pca", "umap"],
+    seed: int,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`xy` [K, 2] float32, one row per region; and the `method` it came by in the end: UMAP of
+    fewer than four regions is their PCA.
+
+    Raises:
+        TesseraError: there is no such method.
+    """
+    entry = partition.partition(model, site, corpus, spec, device=device, progress=progress)
+    exemplars = np.array(entry.array("exemplars"))
+    progress.report(0, 1, f"Laying out {len(exemplars):,} regions", "layouts")
+    xy, used = place(exemplars, method, seed)
+    return {"xy": xy, "method": used}
+
+
+def place(exemplars: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, str]:
+    """[K, 2] float32 places of unit vectors [K, width], and the method that made them."""
+    if method not in ("pca", "umap"):
+        raise TesseraError(f"There is no layout called {method!r}.", "Use pca or umap.")
+    flat = principal(exemplars)
+    if method == "pca" or len(exemplars) < FEWEST:
+        return flat, "pca"
+    return _umap(exemplars, flat, seed), "umap"
+
+
+def principal(exemplars: np.ndarray) -> np.ndarray:
+    """[K, 2] float32 coordinates along the two directions of most variance; along each, the
+    direction's largest component is positive, so the same points give the same map."""
+    points = exemplars.astype(np.float64) - exemplars.mean(axis=0, dtype=np.float64)
+    _, directions = np.linalg.eigh(points.T @ points)
+    axes = directions[:, ::-1][:, :2]
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
+    flat = points @ (axes * np.where(largest < 0, -1.0, 1.0))
+    return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1]))).astype(np.float32)
+
+
+def _umap(exemplars: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray:
+    """UMAP by cosine from a PCA start: the same on every run, and global order is kept."""
+    with warnings.catch_warnings():  # of TensorFlow, which is not needed, being absent
+        warnings.simplefilter("ignore", ImportWarning)
+        from umap import UMAP  # here, because importing it takes seconds
+
+    wide = np.ptp(start, axis=0).max()
+    reducer = UMAP(
+        n_neighbors=min(NEIGHBOURS, len(exemplars) - 1),
+        metric="cosine",
+        init=start * (SPREAD / wide) if wide > 0 else "random",
+        random_state=seed,
+        n_jobs=1,  # what a fixed seed needs
+    )
+    return np.asarray(reducer.fit_transform(exemplars), dtype=np.float32)

@@ -1,0 +1,276 @@
+"""What each region is like: size, coherence, radius, neighbours, topics, and how much of it is
+just a token.
+
+Measures over members (tokens within θ of the exemplar that owns them); tokens in the gray zone
+are counted but measured in nothing. After Rumbelow, *Exemplar Partitioning for Mechanistic
+Interpretability* (2026).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from backend.corpus.contexts import Tokens
+from backend.intervals import wilson
+from backend.regions import partition
+from backend.regions.leader import RESOLUTION
+from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
+from backend.regions.token_share import (
+    ATTRIBUTES,
+    attributes,
+    counts_by_group,
+    explained,
+    modes,
+    nulls,
+)
+from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError, conform
+from backend.store.memo import Entry, memoize
+
+SUPPORT = 5  # members of a topic that its lift is stated for
+DRIVEN = 0.5  # explained share from which a region counts as driven by its token
+
+_EXPLAINED = {
+    f"{name}_{part}": kind
+    for name in ATTRIBUTES
+    for part, kind in {
+        "share": pl.Float64,
+        "null": pl.Float64,
+        "explained": pl.Float64,
+        "value": pl.Int64,
+    }.items()
+}
+REGIONS = pl.Schema(
+    {
+        "region": pl.Int32,
+        "token": pl.Int64,  # token row of the exemplar
+        "size": pl.Int32,  # members
+        "gray": pl.Int32,  # tokens owned from beyond θ, up to kθ
+        "share": pl.Float64,  # members, of all tokens
+        "coherence": pl.Float64,  # κ, length of the mean of the unit members
+        "mean_distance": pl.Float64,  # over all pairs of members; null where there is one
+        "radius": pl.Float64,  # median distance of members to the exemplar
+        "radius_10": pl.Float64,  # and its percentiles
+        "radius_90": pl.Float64,
+        "margin": pl.Float64,  # median over members
+        "overlap": pl.Float64,  # mean over members of how many exemplars are within θ
+        "isolation": pl.Float64,  # distance to the nearest other exemplar; null where none
+        "topic": pl.Int16,  # of highest lift among topics with 5 members or more; -1: none
+        "lift": pl.Float64,  # its share of members over its share of the corpus
+        "lift_low": pl.Float64,  # Wilson interval of the former, over the latter
+        "lift_high": pl.Float64,
+        **_EXPLAINED,  # as in token_share; value is the commonest one's code
+        "token_driven": pl.Boolean,
+    }
+)
+
+
+@memoize(version=1)
+def describe(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    spec: PartitionSpec,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Statistics of every region: `regions`, a table of `REGIONS` whose row number is the region;
+    `members` [n] int32 token rows, region by region and nearest first, of which region r has
+    `offsets[r]` to `offsets[r + 1]` ([K + 1] int64; n leaves out tokens beyond θ); `means`
+    [K, width] float32, the unit mean direction of each region's members.
+
+    With n unit members, the mean pairwise distance is n(1 - κ²)/(n - 1), exactly.
+    """
+    entry = partition.partition(model, site, corpus, spec, device=device, progress=progress)
+    every = partition.points(model, site, corpus, device, progress)
+    theta, count = entry.value("theta"), len(entry.array("exemplar_tokens"))
+    owner, distance = entry.array("owner"), entry.array("distance")
+    inside = np.flatnonzero(distance <= theta)
+    members = inside[np.lexsort((distance[inside], owner[inside]))].astype(np.int32)
+    sizes = np.bincount(owner[members], minlength=count)
+    offsets = np.append(0, np.cumsum(sizes))
+    means = mean_vectors(every, np.where(distance <= theta, owner, -1), count)
+    columns = {
+        "region": np.arange(count),
+        "token": entry.array("exemplar_tokens"),
+        "size": sizes,
+        "gray": np.bincount(
+            owner[(distance > theta) & (distance <= entry.value("reach"))], minlength=count
+        ),
+        "share": sizes / len(owner),
+        **_shape(means, sizes),
+        **_distances(entry, members, offsets),
+        "isolation": isolation(torch.from_numpy(np.array(entry.array("exemplars")))),
+        **_topics(every.activations.tokens, owner, members, sizes),
+        **_explained(every.activations.tokens, owner, members, sizes, spec.seed),
+    }
+    directions = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-300)
+    return {
+        "regions": _table(columns),
+        "members": members,
+        "offsets": offsets,
+        "means": directions.astype(np.float32),
+    }
+
+
+def _table(columns: dict[str, np.ndarray]) -> pl.DataFrame:
+    frame = pl.DataFrame(columns).cast(dict(REGIONS))  # type: ignore[arg-type]
+    return conform(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), REGIONS)
+
+
+# ---------------------------------------------------------------- shape
+
+
+def _shape(means: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
+    coherence = np.linalg.norm(means, axis=1)
+    return {"coherence": coherence, "mean_distance": mean_distance(coherence, sizes)}
+
+
+def _distances(entry: Entry, members: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
+    owner, margin = entry.array("owner")[members], entry.array("margin")[members]
+    distance = entry.array("distance")[members]
+    sizes = np.diff(offsets)
+    overlap = np.bincount(owner, entry.array("overlap")[members], minlength=len(sizes))
+    return {
+        "radius": quantiles(distance, offsets, 0.5),
+        "radius_10": quantiles(distance, offsets, 0.1),
+        "radius_90": quantiles(distance, offsets, 0.9),
+        "margin": quantiles(margin[np.lexsort((margin, owner))], offsets, 0.5),
+        "overlap": overlap / np.maximum(sizes, 1),
+    }
+
+
+# ---------------------------------------------------------------- what the members are
+
+
+def _topics(
+    tokens: Tokens, owner: np.ndarray, members: np.ndarray, sizes: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The topic of highest lift of each region, among those with enough members."""
+    prior = np.bincount(tokens.topic_of, minlength=len(tokens.topic_names)) / len(tokens)
+    region, topic, count = counts_by_group(owner[members], tokens.topic_of[members])
+    lift = count / sizes[region] / prior[topic]
+    order = np.lexsort((topic, -lift, region))
+    order = order[count[order] >= SUPPORT]
+    present, first = np.unique(region[order], return_index=True)
+    best = order[first]
+    low, high = wilson(count[best], sizes[present])
+    names = ("topic", "lift", "lift_low", "lift_high")
+    result = {name: np.full(len(sizes), np.nan) for name in names}
+    result["topic"][:] = -1
+    over = prior[topic[best]]
+    for name, values in zip(names, (topic[best], lift[best], low / over, high / over), strict=True):
+        result[name][present] = values
+    return result
+
+
+def _explained(
+    tokens: Tokens, owner: np.ndarray, members: np.ndarray, sizes: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    values = attributes(tokens)
+    chance = nulls(values, int(sizes.max()), seed)
+    result: dict[str, np.ndarray] = {}
+    for name in ATTRIBUTES:
+        mode, count = modes(owner[members], values[name][members], len(sizes))
+        share = count / np.maximum(sizes, 1)
+        null, high = chance[name].at(sizes)
+        result |= {
+            f"{name}_share": share,
+            f"{name}_null": null,
+            f"{name}_explained": explained(share, null),
+            f"{name}_value": mode,
+        }
+        if name == "token":
+            result["token_driven"] = (result["token_explained"] >= DRIVEN) & (share > high)
+    return result
+
+
+# ---------------------------------------------------------------- one region, on demand
+
+
+def token_counts(ids: np.ndarray) -> pl.DataFrame:
+    """token (id), count, share: the token ids among some, commonest first."""
+    values, counts = np.unique(np.asarray(ids), return_counts=True)
+    frame = pl.DataFrame({"token": values, "count": counts, "share": counts / max(1, len(ids))})
+    return frame.sort("count", "token", descending=[True, False])
+
+
+def competitors(runner_up: np.ndarray, margin: np.ndarray, below: float = np.inf) -> pl.DataFrame:
+    """region, count, share, margin (median): the regions that come second for a region's
+    members, commonest first; of those members only whose margin is at most `below`."""
+    frame = pl.DataFrame({"region": runner_up, "margin": margin})
+    frame = frame.filter((pl.col("region") >= 0) & (pl.col("margin") <= below))
+    return (
+        frame.group_by("region")
+        .agg(pl.len().alias("count"), pl.col("margin").median())
+        .sort("count", "region", descending=[True, False])
+        .select("region", "count", (pl.col("count") / len(frame)).alias("share"), "margin")
+    )
+
+
+def bands(distances: np.ndarray, n: int = 4) -> pl.DataFrame:
+    """band (1 is nearest), low, high, count: the range of members' distances in equal parts.
+
+    The range begins at the nearest member that is not the exemplar itself; the exemplar and
+    its exact repeats, at distance 0, count in the first band.
+    """
+    edges = _edges(distances, n)
+    counts = np.bincount(_band_of(distances, edges), minlength=n)
+    return pl.DataFrame(
+        {"band": np.arange(1, n + 1), "low": edges[:-1], "high": edges[1:], "count": counts}
+    )
+
+
+def _edges(distances: np.ndarray, n: int) -> np.ndarray:
+    apart = distances[distances > RESOLUTION]
+    if not len(apart):
+        return np.zeros(n + 1)
+    return np.linspace(float(apart.min()), float(apart.max()), n + 1)
+
+
+def _band_of(distances: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Index of the band of each distance; an edge belongs to the farther one, the last to the
+    last."""
+    if edges[0] == edges[-1]:
+        return np.zeros(len(distances), dtype=np.int64)
+    found = np.searchsorted(edges, distances.astype(np.float64), side="right") - 1
+    return np.clip(found, 0, len(edges) - 2)
+
+
+def sample(
+    members: np.ndarray, distances: np.ndarray, draw: str, count: int, seed: int, n: int = 4
+) -> tuple[np.ndarray, str]:
+    """Some of a region's members, nearest first, and a sentence that says how they were drawn.
+
+    `draw` is closest, farthest, random, or band 1 to band `n` (random within one of `bands`).
+
+    Raises:
+        TesseraError: there is no such draw.
+    """
+    names = [f"band {band}" for band in range(1, n + 1)]
+    if draw not in ("closest", "farthest", "random", *names):
+        raise TesseraError(
+            f"Members cannot be drawn by {draw!r}.",
+            f"Use closest, farthest, random, or {names[0]} to {names[-1]}.",
+        )
+    order = np.argsort(distances, kind="stable")
+    whole = f"{len(members):,} members"
+    if draw in ("closest", "farthest"):
+        preposition = {"closest": "to", "farthest": "from"}
+        taken = order[:count] if draw == "closest" else order[max(0, len(order) - count) :]
+        return members[
+            taken
+        ], f"The {len(taken)} of {whole} {draw} {preposition[draw]} the exemplar."
+    if draw != "random":
+        edges = _edges(distances, n)
+        band = names.index(draw)
+        order = order[_band_of(distances[order], edges) == band]
+        limits = f"at distance {edges[band]:.3f} to {edges[band + 1]:.3f}"
+        whole = f"the {len(order):,} of {whole} in {draw} ({limits})"
+    chosen = np.random.default_rng(seed).permutation(len(order))[:count]
+    taken = order[np.sort(chosen)]
+    return members[taken], f"{len(taken)} drawn at random (seed {seed}) from {whole}."

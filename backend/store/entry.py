@@ -1,0 +1,186 @@
+"""An entry of the memo on disk: how it is written, read and checked.
+
+The folder `cache/<function>/<digest>/` holds arrays as `.npy`, tensors as `.safetensors`, tables
+as `.parquet`, everything else in `values.json`, and `recipe.json`, which says how the entry was
+computed and holds a checksum per file. Nothing is ever pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from safetensors.torch import load_file, save_file
+
+from backend import settings
+from backend.schema import NotFoundError
+from backend.store import disk, upkeep
+
+log = logging.getLogger("tessera.memo")
+
+_verified: set[tuple[str, int, int]] = set()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result on disk. Arrays are memory-mapped; tables and values are read whole.
+
+    Every reader raises `NotFoundError` where the entry was evicted since it was opened.
+    """
+
+    folder: Path
+    digest: str
+
+    def array(self, name: str) -> np.ndarray:
+        return np.load(self._file(f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+
+    def tensor(self, name: str) -> torch.Tensor:
+        return load_file(self._file(f"{name}.safetensors"))["value"]
+
+    def frame(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self._file(f"{name}.parquet"))
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        return pl.scan_parquet(self._file(f"{name}.parquet"))
+
+    def value(self, name: str) -> Any:
+        return json.loads(self._file("values.json").read_text())[name]
+
+    def recipe(self) -> dict[str, Any]:
+        return json.loads(self._file("recipe.json").read_text())
+
+    def _file(self, name: str) -> Path:
+        _mark_used(self.folder)
+        path = self.folder / name
+        if not path.exists() and not self.folder.exists():
+            raise NotFoundError(
+                f"The result {self.digest} was evicted from the cache.",
+                "Reload the page to compute it again, or raise TESSERA_CACHE_GB.",
+            )
+        return path
+
+
+def _mark_used(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # a read-only cache still reads
+        os.utime(folder / "recipe.json")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def open_entry(folder: Path, digest: str) -> Entry | None:
+    """The entry in `folder` if it is there and whole; a damaged one is set aside.
+
+    Raises:
+        StoreError: the disk does not let us read it.
+    """
+    try:
+        bad = _damage(folder, digest)
+    except OSError as error:
+        raise disk.store_error(error) from error
+    if bad is None:
+        _mark_used(folder)
+        return Entry(folder, digest)
+    if folder.exists():
+        log.warning("cache entry %s is damaged (%s): set aside", folder, bad)
+        _set_aside(folder)
+    return None
+
+
+def _damage(folder: Path, digest: str) -> str | None:
+    """The name of a file that is missing or not as it was written; None for a whole entry."""
+    try:
+        recipe = json.loads((folder / "recipe.json").read_text())
+        if recipe["digest"] != digest:
+            return "recipe.json"
+        files = dict(recipe["files"])
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return "recipe.json"
+    return next((name for name, sha in files.items() if not _is_whole(folder / name, sha)), None)
+
+
+def _is_whole(path: Path, sha: str) -> bool:
+    """Compares the checksum, once a process for as long as size and time stay as they are."""
+    try:
+        key = _stamp(path)
+        if key not in _verified:
+            if _sha256(path) != sha:
+                return False
+            _verified.add(key)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    stat = path.stat()
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
+def _set_aside(folder: Path) -> None:
+    aside = settings.current().cache / upkeep.DAMAGED / f"{folder.name}-{uuid.uuid4().hex[:6]}"
+    try:
+        aside.parent.mkdir(exist_ok=True)
+        folder.rename(aside)
+    except FileNotFoundError:
+        log.info("another process set %s aside first", folder)
+    except OSError as error:  # it will be found damaged again, and nothing can be computed here
+        log.warning("cannot set %s aside: %s", folder, error)
+
+
+def verify() -> list[str]:
+    """Digests of damaged entries, each set aside. Reads every byte of the cache."""
+    _verified.clear()
+    kept = upkeep.stock()
+    return [item.digest for item in kept if open_entry(item.folder, item.digest) is None]
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write(folder: Path, result: Mapping[str, Any]) -> None:
+    """Writes what a memoized function returned.
+
+    Raises:
+        TypeError, ValueError: a value is no JSON, or an array or table holds Python objects.
+    """
+    values: dict[str, Any] = {}
+    for name, value in result.items():
+        if isinstance(value, np.ndarray):
+            np.save(folder / f"{name}.npy", value, allow_pickle=False)
+        elif isinstance(value, torch.Tensor):
+            plain = value.detach().cpu().contiguous()
+            save_file({"value": plain}, folder / f"{name}.safetensors")
+        elif isinstance(value, pl.DataFrame):
+            value.write_parquet(folder / f"{name}.parquet")
+        else:
+            values[name] = value
+    (folder / "values.json").write_text(json.dumps(values, allow_nan=False))
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """sha256 of every file, by name."""
+    return {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+
+
+def trust(folder: Path) -> int:
+    """Takes files that were just written for whole; returns their bytes."""
+    stamps = [_stamp(path) for path in folder.iterdir()]
+    _verified.update(stamps)
+    return sum(size for _, size, _ in stamps)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

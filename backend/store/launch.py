@@ -1,0 +1,99 @@
+"""Starting the one worker process of a device.
+
+A worker holds `<cache>/worker-<device>.lock` for as long as it lives. Whoever starts one takes
+the lock first and hands it down as the child's standard input, so there is no moment in which two
+could start, and none in which a worker that is still loading looks dead.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+from backend import settings
+from backend.store import disk, queue
+
+STARTS = 3  # without one worker coming up, after which we give up
+PAUSE = 2.0  # seconds between those starts
+LOG_BYTES = 1_000_000  # above which a log is put aside at the next start
+
+_children: list[subprocess.Popen[bytes]] = []
+_guard = threading.Lock()
+
+
+def command(device: str) -> list[str]:
+    """What runs a worker."""
+    return [sys.executable, "-m", "backend", "worker", "--device", device]
+
+
+def lock_path(device: str) -> Path:
+    """What the worker of a device holds while it lives."""
+    return settings.current().cache / f"worker-{device}.lock"
+
+
+def launch(device: str) -> None:
+    """Starts a worker if none lives and a job waits; sees to what a dead one left.
+
+    Raises:
+        StoreError: the cache cannot be written.
+    """
+    _reap()
+    lock = disk.try_lock(lock_path(device))
+    if lock is None:
+        return
+    with lock:
+        queue.adopt(device)
+        if not queue.select("WHERE state = 'queued' AND device = ? LIMIT 1", (device,)):
+            return
+        count, last = queue.launches(device)
+        if count >= STARTS:
+            queue.fail_queued(device, _does_not_start(device))
+            queue.forget_launches(device)
+        elif count == 0 or time.time() - last >= PAUSE:
+            queue.note_launch(device)
+            _start(device, lock)
+
+
+def _start(device: str, lock: IO[bytes]) -> None:
+    now = settings.current()
+    folders = {"TESSERA_CACHE": str(now.cache), "TESSERA_STUDIES": str(now.studies)}
+    try:
+        with _log(device) as log:
+            child = subprocess.Popen(
+                command(device),
+                stdin=lock,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # it outlives the app and its Ctrl-C
+                cwd=settings.ROOT,
+                env=os.environ | folders,
+            )
+    except OSError as error:
+        raise disk.store_error(error) from error
+    with _guard:
+        _children.append(child)
+
+
+def _log(device: str) -> IO[bytes]:
+    path = queue.log_path(device)
+    if path.exists() and path.stat().st_size > LOG_BYTES:
+        path.replace(path.with_suffix(".old.log"))
+    return path.open("ab")
+
+
+def _reap() -> None:
+    """Collects ended workers, which would stay as zombies."""
+    with _guard:
+        _children[:] = [child for child in _children if child.poll() is None]
+
+
+def _does_not_start(device: str) -> str:
+    return (
+        f"The worker for {device} does not start. "
+        f"Read the end of {queue.log_path(device).name} below, mend it, then retry."
+    )

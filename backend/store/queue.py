@@ -1,0 +1,201 @@
+"""The job queue: one row per job in `<cache>/jobs.sqlite`, and what a worker does to its row.
+
+A worker holds the lock of its device while it lives, so a row that is `running` while that lock
+is free was left by a dead one. A worker writes only to a row it still holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backend import settings
+from backend.schema import Job
+from backend.store.database import Database
+
+KEPT = 30 * 86400.0  # seconds for which ended jobs are listed
+DEATHS = 3  # after so many the job fails
+LOG_LINES = 40  # of the worker's log shown with a job that killed it
+LIVE = "state IN ('queued', 'running')"
+COLUMNS = ", ".join(field.name for field in dataclasses.fields(Job))
+SCHEMA = f"""
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    worker TEXT NOT NULL DEFAULT '',
+    cancel INTEGER NOT NULL DEFAULT 0,
+    query TEXT NOT NULL,
+    study TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'queued',
+    device TEXT NOT NULL,
+    done REAL NOT NULL DEFAULT 0,
+    total REAL NOT NULL DEFAULT 0,
+    unit TEXT NOT NULL DEFAULT '',
+    message TEXT NOT NULL DEFAULT '',
+    rate REAL,
+    eta REAL,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    heartbeat REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    traceback TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE {LIVE};
+CREATE INDEX jobs_by_state ON jobs (state, device);
+CREATE INDEX jobs_by_age ON jobs (created);
+CREATE TABLE launches (device TEXT PRIMARY KEY, count INTEGER NOT NULL, last REAL NOT NULL)
+"""
+
+
+def database() -> Database:
+    """The file that holds the jobs of this cache."""
+    return Database(settings.current().cache / "jobs.sqlite", SCHEMA, version=1)
+
+
+def log_path(device: str) -> Path:
+    """What workers of a device print."""
+    return settings.current().cache / f"worker-{device}.log"
+
+
+def select(rest: str, parameters: Sequence[Any] = ()) -> list[Job]:
+    """Jobs by what follows FROM in SQL; none where no job was ever submitted."""
+
+    def read(connection: sqlite3.Connection) -> list[Job]:
+        rows = connection.execute(f"SELECT {COLUMNS} FROM jobs {rest}", parameters)
+        return [Job(*row) for row in rows]
+
+    return database().read(read, [])
+
+
+def change(statement: str, parameters: Sequence[Any] = ()) -> int:
+    """Runs one statement that writes; the number of rows it changed."""
+    return database().write(lambda connection: connection.execute(statement, parameters).rowcount)
+
+
+# ---------------------------------------------------------------- a worker and its row
+
+
+def claim(device: str, worker: str) -> Job | None:
+    """Takes the queued job of highest priority, the oldest of those, in one step."""
+    if not select("WHERE state = 'queued' AND device = ? LIMIT 1", (device,)):
+        return None
+    now = time.time()
+    statement = f"""
+        UPDATE jobs SET state = 'running', worker = ?, started = ?, heartbeat = ?
+        WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND device = ?
+                    ORDER BY priority DESC, created, rowid LIMIT 1)
+        RETURNING {COLUMNS}"""
+
+    def take(connection: sqlite3.Connection) -> Job | None:
+        rows = connection.execute(statement, (worker, now, now, device)).fetchall()
+        return Job(*rows[0]) if rows else None
+
+    return database().write(take)
+
+
+def update(job_id: str, worker: str, **columns: Any) -> bool:
+    """Sets columns of the row that `worker` holds; False where it holds it no more."""
+    values = columns | {"heartbeat": time.time()}
+    names = ", ".join(f"{name} = ?" for name in values)
+    held = "WHERE id = ? AND worker = ? AND state = 'running'"
+    return change(f"UPDATE jobs SET {names} {held}", (*values.values(), job_id, worker)) == 1
+
+
+def is_wanted(job_id: str, worker: str) -> bool:
+    """Whether `worker` still holds the job and nobody cancelled it."""
+    held = "WHERE id = ? AND worker = ? AND state = 'running' AND NOT cancel"
+    return bool(select(held, (job_id, worker)))
+
+
+def release(worker: str) -> None:
+    """Puts what `worker` holds back into the queue: it was told to end."""
+    change("UPDATE jobs SET state = 'queued' WHERE state = 'running' AND worker = ?", (worker,))
+
+
+def adopt(device: str) -> None:
+    """Queues what a dead worker left running; to be called with the device's lock held.
+
+    A job that was cancelled is cancelled now; one that killed its worker three times fails.
+    """
+    if not select("WHERE state = 'running' AND device = ? LIMIT 1", (device,)):
+        return
+    left = "WHERE state = 'running' AND device = ?"
+    ended = f"UPDATE jobs SET state = ?, finished = ?, rate = NULL, eta = NULL {left}"
+
+    def end(connection: sqlite3.Connection) -> None:
+        now = time.time()
+        connection.execute(f"{ended} AND cancel", ("cancelled", now, device))
+        connection.execute(f"UPDATE jobs SET attempts = attempts + 1 {left}", (device,))
+        dead = f"{left} AND attempts >= ?"
+        told = "UPDATE jobs SET error = ?, traceback = ?"
+        connection.execute(f"{told} {dead}", (_died(device), log_tail(device), device, DEATHS))
+        connection.execute(f"{ended} AND attempts >= ?", ("failed", now, device, DEATHS))
+        connection.execute(f"UPDATE jobs SET state = 'queued' {left}", (device,))
+
+    database().write(end)
+
+
+def _died(device: str) -> str:
+    return (
+        "The worker died three times (often out of memory). "
+        "Free memory and disk, or use a smaller corpus or another device, then retry; "
+        f"the end of {log_path(device).name} is below."
+    )
+
+
+def log_tail(device: str) -> str:
+    """The last lines that workers of a device printed."""
+    try:
+        lines = log_path(device).read_text(errors="replace").splitlines()
+    except OSError as error:
+        return f"No log: {error}"
+    return "\n".join(lines[-LOG_LINES:])
+
+
+def forget_old() -> None:
+    """Deletes the rows of jobs that ended a month ago."""
+    change(f"DELETE FROM jobs WHERE NOT {LIVE} AND created < ?", (time.time() - KEPT,))
+
+
+# ---------------------------------------------------------------- starts of workers
+
+
+def note_launch(device: str) -> None:
+    """Counts a start of a worker."""
+    change(
+        "INSERT INTO launches VALUES (?, 1, ?) ON CONFLICT (device) "
+        "DO UPDATE SET count = count + 1, last = excluded.last",
+        (device, time.time()),
+    )
+
+
+def forget_launches(device: str) -> None:
+    """A worker did start, or its failure was told."""
+    change("DELETE FROM launches WHERE device = ?", (device,))
+
+
+def launches(device: str) -> tuple[int, float]:
+    """Starts since a worker last came up, and when the last was (Unix seconds)."""
+
+    def read(connection: sqlite3.Connection) -> tuple[int, float]:
+        found = connection.execute("SELECT count, last FROM launches WHERE device = ?", (device,))
+        return found.fetchone() or (0, 0.0)
+
+    return database().read(read, (0, 0.0))
+
+
+def fail_queued(device: str, error: str) -> None:
+    """Ends all queued jobs of a device: nothing can run them."""
+    change(
+        "UPDATE jobs SET state = 'failed', finished = ?, error = ?, traceback = ? "
+        "WHERE state = 'queued' AND device = ?",
+        (time.time(), error, log_tail(device), device),
+    )

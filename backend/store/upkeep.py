@@ -1,0 +1,250 @@
+"""Upkeep of the memo on disk: what is kept, what is pinned, what is evicted or swept.
+
+Eviction takes the least recently used entries first, and never one that is pinned, being
+computed, or used within the hour, since somebody may be reading it. Torch is not imported here,
+so a worker sweeps before it loads anything heavy.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from backend import settings
+from backend.schema import NotFoundError
+from backend.store import disk
+
+log = logging.getLogger("tessera.memo")
+
+STAGING, DAMAGED, LOCKS = "staging", "damaged", "locks"
+NOT_ENTRIES = frozenset({STAGING, DAMAGED, LOCKS, "models"})
+PINNED = "pinned"
+IN_USE = 3600.0  # seconds after its last use for which an entry is not evicted
+DAMAGED_KEPT = 7 * 86400.0  # seconds for which a damaged entry can be looked into
+SCAN_EVERY = 60.0  # seconds
+SCAN_SHARE = 0.05  # of the limit, after which more we look again sooner
+
+ENTRIES = pl.Schema(
+    {
+        "function": pl.String,
+        "digest": pl.String,
+        "megabytes": pl.Float64,
+        "seconds": pl.Float64,  # it took; null where the recipe is damaged
+        "created": pl.Float64,  # Unix seconds; null where the recipe is damaged
+        "used": pl.Float64,  # Unix seconds
+        "pinned": pl.Boolean,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One entry as the file system tells it."""
+
+    folder: Path
+    size: int  # bytes
+    used: float  # Unix seconds
+    pinned: bool
+
+    @property
+    def digest(self) -> str:
+        return self.folder.name
+
+
+def lock_path(digest: str) -> Path:
+    """What the process that computes or deletes an entry holds."""
+    return settings.current().cache / LOCKS / digest
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def stock() -> list[Kept]:
+    """Every entry, least recently used first. What goes while we look is left out."""
+    kept = [_kept(folder) for folder in _folders()]
+    return sorted((item for item in kept if item is not None), key=lambda item: item.used)
+
+
+def _folders() -> Iterator[Path]:
+    cache = settings.current().cache
+    for function in _subfolders(cache):
+        if function.name not in NOT_ENTRIES:
+            yield from _subfolders(function)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as found:
+            return [Path(item.path) for item in found if item.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _kept(folder: Path) -> Kept | None:
+    try:
+        with os.scandir(folder) as found:
+            stats = {item.name: item.stat() for item in found}
+    except FileNotFoundError:
+        return None
+    if "recipe.json" not in stats:
+        return None
+    size = sum(stat.st_size for stat in stats.values())
+    return Kept(folder, size, stats["recipe.json"].st_mtime, PINNED in stats)
+
+
+def entries() -> pl.DataFrame:
+    """Every entry, least recently used first: the columns of `ENTRIES`."""
+    rows = []
+    for item in stock():
+        seconds, created = _times(item.folder)
+        name, size = item.folder.parent.name, item.size / 1e6
+        rows.append((name, item.digest, size, seconds, created, item.used, item.pinned))
+    return pl.DataFrame(rows, schema=ENTRIES, orient="row")
+
+
+def _times(folder: Path) -> tuple[float | None, float | None]:
+    try:
+        recipe = json.loads((folder / "recipe.json").read_text())
+        return float(recipe["seconds"]), float(recipe["created"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+def entry_folder(digest: str) -> Path:
+    """The folder of the entry whose digest begins with `digest`.
+
+    Raises:
+        NotFoundError: there is none, or more than one.
+    """
+    found = [folder for folder in _folders() if digest and folder.name.startswith(digest)]
+    if len(found) != 1:
+        raise NotFoundError(
+            f"{len(found) or 'No'} cache entries begin with {digest!r}.",
+            "Take a digest from `python -m backend cache list`.",
+        )
+    return found[0]
+
+
+def pin(digest: str) -> None:
+    """Keeps an entry, named by the beginning of its digest, from eviction.
+
+    Raises:
+        NotFoundError: as `entry_folder`.
+        StoreError: the cache cannot be written.
+    """
+    try:
+        (entry_folder(digest) / PINNED).touch()
+    except OSError as error:
+        raise disk.store_error(error) from error
+
+
+def unpin(digest: str) -> None:
+    """Undoes `pin`, with its errors."""
+    try:
+        (entry_folder(digest) / PINNED).unlink(missing_ok=True)
+    except OSError as error:
+        raise disk.store_error(error) from error
+
+
+# ---------------------------------------------------------------- what goes
+
+
+def evict(limit_gb: float, in_use: float = IN_USE) -> list[str]:
+    """Deletes damaged, then least recently used entries until at most `limit_gb` are left.
+
+    An entry stays if it is pinned, being computed, or was used in the last `in_use` seconds.
+    Returns the digests of what went.
+    """
+    kept = stock()
+    excess = sum(item.size for item in kept) - limit_gb * 1e9
+    if excess > 0:
+        shutil.rmtree(settings.current().cache / DAMAGED, ignore_errors=True)
+    gone: list[str] = []
+    for item in kept:
+        if excess <= 0:
+            break
+        if not item.pinned and time.time() - item.used >= in_use and _delete(item):
+            excess -= item.size
+            gone.append(item.digest)
+    return gone
+
+
+def _delete(item: Kept) -> bool:
+    """Takes an entry out of sight in one step, then deletes it; not if it is in use after all."""
+    path = lock_path(item.digest)
+    file = disk.try_lock(path)
+    if file is None:
+        return False
+    with disk.released(file, path):
+        now = _kept(item.folder)
+        if now is None or now.pinned or now.used != item.used:
+            return False
+        bin_ = staging_folder(item.digest)
+        try:
+            bin_.parent.mkdir(exist_ok=True)
+            item.folder.rename(bin_)
+        except OSError as error:
+            log.warning("cannot evict %s: %s", item.folder, error)
+            return False
+        shutil.rmtree(bin_, ignore_errors=True)
+        return True
+
+
+def staging_folder(digest: str) -> Path:
+    """A fresh name for a half-written or half-deleted entry."""
+    name = f"{digest}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    return settings.current().cache / STAGING / name
+
+
+_written: dict[Path, tuple[float, float]] = {}  # cache: when it was looked at, bytes since
+
+
+def evict_if_due(written: int) -> None:
+    """Called after each write, of so many bytes: keeps the cache within TESSERA_CACHE_GB.
+
+    Looks at the disk at most once a minute, or after much was written: an extraction
+    writes hundreds of entries.
+    """
+    limit, cache = settings.current().cache_gb, settings.current().cache
+    now = time.monotonic()
+    looked, since = _written.get(cache, (-SCAN_EVERY, 0.0))
+    since += written
+    if now - looked < SCAN_EVERY and since < SCAN_SHARE * limit * 1e9:
+        _written[cache] = (looked, since)
+        return
+    _written[cache] = (now, 0.0)
+    gone = evict(limit)
+    if gone:
+        log.info("evicted %d entries to stay within %g GB", len(gone), limit)
+
+
+def sweep_staging() -> None:
+    """Removes what killed processes left half-written, their locks, and old damaged entries.
+
+    Whoever computes or deletes an entry holds its lock, so what can be locked is abandoned.
+    """
+    cache = settings.current().cache
+    for folder in _subfolders(cache / STAGING):
+        _sweep(lock_path(folder.name.split("-")[0]), folder)
+    for lock in sorted((cache / LOCKS).glob("*")):
+        _sweep(lock, None)
+    for folder in _subfolders(cache / DAMAGED):
+        if time.time() - folder.stat().st_ctime > DAMAGED_KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(lock: Path, folder: Path | None) -> None:
+    file = disk.try_lock(lock)
+    if file is not None:
+        with disk.released(file, lock):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,249 @@
+"""The worker: one process per device that runs queued jobs one after the other.
+
+It keeps the models it has loaded, so the next job finds them. It ends when nothing was queued for
+a while, when told to (SIGTERM), and after it ran out of memory; a job it leaves is queued again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from backend import settings
+from backend.schema import Cancelled, Job, Progress, StoreError, TesseraError
+from backend.store import disk, jobs, launch, queue, upkeep
+
+log = logging.getLogger("tessera.worker")
+
+Task = Callable[[str, dict[str, Any], str, Progress], None]  # study, arguments, device, progress
+
+POLL = 0.25  # seconds between looks into the queue
+BEAT = 2.0  # seconds between heartbeats
+ASK = 0.2  # least seconds between looks whether the job is cancelled
+WRITE = 0.3  # least seconds between writes of progress
+WINDOW = 20.0  # seconds over which the rate is taken
+SETTLE = (0.5, 2.0, 8.0)  # seconds between tries to write how a job ended
+NICE = 5  # below the pages, which have to stay responsive
+
+
+class _Stopped(BaseException):
+    """The process was told to end."""
+
+
+def run(device: str, resolve: Callable[[str], Task]) -> None:
+    """Works on the jobs of a device until there are none; returns at once if another does.
+
+    `resolve` gives the function that does a task.
+
+    Raises:
+        StoreError: the cache cannot be written.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    faulthandler.enable()
+    lock = _hold(device)
+    if lock is None:
+        log.info("another worker serves %s", device)
+        return
+    worker = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    with lock:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stop)
+        try:
+            _prepare(device)
+            _serve(device, worker, resolve)
+        except _Stopped:
+            queue.release(worker)
+            log.info("told to end")
+            return
+    jobs.tend()  # what was queued after our last look, or waits for a process with free memory
+
+
+def _hold(device: str) -> IO[bytes] | None:
+    """The device's lock: handed down by `launch`, or taken by a worker started by hand."""
+    path = launch.lock_path(device)
+    if sys.stdin is None or not disk.is_file(0, path):
+        return disk.try_lock(path)
+    lock = os.fdopen(os.dup(0), "rb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)  # or processes that a task starts would hold it too
+    return lock
+
+
+def _stop(number: int, _frame: Any) -> None:
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    raise _Stopped(number)
+
+
+def _prepare(device: str) -> None:
+    os.nice(NICE)
+    queue.forget_launches(device)
+    queue.adopt(device)
+    queue.forget_old()
+    upkeep.sweep_staging()
+
+
+def _serve(device: str, worker: str, resolve: Callable[[str], Task]) -> None:
+    idle_since = time.monotonic()
+    while time.monotonic() - idle_since <= settings.current().worker_idle:
+        job = queue.claim(device, worker)
+        if job is None:
+            time.sleep(POLL)
+            continue
+        if not _work(job, worker, resolve):
+            return
+        idle_since = time.monotonic()
+    log.info("idle")
+
+
+# ---------------------------------------------------------------- one job
+
+
+def _work(job: Job, worker: str, resolve: Callable[[str], Task]) -> bool:
+    """Runs a job and writes how it ended; False if this process had better be replaced."""
+    log.info("%s: %s of %s begins", job.id, job.query, job.study)
+    progress = RowProgress(job.id, worker)
+    try:
+        with _heartbeat(job.id, worker):
+            resolve(job.query)(job.study, json.loads(job.arguments), job.device, progress)
+    except Cancelled:
+        _settle(job.id, worker, state="cancelled")
+    except (Exception, SystemExit) as error:
+        log.exception("%s failed", job.id)
+        trace = "".join(traceback.format_exception(error))
+        _settle(job.id, worker, state="failed", error=explain(error), traceback=trace)
+        return not is_out_of_memory(error)
+    else:
+        _settle(job.id, worker, state="done", done=progress.total)
+    log.info("%s ended", job.id)
+    return True
+
+
+def _settle(job_id: str, worker: str, **columns: Any) -> None:
+    """Writes how a job ended, again if the disk is full or the file locked for a moment."""
+    columns |= {"finished": time.time(), "rate": None, "eta": None}
+    for pause in SETTLE:
+        try:
+            queue.update(job_id, worker, **columns)
+            return
+        except StoreError as error:
+            log.warning("%s: %s", job_id, error)
+            time.sleep(pause)
+    queue.update(job_id, worker, **columns)
+
+
+def explain(error: BaseException) -> str:
+    """What a person reads of an exception: what is wrong and, where we know, what to do."""
+    if isinstance(error, TesseraError):
+        return str(error)
+    named = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if is_out_of_memory(error):
+        return (
+            f"Out of memory ({named}). "
+            "Close other programs, or use a smaller corpus or another device, then retry."
+        )
+    return named
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, numpy or torch on any device could not allocate."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    told = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in told or "can't allocate memory" in told or "not enough memory" in told
+    )
+
+
+@contextlib.contextmanager
+def _heartbeat(job_id: str, worker: str) -> Iterator[None]:
+    """Writes the time to the row every two seconds, however long the work is silent."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            try:
+                queue.update(job_id, worker)
+            except StoreError as error:  # the next beat may get through
+                log.warning("%s: no heartbeat: %s", job_id, error)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=1)
+
+
+# ---------------------------------------------------------------- progress
+
+
+class RowProgress(Progress):
+    """Writes progress to the job's row; raises `Cancelled` when the job is no longer wanted."""
+
+    def __init__(self, job_id: str, worker: str) -> None:
+        self.job_id = job_id
+        self.worker = worker
+        self.total = 0.0
+        self._message: str | None = None
+        self._asked = self._written = float("-inf")
+        self._meter = Meter()
+
+    def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+        now = time.monotonic()
+        done, total = float(done), float(total)  # SQLite takes no numpy numbers
+        self.total = total
+        rate, eta = self._meter.read(now, done, total, message)
+        try:
+            if now - self._asked >= ASK:
+                self._asked = now
+                if not queue.is_wanted(self.job_id, self.worker):
+                    raise Cancelled
+            # a new phase is told at once, since it may be silent for long
+            if message != self._message or now - self._written >= WRITE:
+                self._message, self._written = message, now
+                told = {"done": done, "total": total, "message": message, "unit": unit}
+                queue.update(self.job_id, self.worker, **told, rate=rate, eta=eta)
+        except StoreError as error:  # the work is worth more than its progress bar
+            log.warning("%s: no progress: %s", self.job_id, error)
+
+
+class Meter:
+    """Work units per second over the last 20 seconds of a phase, and the seconds left."""
+
+    def __init__(self) -> None:
+        self._message: str | None = None
+        self._samples: deque[tuple[float, float]] = deque()  # (seconds, done)
+
+    def read(
+        self, now: float, done: float, total: float, message: str
+    ) -> tuple[float | None, float | None]:
+        """(rate, seconds left), each None until it is known. A new message is a new phase."""
+        samples = self._samples
+        if message != self._message or (samples and done < samples[-1][1]):
+            self._message = message
+            samples.clear()
+        if len(samples) > 1 and now - samples[-2][0] < ASK:
+            samples.pop()  # enough samples to last the window
+        samples.append((now, done))
+        while len(samples) > 2 and samples[1][0] <= now - WINDOW:
+            samples.popleft()
+        seconds, work = now - samples[0][0], done - samples[0][1]
+        if seconds < ASK or work <= 0:
+            return None, None
+        rate = work / seconds
+        return rate, max(total - done, 0.0) / rate

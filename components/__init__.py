@@ -1,0 +1,1 @@
+"""Pure render functions: data in, elements or a figure out. No queries, no state of their own."""

@@ -1,0 +1,219 @@
+"""What is looked at, as the URL says it: reload, the back button and a pasted link restore it.
+
+`FIELDS` lists every URL parameter of every page. Their values live in one dictionary of the
+session, so that they outlast a change of page, and are mirrored in the URL, where a default is
+left out. The URL wins when it was changed from outside; widgets start from the values here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Field:
+    """One URL parameter: how to read it (raises ValueError), what it is, and its default."""
+
+    read: Callable[[str], Any]
+    what: str
+    default: Any = None
+
+
+def text(value: str) -> str:
+    return value
+
+
+def whole(value: str) -> int:
+    return int(value)
+
+
+def number(value: str) -> float:
+    return float(value)
+
+
+def flag(value: str) -> bool:
+    if value not in ("0", "1"):
+        raise ValueError(value)
+    return value == "1"
+
+
+def one_of(*options: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in options:
+            raise ValueError(value)
+        return value
+
+    return read
+
+
+COLOURS = (
+    "coherence",
+    "topic",
+    "mean distance",
+    "isolation",
+    "token-driven",
+    "overlap",
+    "matched F1",
+)
+DRAGS = ("pan", "lasso", "select")
+MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
+EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
+VIEWS = ("stacked", "snippet", "full")
+SORTS = ("density", "max", "lift", "f1", "feature")
+
+SHARED: dict[str, Field] = {
+    "study": Field(text, "a study", ""),
+    "p": Field(number, "a number"),
+    "k": Field(number, "a number"),
+}
+FIELDS: dict[str, dict[str, Field]] = {
+    "overview": {},
+    "regions": {
+        "region": Field(whole, "a region's number"),
+        "colour": Field(one_of(*COLOURS), f"one of {', '.join(COLOURS)}", "coherence"),
+        "search": Field(text, "a text", ""),
+        "least": Field(whole, "a number of members", 1),
+        "most": Field(whole, "a number of members", 0),
+        "kappa": Field(number, "a coherence", 0.0),
+        "topic": Field(text, "a topic", ""),
+        "beyond": Field(flag, "0 or 1", False),
+        "drag": Field(one_of(*DRAGS), f"one of {', '.join(DRAGS)}", "pan"),
+        "area": Field(text, "an area of the map", ""),
+        "draw": Field(one_of(*MEMBER_DRAWS), f"one of {', '.join(MEMBER_DRAWS)}", "closest"),
+        "seed": Field(whole, "a whole number", 0),
+    },
+    "features": {
+        "feature": Field(whole, "a feature's number"),
+        "search": Field(text, "a text", ""),
+        "sort": Field(one_of(*SORTS), f"one of {', '.join(SORTS)}", "density"),
+        "sparse": Field(number, "a density", 0.0),
+        "dense": Field(number, "a density", 1.0),
+        "strong": Field(number, "an activation", 0.0),
+        "topic": Field(text, "a topic", ""),
+        "token": Field(text, "a token", ""),
+        "draw": Field(one_of(*EXAMPLE_DRAWS), f"one of {', '.join(EXAMPLE_DRAWS)}", "top"),
+        "view": Field(one_of(*VIEWS), f"one of {', '.join(VIEWS)}", "snippet"),
+        "facet": Field(text, "a topic", ""),
+        "seed": Field(whole, "a whole number", 0),
+        "own": Field(text, "a text", ""),
+    },
+    "document": {
+        "document": Field(whole, "a document's number"),
+        "feature": Field(whole, "a feature's number"),
+        "token": Field(whole, "a token's number", -1),
+    },
+    "jobs": {"state": Field(text, "a state", "all"), "job": Field(text, "a job", "")},
+}
+
+# ---------------------------------------------------------------- pure
+
+
+def fields(page: str) -> dict[str, Field]:
+    """Every parameter of a page, the shared ones included."""
+    return SHARED | FIELDS[page]
+
+
+def read(params: Mapping[str, str], known: Mapping[str, Field]) -> tuple[dict[str, Any], list[str]]:
+    """The values that a URL gives, and a sentence for each one that it gives wrongly."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name in params:
+        if name not in known:
+            continue
+        try:
+            values[name] = known[name].read(params[name])
+        except ValueError:
+            problems.append(f"The link says {name} = {params[name]!r}, not {known[name].what}.")
+    return values, problems
+
+
+def write(values: Mapping[str, Any], known: Mapping[str, Field]) -> dict[str, str]:
+    """The URL parameters of values, defaults left out."""
+    return {
+        name: spell(values[name])
+        for name, field in known.items()
+        if values.get(name, field.default) != field.default
+    }
+
+
+def spell(value: Any) -> str:
+    """A value as a URL has it."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# ---------------------------------------------------------------- of this session
+
+
+def begin(page: str) -> list[str]:
+    """Take over what the URL says; gives a sentence for each value that it gives wrongly."""
+    known, given = fields(page), st.query_params.to_dict()
+    state = st.session_state
+    arrived = state.get("address.page") != page
+    changed = arrived or given != state.get("address.seen")
+    state["address.page"] = page
+    if not changed:
+        return []
+    values, problems = read(given, known)
+    if not arrived:  # back, forward or an edited address: what it leaves out is the default
+        values = {name: field.default for name, field in known.items()} | values
+    _values().update({_where(name): value for name, value in values.items()})
+    if arrived:
+        _mirror()
+    state["address.seen"] = st.query_params.to_dict()
+    return problems
+
+
+def page() -> str:
+    """The page that is shown."""
+    return st.session_state["address.page"]
+
+
+def get(name: str) -> Any:
+    """The value of one of the page's parameters."""
+    return _values().get(_where(name), fields(page())[name].default)
+
+
+def put(**values: Any) -> None:
+    """Set parameters of the page, here and in the URL."""
+    _values().update({_where(name): value for name, value in values.items()})
+    _mirror()
+
+
+def widget(name: str, *rerun: str, **also: Any) -> dict[str, Any]:
+    """`key`, `on_change` and `args` of a widget that shows and sets a parameter.
+
+    A change reruns the named fragments only (none named: what Streamlit would), and sets the
+    parameters in `also` with it.
+    """
+    key = f"{page()}:{name}"
+    st.session_state[key] = get(name)
+    return {"key": key, "on_change": _changed, "args": (name, key, rerun, also)}
+
+
+def _changed(name: str, key: str, rerun: tuple[str, ...], also: dict[str, Any]) -> None:
+    value = st.session_state[key]
+    put(**{name: fields(page())[name].default if value is None else value} | also)
+    if rerun:
+        st.rerun(list(rerun))
+
+
+def _values() -> dict[str, Any]:
+    return st.session_state.setdefault("address.values", {})
+
+
+def _where(name: str) -> str:
+    return name if name in SHARED else f"{page()}.{name}"
+
+
+def _mirror() -> None:
+    known = fields(page())
+    wanted = write({name: get(name) for name in known}, known)
+    if st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)
+    st.session_state["address.seen"] = wanted

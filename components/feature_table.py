@@ -1,0 +1,228 @@
+"""Features as a list: search, filters, order, and the row that is open."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from backend.views import FeatureTable
+from components import address, numbers
+from components.markup import chip, chips, escape
+from components.region_table import one_line
+from components.selection import neighbour, row_of
+
+LIST, INSPECTOR = "list", "inspector"
+ROWS = "feature-rows"
+LIMIT = 4_000  # rows sent to the browser
+ORDERS = {
+    "density": ("density", "densest first"),
+    "max": ("max", "strongest first"),
+    "lift": ("lift", "most topic-bound first"),
+    "f1": ("f1", "most region-like first"),
+    "feature": ("feature", "by number"),
+}
+COLUMNS = {
+    "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
+    "top_token": st.column_config.TextColumn(
+        "top token", width=104, help="where it fires most often"
+    ),
+    "hits": st.column_config.NumberColumn(
+        "hits", width=50, help="matches of the search it fires on"
+    ),
+    "density": st.column_config.NumberColumn(
+        "density", width=68, format="%.3f%%", help="% of tokens it fires on"
+    ),
+    "max": st.column_config.NumberColumn("max", width=56, format="%.1f"),
+    "mean": st.column_config.NumberColumn("mean", width=56, format="%.2f"),
+    "topic": st.column_config.TextColumn("topic", width=84, help="of highest lift"),
+    "lift": st.column_config.NumberColumn("lift", width=52, format="×%.1f"),
+    "promoted": st.column_config.TextColumn(
+        "promotes", width=132, help="tokens its decoder raises"
+    ),
+    "f1": st.column_config.NumberColumn("F1", width=48, format="%.2f", help="with its best region"),
+    "region": st.column_config.NumberColumn("region", width=60, format="%d"),
+    "top_token_share": st.column_config.NumberColumn("token share", width=80, format="percent"),
+    "documents": st.column_config.NumberColumn("documents", width=84, format="localized"),
+    "active": st.column_config.NumberColumn("tokens", width=72, format="localized"),
+}
+SHOWN = ("feature", "top_token", "hits", "density", "max", "topic", "lift", "promoted", "f1")
+
+
+def summary_html(view: FeatureTable) -> str:
+    """How good the SAE is here."""
+    return chips(
+        [
+            chip("features", numbers.count(len(view.table))),
+            chip("L0", f"{view.l0:.1f}", "mean number of features that fire on a token"),
+            chip("FVU", numbers.fraction(view.fvu, 3), "share of variance not explained"),
+            chip("silent", numbers.count(view.dead), "features that fire nowhere in the corpus"),
+            chip("n", numbers.count(view.tokens), "tokens"),
+        ]
+    )
+
+
+def rows(view: FeatureTable, hits: pl.DataFrame | None) -> pl.DataFrame:
+    """What the list shows, in order."""
+    table = view.table
+    if hits is not None:
+        table = table.join(hits.select("feature", "hits"), on="feature", how="inner")
+    token = address.get("token").strip().lower()
+    kept = table.filter(
+        (pl.col("density") >= address.get("sparse") / 100)
+        & (pl.col("density") <= address.get("dense"))
+        & (pl.col("max") >= address.get("strong"))
+    )
+    if address.get("topic"):
+        kept = kept.filter(pl.col("topic") == address.get("topic"))
+    if token:
+        kept = kept.filter(pl.col("top_token").str.to_lowercase().str.contains(token, literal=True))
+    column, _ = ORDERS[address.get("sort")]
+    if hits is not None and address.get("sort") == "density":
+        column = "hits"
+    return kept.sort([column, "feature"], descending=[column != "feature", False], nulls_last=True)
+
+
+def render_controls(view: FeatureTable) -> None:
+    """Search, filters and order above the list."""
+    with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
+        with st.container(key="search", width="stretch"):
+            st.text_input(
+                "Search",
+                label_visibility="collapsed",
+                placeholder="Search a token or text it fires on",
+                type="search",
+                icon=":material/search:",
+                **address.widget("search", LIST),
+            )
+        on = len(filter_words())
+        with st.popover(f"Filter · {on}" if on else "Filter", key="filter"):
+            _render_filters(view)
+        st.selectbox(
+            "Order",
+            address.SORTS,
+            format_func=lambda sort: ORDERS[sort][1],
+            label_visibility="collapsed",
+            width=168,
+            **address.widget("sort", LIST),
+        )
+
+
+def _render_filters(view: FeatureTable) -> None:
+    left, right = st.columns(2)
+    left.number_input(
+        "Density from, %", min_value=0.0, step=0.01, format="%.3f", **address.widget("sparse", LIST)
+    )
+    right.number_input(
+        "Density to, share", 0.0, 1.0, step=0.01, format="%.3f", **address.widget("dense", LIST)
+    )
+    st.number_input("Maximum from", min_value=0.0, step=1.0, **address.widget("strong", LIST))
+    topics = ["", *sorted(view.table["topic"].drop_nulls().unique().to_list())]
+    st.selectbox(
+        "Topic of highest lift",
+        topics if address.get("topic") in topics else [*topics, address.get("topic")],
+        format_func=lambda topic: topic or "any",
+        **address.widget("topic", LIST),
+    )
+    st.text_input("Top token contains", **address.widget("token", LIST))
+
+
+def filter_words() -> list[str]:
+    """The filters that are on, as a reader says them."""
+    said = []
+    if address.get("sparse") > 0:
+        said.append(f"density ≥ {address.get('sparse'):g}%")
+    if address.get("dense") < 1:
+        said.append(f"density ≤ {100 * address.get('dense'):g}%")
+    if address.get("strong") > 0:
+        said.append(f"max ≥ {address.get('strong'):g}")
+    if address.get("topic"):
+        said.append(f"topic {address.get('topic')}")
+    if address.get("token"):
+        said.append(f"top token contains “{address.get('token')}”")
+    return said
+
+
+def render_list(listed: pl.DataFrame, view: FeatureTable) -> None:
+    """The list; the open feature's row is marked."""
+    ids = listed["feature"].head(LIMIT).to_list()
+    with st.container(horizontal=True, key="listed", vertical_alignment="center"):
+        st.html(f'<p class="note">{escape(_words(len(listed), view))}</p>', width="content")
+        if filter_words() or address.get("search"):
+            st.button("Show all", type="tertiary", on_click=_clear, key="show-all")
+    selected = address.get("feature")
+    mark = [ids.index(selected)] if selected in ids else []
+    state = st.session_state.get(ROWS)
+    if state is None or list(state["selection"]["rows"]) != mark:
+        st.session_state[ROWS] = {"selection": {"rows": mark, "columns": [], "cells": []}}
+    frame = display(listed)
+    st.dataframe(
+        frame,
+        column_config=COLUMNS,
+        column_order=[name for name in SHOWN if name in frame.columns],
+        hide_index=True,
+        height=520,
+        row_height=26,
+        key=ROWS,
+        on_select=lambda: _on_row(ids),
+        selection_mode="single-row",
+        placeholder="–",
+        alt="Features; select a row to open it",
+    )
+
+
+def display(listed: pl.DataFrame) -> pl.DataFrame:
+    """The columns that are shown, in few bytes."""
+    wide = listed.head(LIMIT).with_columns(
+        pl.col("density") * 100,
+        pl.col("top_token").map_elements(one_line, return_dtype=pl.String),
+        pl.col("promoted").cast(pl.String).map_elements(one_line, return_dtype=pl.String),
+        region=pl.when(pl.col("region") >= 0).then("region"),
+    )
+    kept = [name for name in COLUMNS if name in wide.columns]
+    return wide.select(kept).cast({pl.Float64: pl.Float32, pl.Int64: pl.Int32})
+
+
+def _words(count: int, view: FeatureTable) -> str:
+    said = [f"{count:,} of {len(view.table):,} features"]
+    if address.get("search"):
+        said.append(f"that fire on “{address.get('search')}”")
+    if count > LIMIT:
+        said.append(f"the first {LIMIT:,} are listed")
+    return " · ".join([*said, *filter_words()])
+
+
+def render_title(ids: list[int]) -> None:
+    """Which feature is open, and the way to the previous and next of the list."""
+    current = address.get("feature")
+    name = "Features" if current is None else f"Feature {current}"
+    with st.container(horizontal=True, key="steps", vertical_alignment="center"):
+        st.html(f'<h2 class="title">{name}</h2>')
+        _render_steps(ids)
+
+
+def _render_steps(ids: list[int]) -> None:
+    for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
+        st.button(
+            label,
+            type="tertiary",
+            shortcut=key,
+            key=f"step-{key}",
+            on_click=_step,
+            args=(neighbour(ids, address.get("feature"), step),),
+            disabled=not ids,
+        )
+
+
+def _step(feature: int | None) -> None:
+    address.put(feature=feature, seed=0, facet="")
+    st.rerun([INSPECTOR, LIST])
+
+
+def _on_row(ids: list[int]) -> None:
+    address.put(feature=row_of(st.session_state[ROWS], ids), seed=0, facet="")
+    st.rerun([INSPECTOR])
+
+
+def _clear() -> None:
+    address.put(search="", sparse=0.0, dense=1.0, strong=0.0, topic="", token="")
+    st.rerun([LIST])

@@ -1,0 +1,180 @@
+"""What every page stands in: page settings, theme, sidebar, header, URL state, keyboard help.
+
+Each page calls `frame` first, so that it also stands alone when a pasted link opens it cold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import streamlit as st
+
+from backend.schema import Job
+from backend.views import StudyCard
+from components import address, numbers
+from components.links import render_links
+from components.markup import escape
+from components.status import name_of, pace, render_problem, reported, share_of
+
+STYLE = Path(__file__).with_name("style.css")
+GROUPS = {"Explore": ("overview", "regions", "features"), "System": ("jobs",)}
+KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
+
+
+class Answers(Protocol):
+    """The part of `backend.queries` that every page needs."""
+
+    def studies(self) -> list[StudyCard]: ...
+
+    def jobs(self, limit: int = 50) -> list[Job]: ...
+
+    def job(self, id: str) -> Job: ...
+
+    def cancel(self, id: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is looked at: a study, and a partition by its stops."""
+
+    card: StudyCard
+    p: float
+    k: float
+
+    @property
+    def study(self) -> str:
+        return self.card.name
+
+
+def frame(
+    title: str,
+    answers: Answers,
+    keys: dict[str, str] | None = None,
+    fragments: tuple[str, ...] = (),
+) -> Place:
+    """Begin a page; gives what it looks at. Stops it where the study cannot be used.
+
+    `keys` are the page's shortcuts; `fragments` run again when a link selects on the page itself.
+    """
+    st.set_page_config(page_title=f"{title} · Tessera", page_icon="◧", layout="wide")
+    st.html(STYLE)
+    problems = address.begin(title.lower())
+    render_links(*fragments)
+    card = _sidebar(answers, keys or {})
+    for problem in problems:
+        render_problem(problem, "The usual is shown instead; choose another on the page.")
+    if card is None:
+        st.stop()
+    st.html(header_html(title, card))
+    if card.problem:
+        render_problem(card.problem, card.remedy)
+        st.stop()
+    return Place(card, _stop("p", card.p, card.p_stops), _stop("k", card.k, card.k_stops))
+
+
+def _stop(name: str, default: float, stops: tuple[float, ...]) -> float:
+    """The chosen stop; where a link names another, the study's own, with a word about it."""
+    value = address.get(name)
+    if value is None or value in stops:
+        return default if value is None else value
+    listed = ", ".join(f"{stop:g}" for stop in stops)
+    render_problem(
+        f"The link says {name} = {value:g}, which is not a stop of this study.",
+        f"{name} = {default:g} is shown. The stops are {listed}; "
+        f"add others to the study file under {name}_stops.",
+    )
+    return default
+
+
+# ---------------------------------------------------------------- header
+
+
+def header_html(title: str, card: StudyCard) -> str:
+    """The page's name and what is shown, each part with its revision on hover."""
+    revisions = dict(card.revisions)
+    parts = {
+        "model": card.model,
+        "site": card.site,
+        "corpus": card.corpus,
+        "sae": f"SAE {card.sae}" if card.sae else "no SAE",
+    }
+    shown = "".join(
+        f'<span title="{escape(what)}: {escape(revisions.get(what, "no revision"))}">'
+        f"{escape(value)}</span>"
+        for what, value in parts.items()
+        if value
+    )
+    where = f'<span title="numbers computed as {escape(card.dtype)}">{escape(card.device)}</span>'
+    return f'<header class="strip"><h1>{escape(title)}</h1><p>{shown}{where}</p></header>'
+
+
+# ---------------------------------------------------------------- sidebar
+
+
+def _sidebar(answers: Answers, keys: dict[str, str]) -> StudyCard | None:
+    with st.sidebar:
+        st.html('<div class="mark-name"><i></i>Tessera</div>')
+        card = None
+        with reported():
+            card = _pick_study(answers.studies())
+        for group, names in GROUPS.items():
+            st.html(f'<p class="group">{group}</p>')
+            for name in names:
+                st.page_link(f"pages/{name}.py", label=name.capitalize())
+        _running(answers)
+        with st.container(key="foot"):
+            shortcuts = KEYS | keys
+            if st.button("Keyboard", shortcut="H", type="tertiary", key="keyboard"):
+                _help(shortcuts)
+    return card
+
+
+def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
+    named = {card.name: card for card in cards}
+    if not named:
+        render_problem("There are no studies.", "Put a study file into the folder studies/.")
+        return None
+    asked = address.get("study")
+    wrong = asked and asked not in named
+    if wrong:
+        with st._main:
+            render_problem(f"There is no study {asked!r}.", "Choose one of those in the sidebar.")
+    options = ([asked] if wrong else []) + list(named)
+    settings = address.widget("study", p=None, k=None)
+    st.session_state[settings["key"]] = asked or options[0]
+    st.selectbox(
+        "Study",
+        options,
+        format_func=lambda name: named[name].title if name in named else f"{name} (missing)",
+        label_visibility="collapsed",
+        **settings,
+    )
+    return None if wrong else named[asked or options[0]]
+
+
+@st.fragment(run_every=3.0)
+def _running(answers: Answers) -> None:
+    with reported():
+        live = [job for job in answers.jobs(20) if job.state in ("queued", "running")]
+        st.html("".join(_running_html(job) for job in live[:4]))
+
+
+def _running_html(job: Job) -> str:
+    percent = 100 * share_of(job)
+    left = "queued" if job.state == "queued" else numbers.span(job.eta) + " left"
+    return (
+        f'<div class="work side" title="{escape(job.message)} · {escape(pace(job))}">'
+        f"<p>{escape(name_of(job))}</p><span class='track'><i style='width:{percent:.1f}%'></i>"
+        f"</span><p>{percent:.0f}% · {left}</p></div>"
+    )
+
+
+@st.dialog("Keyboard")
+def _help(keys: dict[str, str]) -> None:
+    rows = "".join(
+        f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(does)}</td></tr>"
+        for key, does in keys.items()
+    )
+    st.html(f'<table class="quiet keys">{rows}</table>')

@@ -1,0 +1,128 @@
+"""Jobs: what runs, ran and failed, with the buttons to cancel and to try again."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from backend.schema import Job
+from components import address, numbers
+from components.provenance import recipe_html
+from components.status import (
+    Desk,
+    name_of,
+    pace,
+    progress_html,
+    render_empty,
+    render_problem,
+    share_of,
+)
+
+ROWS = "job-rows"
+STATES = ("all", "done", "failed", "cancelled")
+COLUMNS = {
+    "work": st.column_config.TextColumn("work", width=260),
+    "study": st.column_config.TextColumn("study", width=90),
+    "state": st.column_config.TextColumn("state", width=80),
+    "progress": st.column_config.ProgressColumn("progress", width=110, format="percent"),
+    "age": st.column_config.TextColumn("age", width=64),
+    "took": st.column_config.TextColumn("took", width=90),
+    "device": st.column_config.TextColumn("device", width=64),
+    "attempts": st.column_config.NumberColumn("attempts", width=68),
+    "error": st.column_config.TextColumn("error", width=320),
+}
+
+
+def frame_of(jobs: list[Job]) -> pl.DataFrame:
+    """Jobs as rows."""
+    return pl.DataFrame(
+        {
+            "work": [name_of(job) for job in jobs],
+            "study": [job.study for job in jobs],
+            "state": [job.state for job in jobs],
+            "progress": [1.0 if job.state == "done" else share_of(job) for job in jobs],
+            "age": [numbers.age(job.created) for job in jobs],
+            "took": [took(job) for job in jobs],
+            "device": [job.device for job in jobs],
+            "attempts": [job.attempts for job in jobs],
+            "error": [job.error for job in jobs],
+        },
+        schema_overrides={"error": pl.String},
+    )
+
+
+def took(job: Job) -> str:
+    """How long a job ran."""
+    if job.started is None or job.finished is None:
+        return numbers.MISSING
+    return numbers.span(job.finished - job.started)
+
+
+def render_live(jobs: list[Job], desk: Desk) -> None:
+    """What runs or waits, each with its way out."""
+    if not jobs:
+        st.html('<p class="note">Nothing runs and nothing waits.</p>')
+    for job in jobs:
+        with st.container(key=f"live-{job.id}"):
+            st.html(progress_html(job))
+            st.button(
+                "Cancel",
+                key=f"cancel-{job.id}",
+                type="tertiary",
+                on_click=desk.cancel,
+                args=(job.id,),
+            )
+
+
+def render_ended(jobs: list[Job]) -> None:
+    """What has ended; a row opens below."""
+    st.segmented_control(
+        "State", STATES, required=True, label_visibility="collapsed", **address.widget("state")
+    )
+    state = address.get("state")
+    shown = [job for job in jobs if state in ("all", job.state)]
+    if not shown:
+        render_empty("No job has ended.", "Open Regions or Features: what they need is computed.")
+        return
+    ids = [job.id for job in shown]
+    chosen = address.get("job")
+    mark = [ids.index(chosen)] if chosen in ids else []
+    kept = st.session_state.get(ROWS)
+    if kept is None or list(kept["selection"]["rows"]) != mark:
+        st.session_state[ROWS] = {"selection": {"rows": mark, "columns": [], "cells": []}}
+    st.dataframe(
+        frame_of(shown),
+        column_config=COLUMNS,
+        hide_index=True,
+        row_height=28,
+        key=ROWS,
+        on_select=lambda: _open(ids),
+        selection_mode="single-row",
+        placeholder="",
+        alt="Jobs that have ended; select a row to open it",
+    )
+
+
+def _open(ids: list[str]) -> None:
+    rows = st.session_state[ROWS]["selection"]["rows"]
+    address.put(job=ids[rows[0]] if rows and rows[0] < len(ids) else "")
+
+
+def render_job(job: Job, desk: Desk) -> None:
+    """One job closely: what was asked, how it ended, and the way to repeat it."""
+    facts = {
+        "work": name_of(job),
+        "study": job.study,
+        "state": job.state,
+        "progress": pace(job) or numbers.MISSING,
+        "took": took(job),
+        "device": job.device,
+        "attempts": str(job.attempts),
+        "arguments": job.arguments,
+    }
+    if job.state == "failed":
+        render_problem(job.error or "No reason was given.", "", job.traceback)
+    st.html(recipe_html(facts))
+    if job.state in ("failed", "cancelled"):
+        label = "Try again" if job.state == "failed" else "Go on"
+        st.button(label, key=f"retry-{job.id}", on_click=desk.retry, args=(job.id,))

@@ -1,0 +1,171 @@
+"""Colours, each with one meaning on every page, and the plotly template that carries them.
+
+Scales run from the page's ground to full ink of the hue, so that more is always more visible, in
+the light theme and in the dark one. The categorical hues are told apart by people with any of the
+common colour deficiencies (after Paul Tol's notes on qualitative schemes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Palette:
+    """One theme's colours, as hex."""
+
+    dark: bool
+    ground: str
+    ink: str
+    muted: str
+    line: str
+    accent: str
+    amber: str  # activation
+    teal: str  # coherence
+    violet: str  # out of distribution
+    slate: str  # any other quantity
+    positive: str  # logits above zero
+    negative: str  # logits below zero
+    null: str  # band of a null
+    categories: tuple[str, ...]
+
+    def scale(self, hue: str) -> list[list[float | str]]:
+        """A sequential plotly scale from near the ground to a hue."""
+        start = mix(self.ground, getattr(self, hue), 0.22)
+        strong = mix(getattr(self, hue), "#FFFFFF" if self.dark else "#000000", 0.15)
+        return [[0.0, start], [0.6, getattr(self, hue)], [1.0, strong]]
+
+
+LIGHT = Palette(
+    dark=False,
+    ground="#FBFBF9",
+    ink="#1A1C1F",
+    muted="#6A6D70",
+    line="#DFDFD9",
+    accent="#0B6E6E",
+    amber="#C77700",
+    teal="#0B7F78",
+    violet="#7A4FB5",
+    slate="#4A6076",
+    positive="#2C6FAE",
+    negative="#C8641B",
+    null="rgba(120,120,115,0.18)",
+    categories=(
+        "#3E6FB0",
+        "#C2571A",
+        "#2E8B57",
+        "#A8467F",
+        "#9A8412",
+        "#58A7C7",
+        "#7B5138",
+        "#8671C9",
+    ),
+)
+DARK = Palette(
+    dark=True,
+    ground="#15171B",
+    ink="#E7E6E1",
+    muted="#9A9DA3",
+    line="#2F333A",
+    accent="#45B3AE",
+    amber="#F0A838",
+    teal="#35B8AC",
+    violet="#B08BE8",
+    slate="#8FA8C2",
+    positive="#6BAAE4",
+    negative="#EE935A",
+    null="rgba(160,160,155,0.18)",
+    categories=(
+        "#7FA9E6",
+        "#EE935A",
+        "#62BF8B",
+        "#DB83B6",
+        "#CDB94A",
+        "#8FD0EA",
+        "#B98E73",
+        "#B3A2EC",
+    ),
+)
+OTHER = "#8C8F92"
+
+
+def current() -> Palette:
+    """The colours of the theme the reader has on."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def mix(first: str, second: str, share: float) -> str:
+    """The hex colour `share` of the way from one to another."""
+    pairs = zip(_channels(first), _channels(second), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02X}" for a, b in pairs)
+
+
+def fade(colour: str, alpha: float) -> str:
+    """A hex colour with an opacity, as CSS."""
+    red, green, blue = _channels(colour)
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def template(palette: Palette) -> go.layout.Template:
+    """Hairlines, no box, no title, direct labels; the same for every figure."""
+    axis = {
+        "gridcolor": fade(palette.muted, 0.16),
+        "gridwidth": 1,
+        "linecolor": palette.line,
+        "linewidth": 1,
+        "showline": True,
+        "zeroline": False,
+        "ticks": "",
+        "title": {"font": {"size": 11, "color": palette.muted}, "standoff": 6},
+        "tickfont": {"size": 11, "color": palette.muted},
+        "automargin": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 12, "color": palette.ink},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "xaxis": axis | {"showgrid": False},
+            "yaxis": axis | {"showline": False},
+            "colorway": list(palette.categories),
+            "showlegend": False,
+            "hoverlabel": {
+                "bgcolor": palette.ground,
+                "bordercolor": palette.line,
+                "font": {"family": MONO, "size": 12, "color": palette.ink},
+                "align": "left",
+            },
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": palette.muted,
+                "activecolor": palette.accent,
+            },
+            "bargap": 0.06,
+        }
+    )
+
+
+FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', 'Noto Sans', sans-serif"
+MONO = "'JetBrains Mono', 'Cascadia Mono', 'SF Mono', 'DejaVu Sans Mono', Consolas, monospace"
+
+
+def figure(height: int | None = None) -> go.Figure:
+    """An empty figure in the current theme."""
+    made = go.Figure()
+    made.update_layout(template=template(current()), height=height)
+    return made
+
+
+CONFIG = {
+    "displaylogo": False,
+    "modeBarButtons": [["toImage"]],
+    "toImageButtonOptions": {"format": "svg", "filename": "tessera"},
+}

@@ -1,0 +1,322 @@
+"""The controls of the Regions page: stops, colour, search, filters, draws, and what they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import streamlit as st
+
+from backend.schema import TesseraError
+from backend.views import RegionMap, RegionView
+from components import address, numbers
+from components.frame import Place
+from components.markup import chip, chips, escape
+from components.region_map import Marks
+from components.region_table import LIMIT, listed
+from components.selection import (
+    Area,
+    Filters,
+    area_of,
+    clicked,
+    inside,
+    neighbour,
+    parse,
+    row_of,
+    spell,
+)
+
+MAP, TABLE, INSPECTOR = "map", "table", "inspector"
+CHART, ROWS = "map-chart", "region-rows"
+DRAG_NAMES = {
+    "pan": ":material/pan_tool_alt:",
+    "lasso": ":material/lasso_select:",
+    "select": ":material/select:",
+}
+
+
+def render_stops(place: Place, stops: pl.DataFrame) -> None:
+    """The settings of the partition. A stop that is not computed yet begins a job."""
+    done = {(row["p"], row["k"]): row["regions"] for row in stops.iter_rows(named=True)}
+
+    def name(p: float, k: float, shown: float) -> str:
+        return f"{shown:g}" if done.get((p, k)) else f"{shown:g} ◌"
+
+    _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
+    _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
+    with st.popover("What k can do", type="tertiary"):
+        st.html(f'<p class="note">{escape(about_k(place.k, theta_of(stops, place)))}</p>')
+
+
+def _stop(what: str, value: float, stops: tuple[float, ...], name: Callable[[float], str]) -> None:
+    st.html(f'<span class="name">{what}</span>', width="content")
+    settings = address.widget(what, region=None, area="")
+    st.session_state[settings["key"]] = value
+    st.segmented_control(
+        what,
+        stops,
+        format_func=name,
+        required=True,
+        label_visibility="collapsed",
+        **settings,
+    )
+
+
+def theta_of(stops: pl.DataFrame, place: Place) -> float | None:
+    """The threshold of the chosen setting, if it is known."""
+    found = stops.filter((pl.col("p") == place.p) & (pl.col("k") == place.k))["theta"]
+    return found[0] if len(found) else None
+
+
+def about_k(k: float, theta: float | None) -> str:
+    """What the gray zone can and cannot do at this threshold."""
+    said = (
+        "A new exemplar needs a distance above kθ; points between θ and kθ are gray: passed over "
+        "while building, assigned afterwards. That a point be near at most one exemplar would "
+        "need k ≥ 4 − 2θ, and kθ below 1 besides: both hold only for θ ≤ .293. At a real θ the "
+        "number of ambiguous points only falls."
+    )
+    if theta is None:
+        return said
+    said = f"θ is {numbers.fraction(theta, 3)} here, so 4 − 2θ is {4 - 2 * theta:.2f}. {said}"
+    if k * theta > 1:
+        bound = 1 + 1 / (k * theta - 1)
+        said += f" With kθ = {k * theta:.2f} there can be at most {bound:.0f} exemplars."
+    return said
+
+
+def summary_html(view: RegionMap) -> str:
+    """K, θ, and how well the exemplars cover the points."""
+    partial = view.tokens < view.corpus_tokens
+    said = [
+        chip("K", numbers.count(len(view.table)), "regions"),
+        chip("θ", numbers.fraction(view.theta, 3), "threshold of distance"),
+        chip("uncovered", numbers.percent(view.uncovered), "points with d > kθ to every exemplar"),
+        chip("gray", numbers.percent(view.gray), "points with θ < d ≤ kθ"),
+        chip("L0", f"{view.overlap:.2f}", "mean number of exemplars within θ of a point"),
+        chip("ambiguous", numbers.percent(view.ambiguous), "points within θ of several exemplars"),
+        chip("n", numbers.count(view.tokens), "points in the partition", "warn" if partial else ""),
+    ]
+    if not view.saturated:
+        said.append(chip("not saturated", "", "the last batch still added exemplars", "warn"))
+    return chips(said)
+
+
+def preview_words(view: RegionMap) -> str:
+    """What is provisional about a map; empty where nothing is."""
+    said = []
+    if view.tokens < view.corpus_tokens:
+        said.append(
+            f"Preview on {view.tokens:,} of {view.corpus_tokens:,} tokens: numbers and regions "
+            "will change"
+        )
+    if view.layout == "pca":
+        said.append("PCA layout until UMAP is ready")
+    return "; ".join(said) + "." if said else ""
+
+
+# ---------------------------------------------------------------- the map's controls
+
+
+def filters() -> Filters:
+    """The filters that the URL names."""
+    return Filters(
+        address.get("least"),
+        address.get("most"),
+        address.get("kappa"),
+        address.get("topic"),
+        address.get("beyond"),
+    )
+
+
+def area() -> Area:
+    """The selected area that the URL names."""
+    text = address.get("area")
+    try:
+        return parse(text)
+    except ValueError:
+        raise TesseraError(
+            f"The link names an area that cannot be read: {text[:60]!r}.",
+            "Draw it again, or open the page without it.",
+        ) from None
+
+
+def render_controls(view: RegionMap) -> None:
+    """Colour, search and filters above the map."""
+    with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
+        st.selectbox(
+            "Colour",
+            address.COLOURS,
+            label_visibility="collapsed",
+            width=150,
+            **address.widget("colour", MAP),
+        )
+        with st.container(key="search", width="stretch"):
+            st.text_input(
+                "Search",
+                label_visibility="collapsed",
+                placeholder="Search a token or text · * for parts of words",
+                type="search",
+                icon=":material/search:",
+                **address.widget("search", MAP, TABLE),
+            )
+        st.segmented_control(
+            "Drag",
+            address.DRAGS,
+            format_func=DRAG_NAMES.__getitem__,
+            required=True,
+            label_visibility="collapsed",
+            help="What dragging does: move the map, draw a lasso, draw a box",
+            **address.widget("drag", MAP),
+        )
+        on = len(filters().words())
+        with st.popover(f"Filter · {on}" if on else "Filter", key="filter"):
+            _render_filters(view)
+
+
+def _render_filters(view: RegionMap) -> None:
+    st.toggle("Not token-driven", **address.widget("beyond", MAP, TABLE))
+    left, right = st.columns(2)
+    left.number_input(
+        "At least members", min_value=1, step=10, **address.widget("least", MAP, TABLE)
+    )
+    right.number_input(
+        "At most (0: any)", min_value=0, step=100, **address.widget("most", MAP, TABLE)
+    )
+    st.slider("Coherence κ from", 0.0, 1.0, step=0.05, **address.widget("kappa", MAP, TABLE))
+    topics = ["", *sorted(view.table["topic"].drop_nulls().unique().to_list())]
+    st.selectbox(
+        "Topic of highest lift",
+        topics if address.get("topic") in topics else [*topics, address.get("topic")],
+        format_func=lambda topic: topic or "any",
+        **address.widget("topic", MAP, TABLE),
+    )
+
+
+# ---------------------------------------------------------------- what is left, what is selected
+
+
+def marks(view: RegionMap, hits: pl.DataFrame | None) -> Marks:
+    """What the map shows: filters and search fade the rest."""
+    return Marks(_shown(view, hits), address.get("colour"), area(), address.get("drag"))
+
+
+def rows(view: RegionMap, hits: pl.DataFrame | None) -> pl.DataFrame:
+    """What the table lists, in order."""
+    shown, chosen = _shown(view, hits), area()
+    if chosen:
+        shown &= inside(chosen, view.table)
+    return listed(view.table.filter(pl.Series(shown)), hits)
+
+
+def _shown(view: RegionMap, hits: pl.DataFrame | None) -> np.ndarray:
+    shown = filters().mask(view.table)
+    if hits is not None:
+        shown &= view.table["region"].is_in(hits["region"].to_list()).to_numpy()
+    return shown
+
+
+def on_map() -> None:
+    """A click opens a region; a box or lasso fills the table; a double click empties it."""
+    event = st.session_state[CHART]
+    last = None if address.get("area") else st.session_state.get("map.clicked")
+    region = clicked(event, last)
+    st.session_state["map.clicked"] = region
+    if region is not None:
+        address.put(region=region, area="", seed=0)
+        st.rerun([INSPECTOR, TABLE])
+    address.put(area=spell(area_of(event)))
+    st.rerun([TABLE, INSPECTOR])
+
+
+def on_row(ids: list[int]) -> None:
+    """A row of the table opens its region."""
+    address.put(region=row_of(st.session_state[ROWS], ids), seed=0)
+    st.rerun([INSPECTOR])
+
+
+def table_words(listed: int, view: RegionMap) -> str:
+    """What the table lists, and why only that."""
+    said = [f"{listed:,} of {len(view.table):,} regions"]
+    if address.get("area"):
+        said.append("in the selected area")
+    if address.get("search"):
+        said.append(f"“{address.get('search')}” among their members")
+    if listed > LIMIT:
+        said.append(f"the largest {LIMIT:,} are listed")
+    return " · ".join([*said, *filters().words()])
+
+
+def render_listed(listed: int, view: RegionMap) -> None:
+    """What the table lists, with the way back to everything."""
+    with st.container(horizontal=True, key="listed", vertical_alignment="center"):
+        st.html(f'<p class="note">{escape(table_words(listed, view))}</p>', width="content")
+        _render_clear()
+
+
+def _render_clear() -> None:
+    if address.get("area") or address.get("search") or filters().words():
+        st.button("Show all", type="tertiary", on_click=_clear, key="show-all")
+
+
+def _clear() -> None:
+    address.put(area="", search="", least=1, most=0, kappa=0.0, topic="", beyond=False)
+    st.rerun([MAP, TABLE])
+
+
+# ---------------------------------------------------------------- the inspector's controls
+
+
+def render_draw(view: RegionView) -> None:
+    """How members are drawn."""
+    with st.container(horizontal=True, gap="small", key="draw", vertical_alignment="center"):
+        st.segmented_control(
+            "Members",
+            address.MEMBER_DRAWS,
+            format_func=lambda draw: draw if draw == "band 1" else draw.removeprefix("band "),
+            required=True,
+            label_visibility="collapsed",
+            **address.widget("draw", INSPECTOR),
+        )
+        st.button(
+            "Draw again",
+            type="tertiary",
+            shortcut="D",
+            disabled=address.get("draw") in ("closest", "farthest"),
+            help="Another sample, with the next seed",
+            on_click=_draw_again,
+            key=f"again-{view.region}",
+        )
+
+
+def _draw_again() -> None:
+    address.put(seed=address.get("seed") + 1)
+    st.rerun([INSPECTOR])
+
+
+def render_title(ids: list[int]) -> None:
+    """Which region is open, and the way to the previous and next of the table."""
+    current = address.get("region")
+    name = "Regions" if current is None else f"Region {current}"
+    with st.container(horizontal=True, key="steps", vertical_alignment="center"):
+        st.html(f'<h2 class="title">{name}</h2>')
+        _render_steps(ids, current)
+
+
+def _render_steps(ids: list[int], current: int | None) -> None:
+    for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
+        st.button(
+            label,
+            type="tertiary",
+            shortcut=key,
+            key=f"step-{key}",
+            on_click=_step,
+            args=(neighbour(ids, current, step),),
+            disabled=not ids,
+        )
+
+
+def _step(region: int | None) -> None:
+    address.put(region=region, seed=0)
+    st.rerun([INSPECTOR, TABLE])

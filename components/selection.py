@@ -1,0 +1,181 @@
+"""From what a person selects to what is selected, as pure functions.
+
+A lasso or box is kept as its outline, not as the points inside it: an outline fits into a URL, and
+the same outline picks the same regions again when the page is opened cold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+VERTICES = 40  # of one outline, kept in the URL
+
+Outline = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Area:
+    """Outlines on a map, and points picked one by one. Empty: nothing is selected."""
+
+    outlines: tuple[Outline, ...] = ()
+    picked: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.outlines or self.picked)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which regions are looked at."""
+
+    least: int = 1
+    most: int = 0  # 0: no bound
+    coherence: float = 0.0
+    topic: str = ""
+    beyond_tokens: bool = False
+
+    def mask(self, table: pl.DataFrame) -> np.ndarray:
+        """[regions] whether each passes."""
+        wanted = (pl.col("size") >= self.least) & (pl.col("coherence") >= self.coherence)
+        if self.most:
+            wanted &= pl.col("size") <= self.most
+        if self.topic:
+            wanted &= pl.col("topic") == self.topic
+        if self.beyond_tokens:
+            wanted &= ~pl.col("token_driven")
+        return table.select(wanted.fill_null(False)).to_series().to_numpy()
+
+    def words(self) -> list[str]:
+        """The filters that are on, as a reader says them."""
+        said = []
+        if self.least > 1:
+            said.append(f"at least {self.least:,} members")
+        if self.most:
+            said.append(f"at most {self.most:,} members")
+        if self.coherence > 0:
+            said.append(f"κ ≥ {self.coherence:.2f}")
+        if self.topic:
+            said.append(f"topic {self.topic}")
+        if self.beyond_tokens:
+            said.append("not token-driven")
+        return said
+
+
+# ---------------------------------------------------------------- events
+
+
+def clicked(event: Mapping[str, Any], last: int | None = None) -> int | None:
+    """The one region that was clicked on a chart, if that is what happened.
+
+    A click on the point that was clicked `last` takes plotly's selection back: an empty event.
+    """
+    chosen = event.get("selection", {})
+    if not any(chosen.get(kind) for kind in ("points", "box", "lasso")):
+        return last
+    points = [point for point in chosen.get("points", ()) if _number(point) is not None]
+    if len(points) != 1 or chosen.get("box") or chosen.get("lasso"):
+        return None
+    return _number(points[0])
+
+
+def area_of(event: Mapping[str, Any]) -> Area:
+    """The area that a box, a lasso or several clicked points cover."""
+    chosen = event.get("selection", {})
+    outlines = [_box(shape) for shape in chosen.get("box", ())]
+    outlines += [_lasso(shape) for shape in chosen.get("lasso", ())]
+    if outlines:
+        return Area(tuple(outline for outline in outlines if len(outline) > 2))
+    numbers = [_number(point) for point in chosen.get("points", ())]
+    picked = tuple(sorted({number for number in numbers if number is not None}))
+    return Area((), picked if len(picked) > 1 else ())
+
+
+def row_of(event: Mapping[str, Any], ids: Sequence[int]) -> int | None:
+    """The number in the selected row of a table whose rows are `ids`."""
+    rows = event.get("selection", {}).get("rows", ())
+    return int(ids[rows[0]]) if rows and rows[0] < len(ids) else None
+
+
+def _number(point: Mapping[str, Any]) -> int | None:
+    data = point.get("customdata")
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        data = data[0] if data else None
+    return int(data) if isinstance(data, int | float) else None
+
+
+def _box(shape: Mapping[str, Any]) -> Outline:
+    (x0, x1), (y0, y1) = shape["x"][:2], shape["y"][:2]
+    return _rounded([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+
+
+def _lasso(shape: Mapping[str, Any]) -> Outline:
+    points = list(zip(shape["x"], shape["y"], strict=True))
+    return _rounded(points[:: math.ceil(len(points) / VERTICES)] if points else [])
+
+
+def _rounded(points: Sequence[tuple[float, float]]) -> Outline:
+    return tuple((round(float(x), 2), round(float(y), 2)) for x, y in points)
+
+
+# ---------------------------------------------------------------- the URL
+
+
+def spell(area: Area) -> str:
+    """An area as a URL parameter: `1.2_3_4_5.5~…` outlines, or `n1.5.9` picked regions."""
+    if area.picked:
+        return "n" + ".".join(map(str, area.picked))
+    return "~".join("_".join(f"{x:g}_{y:g}" for x, y in outline) for outline in area.outlines)
+
+
+def parse(text: str) -> Area:
+    """The area that a URL parameter spells; raises ValueError for anything else."""
+    if not text:
+        return Area()
+    if text.startswith("n"):
+        return Area((), tuple(int(number) for number in text[1:].split(".")))
+    outlines = []
+    for part in text.split("~"):
+        numbers = [float(number) for number in part.split("_")]
+        if len(numbers) % 2 or len(numbers) < 6 or not all(map(math.isfinite, numbers)):
+            raise ValueError(text)
+        outlines.append(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+    return Area(tuple(outlines))
+
+
+# ---------------------------------------------------------------- what is inside
+
+
+def inside(area: Area, table: pl.DataFrame) -> np.ndarray:
+    """[regions] whether each lies in the area, by its `x`, `y` and number."""
+    found = table["region"].is_in(list(area.picked)).to_numpy().copy()
+    x, y = table["x"].to_numpy(), table["y"].to_numpy()
+    for outline in area.outlines:
+        found |= within(outline, x, y)
+    return found
+
+
+def within(outline: Outline, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """[points] whether each lies inside a closed outline (even–odd rule)."""
+    found = np.zeros(len(x), dtype=bool)
+    for (x0, y0), (x1, y1) in zip(outline, outline[1:] + outline[:1], strict=True):
+        if y0 == y1:
+            continue
+        crosses = (y0 > y) != (y1 > y)
+        found ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return found
+
+
+def neighbour(ids: Sequence[int], current: int | None, step: int) -> int | None:
+    """The number before (-1) or after (+1) another in a list that wraps around."""
+    if not len(ids):
+        return None
+    listed = list(ids)
+    if current not in listed:
+        return int(listed[0])
+    return int(listed[(listed.index(current) + step) % len(listed)])

@@ -1,0 +1,20 @@
+"""Document: a whole document, every token coloured by a feature or by its region."""
+
+from __future__ import annotations
+
+from backend import queries
+from components import address, documents
+from components.frame import frame
+from components.status import render_empty, reported, waiting
+
+place = frame("Document", queries)
+
+with reported():
+    number, feature = address.get("document"), address.get("feature")
+    if number is None:
+        render_empty("No document is open.", "Follow “document” beside a member or an example.")
+    else:
+        documents.render_steps(number)
+        passage = queries.document(place.study, number, feature, place.p, place.k)
+        if not waiting(passage, queries):
+            documents.render_document(passage, feature, address.get("token"))

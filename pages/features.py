@@ -1,0 +1,74 @@
+"""Features: find a feature of the SAE and read it."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from backend import queries
+from backend.views import FeatureTable
+from components import address, examples, feature_inspector, feature_table, markup
+from components.downloads import render_downloads
+from components.feature_table import INSPECTOR, LIST
+from components.frame import frame
+from components.provenance import render_provenance
+from components.status import render_empty, render_pending, reported, waiting
+
+KEYS = {"N": "next feature", "P": "previous feature", "D": "draw another sample"}
+place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
+
+
+def rows(view: FeatureTable) -> pl.DataFrame:
+    search = address.get("search").strip()
+    hits = queries.search_features(place.study, search) if search else None
+    return feature_table.rows(view, hits)
+
+
+@st.fragment(key=LIST)
+def show_list(view: FeatureTable) -> None:
+    with reported():
+        feature_table.render_controls(view)
+        listed = rows(view)
+        feature_table.render_list(listed, view)
+        with st.container(horizontal=True):
+            render_downloads({"features": listed}, "features")
+            render_provenance(view.provenance, "features")
+
+
+@st.fragment(key=INSPECTOR)
+def show_inspector(view: FeatureTable) -> None:
+    with reported():
+        feature_table.render_title(rows(view)["feature"].to_list())
+        if (number := address.get("feature")) is None:
+            render_empty("No feature is open.", "Select a row of the list, or press N.")
+            return
+        feature = queries.feature(place.study, number)
+        if waiting(feature, queries, "feature"):
+            return
+        feature_inspector.render_head(feature)
+        feature_inspector.render_charts(feature, address.get("draw"))
+        render_pending(feature.pending, queries, "", "feature")
+        examples.render_draw(feature)
+        how = address.get("draw"), 10, address.get("seed"), address.get("facet")
+        draw = queries.examples(place.study, number, *how)
+        peak = feature_inspector.peak(feature)
+        markup.render(examples.examples_html(draw, number, address.get("view"), peak))
+        feature_inspector.render_details(feature, "details")
+        if text := examples.render_own():
+            probe = queries.probe(place.study, text, number)
+            if not waiting(probe, queries, "probe"):
+                markup.render(examples.probe_html(probe, peak))
+        with st.container(horizontal=True):
+            render_downloads(feature_inspector.downloads_of(feature), "feature")
+            render_provenance(feature.provenance, "feature")
+
+
+with reported():
+    whole = queries.features(place.study)
+    if not waiting(whole, queries):
+        markup.render(feature_table.summary_html(whole))
+        left, right = st.columns([9, 11], gap="medium")
+        with left:
+            show_list(whole)
+        with right, st.container(key="inspector"):
+            show_inspector(whole)

@@ -1,0 +1,43 @@
+"""Overview: what the study holds and what is worth a look."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import queries
+from components import markup, overview
+from components.frame import frame
+from components.provenance import render_provenance
+from components.region_controls import preview_words, summary_html
+from components.status import render_empty, render_pending, reported, waiting
+
+place = frame("Overview", queries)
+
+with reported():
+    view = queries.overview(place.study)
+    if not waiting(view, queries):
+        left, right = st.columns(2, gap="large")
+        with left:
+            markup.head("Corpus")
+            overview.render_counts(view)
+            overview.render_chart(overview.topics_chart(view.topics), "topics", "Tokens by topic")
+        with right:
+            markup.head("Partitions", "each setting is a map of its own")
+            chart = overview.stops_chart(view.stops, place.p, place.k)
+            overview.render_chart(chart, "stops", "Number of regions against the threshold")
+            markup.render(overview.stops_html(view.stops, place.p, place.k))
+        markup.head("Regions", "what clusters together")
+        if not waiting(view.regions, queries, "regions"):
+            markup.render(summary_html(view.regions))
+            words = preview_words(view.regions)
+            render_pending(view.regions.pending, queries, words, "regions")
+            overview.render_lists(overview.region_lists(view.regions), "regions")
+            render_provenance(view.regions.provenance, "regions")
+        markup.head("Features", "what the SAE has a direction for")
+        if view.features is None:
+            render_empty(
+                "This study has no SAE.", "Name one under [sae] in the study file to see features."
+            )
+        elif not waiting(view.features, queries, "features"):
+            overview.render_lists(overview.feature_lists(view.features), "features")
+            render_provenance(view.features.provenance, "features")

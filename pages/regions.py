@@ -1,0 +1,84 @@
+"""Regions: what clusters together. The map is the page; table and inspector follow it."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from backend import queries
+from backend.schema import Job
+from backend.views import RegionMap
+from components import address, region_controls, region_inspector, region_map, region_table
+from components.downloads import render_downloads
+from components.frame import frame
+from components.map_ring import render_ring
+from components.provenance import render_provenance
+from components.region_controls import CHART, INSPECTOR, MAP, ROWS, TABLE
+from components.status import render_empty, render_pending, reported, waiting
+
+KEYS = {"N": "next region", "P": "previous region", "D": "draw another sample"}
+place = frame("Regions", queries, KEYS, (INSPECTOR, TABLE))
+where = place.p, place.k
+
+
+def hits() -> pl.DataFrame | None:
+    search = address.get("search").strip()
+    return queries.search_regions(place.study, search, *where) if search else None
+
+
+@st.fragment(key=MAP)
+def show_map(view: RegionMap) -> None:
+    with reported():
+        region_controls.render_controls(view)
+        marks = region_controls.marks(view, hits())
+        region_map.render_map(view, marks, region_controls.on_map, CHART)
+
+
+@st.fragment(key=TABLE)
+def show_table(view: RegionMap) -> None:
+    with reported():
+        rows = region_controls.rows(view, hits())
+        region_controls.render_listed(len(rows), view)
+        region_table.render_regions(rows, address.get("region"), region_controls.on_row, ROWS)
+        with st.container(horizontal=True):
+            render_downloads({"regions": rows}, "regions")
+            render_provenance(view.provenance, "map")
+
+
+@st.fragment(key=INSPECTOR)
+def show_inspector(view: RegionMap) -> None:
+    with reported():
+        region_controls.render_title(region_controls.rows(view, hits())["region"].to_list())
+        if (number := address.get("region")) is None:
+            render_empty("No region is open.", "Click one on the map, or a row of the table.")
+            return
+        region = queries.region(place.study, number, *where)
+        if waiting(region, queries, "region"):
+            return
+        render_ring(view, number, CHART)
+        region_inspector.render_head(region)
+        region_controls.render_draw(region)
+        how = address.get("draw"), 8, address.get("seed")
+        members = queries.members(place.study, number, *where, *how)
+        region_inspector.render_members(region, members, address.get("draw"))
+        render_pending(region.pending, queries, "", "region")
+        region_inspector.render_details(region, "details")
+        with st.container(horizontal=True):
+            render_downloads(region_inspector.downloads_of(region), "region")
+            render_provenance(region.provenance, "region")
+
+
+with reported():
+    with st.container(horizontal=True, key="stops", vertical_alignment="center"):
+        region_controls.render_stops(place, queries.stops(place.study))
+        whole = queries.regions(place.study, *where)
+        if not isinstance(whole, Job):
+            st.html(region_controls.summary_html(whole), width="content")
+    if not waiting(whole, queries):
+        render_pending(whole.pending, queries, region_controls.preview_words(whole), "map")
+        left, right = st.columns([11, 9], gap="medium")
+        with left:
+            show_map(whole)
+            show_table(whole)
+        with right, st.container(key="inspector"):
+            show_inspector(whole)

@@ -1,0 +1,132 @@
+"""Keys of memoized results: what is in them, what cannot be."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.schema import PartitionSpec, Progress
+from backend.store import memo
+from backend.store.memo import Entry, Memoized, canonical, memoize
+from tests.toy_memo import squares
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner)
+    | st.dictionaries(st.text().filter(lambda key: key not in memo.MARKS), inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+def test_every_argument_counts_and_defaults_are_arguments() -> None:
+    key = squares.digest(3)
+    assert squares.digest(3, 0.0) == squares.digest(count=3, shift=0.0) == key
+    assert len({key, squares.digest(4), squares.digest(3, 0.5)}) == 3
+    assert squares.digest(3, device="cuda") == key, "the result is the same on any device"
+    assert squares.recipe(3) == {
+        "function": "tests.toy_memo.squares",
+        "version": 1,
+        "arguments": {"count": 3, "shift": 0.0},
+    }
+
+
+def test_another_version_is_another_key() -> None:
+    assert Memoized(squares.function, 2).digest(3) != squares.digest(3)
+
+
+@dataclass(frozen=True)
+class Setting:
+    size: int
+    share: float
+    names: tuple[str, ...] = ("é",)
+
+
+def test_a_key_does_not_change_between_releases() -> None:
+    @memoize(version=3)
+    def stable(setting: Setting, entry: Entry, limits: dict[str, int | None]) -> dict[str, Any]:
+        return {"never": [setting, entry, limits]}
+
+    stable.name = "stable"
+    entry = Entry(Path("anywhere"), "0123")
+    digest = stable.digest(Setting(1, 0.1), entry, {"b": None, "a": 1})
+    assert digest == "c4de9afa08967feb4fba329e8f6e3f14", "everything ever computed would be lost"
+
+
+def test_a_missing_or_unknown_argument_is_an_error_not_another_key() -> None:
+    with pytest.raises(TypeError, match="lacks count"):
+        squares.find()
+    with pytest.raises(TypeError, match="colour"):
+        squares.find(3, colour="red")
+
+
+def test_progress_device_inputs_and_folder_are_not_keyed() -> None:
+    @memoize(version=1)
+    def work(digest: str, *, inputs: object, progress: object, device: str, folder: Path) -> Any:
+        return {"all": [digest, inputs, progress, device, folder]}
+
+    assert work.recipe("d")["arguments"] == {"digest": "d"}
+    assert work.digest("d", inputs=object(), progress=Progress(), device="mps") == work.digest("d")
+
+
+@dataclass
+class Mutable:
+    size: int
+
+
+@dataclass(frozen=True)
+class Typed:
+    type: str
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1, 2},
+        object(),
+        float("nan"),
+        float("inf"),
+        np.float64(1.0),
+        np.int64(1),
+        np.arange(3),
+        torch.zeros(1),
+        b"bytes",
+        Path("a"),
+        {1: "a"},
+        {"type": "ModelRef"},
+        {"entry": "0123"},
+        Mutable(1),
+        Typed("a"),
+        PartitionSpec,
+        [1, {"deep": {3}}],
+    ],
+    ids=repr,
+)
+def test_what_has_no_canonical_text_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="cache key"):
+        canonical(value)
+
+
+def test_dataclasses_are_told_apart_by_type_and_entries_by_digest() -> None:
+    spec = PartitionSpec(p=2.0)
+    assert canonical(spec) == {"type": "PartitionSpec", "p": 2.0, "k": 1.0, "seed": 0}
+    assert canonical(Entry(Path("anywhere"), "0123")) == {"entry": "0123"}
+
+
+@settings(deadline=None)
+@given(value=JSON)
+def test_keys_do_not_depend_on_the_order_of_dicts(value: Any) -> None:
+    def turned(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: turned(item[key]) for key in reversed(item)}
+        return tuple(turned(inner) for inner in item) if isinstance(item, list) else item
+
+    assert json.dumps(canonical(value)) == json.dumps(canonical(turned(value)))
