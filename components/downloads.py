@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 
 def render_downloads(tables: Mapping[str, pl.DataFrame], key: str) -> None:
@@ -19,9 +20,7 @@ def render_downloads(tables: Mapping[str, pl.DataFrame], key: str) -> None:
             _button(parquet, "Parquet", name, frame, key)
 
 
-def _button(
-    place: st.delta_generator.DeltaGenerator, kind: str, name: str, frame: pl.DataFrame, key: str
-) -> None:
+def _button(place: DeltaGenerator, kind: str, name: str, frame: pl.DataFrame, key: str) -> None:
     write = csv_bytes if kind == "CSV" else parquet_bytes
     place.download_button(
         kind,

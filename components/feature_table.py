@@ -45,7 +45,7 @@ COLUMNS = {
     "documents": st.column_config.NumberColumn("documents", width=84, format="localized"),
     "active": st.column_config.NumberColumn("tokens", width=72, format="localized"),
 }
-SHOWN = ("feature", "top_token", "hits", "density", "max", "topic", "lift", "promoted", "f1")
+SHOWN = ("feature", "top_token", "hits", "promoted", "density", "max", "topic", "lift", "f1")
 
 
 def summary_html(view: FeatureTable) -> str:

@@ -63,51 +63,57 @@ def frame(
     problems = address.begin(title.lower())
     render_links(*fragments)
     card = _sidebar(answers, keys or {})
-    for problem in problems:
-        render_problem(problem, "The usual is shown instead; choose another on the page.")
     if card is None:
         st.stop()
-    st.html(header_html(title, card))
+    place = Place(card, _stop("p", card.p, card.p_stops), _stop("k", card.k, card.k_stops))
+    st.html(header_html(title, place))
+    for problem in problems:
+        render_problem(problem, "The usual is shown instead; choose another on the page.")
     if card.problem:
         render_problem(card.problem, card.remedy)
         st.stop()
-    return Place(card, _stop("p", card.p, card.p_stops), _stop("k", card.k, card.k_stops))
+    for name, shown, stops in (("p", place.p, card.p_stops), ("k", place.k, card.k_stops)):
+        _check_stop(name, shown, stops)
+    return place
 
 
 def _stop(name: str, default: float, stops: tuple[float, ...]) -> float:
-    """The chosen stop; where a link names another, the study's own, with a word about it."""
+    """The chosen stop, or the study's own where none is chosen or it is no stop."""
     value = address.get(name)
-    if value is None or value in stops:
-        return default if value is None else value
-    listed = ", ".join(f"{stop:g}" for stop in stops)
-    render_problem(
-        f"The link says {name} = {value:g}, which is not a stop of this study.",
-        f"{name} = {default:g} is shown. The stops are {listed}; "
-        f"add others to the study file under {name}_stops.",
-    )
-    return default
+    return value if value in stops else default
+
+
+def _check_stop(name: str, shown: float, stops: tuple[float, ...]) -> None:
+    value = address.get(name)
+    if value is not None and value not in stops:
+        render_problem(
+            f"The link says {name} = {value:g}, which is not a stop of this study.",
+            f"{name} = {shown:g} is shown. The stops are {', '.join(f'{s:g}' for s in stops)}; "
+            f"others can be added to the study file under {name}_stops.",
+        )
 
 
 # ---------------------------------------------------------------- header
 
 
-def header_html(title: str, card: StudyCard) -> str:
+def header_html(title: str, place: Place) -> str:
     """The page's name and what is shown, each part with its revision on hover."""
-    revisions = dict(card.revisions)
-    parts = {
-        "model": card.model,
-        "site": card.site,
-        "corpus": card.corpus,
-        "sae": f"SAE {card.sae}" if card.sae else "no SAE",
-    }
-    shown = "".join(
-        f'<span title="{escape(what)}: {escape(revisions.get(what, "no revision"))}">'
-        f"{escape(value)}</span>"
-        for what, value in parts.items()
-        if value
-    )
-    where = f'<span title="numbers computed as {escape(card.dtype)}">{escape(card.device)}</span>'
-    return f'<header class="strip"><h1>{escape(title)}</h1><p>{shown}{where}</p></header>'
+    card = place.card
+    named = dict(card.revisions)
+    texts = {n: v for n, v in named.items() if n not in ("model", "SAE", "embedder")}
+    shown = [
+        _part(card.model, f"revision {named.get('model', 'unknown')}"),
+        _part(card.site, "the residual stream after this block"),
+        _part(card.corpus, ", ".join(f"{name}: {revision}" for name, revision in texts.items())),
+        _part(f"SAE {card.sae}", f"revision {named.get('SAE', 'unknown')}") if card.sae else "",
+        _part(f"p {place.p:g} · k {place.k:g}", "the partition; choose another on Regions"),
+        _part(card.device, f"numbers computed as {card.dtype}"),
+    ]
+    return f'<header class="strip"><h1>{escape(title)}</h1><p>{"".join(shown)}</p></header>'
+
+
+def _part(value: str, hint: str) -> str:
+    return f'<span title="{escape(hint)}">{escape(value)}</span>' if value else ""
 
 
 # ---------------------------------------------------------------- sidebar

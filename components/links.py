@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from components import address
 
@@ -46,7 +47,7 @@ export default function ({ setTriggerValue }) {
   };
 }
 """
-_follow = st.components.v2.component("tessera_links", js=SCRIPT)
+_follow = component("tessera_links", js=SCRIPT)
 
 QUICK = {"regions": "region", "features": "feature"}  # what changes without the rest of the page
 

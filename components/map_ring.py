@@ -3,7 +3,7 @@ another region does not send and paint thousands of marks again."""
 
 from __future__ import annotations
 
-import streamlit as st
+from streamlit.components.v2 import component
 
 from backend.views import RegionMap
 from components.region_map import marker_sizes, short
@@ -45,7 +45,7 @@ export default function ({ data, parentElement }) {
   };
 }
 """
-_ring = st.components.v2.component("tessera_ring", js=SCRIPT)
+_ring = component("tessera_ring", js=SCRIPT)
 
 
 def render_ring(view: RegionMap, region: int, chart: str) -> None:

@@ -78,6 +78,15 @@ def stops_chart(stops: pl.DataFrame, p: float, k: float) -> go.Figure:
     return made
 
 
+def render_stops(stops: pl.DataFrame, p: float, k: float) -> None:
+    """K against θ, and every setting as a link."""
+    if stops["regions"].drop_nulls().len():
+        render_chart(stops_chart(stops, p, k), "stops", "Number of regions against the threshold")
+    else:
+        markup.note("No setting is computed for the whole corpus yet.")
+    st.html(stops_html(stops, p, k))
+
+
 def render_chart(figure: go.Figure, key: str, alt: str) -> None:
     """A chart that is only looked at."""
     st.plotly_chart(figure, theme=None, config=palette.CONFIG, key=key, alt=alt)
@@ -140,23 +149,30 @@ def regions_html(rows: pl.DataFrame, column: str) -> str:
         "isolation": numbers.fraction,
         "lift_low": numbers.times,
     }[column]
-    cells = [
-        [
+    return "".join(
+        _line(
             anchor(str(row["region"]), "regions", region=row["region"]),
             in_context(str(row["before"]), str(row["token"]), str(row["after"])),
-            markup.escape(row["topic"]) if column == "lift_low" else "",
+            str(row["topic"] or "") if column == "lift_low" else "",
             spell(row[column]),
-        ]
+        )
         for row in rows.head(LISTED).iter_rows(named=True)
-    ]
-    return markup.table(("", "", "", ""), cells, "tttn")
+    )
+
+
+def _line(link: str, middle: str, topic: str, value: str) -> str:
+    return (
+        f'<div class="line"><span>{link}</span>{middle}<i>{markup.escape(topic)}</i>'
+        f"<b>{value}</b></div>"
+    )
 
 
 def in_context(before: str, token: str, after: str) -> str:
-    """A token with a few words around it, on one line."""
+    """A token with a few words around it, on one line, the token in the middle."""
+    left, middle, right = (markup.escape(one_line(part)) for part in (before, token, after))
     return (
-        f'<span class="kwic"><span>{markup.escape(one_line(before)[-20:])}</span><b>'
-        f"{markup.escape(one_line(token))}</b><span>{markup.escape(one_line(after)[:20])}</span></span>"
+        f'<span class="kwic"><span><bdi>{left}</bdi></span><b>{middle}</b>'
+        f"<span>{right}</span></span>"
     )
 
 
@@ -199,23 +215,28 @@ def features_html(rows: pl.DataFrame, column: str) -> str:
         "lift": numbers.times,
         "density": numbers.percent,
     }[column]
-    cells = [
-        [
+    return "".join(
+        _line(
             anchor(str(row["feature"]), "features", feature=row["feature"]),
-            markup.token(str(row["top_token"])),
-            markup.escape(row["topic"] or ""),
+            f"<span>{markup.token(str(row['top_token']))} <small>{writes(row)}</small></span>",
+            str(row["topic"] or ""),
             spell(row[column]),
-        ]
+        )
         for row in rows.head(LISTED).iter_rows(named=True)
-    ]
-    return markup.table(("", "", "", ""), cells, "tttn")
+    )
 
 
-def render_lists(lists: dict[str, tuple[pl.DataFrame, str, str]], kind: str) -> None:
-    """Four short lists side by side."""
+def writes(row: dict[str, object]) -> str:
+    """What the feature's decoder promotes, if it is known."""
+    return f"→ {markup.escape(one_line(str(row['promoted'])))}" if row["promoted"] else ""
+
+
+def lists_html(lists: dict[str, tuple[pl.DataFrame, str, str]], kind: str) -> str:
+    """Short lists beside each other."""
     spell = regions_html if kind == "regions" else features_html
-    columns = st.columns(len(lists), gap="medium")
-    for place, (name, (rows, column, why)) in zip(columns, lists.items(), strict=True):
-        with place:
-            markup.head(name, why)
-            st.html(spell(rows, column))
+    parts = "".join(
+        f'<section><h3 class="head">{markup.escape(name)}<small>{markup.escape(why)}</small></h3>'
+        f"{spell(rows, column)}</section>"
+        for name, (rows, column, why) in lists.items()
+    )
+    return f'<div class="lists">{parts}</div>'

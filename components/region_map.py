@@ -58,7 +58,6 @@ def region_chart(view: RegionMap, marks: Marks, height: int = 404) -> go.Figure:
     if not marks.shown.all():
         made.add_trace(_faint(table, ~marks.shown, colours))
     made.add_trace(_regions(table, marks, sizes, colours))
-    made.add_trace(_labels(table, marks.shown, colours))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
     made.update_layout(
         xaxis=axis,
@@ -69,6 +68,7 @@ def region_chart(view: RegionMap, marks: Marks, height: int = 404) -> go.Figure:
         newselection={"line": {"color": colours.ink, "width": 1, "dash": "dot"}},
         activeselection={"fillcolor": colours.accent, "opacity": 0.06},
         selections=[_outline(outline, colours) for outline in marks.area.outlines],
+        annotations=_labels(table, marks.shown, colours),
         hoverdistance=12,
     )
     return made
@@ -133,7 +133,8 @@ def short(text: str, length: int = 18, escaped: bool = True) -> str:
     """One token for a label: trimmed, escaped, its line feeds shown."""
     shown = visible(text.strip(" ")).replace("\n", "⏎").replace("\t", "⇥") or "␣"
     shown = shown if len(shown) <= length else shown[: length - 1] + "…"
-    return html.escape(shown) if escaped else shown
+    # plotly knows &lt; and &amp; but not &quot;
+    return html.escape(shown, quote=False) if escaped else shown
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -173,22 +174,22 @@ def _faint(table: pl.DataFrame, hidden: np.ndarray, colours: Palette) -> go.Scat
     )
 
 
-def _labels(table: pl.DataFrame, shown: np.ndarray, colours: Palette) -> go.Scatter:
-    chosen = spread(table.filter(pl.Series(shown)), table, LABELLED)
-    return go.Scatter(
-        x=chosen["x"].to_list(),
-        y=chosen["y"].to_list(),
-        mode="text",
-        text=[short(token, 12) for token in chosen["token"]],
-        textfont={
-            "size": 10.5,
-            "color": colours.ink,
-            "family": palette.MONO,
-            "shadow": ", ".join([f"0 0 3px {colours.ground}"] * 3),
-        },
-        hoverinfo="skip",
-        name="labels",
-    )
+def _labels(table: pl.DataFrame, shown: np.ndarray, colours: Palette) -> list[dict[str, object]]:
+    """Annotations, because plotly paints its text traces under the marks."""
+    spelled = table["token"].str.contains(r"[\p{L}\p{N}]").to_numpy()
+    chosen = spread(table.filter(pl.Series(shown & spelled)), table, LABELLED)
+    return [
+        {
+            "x": row["x"],
+            "y": row["y"],
+            "text": short(row["token"], 12),
+            "showarrow": False,
+            "font": {"size": 10.5, "color": colours.ink, "family": palette.MONO},
+            "bgcolor": palette.fade(colours.ground, 0.72),
+            "borderpad": 1,
+        }
+        for row in chosen.iter_rows(named=True)
+    ]
 
 
 def spread(chosen: pl.DataFrame, whole: pl.DataFrame, limit: int) -> pl.DataFrame:
@@ -220,15 +221,17 @@ def render_map(view: RegionMap, marks: Marks, on_select: Callable[[], None], key
     """The map in the page; `on_select` is called after a click, a box or a lasso."""
     if marks.colour == "topic":
         st.html(topics_html(view.table["topic"]))
-    st.plotly_chart(
-        region_chart(view, marks),
-        theme=None,
-        key=key,
-        on_select=on_select,
-        selection_mode=("points", "box", "lasso"),
-        config=CONFIG,
-        alt=f"Map of {len(view.table):,} regions, coloured by {marks.colour}",
-    )
+    with st.container(key="map-box"):
+        st.plotly_chart(
+            region_chart(view, marks),
+            theme=None,
+            key=key,
+            height="stretch",
+            on_select=on_select,
+            selection_mode=("points", "box", "lasso"),
+            config=CONFIG,
+            alt=f"Map of {len(view.table):,} regions, coloured by {marks.colour}",
+        )
 
 
 def topics_html(topics: pl.Series) -> str:

@@ -97,14 +97,25 @@ def pace(job: Job) -> str:
     return " · ".join(said)
 
 
-def progress_html(job: Job) -> str:
+def line_html(job: Job, words: str) -> str:
+    """A hairline of progress, with what is provisional and what is being done about it."""
+    percent = 100 * share_of(job)
+    parts = (name_of(job), f"{percent:.0f}%" if job.total else "", job.message, pace(job))
+    doing = " · ".join(escape(part) for part in parts if part)
+    return (
+        f'<div class="work line"><span class="track"><i style="width:{percent:.1f}%"></i></span>'
+        f"<p><b>{escape(words)}</b> {doing}</p></div>"
+    )
+
+
+def progress_html(job: Job, words: str = "") -> str:
     """A thin bar with what is being done."""
     percent = 100 * share_of(job)
     return (
         f'<div class="work"><b>{escape(name_of(job))}</b>'
         f'<span class="track" role="progressbar" aria-valuenow="{percent:.0f}">'
         f'<i style="width:{percent:.1f}%"></i></span>'
-        f"<p>{escape(job.message)}</p><p>{escape(pace(job))}</p></div>"
+        f"<p>{escape(job.message)}</p><p>{escape(pace(job))}</p><p>{escape(words)}</p></div>"
     )
 
 
@@ -124,13 +135,11 @@ def render_pending(job: Job | None, desk: Desk, words: str, key: str) -> None:
     """A line about work that will improve what is already shown."""
     if job is None:
         return
-    if words:
-        st.html(f'<p class="note pending">{escape(words)}</p>')
-    _watch(job.id, desk, key, whole=False)
+    _watch(job.id, desk, key, whole=False, words=words)
 
 
 @st.fragment(run_every=1.0)
-def _watch(id: str, desk: Desk, key: str, whole: bool) -> None:
+def _watch(id: str, desk: Desk, key: str, whole: bool, words: str = "") -> None:
     with reported():
         job = desk.job(id)
         if job.state == "done":
@@ -138,16 +147,12 @@ def _watch(id: str, desk: Desk, key: str, whole: bool) -> None:
         elif job.state in ("failed", "cancelled"):
             _render_ended(job, desk, key)
         elif whole:
-            st.html(progress_html(job))
-            if st.button("Cancel", key=f"cancel-{key}", type="tertiary"):
-                desk.cancel(job.id)
-        else:
-            done = f"{100 * share_of(job):.0f}% · " if job.total else ""
-            st.html(
-                f'<div class="work line"><span class="track"><i style="width:'
-                f'{100 * share_of(job):.1f}%"></i></span><p>{escape(name_of(job))} · '
-                f"{done}{escape(job.message)} · {escape(pace(job))}</p></div>"
+            st.html(progress_html(job, "Computed once, then kept. You can leave this page."))
+            st.button(
+                "Cancel", key=f"cancel-{key}", type="tertiary", on_click=desk.cancel, args=(job.id,)
             )
+        else:
+            st.html(line_html(job, words))
 
 
 def _again(job: Job) -> None:

@@ -8,10 +8,9 @@ import streamlit as st
 from backend import queries
 from backend.views import FeatureTable
 from components import address, examples, feature_inspector, feature_table, markup
-from components.downloads import render_downloads
+from components.footer import render_footer
 from components.feature_table import INSPECTOR, LIST
 from components.frame import frame
-from components.provenance import render_provenance
 from components.status import render_empty, render_pending, reported, waiting
 
 KEYS = {"N": "next feature", "P": "previous feature", "D": "draw another sample"}
@@ -30,9 +29,7 @@ def show_list(view: FeatureTable) -> None:
         feature_table.render_controls(view)
         listed = rows(view)
         feature_table.render_list(listed, view)
-        with st.container(horizontal=True):
-            render_downloads({"features": listed}, "features")
-            render_provenance(view.provenance, "features")
+        render_footer({"features": listed}, view.provenance, "features")
 
 
 @st.fragment(key=INSPECTOR)
@@ -58,9 +55,7 @@ def show_inspector(view: FeatureTable) -> None:
             probe = queries.probe(place.study, text, number)
             if not waiting(probe, queries, "probe"):
                 markup.render(examples.probe_html(probe, peak))
-        with st.container(horizontal=True):
-            render_downloads(feature_inspector.downloads_of(feature), "feature")
-            render_provenance(feature.provenance, "feature")
+        render_footer(feature_inspector.downloads_of(feature), feature.provenance, "feature")
 
 
 with reported():

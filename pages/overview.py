@@ -23,15 +23,14 @@ with reported():
             overview.render_chart(overview.topics_chart(view.topics), "topics", "Tokens by topic")
         with right:
             markup.head("Partitions", "each setting is a map of its own")
-            chart = overview.stops_chart(view.stops, place.p, place.k)
-            overview.render_chart(chart, "stops", "Number of regions against the threshold")
-            markup.render(overview.stops_html(view.stops, place.p, place.k))
+            overview.render_stops(view.stops, place.p, place.k)
         markup.head("Regions", "what clusters together")
         if not waiting(view.regions, queries, "regions"):
             markup.render(summary_html(view.regions))
             words = preview_words(view.regions)
             render_pending(view.regions.pending, queries, words, "regions")
-            overview.render_lists(overview.region_lists(view.regions), "regions")
+            lists = overview.region_lists(view.regions)
+            markup.render(overview.lists_html(lists, "regions"))
             render_provenance(view.regions.provenance, "regions")
         markup.head("Features", "what the SAE has a direction for")
         if view.features is None:
@@ -39,5 +38,6 @@ with reported():
                 "This study has no SAE.", "Name one under [sae] in the study file to see features."
             )
         elif not waiting(view.features, queries, "features"):
-            overview.render_lists(overview.feature_lists(view.features), "features")
+            lists = overview.feature_lists(view.features)
+            markup.render(overview.lists_html(lists, "features"))
             render_provenance(view.features.provenance, "features")

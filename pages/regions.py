@@ -9,10 +9,9 @@ from backend import queries
 from backend.schema import Job
 from backend.views import RegionMap
 from components import address, region_controls, region_inspector, region_map, region_table
-from components.downloads import render_downloads
+from components.footer import render_footer
 from components.frame import frame
 from components.map_ring import render_ring
-from components.provenance import render_provenance
 from components.region_controls import CHART, INSPECTOR, MAP, ROWS, TABLE
 from components.status import render_empty, render_pending, reported, waiting
 
@@ -40,9 +39,7 @@ def show_table(view: RegionMap) -> None:
         rows = region_controls.rows(view, hits())
         region_controls.render_listed(len(rows), view)
         region_table.render_regions(rows, address.get("region"), region_controls.on_row, ROWS)
-        with st.container(horizontal=True):
-            render_downloads({"regions": rows}, "regions")
-            render_provenance(view.provenance, "map")
+        render_footer({"regions": rows}, view.provenance, "regions")
 
 
 @st.fragment(key=INSPECTOR)
@@ -61,11 +58,10 @@ def show_inspector(view: RegionMap) -> None:
         how = address.get("draw"), 8, address.get("seed")
         members = queries.members(place.study, number, *where, *how)
         region_inspector.render_members(region, members, address.get("draw"))
-        render_pending(region.pending, queries, "", "region")
+        if view.pending is None:
+            render_pending(region.pending, queries, "", "region")
         region_inspector.render_details(region, "details")
-        with st.container(horizontal=True):
-            render_downloads(region_inspector.downloads_of(region), "region")
-            render_provenance(region.provenance, "region")
+        render_footer(region_inspector.downloads_of(region), region.provenance, "region")
 
 
 with reported():

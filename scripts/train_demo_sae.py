@@ -281,9 +281,9 @@ def _losses(network: language_model.LanguageModel, inputs: Tensor, change: Any) 
     try:
         parts = []
         for batch in inputs.split(4):
-            logits = network.network(batch, use_cache=False).logits[:, 1:-1]
-            loss = cross_entropy(logits.transpose(1, 2).float(), batch[:, 2:], reduction="none")
-            parts.append(loss.numpy())
+            logits = network.network(batch, use_cache=False).logits[:, 1:-1].flatten(0, 1)
+            loss = cross_entropy(logits.float(), batch[:, 2:].flatten(), reduction="none")
+            parts.append(loss.view(len(batch), -1).numpy())
     finally:
         handle.remove()
     return np.concatenate(parts)

@@ -1,6 +1,7 @@
 """A small world that is real in kind: a random Gemma 3 saved to disk with its own tokenizer, a
 corpus of files, an SAE in SAELens' format and a study that names them. Its numbers mean nothing;
-the demo's real model is tested in `test_demo.py`."""
+the demo's real model is tested in `test_demo.py`. Imports that take seconds stand where they are
+used, so that a test that needs none of them starts at once."""
 
 from __future__ import annotations
 
@@ -10,10 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from sae_lens import TopKSAE, TopKSAEConfig
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
 ROOT = Path(__file__).parent.parent
 WIDTH, FEATURES, LAYER = 32, 64, 2
@@ -51,6 +48,10 @@ def write_corpus(folder: Path, documents: int = 8) -> Path:
 
 def write_model(folder: Path) -> Path:
     """A random Gemma 3 of four blocks with a byte-fallback tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
@@ -88,6 +89,9 @@ def write_model(folder: Path) -> Path:
 
 def write_sae(folder: Path, width: int = WIDTH, layer: int = LAYER, model: str = "") -> Path:
     """A random top-k SAE whose decoder is the transpose of its encoder."""
+    import torch
+    from sae_lens import TopKSAE, TopKSAEConfig
+
     torch.manual_seed(1)
     sae = TopKSAE(TopKSAEConfig(d_in=width, d_sae=FEATURES, k=6, dtype="float32", device="cpu"))
     directions = torch.nn.functional.normalize(torch.randn(FEATURES, width), dim=1)
@@ -189,7 +193,7 @@ def ready(computed: tuple[str, Path], world: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo on its first 20,000 tokens, computed: the folder with `studies/` and `cache/`."""
     root = tmp_path_factory.mktemp("real")
     (root / "studies").mkdir()
@@ -197,7 +201,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "studies" / "demo.toml").write_text(text.replace("tokens = 400_000", "tokens = 20_000"))
     with environment(root):
         compute("demo", {"p": 4.0})
-    yield root
+    return root
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_the_key_ignores_how_and_keeps_what(small: str) -> None:
 
 
 def test_a_folder_without_a_model_names_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="config.json"):
+    with pytest.raises(ModelError, match=r"config\.json"):
         language_model.resolve(f"folder:{tmp_path}")
     with pytest.raises(ModelError, match="hub:<owner/name>"):
         language_model.resolve("nonsense")

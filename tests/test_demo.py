@@ -105,7 +105,9 @@ def test_regions_read(demo: str) -> None:
     points = leader.unit(activations(demo).rows(0, 20_000), torch.from_numpy(np.array(centre)))
     largest = answer.table.sort("size", descending=True)["region"][:5]
     rng = np.random.default_rng(0)
-    spread = cdist(points[rng.integers(20_000, size=400)], points[rng.integers(20_000, size=400)], "cosine")
+    spread = cdist(
+        points[rng.integers(20_000, size=400)], points[rng.integers(20_000, size=400)], "cosine"
+    )
     for region in largest:
         members = points[found.members(region)[:400].copy()]
         within = cdist(members, members, "cosine")[np.triu_indices(len(members), 1)]

@@ -115,10 +115,7 @@ every_feature = pytest.mark.parametrize("feature", range(FEATURES))
 
 
 @every_feature
-def test_the_table_equals_brute_force(
-    world: World, feature: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(examples, "CODES", 30)  # several blocks
+def test_the_table_equals_brute_force(world: World, feature: int) -> None:
     row = examples.summarize(world.index, world.tokens, Progress()).row(feature, named=True)
     values = world.dense[:, feature]
     rows = np.flatnonzero(values)

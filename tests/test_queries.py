@@ -165,7 +165,7 @@ def test_a_feature_and_its_examples(ready: str) -> None:
     silent = queries.examples(ready, busiest, draw="silent", count=4)
     assert all(max(example.passage.values) == 0 for example in silent.items)
     quantile = queries.examples(ready, busiest, draw="quantile 1", count=4)
-    assert all(0 < example.activation for example in quantile.items)
+    assert all(example.activation > 0 for example in quantile.items)
 
 
 def test_search_of_features_finds_where_they_fire(ready: str) -> None:

@@ -27,14 +27,15 @@ from backend.regions.token_share import (
     modes,
     nulls,
 )
-from backend.schema import PartitionSpec, Progress, TesseraError
+from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
 from backend.store.memo import Entry
 
+Refs = tuple[ModelRef, Site, CorpusRef]
 SPEC = PartitionSpec(p=10, k=1.2)
 
 
 @pytest.fixture(scope="module")
-def refs(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
+def refs(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refs]:
     """The small study's references; what is computed is kept for all tests here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TESSERA_STUDIES", str(world / "studies"))
@@ -44,12 +45,12 @@ def refs(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
 
 
 @pytest.fixture
-def described(refs: tuple) -> Entry:
+def described(refs: Refs) -> Entry:
     return statistics.describe(*refs, SPEC, device="cpu", progress=Progress())
 
 
 @pytest.fixture
-def points(refs: tuple) -> partition.Points:
+def points(refs: Refs) -> partition.Points:
     return partition.points(*refs, "cpu", Progress())
 
 
@@ -57,7 +58,7 @@ def points(refs: tuple) -> partition.Points:
 
 
 def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
-    refs: tuple, described: Entry
+    refs: Refs, described: Entry
 ) -> None:
     made = partition.partition.get(*refs, SPEC)
     members, offsets = described.array("members"), described.array("offsets")
@@ -72,12 +73,12 @@ def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
     table = described.frame("regions")
     assert table.schema == REGIONS
     assert table["size"].to_list() == np.diff(offsets).tolist()
-    assert table["size"].sum() + table["gray"].sum() == len(owner)
+    assert sum(table["size"].to_list() + table["gray"].to_list()) == len(owner)
     assert table["gray"].sum() > 0
 
 
 def test_shape_measures_match_pairwise_computation(
-    refs: tuple, described: Entry, points: partition.Points
+    refs: Refs, described: Entry, points: partition.Points
 ) -> None:
     made = partition.partition.get(*refs, SPEC)
     whole = torch.cat([part for _, part in points]).double().numpy()
@@ -273,7 +274,7 @@ def test_token_counts_and_competitors_come_commonest_first() -> None:
     assert competitors(runner_up, margin, below=0.15).select("region", "count").rows() == [(3, 1)]
 
 
-distances = st.lists(st.floats(0, 0.9, width=32), min_size=1, max_size=60)
+distances = st.lists(st.floats(0, 0.875, width=32), min_size=1, max_size=60)
 
 
 @settings(max_examples=40, deadline=None)
@@ -340,7 +341,7 @@ def test_different_seeds_draw_different_members() -> None:
 
 
 def test_repeats_of_the_exemplar_count_in_the_first_band() -> None:
-    table = bands(np.array([0, 0, 0, 0.4, 0.5, 0.6, 0.8]), 2)
+    table = bands(np.array([0, 0, 0, 0.4, 0.5, 0.62, 0.8]), 2)
     assert table["count"].to_list() == [5, 2]
     assert table.select("low", "high").rows() == [
         (pytest.approx(0.4), pytest.approx(0.6)),

@@ -130,18 +130,14 @@ def table(study: Study) -> FeatureTable | Job:
 
 
 def _matches(read: Read, study: Study) -> Entry | None:
-    return matching.match.find(
-        read.model, read.site, read.corpus, study.partition, read.sae
-    )
+    return matching.match.find(read.model, read.site, read.corpus, study.partition, read.sae)
 
 
 def _matched(read: Read, study: Study) -> pl.DataFrame:
     """The table with each feature's best region; -1 where none is known."""
     entry = _matches(read, study)
     if entry is None:
-        return read.table.with_columns(
-            region=pl.lit(-1, pl.Int32), f1=pl.lit(None, pl.Float64)
-        )
+        return read.table.with_columns(region=pl.lit(-1, pl.Int32), f1=pl.lit(None, pl.Float64))
     best = entry.frame("by_feature").group_by("feature", maintain_order=True).first()
     chosen = best.select(pl.col("feature").cast(pl.Int32), "region", "f1")
     return read.table.join(chosen, on="feature", how="left", maintain_order="left").with_columns(
@@ -160,9 +156,7 @@ def _promoted(read: Read) -> list[str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _promoted_texts(
-    model: ModelRef, sae: SaeRef, found: tuple[str, ...], count: int
-) -> list[str]:
+def _promoted_texts(model: ModelRef, sae: SaeRef, found: tuple[str, ...], count: int) -> list[str]:
     texts: list[str] = []
     for block, digest in enumerate(found):
         size = min(logits.BLOCK, count - len(texts))
@@ -204,9 +198,7 @@ def view(study: Study, feature: int) -> FeatureView | Job:
         nearest=_nearest(read, feature),
         cofiring=_named(read, facets.cofiring(read.index, column, LISTED)),
         regions=_regions(read, study, feature),
-        provenance=provenance.of(
-            read.index, f"feature --study {study.name} --feature {feature}"
-        ),
+        provenance=provenance.of(read.index, f"feature --study {study.name} --feature {feature}"),
         pending=None if effects else _pending(study),
     )
 

@@ -295,9 +295,7 @@ def _member(found: Partitioned, row: int) -> Member:
         distance=float(found.distance[row]),
         margin=float(entry.array("margin")[row]),
         runner_up=int(entry.array("runner_up")[row]),
-        passage=passages.around(
-            found.tokens, row, lambda first, last: found.distance[first:last]
-        ),
+        passage=passages.around(found.tokens, row, lambda first, last: found.distance[first:last]),
     )
 
 
@@ -448,4 +446,3 @@ def document(study: Study, number: int, spec: PartitionSpec) -> Passage:
     first, last = found.tokens.document_span(number)
     shown = passages.passage(found.tokens, first, last, -1, found.distance[first:last])
     return replace(shown, regions=tuple(found.owner[first:last].tolist()))
-

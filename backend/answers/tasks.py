@@ -80,9 +80,7 @@ def _map(request: Request) -> None:
     request.run(partition.partition, *arguments)
     request.run(statistics.describe, *arguments)
     request.run(projection.layout, *arguments, "pca", request.spec.seed)
-    request.run(
-        partition.thresholds, *request.site, list(request.study.p_stops), request.spec.seed
-    )
+    request.run(partition.thresholds, *request.site, list(request.study.p_stops), request.spec.seed)
 
 
 def read(request: Request) -> None:

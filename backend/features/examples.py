@@ -40,7 +40,6 @@ FEATURES = pl.Schema(
     }
 )
 SUPPORT = 5  # tokens in a topic below which its lift is noise
-CODES = 1 << 22  # codes summarized at a time
 BANDS = 10
 
 
@@ -64,94 +63,60 @@ def summary(
 
 
 def summarize(index: Entry, tokens: Tokens, progress: Progress) -> pl.DataFrame:
-    """The table of `FEATURES`, a bounded number of codes at a time."""
-    offsets = np.asarray(index.array("offsets"))
-    width = len(offsets) - 1
-    topics = np.bincount(tokens.topic_of, minlength=len(tokens.topic_names)) / len(tokens)
-    parts, first = [], 0
-    while first < width:
-        last = int(np.searchsorted(offsets, offsets[first] + CODES, side="right")) - 1
-        last = min(max(last, first + 1), width)
-        block = _codes(index, tokens, offsets, first, last)
-        parts.append(_summarized(block, first, last, len(tokens), topics))
-        first = last
-        progress.report(first, width, "Summarizing", "features")
-    return conform(pl.concat(parts), FEATURES)
+    """The table of `FEATURES`, in passes over the codes that hold no copy of them."""
+    from backend.features import passes  # compiled, so pages, which never summarize, do not wait
 
-
-def _codes(
-    index: Entry, tokens: Tokens, offsets: np.ndarray, first: int, last: int
-) -> pl.DataFrame:
-    """The codes of features first..last-1 as a table, rows ascending within a feature."""
-    codes = slice(int(offsets[first]), int(offsets[last]))
-    rows = np.asarray(index.array("rows")[codes])
-    features = np.arange(first, last, dtype=np.int32)
-    return pl.DataFrame(
-        {
-            "feature": np.repeat(features, np.diff(offsets[first : last + 1])),
-            "row": rows,
-            "value": np.asarray(index.array("values")[codes]),
-            "token": np.asarray(tokens.ids)[rows],
-            "context": tokens.context_of[rows],
-            "document": tokens.document_of[rows],
-            "topic": tokens.topic_of[rows],
-        }
+    offsets, rows = np.asarray(index.array("offsets")), np.asarray(index.array("rows"))
+    values, active = np.asarray(index.array("values")), np.diff(offsets)
+    progress.report(0, 4, "Summarizing features", "passes")
+    peak, mean = passes.strongest(offsets, values)
+    progress.report(1, 4, "Summarizing features", "passes")
+    top_token, count = passes.commonest(
+        offsets, rows, np.asarray(tokens.ids), int(tokens.ids.max()) + 1
     )
-
-
-def _summarized(
-    codes: pl.DataFrame, first: int, last: int, total: int, topics: np.ndarray
-) -> pl.DataFrame:
-    def runs(name: str) -> pl.Expr:  # contexts and documents ascend with the rows
-        return (pl.col(name).diff() != 0).sum() + 1
-
-    numbers = codes.group_by("feature").agg(
-        active=pl.len(),
-        contexts=runs("context"),
-        documents=runs("document"),
-        max=pl.col("value").max(),
-        mean=pl.col("value").mean(),
-        peak=pl.col("row").get(pl.col("value").arg_max()),
+    progress.report(2, 4, "Summarizing features", "passes")
+    contexts, documents = (
+        passes.runs(offsets, rows, of) for of in (tokens.context_of, tokens.document_of)
     )
-    every = pl.DataFrame({"feature": np.arange(first, last, dtype=np.int32)})
-    table = every
-    for part in (numbers, _top_tokens(codes), _top_topics(codes, topics)):
-        table = table.join(part, on="feature", how="left", maintain_order="left")
-    table = table.with_columns(
-        pl.col("top_token", "topic", "peak").fill_null(-1),
-        pl.col("active", "contexts", "documents", "max", "mean", "top_token_count").fill_null(0),
-    ).with_columns(
-        density=pl.col("active") / total,
-        top_token_share=(pl.col("top_token_count") / pl.col("active")).fill_nan(0.0),
+    progress.report(3, 4, "Summarizing features", "passes")
+    some = active > 0
+    columns = {
+        "feature": np.arange(len(active)),
+        "density": active / len(tokens),
+        "active": active,
+        "contexts": contexts,
+        "documents": documents,
+        "max": _at(values, peak, some, 0),
+        "mean": mean,
+        "top_token": top_token,
+        "top_token_share": count / np.maximum(active, 1),
+        "peak": _at(rows, peak, some, -1),
+        **_topics(offsets, rows, active, tokens),
+    }
+    table = pl.DataFrame(columns).with_columns(
+        pl.col("lift", "lift_low", "lift_high").fill_nan(None)
     )
-    return table.select(pl.col(name).cast(kind) for name, kind in FEATURES.items())
+    return conform(table.select(pl.col(n).cast(kind) for n, kind in FEATURES.items()), FEATURES)
 
 
-def _top_tokens(codes: pl.DataFrame) -> pl.DataFrame:
-    """The commonest token of each feature; of several the lowest id."""
-    counts = codes.group_by("feature", "token").agg(top_token_count=pl.len())
-    ordered = counts.sort("feature", "top_token_count", "token", descending=[False, True, False])
-    return ordered.unique("feature", keep="first", maintain_order=True).rename(
-        {"token": "top_token"}
-    )
+def _at(values: np.ndarray, place: np.ndarray, some: np.ndarray, otherwise: int) -> np.ndarray:
+    found = np.full(len(place), otherwise, dtype=values.dtype)
+    found[some] = values[place[some]]
+    return found
 
 
-def _top_topics(codes: pl.DataFrame, topics: np.ndarray) -> pl.DataFrame:
-    """The topic of highest lift of each feature, with its interval."""
-    active = pl.len().over("feature").alias("of")
-    counts = codes.group_by("feature", "topic").agg(count=pl.len())
-    counts = counts.join(codes.select("feature", active).unique(), on="feature")
-    counts = counts.filter(pl.col("count") >= SUPPORT)
-    count, of = counts["count"].to_numpy(), counts["of"].to_numpy()
-    prior = topics[counts["topic"].to_numpy()]
-    low, high = wilson(count, of)
-    counts = counts.with_columns(
-        lift=pl.Series(count / of / prior, dtype=pl.Float64),
-        lift_low=pl.Series(low / prior, dtype=pl.Float64),
-        lift_high=pl.Series(high / prior, dtype=pl.Float64),
-    ).drop("count", "of")
-    ordered = counts.sort("feature", "lift", "topic", descending=[False, True, False])
-    return ordered.unique("feature", keep="first", maintain_order=True)
+def _topics(
+    offsets: np.ndarray, rows: np.ndarray, active: np.ndarray, tokens: Tokens
+) -> dict[str, np.ndarray]:
+    """The topic of highest lift, with Wilson's interval; -1 and NaN where support is too small."""
+    from backend.features import passes
+
+    prior = np.bincount(tokens.topic_of, minlength=len(tokens.topic_names)) / len(tokens)
+    topic, count = passes.most_lifted(offsets, rows, tokens.topic_of, prior, SUPPORT)
+    of = np.where(topic >= 0, prior[topic], np.nan)
+    low, high = wilson(count, active)
+    share = count / np.maximum(active, 1)
+    return {"topic": topic, "lift": share / of, "lift_low": low / of, "lift_high": high / of}
 
 
 # ---------------------------------------------------------------- examples of one feature

@@ -3,6 +3,8 @@ features that fire with it. All from its codes, in milliseconds."""
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import polars as pl
 
@@ -75,21 +77,22 @@ def token_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFram
         row=pl.col("row").first(),
     )
     best = found.sort("count", "token", descending=[True, False]).head(count)
-    kept = np.asarray(tokens.ids)[np.isin(tokens.ids, best["token"].to_numpy())]
-    totals = pl.DataFrame({"token": kept}).group_by("token").agg(occurrences=pl.len())
-    joined = best.join(totals, on="token", how="left", maintain_order="left")
-    return joined.select("token", "count", "share", "mean", "occurrences", "row")
+    occurrences = _occurrences(tokens)[best["token"].to_numpy()]
+    counted = best.with_columns(occurrences=occurrences)
+    return counted.select("token", "count", "share", "mean", "occurrences", "row")
+
+
+@functools.lru_cache(maxsize=4)
+def _occurrences(tokens: Tokens) -> np.ndarray:
+    """[largest id + 1]: how often each token occurs in the corpus."""
+    return np.bincount(tokens.ids)
 
 
 def cofiring(index: Entry, column: Column, count: int = 20) -> pl.DataFrame:
     """The features that fire on the same tokens: `feature`, `count` of tokens with both, `jaccard`
     (both / either) and `lift` (both / what independence would give); highest Jaccard first."""
-    offsets = np.asarray(index.array("offsets"))
-    active = np.diff(offsets)
-    token_offsets = index.array("token_offsets")
-    both = together(
-        np.asarray(column.rows), token_offsets, index.array("token_features"), len(active)
-    )
+    active, token_offsets, token_features = _by_token(index)
+    both = together(np.asarray(column.rows), token_offsets, token_features, len(active))
     both[column.feature] = 0
     others = np.flatnonzero(both)
     shared, own = both[others], len(column.rows)
@@ -108,6 +111,15 @@ def cofiring(index: Entry, column: Column, count: int = 20) -> pl.DataFrame:
         },
     )
     return table.sort("jaccard", "feature", descending=[True, False]).head(count)
+
+
+@functools.lru_cache(maxsize=2)
+def _by_token(index: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens of each feature, and the codes by token; mapped once, since mapping them again for
+    every feature costs more than counting."""
+    names = ("token_offsets", "token_features")
+    offsets, features = (np.asarray(index.array(name)) for name in names)
+    return np.diff(index.array("offsets")), offsets, features
 
 
 def together(

@@ -9,9 +9,10 @@ from backend.schema import Dtype, ModelError
 
 
 def pick_device(wanted: str = "auto") -> str:
-    """`cuda`, `mps` or `cpu`: what TESSERA_DEVICE says, else `wanted`, else the fastest there is."""
+    """`cuda`, `mps` or `cpu`: what TESSERA_DEVICE says, else `wanted`, else the fastest here."""
     name = settings.current().device or wanted
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    mps = torch.backends.mps.is_available()
+    here = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
     if name == "auto":
         return next(device for device, available in here.items() if available)
     if not here.get(name):

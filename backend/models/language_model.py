@@ -116,7 +116,7 @@ class LanguageModel:
         """
         taken: list[Tensor] = []
 
-        def take(module: nn.Module, args: Any, output: Any) -> None:
+        def take(_module: nn.Module, _args: Any, output: Any) -> None:
             taken.append(output[0] if isinstance(output, tuple) else output)
             raise _Captured
 

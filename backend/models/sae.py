@@ -25,6 +25,7 @@ from sae_lens.loading.pretrained_sae_loaders import (
 from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from backend import settings
 from backend.schema import ModelError, ModelRef, SaeRef, Site
@@ -74,7 +75,34 @@ class Sae:
     def decode(self, activations: Tensor) -> Tensor:
         """[n, width] → [n, d_in] float32. Where the SAE normalizes its input, these must be the
         activations that `encode` gave last."""
-        return self.network.decode(activations.to(self.device, torch.float32))
+        activations = activations.to(self.device, torch.float32)
+        if not self.is_linear:
+            return self.network.decode(activations)
+        row, feature = activations.nonzero(as_tuple=True)  # few: adding their rows is cheaper
+        counts = torch.bincount(row, minlength=len(activations))
+        added = embedding_bag(
+            feature,
+            self.decoder,
+            counts.cumsum(0) - counts,
+            mode="sum",
+            per_sample_weights=activations[row, feature],
+        )
+        return added + self.network.b_dec
+
+    @functools.cached_property
+    @torch.inference_mode()
+    def is_linear(self) -> bool:
+        """Whether `decode` only adds decoder rows to the bias, as it does unless the output is
+        scaled by what the input was."""
+        if self.network.cfg.normalize_activations not in ("none", "expected_average_only_in"):
+            return False
+        probe = torch.zeros(2, self.width, device=self.device)
+        probe[1, :: max(1, self.width // 16)] = 1.0
+        expected = probe @ self.decoder + self.network.b_dec
+        found = self.network.decode(probe)
+        if found.shape != expected.shape:
+            return False
+        return bool((found - expected).norm() <= 1e-3 * expected.norm())
 
     def rows_at_once(self) -> int:
         """How many tokens fit in memory as dense activations."""

@@ -3,8 +3,9 @@
 The method is Rumbelow, *Exemplar Partitioning for Mechanistic Interpretability* (2026): points
 are unit vectors, distance is 1 - cosine, and a point becomes an exemplar where no exemplar so
 far is within reach. A point is judged against earlier exemplars only, so whole blocks are
-screened by one matrix product. Rounding could change a verdict near the limit, so every verdict
-that the rounding bound leaves open is taken again in float64, over the float32 vectors.
+screened by matrix products; and one exemplar within reach is enough, so the oldest, which reach
+most, are tried first, and points they reach are let go. Rounding could change a verdict near the
+limit: what its bound leaves open is settled in float64, over the float32 vectors.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from torch import Tensor
 RESOLUTION = 1e-5  # distances below this are rounding: float32 cannot tell such points apart
 SAME = 1e-6  # of the centre's length: activations closer to it are at it
 FIRST = 64  # rows of the first block; early blocks are all survivors, whose Gram is quadratic
-ROWS = {"cpu": 2048, "mps": 4096, "cuda": 16384}  # rows of a block at most
+ROWS = {"cpu": 4096, "mps": 4096, "cuda": 16384}  # rows of a block at most
+TIER = 256  # exemplars tried first; then three times as many as so far, and so on
 CELLS = {"cpu": 2**23, "mps": 2**24, "cuda": 2**28}  # similarities held at once
-GRAM_SHARE = 0.05  # what the survivors' Gram may cost, of a block's product
+GRAM_SHARE = 0.05  # what the survivors' Gram may cost, of a block's products
 EXACT_ROWS = 4096  # rows whose float64 products are formed at once
 
 
@@ -81,8 +83,9 @@ class LeaderPass:
         self._largest = largest or ROWS[self._kind]
         self._block = min(FIRST, self._largest)
         self._kept = torch.empty(1024, width, device=device)
-        self._screened = self._kept.to(screen)  # the same tensor where the format is the same
-        self._cells = torch.empty(0, dtype=screen, device=device)
+        self._narrow = self._kept.to(screen)  # the same tensor where the format is the same
+        self._cells: dict[torch.dtype, Tensor] = {}
+        self._products = 0  # similarities computed for the last block
         self._rows: list[np.ndarray] = []
 
     @property
@@ -110,28 +113,43 @@ class LeaderPass:
 
     def _outside(self, block: Tensor) -> np.ndarray:
         """Rows of the block that no exemplar so far reaches."""
-        if not self.count:
-            return np.arange(len(block))
-        similarity = self._buffer(len(block))
-        torch.mm(block.to(self.screen), self._screened[: self.count].T, out=similarity)
-        best = similarity.amax(dim=1).cpu().double().numpy()
-        gap = best - (1.0 - self.reach)
-        error = epsilon(block.shape[1], self.screen)
-        outside = gap < -error
-        open_rows = np.flatnonzero(np.abs(gap) <= error)
-        if len(open_rows):
-            outside[open_rows] = ~self._reached(block[open_rows], similarity[open_rows])
-        return np.flatnonzero(outside)
+        outside, unsure = self._screened(block, self.screen)
+        if self.screen != torch.float32 and len(unsure):
+            more, left = self._screened(block[unsure], torch.float32)
+            outside, unsure = np.append(outside, unsure[more]), unsure[left]
+        if len(unsure):
+            outside = np.append(outside, unsure[~self._reached(block[unsure])])
+        return np.sort(outside)
 
-    def _reached(self, points: Tensor, similarity: Tensor) -> np.ndarray:
-        """[n] whether an exemplar is within reach, in float64 where float32 leaves it open."""
-        if self.screen != torch.float32:
-            similarity = points @ self.exemplars.T
-        floor = 1.0 - self.reach - epsilon(points.shape[1])
-        point, exemplar = torch.nonzero(similarity >= floor, as_tuple=True)
-        within = exact_distances(points[point], self.exemplars[exemplar]) <= self.reach
+    def _screened(self, points: Tensor, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that surely no exemplar reaches, and rows that rounding leaves open."""
+        limit, error = 1.0 - self.reach, epsilon(points.shape[1], dtype)
+        exemplars = self._kept if dtype == torch.float32 else self._narrow
+        rows, best, left = np.arange(len(points)), np.full(len(points), -np.inf), points.to(dtype)
+        done = self._products = 0
+        while done < self.count and len(rows):
+            room = max(1, CELLS[self._kind] // len(rows))
+            width = min(self.count - done, room, max(TIER, 3 * done))
+            similarity = self._buffer(len(rows), width, dtype)
+            torch.mm(left, exemplars[done : done + width].T, out=similarity)
+            best = np.maximum(best, similarity.amax(dim=1).cpu().double().numpy())
+            done, self._products = done + width, self._products + similarity.numel()
+            stay = np.flatnonzero(best <= limit + error)
+            if len(stay) < len(rows):
+                rows, best, left = rows[stay], best[stay], left[stay]
+        return rows[best < limit - error], rows[best >= limit - error]
+
+    def _reached(self, points: Tensor) -> np.ndarray:
+        """[n] whether an exemplar is within reach, settled in float64."""
         reached = np.zeros(len(points), dtype=bool)
-        reached[point.cpu().numpy()[within]] = True
+        floor = 1.0 - self.reach - epsilon(points.shape[1])
+        step = max(1, CELLS[self._kind] // self.count)
+        for at in range(0, len(points), step):
+            part = points[at : at + step]
+            near = part @ self.exemplars.T >= floor
+            point, exemplar = torch.nonzero(near, as_tuple=True)
+            within = exact_distances(part[point], self.exemplars[exemplar]) <= self.reach
+            reached[at + point.cpu().numpy()[within]] = True
         return reached
 
     def _leaders(self, points: Tensor) -> np.ndarray:
@@ -156,23 +174,22 @@ class LeaderPass:
         if total > len(self._kept):
             grown = self._kept.new_empty(max(total, 2 * len(self._kept)), points.shape[1])
             grown[: self.count] = self.exemplars
-            same = self._screened is self._kept
-            self._kept, self._screened = grown, grown if same else grown.to(self.screen)
+            same = self._narrow is self._kept
+            self._kept, self._narrow = grown, grown if same else grown.to(self.screen)
         self._kept[self.count : total] = points
-        self._screened[self.count : total] = points.to(self.screen)
+        self._narrow[self.count : total] = points.to(self.screen)
         self.count = total
 
-    def _buffer(self, rows: int) -> Tensor:
-        """[rows, K] to write similarities into."""
-        need = rows * self.count
-        if self._cells.numel() < need:
-            self._cells = self._cells.new_empty(max(need, min(2 * need, CELLS[self._kind])))
-        return self._cells[:need].view(rows, self.count)
+    def _buffer(self, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+        """[rows, columns] to write similarities into."""
+        cells = self._cells.get(dtype)
+        if cells is None or cells.numel() < rows * columns:
+            cells = self._kept.new_empty(rows * columns, dtype=dtype)
+            self._cells[dtype] = cells
+        return cells[: rows * columns].view(rows, columns)
 
     def _resize(self, rows: int, survivors: int) -> None:
-        """Sets the next block's rows: as many as memory and the survivors' Gram allow."""
-        share = max(survivors, 1) / rows
-        affordable = GRAM_SHARE * self.count / share**2
-        room = CELLS[self._kind] // max(self.count, 1)
-        wanted = max(FIRST, int(min(2 * self._block, affordable, room)))
+        """Sets the next block's rows: as many as the survivors' Gram allows."""
+        affordable = GRAM_SHARE * self._products * rows / max(survivors, 1) ** 2
+        wanted = max(FIRST, int(min(2 * self._block, affordable)))
         self._block = min(wanted, self._largest)

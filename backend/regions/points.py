@@ -18,7 +18,7 @@ from backend.regions.leader import unit
 
 BATCHES = 16  # of the distance sample
 CONTEXTS = 16  # of a batch, each from another document
-STEP = 4096  # points between two reports of progress
+STEP = 8192  # points between two reports of progress
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""How near the partition comes to the speed of its matrix products, and whether it is exact.
+
+    python -m benchmarks.partition [--full] [--json]
+
+Reads the first activations of the demo study from the cache (and computes what is not there).
+`gemm_ratio` is the time of the bare float32 products of points with the exemplars known by then
+over the time of the leader pass; `assign_ratio` the same for the Voronoi pass; `loop_ratio` how
+much faster the leader pass is than a loop over points; `bf16_ratio` what a bfloat16 screen gains;
+`identical` says that the leaders are those of a plain float64 loop. The last but one are taken
+over a prefix of the points, all of them with --full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend import study as studies
+from backend.models.device import fast_bfloat16, pick_device
+from backend.regions import partition
+from backend.regions.leader import ROWS, LeaderPass
+from backend.regions.nearest import Assignment
+from backend.schema import Progress
+from benchmarks.report import Figure, alternated, main, median_ratio, seconds_of
+
+TOKENS, PREFIX = 70_000, 20_000
+PERCENTILE = 3.0  # gives more than 2,500 regions among so many tokens of the demo
+BLOCK = 7_000  # points between turns
+
+Pair = tuple[Callable[[], object], Callable[[], object]]
+
+
+def demo_points(device: str) -> tuple[Tensor, float]:
+    """[≥ 70,000, width] points of the demo, and θ."""
+    study = studies.load("demo")
+    refs, progress = (study.model, study.site, study.corpus), Progress()
+    curve = partition.thresholds(
+        *refs, [PERCENTILE], study.partition.seed, device=device, progress=progress
+    )
+    parts, count = [], 0
+    for _, part in partition.points(*refs, device, progress):
+        parts.append(part)
+        count += len(part)
+        if count >= TOKENS:
+            break
+    return torch.cat(parts)[:TOKENS], float(curve.frame("curve")["theta"][0])
+
+
+def leaders(points: Tensor, theta: float, screen: torch.dtype = torch.float32) -> LeaderPass:
+    found = LeaderPass(points.shape[1], theta, device=points.device.type, screen=screen)
+    found.feed(points)
+    return found
+
+
+def loop(points: np.ndarray, theta: float) -> list[int]:
+    """The leader pass as one would write it first: point by point."""
+    kept, rows = np.empty_like(points), []
+    for row, point in enumerate(points):
+        known = kept[: len(rows)]
+        if not rows or (1 - known @ point).min() > theta:
+            kept[len(rows)] = point
+            rows.append(row)
+    return rows
+
+
+def leader_turns(points: Tensor, theta: float, known: LeaderPass) -> Iterator[Pair]:
+    """Blocks of the bare products, and of the leader pass that makes them."""
+    leader_pass = LeaderPass(points.shape[1], theta, device=points.device.type)
+    rows = ROWS[points.device.type]
+    cells = points.new_empty(rows * known.count)
+
+    def products(begin: int, end: int) -> None:
+        for at in range(begin, end, rows):
+            block = points[at : min(at + rows, end)]
+            count = int(np.searchsorted(known.rows, at))
+            out = cells[: len(block) * count].view(len(block), count)
+            torch.mm(block, known.exemplars[:count].T, out=out)
+
+    for at in range(0, len(points), BLOCK):
+        part = points[at : at + BLOCK]
+        yield (
+            lambda at=at, part=part: products(at, at + len(part)),
+            lambda part=part: leader_pass.feed(part),
+        )
+
+
+def assign_turns(points: Tensor, theta: float, exemplars: Tensor) -> Iterator[Pair]:
+    """Blocks of the bare products, and of the Voronoi pass that makes them."""
+    assignment, rows = Assignment(exemplars, theta), ROWS[points.device.type]
+    cells = points.new_empty(rows, len(exemplars))
+
+    def products(part: Tensor) -> None:
+        for block in part.split(rows):
+            torch.mm(block, exemplars.T, out=cells[: len(block)])
+
+    for part in points.split(BLOCK):
+        yield lambda part=part: products(part), lambda part=part: assignment(part)
+
+
+def screened(points: Tensor, theta: float, device: str) -> Figure:
+    """What a bfloat16 screen gains where the device multiplies it fast."""
+    if not fast_bfloat16(device):
+        note = "bfloat16 products are not fast on this device"
+        return Figure("bf16_ratio", None, "×", 1.8, None, note)
+
+    def both() -> tuple[float, float]:
+        plain = seconds_of(lambda: leaders(points, theta))
+        return plain, seconds_of(lambda: leaders(points, theta, torch.bfloat16))
+
+    ratio = median_ratio(both)
+    return Figure("bf16_ratio", ratio, "×", 1.8, ratio >= 1.8)
+
+
+def looped(points: Tensor, theta: float) -> list[Figure]:
+    """How much faster than a loop over points, and whether the outcome is that of one."""
+    plain = points.cpu().numpy()
+    fast = median_ratio(lambda: (seconds_of(lambda: leaders(points, theta)), 1.0))
+    ratio = seconds_of(lambda: loop(plain, theta)) / fast
+    same = loop(plain.astype(np.float64), theta) == leaders(points, theta).rows.tolist()
+    return [
+        Figure("loop_ratio", ratio, "×", 10.0, ratio >= 10),
+        Figure("identical", same, "", True, same),
+    ]
+
+
+def measure(full: bool) -> tuple[int, list[Figure]]:
+    device = pick_device(studies.load("demo").device)
+    points, theta = demo_points(device)
+    known = leaders(points, theta)
+    gemm = median_ratio(lambda: alternated(leader_turns(points, theta, known)))
+    assigned = median_ratio(lambda: alternated(assign_turns(points, theta, known.exemplars)))
+    return len(points), [
+        Figure("regions", float(known.count), "", None, True),
+        Figure("gemm_ratio", gemm, "×", 0.85, gemm >= 0.85),
+        Figure("assign_ratio", assigned, "×", None, True),
+        screened(points, theta, device),
+        *looped(points if full else points[:PREFIX], theta),
+    ]
+
+
+if __name__ == "__main__":
+    main("partition", measure)
