@@ -21,7 +21,7 @@ from torch import Tensor
 from backend import study as studies
 from backend.models.device import fast_bfloat16, pick_device
 from backend.regions import partition
-from backend.regions.leader import ROWS, LeaderPass
+from backend.regions.leader import LeaderPass
 from backend.regions.nearest import Assignment
 from backend.schema import Progress
 from benchmarks.report import Figure, alternated, main, median_ratio, seconds_of
@@ -29,6 +29,7 @@ from benchmarks.report import Figure, alternated, main, median_ratio, seconds_of
 TOKENS, PREFIX = 70_000, 20_000
 PERCENTILE = 3.0  # gives more than 2,500 regions among so many tokens of the demo
 BLOCK = 7_000  # points between turns
+ROWS = 2_048  # points of a bare product
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
@@ -69,12 +70,11 @@ def loop(points: np.ndarray, theta: float) -> list[int]:
 def leader_turns(points: Tensor, theta: float, known: LeaderPass) -> Iterator[Pair]:
     """Blocks of the bare products, and of the leader pass that makes them."""
     leader_pass = LeaderPass(points.shape[1], theta, device=points.device.type)
-    rows = ROWS[points.device.type]
-    cells = points.new_empty(rows * known.count)
+    cells = points.new_empty(ROWS * known.count)
 
     def products(begin: int, end: int) -> None:
-        for at in range(begin, end, rows):
-            block = points[at : min(at + rows, end)]
+        for at in range(begin, end, ROWS):
+            block = points[at : min(at + ROWS, end)]
             count = int(np.searchsorted(known.rows, at))
             out = cells[: len(block) * count].view(len(block), count)
             torch.mm(block, known.exemplars[:count].T, out=out)
@@ -89,11 +89,11 @@ def leader_turns(points: Tensor, theta: float, known: LeaderPass) -> Iterator[Pa
 
 def assign_turns(points: Tensor, theta: float, exemplars: Tensor) -> Iterator[Pair]:
     """Blocks of the bare products, and of the Voronoi pass that makes them."""
-    assignment, rows = Assignment(exemplars, theta), ROWS[points.device.type]
-    cells = points.new_empty(rows, len(exemplars))
+    assignment = Assignment(exemplars, theta)
+    cells = points.new_empty(ROWS, len(exemplars))
 
     def products(part: Tensor) -> None:
-        for block in part.split(rows):
+        for block in part.split(ROWS):
             torch.mm(block, exemplars.T, out=cells[: len(block)])
 
     for part in points.split(BLOCK):

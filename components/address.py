@@ -65,6 +65,8 @@ EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", 
 VIEWS = ("stacked", "snippet", "full")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
+IDLE = "idle"  # the fragment that shows nothing
+
 SHARED: dict[str, Field] = {
     "study": Field(text, "a study", ""),
     "p": Field(number, "a number"),

@@ -155,19 +155,20 @@ def render_list(listed: pl.DataFrame, view: FeatureTable) -> None:
     if state is None or list(state["selection"]["rows"]) != mark:
         st.session_state[ROWS] = {"selection": {"rows": mark, "columns": [], "cells": []}}
     frame = display(listed)
-    st.dataframe(
-        frame,
-        column_config=COLUMNS,
-        column_order=[name for name in SHOWN if name in frame.columns],
-        hide_index=True,
-        height=520,
-        row_height=26,
-        key=ROWS,
-        on_select=lambda: _on_row(ids),
-        selection_mode="single-row",
-        placeholder="–",
-        alt="Features; select a row to open it",
-    )
+    with st.container(key="feature-box"):
+        st.dataframe(
+            frame,
+            column_config=COLUMNS,
+            column_order=[name for name in SHOWN if name in frame.columns],
+            hide_index=True,
+            height="stretch",
+            row_height=26,
+            key=ROWS,
+            on_select=lambda: _on_row(ids),
+            selection_mode="single-row",
+            placeholder="–",
+            alt="Features; select a row to open it",
+        )
 
 
 def display(listed: pl.DataFrame) -> pl.DataFrame:
@@ -219,7 +220,10 @@ def _step(feature: int | None) -> None:
 
 
 def _on_row(ids: list[int]) -> None:
-    address.put(feature=row_of(st.session_state[ROWS], ids), seed=0, facet="")
+    feature = row_of(st.session_state[ROWS], ids)
+    if feature == address.get("feature"):  # the list repeats what it was told to mark
+        st.rerun([address.IDLE])
+    address.put(feature=feature, seed=0, facet="")
     st.rerun([INSPECTOR])
 
 

@@ -62,6 +62,7 @@ def frame(
     st.html(STYLE)
     problems = address.begin(title.lower())
     render_links(*fragments)
+    _idle()
     card = _sidebar(answers, keys or {})
     if card is None:
         st.stop()
@@ -75,6 +76,11 @@ def frame(
     for name, shown, stops in (("p", place.p, card.p_stops), ("k", place.k, card.k_stops)):
         _check_stop(name, shown, stops)
     return place
+
+
+@st.fragment(key=address.IDLE)
+def _idle() -> None:
+    """Runs instead of a fragment that has nothing new to show."""
 
 
 def _stop(name: str, default: float, stops: tuple[float, ...]) -> float:
@@ -164,7 +170,8 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
 def _running(answers: Answers) -> None:
     with reported():
         live = [job for job in answers.jobs(20) if job.state in ("queued", "running")]
-        st.html("".join(_running_html(job) for job in live[:4]))
+        if live:
+            st.html("".join(_running_html(job) for job in live[:4]))
 
 
 def _running_html(job: Job) -> str:

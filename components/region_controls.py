@@ -232,7 +232,10 @@ def on_map() -> None:
 
 def on_row(ids: list[int]) -> None:
     """A row of the table opens its region."""
-    address.put(region=row_of(st.session_state[ROWS], ids), seed=0)
+    region = row_of(st.session_state[ROWS], ids)
+    if region == address.get("region"):  # the table repeats what it was told to mark
+        st.rerun([address.IDLE])
+    address.put(region=region, seed=0)
     st.rerun([INSPECTOR])
 
 

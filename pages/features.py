@@ -8,8 +8,8 @@ import streamlit as st
 from backend import queries
 from backend.views import FeatureTable
 from components import address, examples, feature_inspector, feature_table, markup
-from components.footer import render_footer
 from components.feature_table import INSPECTOR, LIST
+from components.footer import render_footer
 from components.frame import frame
 from components.status import render_empty, render_pending, reported, waiting
 

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from backend import queries
 from backend import study as studies
 from backend.activations import Activations
-from backend.answers import passages, regions
+from backend.answers import partitions, passages
 from backend.features import codes
 from backend.models import sae
 from backend.schema import Progress
@@ -42,7 +42,7 @@ def test_residuals_have_one_huge_direction_which_centring_removes(demo: str) -> 
     """The published reason for centring: raw residuals are nearly parallel, centred ones not."""
     raw = activations(demo).rows(0, 2_000).float()
     raw_cosine = torch.nn.functional.cosine_similarity(raw[:1_000], raw[1_000:])
-    found = regions.find(studies.load(demo), studies.load(demo).partition)
+    found = partitions.find(studies.load(demo), studies.load(demo).partition)
     assert found is not None
     assert float(raw_cosine.median()) > 0.8
     assert 0.5 < found.theta < 0.95
@@ -52,7 +52,7 @@ def test_the_partition_agrees_with_a_plain_float64_pass(demo: str) -> None:
     from backend.regions import leader, partition
 
     study = studies.load(demo)
-    found = regions.find(study, study.partition)
+    found = partitions.find(study, study.partition)
     assert found is not None
     centre = partition.centre.get(study.model, study.site, study.corpus).array("centre")
     rows = activations(demo).rows(0, 3_000)
@@ -97,7 +97,7 @@ def test_regions_read(demo: str) -> None:
     answer = queries.regions(demo)
     assert isinstance(answer, RegionMap)
     study = studies.load(demo)
-    found = regions.find(study, study.partition)
+    found = partitions.find(study, study.partition)
     assert found is not None
     from backend.regions import leader, partition
 

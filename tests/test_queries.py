@@ -12,7 +12,7 @@ import pytest
 from backend import queries
 from backend import study as studies
 from backend.__main__ import commands, main
-from backend.answers import passages, regions
+from backend.answers import partitions, passages
 from backend.features import codes
 from backend.schema import Job, ModelError, NotFoundError, StudyError, TesseraError
 from backend.views import FeatureTable, FeatureView, Overview, RegionMap, RegionView
@@ -24,9 +24,9 @@ def region_map(study: str) -> RegionMap:
     return answer
 
 
-def found(study: str) -> regions.Partitioned:
+def found(study: str) -> partitions.Partitioned:
     loaded = studies.load(study)
-    partitioned = regions.find(loaded, loaded.partition)
+    partitioned = partitions.find(loaded, loaded.partition)
     assert partitioned is not None
     return partitioned
 

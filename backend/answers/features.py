@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backend.answers import passages, provenance, regions, tasks
+from backend.answers import partitions, passages, provenance, regions, tasks
 from backend.corpus.contexts import Tokens
 from backend.features import codes, examples, facets, logits
 from backend.regions import matching
@@ -245,7 +245,7 @@ def _named(read: Read, frame: pl.DataFrame) -> pl.DataFrame:
 def _regions(read: Read, study: Study, feature: int) -> pl.DataFrame:
     """region, f1, precision, recall, token: the regions whose members it fires on."""
     entry = _matches(read, study)
-    mapped = regions.find(study, study.partition)
+    mapped = partitions.find(study, study.partition)
     columns = ("region", "f1", "precision", "recall")
     if entry is None or mapped is None:
         kinds = dict.fromkeys(columns, pl.Float64) | {"region": pl.Int32, "token": pl.String}

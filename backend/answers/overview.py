@@ -14,16 +14,21 @@ from backend.views import Overview, StudyCard
 
 
 def card(name: str) -> StudyCard:
-    """A study in words; a file that cannot be read comes with its problem and remedy."""
+    """A study in words; a file that cannot be read comes with its problem and remedy.
+
+    The hub is not asked: revisions of what is there stand as the file gives them.
+    """
     try:
-        study = studies.load(name)
+        study = studies.parse(name)
+        if not _on_the_hub(study):
+            study = studies.load(name)
         device = pick_device(study.device)
     except TesseraError as error:
         return _bad(name, error)
     corpus = " + ".join(source.path or source.kind for source in study.corpus.sources)
     size = f"{study.corpus.tokens // 1000}k tokens" if study.corpus.tokens else "whole"
     revisions = [
-        ("model", study.model.revision),
+        ("model", study.model.revision or "newest"),
         ("embedder", study.embedder.revision),
         *((source.path or source.kind, source.digest) for source in study.corpus.sources),
     ]
@@ -46,6 +51,12 @@ def card(name: str) -> StudyCard:
         k_stops=study.k_stops,
         notes=study.notes,
     )
+
+
+def _on_the_hub(study: Study) -> bool:
+    named = [study.model.source, study.embedder.source, study.sae.source if study.sae else ""]
+    kinds = {source.partition(":")[0] for source in named}
+    return bool(kinds & {"hub", "saelens"}) or any(s.kind == "hub" for s in study.corpus.sources)
 
 
 def _bad(name: str, error: TesseraError) -> StudyCard:

@@ -49,6 +49,14 @@ class Request:
     def run(self, function: Memoized, *args: Any) -> Any:
         return function(*args, device=self.device, progress=self.progress)
 
+    def blocks(self, count: int, size: int, message: str, *calls: tuple[Any, ...]) -> None:
+        """Runs each call for every block of `size` out of `count`."""
+        total = -(-count // size)
+        for block in range(total):
+            self.progress.report(block, total, message, "blocks")
+            for function, *args in calls:
+                function(*args, block, device=self.device, progress=Progress())
+
 
 def preview_corpus(corpus: CorpusRef) -> CorpusRef | None:
     """The beginning of a corpus that a first map stands on; None where it is no longer."""
@@ -68,8 +76,7 @@ def _regions(request: Request) -> None:
     arguments = *request.site, request.spec
     request.run(projection.layout, *arguments, "umap", request.spec.seed)
     count = len(partition.partition.get(*arguments).array("exemplar_tokens"))
-    for block in range(-(-count // lens.BLOCK)):
-        request.run(lens.lens, *arguments, block)
+    request.blocks(count, lens.BLOCK, "Reading logits of exemplars", (lens.lens, *arguments))
 
 
 def _map(request: Request) -> None:
@@ -99,9 +106,9 @@ def _features(request: Request) -> None:
     request.run(codes.index, *arguments)
     request.run(examples.summary, *arguments)
     width = sae.load(request.sae, request.device).width
-    for block in range(-(-width // logits.BLOCK)):
-        request.run(logits.neighbours, request.sae, block)
-        request.run(logits.effects, request.study.model, request.sae, block)
+    nearest = logits.neighbours, request.sae
+    effects = logits.effects, request.study.model, request.sae
+    request.blocks(width, logits.BLOCK, "Reading logits of features", nearest, effects)
 
 
 def _matches(request: Request) -> None:

@@ -43,7 +43,7 @@ def resolve(source: str, revision: str = "") -> str:
     if kind == "package" and name in PACKAGES:
         return str(_package(name).EXPECTED_SHA256)[:16]
     if kind == "folder":
-        return _folder_digest(Path(name))
+        return _folder_digest(settings.ROOT / name)
     if kind == "hub" and name:
         return _hub_commit(name, revision)
     raise ModelError(
@@ -172,7 +172,8 @@ def _loading(ref: ModelRef, loader: Any, **options: Any) -> Any:
     if kind == "hub":
         where, options = name, options | {"revision": ref.revision}
     else:
-        where = str(_converted(name, ref.revision) if kind == "package" else name)
+        local = kind == "folder"
+        where = str(settings.ROOT / name if local else _converted(name, ref.revision))
     try:
         return loader(where, **options)
     except (OSError, ValueError, ImportError) as error:

@@ -113,6 +113,7 @@ class LeaderPass:
 
     def _outside(self, block: Tensor) -> np.ndarray:
         """Rows of the block that no exemplar so far reaches."""
+        self._products = 0
         outside, unsure = self._screened(block, self.screen)
         if self.screen != torch.float32 and len(unsure):
             more, left = self._screened(block[unsure], torch.float32)
@@ -126,7 +127,7 @@ class LeaderPass:
         limit, error = 1.0 - self.reach, epsilon(points.shape[1], dtype)
         exemplars = self._kept if dtype == torch.float32 else self._narrow
         rows, best, left = np.arange(len(points)), np.full(len(points), -np.inf), points.to(dtype)
-        done = self._products = 0
+        done = 0
         while done < self.count and len(rows):
             room = max(1, CELLS[self._kind] // len(rows))
             width = min(self.count - done, room, max(TIER, 3 * done))
