@@ -199,8 +199,14 @@ def job(id: str) -> Job:
 
 
 def cancel(id: str) -> Job:
-    """Stops a job before its next chunk; what was finished is kept."""
-    return job_store.cancel(id)
+    """Stops a job before its next chunk; what was finished is kept. A preview takes the map of
+    the whole corpus with it, since they were asked for together."""
+    cancelled = job_store.cancel(id)
+    for other in job_store.active() if cancelled.query == "preview" else ():
+        same = (other.study, other.arguments) == (cancelled.study, cancelled.arguments)
+        if other.query == "regions" and same:
+            job_store.cancel(other.id)
+    return cancelled
 
 
 def retry(id: str) -> Job:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
 from backend import settings
 from benchmarks.report import Figure, main
@@ -67,16 +67,22 @@ def browser() -> Iterator[Page]:
         opened.close()
 
 
-def open_map(page: Page, address: str, started: float, limit: float) -> float:
-    """Seconds from `started` until the region map is drawn."""
+def visit(page: Page, address: str) -> None:
+    """Opens an address of an app that may still be starting."""
+    until = time.monotonic() + 60
     while True:
         try:
-            page.goto(f"{address}/regions?study=demo", timeout=5_000)
-            break
-        except Exception:  # the server is not listening yet
-            if time.monotonic() - started > 60:
+            page.goto(address, timeout=30_000)
+            return
+        except Error:
+            if time.monotonic() > until:
                 raise
             time.sleep(0.1)
+
+
+def open_map(page: Page, address: str, started: float, limit: float) -> float:
+    """Seconds from `started` until the region map is drawn."""
+    visit(page, f"{address}/regions?study=demo")
     page.wait_for_function(DRAWN, timeout=limit * 1_000)
     return time.monotonic() - started
 

@@ -187,6 +187,11 @@ def put(**values: Any) -> None:
     _mirror()
 
 
+def assume(**values: Any) -> None:
+    """Set parameters here alone: what was not asked for, but links should name."""
+    _values().update({_where(name): value for name, value in values.items()})
+
+
 def widget(name: str, *rerun: str, **also: Any) -> dict[str, Any]:
     """`key`, `on_change` and `args` of a widget that shows and sets a parameter.
 

@@ -89,7 +89,7 @@ def _example(item: Example, feature: int, view: str, peak: float) -> str:
         token=item.token,
     )
     facts = (
-        f'<div class="facts"><span><b>{numbers.fraction(item.activation, 1)}</b></span>'
+        f'<div class="facts"><span><b>{numbers.activation(item.activation)}</b></span>'
         f"<span>{escape(passage.topic)} · {to}</span></div>"
     )
     if view == "stacked":
@@ -153,7 +153,7 @@ def probe_html(probe: Probe, strongest: float) -> str:
         piece = probe.passage.pieces[int(str(position))]
         features = " · ".join(
             f"{anchor(str(row['feature']), 'features', feature=row['feature'])} "
-            f"<small>{numbers.fraction(row['activation'], 1)}</small>"
+            f"<small>{numbers.activation(row['activation'])}</small>"
             for row in group.head(5).iter_rows(named=True)
         )
         rows.append([str(position), markup.token(piece), features])

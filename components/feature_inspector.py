@@ -22,8 +22,8 @@ def render_head(view: FeatureView) -> None:
         chip("density", numbers.percent(row["density"]), "share of tokens it fires on"),
         chip("tokens", numbers.count(row["active"])),
         chip("documents", numbers.count(row["documents"])),
-        chip("max", numbers.fraction(row["max"], 1), "", "amber"),
-        chip("mean", numbers.fraction(row["mean"], 1), "of the activations above zero", "amber"),
+        chip("max", numbers.activation(row["max"]), "", "amber"),
+        chip("mean", numbers.activation(row["mean"]), "of the activations above zero", "amber"),
     ]
     if row["topic"]:
         said.append(chip(str(row["topic"]), numbers.times(row["lift"]), "lift over the corpus"))
@@ -157,7 +157,7 @@ def documents_html(frame: pl.DataFrame, feature: int) -> str:
             ),
             escape(row["topic"]),
             numbers.count(row["count"]),
-            numbers.fraction(row["max"], 1),
+            numbers.activation(row["max"]),
         ]
         for row in frame.iter_rows(named=True)
     ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import polars as pl
 import streamlit as st
 
 from backend.views import FeatureTable
 from components import address, numbers
 from components.markup import chip, chips, escape
-from components.region_table import one_line
+from components.region_table import one_line, token_cell
 from components.selection import neighbour, row_of
 
 LIST, INSPECTOR = "list", "inspector"
@@ -24,20 +27,20 @@ ORDERS = {
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
     "top_token": st.column_config.TextColumn(
-        "top token", width=104, help="where it fires most often"
+        "top token", width=84, help="where it fires most often"
     ),
     "hits": st.column_config.NumberColumn(
         "hits", width=50, help="matches of the search it fires on"
     ),
     "density": st.column_config.NumberColumn(
-        "density", width=68, format="%.3f%%", help="% of tokens it fires on"
+        "density", width=62, format="%.2f%%", help="% of tokens it fires on"
     ),
     "max": st.column_config.NumberColumn("max", width=56, format="%.1f"),
     "mean": st.column_config.NumberColumn("mean", width=56, format="%.2f"),
     "topic": st.column_config.TextColumn("topic", width=84, help="of highest lift"),
     "lift": st.column_config.NumberColumn("lift", width=52, format="×%.1f"),
     "promoted": st.column_config.TextColumn(
-        "promotes", width=132, help="tokens its decoder raises"
+        "promotes", width=112, help="tokens its decoder raises"
     ),
     "f1": st.column_config.NumberColumn("F1", width=48, format="%.2f", help="with its best region"),
     "region": st.column_config.NumberColumn("region", width=60, format="%d"),
@@ -46,6 +49,16 @@ COLUMNS = {
     "active": st.column_config.NumberColumn("tokens", width=72, format="localized"),
 }
 SHOWN = ("feature", "top_token", "hits", "promoted", "density", "max", "topic", "lift", "f1")
+
+
+def columns(view: FeatureTable) -> dict[str, Any]:
+    """How each column is shown; activations in as many digits as their scale needs."""
+    strong = float(np.median(view.table["max"].to_numpy())) >= 100
+    shown = {
+        name: st.column_config.NumberColumn(name, width=60, format="%.0f" if strong else "%.1f")
+        for name in ("max", "mean")
+    }
+    return COLUMNS | shown
 
 
 def summary_html(view: FeatureTable) -> str:
@@ -158,7 +171,7 @@ def render_list(listed: pl.DataFrame, view: FeatureTable) -> None:
     with st.container(key="feature-box"):
         st.dataframe(
             frame,
-            column_config=COLUMNS,
+            column_config=columns(view),
             column_order=[name for name in SHOWN if name in frame.columns],
             hide_index=True,
             height="stretch",
@@ -175,8 +188,11 @@ def display(listed: pl.DataFrame) -> pl.DataFrame:
     """The columns that are shown, in few bytes."""
     wide = listed.head(LIMIT).with_columns(
         pl.col("density") * 100,
-        pl.col("top_token").map_elements(one_line, return_dtype=pl.String),
-        pl.col("promoted").cast(pl.String).map_elements(one_line, return_dtype=pl.String),
+        pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
+        pl.col("promoted")
+        .cast(pl.String)
+        .str.strip_chars(" ")
+        .map_elements(one_line, return_dtype=pl.String),
         region=pl.when(pl.col("region") >= 0).then("region"),
     )
     kept = [name for name in COLUMNS if name in wide.columns]

@@ -163,7 +163,10 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
         label_visibility="collapsed",
         **settings,
     )
-    return None if wrong else named[asked or options[0]]
+    if wrong:
+        return None
+    address.assume(study=asked or options[0])
+    return named[asked or options[0]]
 
 
 @st.fragment(run_every=3.0)

@@ -22,7 +22,7 @@ def share_html(frame: pl.DataFrame, note: str) -> str:
             markup.bar(row["share"], "teal" if not means else "amber"),
             numbers.count(row["count"]),
             numbers.percent(row["share"]),
-            *([numbers.fraction(row["mean"], 1)] if means else []),
+            *([numbers.activation(row["mean"])] if means else []),
         ]
         for row in frame.iter_rows(named=True)
     ]

@@ -44,6 +44,16 @@ def percent(value: object) -> str:
     return f"{scaled:.{min(digits, 6)}f}%"
 
 
+def activation(value: object) -> str:
+    """An activation in few digits: .42, 4.2, 42.1, 1,366."""
+    number = known(value)
+    if number is None:
+        return MISSING
+    if abs(number) >= 100:
+        return f"{number:,.0f}"
+    return fraction(number, 1 if abs(number) >= 1 else 2)
+
+
 def times(value: object) -> str:
     """A ratio to a prior: ×1.9."""
     number = known(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
@@ -48,11 +49,13 @@ def topics_chart(topics: pl.DataFrame) -> go.Figure:
 
 
 def stops_chart(stops: pl.DataFrame, p: float, k: float) -> go.Figure:
-    """K against θ over the settings that are computed; the current one filled."""
+    """K against θ over the settings that are computed; the current one filled. Settings that are
+    not computed stand as ticks on the axis."""
     colours = palette.current()
     made = palette.figure(208)
-    known = stops.drop_nulls(["theta", "regions"]).sort("theta")
-    for at, ((gray,), group) in enumerate(known.group_by("k", maintain_order=True)):
+    known = stops.drop_nulls("theta")
+    done = known.drop_nulls("regions").sort("theta")
+    for at, ((gray,), group) in enumerate(done.group_by("k", maintain_order=True)):
         hue = colours.teal if at == 0 else palette.fade(colours.teal, 0.45)
         here = ((group["p"] == p) & (group["k"] == k)).to_list()
         made.add_trace(
@@ -70,11 +73,28 @@ def stops_chart(stops: pl.DataFrame, p: float, k: float) -> go.Figure:
                 textposition="top center",
                 textfont={"size": 10.5, "color": colours.muted},
                 hovertemplate=f"θ %{{x:.3f}}, k {gray:g}: %{{y:,}} regions<extra></extra>",
+                cliponaxis=False,
                 name=f"k = {gray:g}",
             )
         )
-    made.update_xaxes(title="threshold θ")
-    made.update_yaxes(title="regions K", rangemode="tozero")
+    rest = known.filter(~pl.col("p").is_in(done["p"].to_list())).unique("p")
+    made.add_trace(
+        go.Scatter(
+            x=rest["theta"].to_numpy(),
+            y=[0] * len(rest),
+            mode="markers+text",
+            marker={"symbol": "line-ns-open", "size": 9, "color": colours.muted},
+            text=[f"p {row:g}" for row in rest["p"]],
+            textposition="top center",
+            textfont={"size": 10.5, "color": colours.muted},
+            hovertemplate="θ %{x:.3f}: not computed<extra></extra>",
+            name="not computed",
+        )
+    )
+    thetas, most = known["theta"].to_numpy(), int(done["regions"].to_numpy().max())
+    pad = 0.08 * float(np.ptp(thetas)) or 0.1
+    made.update_xaxes(title="threshold θ", range=[thetas.min() - pad, thetas.max() + pad], nticks=6)
+    made.update_yaxes(title="regions K", range=[0, 1.16 * most])
     return made
 
 
@@ -210,7 +230,7 @@ def feature_lists(view: FeatureTable) -> dict[str, tuple[pl.DataFrame, str, str]
 def features_html(rows: pl.DataFrame, column: str) -> str:
     """A short list of features, each a link."""
     spell = {
-        "max": lambda value: numbers.fraction(value, 1),
+        "max": numbers.activation,
         "f1": numbers.fraction,
         "lift": numbers.times,
         "density": numbers.percent,

@@ -45,7 +45,7 @@ def render_stops(place: Place, stops: pl.DataFrame) -> None:
 
     _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
     _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
-    with st.popover("What k can do", type="tertiary"):
+    with st.popover("About k", type="tertiary"):
         st.html(f'<p class="note">{escape(about_k(place.k, theta_of(stops, place)))}</p>')
 
 
@@ -88,7 +88,6 @@ def about_k(k: float, theta: float | None) -> str:
 
 def summary_html(view: RegionMap) -> str:
     """K, θ, and how well the exemplars cover the points."""
-    partial = view.tokens < view.corpus_tokens
     said = [
         chip("K", numbers.count(len(view.table)), "regions"),
         chip("θ", numbers.fraction(view.theta, 3), "threshold of distance"),
@@ -96,10 +95,11 @@ def summary_html(view: RegionMap) -> str:
         chip("gray", numbers.percent(view.gray), "points with θ < d ≤ kθ"),
         chip("L0", f"{view.overlap:.2f}", "mean number of exemplars within θ of a point"),
         chip("ambiguous", numbers.percent(view.ambiguous), "points within θ of several exemplars"),
-        chip("n", numbers.count(view.tokens), "points in the partition", "warn" if partial else ""),
     ]
+    if view.tokens < view.corpus_tokens:
+        said.append(chip("n", numbers.count(view.tokens), "points in the partition", "warn"))
     if not view.saturated:
-        said.append(chip("not saturated", "", "the last batch still added exemplars", "warn"))
+        said.append(chip("growing", "", "not saturated: the last batch still added exemplars"))
     return chips(said)
 
 

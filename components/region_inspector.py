@@ -98,14 +98,13 @@ def bands_chart(view: RegionView, drawn: str, height: int = 92) -> go.Figure:
             hovertemplate="d %{x}: %{y} members<extra></extra>",
         )
     )
+    shapes = [_line(view.theta, colours.ink, "dash")]
     for row in view.bands.iter_rows(named=True):
         if drawn == f"band {row['band']}":
-            made.add_vrect(
-                row["low"], row["high"], fillcolor=palette.fade(colours.accent, 0.14), line_width=0
-            )
+            shapes.append(_span(row["low"], row["high"], palette.fade(colours.accent, 0.14)))
         if row["band"] > 1:
-            made.add_vline(row["low"], line={"color": colours.line, "width": 1})
-    made.add_vline(view.theta, line={"color": colours.ink, "width": 1, "dash": "dash"})
+            shapes.append(_line(row["low"], colours.line, "solid"))
+    made.update_layout(shapes=shapes)
     made.add_annotation(
         x=view.theta,
         y=1,
@@ -119,6 +118,16 @@ def bands_chart(view: RegionView, drawn: str, height: int = 92) -> go.Figure:
     made.update_yaxes(visible=False)
     made.update_layout(margin={"l": 0, "r": 0, "t": 2, "b": 4})
     return made
+
+
+def _line(at: float, colour: str, dash: str) -> dict[str, object]:
+    look = {"color": colour, "width": 1, "dash": dash}
+    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": look}
+
+
+def _span(low: float, high: float, colour: str) -> dict[str, object]:
+    ends = {"x0": low, "x1": high, "y0": 0, "y1": 1, "yref": "paper"}
+    return {"type": "rect", "fillcolor": colour, "line": {"width": 0}} | ends
 
 
 def members_html(draw: Draw) -> str:

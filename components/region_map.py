@@ -62,7 +62,7 @@ def region_chart(view: RegionMap, marks: Marks, height: int = 404) -> go.Figure:
     made.update_layout(
         xaxis=axis,
         yaxis=axis | {"scaleanchor": None},
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        margin={"l": 0, "r": 0, "t": 0, "b": 0 if marks.colour == "topic" else 40},
         dragmode=marks.drag,
         uirevision=f"{view.p}-{view.k}-{view.layout}-{view.tokens}",
         newselection={"line": {"color": colours.ink, "width": 1, "dash": "dot"}},
@@ -82,7 +82,7 @@ def marker_sizes(members: np.ndarray) -> np.ndarray:
 
 def topic_colours(topics: pl.Series, colours: Palette) -> dict[str, str]:
     """A hue for each of the commonest topics; the same for every partition of a corpus."""
-    names = sorted(topics.drop_nulls().unique().to_list())
+    names = sorted(name for name in topics.unique() if name)
     hues = colours.categories
     return {n: hues[i] if i < len(hues) else palette.OTHER for i, n in enumerate(names)}
 
@@ -147,14 +147,14 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
 
 def _bar(words: str, colours: Palette) -> dict[str, object]:
     return {
-        "title": {"text": words, "side": "top", "font": {"size": 11, "color": colours.muted}},
+        "title": {"text": words, "side": "right", "font": {"size": 11, "color": colours.muted}},
         "orientation": "h",
         "thickness": 5,
         "len": 0.32,
         "x": 0.01,
         "xanchor": "left",
-        "y": 0.005,
-        "yanchor": "bottom",
+        "y": -0.01,
+        "yanchor": "top",
         "outlinewidth": 0,
         "nticks": 4,
         "tickfont": {"size": 10, "color": colours.muted},

@@ -73,6 +73,12 @@ def one_line(text: str) -> str:
     return visible(text.replace("\n", "⏎").replace("\t", "⇥"))
 
 
+def token_cell(text: str) -> str:
+    """One token for one cell, with the space before it."""
+    shown = one_line(text)
+    return shown.replace(" ", "·") if not shown.strip() else shown.replace(" ", "·", 1)
+
+
 def render_regions(
     rows: pl.DataFrame, selected: int | None, on_select: Callable[[list[int]], None], key: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import Iterator
@@ -74,8 +75,10 @@ def render_empty(problem: str, remedy: str) -> None:
 
 
 def name_of(job: Job) -> str:
-    """What a job computes, in words."""
-    return NAMES.get(job.query, job.query)
+    """What a job computes, in words, with the stops of its partition."""
+    spec = json.loads(job.arguments or "{}").get("spec")
+    stops = f" · p {spec['p']:g} · k {spec['k']:g}" if spec else ""
+    return NAMES.get(job.query, job.query) + stops
 
 
 def share_of(job: Job) -> float:

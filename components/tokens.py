@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from backend.views import Passage
 from components.markup import escape
-from components.numbers import fraction
+from components.numbers import activation, fraction
 
 REGION_HUES = 12
 
@@ -114,9 +114,8 @@ def legend_html(peak: float, what: str = "activation") -> str:
         f'<span class="t on" style="--a:{strength(peak * i / 5, peak):.2f}"></span>'
         for i in range(1, 6)
     )
-    return (
-        f'<div class="legend">{escape(what)} 0 <span class="steps">{steps}</span> {peak:.1f}</div>'
-    )
+    scale = f'0 <span class="steps">{steps}</span> {activation(peak)}'
+    return f'<div class="legend">{escape(what)} {scale}</div>'
 
 
 def peak_of(passages: Sequence[Passage]) -> float:

