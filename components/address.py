@@ -162,6 +162,7 @@ def begin(page: str) -> list[str]:
     if not changed:
         return []
     values, problems = read(given, known)
+    _of_study(values.get("study"))
     if not arrived:  # back, forward or an edited address: what it leaves out is the default
         values = {name: field.default for name, field in known.items()} | values
     _values().update({_where(name): value for name, value in values.items()})
@@ -205,9 +206,17 @@ def widget(name: str, *rerun: str, **also: Any) -> dict[str, Any]:
 
 def _changed(name: str, key: str, rerun: tuple[str, ...], also: dict[str, Any]) -> None:
     value = st.session_state[key]
+    if name == "study":
+        _of_study(value)
     put(**{name: fields(page())[name].default if value is None else value} | also)
     if rerun:
         st.rerun(list(rerun))
+
+
+def _of_study(study: str | None) -> None:
+    """Another study has other regions and features: forget those of the one before."""
+    if study and study != _values().get("study"):
+        _values().clear()
 
 
 def _values() -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
         with st._main:
             render_problem(f"There is no study {asked!r}.", "Choose one of those in the sidebar.")
     options = ([asked] if wrong else []) + list(named)
-    settings = address.widget("study", p=None, k=None)
+    settings = address.widget("study")
     st.session_state[settings["key"]] = asked or options[0]
     st.selectbox(
         "Study",

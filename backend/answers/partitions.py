@@ -52,7 +52,7 @@ class Partitioned:
         """Gray share, uncovered share, mean overlap, ambiguous share."""
         distance, overlap = self.distance, self.entry.array("overlap")
         outside = distance > self.theta
-        uncovered = distance > self.spec.k * self.theta
+        uncovered = distance > float(self.entry.value("reach"))
         gray = float((outside & ~uncovered).mean())
         ambiguous = float((overlap > 1).mean())
         return gray, float(uncovered.mean()), float(overlap.mean()), ambiguous
