@@ -12,8 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 def render_downloads(tables: Mapping[str, pl.DataFrame], key: str) -> None:
     """A small button that opens a list of tables, each in both formats."""
-    with st.popover("Download", type="tertiary", key=f"download-{key}"):
-        for name, frame in tables.items():
+    with st.popover("Download", type="tertiary", key=f"download-{key}", on_change="rerun") as box:
+        for name, frame in tables.items() if box.open else ():
             left, csv, parquet = st.columns([3, 1, 1.3], vertical_alignment="center")
             left.html(f'<p class="note">{name} · {len(frame):,} rows</p>')
             _button(csv, "CSV", name, frame, key)

@@ -12,8 +12,9 @@ from components.downloads import render_downloads
 from components.provenance import render_provenance
 
 
+@st.fragment
 def render_footer(tables: Mapping[str, pl.DataFrame], provenance: Provenance, key: str) -> None:
-    """Downloads beside the recipe."""
+    """Downloads beside the recipe; what they hold is made when they are opened."""
     with st.container(horizontal=True):
         render_downloads(tables, key)
         render_provenance(provenance, key)

@@ -13,7 +13,8 @@ from streamlit.components.v2 import component
 from components import address
 
 SCRIPT = """
-export default function ({ setTriggerValue }) {
+export default function ({ setTriggerValue, parentElement }) {
+  parentElement.stop?.();
   const follow = (event) => {
     const link = event.target.closest?.("a.go");
     if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -40,11 +41,12 @@ export default function ({ setTriggerValue }) {
     focus.scrollIntoView({ block: "center" });
   };
   const pointing = setInterval(point, 300);
-  return () => {
+  parentElement.stop = () => {
     clearInterval(pointing);
     document.removeEventListener("click", follow, true);
     document.removeEventListener("keydown", find);
   };
+  return parentElement.stop;
 }
 """
 _follow = component("tessera_links", js=SCRIPT)

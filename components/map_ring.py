@@ -10,6 +10,7 @@ from components.region_map import marker_sizes, short
 
 SCRIPT = """
 export default function ({ data, parentElement }) {
+  parentElement.stop?.();
   const ring = document.createElement("div");
   ring.className = "ring";
   const name = document.createElement("span");
@@ -38,11 +39,12 @@ export default function ({ data, parentElement }) {
   };
   attach();
   const timer = setInterval(attach, 250);
-  return () => {
+  parentElement.stop = () => {
     clearInterval(timer);
     events.forEach((event) => chart?.removeListener?.(event, draw));
     ring.remove();
   };
+  return parentElement.stop;
 }
 """
 _ring = component("tessera_ring", js=SCRIPT)

@@ -13,7 +13,10 @@ from components.markup import escape
 
 def render_provenance(provenance: Provenance, key: str) -> None:
     """A small button that opens arguments, versions, device, seconds, age, key and command."""
-    with st.popover("How was this computed?", type="tertiary", key=f"how-{key}"):
+    name = "How was this computed?"
+    with st.popover(name, type="tertiary", key=f"how-{key}", on_change="rerun") as box:
+        if not box.open:
+            return
         st.html(provenance_html(provenance))
         st.code(provenance.command, language=None, wrap_lines=True)
         with st.expander("Arguments"):

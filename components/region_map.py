@@ -29,7 +29,7 @@ LABELLED = 28  # regions that carry their token on the map
 CONFIG = {
     "displaylogo": False,
     "scrollZoom": True,
-    "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
+    "modeBarButtons": [["toImage", "zoom2d", "resetScale2d"]],
     "toImageButtonOptions": {"format": "png", "filename": "tessera-regions", "scale": 3},
 }
 

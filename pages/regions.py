@@ -47,7 +47,7 @@ def show_inspector(view: RegionMap) -> None:
     with reported():
         region_controls.render_title(region_controls.rows(view, hits())["region"].to_list())
         if (number := address.get("region")) is None:
-            render_empty("No region is open.", "Click one on the map, or a row of the table.")
+            render_empty("No region is open.", "Click one on the map or in the table, or press N.")
             return
         region = queries.region(place.study, number, *where)
         if waiting(region, queries, "region"):

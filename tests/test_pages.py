@@ -191,9 +191,14 @@ def test_hostile_text_is_shown_and_never_run(ready: str) -> None:
 
 def test_every_number_says_how_it_was_computed(ready: str) -> None:
     app = opened("regions", region=0)
-    assert "regions" in text_of(app)
+    for key in ("how-regions", "how-region", "download-region"):
+        app.session_state[key] = True
+    app.run()
     commands = [code.value for code in app.code if code.value.startswith("python -m backend")]
-    assert any("region " in command for command in commands)
+    assert any(command.startswith("python -m backend region ") for command in commands)
+    assert any(command.startswith("python -m backend regions ") for command in commands)
+    assert "cache key" in text_of(app)
+    assert "region 0 topics" in text_of(app)
 
 
 # ---------------------------------------------------------------- links that are wrong

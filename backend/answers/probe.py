@@ -10,7 +10,7 @@ import torch
 
 from backend.answers import passages, tasks
 from backend.models import language_model, sae
-from backend.regions import leader, partition, statistics
+from backend.regions import leader, nearest, partition, statistics
 from backend.schema import (
     CorpusRef,
     Job,
@@ -72,8 +72,8 @@ def _owners(
     centre = torch.from_numpy(np.array(partition.centre.get(model, site, corpus).array("centre")))
     entry = partition.partition.get(model, site, corpus, spec)
     exemplars = torch.from_numpy(np.array(entry.array("exemplars")))
-    similarity, owner = (leader.unit(residual, centre) @ exemplars.T).max(dim=1)
-    return owner.int().numpy(), (1 - similarity).numpy()
+    found = nearest.assign(leader.unit(residual, centre), exemplars, entry.value("theta"))
+    return found.owner, found.distance
 
 
 def probe(study: Study, text: str, feature: int | None) -> Probe | Job:
