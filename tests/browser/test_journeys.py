@@ -33,6 +33,7 @@ PATIENCE = 60_000  # ms
 WIDE, NARROW = (1280, 720), (390, 844)
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +248,13 @@ def test_a_lasso_fills_the_table_and_the_address(visit: Visit) -> None:
 
 def test_searching_and_filtering(visit: Visit) -> None:
     page = visit.open("regions")
-    page.keyboard.press("/")
+    field = page.locator(".st-key-search input")
+    for _ in range(40):  # until the page listens to its keys
+        page.keyboard.press("/")
+        if field.evaluate("(it) => it === document.activeElement"):
+            break
+        page.wait_for_timeout(250)
+    expect(field).to_be_focused()
     page.keyboard.type("said")
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-listed")).to_contain_text("“said” among their members")
