@@ -40,6 +40,7 @@ def topics_chart(topics: pl.DataFrame) -> go.Figure:
             marker={"color": palette.fade(palette.current().slate, 0.7)},
             text=[f"{d:,} documents" for d in shown["documents"]],
             textfont={"size": 11},
+            insidetextfont={"color": palette.current().ground},
             hovertemplate="%{y}: %{x:,} tokens<extra></extra>",
         )
     )

@@ -255,8 +255,8 @@ def test_searching_and_filtering(visit: Visit) -> None:
             break
         page.wait_for_timeout(250)
     expect(field).to_be_focused()
-    page.keyboard.type("said")
-    page.keyboard.press("Enter")
+    field.fill("said")
+    field.press("Enter")
     expect(page.locator(".st-key-listed")).to_contain_text("“said” among their members")
     page.get_by_role("button", name="Filter").click()
     page.get_by_text("Not token-driven").click()
