@@ -12,11 +12,12 @@ from backend.views import FeatureTable
 from components import address, numbers
 from components.markup import chip, chips, escape
 from components.region_table import one_line, token_cell
-from components.selection import neighbour, row_of
+from components.rows import render_rows
+from components.selection import neighbour
 
 LIST, INSPECTOR = "list", "inspector"
 ROWS = "feature-rows"
-LIMIT = 4_000  # rows sent to the browser
+LIMIT = 5_000  # rows sent to the browser
 ORDERS = {
     "density": ("density", "densest first"),
     "max": ("max", "strongest first"),
@@ -157,30 +158,24 @@ def filter_words() -> list[str]:
 
 def render_list(listed: pl.DataFrame, view: FeatureTable) -> None:
     """The list; the open feature's row is marked."""
-    ids = listed["feature"].head(LIMIT).to_list()
     with st.container(horizontal=True, key="listed", vertical_alignment="center"):
         st.html(f'<p class="note">{escape(_words(len(listed), view))}</p>', width="content")
         if filter_words() or address.get("search"):
             st.button("Show all", type="tertiary", on_click=_clear, key="show-all")
-    selected = address.get("feature")
-    mark = [ids.index(selected)] if selected in ids else []
-    state = st.session_state.get(ROWS)
-    if state is None or list(state["selection"]["rows"]) != mark:
-        st.session_state[ROWS] = {"selection": {"rows": mark, "columns": [], "cells": []}}
     frame = display(listed)
     with st.container(key="feature-box"):
-        st.dataframe(
+        render_rows(
             frame,
+            listed["feature"].head(LIMIT).to_list(),
+            address.get("feature"),
+            _on_row,
+            ROWS,
             column_config=columns(view),
             column_order=[name for name in SHOWN if name in frame.columns],
-            hide_index=True,
             height="stretch",
             row_height=26,
-            key=ROWS,
-            on_select=lambda: _on_row(ids),
-            selection_mode="single-row",
             placeholder="–",
-            alt="Features; select a row to open it",
+            alt="Features; click a row to open it",
         )
 
 
@@ -235,12 +230,11 @@ def _step(feature: int | None) -> None:
     st.rerun([INSPECTOR, LIST])
 
 
-def _on_row(ids: list[int]) -> None:
-    feature = row_of(st.session_state[ROWS], ids)
+def _on_row(feature: int | None) -> None:
     if feature == address.get("feature"):  # the list repeats what it was told to mark
         st.rerun([address.IDLE])
     address.put(feature=feature, seed=0, facet="")
-    st.rerun([INSPECTOR])
+    st.rerun([INSPECTOR, LIST])
 
 
 def _clear() -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from backend.schema import Job
 from components import address, numbers
 from components.provenance import recipe_html
+from components.rows import render_rows
 from components.status import (
     Desk,
     name_of,
@@ -28,7 +29,7 @@ COLUMNS = {
     "age": st.column_config.TextColumn("age", width=64),
     "took": st.column_config.TextColumn("took", width=90),
     "device": st.column_config.TextColumn("device", width=64),
-    "attempts": st.column_config.NumberColumn("attempts", width=68),
+    "restarts": st.column_config.NumberColumn("restarts", width=68),
     "error": st.column_config.TextColumn("error", width=320),
 }
 
@@ -44,7 +45,7 @@ def frame_of(jobs: list[Job]) -> pl.DataFrame:
             "age": [numbers.age(job.created) for job in jobs],
             "took": [took(job) for job in jobs],
             "device": [job.device for job in jobs],
-            "attempts": [job.attempts for job in jobs],
+            "restarts": [job.attempts for job in jobs],
             "error": [job.error for job in jobs],
         },
         schema_overrides={"error": pl.String},
@@ -84,28 +85,17 @@ def render_ended(jobs: list[Job]) -> None:
     if not shown:
         render_empty("No job has ended.", "Open Regions or Features: what they need is computed.")
         return
-    ids = [job.id for job in shown]
-    chosen = address.get("job")
-    mark = [ids.index(chosen)] if chosen in ids else []
-    kept = st.session_state.get(ROWS)
-    if kept is None or list(kept["selection"]["rows"]) != mark:
-        st.session_state[ROWS] = {"selection": {"rows": mark, "columns": [], "cells": []}}
-    st.dataframe(
+    render_rows(
         frame_of(shown),
+        [job.id for job in shown],
+        address.get("job"),
+        lambda job: address.put(job=job or ""),
+        ROWS,
         column_config=COLUMNS,
-        hide_index=True,
         row_height=28,
-        key=ROWS,
-        on_select=lambda: _open(ids),
-        selection_mode="single-row",
         placeholder="",
-        alt="Jobs that have ended; select a row to open it",
+        alt="Jobs that have ended; click a row to open it",
     )
-
-
-def _open(ids: list[str]) -> None:
-    rows = st.session_state[ROWS]["selection"]["rows"]
-    address.put(job=ids[rows[0]] if rows and rows[0] < len(ids) else "")
 
 
 def render_job(job: Job, desk: Desk) -> None:
@@ -117,7 +107,7 @@ def render_job(job: Job, desk: Desk) -> None:
         "progress": pace(job) or numbers.MISSING,
         "took": took(job),
         "device": job.device,
-        "attempts": str(job.attempts),
+        "restarts after a worker died": str(job.attempts),
         "arguments": job.arguments,
     }
     if job.state == "failed":

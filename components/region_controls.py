@@ -23,7 +23,6 @@ from components.selection import (
     inside,
     neighbour,
     parse,
-    row_of,
     spell,
 )
 
@@ -230,13 +229,12 @@ def on_map() -> None:
     st.rerun([TABLE, INSPECTOR])
 
 
-def on_row(ids: list[int]) -> None:
+def on_row(region: int | None) -> None:
     """A row of the table opens its region."""
-    region = row_of(st.session_state[ROWS], ids)
     if region == address.get("region"):  # the table repeats what it was told to mark
         st.rerun([address.IDLE])
     address.put(region=region, seed=0)
-    st.rerun([INSPECTOR])
+    st.rerun([INSPECTOR, TABLE])
 
 
 def table_words(listed: int, view: RegionMap) -> str:

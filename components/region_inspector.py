@@ -114,7 +114,10 @@ def bands_chart(view: RegionView, drawn: str, height: int = 92) -> go.Figure:
         xshift=-7,
         font={"size": 11, "color": colours.muted},
     )
-    made.update_xaxes(title=f"distance to the exemplar · n = {len(view.distances):,}")
+    made.update_xaxes(
+        title=f"distance to the exemplar · n = {len(view.distances):,}",
+        range=[0, 1.02 * view.theta],
+    )
     made.update_yaxes(visible=False)
     made.update_layout(margin={"l": 0, "r": 0, "t": 2, "b": 4})
     return made
@@ -133,7 +136,8 @@ def _span(low: float, high: float, colour: str) -> dict[str, object]:
 def members_html(draw: Draw) -> str:
     """A sample of members with distance, margin and, where that is small, the runner-up."""
     if not draw.items:
-        return '<p class="note">There is nobody in this band.</p>'
+        words = "No member lies in this band." if draw.of else "The exemplar is the only member."
+        return f'<p class="note">{words}</p>'
     rows = "".join(_member(item) for item in draw.items if isinstance(item, Member))
     return f'<p class="note">{escape(sentence(draw.how))}</p>{rows}'
 

@@ -12,7 +12,7 @@ import polars as pl
 import streamlit as st
 
 from backend.views import RegionMap
-from components import palette
+from components import numbers, palette
 from components.markup import escape, visible
 from components.palette import Palette
 from components.selection import Area
@@ -108,7 +108,7 @@ def _regions(
             "cmin": low,
             "cmax": high,
             "colorscale": colours.scale(hue),
-            "colorbar": _bar(words, colours),
+            "colorbar": _bar(words, colours, low, high),
         }
     return go.Scattergl(
         x=_coordinates(chosen["x"]),
@@ -138,6 +138,7 @@ def short(text: str, length: int = 18, escaped: bool = True) -> str:
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Ends of the colour scale: quantiles, since one odd region would wash out the rest."""
     finite = values[np.isfinite(values.astype(float))]
     if not len(finite):
         return 0.0, 1.0
@@ -145,8 +146,13 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high if high > low else low + 1e-6)
 
 
-def _bar(words: str, colours: Palette) -> dict[str, object]:
+def _bar(words: str, colours: Palette, low: float, high: float) -> dict[str, object]:
+    middle = (low + high) / 2
+    digits = 2 if high - low < 10 else 0
+    ends = [numbers.fraction(value, digits) for value in (low, middle, high)]
     return {
+        "tickvals": [low, middle, high],
+        "ticktext": [f"≤ {ends[0]}", ends[1], f"≥ {ends[2]}"],
         "title": {"text": words, "side": "right", "font": {"size": 11, "color": colours.muted}},
         "orientation": "h",
         "thickness": 5,
@@ -156,7 +162,6 @@ def _bar(words: str, colours: Palette) -> dict[str, object]:
         "y": -0.01,
         "yanchor": "top",
         "outlinewidth": 0,
-        "nticks": 4,
         "tickfont": {"size": 10, "color": colours.muted},
         "ticks": "",
     }

@@ -8,8 +8,9 @@ import polars as pl
 import streamlit as st
 
 from components.markup import visible
+from components.rows import render_rows
 
-LIMIT = 3_000  # rows sent to the browser
+LIMIT = 5_000  # rows sent to the browser
 
 COLUMNS = {
     "region": st.column_config.NumberColumn("region", width=58, format="%d", pinned=True),
@@ -80,25 +81,20 @@ def token_cell(text: str) -> str:
 
 
 def render_regions(
-    rows: pl.DataFrame, selected: int | None, on_select: Callable[[list[int]], None], key: str
+    rows: pl.DataFrame, selected: int | None, on_open: Callable[[int | None], None], key: str
 ) -> None:
     """The table; the selected region's row is marked."""
-    ids = rows["region"].head(LIMIT).to_list()
-    mark = [ids.index(selected)] if selected in ids else []
-    state = st.session_state.get(key)
-    if state is None or list(state["selection"]["rows"]) != mark:
-        st.session_state[key] = {"selection": {"rows": mark, "columns": [], "cells": []}}
     frame = display(rows)
-    st.dataframe(
+    render_rows(
         frame,
+        rows["region"].head(LIMIT).to_list(),
+        selected,
+        on_open,
+        key,
         column_config=COLUMNS,
         column_order=[name for name in SHOWN if name in frame.columns],
-        hide_index=True,
         height=232,
         row_height=26,
-        key=key,
-        on_select=lambda: on_select(ids),
-        selection_mode="single-row",
         placeholder="–",
-        alt="Regions; select a row to open it",
+        alt="Regions; click a row to open it",
     )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 VERTICES = 40  # of one outline, kept in the URL
 
+Id = TypeVar("Id", int, str)
 Outline = tuple[tuple[float, float], ...]
 
 
@@ -96,10 +97,11 @@ def area_of(event: Mapping[str, Any]) -> Area:
     return Area((), picked if len(picked) > 1 else ())
 
 
-def row_of(event: Mapping[str, Any], ids: Sequence[int]) -> int | None:
-    """The number in the selected row of a table whose rows are `ids`."""
-    rows = event.get("selection", {}).get("rows", ())
-    return int(ids[rows[0]]) if rows and rows[0] < len(ids) else None
+def row_of(event: Mapping[str, Any], ids: Sequence[Id]) -> Id | None:
+    """Which of `ids`, the rows of a table, was chosen by a click on a cell or on its mark."""
+    chosen = event.get("selection", {})
+    rows = [row for row, _ in chosen.get("cells", ())] or chosen.get("rows", ())
+    return ids[rows[0]] if rows and rows[0] < len(ids) else None
 
 
 def _number(point: Mapping[str, Any]) -> int | None:

@@ -46,7 +46,7 @@ def reported() -> Iterator[None]:
     try:
         yield
     except TesseraError as error:
-        render_problem(error.problem, error.remedy, traceback.format_exc())
+        render_problem(error.problem, error.remedy)
     except Exception as error:  # the page stays alive whatever an answer does
         log.exception("a page failed")
         render_problem(
@@ -91,7 +91,7 @@ def pace(job: Job) -> str:
     if job.state == "queued":
         return "waiting for its turn"
     said = []
-    if job.total > 0:
+    if job.total > 1:
         said.append(f"{numbers.count(job.done)} of {numbers.count(job.total)} {job.unit}".strip())
     if job.rate:
         said.append(numbers.rate(job.rate, job.unit or "steps"))

@@ -37,7 +37,7 @@ def show_inspector(view: FeatureTable) -> None:
     with reported():
         feature_table.render_title(rows(view)["feature"].to_list())
         if (number := address.get("feature")) is None:
-            render_empty("No feature is open.", "Select a row of the list, or press N.")
+            render_empty("No feature is open.", "Click a row of the list, or press N.")
             return
         feature = queries.feature(place.study, number)
         if waiting(feature, queries, "feature"):

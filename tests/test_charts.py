@@ -141,6 +141,7 @@ def test_a_row_gives_its_number_and_no_row_none() -> None:
     assert row_of({"selection": {"rows": [1]}}, [30, 40]) == 40
     assert row_of({"selection": {"rows": []}}, [30, 40]) is None
     assert row_of({"selection": {"rows": [9]}}, [30, 40]) is None
+    assert row_of({"selection": {"rows": [0], "cells": [(1, "size")]}}, [30, 40]) == 40
 
 
 def test_next_and_previous_go_around() -> None:

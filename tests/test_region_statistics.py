@@ -17,7 +17,7 @@ from backend import study as studies
 from backend.intervals import wilson
 from backend.regions import partition, statistics
 from backend.regions.shape import isolation, mean_distance, quantiles
-from backend.regions.statistics import REGIONS, bands, competitors, sample, token_counts
+from backend.regions.statistics import REGIONS, bands, competitors, sample
 from backend.regions.token_share import (
     ATTRIBUTES,
     PUNCTUATION,
@@ -260,18 +260,12 @@ def test_wilson_intervals_match_published_values(k: int, n: int, low: float, hig
 # ---------------------------------------------------------------- one region, on demand
 
 
-def test_token_counts_and_competitors_come_commonest_first() -> None:
-    counts = token_counts(np.array([4, 7, 7, 7, 4, 1]))
-    assert counts.rows() == [
-        (7, 3, 0.5),
-        (4, 2, pytest.approx(1 / 3)),
-        (1, 1, pytest.approx(1 / 6)),
-    ]
+def test_competitors_come_commonest_first() -> None:
     runner_up, margin = np.array([3, 5, 3, -1]), np.array([0.1, 0.2, 0.3, 0.0])
     found = competitors(runner_up, margin)
     assert found.select("region", "count").rows() == [(3, 2), (5, 1)]
     assert found["margin"].to_list() == pytest.approx([0.2, 0.2])
-    assert competitors(runner_up, margin, below=0.15).select("region", "count").rows() == [(3, 1)]
+    assert found["share"].to_list() == pytest.approx([0.5, 0.25])
 
 
 distances = st.lists(st.floats(0, 0.875, width=32), min_size=1, max_size=60)
@@ -319,14 +313,14 @@ def test_a_sample_says_how_it_was_drawn() -> None:
     distance = np.linspace(0.1, 0.5, 41)
     members = np.arange(41)
     assert sample(members, distance, "closest", 3, 0)[1] == (
-        "The 3 of 41 members closest to the exemplar."
+        "The 3 closest of 41 members beside the exemplar."
     )
     assert sample(members, distance, "random", 5, 7)[1] == (
-        "5 drawn at random (seed 7) from 41 members."
+        "5 drawn at random (seed 7) from 41 members beside the exemplar."
     )
     rows, how = sample(members, distance, "band 2", 4, 0)
     assert how == (
-        "4 drawn at random (seed 0) from the 10 of 41 members in band 2 "
+        "4 drawn at random (seed 0) from the 10 of 41 members beside the exemplar in band 2 "
         "(at distance 0.200 to 0.300)."
     )
     assert ((distance[rows] >= 0.2) & (distance[rows] < 0.3)).all()

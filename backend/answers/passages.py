@@ -104,19 +104,13 @@ def find_text(tokens: Tokens, text: str) -> np.ndarray:
         pattern = rf"{pattern}\b"
     expression = re.compile(pattern, re.IGNORECASE)
     found: list[np.ndarray] = []
-    spans = _spans(tokens)
     for document, content in enumerate(tokens.documents["text"]):
         matches = [m.span() for m in expression.finditer(content)]
         if matches:
-            first, last = spans[document : document + 2]
+            first, last = tokens.document_span(document)
             starts, ends = tokens.starts[first:last], tokens.ends[first:last]
             for low, high in matches:
                 begin = np.searchsorted(ends, low, side="right")
                 end = np.searchsorted(starts, high, side="left")
                 found.append(np.arange(first + begin, first + end))
     return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
-
-
-def _spans(tokens: Tokens) -> np.ndarray:
-    """[documents + 1] the token row at which each document begins."""
-    return np.append(0, np.cumsum(tokens.documents["tokens"].to_numpy()))

@@ -223,27 +223,11 @@ def _explained(found: Partitioned, region: int) -> pl.DataFrame:
 
 def _competitors(found: Partitioned, members: np.ndarray) -> pl.DataFrame:
     """region, token, count, share, margin (median): which regions are second nearest."""
-    frame = (
-        pl.DataFrame(
-            {
-                "region": found.entry.array("runner_up")[members],
-                "margin": found.entry.array("margin")[members],
-            }
-        )
-        .filter(pl.col("region") >= 0)
-        .group_by("region")
-        .agg(pl.len().alias("count"), pl.col("margin").median())
-        .sort("count", "region", descending=[True, False])
-        .head(LISTED)
-    )
+    runner_up, margin = (found.entry.array(name)[members] for name in ("runner_up", "margin"))
+    frame = statistics.competitors(runner_up, margin).head(LISTED)
     rows = found.regions["token"].to_numpy()[frame["region"].to_numpy()]
-    return frame.select(
-        "region",
-        pl.Series("token", [passages.piece_at(found.tokens, int(r)) for r in rows], pl.String),
-        "count",
-        (pl.col("count") / max(1, len(members))).alias("share"),
-        "margin",
-    )
+    token = [passages.piece_at(found.tokens, int(row)) for row in rows]
+    return frame.with_columns(pl.Series("token", token, pl.String))
 
 
 def _lens(found: Partitioned, region: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -291,6 +275,7 @@ def draw(study: Study, region: int, spec: PartitionSpec, how: str, count: int, s
         raise NotFoundError("This partition is not computed yet.", "Wait for its job.")
     found.check(region)
     members = found.members(region)
+    members = members[members != found.regions["token"][region]]
     rows, said = statistics.sample(members, found.distance[members], how, count, seed)
     return Draw(said, len(members), tuple(_member(found, int(row)) for row in rows))
 

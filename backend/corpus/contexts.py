@@ -187,6 +187,11 @@ class Tokens:
         return self.contexts["document"].to_numpy()[self.context_of]
 
     @cached_property
+    def document_starts(self) -> np.ndarray:
+        """[documents + 1] int64: the token at which each document begins; last, how many."""
+        return np.append(0, np.cumsum(self.documents["tokens"].to_numpy()))
+
+    @cached_property
     def topic_names(self) -> list[str]:
         return sorted(self.documents["topic"].unique())
 
@@ -207,9 +212,8 @@ class Tokens:
                 f"There is no document {document}.",
                 f"The corpus has documents 0 to {len(self.documents) - 1}.",
             )
-        rows = self.contexts.filter(pl.col("document") == document)
-        first = int(rows["first_token"][0])
-        return first, first + int(rows["length"].sum())
+        first, last = self.document_starts[document : document + 2]
+        return int(first), int(last)
 
     def pieces(self, first: int, last: int) -> Iterator[str]:
         """The text of tokens first..last-1 as the document spells it.

@@ -253,10 +253,8 @@ def _convert(name: str, folder: Path) -> None:
         )
         tokens = AutoTokenizer.from_pretrained(folder, gguf_file=gguf.name)
     # what is saved is no longer quantized, which save_pretrained has to be told
-    if hasattr(network.config, "quantization_config"):
-        del network.config.quantization_config
-    network.hf_quantizer = None
-    network.is_quantized = False
+    vars(network.config).pop("quantization_config", None)
+    vars(network).update(hf_quantizer=None, is_quantized=False)
     network.save_pretrained(folder)
     tokens.save_pretrained(folder)
     gguf.unlink()

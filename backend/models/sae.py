@@ -13,22 +13,19 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sae_lens import SAE
-from sae_lens.loading.pretrained_sae_loaders import (
-    handle_config_defaulting,
-    load_sae_config_from_huggingface,
-)
-from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from backend import settings
 from backend.schema import ModelError, ModelRef, SaeRef, Site
+
+if TYPE_CHECKING:  # four seconds of imports, which a page that only reads the cache is spared
+    from sae_lens import SAE
 
 CELLS = 1 << 24  # activations held densely at a time: 64 MB
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
@@ -135,6 +132,8 @@ def load(ref: SaeRef, device: str) -> Sae:
     Raises:
         ModelError: it is not there, is not in SAELens' format, or has changed since `revision`.
     """
+    from sae_lens import SAE
+
     kind, name = _parts(ref.source)
     try:
         if kind == "folder":
@@ -266,7 +265,7 @@ def _folder(name: str) -> Path:
 def _registered(name: str) -> tuple[str, str]:
     """Release and id, both known to SAELens' registry."""
     release, _, sae_id = name.partition("/")
-    directory = get_pretrained_saes_directory()
+    directory = _directory()
     if release not in directory:
         raise ModelError(
             f"SAELens knows no release {release!r}.", _suggest(release, list(directory))
@@ -283,10 +282,21 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _repository(name: str) -> str:
-    return get_pretrained_saes_directory()[_registered(name)[0]].repo_id
+    return _directory()[_registered(name)[0]].repo_id
+
+
+def _directory() -> dict[str, Any]:
+    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+
+    return get_pretrained_saes_directory()
 
 
 def _config(source: str) -> dict[str, Any]:
+    from sae_lens.loading.pretrained_sae_loaders import (
+        handle_config_defaulting,
+        load_sae_config_from_huggingface,
+    )
+
     kind, name = _parts(source)
     try:
         if kind == "folder":

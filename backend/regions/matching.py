@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import sparse
+import scipy  # its parts load when they are used: pages need none of them
 
 from backend.features import codes
 from backend.regions import partition
@@ -66,14 +66,14 @@ class ByToken:
     features: np.ndarray  # [nnz] int32
     width: int
 
-    def rows(self, tokens: np.ndarray) -> sparse.csr_array:
+    def rows(self, tokens: np.ndarray) -> scipy.sparse.csr_array:
         """[tokens, width] one where the feature is active."""
         begin, end = self.offsets[tokens], self.offsets[tokens + 1]
         pointers = np.append(0, np.cumsum(end - begin))
         places = np.arange(pointers[-1]) + np.repeat(begin - pointers[:-1], end - begin)
         ones = np.ones(len(places), dtype=np.int32)
         shape = (len(tokens), self.width)
-        return sparse.csr_array((ones, self.features[places], pointers), shape=shape)
+        return scipy.sparse.csr_array((ones, self.features[places], pointers), shape=shape)
 
 
 def best_matches(
@@ -104,17 +104,17 @@ def best_matches(
     return pl.concat([pl.DataFrame(schema=MATCHES), *by_region]), by_feature
 
 
-def _counts(tokens: np.ndarray, pointers: np.ndarray, by_token: ByToken) -> sparse.coo_array:
+def _counts(tokens: np.ndarray, pointers: np.ndarray, by_token: ByToken) -> scipy.sparse.coo_array:
     """[regions of the block, features] members where the feature is active; those of region r
     are `tokens[pointers[r]:pointers[r + 1]]`."""
     ones = np.ones(len(tokens), dtype=np.int32)
     shape = (len(pointers) - 1, len(tokens))
-    belongs = sparse.csr_array((ones, np.arange(len(tokens)), pointers), shape=shape)
-    return sparse.coo_array(belongs @ by_token.rows(tokens))
+    belongs = scipy.sparse.csr_array((ones, np.arange(len(tokens)), pointers), shape=shape)
+    return scipy.sparse.coo_array(belongs @ by_token.rows(tokens))
 
 
 def _scored(
-    counts: sparse.coo_array, first: int, sizes: np.ndarray, active: np.ndarray
+    counts: scipy.sparse.coo_array, first: int, sizes: np.ndarray, active: np.ndarray
 ) -> pl.DataFrame:
     region, feature = counts.row.astype(np.int32) + first, counts.col.astype(np.int32)
     both, members, tokens = counts.data, sizes[region], active[feature]

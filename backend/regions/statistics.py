@@ -192,20 +192,13 @@ def _explained(
 # ---------------------------------------------------------------- one region, on demand
 
 
-def token_counts(ids: np.ndarray) -> pl.DataFrame:
-    """token (id), count, share: the token ids among some, commonest first."""
-    values, counts = np.unique(np.asarray(ids), return_counts=True)
-    frame = pl.DataFrame({"token": values, "count": counts, "share": counts / max(1, len(ids))})
-    return frame.sort("count", "token", descending=[True, False])
-
-
-def competitors(runner_up: np.ndarray, margin: np.ndarray, below: float = np.inf) -> pl.DataFrame:
+def competitors(runner_up: np.ndarray, margin: np.ndarray) -> pl.DataFrame:
     """region, count, share, margin (median): the regions that come second for a region's
-    members, commonest first; of those members only whose margin is at most `below`."""
+    members, commonest first."""
     frame = pl.DataFrame({"region": runner_up, "margin": margin})
-    frame = frame.filter((pl.col("region") >= 0) & (pl.col("margin") <= below))
     return (
-        frame.group_by("region")
+        frame.filter(pl.col("region") >= 0)
+        .group_by("region")
         .agg(pl.len().alias("count"), pl.col("margin").median())
         .sort("count", "region", descending=[True, False])
         .select("region", "count", (pl.col("count") / len(frame)).alias("share"), "margin")
@@ -244,7 +237,7 @@ def _band_of(distances: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def sample(
     members: np.ndarray, distances: np.ndarray, draw: str, count: int, seed: int, n: int = 4
 ) -> tuple[np.ndarray, str]:
-    """Some of a region's members, nearest first, and a sentence that says how they were drawn.
+    """Some of a region's members beside its exemplar, nearest first, and how they were drawn.
 
     `draw` is closest, farthest, random, or band 1 to band `n` (random within one of `bands`).
 
@@ -258,13 +251,10 @@ def sample(
             f"Use closest, farthest, random, or {names[0]} to {names[-1]}.",
         )
     order = np.argsort(distances, kind="stable")
-    whole = f"{len(members):,} members"
+    whole = f"{len(members):,} members beside the exemplar"
     if draw in ("closest", "farthest"):
-        preposition = {"closest": "to", "farthest": "from"}
         taken = order[:count] if draw == "closest" else order[max(0, len(order) - count) :]
-        return members[
-            taken
-        ], f"The {len(taken)} of {whole} {draw} {preposition[draw]} the exemplar."
+        return members[taken], f"The {len(taken)} {draw} of {whole}."
     if draw != "random":
         edges = _edges(distances, n)
         band = names.index(draw)
