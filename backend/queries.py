@@ -118,6 +118,12 @@ def search_regions(
     return region_answers.search(loaded, text, _spec(loaded, p, k))
 
 
+def region_of(study: str, token: int, p: float | None = None, k: float | None = None) -> int:
+    """The region that a token of the corpus lies in: its nearest exemplar's."""
+    loaded = studies_on_disk.load(study)
+    return region_answers.region_of(loaded, token, _spec(loaded, p, k))
+
+
 def stops(study: str) -> pl.DataFrame:
     """θ, K, gray share, mean L0 and ambiguous share at every stop of p and k."""
     return region_answers.stops(studies_on_disk.load(study))

@@ -76,6 +76,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     "overview": {},
     "regions": {
         "region": Field(whole, "a region's number"),
+        "token": Field(whole, "a token's number", -1),
         "colour": Field(one_of(*COLOURS), f"one of {', '.join(COLOURS)}", "coherence"),
         "search": Field(text, "a text", ""),
         "least": Field(whole, "a number of members", 1),

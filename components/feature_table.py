@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.views import FeatureTable
 from components import address, numbers
-from components.markup import chip, chips, escape
+from components.markup import NOTHING, chip, chips, escape
 from components.region_table import one_line, token_cell
 from components.rows import render_rows
 from components.selection import neighbour
@@ -198,6 +198,8 @@ def _words(count: int, view: FeatureTable) -> str:
     said = [f"{count:,} of {len(view.table):,} features"]
     if address.get("search"):
         said.append(f"that fire on “{address.get('search')}”")
+        if not count:
+            said.append(NOTHING)
     if count > LIMIT:
         said.append(f"the first {LIMIT:,} are listed")
     return " · ".join([*said, *filter_words()])

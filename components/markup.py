@@ -9,6 +9,9 @@ import streamlit as st
 
 WHITESPACE = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u200b": "∅"}
 
+# said of a search without a hit
+NOTHING = "words are found whole: play* finds players, *ing what ends so"
+
 
 def escape(value: object) -> str:
     """Text as HTML, with control characters as symbols."""

@@ -12,7 +12,7 @@ from backend.schema import TesseraError
 from backend.views import RegionMap, RegionView
 from components import address, numbers
 from components.frame import Place
-from components.markup import chip, chips, escape
+from components.markup import NOTHING, chip, chips, escape
 from components.region_map import Marks
 from components.region_table import LIMIT, listed
 from components.selection import (
@@ -244,6 +244,8 @@ def table_words(listed: int, view: RegionMap) -> str:
         said.append("in the selected area")
     if address.get("search"):
         said.append(f"“{address.get('search')}” among their members")
+        if not listed:
+            said.append(NOTHING)
     if listed > LIMIT:
         said.append(f"the largest {LIMIT:,} are listed")
     return " · ".join([*said, *filters().words()])

@@ -20,6 +20,13 @@ HINTS = {
     "overlap": "mean number of exemplars within θ of a member",
     "margin": "median: how much farther the runner-up is",
 }
+ATTRIBUTES = {
+    "token": "its token",
+    "next": "the next token",
+    "position": "place in the context",
+    "punctuation": "word, number, mark or space",
+    "document": "its document",
+}
 LOW_MARGIN = 0.03  # below this a member could as well be in the runner-up region
 
 
@@ -187,7 +194,7 @@ def explained_html(frame: pl.DataFrame) -> str:
     """How much of the region is one token, one next token, one position …, against the null."""
     rows = [
         [
-            escape(row["what"]),
+            ATTRIBUTES[row["what"]],
             markup.token(str(row["value"])),
             null_bar(row["share"], row["null"]),
             numbers.percent(row["share"]),

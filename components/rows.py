@@ -29,7 +29,7 @@ def render_rows(
         frame,
         hide_index=True,
         key=key,
-        on_select=lambda: on_open(row_of(st.session_state[key], ids)),
+        on_select=lambda: on_open(row_of(st.session_state[key], marked, ids)),
         selection_mode=("single-row", "single-cell"),
         **look,
     )

@@ -97,10 +97,13 @@ def area_of(event: Mapping[str, Any]) -> Area:
     return Area((), picked if len(picked) > 1 else ())
 
 
-def row_of(event: Mapping[str, Any], ids: Sequence[Id]) -> Id | None:
-    """Which of `ids`, the rows of a table, was chosen by a click on a cell or on its mark."""
+def row_of(event: Mapping[str, Any], marked: list[int], ids: Sequence[Id]) -> Id | None:
+    """Which of `ids`, the rows of a table, was chosen: by its mark, which then is another than the
+    one `marked` before, or by a click on one of its cells."""
     chosen = event.get("selection", {})
-    rows = [row for row, _ in chosen.get("cells", ())] or chosen.get("rows", ())
+    rows = list(chosen.get("rows", ()))
+    if rows == marked:
+        rows = [row for row, _ in chosen.get("cells", ())] or marked
     return ids[rows[0]] if rows and rows[0] < len(ids) else None
 
 

@@ -64,6 +64,14 @@ def show_inspector(view: RegionMap) -> None:
         render_footer(region_inspector.downloads_of(region), region.provenance, "region")
 
 
+def open_token() -> None:
+    """A link may name a token instead of a region: it holds for every partition."""
+    token = address.get("token")
+    if token >= 0 and address.get("region") is None:
+        with reported():
+            address.put(region=queries.region_of(place.study, token, *where), token=-1)
+
+
 with reported():
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
         region_controls.render_stops(place, queries.stops(place.study))
@@ -72,6 +80,7 @@ with reported():
             st.html(region_controls.summary_html(whole), width="content")
     if not waiting(whole, queries):
         render_pending(whole.pending, queries, region_controls.preview_words(whole), "map")
+        open_token()
         left, right = st.columns([11, 9], gap="medium")
         with left:
             show_map(whole)

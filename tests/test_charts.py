@@ -138,10 +138,16 @@ def test_everything_is_inside_a_box_around_it() -> None:
 
 
 def test_a_row_gives_its_number_and_no_row_none() -> None:
-    assert row_of({"selection": {"rows": [1]}}, [30, 40]) == 40
-    assert row_of({"selection": {"rows": []}}, [30, 40]) is None
-    assert row_of({"selection": {"rows": [9]}}, [30, 40]) is None
-    assert row_of({"selection": {"rows": [0], "cells": [(1, "size")]}}, [30, 40]) == 40
+    assert row_of({"selection": {"rows": [1]}}, [], [30, 40]) == 40
+    assert row_of({"selection": {"rows": []}}, [0], [30, 40]) is None
+    assert row_of({"selection": {"rows": [9]}}, [], [30, 40]) is None
+
+
+def test_a_click_on_a_cell_gives_its_row_until_another_mark_is_set() -> None:
+    cells = [(1, "size")]
+    assert row_of({"selection": {"rows": [0], "cells": cells}}, [0], [30, 40]) == 40
+    assert row_of({"selection": {"rows": [0], "cells": cells}}, [1], [30, 40]) == 30
+    assert row_of({"selection": {"rows": [], "cells": cells}}, [0], [30, 40]) is None
 
 
 def test_next_and_previous_go_around() -> None:

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from backend import settings
 from backend.schema import Cancelled, Job, NotFoundError, StoreError
-from backend.store import database, jobs, launch, queue, worker
+from backend.store import database, disk, jobs, launch, queue, worker
 from tests import toy_worker
 
 PATIENCE = 120.0
@@ -378,6 +379,24 @@ def test_a_full_disk_is_told_and_keeps_what_was_there() -> None:
         queue.database().write(overfill)
     assert "TESSERA_CACHE" in told.value.remedy
     assert jobs.get(job.id) == job
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_disk_without_room_is_told_even_where_sqlite_calls_it_an_io_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    submit()
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+
+    def fail(_connection: sqlite3.Connection) -> None:
+        raise error
+
+    with pytest.raises(StoreError, match="cannot be used"):
+        queue.database().write(fail)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
+    with pytest.raises(StoreError, match="is full"):
+        queue.database().write(fail)
 
 
 def test_a_cache_that_cannot_be_made_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

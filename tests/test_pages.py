@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend import queries
 from backend.schema import CorpusError, Job
-from backend.views import FeatureTable, RegionMap
+from backend.views import FeatureTable, RegionMap, RegionView
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("overview", "regions", "features", "document", "jobs")
@@ -114,6 +114,15 @@ def test_a_link_to_a_region_opens_its_inspector(ready: str) -> None:
         assert words in said
     rows = app.session_state["region-rows"]["selection"]["rows"]
     assert app.dataframe[0].value["region"].tolist()[rows[0]] == 0
+
+
+def test_a_link_to_a_token_opens_its_region(ready: str) -> None:
+    view = queries.wait(lambda: queries.region(ready, 2))
+    assert isinstance(view, RegionView)
+    app = opened("regions", token=view.exemplar.token)
+    assert "Region 2" in text_of(app)
+    assert param(app, "region") == "2"
+    assert "There is no token 999999999" in text_of(opened("regions", False, token=999_999_999))
 
 
 def test_next_walks_down_the_table(ready: str) -> None:

@@ -59,6 +59,13 @@ def test_an_exemplar_is_a_member_at_distance_zero(ready: str) -> None:
         assert view.topics["count"].sum() == view.row["size"]
 
 
+def test_a_token_leads_to_its_region(ready: str) -> None:
+    for region, row in enumerate(found(ready).regions["token"][:5]):
+        assert queries.region_of(ready, row) == region
+    with pytest.raises(NotFoundError, match="tokens 0 to"):
+        queries.region_of(ready, 10**9)
+
+
 def test_members_are_drawn_as_said(ready: str) -> None:
     table = region_map(ready).table
     region = int(table.sort("size", descending=True)["region"][0])

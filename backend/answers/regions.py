@@ -301,6 +301,19 @@ def search(study: Study, text: str, spec: PartitionSpec) -> pl.DataFrame:
     )
 
 
+def region_of(study: Study, token: int, spec: PartitionSpec) -> int:
+    """The region of a token row."""
+    found, _ = find_or_job(study, spec)
+    if found is None:
+        raise NotFoundError("This partition is not computed yet.", "Wait for its job.")
+    if not 0 <= token < len(found.tokens):
+        raise NotFoundError(
+            f"There is no token {token} in this partition.",
+            f"It holds tokens 0 to {len(found.tokens) - 1}.",
+        )
+    return int(found.owner[token])
+
+
 def stops(study: Study) -> pl.DataFrame:
     """p, k, theta, regions, gray, overlap, ambiguous of every stop; null where not computed."""
     curve = partition.thresholds.find(

@@ -147,7 +147,8 @@ class Database:
         code = _code(error)
         if not isinstance(error, sqlite3.OperationalError) and not _is_corrupt(error):
             return error
-        if code == sqlite3.SQLITE_FULL:
+        full = code == sqlite3.SQLITE_IOERR and disk.is_spent(self.path.parent)
+        if code == sqlite3.SQLITE_FULL or full:
             return disk.store_error(OSError(errno.ENOSPC, "full", str(self.path)))
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return StoreError(

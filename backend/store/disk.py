@@ -31,7 +31,7 @@ def is_full(error: Exception) -> bool:
     if "os error 28" in str(error):  # ENOSPC as polars and safetensors word it
         return True
     # numpy says only how little it wrote
-    return isinstance(error, OSError) and shutil.disk_usage(settings.current().cache).free < 1e6
+    return isinstance(error, OSError) and is_spent(settings.current().cache)
 
 
 def is_at_fault(error: Exception) -> bool:
@@ -40,6 +40,14 @@ def is_at_fault(error: Exception) -> bool:
         return True
     name = getattr(error, "filename", None)
     return isinstance(name, str | Path) and Path(name).is_relative_to(settings.current().cache)
+
+
+def is_spent(folder: Path) -> bool:
+    """Whether the disk of a folder has no room left, whatever an error calls itself."""
+    try:
+        return shutil.disk_usage(folder).free < 1 << 20
+    except OSError:
+        return False
 
 
 def store_error(error: Exception) -> StoreError:
