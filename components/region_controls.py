@@ -25,6 +25,7 @@ from components.selection import (
     parse,
     spell,
 )
+from components.status import reported
 
 MAP, TABLE, INSPECTOR = "map", "table", "inspector"
 CHART, ROWS = "map-chart", "region-rows"
@@ -113,6 +114,14 @@ def preview_words(view: RegionMap) -> str:
     if view.layout == "pca":
         said.append("PCA layout until UMAP is ready")
     return "; ".join(said) + "." if said else ""
+
+
+def open_token(region_of: Callable[[int], int]) -> None:
+    """A link may name a token instead of a region: it holds for every partition."""
+    token = address.get("token")
+    if token >= 0 and address.get("region") is None:
+        with reported():
+            address.put(region=region_of(token), token=-1)
 
 
 # ---------------------------------------------------------------- the map's controls

@@ -29,8 +29,8 @@ def hits() -> pl.DataFrame | None:
 def show_map(view: RegionMap) -> None:
     with reported():
         region_controls.render_controls(view)
-        marks = region_controls.marks(view, hits())
-        region_map.render_map(view, marks, region_controls.on_map, CHART)
+        shown = region_controls.marks(view, hits())
+        region_map.render_map(view, shown, region_controls.on_map, CHART)
 
 
 @st.fragment(key=TABLE)
@@ -47,8 +47,7 @@ def show_inspector(view: RegionMap) -> None:
     with reported():
         region_controls.render_title(region_controls.rows(view, hits())["region"].to_list())
         if (number := address.get("region")) is None:
-            render_empty("No region is open.", "Click one on the map or in the table, or press N.")
-            return
+            return render_empty("No region is open.", "Click one on the map or list, or press N.")
         region = queries.region(place.study, number, *where)
         if waiting(region, queries, "region"):
             return
@@ -64,14 +63,6 @@ def show_inspector(view: RegionMap) -> None:
         render_footer(region_inspector.downloads_of(region), region.provenance, "region")
 
 
-def open_token() -> None:
-    """A link may name a token instead of a region: it holds for every partition."""
-    token = address.get("token")
-    if token >= 0 and address.get("region") is None:
-        with reported():
-            address.put(region=queries.region_of(place.study, token, *where), token=-1)
-
-
 with reported():
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
         region_controls.render_stops(place, queries.stops(place.study))
@@ -80,7 +71,7 @@ with reported():
             st.html(region_controls.summary_html(whole), width="content")
     if not waiting(whole, queries):
         render_pending(whole.pending, queries, region_controls.preview_words(whole), "map")
-        open_token()
+        region_controls.open_token(lambda token: queries.region_of(place.study, token, *where))
         left, right = st.columns([11, 9], gap="medium")
         with left:
             show_map(whole)

@@ -165,7 +165,7 @@ def evict(limit_gb: float, in_use: float = IN_USE) -> list[str]:
     Returns the digests of what went.
     """
     kept = stock()
-    excess = sum(item.size for item in kept) - limit_gb * 1e9
+    excess = sum(item.size for item in kept) - round(limit_gb * 1e9)
     if excess > 0:
         shutil.rmtree(settings.current().cache / DAMAGED, ignore_errors=True)
     gone: list[str] = []
