@@ -14,10 +14,10 @@ import streamlit as st
 
 from backend.schema import Job
 from backend.views import StudyCard
-from components import address, numbers
+from components import address
 from components.links import render_links
 from components.markup import escape
-from components.status import name_of, pace, render_problem, reported, share_of
+from components.status import ahead, name_of, pace, render_problem, reported, share_of
 
 STYLE = Path(__file__).with_name("style.css")
 GROUPS = {"Explore": ("overview", "regions", "features"), "System": ("jobs",)}
@@ -190,11 +190,11 @@ def _running(answers: Answers) -> None:
 
 def _running_html(job: Job) -> str:
     percent = 100 * share_of(job)
-    left = "queued" if job.state == "queued" else numbers.span(job.eta) + " left"
+    left = "queued" if job.state == "queued" else f"{percent:.0f}% · {ahead(job)}"
     return (
         f'<div class="work side" title="{escape(job.message)} · {escape(pace(job))}">'
         f"<p>{escape(name_of(job))}</p><span class='track'><i style='width:{percent:.1f}%'></i>"
-        f"</span><p>{percent:.0f}% · {left}</p></div>"
+        f"</span><p>{left}</p></div>"
     )
 
 

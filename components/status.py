@@ -86,6 +86,11 @@ def share_of(job: Job) -> float:
     return min(1.0, job.done / job.total) if job.total > 0 else 0.0
 
 
+def ahead(job: Job) -> str:
+    """How long it will still take."""
+    return f"{numbers.span(job.eta)} left" if job.eta is not None else "time left not known yet"
+
+
 def pace(job: Job) -> str:
     """done of total · rate · time left."""
     if job.state == "queued":
@@ -96,7 +101,7 @@ def pace(job: Job) -> str:
     if job.rate:
         said.append(numbers.rate(job.rate, job.unit or "steps"))
     if job.eta is not None:
-        said.append(f"{numbers.span(job.eta)} left")
+        said.append(ahead(job))
     return " · ".join(said)
 
 
@@ -118,7 +123,8 @@ def progress_html(job: Job, words: str = "") -> str:
         f'<div class="work"><b>{escape(name_of(job))}</b>'
         f'<span class="track" role="progressbar" aria-valuenow="{percent:.0f}">'
         f'<i style="width:{percent:.1f}%"></i></span>'
-        f"<p>{escape(job.message)}</p><p>{escape(pace(job))}</p><p>{escape(words)}</p></div>"
+        f"<p>{escape(job.message or 'Starting')}</p><p>{escape(pace(job))}</p>"
+        f"<p>{escape(words)}</p></div>"
     )
 
 
