@@ -20,6 +20,7 @@ import polars as pl
 
 from backend import study as studies_on_disk
 from backend.answers import features as feature_answers
+from backend.answers import labels as label_answers
 from backend.answers import overview as overview_answers
 from backend.answers import probe as probe_answers
 from backend.answers import regions as region_answers
@@ -30,6 +31,8 @@ from backend.views import (
     Draw,
     FeatureTable,
     FeatureView,
+    Labels,
+    LabelScores,
     Overview,
     Passage,
     Probe,
@@ -165,6 +168,32 @@ def search_features(study: str, text: str) -> pl.DataFrame:
     loaded = studies_on_disk.load(study)
     _sae(loaded)
     return feature_answers.search(loaded, text)
+
+
+def labels(
+    study: str,
+    feature: int,
+    split: str = "range",
+    negatives: str = "other",
+    seed: int = 0,
+) -> Labels:
+    """Labels of a feature by every method that needs no request to anybody."""
+    loaded = studies_on_disk.load(study)
+    _sae(loaded)
+    return label_answers.labels(loaded, feature, split, negatives, seed)
+
+
+def label_scores(
+    study: str,
+    feature: int,
+    split: str = "range",
+    negatives: str = "other",
+    seed: int = 0,
+) -> LabelScores | Job:
+    """Detection, fuzzing and embedding scores of a feature's labels, and of their controls."""
+    loaded = studies_on_disk.load(study)
+    _sae(loaded)
+    return label_answers.scores(loaded, feature, split, negatives, seed)
 
 
 # ---------------------------------------------------------------- texts

@@ -34,6 +34,10 @@ class ModelError(TesseraError):
     """A model, SAE or embedder cannot be loaded or does not fit the study."""
 
 
+class LlmError(TesseraError):
+    """A language model that labels or judges cannot be asked, or gives no usable answer."""
+
+
 class NotFiniteError(TesseraError):
     """Activations hold NaN or infinity."""
 

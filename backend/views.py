@@ -181,6 +181,24 @@ class FeatureView:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """Labels of one feature, and what they were made from."""
+
+    feature: int
+    labels: pl.DataFrame  # method, text, detail (why, or why there is none), n (excerpts)
+    evidence: str  # how train, test and negatives were drawn
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """How well labels tell held-out contexts of a feature from others, beside their controls."""
+
+    feature: int
+    scores: pl.DataFrame  # of (label, shuffled, empty), label, and the columns of a score
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
 class Overview:
     """What a study holds and what is worth a look."""
 

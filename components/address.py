@@ -103,6 +103,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "facet": Field(text, "a topic", ""),
         "seed": Field(whole, "a whole number", 0),
         "own": Field(text, "a text", ""),
+        "scored": Field(flag, "0 or 1", False),
     },
     "document": {
         "document": Field(whole, "a document's number"),

@@ -24,6 +24,7 @@ NAMES = {
     "features": "Features of the SAE",
     "matches": "Regions matched with features",
     "probe": "Your text, read by the model",
+    "labels": "Scores of a feature's labels",
 }
 
 

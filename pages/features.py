@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend import queries
 from backend.views import FeatureTable
-from components import address, examples, feature_inspector, feature_table, markup
+from components import address, examples, feature_inspector, feature_table, labels, markup
 from components.feature_table import INSPECTOR, LIST
 from components.footer import render_footer
 from components.frame import frame
@@ -32,6 +32,14 @@ def show_list(view: FeatureTable) -> None:
         render_footer({"features": listed}, view.provenance, "features")
 
 
+def show_labels(number: int) -> None:
+    labels.render_labels(queries.labels(place.study, number))
+    if labels.asked():
+        scores = queries.label_scores(place.study, number)
+        if not waiting(scores, queries, "labels"):
+            labels.render_scores(scores)
+
+
 @st.fragment(key=INSPECTOR)
 def show_inspector(view: FeatureTable) -> None:
     with reported():
@@ -44,6 +52,7 @@ def show_inspector(view: FeatureTable) -> None:
             return
         feature_inspector.render_head(feature)
         feature_inspector.render_charts(feature, address.get("draw"))
+        show_labels(number)
         render_pending(feature.pending, queries, "", "feature")
         examples.render_draw(feature)
         how = address.get("draw"), 10, address.get("seed"), address.get("facet")

@@ -59,7 +59,8 @@ def write_model(folder: Path) -> Path:
     special = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     texts = [sentences(topic, number) for topic in SUBJECTS for number in range(8)]
     trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=special[:4])
-    tokenizer.train_from_iterator(texts, trainer)
+    # a judge's answers are tokens of their own, as in any real vocabulary
+    tokenizer.train_from_iterator([*texts, *["Is it so? Answer: yes or no"] * 20], trainer)
     spec = json.loads(tokenizer.to_str())
     for byte in special[4:]:
         spec["model"]["vocab"].setdefault(byte, len(spec["model"]["vocab"]))
@@ -80,7 +81,7 @@ def write_model(folder: Path) -> Path:
         num_key_value_heads=1,
         head_dim=16,
         sliding_window=32,
-        max_position_embeddings=256,
+        max_position_embeddings=2048,
     )
     Gemma3ForCausalLM(config).save_pretrained(folder)
     fast.save_pretrained(folder)

@@ -95,7 +95,7 @@ def find_or_job(study: Study) -> Read | Job:
     return _read(digest, study)
 
 
-def _read_or_raise(study: Study) -> Read:
+def read_or_raise(study: Study) -> Read:
     read = find_or_job(study)
     if isinstance(read, Job):
         raise NotFoundError("The features are not computed yet.", "Wait for their job.")
@@ -260,7 +260,7 @@ def _regions(read: Read, study: Study, feature: int) -> pl.DataFrame:
 
 
 def draw(study: Study, feature: int, how: str, count: int, seed: int, topic: str) -> Draw:
-    read = _read_or_raise(study)
+    read = read_or_raise(study)
     whole = read.column(feature)
     sample = _sample(read, whole, how, count, seed, topic)
     items = tuple(
@@ -296,7 +296,7 @@ def _sample(
 
 def search(study: Study, text: str) -> pl.DataFrame:
     """feature, hits, share: features that fire on `text`, most hits first."""
-    read = _read_or_raise(study)
+    read = read_or_raise(study)
     rows = passages.find_text(read.tokens, text)
     hits = facets.together(
         rows,
@@ -319,7 +319,7 @@ def search(study: Study, text: str) -> pl.DataFrame:
 
 def document(study: Study, number: int, feature: int) -> Passage:
     """A whole document, each token valued by a feature."""
-    read = _read_or_raise(study)
+    read = read_or_raise(study)
     column = read.column(feature)
     first, last = read.tokens.document_span(number)
     return passages.passage(read.tokens, first, last, -1, read.values(column, first, last))

@@ -7,7 +7,7 @@ what is missing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend import study as studies
@@ -22,7 +22,14 @@ from backend.store import jobs
 from backend.store.memo import Memoized
 
 PREVIEW_TOKENS = 40_000
-PRIORITY = {"probe": 50, "preview": 40, "regions": 30, "features": 20, "matches": 10}
+PRIORITY = {
+    "probe": 50,
+    "labels": 45,
+    "preview": 40,
+    "regions": 30,
+    "features": 20,
+    "matches": 10,
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Request:
     device: str
     progress: Progress
     spec: PartitionSpec
-    text: str = ""
+    asked: dict[str, Any] = field(default_factory=dict)  # what else the job was asked for
 
     @property
     def site(self) -> tuple[Any, ...]:
@@ -118,8 +125,15 @@ def _matches(request: Request) -> None:
 def _probe(request: Request) -> None:
     from backend.answers import probe
 
-    arguments = *request.site, request.spec, request.study.sae, request.text
+    arguments = *request.site, request.spec, request.study.sae, request.asked["text"]
     request.run(probe.read, *arguments)
+
+
+def _labels(request: Request) -> None:
+    from backend.answers import labels
+
+    named = (request.asked[name] for name in ("feature", "split", "kind", "seed"))
+    request.run(labels.score, *request.site, request.sae, request.study.embedder, *named)
 
 
 TASKS: dict[str, Callable[[Request], None]] = {
@@ -128,6 +142,7 @@ TASKS: dict[str, Callable[[Request], None]] = {
     "features": _features,
     "matches": _matches,
     "probe": _probe,
+    "labels": _labels,
 }
 
 
@@ -138,7 +153,7 @@ def resolve(task: str) -> Callable[[str, dict[str, Any], str, Progress], None]:
         loaded = studies.load(study)
         studies.check(loaded)
         spec = PartitionSpec(**arguments["spec"]) if "spec" in arguments else loaded.partition
-        TASKS[task](Request(loaded, device, progress, spec, arguments.get("text", "")))
+        TASKS[task](Request(loaded, device, progress, spec, arguments))
 
     return run
 

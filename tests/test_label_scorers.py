@@ -1,0 +1,552 @@
+"""Scores of planted labels: what a judge that knows gets, one that guesses, one that fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from backend.labels import estimates, judges, scorers, trials
+from backend.labels.contract import Evidence, Excerpt, Message
+from backend.labels.judges import ChooserJudge, WriterJudge
+from backend.schema import LlmError
+
+COLOURS = "amber blue crimson green indigo".split()
+WORDS = [f"{a}{b}" for a in "mo ta ri ske lun".split() for b in "na bel dor vik sum pa".split()]
+LENGTH = 40  # words a context, one a token
+
+
+# ---------------------------------------------------------------- planted evidence
+
+
+def context(row: int, fires: Sequence[int], rng: np.random.Generator) -> Excerpt:
+    """Words without sense, with a colour wherever the feature fires; unlike lengths."""
+    length = LENGTH - int(rng.integers(7))
+    words = [str(rng.choice(COLOURS if at in fires else WORDS)) for at in range(length)]
+    values = [float(rng.uniform(2, 5)) if at in fires else 0.0 for at in range(length)]
+    peak = int(np.argmax(values)) if fires else -1
+    pieces = tuple(f" {word}" for word in words)
+    return Excerpt(row + max(peak, 0), pieces, tuple(values), peak)
+
+
+def planted(feature: int, count: int = 10) -> Evidence:
+    """A feature that fires on runs of colours late in a context; what fires in the negatives does
+    so once and early."""
+    rng = np.random.default_rng([7, feature])
+    rows = iter(range(0, LENGTH * 4 * count, LENGTH))
+
+    def positive() -> Excerpt:
+        first = int(rng.integers(20, 28))
+        return context(next(rows), range(first, first + int(rng.integers(1, 5))), rng)
+
+    train, test = (tuple(positive() for _ in range(count)) for _ in range(2))
+    negatives = tuple(context(next(rows), (), rng) for _ in range(count))
+    foreign = tuple(
+        tuple(float(at == place) for at in range(len(each.pieces)))
+        for each, place in zip(negatives, rng.integers(0, 15, size=count), strict=True)
+    )
+    return Evidence(feature, 5.0, train, test, negatives, foreign, "range", "other", 3, "planted")
+
+
+# ---------------------------------------------------------------- judges of known skill
+
+
+def fits(text: str) -> bool:
+    """What an oracle says: a colour among the marked words, or anywhere where none is marked."""
+    marked = " ".join(re.findall(r"<<(.*?)>>", text)) or text
+    return any(colour in marked for colour in COLOURS)
+
+
+def coin(text: str) -> bool:
+    return bool(zlib.crc32(text.encode()) >> 7 & 1)
+
+
+class ScriptedWriter:
+    """Answers by a rule for each excerpt; `garbles` says on which prompts it talks instead."""
+
+    name = "scripted"
+
+    def __init__(
+        self, rule: Callable[[str], bool], garbles: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self.rule, self.garbles = rule, garbles
+        self.asked: list[Sequence[Message]] = []
+
+    def write(
+        self, messages: Sequence[Message], *, temperature: float = 0.0, limit: int = 300
+    ) -> str:
+        assert temperature == 0
+        self.asked.append(messages)
+        if self.garbles(messages[1].content):
+            return "Hard to say: [1, 2]"
+        return f"Sure: {[int(self.rule(text)) for text in shown(messages)]}"
+
+
+def shown(messages: Sequence[Message]) -> list[str]:
+    return [json.loads(line) for line in re.findall(r"(?m)^\d+\. (.*)$", messages[1].content)]
+
+
+class ScriptedChooser:
+    """Leans to yes whatever it is asked, a little more where the rule holds."""
+
+    name = "leaning"
+
+    def __init__(self, likely: Callable[[str], float]) -> None:
+        self.likely = likely
+
+    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+        assert list(answers) == [" yes", " no"]
+        texts = [json.loads(re.findall(r"(?m)^Text: (.*)$", prompt)[-1]) for prompt in prompts]
+        yes = np.array([self.likely(text) for text in texts])
+        return np.stack([yes, 1 - yes], axis=1)
+
+
+class WordEmbedder:
+    """Bags of words as unit vectors, of the first `reads` words of a text."""
+
+    name = "bags"
+
+    def __init__(self, reads: int = 1000) -> None:
+        self.reads = reads
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        known = {word: at for at, word in enumerate([*COLOURS, *WORDS])}
+        bags = np.full((len(texts), len(known)), 1e-3)
+        for bag, text in zip(bags, texts, strict=True):
+            for word in text.split()[: self.reads]:
+                bag[known[word]] += 1
+        return (bags / np.linalg.norm(bags, axis=1, keepdims=True)).astype(np.float32)
+
+
+def value(found: scorers.Score | estimates.Estimate) -> float:
+    assert found.value is not None
+    return found.value
+
+
+TASKS = (scorers.detection, scorers.fuzzing)
+
+
+# ---------------------------------------------------------------- skill and chance
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_judge_that_knows_scores_high(task: Callable[..., list[scorers.Score]]) -> None:
+    judge = WriterJudge(ScriptedWriter(fits))
+    found = [score for f in range(20) for score in task("colours", planted(f), judge, "oracle")]
+    assert all(value(score) >= 0.95 and score.n == 20 for score in found)
+    assert all(score.low < value(score) <= score.high for score in found)
+    assert {(score.split, score.kind, score.chance, score.seed) for score in found} == {
+        ("range", "other", 0.5, 3)
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_judge_that_guesses_is_at_chance(task: Callable[..., list[scorers.Score]]) -> None:
+    judge = WriterJudge(ScriptedWriter(coin))
+    found = [score for f in range(200) for score in task("colours", planted(f), judge, "coin")]
+    row = scorers.summary(found).row(0, named=True)
+    assert row["low"] < 0.5 < row["high"]
+    assert row["high"] - row["low"] < 0.05
+    assert row["features"] == 200
+    assert np.mean([score.low <= 0.5 <= score.high for score in found]) >= 0.93
+
+
+def test_a_judge_that_leans_to_yes_is_read_by_its_ranks() -> None:
+    def noisy(text: str) -> float:
+        return 0.9 + 0.03 * fits(text) + 0.02 * (zlib.crc32(text.encode()) % 97) / 97
+
+    both = scorers.detection("colours", planted(1), ChooserJudge(ScriptedChooser(noisy)), "m")
+    assert [score.scorer for score in both] == ["detection", "detection_auroc"]
+    assert [score.value for score in both] == [1.0, 1.0]
+    assert "median" in both[0].judge
+    assert (both[0].tp, both[0].tn) == (10, 10)
+    assert (both[1].tp, both[1].n) == (None, 20)
+    same = ChooserJudge(ScriptedChooser(lambda _: 0.97))
+    assert [score.value for score in scorers.fuzzing("x", planted(1), same, "m")] == [0.5, 0.5]
+    judge = ChooserJudge(ScriptedChooser(lambda text: 0.9 + zlib.crc32(text.encode()) / 2**36))
+    guesses = [each for f in range(200) for each in scorers.detection("", planted(f), judge, "m")]
+    for row in scorers.summary(guesses).iter_rows(named=True):
+        assert row["low"] < 0.5 < row["high"]
+
+
+# ---------------------------------------------------------------- failures
+
+
+def test_failed_replies_are_counted_and_move_nothing() -> None:
+    def garbles(prompt: str) -> bool:
+        return coin(prompt.partition("\n")[2])
+
+    def poor(text: str) -> bool:
+        return fits(text) if zlib.crc32(text.encode()) % 5 else coin(text)
+
+    writer = ScriptedWriter(poor, garbles)
+    trial_of = [trials.trial("detection", "colours", planted(f), "m") for f in range(60)]
+    found = scorers.judged(trial_of, WriterJudge(writer))
+    failed = 0
+    for each, score in zip(trial_of, found, strict=True):
+        texts = each.question.texts
+        kept = [
+            at + inner
+            for at in range(0, 20, 5)
+            for inner in range(5)
+            if not garbles(judges.conversation(each.question, texts[at : at + 5])[1].content)
+        ]
+        assert (score.n, score.failures) == (len(kept), 20 - len(kept))
+        failed += score.failures
+        truth = [each.truth[at] for at in kept]
+        if len(set(truth)) == 2:
+            said = [poor(texts[at]) for at in kept]
+            assert score.value == pytest.approx(balanced_accuracy_score(truth, said), abs=1e-12)
+        else:
+            assert (score.value, score.low, score.high) == (None, 0, 1)
+    assert 0.4 < failed / 1200 < 0.6
+    assert len(writer.asked) == 240 + failed // 5  # one more try for each that failed
+    row = scorers.summary(found).row(0, named=True)
+    assert (row["failures"], row["n"]) == (failed, 1200 - failed)
+    assert row["unscored"] == sum(score.value is None for score in found)
+
+
+def test_a_bad_reply_is_asked_for_once_more_in_other_words() -> None:
+    writer = ScriptedWriter(fits)
+    first: set[str] = set()
+
+    def once(prompt: str) -> bool:
+        new = prompt not in first
+        first.add(prompt)
+        return new
+
+    writer.garbles = once
+    (score,) = scorers.detection("colours", planted(2), WriterJudge(writer), "m")
+    assert (score.value, score.failures, len(writer.asked)) == (1.0, 0, 8)
+    roles = sorted(tuple(turn.role for turn in asked) for asked in writer.asked)
+    assert roles == [("system", "user")] * 4 + [("system", "user", "assistant", "user")] * 4
+
+
+def test_an_error_fails_its_prompt_and_is_raised_where_nothing_is_answered() -> None:
+    evidence = planted(2)
+    texts = trials.trial("detection", "colours", evidence, "m").question.texts
+
+    def refuse(prompt: str) -> bool:
+        raise LlmError("No answer.", "Ask later.")
+
+    def refuse_first(prompt: str) -> bool:
+        return texts[0] in prompt and refuse(prompt)
+
+    some = WriterJudge(ScriptedWriter(fits, refuse_first))
+    (score,) = scorers.detection("colours", evidence, some, "m")
+    assert (score.n, score.failures, score.value) == (15, 5, 1.0)
+    with pytest.raises(LlmError, match="Ask later"):
+        scorers.detection("colours", evidence, WriterJudge(ScriptedWriter(fits, refuse)), "m")
+
+
+def test_a_probability_that_is_no_number_is_a_failure() -> None:
+    evidence = planted(3)
+    lost = trials.trial("detection", "colours", evidence, "m").question.texts[4]
+    judge = ChooserJudge(ScriptedChooser(lambda t: np.nan if t == lost else 0.5 + 0.1 * fits(t)))
+    plain, ranked = scorers.detection("colours", evidence, judge, "m")
+    assert (plain.n, plain.failures, ranked.n, ranked.value) == (19, 1, 19, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "read"),
+    [
+        ("[1, 0, 1]", (1, 0, 1)),
+        ("```json\n[0,0,1]\n```", (0, 0, 1)),
+        ("Of [3] excerpts: [1, 1, 1].", (1, 1, 1)),
+        ("[1, 0]", None),
+        ("[1, 0, 1, 0]", None),
+        ("[1, 0, 2]", None),
+        ("[1, 0, true]", None),
+        ("[1.0, 0, 1]", None),
+        ('["1", "0", "1"]', None),
+        ("1, 0, 1", None),
+        ("[1, 0,", None),
+        ("", None),
+    ],
+)
+def test_only_a_list_of_as_many_zeros_and_ones_is_an_answer(
+    reply: str, read: tuple[int, ...] | None
+) -> None:
+    assert judges.parse(reply, 3) == read
+
+
+# ---------------------------------------------------------------- what judges are shown
+
+
+@pytest.mark.parametrize("part", ["test", "negatives"])
+@pytest.mark.parametrize("window", [None, 4])
+def test_no_score_on_what_a_label_was_made_from(part: str, window: int | None) -> None:
+    evidence = planted(0)
+    leaky = replace(evidence, **{part: (*getattr(evidence, part)[1:], evidence.train[3])})
+    judge = WriterJudge(ScriptedWriter(fits))
+    for task in TASKS:
+        with pytest.raises(ValueError, match=f"train and {part} share a context"):
+            task("colours", leaky, judge, "m", window=window)
+    with pytest.raises(ValueError, match="share a context"):
+        scorers.embedding("blue", leaky, WordEmbedder(), "m", window=window)
+
+
+def test_judges_see_held_out_excerpts_alone_as_many_of_both_in_one_order() -> None:
+    evidence = planted(4)
+    uneven = replace(evidence, negatives=evidence.negatives[:6], foreign=evidence.foreign[:6])
+    one = trials.trial("detection", "colours", uneven, "one")
+    assert sum(one.truth) == 6
+    assert len(one.truth) == 12
+    held = {each.text: 1 for each in evidence.test} | {each.text: 0 for each in evidence.negatives}
+    assert [held[text] for text in one.question.texts] == list(one.truth)
+    assert sorted(one.truth) != list(one.truth) != sorted(one.truth, reverse=True)
+    assert trials.trial("detection", "rivers", uneven, "other").question.texts == one.question.texts
+    moved = trials.trial("detection", "colours", replace(uneven, seed=4), "one")
+    assert moved.question.texts != one.question.texts
+
+
+def marked_words(text: str) -> list[int]:
+    """Indices of the words inside << >>."""
+    found, inside = [], False
+    for at, word in enumerate(text.split()):
+        inside = inside or word.startswith("<<")
+        found += [at] if inside else []
+        inside = inside and not word.endswith(">>")
+    return found
+
+
+def separation(marks: trials.Marks, window: int | None) -> list[estimates.Estimate]:
+    """AUROC of the number of marks and of their mean place, of positives against negatives."""
+    rows = []
+    for feature in range(120):
+        asked = trials.trial("fuzzing", "", planted(feature), "m", marks=marks, window=window)
+        for text, true in zip(asked.question.texts, asked.truth, strict=True):
+            at = marked_words(text)
+            rows.append((true, len(at), np.mean(at)))
+    true, *features = map(np.array, zip(*rows, strict=True))
+    return [estimates.auroc(each[true == 1], each[true == 0]) for each in features]
+
+
+@pytest.mark.parametrize("window", [None, 8])
+def test_matched_marks_do_not_give_the_class_away(window: int | None) -> None:
+    assert all(found.low <= 0.5 <= found.high for found in separation("matched", window))
+
+
+def test_marks_in_the_posts_manner_can() -> None:
+    count, place = separation("post", None)
+    assert count.low > 0.6
+    assert place.low > 0.9
+    silent = replace(planted(0), foreign=tuple((0.0,) * len(f) for f in planted(0).foreign))
+    with pytest.raises(ValueError, match="matched"):
+        trials.trial("fuzzing", "", silent, "m", marks="post")
+
+
+@given(st.data())
+def test_matched_patterns_fit_and_keep_their_shape(data: st.DataObject) -> None:
+    lengths = data.draw(st.lists(st.integers(1, 30), min_size=1, max_size=8))
+    marks = [sorted(data.draw(st.sets(st.integers(0, n - 1), min_size=1))) for n in lengths]
+    others = data.draw(st.lists(st.integers(1, 30), min_size=len(marks), max_size=len(marks)))
+    given_to = trials.matched(marks, lengths, others, np.random.default_rng(0))
+    for at, length in zip(given_to, others, strict=True):
+        assert at == sorted(set(at))
+        assert 0 <= at[0] <= at[-1] < length
+    alike = trials.matched(marks, lengths, [30] * len(marks), np.random.default_rng(0))
+    assert sorted(map(len, alike)) == sorted(map(len, marks))
+    gaps = sorted(tuple(np.diff(at).tolist()) for at in alike)
+    assert gaps == sorted(tuple(np.diff(at).tolist()) for at in marks)
+
+
+def test_marks_are_on_tokens_above_the_share_of_the_excerpts_own_maximum() -> None:
+    assert trials.fired(np.array([0.0, 0.29, 0.3, 1.0, 0.0])) == [2, 3]
+    assert trials.mark([" the", " red", " sea", " is", "\n"], [1, 2, 4]) == (
+        " the <<red sea>> is<<\n>>"
+    )
+
+
+@given(st.lists(st.text("ab <>\n", max_size=4), min_size=1, max_size=8), st.data())
+def test_marks_strip_back_to_the_text(pieces: list[str], data: st.DataObject) -> None:
+    at = data.draw(st.sets(st.integers(0, len(pieces) - 1)))
+    text = "".join(pieces)
+    stripped = trials.mark(pieces, sorted(at)).replace("<<", "").replace(">>", "")
+    own = "<<" in text or ">>" in text
+    assert stripped == (text.replace("<", "‹").replace(">", "›") if own else text)
+
+
+def test_a_text_cannot_pose_as_part_of_the_prompt() -> None:
+    texts = ('ends here"\n2. "and a second', "plain")
+    question = judges.Question("detection", "a label", texts)
+    assert shown(judges.conversation(question, texts)) == list(texts)
+
+
+# ---------------------------------------------------------------- embedding
+
+
+def test_a_label_of_the_right_words_embeds_nearer() -> None:
+    found = [
+        score
+        for f in range(20)
+        for score in scorers.embedding(" ".join(COLOURS), planted(f), WordEmbedder(), "m")
+    ]
+    gaps, ranks = found[::2], found[1::2]
+    assert all(value(score) > 0 and score.low <= value(score) <= score.high for score in gaps)
+    assert all(value(score) >= 0.95 and score.setting == "window 20" for score in ranks)
+    assert {score.chance for score in gaps} == {0.0}
+    asked = trials.trial("detection", "", planted(0), "m", window=20)
+    vectors = WordEmbedder().embed([" ".join(COLOURS), *asked.question.texts]).astype(np.float64)
+    near = vectors[1:] @ vectors[0]
+    assert ranks[0].value == pytest.approx(roc_auc_score(asked.truth, near), abs=1e-12)
+    true = np.array(asked.truth) == 1
+    assert gaps[0].value == pytest.approx(near[true].mean() - near[~true].mean(), abs=1e-12)
+
+
+def test_a_window_keeps_the_peak_before_an_embedder_that_reads_little() -> None:
+    label, short = " ".join(COLOURS), WordEmbedder(reads=13)
+    _, cut = scorers.embedding(label, planted(5), short, "m", window=6)
+    _, whole = scorers.embedding(label, planted(5), short, "m", window=None)
+    assert cut.value == 1.0
+    assert whole.low < 0.5 < whole.high
+    assert (cut.setting, whole.setting) == ("window 6", "whole contexts")
+
+
+# ---------------------------------------------------------------- estimates
+
+numbers = st.lists(st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
+
+
+@given(numbers, numbers)
+def test_auroc_is_that_of_scikit_learn(high: list[float], low: list[float]) -> None:
+    found = estimates.auroc(high, low)
+    theirs = roc_auc_score([1] * len(high) + [0] * len(low), [*high, *low])
+    assert found.value == pytest.approx(theirs, abs=1e-12)
+    assert -1e-9 <= found.low <= value(found) + 1e-9
+    assert value(found) - 1e-9 <= found.high <= 1 + 1e-9
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40))
+def test_balanced_accuracy_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
+    truth, said = zip(*[(True, True), (False, True), *pairs], strict=True)
+    kinds = [(True, True), (False, True), (False, False), (True, False)]
+    counts = [list(zip(truth, said, strict=True)).count(kind) for kind in kinds]
+    found = estimates.balanced_accuracy(*counts)
+    assert found.value == pytest.approx(balanced_accuracy_score(truth, said), abs=1e-12)
+    assert 0 <= found.low < found.high <= 1
+    assert found.low <= value(found) <= found.high
+
+
+CASES = 3000  # of true coverage .95, one run in a million is below .93
+
+
+def coverage(true: float, case: Callable[[np.random.Generator], estimates.Estimate]) -> float:
+    rng = np.random.default_rng(11)
+    found = [case(rng) for _ in range(CASES)]
+    return float(np.mean([each.low <= true <= each.high for each in found]))
+
+
+@pytest.mark.parametrize(("tpr", "tnr"), [(0.5, 0.5), (0.8, 0.7), (0.95, 0.6)])
+def test_intervals_of_balanced_accuracy_cover(tpr: float, tnr: float) -> None:
+    def case(rng: np.random.Generator) -> estimates.Estimate:
+        tp, tn = int(rng.binomial(10, tpr)), int(rng.binomial(10, tnr))
+        return estimates.balanced_accuracy(tp, 10 - tn, tn, 10 - tp)
+
+    assert coverage((tpr + tnr) / 2, case) >= 0.93
+
+
+@pytest.mark.parametrize("area", [0.5, 0.75, 0.9])
+def test_intervals_of_auroc_and_of_a_cut_at_the_median_cover(area: float) -> None:
+    shift = float(scipy.stats.norm.ppf(area) * np.sqrt(2))
+
+    def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return rng.normal(shift, 1, 10), rng.normal(0, 1, 10)
+
+    def at_median(rng: np.random.Generator) -> estimates.Estimate:
+        answers = judges.cut_at_median(np.concatenate(drawn(rng))).answers
+        tp, fp = answers[:10].count(1), answers[10:].count(1)
+        return estimates.balanced_accuracy(tp, fp, 10 - fp, 10 - tp)
+
+    assert coverage(area, lambda rng: estimates.auroc(*drawn(rng))) >= 0.93
+    assert coverage(float(scipy.stats.norm.cdf(shift / 2)), at_median) >= 0.93
+
+
+@pytest.mark.parametrize("spread", [1.0, 3.0])
+def test_intervals_of_gaps_cover(spread: float) -> None:
+    def case(rng: np.random.Generator) -> estimates.Estimate:
+        return estimates.gap(rng.normal(0.1, 0.05 * spread, 10), rng.normal(0.05, 0.05, 10))
+
+    assert coverage(0.05, case) >= 0.93
+
+
+def test_one_excerpt_a_class_says_nothing_and_nan_is_refused() -> None:
+    assert estimates.gap([0.4], [0.1]).low == -2
+    assert estimates.auroc([1.0], []).value is None
+    assert estimates.auroc([1.0] * 10, [0.0] * 10).low < 0.9
+    with pytest.raises(ValueError, match="NaN"):
+        estimates.auroc([float("nan")], [0.0])
+
+
+@pytest.mark.parametrize("n", [5, 20, 80])
+def test_the_smallest_difference_is_found_with_its_power(n: int) -> None:
+    true = scorers.smallest_difference(n, 2.0)
+    cases = np.random.default_rng(1).normal(true, 2.0, size=(8000, n))
+    shown_by = scipy.stats.ttest_1samp(cases, 0, axis=1).pvalue < 0.05
+    assert shown_by.mean() == pytest.approx(0.8, abs=0.015)
+    assert scorers.smallest_difference(1, 2.0) == np.inf
+
+
+# ---------------------------------------------------------------- controls, many features
+
+
+@settings(max_examples=50)
+@given(
+    st.dictionaries(st.integers(0, 999), st.text(min_size=1), min_size=2, max_size=20),
+    st.integers(0, 9),
+)
+def test_controls_are_the_labels_of_others_and_none(labels: dict[int, str], seed: int) -> None:
+    found = scorers.controls(labels, seed)
+    assert found["empty"] == dict.fromkeys(labels, "")
+    assert sorted(found["shuffled"].values()) == sorted(labels.values())
+    numbered = {feature: f"{feature}" for feature in labels}
+    moved = scorers.controls(numbered, seed)["shuffled"]
+    assert all(moved[feature] != numbered[feature] for feature in labels)
+    assert moved == scorers.controls(numbered, seed)["shuffled"]
+
+
+def test_there_is_no_shuffling_one_label() -> None:
+    with pytest.raises(ValueError, match="two"):
+        scorers.controls({1: "alone"})
+
+
+def scored(method: str, feature: int, mean: float | None) -> scorers.Score:
+    (one,) = scorers.detection("x", planted(0), WriterJudge(ScriptedWriter(coin)), method)
+    return replace(one, feature=feature, value=mean)
+
+
+def test_means_and_paired_differences_are_those_of_t() -> None:
+    rng = np.random.default_rng(5)
+    base = rng.uniform(0.4, 0.8, size=12)
+    better = base + rng.normal(0.05, 0.02, size=12)
+    found = [scored("plain", f, mean) for f, mean in enumerate(base)]
+    found += [scored("better", f, mean) for f, mean in enumerate(better)]
+    found += [scored("better", 50, None), scored("better", 3, better[3])]
+    rows = {row["method"]: row for row in scorers.summary(found).iter_rows(named=True)}
+    own = scipy.stats.ttest_1samp(base, 0).confidence_interval()
+    assert (rows["plain"]["low"], rows["plain"]["high"]) == pytest.approx(tuple(own))
+    assert rows["better"]["mean"] == pytest.approx(better.mean())
+    assert (rows["better"]["features"], rows["better"]["unscored"]) == (12, 1)
+    (row,) = scorers.differences(found).iter_rows(named=True)
+    paired = scipy.stats.ttest_rel(better, base).confidence_interval()
+    assert (row["method"], row["other"], row["features"]) == ("better", "plain", 12)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(paired))
+    assert row["smallest"] < row["difference"]
+
+
+def test_unlike_scores_are_never_averaged() -> None:
+    one = scored("m", 1, 0.6)
+    found = [one, replace(one, kind="silent"), replace(one, setting="window 5")]
+    assert scorers.summary(found)["features"].to_list() == [1, 1, 1]
+    assert scorers.summary(found)["low"].to_list() == [None] * 3
+    assert scorers.summary([]).is_empty()
+    assert scorers.differences([]).is_empty()
