@@ -113,11 +113,11 @@ def test_no_prompts_give_no_rows(own: OwnModel) -> None:
 
 
 def test_a_prompt_longer_than_the_model_reads_is_refused(own: OwnModel) -> None:
-    long = sentences("harbour", 3, 60)
-    with pytest.raises(LlmError, match="reads 256 tokens"):
+    long = sentences("harbour", 3, 400)
+    with pytest.raises(LlmError, match="reads 2048 tokens"):
         own.choose([long], ANSWERS)
-    with pytest.raises(LlmError, match="replies of 250"):
-        own.write(QUESTION, limit=250)
+    with pytest.raises(LlmError, match="replies of 2040"):
+        own.write(QUESTION, limit=2_040)
 
 
 # ---------------------------------------------------------------- writing

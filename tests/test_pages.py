@@ -141,7 +141,8 @@ def test_searching_lists_regions_with_hits_and_stays_in_the_address(ready: str) 
     app.run()
     hits = queries.search_regions(ready, "anchor")
     assert param(app, "search") == "anchor"
-    assert app.dataframe[0].value["region"].tolist()[0] == hits.sort("hits")["region"][-1]
+    most = hits.filter(pl.col("hits") == hits["hits"].max())["region"].to_list()
+    assert app.dataframe[0].value["region"].tolist()[0] in most
     assert f"{len(hits)} of" in text_of(app)
     again = opened("regions", search="anchor")
     assert again.dataframe[0].value["region"].tolist() == app.dataframe[0].value["region"].tolist()
