@@ -11,6 +11,11 @@ pages = {
         st.Page("pages/features.py", title="Features"),
         st.Page("pages/document.py", title="Document", visibility="hidden"),
     ],
+    "Label": [
+        st.Page("pages/experiment.py", title="Experiment"),
+        st.Page("pages/compare.py", title="Compare"),
+        st.Page("pages/judge.py", title="Judge"),
+    ],
     "System": [st.Page("pages/jobs.py", title="Jobs")],
 }
 st.navigation(pages, position="hidden").run()

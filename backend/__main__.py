@@ -25,7 +25,8 @@ import polars as pl
 from backend import queries
 from backend.schema import Job, TesseraError
 
-NOT_COMMANDS = {"wait"}
+# waits, takes more than plain words, or keeps what a person says
+NOT_COMMANDS = {"wait", "estimate", "start", "vote", "answer", "guessed", "take"}
 
 
 def commands() -> dict[str, Callable[..., Any]]:
@@ -73,6 +74,9 @@ def _run(words: list[str]) -> int:
     answer = (
         queries.wait(lambda: function(**options)) if _may_wait(function) else function(**options)
     )
+    if isinstance(answer, bytes):
+        sys.stdout.buffer.write(answer)
+        return 0
     print(
         json.dumps(plain(answer), ensure_ascii=False, allow_nan=False) if as_json else shown(answer)
     )

@@ -131,7 +131,7 @@ def extract(
     for at in range(0, len(order), BATCH[device]):
         progress.report(done, total, "Reading activations", "tokens")
         batch = order[at : at + BATCH[device]]
-        ids, mask = _padded([inputs[i] for i in batch], network.bos)
+        ids, mask = padded([inputs[i] for i in batch], network.bos)
         residual = network.residual(ids, None if bool(mask.all()) else mask.to(device), site.layer)
         for row, i in enumerate(batch):
             rows[i] = residual[row, 1 : 1 + len(inputs[i])].cpu()
@@ -147,7 +147,7 @@ def extract(
     return {"residual": residual}
 
 
-def _padded(contexts: list[np.ndarray], bos: int) -> tuple[Tensor, Tensor]:
+def padded(contexts: list[np.ndarray], bos: int) -> tuple[Tensor, Tensor]:
     """BOS-prefixed ids padded on the right, and the mask of what is real."""
     width = 1 + max(len(context) for context in contexts)
     ids = torch.full((len(contexts), width), bos)

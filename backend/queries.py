@@ -12,25 +12,33 @@ shapes are in `backend.views`; errors are `TesseraError`, with a problem and a r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import polars as pl
 
 from backend import study as studies_on_disk
+from backend.answers import exchange, meaning, people, runs
 from backend.answers import features as feature_answers
 from backend.answers import labels as label_answers
 from backend.answers import overview as overview_answers
 from backend.answers import probe as probe_answers
 from backend.answers import regions as region_answers
+from backend.answers import why as why_answers
+from backend.labels.costs import Cap
 from backend.regions.partition import check_spec
-from backend.schema import Job, ModelError, PartitionSpec, SaeRef, Study
+from backend.schema import Job, ModelError, NotFoundError, PartitionSpec, Plan, SaeRef, Study
 from backend.store import jobs as job_store
 from backend.views import (
+    Comparison,
     Draw,
+    Estimate,
+    Experiment,
     FeatureTable,
     FeatureView,
+    Guess,
+    Imported,
     Labels,
     LabelScores,
     Overview,
@@ -38,7 +46,10 @@ from backend.views import (
     Probe,
     RegionMap,
     RegionView,
+    Run,
     StudyCard,
+    Task,
+    Why,
 )
 
 Answer = TypeVar("Answer")
@@ -163,6 +174,13 @@ def examples(
     return feature_answers.draw(loaded, feature, draw, count, seed, topic)
 
 
+def why(study: str, feature: int, token: int) -> Why | Job:
+    """Why a feature fires at a token: what each token before adds, and how little text suffices."""
+    loaded = studies_on_disk.load(study)
+    _sae(loaded)
+    return why_answers.why(loaded, feature, token)
+
+
 def search_features(study: str, text: str) -> pl.DataFrame:
     """Features that fire on a text: feature, hits, share. Whole words; `*` for parts."""
     loaded = studies_on_disk.load(study)
@@ -170,30 +188,178 @@ def search_features(study: str, text: str) -> pl.DataFrame:
     return feature_answers.search(loaded, text)
 
 
-def labels(
-    study: str,
-    feature: int,
-    split: str = "range",
-    negatives: str = "other",
-    seed: int = 0,
-) -> Labels:
-    """Labels of a feature by every method that needs no request to anybody."""
+def search_labels(study: str, text: str) -> pl.DataFrame | Job:
+    """Features whose labels mean something like a text: feature, label, method, cosine."""
     loaded = studies_on_disk.load(study)
     _sae(loaded)
-    return label_answers.labels(loaded, feature, split, negatives, seed)
+    return meaning.search(loaded, text)
+
+
+# ---------------------------------------------------------------- labels
+
+
+def _of(study: Study, of: str, p: float | None, k: float | None) -> PartitionSpec | None:
+    """None: the study's features; else the partition whose regions are meant."""
+    if of == "feature":
+        _sae(study)
+        return None
+    if of == "region":
+        return _spec(study, p, k)
+    raise NotFoundError(f"There are no labels of a {of!r}.", "Ask for a feature or a region.")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def label_methods() -> pl.DataFrame:
+    """The methods that make labels: method, help, needs."""
+    return label_answers.methods()
+
+
+def labels(
+    study: str,
+    number: int,
+    of: str = "feature",
+    p: float | None = None,
+    k: float | None = None,
+    split: str = "range",
+    seed: int = 0,
+    who: str = "own",
+) -> Labels:
+    """Labels of a feature or region by every method, as far as they are known."""
+    loaded = studies_on_disk.load(study)
+    return label_answers.labels(loaded, number, _of(loaded, of, p, k), split, seed, who)
+
+
+def ask_labels(
+    study: str,
+    number: int,
+    methods: str,
+    of: str = "feature",
+    p: float | None = None,
+    k: float | None = None,
+    split: str = "range",
+    seed: int = 0,
+    who: str = "own",
+) -> Job:
+    """Has the methods named (by commas) label one feature or region."""
+    loaded = studies_on_disk.load(study)
+    plan = Plan(methods=_names(methods), split=split, seed=seed)
+    return label_answers.ask(loaded, number, _of(loaded, of, p, k), plan, who, scored=False)
 
 
 def label_scores(
     study: str,
-    feature: int,
+    number: int,
+    methods: str,
+    of: str = "feature",
+    p: float | None = None,
+    k: float | None = None,
     split: str = "range",
     negatives: str = "other",
     seed: int = 0,
+    who: str = "own",
 ) -> LabelScores | Job:
-    """Detection, fuzzing and embedding scores of a feature's labels, and of their controls."""
+    """Detection, fuzzing and embedding scores of labels by some methods, and of controls."""
+    loaded = studies_on_disk.load(study)
+    plan = Plan(methods=_names(methods), split=split, negatives=negatives, seed=seed)
+    return label_answers.scores(loaded, number, _of(loaded, of, p, k), plan, who)
+
+
+# ---------------------------------------------------------------- experiments
+
+
+def estimate(study: str, plan: Plan, who: str = "own") -> Estimate:
+    """What an experiment asks a language model for, at most."""
     loaded = studies_on_disk.load(study)
     _sae(loaded)
-    return label_answers.scores(loaded, feature, split, negatives, seed)
+    return runs.estimate(loaded, plan, who)
+
+
+def server() -> str:
+    """The language model that the environment names as a server's; empty where there is none."""
+    return label_answers.server()
+
+
+def start(study: str, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0) -> str:
+    """Starts an experiment, or goes on with one that stopped: its name. `calls` and `cost` that
+    it may not exceed; 0: no limit."""
+    loaded = studies_on_disk.load(study)
+    _sae(loaded)
+    return runs.start(loaded, plan, who, Cap(calls=calls or None, cost=cost or None))
+
+
+def experiments(study: str) -> list[Run]:
+    """Experiments of a study, those under way first, then newest first."""
+    loaded = studies_on_disk.load(study)
+    return [*(runs.listed(loaded) if loaded.sae else []), *exchange.listed()]
+
+
+def experiment(study: str, run: str) -> Experiment | Job:
+    """What an experiment came to: labels, scores, means, differences, distances, controls."""
+    loaded = studies_on_disk.load(study)
+    return exchange.view(run) if run.startswith(exchange.IMPORTED) else runs.view(loaded, run)
+
+
+def comparison(study: str, run: str, feature: int, scorer: str = "detection") -> Comparison:
+    """One feature's labels side by side on the held-out excerpts they were judged by."""
+    return runs.comparison(studies_on_disk.load(study), run, feature, scorer)
+
+
+def export(study: str, run: str, format: str) -> bytes:
+    """An experiment's labels as jsonl, csv, parquet or neuronpedia (zip), or all as baez (zip)."""
+    return exchange.export(studies_on_disk.load(study), run, format)
+
+
+def take(data: bytes) -> Imported:
+    """Takes in an experiment folder of the baez post, as a zip."""
+    return exchange.take(data)
+
+
+# ---------------------------------------------------------------- people
+
+
+def vote(
+    study: str, run: str, person: str, feature: int, preferred: str, over: tuple[str, ...]
+) -> None:
+    """Keeps which method's label a person prefers, not knowing whose it is; "": none."""
+    people.vote(studies_on_disk.load(study), run, person, feature, preferred, over)
+
+
+def votes(study: str, run: str) -> pl.DataFrame:
+    """How often each method's label was preferred to another's, blind."""
+    return people.votes(studies_on_disk.load(study), run)
+
+
+def task(study: str, run: str, person: str) -> Task:
+    """The next label to judge excerpts by, blind."""
+    return people.task(studies_on_disk.load(study), run, person)
+
+
+def answer(study: str, run: str, person: str, item: str, fits: Sequence[int | None]) -> None:
+    """Keeps which excerpts a label fits; None: could not tell."""
+    people.answer(studies_on_disk.load(study), run, person, item, fits)
+
+
+def detectors(study: str, run: str) -> pl.DataFrame:
+    """How well people detect by labels, beside the experiment's judge on the same labels."""
+    return people.detectors(studies_on_disk.load(study), run)
+
+
+def guess(study: str, run: str, person: str) -> Guess:
+    """A text and two verbalizations, of which one is of its activation."""
+    return people.guess(studies_on_disk.load(study), run, person)
+
+
+def guessed(study: str, run: str, person: str, item: str, which: int) -> None:
+    """Keeps which of two verbalizations (0, 1) a person took for the activation's."""
+    people.guessed(studies_on_disk.load(study), run, person, item, which)
+
+
+def guesses(study: str, run: str) -> pl.DataFrame:
+    """How often people told a verbalization from its control."""
+    return people.guesses(studies_on_disk.load(study), run)
 
 
 # ---------------------------------------------------------------- texts

@@ -38,6 +38,11 @@ class LlmError(TesseraError):
     """A language model that labels or judges cannot be asked, or gives no usable answer."""
 
 
+class LlmUnavailableError(LlmError):
+    """The server cannot be asked now, or a cap is reached: a run stops and can go on later. A
+    reply that is no use is a plain `LlmError`, a failure to be counted."""
+
+
 class NotFiniteError(TesseraError):
     """Activations hold NaN or infinity."""
 
@@ -85,6 +90,17 @@ class EmbedderRef:
 
     source: str
     revision: str
+
+
+@dataclass(frozen=True)
+class VerbalizerRef:
+    """What turns residual vectors into text. `kind` is `patchscope` (the study's own model, no
+    `source`), `nla` (a checkpoint; `source` as in `ModelRef`) or `neuronpedia` (its API; `source`
+    is the model's name there)."""
+
+    kind: Literal["patchscope", "nla", "neuronpedia"] = "patchscope"
+    source: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,10 +160,25 @@ class Study:
     partition: PartitionSpec
     embedder: EmbedderRef
     sae: SaeRef | None = None
+    verbalizer: VerbalizerRef = VerbalizerRef()
     p_stops: tuple[float, ...] = (10.0, 8.0, 4.0, 2.0, 1.0)
     k_stops: tuple[float, ...] = (1.0, 1.1, 1.2)
     device: str = "auto"
     notes: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A labelling experiment: which methods label how many features, and how that is judged."""
+
+    methods: tuple[str, ...] = ("eleuther_acts_top5", "baez", "token_frequency")
+    scorers: tuple[str, ...] = ("detection", "fuzzing", "embedding")
+    features: int = 40
+    split: str = "range"
+    negatives: str = "other"
+    marks: str = "matched"
+    window: int | None = 12  # tokens on either side that a judge is shown; None: all
+    seed: int = 0
 
 
 # ---------------------------------------------------------------- progress

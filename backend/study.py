@@ -32,6 +32,7 @@ from backend.schema import (
     Study,
     StudyError,
     TesseraError,
+    VerbalizerRef,
 )
 from backend.study_file import StudyTable, read
 
@@ -164,6 +165,9 @@ def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Stud
         partition=PartitionSpec(table.partition.p, table.partition.k, table.partition.seed),
         embedder=EmbedderRef(_portable(table.embedder.source), table.embedder.revision),
         sae=SaeRef(_portable(table.sae.source), table.sae.revision) if table.sae else None,
+        verbalizer=VerbalizerRef(
+            table.verbalizer.kind, _portable(table.verbalizer.source), table.verbalizer.revision
+        ),
         p_stops=tuple(table.partition.p_stops),
         k_stops=tuple(table.partition.k_stops),
         device=picked,
@@ -204,6 +208,8 @@ def _folders(path: Path, study: Study) -> list[Path]:
     named = [("model.source", study.model.source), ("embedder.source", study.embedder.source)]
     if study.sae is not None:
         named.append(("sae.source", study.sae.source))
+    if study.verbalizer.kind == "nla":
+        named.append(("verbalizer.source", study.verbalizer.source))
     local = [(field, s.removeprefix("folder:")) for field, s in named if s.startswith("folder:")]
     for number, source in enumerate(study.corpus.sources):
         if source.kind == "files":
@@ -243,8 +249,15 @@ def _resolved(path: Path, study: Study, _stamps: tuple[tuple[int, int, int], ...
     if ref is not None:
         with _naming(shown, "sae.source"):
             ref = replace(ref, revision=sae.resolve(ref.source, ref.revision))
+    verbalizer = study.verbalizer
+    if verbalizer.kind == "nla":
+        with _naming(shown, "verbalizer.source"):
+            revision = _revision(verbalizer.source, verbalizer.revision)
+            verbalizer = replace(verbalizer, revision=revision)
     corpus = replace(study.corpus, sources=tuple(refs))
-    return replace(study, model=model, embedder=embedder, corpus=corpus, sae=ref)
+    return replace(
+        study, model=model, embedder=embedder, corpus=corpus, sae=ref, verbalizer=verbalizer
+    )
 
 
 def _revision(source: str, revision: str) -> str:

@@ -209,6 +209,31 @@ class EmbedderTable(Table):
         return self
 
 
+class VerbalizerTable(Table):
+    kind: Literal["patchscope", "nla", "neuronpedia"] = Field(
+        description='"patchscope", "nla" or "neuronpedia"'
+    )
+    source: str = Field(
+        default="", description="for nla hub:<owner/name> or folder:<path>, for neuronpedia a model"
+    )
+    revision: str = Field(default="", description="a branch, tag or commit of the hub repository")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "nla":
+            _sourced(self.source, self.revision, ("hub", "folder"))
+        elif self.revision:
+            raise _bad(f"a {self.kind} has no revision to choose", "Leave `revision` out.")
+        elif self.kind == "patchscope" and self.source:
+            raise _bad("a patchscope is of the study's own model", "Leave `source` out.")
+        elif self.kind == "neuronpedia" and not self.source.strip():
+            raise _bad(
+                "neuronpedia needs a source",
+                'Add source = "<model>" as Neuronpedia names it, such as "gemma-3-27b-it".',
+            )
+        return self
+
+
 class StudyTable(Table):
     title: str = Field(default="", description="a few words in quotes")
     notes: str = Field(default="", description="text in quotes")
@@ -221,6 +246,9 @@ class StudyTable(Table):
     partition: PartitionTable = Field(default=PartitionTable(), description="a [partition] table")
     sae: SaeTable | None = Field(default=None, description="a [sae] table with its source")
     embedder: EmbedderTable = Field(default=EmbedderTable(), description="an [embedder] table")
+    verbalizer: VerbalizerTable = Field(
+        default=VerbalizerTable(kind="patchscope"), description="a [verbalizer] table with its kind"
+    )
 
 
 TABLES: dict[str, type[Table]] = {
@@ -231,6 +259,7 @@ TABLES: dict[str, type[Table]] = {
     "partition": PartitionTable,
     "sae": SaeTable,
     "embedder": EmbedderTable,
+    "verbalizer": VerbalizerTable,
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from backend.schema import Job
+from backend.schema import Job, Plan
 
 
 @dataclass(frozen=True)
@@ -182,20 +182,129 @@ class FeatureView:
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of one feature, and what they were made from."""
+    """Labels of one feature or region, and what they were made from."""
 
-    feature: int
-    labels: pl.DataFrame  # method, text, detail (why, or why there is none), n (excerpts)
+    number: int
+    # method, text, detail (why, or why there is none), n (excerpts), known (False: not asked yet)
+    labels: pl.DataFrame
     evidence: str  # how train, test and negatives were drawn
+    writer: str  # the model that is asked
 
 
 @dataclass(frozen=True)
 class LabelScores:
-    """How well labels tell held-out contexts of a feature from others, beside their controls."""
+    """How well labels tell held-out contexts from others, beside their controls."""
 
-    feature: int
+    number: int
     scores: pl.DataFrame  # of (label, shuffled, empty), label, and the columns of a score
     provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run asks for at most; `cost` in the currency of the prices, None where unknown."""
+
+    features: int
+    calls: int
+    prompt_tokens: int
+    reply_tokens: int
+    cost: float | None
+    how: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment that was started: its name in links, and what it is."""
+
+    run: str
+    plan: Plan
+    writer: str
+    judge: str
+    created: float  # Unix seconds
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a labelling experiment came to.
+
+    `labels`: feature, method, writer, text, detail, failed (why there is none), n, seconds.
+    `scores`: of (label, shuffled, empty), label, and the columns of a score. `means`: over
+    features, by of, method, scorer, with mean, low, high, features, unscored, n, failures, chance.
+    `differences`: method − other over the same features, with low, high, sd, smallest (that so
+    many features could show). `distances`: feature, method, other, text, other_text, distance.
+    `controls`: of the verbalizer: control, features, n, share, low, high, ties; empty where
+    none spoke.
+    """
+
+    run: str
+    plan: Plan
+    writer: str
+    judge: str
+    labels: pl.DataFrame
+    scores: pl.DataFrame
+    means: pl.DataFrame
+    differences: pl.DataFrame
+    distances: pl.DataFrame
+    controls: pl.DataFrame
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An experiment taken from a file: its name, what could not be read, what to know."""
+
+    run: str
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A held-out excerpt, and what the judge said of it for each label."""
+
+    pieces: tuple[str, ...]
+    values: tuple[float, ...]  # the feature's activations, as far as shown
+    text: str  # as the judge saw it
+    fires: bool  # what is true
+    answers: tuple[int | None, ...]  # of each method: 1 it fits, 0 not, None failed
+    probabilities: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One feature's labels side by side on the same held-out excerpts."""
+
+    feature: int
+    scorer: str
+    labels: pl.DataFrame  # of Experiment.labels, this feature's
+    methods: tuple[str, ...]  # whose labels did not fail, in the order of `answers`
+    items: tuple[Judgement, ...]
+    scores: pl.DataFrame  # of Experiment.scores, this feature's labels and the empty one
+    maximum: float  # the feature's strongest activation
+    train: str  # how the evidence was drawn
+
+
+@dataclass(frozen=True)
+class Task:
+    """A label to judge excerpts by, blind; `item` is empty where a round is done."""
+
+    item: str
+    label: str
+    texts: tuple[str, ...]
+    done: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A text up to a token, and two texts of which one was said of the activation there."""
+
+    item: str
+    context: str
+    texts: tuple[str, str]
+    done: int
+    of: int
 
 
 @dataclass(frozen=True)
@@ -210,6 +319,28 @@ class Overview:
     regions: RegionMap | Job
     features: FeatureTable | Job | None  # None: the study has no SAE
     stops: pl.DataFrame  # p, k, theta, regions, gray, overlap, ambiguous; of what is computed
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a feature fires at a token: what the text before it adds. Later tokens cannot matter.
+
+    An effect is the share of the activation that is lost where a token is replaced: 1 where the
+    feature falls silent, below 0 where it fires more strongly. A run is the last tokens alone.
+    """
+
+    feature: int
+    token: int  # token row
+    stored: float  # the activation as the corpus was read
+    full: float  # as read again from the text up to the token; what shares are of
+    agrees: bool  # whether the two differ by no more than rounding
+    passage: Passage  # the context up to the token, valued by effect
+    tokens: pl.DataFrame  # before (tokens later, to the asked one), text, effect, low, high (range)
+    runs: pl.DataFrame  # length, first (text of its first token), activation, share
+    shortest: pl.DataFrame  # share, length of the shortest run that gives it, steady (length from
+    # which on all runs give it), text (of the shortest)
+    stand_ins: tuple[str, ...]  # what tokens were replaced by
+    provenance: Provenance
 
 
 @dataclass(frozen=True)

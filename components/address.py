@@ -13,6 +13,8 @@ from typing import Any
 
 import streamlit as st
 
+from backend.schema import Plan
+
 
 @dataclass(frozen=True)
 class Field:
@@ -65,6 +67,7 @@ EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", 
 VIEWS = ("stacked", "snippet", "full")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
+PLAN = Plan()
 IDLE = "idle"  # the fragment that shows nothing
 
 SHARED: dict[str, Field] = {
@@ -88,6 +91,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "area": Field(text, "an area of the map", ""),
         "draw": Field(one_of(*MEMBER_DRAWS), f"one of {', '.join(MEMBER_DRAWS)}", "closest"),
         "seed": Field(whole, "a whole number", 0),
+        "asked": Field(whole, "a region's number", -1),
+        "scored": Field(whole, "a region's number", -1),
     },
     "features": {
         "feature": Field(whole, "a feature's number"),
@@ -103,7 +108,39 @@ FIELDS: dict[str, dict[str, Field]] = {
         "facet": Field(text, "a topic", ""),
         "seed": Field(whole, "a whole number", 0),
         "own": Field(text, "a text", ""),
-        "scored": Field(flag, "0 or 1", False),
+        "why": Field(whole, "a token's number", -1),
+        "asked": Field(whole, "a feature's number", -1),
+        "scored": Field(whole, "a feature's number", -1),
+    },
+    "experiment": {
+        "run": Field(text, "an experiment", ""),
+        "measure": Field(one_of("auroc", "post"), "auroc or post", "auroc"),
+        "methods": Field(text, "methods", ",".join(PLAN.methods)),
+        "scorers": Field(text, "scorers", ",".join(PLAN.scorers)),
+        "count": Field(whole, "a number of features", PLAN.features),
+        "split": Field(one_of("range", "post"), "range or post", PLAN.split),
+        "negatives": Field(one_of("other", "silent"), "other or silent", PLAN.negatives),
+        "marks": Field(one_of("matched", "post"), "matched or post", PLAN.marks),
+        "window": Field(whole, "a number of tokens", PLAN.window),
+        "seed": Field(whole, "a whole number", PLAN.seed),
+        "who": Field(one_of("own", "server"), "own or server", "own"),
+        "calls": Field(whole, "a number of calls", 0),
+        "cost": Field(number, "a cost", 0.0),
+    },
+    "compare": {
+        "run": Field(text, "an experiment", ""),
+        "feature": Field(whole, "a feature's number"),
+        "pair": Field(text, "two methods", ""),
+        "by": Field(one_of("detection", "fuzzing"), "detection or fuzzing", "detection"),
+        "blind": Field(flag, "0 or 1", False),
+        "person": Field(text, "a name", ""),
+    },
+    "judge": {
+        "run": Field(text, "an experiment", ""),
+        "task": Field(one_of("excerpts", "activations"), "excerpts or activations", "excerpts"),
+        "person": Field(text, "a name", ""),
+        "item": Field(text, "an item", ""),
+        "ticks": Field(whole, "a number", 0),
     },
     "document": {
         "document": Field(whole, "a document's number"),
@@ -186,6 +223,8 @@ def get(name: str) -> Any:
 
 def put(**values: Any) -> None:
     """Set parameters of the page, here and in the URL."""
+    if "why" in fields(page()) and values.get("feature", get("feature")) != get("feature"):
+        values = {"why": -1} | values  # it asks about a token of one feature
     _values().update({_where(name): value for name, value in values.items()})
     _mirror()
 

@@ -65,17 +65,16 @@ def _again() -> None:
     st.rerun([INSPECTOR])
 
 
-def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> str:
-    """A sample with how it was drawn. Full amber is the feature's maximum everywhere."""
+def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list[str]:
+    """How a sample was drawn, then each of its examples. Full amber is the feature's maximum
+    everywhere."""
     items = [item for item in draw.items if isinstance(item, Example)]
     if not items:
-        return '<p class="note">There is no such example.</p>'
+        return ['<p class="note">There is no such example.</p>']
     peak = strongest or peak_of([item.passage for item in items])
-    rows = "".join(_example(item, feature, view, peak) for item in items)
-    return (
-        f'<div class="said"><p class="note">{escape(sentence(draw.how))}</p>'
-        f"{legend_html(peak)}</div>{rows}"
-    )
+    rows = [_example(item, feature, view, peak) for item in items]
+    said = f'<p class="note">{escape(sentence(draw.how))}</p>'
+    return [f'<div class="said">{said}{legend_html(peak)}</div>', *rows]
 
 
 def _example(item: Example, feature: int, view: str, peak: float) -> str:
@@ -88,15 +87,23 @@ def _example(item: Example, feature: int, view: str, peak: float) -> str:
         feature=feature,
         token=item.token,
     )
+    why = _why(item, feature) if item.activation > 0 else ""
     facts = (
         f'<div class="facts"><span><b>{numbers.activation(item.activation)}</b></span>'
-        f"<span>{escape(passage.topic)} · {to}</span></div>"
+        f"<span>{escape(passage.topic)} · {to}</span><span>{why}</span></div>"
     )
     if view == "stacked":
-        return f'<div class="sample stacked">{_aligned(passage, peak)}</div>'
+        return f'<div class="sample stacked">{_aligned(passage, peak)}<span>{why}</span></div>'
     shown = window(passage, SIDE + 6, SIDE) if view == "snippet" else passage
     text = passage_html(shown, Look(peak, breaks=view == "full"))
     return f'<div class="sample">{text}{facts}</div>'
+
+
+def _why(item: Example, feature: int) -> str:
+    """The way to what makes it fire there; the link opens the same examples."""
+    how = {name: address.get(name) for name in ("draw", "view", "facet", "seed")}
+    hint = "What in this text makes it fire"
+    return anchor("Why?", "features", hint, feature=feature, why=item.token, **how)
 
 
 def _aligned(passage: Passage, peak: float) -> str:

@@ -20,7 +20,11 @@ from components.markup import escape
 from components.status import ahead, name_of, pace, render_problem, reported, share_of
 
 STYLE = Path(__file__).with_name("style.css")
-GROUPS = {"Explore": ("overview", "regions", "features"), "System": ("jobs",)}
+GROUPS = {
+    "Explore": ("overview", "regions", "features"),
+    "Label": ("experiment", "compare", "judge"),
+    "System": ("jobs",),
+}
 KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
 
 

@@ -1,81 +1,114 @@
-"""A feature's labels by method, and their scores beside those of labels that know nothing."""
+"""Labels of one feature or region by method, and their scores beside those of labels that know
+nothing."""
 
 from __future__ import annotations
+
+from typing import Any, Protocol
 
 import polars as pl
 import streamlit as st
 
+from backend.schema import Job
 from backend.views import Labels, LabelScores
 from components import address, markup, numbers
-from components.feature_table import INSPECTOR
+from components.experiment import measure, name
 from components.markup import escape
+from components.status import Desk, waiting
 
-SCORERS = {
-    "embedding_auroc": "embedding",
-    "detection_auroc": "detection",
-    "fuzzing_auroc": "fuzzing",
-}
-CONTROLS = {"shuffled": "another feature's label", "empty": "no label"}
+SCORERS = ("embedding_auroc", "detection_auroc", "fuzzing_auroc")
+CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 
 
-def render_labels(view: Labels) -> None:
-    """Each method's label, and why it says so."""
-    markup.head("Labels", "by methods that ask no language model")
+class LabelDesk(Desk, Protocol):
+    """The part of `backend.queries` that labels."""
+
+    def labels(self, study: str, number: int, of: str, p: Any, k: Any) -> Labels: ...
+
+    def ask_labels(self, study: str, number: int, methods: str, of: str, p: Any, k: Any) -> Job: ...
+
+    def label_scores(
+        self, study: str, number: int, methods: str, of: str, p: Any, k: Any
+    ) -> LabelScores | Job: ...
+
+
+def render_section(
+    desk: LabelDesk, fragment: str, study: str, number: int, of: str, p: Any = None, k: Any = None
+) -> None:
+    """What each method calls a feature or region; asks the model, and judges, when told to."""
+    view = desk.labels(study, number, of, p, k)
+    markup.head("Labels", "by methods that count, and by those that ask a model")
     if not len(view.labels):
         return markup.note(view.evidence)
+    st.html(labels_html(view))
+    missing = view.labels.filter(~pl.col("known"))["method"].to_list()
+    held = view.labels.filter(pl.col("text") != "")["method"].to_list()
+    if missing and address.get("asked") == number:
+        job = desk.ask_labels(study, number, ",".join(missing), of, p, k)
+        if waiting(job, desk, "asked"):
+            return
+    if held and address.get("scored") == number:
+        scores = desk.label_scores(study, number, ",".join(held), of, p, k)
+        if not waiting(scores, desk, "labels"):
+            st.html(scores_html(scores.scores))
+    _render_buttons(number, fragment, missing, held)
+
+
+def _render_buttons(number: int, fragment: str, missing: list[str], held: list[str]) -> None:
+    with st.container(horizontal=True, gap="small", key="label-buttons"):
+        if missing and address.get("asked") != number:
+            st.button(
+                f"Ask the model for {len(missing)} more",
+                type="tertiary",
+                key="ask-labels",
+                help="By " + ", ".join(missing),
+                on_click=_put,
+                args=(fragment, "asked", number),
+            )
+        if held and address.get("scored") != number:
+            st.button(
+                "Score these labels",
+                type="tertiary",
+                key="score-labels",
+                help="On contexts that no label was made from, beside labels that know nothing",
+                on_click=_put,
+                args=(fragment, "scored", number),
+            )
+
+
+def _put(fragment: str, field: str, number: int) -> None:
+    address.put(**{field: number})
+    st.rerun([fragment])
+
+
+def labels_html(view: Labels) -> str:
+    """Each known label and why it says so."""
     rows = [
-        [_name(row["method"]), f"<b>{escape(row['text'] or '–')}</b>", escape(row["detail"])]
-        for row in view.labels.iter_rows(named=True)
+        [name(row["method"]), f"<b>{escape(row['text'] or '–')}</b>", escape(row["detail"])]
+        for row in view.labels.filter(pl.col("known")).iter_rows(named=True)
     ]
-    st.html(markup.table(("method", "label", "why"), rows, "ttt", f"Drawn: {view.evidence}."))
-
-
-def _name(method: str) -> str:
-    """A method's name, which may break at its underscores."""
-    return escape(method).replace("_", "_<wbr>")
-
-
-def asked() -> bool:
-    """Whether scores are asked for; if not, the way to them: they take the model some seconds."""
-    if address.get("scored"):
-        return True
-    st.button(
-        "Score these labels",
-        type="tertiary",
-        key="score-labels",
-        help="On contexts that no label was made from, beside labels that know nothing",
-        on_click=_ask,
-    )
-    return False
-
-
-def _ask() -> None:
-    address.put(scored=True)
-    st.rerun([INSPECTOR])
-
-
-def render_scores(view: LabelScores) -> None:
-    """AUROC of every label and control, with 95% intervals."""
-    st.html(scores_html(view.scores))
+    return markup.table(("method", "label", "why"), rows, "ttt", f"Drawn: {view.evidence}.")
 
 
 def scores_html(scores: pl.DataFrame) -> str:
     """One row a label, one column a scorer; a control in the same method's name below it."""
+    there = set(scores["scorer"])
+    shown = [s if s in there else s.removesuffix("_auroc") for s in SCORERS]
     rows = []
     for (method, of, label), group in scores.group_by("method", "of", "label", maintain_order=True):
         found = {row["scorer"]: row for row in group.iter_rows(named=True)}
-        name = _name(str(method)) if of == "label" else f"<i>{CONTROLS[str(of)]}</i>"
-        cells = [_cell(found[scorer]) for scorer in SCORERS]
+        title = name(str(method)) if of == "label" else f"<i>{CONTROLS[str(of)]}</i>"
+        cells = [_cell(found[scorer]) for scorer in shown]
         failures = sum(row["failures"] for row in found.values())
-        rows.append([name, escape(str(label) or "–"), *cells, numbers.count(failures)])
+        rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
     some = scores.row(0, named=True)
+    judge = scores.filter(pl.col("scorer").str.starts_with("detection"))["judge"][0]
     note = (
-        f"AUROC on {some['n']} held-out contexts, half of them negatives, with 95% intervals; "
-        f"chance is {numbers.fraction(0.5)}. Detection and fuzzing are judged by the study's own "
-        "model, a weak judge. An interval that holds .50, or that of a control, shows nothing."
+        f"On {some['n']} held-out contexts, half of them negatives, with 95% intervals; chance is "
+        f"{numbers.fraction(0.5)}. Detection and fuzzing are judged by {judge}. An interval that "
+        "holds .50, or that of a control, shows nothing."
     )
-    heads = ("method", "label", *SCORERS.values(), "failed")
-    return markup.table(heads, rows, "ttnnnn", note)
+    heads = ("method", "label", *(f"{s.removesuffix('_auroc')} {measure(s)}" for s in shown))
+    return markup.table((*heads, "failed"), rows, "ttnnnn", note)
 
 
 def _cell(row: dict[str, object]) -> str:

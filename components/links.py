@@ -78,7 +78,8 @@ def parse(link: str) -> tuple[str, dict[str, str]]:
 
 
 def render_links(*fragments: str) -> None:
-    """Listen for clicks on links. On the page itself only `fragments` are run again."""
+    """Listen for clicks on links. On the page itself only `fragments` are run again, and of them
+    only the first, the inspector, where what is open stays open."""
     clicked = _follow(key="links", on_to_change=lambda: _take(fragments))
     if clicked.to:
         name, params = parse(clicked.to)
@@ -94,5 +95,6 @@ def _take(fragments: tuple[str, ...]) -> None:
     unchanged = all(address.get(n) == v for n, v in values.items() if n in address.SHARED)
     selected = QUICK.get(name)
     if name == address.page() and selected in values and unchanged:
+        again = values[selected] == address.get(selected)  # so the list stands as it is
         address.put(**{n: v for n, v in values.items() if n not in address.SHARED})
-        st.rerun(list(fragments))
+        st.rerun(list(fragments[:1] if again else fragments))

@@ -90,6 +90,18 @@ DARK = Palette(
     ),
 )
 OTHER = "#8C8F92"
+# labelling methods, by how their names begin; any other asks no model
+METHODS = {
+    "baez": "#009E73",
+    "eleuther": "#E69F00",
+    "nla_vector": "#56B4E9",
+    "logit_cascade_llm": "#B06CA8",
+}
+
+
+def method(name: str) -> str:
+    """The hue of a labelling method, the same in both themes."""
+    return next((hue for begin, hue in METHODS.items() if name.startswith(begin)), "#8A8A8A")
 
 
 def current() -> Palette:

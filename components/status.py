@@ -24,7 +24,10 @@ NAMES = {
     "features": "Features of the SAE",
     "matches": "Regions matched with features",
     "probe": "Your text, read by the model",
-    "labels": "Scores of a feature's labels",
+    "why": "Variants of an example, read by the model",
+    "labels": "Labels and their scores",
+    "meaning": "Labels by meaning",
+    "experiment": "A labelling experiment",
 }
 
 

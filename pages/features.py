@@ -7,13 +7,13 @@ import streamlit as st
 
 from backend import queries
 from backend.views import FeatureTable
-from components import address, examples, feature_inspector, feature_table, labels, markup
+from components import address, examples, feature_inspector, feature_table, labels, markup, why
 from components.feature_table import INSPECTOR, LIST
 from components.footer import render_footer
 from components.frame import frame
 from components.status import render_empty, render_pending, reported, waiting
 
-KEYS = {"N": "next feature", "P": "previous feature", "D": "draw another sample"}
+KEYS = {"N": "next feature", "P": "previous feature", "D": "draw again", "W": "why it fires"}
 place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
 
 
@@ -32,14 +32,6 @@ def show_list(view: FeatureTable) -> None:
         render_footer({"features": listed}, view.provenance, "features")
 
 
-def show_labels(number: int) -> None:
-    labels.render_labels(queries.labels(place.study, number))
-    if labels.asked():
-        scores = queries.label_scores(place.study, number)
-        if not waiting(scores, queries, "labels"):
-            labels.render_scores(scores)
-
-
 @st.fragment(key=INSPECTOR)
 def show_inspector(view: FeatureTable) -> None:
     with reported():
@@ -52,13 +44,15 @@ def show_inspector(view: FeatureTable) -> None:
             return
         feature_inspector.render_head(feature)
         feature_inspector.render_charts(feature, address.get("draw"))
-        show_labels(number)
+        labels.render_section(queries, INSPECTOR, place.study, number, "feature")
         render_pending(feature.pending, queries, "", "feature")
         examples.render_draw(feature)
         how = address.get("draw"), 10, address.get("seed"), address.get("facet")
         draw = queries.examples(place.study, number, *how)
         peak = feature_inspector.peak(feature)
-        markup.render(examples.examples_html(draw, number, address.get("view"), peak))
+        why.render_examples(
+            draw, number, peak, lambda token: queries.why(place.study, number, token), queries
+        )
         feature_inspector.render_details(feature, "details")
         if text := examples.render_own():
             probe = queries.probe(place.study, text, number)

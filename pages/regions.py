@@ -8,7 +8,7 @@ import streamlit as st
 from backend import queries
 from backend.schema import Job
 from backend.views import RegionMap
-from components import address, region_controls, region_inspector, region_map, region_table
+from components import address, labels, region_controls, region_inspector, region_map, region_table
 from components.footer import render_footer
 from components.frame import frame
 from components.map_ring import render_ring
@@ -53,12 +53,12 @@ def show_inspector(view: RegionMap) -> None:
             return
         render_ring(view, number, CHART)
         region_inspector.render_head(region)
+        labels.render_section(queries, INSPECTOR, place.study, number, "region", *where)
         region_controls.render_draw(region)
-        how = address.get("draw"), 8, address.get("seed")
-        members = queries.members(place.study, number, *where, *how)
+        drawn = address.get("draw"), 8, address.get("seed")
+        members = queries.members(place.study, number, *where, *drawn)
         region_inspector.render_members(region, members, address.get("draw"))
-        if view.pending is None:
-            render_pending(region.pending, queries, "", "region")
+        render_pending(None if view.pending else region.pending, queries, "", "region")
         region_inspector.render_details(region, "details")
         render_footer(region_inspector.downloads_of(region), region.provenance, "region")
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.labels import prompts
+from backend.labels import cases, prompts
 from backend.labels.contract import Evidence, Excerpt, Message
 from backend.labels.explainers import (
     ALIASES,
@@ -19,12 +19,14 @@ from backend.labels.explainers import (
     Context,
     Explainer,
     find,
-    from_final_token,
-    last_paragraph,
     token_frequency,
 )
-from backend.schema import LlmError, NotFoundError
+from backend.labels.own_model import layout
+from backend.labels.prompts import first_sentence, from_final_token, last_paragraph
+from backend.labels.words import stem
+from backend.schema import LlmError, LlmUnavailableError, NotFoundError
 
+LONG = "It stands for ships that are out at sea, and for what they carry. Then for sailors."
 GOOD = "They all speak of ships.\n[EXPLANATION]: ships at sea"
 
 
@@ -33,16 +35,22 @@ class Scripted:
 
     name = "scripted"
 
-    def __init__(self, *replies: str | LlmError) -> None:
+    def __init__(self, *replies: str | LlmError, obeys: bool = True) -> None:
+        self.obeys = obeys
         self.replies = list(replies)
         self.asked: list[list[Message]] = []
-        self.temperatures: list[float] = []
+        self.draws: list[tuple[float, int]] = []
 
     def write(
-        self, messages: Sequence[Message], *, temperature: float = 0.0, limit: int = 300
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
     ) -> str:
         self.asked.append(list(messages))
-        self.temperatures.append(temperature)
+        self.draws.append((temperature, attempt))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, LlmError):
             raise reply
@@ -70,7 +78,8 @@ def verbalize(one: Excerpt) -> str:
 
 def context(*replies: str | LlmError, **more: object) -> Context:
     writer = Scripted(*(replies or (GOOD,)))
-    return replace(Context(writer, verbalize, ((" old", 1.5), (" new", 1.0))), **more)
+    logits = ((" old", 1.5), (" new", 1.0))
+    return replace(Context(writer, verbalize, lambda: LONG, logits), **more)
 
 
 def script(given: Context) -> Scripted:
@@ -112,9 +121,10 @@ def test_a_label_or_a_reason_always_the_same(explainer: Explainer, case: Evidenc
     assert (first.feature, first.method) == (7, explainer.name)
     assert bool(first.text) != bool(first.failed)
     assert bool(first.text) == bool(first.detail)
-    assert first.n == 0 if first.failed else 0 < first.n <= len(case.train)
+    reads = not explainer.of_direction
+    assert first.n == 0 if first.failed or not reads else 0 < first.n <= len(case.train)
     assert first.text.isprintable()
-    if not case.train and explainer.name != "logit_cascade":
+    if not case.train and reads and explainer.name != "logit_cascade":
         assert first.failed
 
 
@@ -169,16 +179,36 @@ def test_two_replies_without_a_label_are_a_failure(explainer: Explainer) -> None
 
 
 @every_writing
-def test_a_writer_that_cannot_be_asked_is_the_labels_failure(explainer: Explainer) -> None:
-    label = explainer.explain(CASES["one excerpt"], context(LlmError("Quota is spent.", "Pay.")))
-    assert (label.text, label.failed) == ("", "Quota is spent. Pay.")
+def test_a_reply_that_is_no_use_is_the_labels_failure(explainer: Explainer) -> None:
+    label = explainer.explain(CASES["one excerpt"], context(LlmError("Nothing said.", "Again.")))
+    assert (label.text, label.failed) == ("", "Nothing said. Again.")
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+@every_writing
+def test_a_writer_that_cannot_be_asked_now_stops_the_run(explainer: Explainer, obeys: bool) -> None:
+    down = LlmUnavailableError("The cap is reached.", "Raise it.")
+    for replies in ((down,), ("word " * 9, down)):
+        writer = Scripted(*replies, obeys=obeys)
+        with pytest.raises(LlmUnavailableError, match="cap is reached"):
+            explainer.explain(CASES["one excerpt"], context(writer=writer))
+        assert len(writer.asked) == len(replies)
+
+
+@pytest.mark.parametrize("name", ["baez", "nla_vector"])
+def test_a_verbalizer_that_cannot_be_asked_now_stops_the_run(name: str) -> None:
+    def down(*_: Excerpt) -> str:
+        raise LlmUnavailableError("The server is down.", "Wait.")
+
+    with pytest.raises(LlmUnavailableError, match="is down"):
+        find(name).explain(CASES["one excerpt"], context(verbalizations=down, direction=down))
 
 
 @every_writing
 def test_temperature_is_the_posts_for_baez_alone(explainer: Explainer) -> None:
     given = context()
     explainer.explain(CASES["one excerpt"], given)
-    assert script(given).temperatures == [0.7 if explainer.name.startswith("baez") else 0.0]
+    assert script(given).draws == [(0.7 if explainer.name.startswith("baez") else 0.0, 0)]
 
 
 # ---------------------------------------------------------------- token_frequency
@@ -242,7 +272,7 @@ def test_token_frequency_counts_like_brute_force(
     ],
 )  # fmt: skip
 def test_inflections_fold(together: str) -> None:
-    assert len({prompts.stem(word) for word in together.split()}) == 1
+    assert len({stem(word) for word in together.split()}) == 1
 
 
 @pytest.mark.parametrize(
@@ -251,12 +281,12 @@ def test_inflections_fold(together: str) -> None:
 )
 def test_other_words_stay_apart(apart: str) -> None:
     one, other = apart.split()
-    assert prompts.stem(one) != prompts.stem(other)
+    assert stem(one) != stem(other)
 
 
 @pytest.mark.parametrize("word", ["", "שלום", "好", "<div>s", "3s", "café's"])
 def test_only_plain_english_letters_are_stemmed(word: str) -> None:
-    assert prompts.stem(word) == word
+    assert stem(word) == word
 
 
 # ---------------------------------------------------------------- logit_cascade
@@ -411,6 +441,123 @@ def test_empty_verbalizations_are_left_out() -> None:
     assert script(none).asked == []
 
 
+# ---------------------------------------------------------------- nla_vector
+
+
+def test_the_first_sentence_about_the_direction_is_the_label() -> None:
+    given = context(direction=lambda: " Ships at sea. Sailors, too, and what they carry with them.")
+    label = EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], given)
+    assert (label.text, label.n, label.failed) == ("Ships at sea", 0, "")
+    assert script(given).asked == []
+
+
+def test_a_longer_one_goes_to_the_writer_or_has_failed() -> None:
+    given = context()
+    label = EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], given)
+    assert (label.text, label.failed) == ("ships at sea", "")
+    assert LONG in asked(given)[-1].content
+    alone = EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], context(writer=None))
+    assert alone.text == ""
+    assert "too long" in alone.failed
+
+
+def test_a_direction_of_which_nothing_is_said_has_failed() -> None:
+    given = context(direction=lambda: " \n")
+    assert "said nothing" in EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], given).failed
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("One. Two.", "One."),
+        ("Is it? It is.", "Is it?"),
+        ("About 3.5 m\nof rope.", "About 3.5 m"),
+        ("船。海。", "船。"),
+        ("ships", "ships"),
+        ("", ""),
+    ],
+)
+def test_where_a_first_sentence_ends(text: str, first: str) -> None:
+    assert first_sentence(text) == first
+
+
+# ---------------------------------------------------------------- writers that do not obey
+
+
+def continuing(*replies: str | LlmError) -> Context:
+    return context(writer=Scripted(*replies, obeys=False))
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@every_writing
+def test_what_only_continues_is_shown_cases_and_no_duty(
+    explainer: Explainer, case: Evidence
+) -> None:
+    given = continuing("ships at sea\n- another text")
+    label = explainer.explain(case, given)
+    if not case.train:
+        assert label.failed
+        return
+    assert (label.text, label.failed) == ("ships at sea", "")
+    ((turn,),) = script(given).asked
+    assert layout([turn]) == turn.content  # reaches the model as it is
+    assert prompts.MARKER not in turn.content
+    *shown, last = turn.content.split("\n\n")
+    cue = last.split("\n")[-1]
+    assert cue.endswith(":")
+    labels = [line for part in shown for line in part.split("\n") if line.startswith(cue)]
+    assert len(labels) >= 3
+    for line in labels:
+        assert prompts.label(line.removeprefix(cue)) == line.removeprefix(cue).strip()
+
+
+@every_writing
+def test_a_line_that_is_no_label_is_drawn_anew_without_talk(explainer: Explainer) -> None:
+    for useless in ("one two three four five six seven eight nine", LlmError("Nothing.", "Again.")):
+        given = continuing(useless, "ships")
+        label = explainer.explain(CASES["one excerpt"], given)
+        assert (label.text, label.failed) == ("ships", "")
+        assert "second attempt" in label.detail
+        assert asked(given, 0) == asked(given, 1)
+        heat = 0.7 if explainer.name.startswith("baez") else 0.0
+        assert script(given).draws == [(heat, 0), (0.7, 1)]
+    twice = explainer.explain(CASES["one excerpt"], continuing("word " * 9))
+    assert (twice.text, "too long" in twice.failed) == ("", True)
+
+
+def test_a_long_direction_is_a_case_too() -> None:
+    given = continuing("ships")
+    assert EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], given).text == "ships"
+    assert asked(given)[0].content.split("\n")[-2] == f"- {LONG}"
+
+
+def test_cases_show_what_is_near_the_peak() -> None:
+    pieces = [f" w{at}" for at in range(40)]
+    given = continuing("ships")
+    case = evidence(excerpt(*pieces, peak=20), excerpt(*pieces, peak=2))
+    EXPLAINERS["eleuther_acts_top5"].explain(case, given)
+    middle, edge, words, _ = asked(given)[0].content.split("\n\n")[-1].split("\n")
+    assert middle == "- " + "".join(pieces[10:31]).replace(" w20", "<< w20>>").strip()
+    assert edge == "- " + "".join(pieces[:13]).replace(" w2 ", "<< w2>> ").strip()
+    assert words == "Marked words: w20, w2"
+
+
+def test_the_lists_of_the_cascade_stand_in_lines() -> None:
+    given = continuing("ships")
+    EXPLAINERS["logit_cascade_llm"].explain(around(("a", " tall", " mast"), ("b", "x", "")), given)
+    lines = asked(given)[0].content.split("\n\n")[-1].split("\n")[:-1]
+    assert lines == ["Strongest: tall, x", "Then: mast", "More likely: old, new"]
+
+
+@given(st.lists(cells, min_size=1, max_size=12).filter(lambda some: any(v for _, v in some)))
+def test_marked_words_are_those_between_the_marks(drawn: list[tuple[str, float]]) -> None:
+    texts, values = zip(*drawn, strict=True)
+    one = Excerpt(0, texts, values, values.index(max(values)))
+    plain = str.maketrans("‹›", "<>")
+    between = re.findall("<<(.*?)>>(?!>)", prompts.marked(one))
+    assert [run.translate(plain) for run in between] == cases.runs(one)
+
+
 # ---------------------------------------------------------------- replies
 
 EIGHT = "one two three four five six seven eight"
@@ -434,6 +581,7 @@ EIGHT = "one two three four five six seven eight"
         ("[EXPLANATION]: 船。", "船"),
         ("[EXPLANATION]: laws of the U.S.", "laws of the U.S."),
         (f"[EXPLANATION]: {EIGHT}", EIGHT),
+        ("[EXPLANATION]: <b>&amp;</b> *tags* $x$", "<b>&amp;</b> *tags* $x$"),  # text, never markup
     ],
 )
 def test_the_label_on_the_last_such_line_is_read(reply: str, label: str) -> None:
@@ -452,8 +600,9 @@ def test_the_label_on_the_last_such_line_is_read(reply: str, label: str) -> None
         ('[EXPLANATION]: ""', "empty"),
         ("[EXPLANATION]: ...", "empty"),
         ("[EXPLANATION]: label", "the form itself"),
-        (f"[EXPLANATION]: {EIGHT} nine", "longer"),
-        ("[EXPLANATION]: " + "船" * 121, "longer"),
+        (f"[EXPLANATION]: {EIGHT} nine", "too long"),
+        ("[EXPLANATION]: " + "船" * 121, "too long"),
+        ("[EXPLANATION]: " + "x" * 10_000, "too long"),
     ],
 )
 def test_a_reply_without_a_usable_label_is_refused(reply: str, problem: str) -> None:

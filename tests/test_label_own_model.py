@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend import study as studies
 from backend.labels import own_model as module
+from backend.labels import prefixes
 from backend.labels.contract import Chooser, Message, Writer
 from backend.labels.own_model import OwnModel, layout
 from backend.models import language_model
@@ -74,20 +76,75 @@ def test_batches_change_nothing(
     own: OwnModel, monkeypatch: pytest.MonkeyPatch, tokens: int, rows: int
 ) -> None:
     single = np.concatenate([own.choose([prompt], ANSWERS) for prompt in PROMPTS])
-    monkeypatch.setattr(module, "BATCH_TOKENS", tokens)
-    monkeypatch.setattr(module, "BATCH_ROWS", rows)
+    monkeypatch.setattr(prefixes, "BATCH_TOKENS", tokens)
+    monkeypatch.setattr(prefixes, "BATCH_ROWS", rows)
     np.testing.assert_allclose(own.choose(PROMPTS, ANSWERS), single, atol=1e-4)
     np.testing.assert_allclose(single.sum(axis=1), 1)
 
 
 def test_batches_hold_every_prompt_once_and_stay_small() -> None:
-    lengths = np.random.default_rng(0).integers(1, 900, size=200).tolist()
-    batches = list(module._batches(lengths))
+    lengths = dict(enumerate(np.random.default_rng(0).integers(1, 900, size=200).tolist()))
+    batches = list(prefixes.batches(lengths))
     assert sorted(row for batch in batches for row in batch) == list(range(200))
     for batch in batches:
-        assert len(batch) <= module.BATCH_ROWS
-        assert len(batch) * max(lengths[row] for row in batch) <= module.BATCH_TOKENS
-    assert [list(batch) for batch in module._batches([9999, 3])] == [[1], [0]]
+        assert len(batch) <= prefixes.BATCH_ROWS
+        assert len(batch) * max(lengths[row] for row in batch) <= prefixes.BATCH_TOKENS
+    assert list(prefixes.batches({7: 9999, 5: 3})) == [[5], [7]]
+
+
+def questions(cases: int) -> list[str]:
+    """Prompts that share cases, and five at a time a description: of unlike lengths, in no order;
+    one begins another, and one is asked twice."""
+    shared = sentences("harbour", 1, cases)
+    found = [
+        f"{shared} The {word} keeps the tide. {sentences('kitchen', number, 1 + number % 3)}"
+        for number in range(5)
+        for word in ("gull", "oven", "rope")
+    ]
+    return [*found, found[0], found[0][:-9], shared]
+
+
+# tokens of the cases: fewer than the sliding window of 32, more, several times as many
+@pytest.mark.parametrize("cases", [1, 4, 12])
+@pytest.mark.parametrize("worth", [1, 40, 10**9])
+def test_what_prompts_share_is_run_once_and_changes_nothing(
+    own: OwnModel,
+    alone: Callable[[str], np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    cases: int,
+    worth: int,
+) -> None:
+    monkeypatch.setattr(prefixes, "WORTH", worth)
+    ran = counted(monkeypatch)
+    prompts = questions(cases)
+    found = own.choose(prompts, ANSWERS)
+    logits = np.stack([alone(prompt) for prompt in prompts])
+    wanted = np.exp(logits[:, [first_token(own, answer) for answer in ANSWERS]])
+    np.testing.assert_allclose(found, wanted / wanted.sum(axis=1, keepdims=True), atol=1e-4)
+    assert found.std(axis=0).max() > 1e-3
+    whole = sum(len(language_model.tokenizer(own.ref).encode(prompt)) for prompt in prompts)
+    if worth > 100:
+        assert sum(ran) >= whole
+    elif cases == 12:
+        assert sum(ran) < whole / 2
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Tokens of every pass of the model from now on, padding included."""
+    ran: list[int] = []
+    run = prefixes.forward
+
+    def counting(network: Any, ids: torch.Tensor, *more: Any, **named: Any) -> Any:
+        ran.append(ids.numel())
+        return run(network, ids, *more, **named)
+
+    monkeypatch.setattr(prefixes, "forward", counting)
+    return ran
+
+
+def test_one_prompt_or_equal_ones_are_answered_alike(own: OwnModel) -> None:
+    one = own.choose(PROMPTS[2:3], ANSWERS)
+    np.testing.assert_allclose(own.choose([PROMPTS[2]] * 40, ANSWERS), one.repeat(40, 0), atol=1e-5)
 
 
 def test_the_order_of_answers_is_that_of_the_columns(own: OwnModel) -> None:
@@ -218,3 +275,4 @@ def test_the_name_says_which_model_at_which_revision(own: OwnModel) -> None:
     chooser: Chooser = own
     assert own.ref.source in writer.name
     assert own.ref.revision in chooser.name
+    assert not writer.obeys

@@ -18,7 +18,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from backend.labels import estimates, judges, scorers, trials
 from backend.labels.contract import Evidence, Excerpt, Message
 from backend.labels.judges import ChooserJudge, WriterJudge
-from backend.schema import LlmError
+from backend.schema import LlmError, LlmUnavailableError
 
 COLOURS = "amber blue crimson green indigo".split()
 WORDS = [f"{a}{b}" for a in "mo ta ri ske lun".split() for b in "na bel dor vik sum pa".split()]
@@ -246,6 +246,21 @@ def test_an_error_fails_its_prompt_and_is_raised_where_nothing_is_answered() -> 
     assert (score.n, score.failures, score.value) == (15, 5, 1.0)
     with pytest.raises(LlmError, match="Ask later"):
         scorers.detection("colours", evidence, WriterJudge(ScriptedWriter(fits, refuse)), "m")
+
+
+@pytest.mark.parametrize("first", ["Hard to say.", None])
+def test_a_writer_that_cannot_be_asked_now_fails_no_excerpt(first: str | None) -> None:
+    down = LlmUnavailableError("The cap is reached.", "Raise it.")
+
+    def ask(_: object, asked: Sequence[object]) -> list[str | LlmError]:
+        said = replies.pop(0)
+        return ["[0]", said or down] if len(asked) == 2 else [said or down] * len(asked)
+
+    replies = [first, None]
+    judge = WriterJudge(ScriptedWriter(fits), ask, per_prompt=1)
+    with pytest.raises(LlmUnavailableError, match="cap is reached"):
+        judge.judge([judges.Question("detection", "colours", ("a", "b"))])
+    assert len(replies) == (0 if first else 1)
 
 
 def test_a_probability_that_is_no_number_is_a_failure() -> None:

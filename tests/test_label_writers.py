@@ -19,9 +19,20 @@ import pytest
 
 from backend import settings
 from backend.labels import writers
-from backend.labels.contract import Message, Writer
-from backend.labels.writers import Cap, OpenAiWriter, Server, ask_all, configured, estimate
-from backend.schema import Cancelled, LlmError, Progress
+from backend.labels.contract import Evidence, Excerpt, Message, Writer
+from backend.labels.explainers import EXPLAINERS, Context
+from backend.labels.writers import (
+    Cap,
+    Capped,
+    OpenAiWriter,
+    Prices,
+    Server,
+    Usage,
+    ask_all,
+    configured,
+    estimate,
+)
+from backend.schema import Cancelled, LlmError, LlmUnavailableError, Progress
 from backend.settings import Secret
 from backend.store.memo import canonical
 
@@ -147,6 +158,10 @@ def opened(server: Rehearsed, **options: Any) -> OpenAiWriter:
     return OpenAiWriter(Server(server.url, "tiny", Secret(KEY)), **options)
 
 
+def capped(server: Rehearsed, *caps: Any, prices: Prices | None = None) -> Capped:
+    return Capped(opened(server, tries=2), Cap(*caps), prices)
+
+
 # ---------------------------------------------------------------- one reply
 
 
@@ -267,29 +282,66 @@ def test_waits_grow_and_tries_are_bounded(
 # ---------------------------------------------------------------- what goes wrong
 
 
+def no_reply(code: int | str, message: str) -> Reply:
+    """An error with the status of success."""
+    return Reply(json.dumps({"error": {"message": message, "code": code}}))
+
+
+PAGE = Reply("<html>", headers={"Content-Type": "text/html"})
+
+
 @pytest.mark.parametrize(
     ("reply", "problem", "remedy", "calls"),
     [
         (failure(401, f"Incorrect key {KEY}"), "refuses the key", "TESSERA_LLM_KEY", 1),
         (failure(402, "no credit"), "HTTP 402", "credit", 1),
-        (failure(403, "not for you"), "403.: not for you", "may use this model", 1),
-        (failure(404, "no such model"), "model 'tiny'", "TESSERA_LLM_MODEL", 1),
-        (failure(400, "prompt is too long"), "prompt is too long", "too long", 1),
-        (failure(429, "quota"), "HTTP 429.: quota", "fewer at a time", 2),
-        (failure(500, "oops"), "HTTP 500.: oops", "at fault", 2),
+        (failure(403, "not for you"), r"403\): not for you", "may use this model", 1),
+        (failure(404, "no such model"), "model 'tiny'.*: no such", "TESSERA_LLM_MODEL", 1),
+        (failure(400, "tiny is no model ID"), "model 'tiny'", "TESSERA_LLM_MODEL", 1),
+        (failure(405, "what?"), r"405\): what", "TESSERA_LLM_URL", 1),
+        (failure(429, "quota"), r"HTTP 429\): quota", "fewer at a time", 2),
+        (failure(429, "quota", **{"Retry-After": "7200"}), "HTTP 429", "fewer at a time", 1),
+        (failure(500, "oops"), r"HTTP 500\): oops", "at fault", 2),
+        (Reply("<html>", 502), r"HTTP 502\)\.", "at fault", 2),
+        (no_reply(429, "slow down"), r"HTTP 429\): slow", "fewer at a time", 1),
+        (no_reply("server_error", "oops"), r"HTTP 500\): oops", "at fault", 1),
         (Reply(None), "cannot be reached, in 2 tries", "TESSERA_LLM_URL", 2),
-        (Reply(completion("")), "empty reply", "another model", 1),
-        (Reply(completion(None)), "empty reply", "another model", 1),
-        (Reply(completion(" ", "length")), "used up its 300 tokens", "Raise the limit", 1),
         (Reply("{}"), "not as chat completions do", "/v1", 1),
-        (Reply("<html>", headers={"Content-Type": "text/html"}), "not as chat", "/v1", 1),
+        (PAGE, "not as chat", "/v1", 1),
         (Reply("{broken"), "cannot be read", "/v1", 1),
         (Reply(completion("late"), delay=0.9), "within 0.3 s, in 2 tries", "longer timeout", 2),
     ],
 )
-def test_every_failure_says_what_to_do_and_is_not_kept(
+def test_a_server_that_cannot_be_asked_now_says_what_to_do(
     server: Rehearsed, reply: Reply, problem: str, remedy: str, calls: int
 ) -> None:
+    assert issubclass(refused(server, reply, problem, remedy, calls), LlmUnavailableError)
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem", "remedy"),
+    [
+        (failure(400, "prompt is too long"), "prompt is too long", "too long"),
+        (failure(400, "tiny reads 512 tokens"), "512 tokens", "too long"),
+        (failure(400, "content policy"), "content policy", "content not wanted"),
+        (failure(403, "your input was flagged"), "flagged", "content not wanted"),
+        (Reply('{"detail": [{"msg": "no"}]}', 422), "'msg': 'no'", "Change"),
+        (no_reply(400, "too long"), "too long", "too long"),
+        (Reply(completion("")), "empty reply", "another model"),
+        (Reply(completion(None, "content_filter")), "content_filter", "another model"),
+        (Reply(completion(" ", "length")), "used up its 300 tokens", "Raise the limit"),
+    ],
+)
+def test_a_reply_that_is_no_use_is_a_failure_and_no_reason_to_stop(
+    server: Rehearsed, reply: Reply, problem: str, remedy: str
+) -> None:
+    assert refused(server, reply, problem, remedy, 1) is LlmError
+
+
+def refused(
+    server: Rehearsed, reply: Reply, problem: str, remedy: str, calls: int
+) -> type[LlmError]:
+    """The kind of error, which is not kept: the same question gets a reply later."""
     writer = opened(server, tries=2, timeout=0.3 if reply.delay else 20.0)
     server.say(reply)
     with pytest.raises(LlmError) as told:
@@ -299,17 +351,23 @@ def test_every_failure_says_what_to_do_and_is_not_kept(
     assert len(server.met) == calls
     server.say(Reply(completion("fine now")))
     assert writer.write(asked("x")) == "fine now"
+    return type(told.value)
+
+
+def test_a_reply_cut_at_its_limit_is_what_was_said(server: Rehearsed, writer: OpenAiWriter) -> None:
+    server.say(Reply(completion("I think that", "length")))
+    assert writer.write(asked("x"), limit=3) == "I think that"
 
 
 def test_without_a_key_a_server_that_wants_one_is_named(server: Rehearsed) -> None:
     server.say(failure(401, "who are you"))
-    with pytest.raises(LlmError, match="wants a key"):
+    with pytest.raises(LlmUnavailableError, match="wants a key"):
         OpenAiWriter(Server(server.url, "tiny")).write(asked("x"))
 
 
 def test_a_server_that_is_not_there_is_an_error_with_a_remedy() -> None:
     writer = OpenAiWriter(Server("http://127.0.0.1:9/v1", "tiny"), tries=2)
-    with pytest.raises(LlmError, match=r"127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(LlmUnavailableError, match=r"127\.0\.0\.1:9 cannot be reached"):
         writer.write(asked("x"))
 
 
@@ -378,7 +436,7 @@ def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> No
 
 
 def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("URL", "MODEL", "KEY"):
+    for name in ("URL", "MODEL", "KEY", "PRICE_IN", "PRICE_OUT"):
         monkeypatch.delenv(f"TESSERA_LLM_{name}", raising=False)
     with pytest.raises(LlmError, match="TESSERA_LLM_URL and TESSERA_LLM_MODEL"):
         configured()
@@ -461,7 +519,7 @@ def test_a_second_run_asks_nothing(server: Rehearsed, writer: OpenAiWriter) -> N
 
 def test_half_failing_leaves_the_others_intact(server: Rehearsed) -> None:
     def answer(request: Request) -> Reply:
-        return failure(500, "oops") if int(request.said) % 2 else echo(request)
+        return failure(400, "no") if int(request.said) % 2 else echo(request)
 
     server.answer = answer
     progress = Kept()
@@ -473,6 +531,41 @@ def test_half_failing_leaves_the_others_intact(server: Rehearsed) -> None:
     server.answer, before = echo, len(server.met)
     assert ask_all(opened(server), conversations) == [f"about {n}" for n in range(10)]
     assert len(server.met) == before + 5  # only what had failed
+
+
+def test_a_run_stops_where_the_server_does_and_goes_on_later(server: Rehearsed) -> None:
+    guard, credit = threading.Lock(), 10
+
+    def answer(request: Request) -> Reply:
+        nonlocal credit
+        with guard:
+            credit -= 1
+            paid = credit >= 0
+        return echo(request, 0.05) if paid else failure(402, "no credit")
+
+    server.answer = answer
+    progress = Kept()
+    conversations = [asked(str(n)) for n in range(200)]
+    with pytest.raises(LlmUnavailableError, match="no credit"):
+        ask_all(opened(server), conversations, 8, progress)
+    assert len(server.met) <= 10 + 8  # no more than were under way
+    assert progress.seen[-1][0] == len(server.met)
+    server.answer, before = echo, len(server.met)
+    assert ask_all(opened(server), conversations) == [f"about {n}" for n in range(200)]
+    assert len(server.met) == before + 200 - 10  # what was paid for is kept
+
+
+def test_a_server_that_stops_is_no_failure_of_a_method(
+    server: Rehearsed, writer: OpenAiWriter
+) -> None:
+    excerpt = Excerpt(0, ("The", " boat"), (0.0, 2.0), 1)
+    evidence = Evidence(3, 2.0, (excerpt,), (), (), (), "range", "other", 0, "")
+    explain = EXPLAINERS["eleuther_acts_top5"].explain
+    server.say(failure(402, "no credit"))
+    with pytest.raises(LlmUnavailableError, match="no credit"):
+        explain(evidence, Context(writer=writer))
+    server.say(failure(400, "not this"))
+    assert "not this" in explain(evidence, Context(writer=writer)).failed
 
 
 def test_a_cancelled_run_begins_nothing_more_and_resumes(
@@ -492,8 +585,9 @@ def test_a_cancelled_run_begins_nothing_more_and_resumes(
 def test_an_error_that_is_none_of_the_models_ends_the_run() -> None:
     class Broken:
         name = "broken"
+        obeys = True
 
-        def write(self, messages: Any, *, temperature: float = 0.0, limit: int = 300) -> str:
+        def write(self, messages: Any, **options: Any) -> str:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -534,3 +628,126 @@ def test_a_cap_refuses_what_is_above_it(cap: Cap, names: str) -> None:
 def test_a_capped_cost_without_prices_is_refused() -> None:
     with pytest.raises(LlmError, match="prices"):
         Cap(cost=1.0).check(estimate([asked("x")], 10))
+
+
+# ---------------------------------------------------------------- a cap in mid-run
+
+
+def paying(server: Rehearsed, prompt: int, reply: int, delay: float = 0.0) -> None:
+    """Each reply takes so many tokens, as the server counts them."""
+
+    def answer(request: Request) -> Reply:
+        whole = json.loads(completion(f"about {request.said}"))
+        whole["usage"] |= {"prompt_tokens": prompt, "completion_tokens": reply}
+        return Reply(json.dumps(whole), delay=delay)
+
+    server.answer = answer
+
+
+def test_calls_are_capped_and_a_higher_cap_goes_on(server: Rehearsed) -> None:
+    writer = capped(server, 3)
+    contract: Writer = writer
+    assert contract.obeys
+    assert contract.name == opened(server).name
+    for n in range(3):
+        assert writer.write(asked(str(n))) == f"about {n}"
+    with pytest.raises(LlmUnavailableError, match="cap of 3 calls is reached: 3 so far") as told:
+        writer.write(asked("3"))
+    assert "What was paid for is kept: raise the cap and start again." in told.value.remedy
+    assert writer.write(asked("1")) == "about 1"  # from disk
+    assert writer.spent == Usage(3, 33, 9, None)
+    second = capped(server, 1)
+    assert [second.write(asked(str(n))) for n in range(4)] == [f"about {n}" for n in range(4)]
+    assert second.spent.calls == 1
+    assert len(server.met) == 4
+
+
+@pytest.mark.parametrize("cap", [Cap(calls=20), Cap(tokens=2000), Cap(cost=0.3)])
+def test_eight_threads_never_pass_a_cap_and_use_it_up(server: Rehearsed, cap: Cap) -> None:
+    """A call is estimated at 101 + 400 tokens and takes 90 + 10, so that some wait for others."""
+    paying(server, 90, 10, 0.02)
+    prices = Prices(100.0, 200.0)  # a call costs 0.011
+    writer = Capped(opened(server), cap, prices)
+    conversations = [(Message("user", f"{n:04}" + "x" * 400),) for n in range(60)]
+    with pytest.raises(LlmUnavailableError, match="is reached"):
+        ask_all(writer, conversations, 8, limit=400)
+    spent = writer.spent
+    assert not cap.passed(spent)
+    assert len(server.met) == spent.calls
+    left = Usage(spent.calls + 1, spent.prompt_tokens + 101, spent.reply_tokens + 400, None)
+    cost = prices.cost(left.prompt_tokens, left.reply_tokens)
+    assert cap.passed(Usage(left.calls, left.prompt_tokens, left.reply_tokens, cost))
+    assert spent.cost == pytest.approx(spent.calls * 0.011)
+
+
+def test_what_the_server_did_not_answer_costs_nothing_and_a_useless_reply_does(
+    server: Rehearsed,
+) -> None:
+    writer = capped(server, 2, prices=Prices(1e6, 2e6))
+    refusals = [failure(503, "down"), failure(400, "too long"), Reply("{}")]
+    for n, refusal in enumerate(refusals):
+        server.say(refusal)
+        with pytest.raises(LlmError):
+            writer.write(asked(str(n)))
+    assert writer.spent == Usage(0, 0, 0, 0.0)
+    server.say(Reply(completion("", "length")))
+    for _ in range(2):
+        with pytest.raises(LlmError, match="used up"):
+            writer.write(asked("x"))
+    assert writer.spent == Usage(2, 22, 6, 34.0)
+    with pytest.raises(LlmUnavailableError, match="cap of 2 calls"):
+        writer.write(asked("x"))
+
+
+def test_where_the_server_does_not_count_the_estimate_does(server: Rehearsed) -> None:
+    whole = json.loads(completion("ok"))
+    del whole["usage"]
+    server.say(Reply(json.dumps(whole)))
+    writer = capped(server)
+    writer.write((Message("user", "x" * 401),), limit=50)
+    assert writer.spent == Usage(1, 101, 50, None)
+
+
+def test_a_call_above_the_whole_cap_is_never_made(server: Rehearsed) -> None:
+    writer = capped(server, None, 300)
+    with pytest.raises(LlmUnavailableError, match="cap of 300 tokens is reached: 0 so far"):
+        writer.write(asked("x"), limit=300)
+    assert not server.met
+
+
+def test_a_capped_cost_takes_the_prices_of_the_server(server: Rehearsed) -> None:
+    with pytest.raises(LlmUnavailableError, match="prices"):
+        capped(server, None, None, 1.0)
+    priced = Server(server.url, "tiny", prices=Prices(1e6, 2e6))
+    writer = Capped(OpenAiWriter(priced), Cap(cost=1000.0))
+    writer.write(asked("x"))
+    assert writer.spent.cost == 11 + 2 * 3
+    with pytest.raises(LlmUnavailableError, match="cap of 1,000 in cost is reached: 17 so far"):
+        writer.write(asked("y"), limit=500)
+
+
+# ---------------------------------------------------------------- prices
+
+
+def test_the_environment_names_the_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESSERA_LLM_URL", "https://example.org/v1")
+    monkeypatch.setenv("TESSERA_LLM_MODEL", "tiny")
+    monkeypatch.setenv("TESSERA_LLM_PRICE_IN", " 0.25")
+    monkeypatch.setenv("TESSERA_LLM_PRICE_OUT", "0")
+    assert configured().prices == Prices(0.25, 0.0)
+    monkeypatch.setenv("TESSERA_LLM_PRICE_IN", "")
+    monkeypatch.setenv("TESSERA_LLM_PRICE_OUT", "")
+    assert configured().prices is None
+
+
+@pytest.mark.parametrize("bad", ["cheap", "-1", "nan", "inf", "1,5", ""])
+@pytest.mark.parametrize("name", ["TESSERA_LLM_PRICE_IN", "TESSERA_LLM_PRICE_OUT"])
+def test_a_bad_price_is_named(monkeypatch: pytest.MonkeyPatch, name: str, bad: str) -> None:
+    monkeypatch.setenv("TESSERA_LLM_URL", "https://example.org/v1")
+    monkeypatch.setenv("TESSERA_LLM_MODEL", "tiny")
+    for each in ("TESSERA_LLM_PRICE_IN", "TESSERA_LLM_PRICE_OUT"):
+        monkeypatch.setenv(each, bad if each == name else "1.5")
+    with pytest.raises(LlmUnavailableError, match=f"{name} is ") as told:
+        configured()
+    assert bad in told.value.problem
+    assert "per million" in told.value.remedy

@@ -1,4 +1,4 @@
-"""Labels of a feature and their scores, from study to page."""
+"""Labels of a feature or region and their scores, from study to page."""
 
 from __future__ import annotations
 
@@ -8,45 +8,69 @@ import pytest
 
 from backend import queries
 from backend import study as studies
-from backend.answers import labels, tasks
+from backend.answers import labels as label_answers
+from backend.answers import tasks
+from backend.features.examples import peaks
 from backend.labels.evidence import LEAST
-from backend.schema import NotFoundError, Progress
+from backend.labels.explainers import EXPLAINERS
+from backend.schema import Job, NotFoundError, Progress
 from backend.views import LabelScores
 from tests.test_pages import html_of, opened, text_of
+
+COUNTING = ("token_frequency", "logit_cascade")
+
+
+def between(numbers: pl.Series, contexts: pl.Series, whole: int) -> int:
+    """One that fires in about half of the contexts, so that there are others to tell it from."""
+    return int(numbers[int(np.argmin(np.abs(contexts.to_numpy() - whole / 2)))])
 
 
 @pytest.fixture
 def feature(ready: str) -> int:
-    """One that fires in about half of the contexts, so that there are others to tell it from."""
     table = queries.wait(lambda: queries.features(ready)).table
     contexts = queries.wait(lambda: queries.overview(ready)).contexts
     fit = table.filter(pl.col("contexts") >= LEAST)
-    return int(fit["feature"][int(np.argmin(np.abs(fit["contexts"].to_numpy() - contexts / 2)))])
+    return between(fit["feature"], fit["contexts"], contexts)
 
 
 @pytest.fixture
-def scored(ready: str, feature: int) -> LabelScores:
-    asked = {"feature": feature, "split": "range", "kind": "other", "seed": 0}
-    tasks.resolve("labels")(ready, asked, "cpu", Progress())
-    answer = queries.label_scores(ready, feature)
-    assert isinstance(answer, LabelScores)
-    return answer
+def region(ready: str) -> int:
+    study = studies.load(ready)
+    of = label_answers.subject(study, study.partition)
+    source = of.source
+    numbers = source.frequent()
+    contexts = [len(peaks(source.column(int(n)), of.tokens)[0]) for n in numbers]
+    return between(pl.Series(numbers), pl.Series(contexts), len(of.tokens.contexts))
 
 
-def test_every_method_gives_a_label_or_says_why_not(ready: str, feature: int) -> None:
-    found = queries.labels(ready, feature)
-    assert found.labels["method"].to_list() == list(labels.METHODS)
-    for row in found.labels.iter_rows(named=True):
+def run_job(study: str, answer: object) -> None:
+    """What the job would do, here."""
+    import json
+
+    assert isinstance(answer, Job)
+    tasks.resolve(answer.query)(study, json.loads(answer.arguments), "cpu", Progress())
+
+
+@pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+
+
+@pytest.mark.parametrize("of", ["feature", "region"])
+def test_methods_that_count_answer_at_once(ready: str, feature: int, region: int, of: str) -> None:
+    found = queries.labels(ready, feature if of == "feature" else region, of)
+    assert found.labels["method"].to_list() == list(EXPLAINERS)
+    known = found.labels.filter(pl.col("known"))
+    assert set(known["method"]) >= set(COUNTING)
+    for row in known.iter_rows(named=True):
         assert row["detail"]
         assert bool(row["text"]) == (row["n"] > 0)
-    assert "held" in found.evidence or "train" in found.evidence
-    assert queries.labels(ready, feature).labels.equals(found.labels)
+    assert "train" in found.evidence
 
 
-def test_a_feature_that_seldom_fires_has_no_label_and_says_so(ready: str) -> None:
+def test_what_seldom_fires_has_no_label_and_says_so(ready: str) -> None:
     table = queries.wait(lambda: queries.features(ready)).table
     rare = table.filter(pl.col("contexts") < LEAST)
-    assert len(rare)
     found = queries.labels(ready, int(rare["feature"][0]))
     assert not len(found.labels)
     assert str(LEAST) in found.evidence
@@ -55,51 +79,58 @@ def test_a_feature_that_seldom_fires_has_no_label_and_says_so(ready: str) -> Non
 def test_wrong_names_are_told(ready: str, feature: int) -> None:
     with pytest.raises(NotFoundError, match="range, post"):
         queries.labels(ready, feature, split="whole")
-    with pytest.raises(NotFoundError, match="other, silent"):
-        queries.labels(ready, feature, negatives="none")
     with pytest.raises(NotFoundError, match="There is no feature"):
         queries.labels(ready, 10**6)
+    with pytest.raises(NotFoundError, match="a feature or a region"):
+        queries.labels(ready, feature, of="neuron")
+    with pytest.raises(NotFoundError, match="other, silent"):
+        queries.label_scores(ready, feature, "token_frequency", negatives="none")
+    with pytest.raises(NotFoundError, match="a method 'guess'"):
+        queries.ask_labels(ready, feature, "guess")
 
 
-def test_scores_stand_beside_their_controls(scored: LabelScores, feature: int) -> None:
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("of", ["feature", "region"])
+def test_scores_stand_beside_their_controls(ready: str, feature: int, region: int, of: str) -> None:
+    number, methods = feature if of == "feature" else region, ",".join(COUNTING)
+    answer = queries.label_scores(ready, number, methods, of)
+    if isinstance(answer, Job):
+        run_job(ready, answer)
+    scored = queries.label_scores(ready, number, methods, of)
+    assert isinstance(scored, LabelScores)
     table = scored.scores
-    assert set(table["feature"]) == {feature}
-    named = table.filter(pl.col("method") != "")
-    assert set(named["of"]) == {"label", "shuffled"}
-    assert set(named["method"]) == set(labels.METHODS)
+    assert set(table["feature"]) == {number}
     assert set(table.filter(pl.col("method") == "")["of"]) == {"empty"}
-    counts = table.group_by("scorer").len()["len"].unique().to_list()
-    assert counts == [2 * len(labels.METHODS) + 1]
-    known = table.drop_nulls("value")
-    assert len(known)
-    assert (known["low"] <= known["value"]).all()
-    assert (known["value"] <= known["high"]).all()
-    assert set(table["split"]) == {"range"}
-    judged = table.filter(pl.col("scorer") == "detection")
-    assert (judged["n"] + judged["failures"] == 2 * judged["n"].max() // 2).all()
+    labelled = set(table.filter(pl.col("of") == "label")["method"])
+    known = queries.labels(ready, number, of).labels.filter(pl.col("text") != "")
+    assert labelled == set(known["method"]) & set(COUNTING)
+    assert set(table.filter(pl.col("of") == "shuffled")["method"]) <= labelled
+    held = table.drop_nulls("value")
+    assert (held["low"] <= held["value"]).all()
+    assert (held["value"] <= held["high"]).all()
+    scorers = {"detection", "detection_auroc", "fuzzing", "fuzzing_auroc"}
+    assert set(table["scorer"]) == scorers | {"embedding", "embedding_auroc"}
 
 
-def test_the_same_question_gives_the_same_scores(
-    ready: str, scored: LabelScores, feature: int
+@pytest.mark.usefixtures("no_worker")
+def test_a_model_that_is_asked_gives_a_label_or_the_reason(ready: str, feature: int) -> None:
+    methods = "eleuther_acts_top5,baez"
+    run_job(ready, queries.ask_labels(ready, feature, methods))
+    found = queries.labels(ready, feature).labels.filter(pl.col("known"))
+    assert {"eleuther_acts_top5", "baez"} <= set(found["method"])
+    assert all(found["detail"])
+
+
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("page", ["features", "regions"])
+def test_the_page_shows_labels_and_asks_for_scores(
+    ready: str, feature: int, region: int, page: str
 ) -> None:
-    study = studies.load(ready)
-    arguments = study.model, study.site, study.corpus, study.sae, study.embedder
-    again = labels.score.function(
-        *arguments, feature, "range", "other", 0, device="cpu", progress=Progress()
-    )
-    assert again["scores"].equals(scored.scores)
-
-
-@pytest.mark.usefixtures("scored")
-def test_the_page_shows_labels_scores_and_controls(ready: str, feature: int) -> None:
-    app = opened("features", feature=feature)
+    one = page.removesuffix("s")
+    app = opened(page, **{one: feature if one == "feature" else region})
     said = html_of(app).replace("<wbr>", "")
-    for method in labels.METHODS:
+    for method in COUNTING:
         assert method in said
-    assert "another feature's label" not in html_of(app)
     app.button(key="score-labels").click().run()
-    said = text_of(app)
-    assert "another feature" in said
-    assert "chance" in said
     assert app.query_params["scored"]
-    assert ready
+    assert "Labels and their scores" in text_of(app) or "another's label" in text_of(app)

@@ -1,168 +1,231 @@
-"""Labels of one feature by the methods that need no language model but the study's own, and how
-well they tell its contexts from others."""
+"""Labels of one feature or region by every method, and how well they tell its contexts from
+others: what the Features and Regions pages show."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backend.answers import features as feature_answers
-from backend.answers import passages, provenance, tasks
-from backend.corpus.contexts import Tokens
-from backend.features import codes, examples, logits
-from backend.labels import evidence, explainers, scorers
-from backend.labels.contract import Evidence
-from backend.labels.judges import ChooserJudge, Judge
-from backend.labels.own_model import OwnModel
-from backend.models import embedder as embedders
+from backend.answers import experiments, labelling, partitions, provenance, runs, tasks
+from backend.answers.labelling import Subject
+from backend.features.examples import peaks
+from backend.labels import evidence, explainers, tables
+from backend.labels.server import configured
 from backend.schema import (
-    CorpusRef,
-    EmbedderRef,
     Job,
-    ModelRef,
+    LlmError,
     NotFoundError,
+    PartitionSpec,
+    Plan,
     Progress,
-    SaeRef,
-    Site,
     Study,
 )
-from backend.store.memo import Entry, memoize
+from backend.store.memo import Entry
 from backend.views import Labels, LabelScores
 
-METHODS = ("token_frequency", "logit_cascade")
-LABELS = pl.Schema({"method": pl.String, "text": pl.String, "detail": pl.String, "n": pl.Int64})
-JUDGED = 12  # tokens on either side of the peak that the study's own model is shown
+LABELS = pl.Schema(
+    {
+        "method": pl.String,
+        "text": pl.String,
+        "detail": pl.String,  # why, or why there is none
+        "n": pl.Int64,  # excerpts
+        "known": pl.Boolean,  # False: not asked yet
+    }
+)
 
 
-def labels(study: Study, feature: int, split: str, kind: str, seed: int) -> Labels:
-    """Labels by every method that needs no request, made from the train part alone."""
-    read = feature_answers.read_or_raise(study)
+def methods() -> pl.DataFrame:
+    """method, help, needs: every explainer."""
+    rows = [(e.name, e.help, " and ".join(e.needs)) for e in explainers.EXPLAINERS.values()]
+    return pl.DataFrame(rows, schema=["method", "help", "needs"], orient="row")
+
+
+def server() -> str:
+    """The model that a server offers; empty where none is named."""
     try:
-        drawn = evidence.draw(read.index, read.tokens, feature, split, kind, seed)
+        return configured().model
+    except LlmError:
+        return ""
+
+
+def subject(study: Study, spec: PartitionSpec | None) -> Subject:
+    """The study's features, or the regions of a partition; raises NotFoundError where they are
+    not computed."""
+    if spec is None:
+        return runs.subject(study)
+    found = partitions.find(study, spec)
+    if found is None:
+        raise NotFoundError("The regions are not computed yet.", "Wait for their job.")
+    return Subject(*found.arguments)
+
+
+def labels(
+    study: Study, number: int, spec: PartitionSpec | None, split: str, seed: int, who: str
+) -> Labels:
+    """Labels by every method, as far as they are known; those that ask nobody always are."""
+    of = subject(study, spec)
+    try:
+        drawn = of.draw(number, split, "other", seed)
     except evidence.TooFewError as error:
-        return Labels(feature, pl.DataFrame(schema=LABELS), error.problem)
-    found = [_explained(method, drawn, read.model, read.sae) for method in METHODS]
-    return Labels(
-        feature,
-        pl.DataFrame(
-            {
-                "method": [label.method for label in found],
-                "text": [label.text for label in found],
-                "detail": [label.detail or label.failed for label in found],
-                "n": [label.n for label in found],
-            },
-            schema=LABELS,
-        ),
-        drawn.how,
-    )
+        return Labels(number, pl.DataFrame(schema=LABELS), error.problem, "")
+    writer = labelling.tools(study, who, "cpu").writer.name
+    rows = [_known(study, of, number, name, split, seed, writer) for name in explainers.EXPLAINERS]
+    return Labels(number, pl.DataFrame(rows, schema=LABELS), drawn.how, writer)
 
 
-def _explained(method: str, drawn: Evidence, model: ModelRef, sae: SaeRef) -> explainers.Label:
-    context = explainers.Context(promoted=_lens(model, sae, drawn.feature))
-    return explainers.EXPLAINERS[method].explain(drawn, context)
-
-
-def _lens(model: ModelRef, sae: SaeRef, feature: int) -> tuple[tuple[str, float], ...]:
-    """Tokens that the feature's decoder row promotes; none where that is not computed yet."""
-    entry = logits.effects.find(model, sae, feature // logits.BLOCK)
+def _known(
+    study: Study, of: Subject, number: int, method: str, split: str, seed: int, writer: str
+) -> dict[str, Any]:
+    if not explainers.find(method).needs:
+        label = labelling.plain(of, number, method, split, seed)
+        detail = label.detail or label.failed
+        return {"method": method, "text": label.text, "detail": detail, "n": label.n, "known": True}
+    entry = _find(study, of, number, method, split, seed, writer)
     if entry is None:
-        return ()
-    row = feature % logits.BLOCK
-    texts = passages.token_text(model, entry.array("promoted")[row])
-    return tuple(zip(texts, entry.array("promoted_logits")[row].tolist(), strict=True))
+        help_text = explainers.find(method).help
+        return {"method": method, "text": "", "detail": help_text, "n": 0, "known": False}
+    detail = entry.value("detail") or entry.value("failed")
+    text, n = entry.value("text"), entry.value("n")
+    return {"method": method, "text": text, "detail": detail, "n": n, "known": True}
+
+
+def _find(
+    study: Study, of: Subject, number: int, method: str, split: str, seed: int, writer: str
+) -> Entry | None:
+    named = labelling.needed(method, writer, study.verbalizer)
+    return labelling.explain.find(*of.arguments, number, method, split, seed, *named)
+
+
+# ---------------------------------------------------------------- asking
+
+
+def ask(
+    study: Study,
+    number: int,
+    spec: PartitionSpec | None,
+    plan: Plan,
+    who: str,
+    scored: bool,
+) -> Job:
+    """The job that labels one feature or region by the plan's methods and, if asked, judges the
+    labels and their controls."""
+    experiments.check(plan)
+    of = subject(study, spec)
+    of.draw(number, plan.split, plan.negatives, plan.seed)
+    tools = labelling.tools(study, who, "cpu")
+    asked: dict[str, Any] = {
+        "number": number,
+        "plan": asdict(plan),
+        "who": who,
+        "scored": scored,
+        "models": [tools.writer.name, tools.judge.name],
+    }
+    if spec is not None:
+        asked["spec"] = asdict(spec)
+    which = labelling.explain.digest(
+        *of.arguments, number, "", plan.split, plan.seed, tools.writer.name, None
+    )
+    also = f"{plan.methods}{plan.scorers if scored else ''}{plan.negatives}{plan.window}"
+    return tasks.ensure("labels", study, f"{which}:{also}", **asked)
+
+
+def compute(request: tasks.Request) -> None:
+    """What the job does."""
+    asked, study = request.asked, request.study
+    spec = request.spec if "spec" in asked else None
+    of, plan = subject(study, spec), runs.read_plan(asked["plan"])
+    tools = runs.checked(study, asked, request.device)
+    numbers = [asked["number"]]
+    if asked["scored"]:
+        numbers.append(_other(of, asked["number"], plan.seed))
+    made = experiments.Running(
+        of, study.embedder, plan, tools.writer.name, tools.judge.name, study.verbalizer,
+        tools, request.device, request.progress, tuple(numbers),
+    )  # fmt: skip
+    made.verbalize()
+    if asked["scored"]:
+        for number, text, scorer in _judged(made.labels(), numbers, plan):
+            request.progress.report(0, 1, f"Judging by {scorer}")
+            made.judged(number, text, scorer)
+    else:
+        made.labels()
+
+
+def _judged(labels: pl.DataFrame, numbers: list[int], plan: Plan) -> list[tuple[int, str, str]]:
+    """(number, text, scorer) of each label of the first number, with its controls."""
+    own, other = numbers
+    texts = {text for _, _, text in _texts(labels, own, other)}
+    return [(own, text, scorer) for scorer in plan.scorers for text in sorted(texts)]
+
+
+def _texts(labels: pl.DataFrame, own: int, other: int) -> list[tuple[str, str, str]]:
+    """(method, of, text): each label, the other's by the same method, and none."""
+    held = labels.filter(pl.col("failed") == "")
+    found = []
+    for method in held.filter(pl.col("feature") == own)["method"]:
+        for of, number in (("label", own), ("shuffled", other)):
+            part = held.filter((pl.col("feature") == number) & (pl.col("method") == method))
+            found += [(method, of, text) for text in part["text"]]
+    return [*found, ("", "empty", "")]
+
+
+def _other(of: Subject, number: int, seed: int) -> int:
+    """Another that fires often enough to have a label of its own."""
+    source, tokens = of.source, of.tokens
+    rng = np.random.default_rng([seed, number, 1])
+    for candidate in rng.permutation(source.frequent()).tolist():
+        contexts = len(peaks(source.column(candidate), tokens)[0])
+        if candidate != number and contexts >= evidence.LEAST:
+            return int(candidate)
+    raise NotFoundError(
+        f"No other {source.what} fires often enough to lend its label as a control.",
+        "Read more of the corpus.",
+    )
 
 
 # ---------------------------------------------------------------- scores
 
 
-@memoize(version=1)
-def score(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    sae: SaeRef,
-    embedder: EmbedderRef,
-    feature: int,
-    split: str,
-    kind: str,
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
-    """`scores`: `scorers.SCORES` of each label and of its two controls, `of` says which: `label`;
-    `shuffled`, another feature's label by the same method; `empty`."""
-    index = codes.index.get(model, site, corpus, sae)
-    tokens = passages.tokens_of(model, corpus)
-    drawn = evidence.draw(index, tokens, feature, split, kind, seed)
-    other = evidence.draw(index, tokens, _other(index, tokens, feature, seed), split, kind, seed)
-    texts = {
-        (method, of): text
-        for method in METHODS
-        for of, text in {
-            "label": _explained(method, drawn, model, sae).text,
-            "shuffled": _explained(method, other, model, sae).text,
-        }.items()
-    }
-    texts[("", "empty")] = ""
-    judge = ChooserJudge(OwnModel(model, device))
-    encoder = embedders.load(embedder, device)
-    rows = []
-    for done, ((method, of), text) in enumerate(texts.items()):
-        progress.report(done, len(texts), "Scoring labels", "labels")
-        rows += [
-            {"of": of, "label": text} | row
-            for row in _scored(text, method, drawn, judge, encoder).iter_rows(named=True)
-        ]
-    schema = {"of": pl.String, "label": pl.String} | dict(scorers.SCORES)
-    return {"scores": pl.DataFrame(rows, schema=schema, orient="row")}
+def scores(
+    study: Study, number: int, spec: PartitionSpec | None, plan: Plan, who: str
+) -> LabelScores | Job:
+    """How well each label that is known tells held-out contexts from others, beside its
+    controls."""
+    of = subject(study, spec)
+    of.draw(number, plan.split, plan.negatives, plan.seed)
+    tools = labelling.tools(study, who, "cpu")
+    made = experiments.Running(
+        of, study.embedder, plan, tools.writer.name, tools.judge.name, study.verbalizer,
+        tools, "cpu", Progress(), (number, _other(of, number, plan.seed)),
+    )  # fmt: skip
+    found = _scores(made)
+    if found is None:
+        return ask(study, number, spec, plan, who, scored=True)
+    table, entry = found
+    what = "label_scores" if spec is None else "region_label_scores"
+    which = "feature" if spec is None else "region"
+    command = f"{what} --study {study.name} --{which} {number}"
+    return LabelScores(number, table, provenance.of(entry, command))
 
 
-def _scored(
-    text: str,
-    method: str,
-    drawn: Evidence,
-    judge: Judge,
-    encoder: embedders.SentenceEmbedder,
-) -> pl.DataFrame:
-    found = [
-        *scorers.detection(text, drawn, judge, method, window=JUDGED),
-        *scorers.fuzzing(text, drawn, judge, method, window=JUDGED),
-        *scorers.embedding(text, drawn, encoder, method),
-    ]
-    return scorers.table(found)
-
-
-def _other(index: Entry, tokens: Tokens, feature: int, seed: int) -> int:
-    """Another feature that fires often enough to have a label of its own."""
-    rng = np.random.default_rng([seed, feature, 1])
-    counts = np.diff(np.asarray(index.array("offsets")))
-    for candidate in rng.permutation(np.flatnonzero(counts >= evidence.LEAST)).tolist():
-        contexts = len(examples.peaks(codes.column(index, candidate), tokens)[0])
-        if candidate != feature and contexts >= evidence.LEAST:
-            return int(candidate)
-    raise NotFoundError(
-        "No other feature fires often enough to lend its label as a control.",
-        "Read more of the corpus.",
-    )
-
-
-def scores(study: Study, feature: int, split: str, kind: str, seed: int) -> LabelScores | Job:
-    """How well each label tells held-out contexts of the feature from others."""
-    read = feature_answers.find_or_job(study)
-    if isinstance(read, Job):
-        return read
-    read.column(feature)
-    named = feature, split, kind, seed
-    arguments = *read.arguments, study.embedder, *named
-    entry = score.find(*arguments)
-    if entry is None:
-        asked = dict(zip(("feature", "split", "kind", "seed"), named, strict=True))
-        return tasks.ensure("labels", study, score.digest(*arguments), **asked)
-    return LabelScores(
-        feature,
-        entry.frame("scores"),
-        provenance.of(entry, f"label_scores --study {study.name} --feature {feature}"),
-    )
+def _scores(made: experiments.Running) -> tuple[pl.DataFrame, Entry] | None:
+    """Scores and the entry of one of them; None where something is missing."""
+    labels = made.labels_found()
+    if labels is None:
+        return None
+    own, other = made.numbers
+    parts, last = [], None
+    for method, of, text in _texts(labels, own, other):
+        for scorer in made.plan.scorers:
+            last = made.judged_found(own, text, scorer)
+            if last is None:
+                return None
+            columns = {"method": method, "of": of, "label": text}
+            parts.append(
+                last.frame("scores").with_columns(**{n: pl.lit(v) for n, v in columns.items()})
+            )
+    assert last is not None
+    return pl.concat(parts).select(list(tables.SCORES)), last

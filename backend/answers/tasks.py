@@ -13,7 +13,7 @@ from typing import Any
 from backend import study as studies
 from backend.activations import Activations
 from backend.corpus.contexts import Tokens, tokenize
-from backend.features import codes, examples, logits
+from backend.features import codes, examples, logits, why
 from backend.models import language_model, sae
 from backend.models.device import pick_device
 from backend.regions import lens, matching, partition, projection, statistics
@@ -24,7 +24,10 @@ from backend.store.memo import Memoized
 PREVIEW_TOKENS = 40_000
 PRIORITY = {
     "probe": 50,
+    "why": 50,
     "labels": 45,
+    "meaning": 48,
+    "experiment": 5,
     "preview": 40,
     "regions": 30,
     "features": 20,
@@ -55,6 +58,9 @@ class Request:
 
     def run(self, function: Memoized, *args: Any) -> Any:
         return function(*args, device=self.device, progress=self.progress)
+
+    def run_with(self, function: Memoized, inputs: Any, *args: Any) -> Any:
+        return function(*args, inputs=inputs, device=self.device, progress=self.progress)
 
     def blocks(self, count: int, size: int, message: str, *calls: tuple[Any, ...]) -> None:
         """Runs each call for every block of `size` out of `count`."""
@@ -129,11 +135,27 @@ def _probe(request: Request) -> None:
     request.run(probe.read, *arguments)
 
 
+def _why(request: Request) -> None:
+    named = (request.asked[name] for name in ("feature", "token"))
+    request.run(why.read, *request.site, request.sae, *named)
+
+
 def _labels(request: Request) -> None:
     from backend.answers import labels
 
-    named = (request.asked[name] for name in ("feature", "split", "kind", "seed"))
-    request.run(labels.score, *request.site, request.sae, request.study.embedder, *named)
+    labels.compute(request)
+
+
+def _meaning(request: Request) -> None:
+    from backend.answers import meaning
+
+    meaning.compute(request)
+
+
+def _experiment(request: Request) -> None:
+    from backend.answers import runs
+
+    runs.compute(request)
 
 
 TASKS: dict[str, Callable[[Request], None]] = {
@@ -142,7 +164,10 @@ TASKS: dict[str, Callable[[Request], None]] = {
     "features": _features,
     "matches": _matches,
     "probe": _probe,
+    "why": _why,
     "labels": _labels,
+    "meaning": _meaning,
+    "experiment": _experiment,
 }
 
 

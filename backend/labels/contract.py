@@ -61,11 +61,22 @@ class Writer(Protocol):
     """A language model that answers in text."""
 
     name: str  # what exactly answers, for keys and provenance
+    obeys: bool  # it follows instructions; one that only continues text is shown cases instead
 
     def write(
-        self, messages: Sequence[Message], *, temperature: float = 0.0, limit: int = 300
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
     ) -> str:
-        """The reply, at most `limit` tokens; raises LlmError."""
+        """The reply, at most `limit` tokens; a higher `attempt` asks for another one.
+
+        Raises:
+            LlmUnavailableError: it cannot be asked now.
+            LlmError: its reply is no use.
+        """
         ...
 
 
@@ -86,4 +97,15 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """[texts, width] float32."""
+        ...
+
+
+class Verbalizer(Protocol):
+    """What says in words what a residual vector of one model and site holds."""
+
+    name: str  # what exactly speaks, for keys and provenance
+
+    def verbalize(self, vectors: np.ndarray) -> list[str]:
+        """[n, width] float32 residual vectors to n texts, "" where there is none; raises
+        LlmError."""
         ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from backend.corpus.contexts import Tokens
-from backend.features.codes import Column, column
+from backend.features.codes import Column
 from backend.features.examples import peaks, silent
 from backend.labels.contract import Evidence, Excerpt, Negatives, Split
 from backend.schema import NotFoundError
@@ -19,18 +20,59 @@ POST_TRAIN = 5  # the post's ranks 1–5, tested on 6–15
 
 
 class TooFewError(NotFoundError):
-    """The feature fires in too few contexts for a label that can be tested."""
+    """It fires in too few contexts for a label that can be tested."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What fires where: all features of an SAE, or all regions of a partition, whose members fire
+    with 1 − distance/θ. Number i has `rows` and `values` from offsets[i] to offsets[i + 1]."""
+
+    what: str  # "feature" or "region"
+    offsets: np.ndarray
+    rows: np.ndarray
+    values: np.ndarray
+
+    def column(self, number: int) -> Column:
+        """Token rows, ascending, and values of one; raises NotFoundError."""
+        if not 0 <= number < len(self.offsets) - 1:
+            last = len(self.offsets) - 2
+            raise NotFoundError(
+                f"There is no {self.what} {number}.", f"There are {self.what}s 0 to {last}."
+            )
+        first, last = self.offsets[number : number + 2].tolist()
+        return Column(number, self.rows[first:last], self.values[first:last])
+
+    def frequent(self) -> np.ndarray:
+        """Numbers of those that fire on so many tokens that they may be labelled."""
+        return np.flatnonzero(np.diff(self.offsets) >= LEAST)
+
+
+def of_features(index: Entry) -> Source:
+    """From a `codes.index` entry."""
+    return Source("feature", *(index.array(name) for name in ("offsets", "rows", "values")))
+
+
+def of_regions(partition: Entry) -> Source:
+    """From a `partition.partition` entry: members alone, neither gray nor uncovered points."""
+    owner, distance = partition.array("owner"), partition.array("distance")
+    theta = float(partition.value("theta"))
+    members = np.flatnonzero(distance <= theta)
+    rows = members[np.argsort(owner[members], kind="stable")].astype(np.int32)
+    counts = np.bincount(owner[members], minlength=len(partition.array("exemplar_tokens")))
+    near = np.maximum(1 - distance[rows] / theta, np.finfo(np.float32).tiny)
+    return Source("region", np.append(0, np.cumsum(counts)), rows, near.astype(np.float32))
 
 
 def draw(
-    index: Entry,
+    source: Source,
     tokens: Tokens,
     feature: int,
     split: str = "range",
     kind: str = "other",
     seed: int = 0,
 ) -> Evidence:
-    """Train, test and negative excerpts of a feature, of different contexts.
+    """Train, test and negative excerpts of a feature or region, of different contexts.
 
     `range` takes both parts from the whole range of peaks, of different documents where there are
     enough; `post` trains on the strongest and tests on those that follow. Negatives are as many as
@@ -41,12 +83,13 @@ def draw(
         TooFewError: it fires in too few contexts.
     """
     which, of = _named(split, SPLITS), _named(kind, NEGATIVES)
-    own = column(index, feature)
+    own = source.column(feature)
     rows, values = peaks(own, tokens)
     if len(rows) < LEAST:
         raise TooFewError(
-            f"Feature {feature} fires in {len(rows)} contexts; a label needs {LEAST} to be tested.",
-            "Choose a feature that fires more often, or read more of the corpus.",
+            f"{source.what.capitalize()} {feature} fires in {len(rows)} contexts; a label needs "
+            f"{LEAST} to be tested.",
+            "Choose one that fires more often, or read more of the corpus.",
         )
     rng = np.random.default_rng([seed, feature])
     if split == "post":
@@ -57,7 +100,7 @@ def draw(
         train, test, how = _of_the_range(rows, values, tokens, rng)
     train = train[np.argsort(-values[train], kind="stable")]
     if kind == "other":
-        negatives, foreign = _others(index, tokens, own, len(test), rng)
+        negatives, foreign = _others(source, tokens, own, len(test), rng)
     else:
         negatives, foreign = _silent(tokens, own, len(test), rng)
     return Evidence(
@@ -79,8 +122,8 @@ SPLITS: dict[Split, str] = {
     "post": "the strongest and those that follow",
 }
 NEGATIVES: dict[Negatives, str] = {
-    "other": "of other features, in which this one is silent",
-    "silent": "at random of those in which this feature is silent",
+    "other": "of others, in which this one is silent",
+    "silent": "at random of those in which this one is silent",
 }
 
 
@@ -145,15 +188,14 @@ Drawn = tuple[tuple[Excerpt, ...], tuple[tuple[float, ...], ...]]
 
 
 def _others(
-    index: Entry, tokens: Tokens, own: Column, count: int, rng: np.random.Generator
+    source: Source, tokens: Tokens, own: Column, count: int, rng: np.random.Generator
 ) -> Drawn:
-    """Contexts around a random activation of random other features, where `own` is silent."""
-    offsets = np.asarray(index.array("offsets"))
+    """Contexts around a random activation of random others, where `own` is silent."""
     taken = set(tokens.context_of[own.rows].tolist())
-    alive = np.flatnonzero(np.diff(offsets) > 0)
+    alive = np.flatnonzero(np.diff(source.offsets) > 0)
     excerpts, foreign = [], []
     for other in rng.permutation(alive[alive != own.feature]):
-        theirs = column(index, int(other))
+        theirs = source.column(int(other))
         row = int(theirs.rows[rng.integers(len(theirs.rows))])
         context = int(tokens.context_of[row])
         if context in taken:

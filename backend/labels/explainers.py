@@ -2,25 +2,24 @@
 
 `token_frequency` and `logit_cascade` count; the others ask a writer. The cascade is in the manner
 of Neuronpedia's `np_max-act-logits`, `eleuther_acts` of delphi's default explainer (arXiv
-2410.13928), and `baez` reads a verbalizer's texts instead of excerpts. A method that finds nothing,
-or whose writer gives no usable reply, returns a label that says so: a failure to be counted, never
-an invented label.
+2410.13928), and `baez` reads a verbalizer's texts instead of excerpts; `nla_vector` takes what a
+verbalizer says of the feature's direction. A writer that obeys is told what to do, one that only
+continues text is shown cases. A method that finds nothing, or whose writer gives no usable reply,
+returns a label that says so: a failure to be counted, never an invented label.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from backend.intervals import wilson
-from backend.labels import prompts
+from backend.labels import cases, prompts
+from backend.labels.asking import ask
 from backend.labels.contract import Evidence, Excerpt, Message, Writer
-from backend.labels.prompts import normalise, stem
-from backend.schema import LlmError, NotFoundError
+from backend.labels.words import at_peak, commonest, commonest_word
+from backend.schema import LlmError, LlmUnavailableError, NotFoundError
 
 Need = Literal["writer", "verbalizer"]
 BOTH: tuple[Need, ...] = ("writer", "verbalizer")
@@ -32,14 +31,6 @@ CASCADE_EXCERPTS = 10  # shown to a writer
 BAEZ_EXCERPTS = 5
 BAEZ_TEMPERATURE = 0.7
 OTHER = "Try a method that reads something else."
-REPLY = 600  # tokens: some thoughts and a label
-STOP_WORDS = frozenset(
-    "a about after again all also am an and any are as at be because been before being but by can "
-    "could did do does for from had has have he her here him his how i if in into is it its just "
-    "like me more most my no not now of on one only or other our out over said she should so some "
-    "such than that the their them then there these they this those to two up us was we were what "
-    "when where which while who will with would you your".split()
-)
 
 
 @dataclass(frozen=True)
@@ -48,8 +39,8 @@ class Context:
 
     writer: Writer | None = None
     verbalizations: Callable[[Excerpt], str] | None = None  # of the residual at the peak
-    promoted: tuple[tuple[str, float], ...] = ()  # by the decoder row: token and logit
-    suppressed: tuple[tuple[str, float], ...] = ()  # both strongest first
+    direction: Callable[[], str] | None = None  # what a verbalizer says of the decoder row
+    promoted: tuple[tuple[str, float], ...] = ()  # by that row: token and logit, strongest first
 
 
 @dataclass(frozen=True)
@@ -84,22 +75,27 @@ class Explainer:
     help: str
     needs: tuple[Need, ...]
     method: Method
+    of_direction: bool = False  # the verbalizer reads the feature's direction, not its excerpts
 
     def explain(self, evidence: Evidence, context: Context) -> Label:
         """The label, or a failed one where the writer or the evidence gives none.
 
         Raises:
+            LlmUnavailableError: the writer cannot be asked now.
             LlmError: `context` lacks what this explainer needs.
         """
         self._check(context)
         try:
             found = self.method(evidence, context)
+        except LlmUnavailableError:  # no failure of the method
+            raise
         except LlmError as error:
             return Label(evidence.feature, self.name, "", "", str(error), 0)
         return Label(evidence.feature, self.name, found.text, found.detail, "", found.n)
 
     def _check(self, context: Context) -> None:
-        given = {"writer": context.writer, "verbalizer": context.verbalizations}
+        verbalizer = context.direction if self.of_direction else context.verbalizations
+        given = {"writer": context.writer, "verbalizer": verbalizer}
         missing = " and a ".join(need for need in self.needs if given[need] is None)
         if missing:
             free = ", ".join(one.name for one in EXPLAINERS.values() if not one.needs)
@@ -107,43 +103,6 @@ class Explainer:
                 f"The explainer {self.name} needs a {missing}, which is not set up.",
                 f"Set up a {missing}, or choose one that needs nothing: {free}.",
             )
-
-
-# ---------------------------------------------------------------- words
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many of some words share the commonest stem; `word` is its commonest form."""
-
-    word: str
-    count: int
-    of: int
-
-    @property
-    def share(self) -> float:
-        return self.count / self.of if self.of else 0.0
-
-    def __str__(self) -> str:
-        low, high = wilson(self.count, self.of)
-        return f"{self.count} of {self.of} ({self.share:.0%}; 95% interval {low:.0%} to {high:.0%})"
-
-
-def commonest(pieces: Sequence[str]) -> Count:
-    """The stem that most pieces share, of equals the first met; empty pieces share nothing, but
-    count among all."""
-    words = [word for word in map(normalise, pieces) if word]
-    stems = Counter(map(stem, words)).most_common(1)
-    if not stems:
-        return Count("", 0, len(pieces))
-    best, count = stems[0]
-    forms = Counter(word for word in words if stem(word) == best)
-    return Count(forms.most_common(1)[0][0], count, len(pieces))
-
-
-def at_peak(excerpts: Sequence[Excerpt], offset: int) -> list[str]:
-    """The piece `offset` tokens from each peak, empty beyond the excerpt's edge."""
-    return [dict(enumerate(one.pieces)).get(one.peak + offset, "") for one in excerpts]
 
 
 # ---------------------------------------------------------------- methods that count
@@ -184,38 +143,32 @@ def logit_cascade(evidence: Evidence, context: Context) -> Finding:
     raise LlmError("No list of the cascade has a pattern.", OTHER)
 
 
-def commonest_word(excerpts: Sequence[Excerpt]) -> Count:
-    """The stem of a word, no stop word, that is found in most excerpts; of equals the first met."""
-    words: list[str] = []
-    for one in excerpts:
-        found = re.findall(r"[^\W\d_]{2,}", one.text.casefold())
-        words += {stem(word): word for word in found if word not in STOP_WORDS}.values()
-    best = commonest(words)
-    return Count(best.word, best.count, len(excerpts))
-
-
 # ---------------------------------------------------------------- methods that ask a writer
 
 
 def logit_cascade_llm(evidence: Evidence, context: Context) -> Finding:
     """All lists of the cascade, for the writer to choose from."""
     shown = _some(evidence)[:CASCADE_EXCERPTS]
+    peaks, after = at_peak(shown, 0), at_peak(shown, 1)
+    promoted = context.promoted[:TOP_LOGITS]
     lists = {
-        "Strongest tokens": [prompts.visible(piece) for piece in at_peak(shown, 0)],
-        "Tokens that follow": [prompts.visible(piece) for piece in at_peak(shown, 1)],
+        "Strongest tokens": [prompts.visible(piece) for piece in peaks],
+        "Tokens that follow": [prompts.visible(piece) for piece in after],
         "Tokens made more likely": [
-            f"{prompts.visible(token)} ({logit:+.2f})"
-            for token, logit in context.promoted[:TOP_LOGITS]
+            f"{prompts.visible(token)} ({logit:+.2f})" for token, logit in promoted
         ],
         "Excerpts": [prompts.marked(one) for one in shown],
     }
-    return _ask(context, prompts.of_lists(lists), "excerpts and promoted tokens", len(shown))
+    told = prompts.of_lists(lists)
+    continued = cases.of_lists(peaks, after, [token for token, _ in promoted])
+    return _ask(context, told, continued, f"lists from {len(shown)} excerpts", len(shown))
 
 
 def acts(evidence: Evidence, context: Context, top: int) -> Finding:
     """The strongest excerpts, with marks and strengths."""
     shown = _some(evidence)[:top]
-    return _ask(context, prompts.of_excerpts(shown, evidence.maximum), "excerpts", len(shown))
+    told = prompts.of_excerpts(shown, evidence.maximum)
+    return _ask(context, told, cases.of_excerpts(shown), f"{len(shown)} excerpts", len(shown))
 
 
 def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Finding:
@@ -226,24 +179,26 @@ def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Fi
     texts = [(text, prompts.strength(at, evidence.maximum)) for text, at in kept if text]
     if not texts:
         raise LlmError(f"The verbalizer said nothing at any of {len(shown)} peaks.", OTHER)
-    messages = prompts.of_verbalizations(texts)
-    return _ask(context, messages, "verbalized peaks", len(texts), BAEZ_TEMPERATURE)
+    told, continued = prompts.of_verbalizations(texts), cases.of_verbalizations(texts)
+    what = f"{len(texts)} verbalized peaks"
+    return _ask(context, told, continued, what, len(texts), BAEZ_TEMPERATURE)
 
 
-def whole(text: str) -> str:
-    return text.strip()
-
-
-def last_paragraph(text: str) -> str:
-    """The part after the last blank line: what the post says that it kept."""
-    return re.split(r"\n\s*\n", text.strip())[-1].strip()
-
-
-def from_final_token(text: str) -> str:
-    """From the last line that begins "Final token", else all: what the post's code kept."""
-    lines = text.split("\n")
-    begins = [at for at, line in enumerate(lines) if line.lstrip().startswith("Final token")]
-    return "\n".join(lines[begins[-1] :] if begins else lines).strip()
+def nla_vector(_: Evidence, context: Context) -> Finding:
+    """The first sentence of what a verbalizer says of the feature's direction; where that is too
+    long, a writer's label of the whole."""
+    assert context.direction  # `explain` has checked
+    text = context.direction().strip()
+    if not text:
+        raise LlmError("The verbalizer said nothing of the feature's direction.", OTHER)
+    try:
+        label = prompts.label(prompts.first_sentence(text))
+    except LlmError:
+        if context.writer is None:
+            raise
+        told, continued = prompts.of_direction(text), cases.of_verbalizations([(text, 10)])
+        return _ask(context, told, continued, "a text of the direction", 0)
+    return Finding(label, "What the verbalizer says of the feature's direction.", 0)
 
 
 def _some(evidence: Evidence) -> tuple[Excerpt, ...]:
@@ -253,18 +208,19 @@ def _some(evidence: Evidence) -> tuple[Excerpt, ...]:
 
 
 def _ask(
-    context: Context, messages: Sequence[Message], what: str, n: int, temperature: float = 0.0
+    context: Context,
+    told: Sequence[Message],
+    continued: str,
+    what: str,
+    n: int,
+    temperature: float = 0.0,
 ) -> Finding:
-    """The writer's label; a reply without one is answered once with what was wrong about it."""
-    assert context.writer  # `explain` has checked
-    detail = f"{context.writer.name} read {n} {what}."
-    write = partial(context.writer.write, temperature=temperature, limit=REPLY)
-    reply = write(messages)
-    try:
-        return Finding(prompts.parse(reply), detail, n)
-    except LlmError as error:
-        reply = write(prompts.again(messages, reply, error))
-    return Finding(prompts.parse(reply), f"{detail} It took a second attempt.", n)
+    """The writer's label: of what it is `told`, or as what it goes on with after `continued`."""
+    writer = context.writer
+    assert writer  # `explain` has checked
+    label, again = ask(writer, told, continued, temperature)
+    second = " It took a second attempt." if again else ""
+    return Finding(label, f"{writer.name} read {what}.{second}", n)
 
 
 # ---------------------------------------------------------------- the registry
@@ -275,11 +231,33 @@ _METHODS: tuple[tuple[str, str, tuple[Need, ...], Method], ...] = (
     ("logit_cascade_llm", "A writer reads the same lists.", ("writer",), logit_cascade_llm),
     ("eleuther_acts_top5", "A writer reads 5 excerpts.", ("writer",), partial(acts, top=5)),
     ("eleuther_acts_top20", "A writer reads 20 excerpts.", ("writer",), partial(acts, top=20)),
-    ("baez", "A writer reads what a verbalizer says at 5 peaks.", BOTH, partial(baez, keep=whole)),
-    ("baez_last_post", "Of that, last paragraphs.", BOTH, partial(baez, keep=last_paragraph)),
-    ("baez_last_code", 'Of that, "Final token" on.', BOTH, partial(baez, keep=from_final_token)),
+    (
+        "baez",
+        "A writer reads what a verbalizer says at 5 peaks.",
+        BOTH,
+        partial(baez, keep=str.strip),
+    ),
+    (
+        "baez_last_post",
+        "Of that, last paragraphs.",
+        BOTH,
+        partial(baez, keep=prompts.last_paragraph),
+    ),
+    (
+        "baez_last_code",
+        'Of that, "Final token" on.',
+        BOTH,
+        partial(baez, keep=prompts.from_final_token),
+    ),
 )
 EXPLAINERS: dict[str, Explainer] = {row[0]: Explainer(*row) for row in _METHODS}
+EXPLAINERS["nla_vector"] = Explainer(
+    "nla_vector",
+    "What a verbalizer says of the feature's direction.",
+    ("verbalizer",),
+    nla_vector,
+    of_direction=True,
+)
 ALIASES = {"delphi": "eleuther_acts_top5"}
 
 

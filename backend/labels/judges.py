@@ -19,7 +19,7 @@ import numpy as np
 
 from backend.labels.contract import Chooser, Message, Writer
 from backend.labels.writers import ask_all
-from backend.schema import LlmError
+from backend.schema import LlmError, LlmUnavailableError
 
 Task = Literal["detection", "fuzzing"]
 Conversation = Sequence[Message]
@@ -115,7 +115,8 @@ class WriterJudge:
     A bad reply is asked for once more, with the reply and what is wrong with it in the
     conversation: the same words again would get the same reply. After that, all excerpts of that
     prompt have failed. So have those of a prompt that the writer raised an LlmError for; if it did
-    for all prompts, the last error is raised, since its remedy is what a person needs.
+    for all prompts, the last error is raised, since its remedy is what a person needs. An
+    LlmUnavailableError is always raised.
 
     `ask` has many conversations answered; for a writer that takes one call at a time, or to follow
     progress, pass `functools.partial(ask_all, workers=1, progress=...)`.
@@ -142,17 +143,25 @@ class WriterJudge:
     def _answers(
         self, prompts: Sequence[Conversation], counts: Sequence[int]
     ) -> list[tuple[int, ...] | None]:
-        replies = self._ask(self._writer, prompts)
+        replies = self._replies(prompts)
         answers = [_read(reply, n) for reply, n in zip(replies, counts, strict=True)]
         bad = [number for number, answer in enumerate(answers) if answer is None]
         again = [_again(prompts[number], replies[number], counts[number]) for number in bad]
-        second = self._ask(self._writer, again) if again else []
+        second = self._replies(again) if again else []
         for number, reply in zip(bad, second, strict=True):
             answers[number] = _read(reply, counts[number])
         errors = [reply for reply in second if isinstance(reply, LlmError)]
         if errors and len(errors) == len(prompts):
             raise errors[-1]
         return answers
+
+    def _replies(self, prompts: Sequence[Conversation]) -> Sequence[str | LlmError]:
+        """A writer that cannot be asked now has not failed: raises LlmUnavailableError."""
+        replies = self._ask(self._writer, prompts)
+        for reply in replies:
+            if isinstance(reply, LlmUnavailableError):
+                raise reply
+        return replies
 
 
 def _read(reply: str | LlmError, count: int) -> tuple[int, ...] | None:

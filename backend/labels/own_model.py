@@ -13,11 +13,12 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backend.labels.contract import Message
+from backend.labels.prefixes import common, forward, next_logits
 from backend.schema import LlmError, ModelRef
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from backend.models.language_model import LanguageModel
 
-BATCH_TOKENS = 4096  # padding included
-BATCH_ROWS = 32  # each has logits of the whole vocabulary
 CUE = "\nAnswer:"  # where a turn of the user does not itself end with a colon
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
@@ -39,6 +38,7 @@ class OwnModel:
         self.ref = ref
         self.device = device
         self.name = f"{ref.source}@{ref.revision} in {ref.dtype}"
+        self.obeys = False  # a base model follows no instructions
         self._guard = threading.Lock()
 
     def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
@@ -51,13 +51,12 @@ class OwnModel:
         """
         with self._guard:
             network = self._load()
-            split = [self._split(network, prompt, answers) for prompt in prompts]
-            scores = np.empty((len(prompts), len(answers)))
-            for batch in _batches([len(ids) for ids, _ in split]):
-                logits = _last_logits(network, [split[row][0] for row in batch])
-                for row, of in zip(batch, logits, strict=True):
-                    scores[row] = of[split[row][1]].double().numpy()
-        return _softmax(scores)
+            split = self._split(network, prompts, answers)
+            wanted = sorted({first for _, firsts in split for first in firsts})
+            found = next_logits(network, [ids for ids, _ in split], wanted).double().numpy()
+        rows = zip(found, split, strict=True)
+        scores = [row[np.searchsorted(wanted, firsts)] for row, (_, firsts) in rows]
+        return _softmax(np.array(scores).reshape(len(prompts), len(answers)))
 
     def write(
         self,
@@ -77,7 +76,8 @@ class OwnModel:
         """
         with self._guard:
             network = self._load()
-            ids = self._ids(network, layout(messages), room=limit)
+            (ids,) = _encode(network, [layout(messages)])
+            self._fits(network, ids, room=limit)
             draws = _continuation(network, ids, temperature, _seed(messages, attempt))
             text = _until_blank_line(network, draws, limit)
         if not text:
@@ -92,9 +92,8 @@ class OwnModel:
 
         return language_model.load(self.ref, self.device)
 
-    def _ids(self, network: LanguageModel, text: str, room: int = 0) -> list[int]:
-        """BOS and the text's tokens; `room` tokens more have to fit."""
-        ids = [network.bos, *_encode(network, text)]
+    def _fits(self, network: LanguageModel, ids: Sequence[int], room: int = 0) -> None:
+        """Raises LlmError where the model does not read so many tokens and `room` more."""
         most = getattr(network.network.config.get_text_config(), "max_position_embeddings", None)
         if most and len(ids) + room > most:
             more = f" and replies of {room}" if room else ""
@@ -102,25 +101,34 @@ class OwnModel:
                 f"{self.name} reads {most} tokens, too few for a prompt of {len(ids)}{more}.",
                 "Show fewer or shorter examples, or lower the limit of replies.",
             )
-        return ids
 
     def _split(
-        self, network: LanguageModel, prompt: str, answers: Sequence[str]
-    ) -> tuple[list[int], list[int]]:
-        """Token ids to condition on, and each answer's first token after them."""
-        base = self._ids(network, prompt)
-        joint = [[network.bos, *_encode(network, prompt + answer)] for answer in answers]
-        # a prompt's last token may merge with an answer's first, and is then no condition
-        shared = min((_common(base, ids) for ids in joint), default=len(base))
-        firsts = [ids[shared] for ids in joint if len(ids) > shared]
-        if len(set(firsts)) < len(answers):
-            raise LlmError(
-                f"Of the answers {', '.join(map(repr, answers))}, two begin with the same token "
-                "or one is empty, so their probabilities cannot be told apart.",
-                "Choose answers that begin differently; move what they share, such as a space, "
-                "to the end of the prompt.",
-            )
-        return base[:shared], firsts
+        self, network: LanguageModel, prompts: Sequence[str], answers: Sequence[str]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Of each prompt token ids to condition on, and each answer's first token after them."""
+        endings = ("", *answers)
+        encoded = _encode(network, [prompt + end for prompt in prompts for end in endings])
+        cases = [encoded[at : at + len(endings)] for at in range(0, len(encoded), len(endings))]
+        for base, *_ in cases:
+            self._fits(network, base)
+        return [_condition(base, joint, answers) for base, *joint in cases]
+
+
+def _condition(
+    base: list[int], joint: Sequence[list[int]], answers: Sequence[str]
+) -> tuple[list[int], list[int]]:
+    """A prompt's tokens that its continuations by the answers share, and what follows in each."""
+    # a prompt's last token may merge with an answer's first, and is then no condition
+    shared = min((common(base, ids) for ids in joint), default=len(base))
+    firsts = [ids[shared] for ids in joint if len(ids) > shared]
+    if len(set(firsts)) < len(answers):
+        raise LlmError(
+            f"Of the answers {', '.join(map(repr, answers))}, two begin with the same token "
+            "or one is empty, so their probabilities cannot be told apart.",
+            "Choose answers that begin differently; move what they share, such as a space, "
+            "to the end of the prompt.",
+        )
+    return base[:shared], firsts
 
 
 def layout(messages: Sequence[Message]) -> str:
@@ -139,16 +147,15 @@ def layout(messages: Sequence[Message]) -> str:
 # ---------------------------------------------------------------- tokens
 
 
-def _encode(network: LanguageModel, text: str) -> list[int]:
+def _encode(network: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
+    """Of each text the BOS and its tokens."""
     from backend.models import language_model
 
-    return list(language_model.tokenizer(network.ref).encode(text, add_special_tokens=False))
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences begin with alike."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    if not texts:
+        return []
+    encode = language_model.tokenizer(network.ref)
+    found = encode(list(texts), add_special_tokens=False)["input_ids"]
+    return [[network.bos, *ids] for ids in found]
 
 
 def _seed(messages: Sequence[Message], attempt: int) -> int:
@@ -157,42 +164,6 @@ def _seed(messages: Sequence[Message], attempt: int) -> int:
 
 
 # ---------------------------------------------------------------- probabilities
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices in groups of like length, of at most `BATCH_TOKENS`, padding included."""
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        full = len(batch) == BATCH_ROWS or (len(batch) + 1) * lengths[row] > BATCH_TOKENS
-        if batch and full:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-def _last_logits(network: LanguageModel, sequences: Sequence[list[int]]) -> torch.Tensor:
-    """[sequences, vocabulary] float32 on the CPU: logits of what comes after each sequence."""
-    import torch
-
-    width = max(map(len, sequences))
-    # padding stands on the left, so that one position holds the last token of all
-    ids = torch.full((len(sequences), width), network.bos)
-    mask = torch.zeros_like(ids)
-    for row, sequence in enumerate(sequences):
-        ids[row, width - len(sequence) :] = torch.tensor(sequence)
-        mask[row, width - len(sequence) :] = 1
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    with torch.inference_mode():
-        output = network.network(
-            ids.to(network.device),
-            attention_mask=mask.to(network.device),
-            position_ids=positions.to(network.device),
-            use_cache=False,
-            logits_to_keep=1,
-        )
-    return output.logits[:, -1].float().cpu()
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
@@ -213,15 +184,12 @@ def _continuation(
     generator = torch.Generator().manual_seed(seed)
     fed, past, ends = torch.tensor([ids]), None, _ends(network)
     while True:
-        with torch.inference_mode():
-            output: Any = network.network(
-                fed.to(network.device), past_key_values=past, use_cache=True, logits_to_keep=1
-            )
-        token = _pick(output.logits[0, -1].float().cpu(), temperature, generator)
+        logits, past = forward(network, fed, [fed.shape[1] - 1], past, keep=True)
+        token = _pick(logits[0], temperature, generator)
         if token in ends:
             return
         yield token
-        fed, past = torch.tensor([[token]]), output.past_key_values
+        fed = torch.tensor([[token]])
 
 
 def _pick(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> int:

@@ -51,6 +51,11 @@ VERBALIZATIONS = (
     "also tell of things that have nothing to do with the feature; give most weight to what "
     f"recurs, and to the strong ones. {_MATERIAL} {_ANSWER}"
 )
+DIRECTION = (
+    f"{_FEATURE} A second model put into words what the direction stands for by which the feature "
+    "writes to the first. You get its description; say in a label what it comes to. "
+    f"{_MATERIAL} {_ANSWER}"
+)
 
 
 # ---------------------------------------------------------------- questions
@@ -78,6 +83,11 @@ def of_verbalizations(texts: Sequence[tuple[str, int]]) -> list[Message]:
         for number, (text, strong) in enumerate(texts, 1)
     ]
     return _conversation(VERBALIZATIONS, "\n\n".join(shown))
+
+
+def of_direction(text: str) -> list[Message]:
+    """A text about the direction that the feature writes."""
+    return _conversation(DIRECTION, "\n".join(map(visible, text.split("\n"))))
 
 
 def again(messages: Sequence[Message], reply: str, error: LlmError) -> list[Message]:
@@ -154,43 +164,24 @@ def strength(activation: float, maximum: float) -> int:
     return max(1, math.ceil(min(10, 10 * activation / maximum)))
 
 
-# ---------------------------------------------------------------- how words are compared
+# ---------------------------------------------------------------- parts of text
 
 
-def normalise(piece: str) -> str:
-    """Without outer whitespace and case; a token of nothing but whitespace as signs for it."""
-    return visible(piece.strip()).casefold() or visible(piece).replace(" ", "␠")
+def first_sentence(text: str) -> str:
+    """Up to the first full stop, question or exclamation mark before a space, or line break."""
+    return re.split(r"(?<=[.!?])\s|(?<=[。！？])|\n", text.strip(), maxsplit=1)[0]
 
 
-_SUFFIXES = tuple(
-    (re.compile(suffix), instead)
-    for suffix, instead in (
-        ("ie[sd]$", "y"),
-        ("(?<=ss|ch|sh)es$", ""),
-        ("(?<=x)es$", ""),
-        ("(?<![siu])s$", ""),
-        ("(?<!e)ed$", ""),
-        ("ing$", ""),
-    )
-)
+def last_paragraph(text: str) -> str:
+    """The part after the last blank line: what the post says that it kept."""
+    return re.split(r"\n\s*\n", text.strip())[-1].strip()
 
 
-def stem(word: str) -> str:
-    """What simple English inflections of a word have in common; other words as they are.
-
-    The first that leaves three letters with a vowel: -ies/-ied to -y; -es after ss, x, ch, sh;
-    -s not after s, i, u; -ed not after e; -ing. Then, with four letters left, a last -e goes, and
-    with three left, a doubled last consonant is halved. Irregular and short words stay apart.
-    """
-    if not re.fullmatch("[a-z]+", word):
-        return word
-    for suffix, instead in _SUFFIXES:
-        short = suffix.sub(instead, word)
-        if short != word and len(short) >= 3 and re.search("[aeiouy]", short):
-            word = short
-            break
-    word = re.sub("(?<=.{3}[^e])e$", "", word)
-    return re.sub(r"(?<=.{2})([^aeiou])\1$", r"\1", word)
+def from_final_token(text: str) -> str:
+    """From the last line that begins "Final token", else all: what the post's code kept."""
+    lines = text.split("\n")
+    begins = [at for at, line in enumerate(lines) if line.lstrip().startswith("Final token")]
+    return "\n".join(lines[begins[-1] :] if begins else lines).strip()
 
 
 # ---------------------------------------------------------------- replies
@@ -199,22 +190,31 @@ def stem(word: str) -> str:
 def parse(reply: str) -> str:
     """The label on the last line of `reply` that begins with `MARKER`.
 
-    A label that is too long is refused, not cut: half of it may say something else, and would be
-    scored as if the writer had said so.
-
     Raises:
-        LlmError: there is no such line, or its label is empty or too long.
+        LlmError: there is no such line, or as `label`.
     """
     form = re.compile(r"[#>\s*]*\[explanation\](?:\*\*)?\s*:\s*(?:\*\*)?(.*)", re.IGNORECASE)
     found = [match[1] for line in reply.split("\n") if (match := form.match(line))]
     if not found:
         raise _unusable(f"The reply had no line that begins with {MARKER}")
-    label = _bare(found[-1].strip().removesuffix("**"))
-    if not label.strip("\"'“”‘’`«».。*<> ") or label.casefold() in _ECHOES:
+    return label(found[-1].strip().removesuffix("**"))
+
+
+def label(line: str) -> str:
+    """A line as a label. What is too long is refused, not cut: half of it may say something else,
+    and would be scored as if the writer had said so.
+
+    Raises:
+        LlmError: it is empty, or too long.
+    """
+    found = _bare(line)
+    if not found.strip("\"'“”‘’`«».。*<> ") or found.casefold() in _ECHOES:
         raise _unusable("The reply's label was empty, or the form itself.")
-    if len(label.split()) > WORDS or len(label) > CHARACTERS:
-        raise _unusable(f"The label was longer than {WORDS} words or {CHARACTERS} characters.")
-    return label
+    if len(found.split()) > WORDS or len(found) > CHARACTERS:
+        raise _unusable(
+            f"The label was too long: more than {WORDS} words or {CHARACTERS} characters."
+        )
+    return found
 
 
 def _bare(label: str) -> str:

@@ -90,10 +90,11 @@ def judged(trials: Sequence[Trial], judge: Judge) -> list[Score]:
     """Scores of many trials that the judge is asked together, in order of the trials."""
     said = judge.judge([each.question for each in trials])
     pairs = zip(trials, said, strict=True)
-    return [score for each, verdicts in pairs for score in _scores(each, verdicts, judge.name)]
+    return [score for each, verdicts in pairs for score in scored(each, verdicts, judge.name)]
 
 
-def _scores(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
+def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
+    """Balanced accuracy and, where there are probabilities, AUROC of a judge's verdicts."""
     pairs = list(zip(trial.truth, verdicts.answers, strict=True))
     counts = {
         name: pairs.count(pair)

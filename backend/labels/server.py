@@ -1,16 +1,21 @@
-"""A server that speaks OpenAI's protocol: its address and key, and what its errors mean.
+"""A server that speaks OpenAI's protocol: its address, key and prices, and what its errors mean.
 
-The key lives in a `Secret`, and what a server says is passed on only where it holds no part of it.
+An error that any request would meet is an `LlmUnavailableError`; one that is about the messages of
+this request is a plain `LlmError`. The key lives in a `Secret`, and what a server says is passed on
+only where it holds no part of it.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from backend import settings
-from backend.schema import LlmError
+from backend.labels.costs import Prices
+from backend.schema import LlmError, LlmUnavailableError
 from backend.settings import Secret
 
 SHOWN = 300  # characters of a server's own words in an error
@@ -22,32 +27,33 @@ TELLING = 6  # characters of the key that give it away
 
 @dataclass(frozen=True)
 class Server:
-    """An OpenAI-compatible server and the model to ask for there.
+    """An OpenAI-compatible server, the model to ask for there and what that costs.
 
     Raises:
-        LlmError: the address is none, holds a secret, or the key cannot be sent.
+        LlmUnavailableError: the address is none, holds a secret, or the key cannot be sent.
     """
 
     base_url: str
     model: str
     key: Secret = field(default_factory=lambda: Secret(""), repr=False)
+    prices: Prices | None = None
 
     def __post_init__(self) -> None:
         # the address may hold a key by mistake, so no error quotes it
         parts = _address(self.base_url)
         if parts is None:
-            raise LlmError(
+            raise LlmUnavailableError(
                 "The address of the language model's server is no http address.",
                 "Set TESSERA_LLM_URL to something like https://openrouter.ai/api/v1.",
             )
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise LlmError(
+            raise LlmUnavailableError(
                 "The address of the language model's server holds more than host and path.",
                 "Put the key into TESSERA_LLM_KEY, and only the address into TESSERA_LLM_URL.",
             )
         key = self.key.reveal()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
-            raise LlmError(
+            raise LlmUnavailableError(
                 "The key holds characters that cannot be sent.", "Copy TESSERA_LLM_KEY again."
             )
 
@@ -72,21 +78,55 @@ def configured() -> Server:
     """The server that the environment names.
 
     Raises:
-        LlmError: TESSERA_LLM_URL or TESSERA_LLM_MODEL is not set, or unusable.
+        LlmUnavailableError: TESSERA_LLM_URL or TESSERA_LLM_MODEL is not set, or one of its
+            settings is unusable.
     """
     now = settings.current()
     names = {"TESSERA_LLM_URL": now.llm_url, "TESSERA_LLM_MODEL": now.llm_model}
     missing = [name for name, value in names.items() if not value]
     if missing:
-        raise LlmError(
+        raise LlmUnavailableError(
             "No language model is configured.",
             f"Set {' and '.join(missing)}, and TESSERA_LLM_KEY where the server wants a key; "
             "or use the study's own model.",
         )
-    return Server(now.llm_url, now.llm_model, now.llm_key)
+    return Server(now.llm_url, now.llm_model, now.llm_key, prices())
+
+
+def prices() -> Prices | None:
+    """The prices that the environment gives; None where it gives none.
+
+    Raises:
+        LlmUnavailableError: one is no price, or stands alone.
+    """
+    now = settings.current()
+    given = {"TESSERA_LLM_PRICE_IN": now.llm_price_in, "TESSERA_LLM_PRICE_OUT": now.llm_price_out}
+    if not any(given.values()):
+        return None
+    return Prices(*(_price(name, text) for name, text in given.items()))
+
+
+def _price(name: str, text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if 0 <= price < math.inf:
+        return price
+    raise LlmUnavailableError(
+        f"{name} is {text!r}, which is no price." if text else f"{name} is not set.",
+        "Set both prices to numbers per million tokens, such as 0.25, or neither.",
+    )
 
 
 # ---------------------------------------------------------------- what can go wrong
+
+BUSY = {408, 409, 425, 429}
+THIS_REQUEST = {400, 413, 422}  # the messages are at fault: others may pass
+REMEDIES = {
+    402: "Add credit to the account.",
+    403: "Use a key that may use this model.",
+} | dict.fromkeys(BUSY, "Wait, ask fewer at a time, or look at the account's limits and credit.")
 
 
 def explained(error: Exception, server: Server, timeout: float, tries: int) -> LlmError:
@@ -94,48 +134,74 @@ def explained(error: Exception, server: Server, timeout: float, tries: int) -> L
     import openai
 
     host = server.host
-    if isinstance(error, openai.AuthenticationError):
-        lacks = "refuses the key" if server.key else "wants a key"
-        return LlmError(f"{host} {lacks}.", "Set TESSERA_LLM_KEY to a key that is valid there.")
-    if isinstance(error, openai.NotFoundError):
-        return LlmError(
-            f"{host} does not know the model {server.model!r}, or its address is another.",
-            "Set TESSERA_LLM_MODEL to a model it offers, and check that TESSERA_LLM_URL is "
-            "complete: it often ends in /v1.",
-        )
     if isinstance(error, openai.APITimeoutError):
-        return LlmError(
+        return LlmUnavailableError(
             f"{host} did not reply within {timeout:g} s, in {tries} tries.",
             "Ask fewer at a time, allow a longer timeout, or use a faster model.",
         )
     if isinstance(error, openai.APIConnectionError):
-        return LlmError(
+        return LlmUnavailableError(
             f"{host} cannot be reached, in {tries} tries.",
             "Check that the server runs, the network, and TESSERA_LLM_URL.",
         )
     if isinstance(error, openai.APIStatusError):
-        return _refused(error, host, server.key)
-    return LlmError(
+        return _refused(error.status_code, _words(error.body), server)
+    return LlmUnavailableError(
         f"{host} answered with what cannot be read ({type(error).__name__}).",
         "Check TESSERA_LLM_URL: the address often ends in /v1.",
     )
 
 
-def _refused(error: Any, host: str, key: Secret) -> LlmError:
-    words = str(error.message).removeprefix(f"Error code: {error.status_code} - ")
-    said = _harmless(words, key)
-    remedies = {
-        402: "Add credit to the account.",
-        403: "Use a key that may use this model.",
-        429: "Wait, ask fewer at a time, or look at the account's limits and credit.",
-    }
-    other = "Wait and try again; the server is at fault."
-    if error.status_code < 500:
-        other = "Change what it names: often the prompt is too long, or a parameter not known."
-    return LlmError(
-        f"{host} refused the request (HTTP {error.status_code}){said}.",
-        remedies.get(error.status_code, other),
+def without_reply(answer: Any, server: Server) -> LlmError:
+    """Why an answer holds no reply: OpenRouter reports some errors with the status of success."""
+    told = getattr(answer, "error", None)
+    if isinstance(told, dict):
+        code = told.get("code")
+        return _refused(code if isinstance(code, int) else 500, _words(told), server)
+    return LlmUnavailableError(
+        f"{server.host} answers, but not as chat completions do.",
+        "Check TESSERA_LLM_URL: the address often ends in /v1.",
     )
+
+
+def _refused(status: int, words: str, server: Server) -> LlmError:
+    said = _harmless(words, server.key)
+    if status == 401:
+        lacks = "refuses the key" if server.key else "wants a key"
+        problem = f"{server.host} {lacks}."
+        return LlmUnavailableError(problem, "Set TESSERA_LLM_KEY to a key that is valid there.")
+    if status == 404 or (status == 400 and _about_the_model(words, server.model)):
+        return LlmUnavailableError(
+            f"{server.host} does not know the model {server.model!r}, or its address is "
+            f"another{said}.",
+            "Set TESSERA_LLM_MODEL to a model it offers, and check that TESSERA_LLM_URL is "
+            "complete: it often ends in /v1.",
+        )
+    problem = f"{server.host} refused the request (HTTP {status}){said}."
+    if status in THIS_REQUEST or (status == 403 and re.search("flagged|moderation", words)):
+        other = "often the prompt is too long, its content not wanted, or a parameter not known."
+        return LlmError(problem, f"Change what it names: {other}")
+    return LlmUnavailableError(problem, REMEDIES.get(status, _other(status)))
+
+
+def _other(status: int) -> str:
+    if status >= 500:
+        return "Wait and try again; the server is at fault, or cannot run TESSERA_LLM_MODEL."
+    return "Check TESSERA_LLM_URL and TESSERA_LLM_MODEL."
+
+
+def _about_the_model(words: str, model: str) -> bool:
+    """Whether a 400 is about the model's name: some servers answer so instead of with 404."""
+    named = re.search(rf"(?<![\w./-]){re.escape(model)}(?![\w/-])", words)
+    return bool(named) and not re.search("token|length|context|too l", words, re.IGNORECASE)
+
+
+def _words(body: object) -> str:
+    """What the server says is wrong, of a response's body; nothing where that is a page."""
+    if isinstance(body, dict):
+        told = next((body[name] for name in ("message", "detail", "error") if body.get(name)), body)
+        return str(told)
+    return "" if body is None or str(body).startswith("<") else str(body)
 
 
 def _harmless(text: str, key: Secret) -> str:

@@ -20,6 +20,9 @@ Marks = Literal["matched", "post"]
 SHARE = 0.3  # of an excerpt's own maximum, from which a token is marked
 
 
+Cut = tuple[Sequence[str], np.ndarray]  # tokens, and activations of the feature that fires there
+
+
 @dataclass(frozen=True)
 class Trial:
     """A label's test: a question in shuffled order, and what is true of its texts."""
@@ -30,6 +33,7 @@ class Trial:
     setting: str  # marks and window
     question: Question
     truth: tuple[int, ...]  # 1: the feature fires in that text
+    shown: tuple[Cut, ...]  # tokens of each text, and activations of what fires there
 
 
 def trial(
@@ -63,7 +67,8 @@ def trial(
     order = rng.permutation(len(texts))
     truth = tuple(int(at < len(positives)) for at in order)
     question = Question(task, label, tuple(texts[at] for at in order))
-    return Trial(evidence, method, task, setting, question, truth)
+    shown = tuple((positives + negatives)[at] for at in order)
+    return Trial(evidence, method, task, setting, question, truth, shown)
 
 
 def held_out(evidence: Evidence) -> None:
@@ -86,9 +91,6 @@ def _rows(excerpt: Excerpt) -> tuple[int, int]:
 
 
 # ---------------------------------------------------------------- what of an excerpt is shown
-
-Cut = tuple[Sequence[str], np.ndarray]  # tokens, and activations of the feature that fires there
-
 
 def cut(pieces: Sequence[str], values: Sequence[float], place: int, window: int | None) -> Cut:
     """Up to 2 · window + 1 tokens around a place; at an edge as many, from there."""

@@ -3,31 +3,40 @@
 OpenRouter, vLLM, Ollama, llama.cpp and `transformers serve` all speak this protocol. Each reply is
 kept on disk under model, host, messages and parameters, so a second run asks nothing and a killed
 one goes on where it was. Before a run `estimate` says what it may cost, and `Cap` refuses what is
-too much.
+too much; `Capped` stops a run there.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.labels.contract import Message, Writer
-from backend.labels.server import Server, configured, explained
-from backend.schema import LlmError, Progress
+from backend.labels.costs import Cap, Estimate, Meter, Prices, Usage, estimate
+from backend.labels.server import Server, configured, explained, without_reply
+from backend.schema import LlmError, LlmUnavailableError, Progress
 from backend.store.memo import memoize
 
-__all__ = ["Cap", "Estimate", "OpenAiWriter", "Server", "ask_all", "configured", "estimate"]
+__all__ = [
+    "Cap",
+    "Capped",
+    "Estimate",
+    "OpenAiWriter",
+    "Prices",
+    "Server",
+    "Usage",
+    "ask_all",
+    "configured",
+    "estimate",
+]
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 TIMEOUT = 120.0  # seconds for one try
 TRIES = 5  # 429, 5xx, timeouts and broken connections are tried again, ever later
-CHARACTERS = 4  # per token: a rule of thumb for English text
 
 
 # ---------------------------------------------------------------- asking
@@ -35,6 +44,8 @@ CHARACTERS = 4  # per token: a rule of thumb for English text
 
 class OpenAiWriter:
     """A `Writer` behind a server. Safe to use from several threads."""
+
+    obeys = True
 
     def __init__(self, server: Server, timeout: float = TIMEOUT, tries: int = TRIES) -> None:
         """`timeout` is in seconds and for each of `tries`."""
@@ -58,7 +69,8 @@ class OpenAiWriter:
         `attempt` tells calls apart that are otherwise the same: raise it for another reply.
 
         Raises:
-            LlmError: wrong key, unknown model, unreachable server, or no text in the reply.
+            LlmUnavailableError: wrong key, unknown model, unreachable or busy server.
+            LlmError: no text in the reply, or the server refuses these messages.
         """
         asked = (tuple(messages), float(temperature), limit, attempt)
         entry = reply(self.server.host, self.server.model, *asked, inputs=self)
@@ -67,17 +79,22 @@ class OpenAiWriter:
     def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
         """One call, past the memo: `text`, and what the server says of `model`, `finish`,
         `prompt_tokens` and `reply_tokens`; raises as `write`."""
+        return self.read(self.call(messages, temperature, limit), limit)
+
+    def call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
+        """The server's answer, which may say nothing; raises as `write`."""
         answer = self._call(messages, temperature, limit)
+        if not isinstance(answer, LlmError) and not getattr(answer, "choices", None):
+            answer = without_reply(answer, self.server)
         if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
             raise answer
-        choices = getattr(answer, "choices", None)
-        if not choices:
-            raise LlmError(
-                f"{self.server.host} answers, but not as chat completions do.",
-                "Check TESSERA_LLM_URL: the address often ends in /v1.",
-            )
-        text = (choices[0].message.content or "").strip()
-        finish = str(choices[0].finish_reason)
+        return answer
+
+    def read(self, answer: Any, limit: int) -> dict[str, Any]:
+        """What `ask` returns, from an answer; LlmError where it says nothing."""
+        choice = answer.choices[0]
+        text = (choice.message.content or "").strip()
+        finish = str(choice.finish_reason)
         if not text:
             raise _empty(self.name, finish, limit)
         return {"text": text, "finish": finish, "model": str(answer.model), **_usage(answer)}
@@ -108,6 +125,54 @@ class OpenAiWriter:
             return self._opened
 
 
+class Capped:
+    """An `OpenAiWriter` that stops before it pays for more than a cap allows.
+
+    What counts are answers of the server, useless ones included; replies from disk and calls that
+    it refused cost nothing. One that it charges for though it came too late is not seen here.
+    """
+
+    def __init__(self, writer: OpenAiWriter, cap: Cap, prices: Prices | None = None) -> None:
+        """`prices` are the server's where None are given.
+
+        Raises:
+            LlmUnavailableError: the cost is capped and there are no prices.
+        """
+        self.writer = writer
+        self.name = writer.name
+        self.obeys = writer.obeys
+        self._meter = Meter(cap, prices or writer.server.prices)
+
+    @property
+    def spent(self) -> Usage:
+        """What this object has paid for."""
+        return self._meter.paid
+
+    def write(
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
+    ) -> str:
+        """As `OpenAiWriter.write`; LlmUnavailableError where the next call may pass the cap."""
+        asked = (tuple(messages), float(temperature), limit, attempt)
+        server = self.writer.server
+        return str(reply(server.host, server.model, *asked, inputs=self).value("text"))
+
+    def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
+        """As `OpenAiWriter.ask`, within the cap."""
+        held = self._meter.hold(messages, limit)
+        try:
+            answer = self.writer.call(messages, temperature, limit)
+        except BaseException:
+            self._meter.forget(held)
+            raise
+        self._meter.settle(held, **_usage(answer))
+        return self.writer.read(answer, limit)
+
+
 def _empty(name: str, finish: str, limit: int) -> LlmError:
     if finish == "length":
         return LlmError(
@@ -127,6 +192,12 @@ def _usage(answer: Any) -> dict[str, int | None]:
     }
 
 
+class _Asks(Protocol):
+    def ask(
+        self, messages: Sequence[Message], temperature: float, limit: int
+    ) -> dict[str, Any]: ...
+
+
 @memoize(version=1)
 def reply(
     host: str,
@@ -136,7 +207,7 @@ def reply(
     limit: int,
     attempt: int,
     *,
-    inputs: OpenAiWriter,
+    inputs: _Asks,
 ) -> dict[str, Any]:
     """What `OpenAiWriter.ask` returns. `inputs` asks `model` at `host`; of it nothing is kept."""
     del host, model, attempt  # they name the result; `inputs` knows the first two
@@ -158,12 +229,20 @@ def ask_all(
     """A reply or the error in its place for each conversation, in order; `workers` at a time.
 
     Raises:
+        LlmUnavailableError: the writer cannot be asked now. What is under way is waited for and
+            kept, the rest is not begun.
         Cancelled: by `progress`; what is under way ends by itself, the rest is not begun.
     """
+    unavailable = threading.Event()
 
-    def one(messages: Sequence[Message]) -> str | LlmError:
+    def one(messages: Sequence[Message]) -> str | LlmError | None:
+        if unavailable.is_set():
+            return None
         try:
             return writer.write(messages, temperature=temperature, limit=limit)
+        except LlmUnavailableError as error:
+            unavailable.set()
+            return error
         except LlmError as error:
             return error
 
@@ -171,84 +250,22 @@ def ask_all(
     try:
         asked = [pool.submit(one, messages) for messages in conversations]
         _follow(asked, progress or Progress())
-        return [future.result() for future in asked]
+        replies = [found for future in asked if (found := future.result()) is not None]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    for found in replies:
+        if isinstance(found, LlmUnavailableError):
+            raise found
+    return replies
 
 
-def _follow(asked: Sequence[Future[str | LlmError]], progress: Progress) -> None:
+def _follow(asked: Sequence[Future[str | LlmError | None]], progress: Progress) -> None:
     """Reports each second at least, so that a slow server does not keep a job from ending."""
     waiting = set(asked)
-    failed = 0
+    ended = failed = 0
     while waiting:
         done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+        ended += sum(future.result() is not None for future in done)
         failed += sum(isinstance(future.result(), LlmError) for future in done)
         message = "Asking the language model" + (f" ({failed} failed)" if failed else "")
-        progress.report(len(asked) - len(waiting), len(asked), message, "replies")
-
-
-# ---------------------------------------------------------------- what it may cost
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a run asks for at most: replies that are on disk already cost nothing.
-
-    `cost` is in the currency of the prices, None where none were given.
-    """
-
-    calls: int
-    prompt_tokens: int  # characters / 4
-    reply_tokens: int  # as if every reply used its limit
-    cost: float | None
-    how: str
-
-
-def estimate(
-    conversations: Sequence[Sequence[Message]],
-    limit: int,
-    price_in: float | None = None,
-    price_out: float | None = None,
-) -> Estimate:
-    """Calls, tokens and cost of a run; `limit` in tokens a reply, prices per million tokens."""
-    calls = len(conversations)
-    characters = sum(len(turn.content) for turns in conversations for turn in turns)
-    prompt, replies = math.ceil(characters / CHARACTERS), calls * limit
-    cost = None
-    if price_in is not None and price_out is not None:
-        cost = (prompt * price_in + replies * price_out) / 1e6
-    how = (
-        f"Prompt tokens are approximated by characters / {CHARACTERS}; replies are counted at "
-        f"their limit of {limit} tokens; replies that are stored already cost nothing."
-    )
-    return Estimate(calls, prompt, replies, cost, how)
-
-
-@dataclass(frozen=True)
-class Cap:
-    """What a run may ask for; None: as much as it likes."""
-
-    calls: int | None = None
-    tokens: int | None = None  # prompts and replies together
-    cost: float | None = None
-
-    def check(self, estimate: Estimate) -> None:
-        """To be called before the first call.
-
-        Raises:
-            LlmError: the estimate exceeds the cap, or cannot be compared with it.
-        """
-        if self.cost is not None and estimate.cost is None:
-            raise LlmError(
-                "The cost has a cap, but the prices are not known.",
-                "Give the prices per million tokens, or cap calls or tokens instead.",
-            )
-        tokens = estimate.prompt_tokens + estimate.reply_tokens
-        asked = {"calls": estimate.calls, "tokens": tokens, "cost": estimate.cost}
-        for name, value in asked.items():
-            most = getattr(self, name)
-            if most is not None and value > most:
-                raise LlmError(
-                    f"The run may need {value:,.10g} {name}, above the cap of {most:,.10g}.",
-                    "Label fewer features, shorten prompts or replies, or raise the cap.",
-                )
+        progress.report(ended, len(asked), message, "replies")

@@ -83,6 +83,13 @@ def vocabulary(model: ModelRef) -> dict[str, Any]:
     return {"pieces": pl.DataFrame({"text": texts})}
 
 
+def beside(model: ModelRef, name: str) -> Path:
+    """The file of that name that lies beside a model's weights; raises ModelError."""
+    from transformers.utils import cached_file
+
+    return Path(_loading(model, lambda where, **options: cached_file(where, name, **options)))
+
+
 class _Captured(Exception):
     """Ends a forward pass once the site has been read."""
 
@@ -96,7 +103,9 @@ class LanguageModel:
         from transformers import AutoModelForCausalLM
 
         dtype = getattr(torch, ref.dtype)
-        self.network = _loading(ref, AutoModelForCausalLM.from_pretrained, dtype=dtype)
+        self.network = _loading(
+            ref, AutoModelForCausalLM.from_pretrained, dtype=dtype, use_safetensors=True
+        )
         self.network.to(device).eval().requires_grad_(False)
         # the last position alone is a strided slice, and bfloat16 products of such take 400 times
         # longer on a CPU
@@ -214,7 +223,9 @@ def _hub_commit(repo: str, revision: str) -> str:
 
 
 def _folder_digest(folder: Path) -> str:
-    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    files = sorted(
+        path for kind in ("json", "safetensors", "yaml") for path in folder.glob(f"*.{kind}")
+    )
     if not (folder / "config.json").exists():
         raise ModelError(
             f"{folder} holds no model (no config.json).", "Point `source` at a saved model."

@@ -120,6 +120,15 @@ class Memoized:
             raise NotFoundError(f"{self.name} has not been computed.", "Start it and wait for it.")
         return found
 
+    def at(self, digest: str) -> Entry | None:
+        """The entry of a digest, if it is on disk and whole."""
+        return open_entry(self._target(digest), digest)
+
+    def stored(self) -> list[str]:
+        """Digests of all entries of this function on disk."""
+        folder = settings.current().cache / self.name
+        return sorted(path.name for path in folder.glob("*") if path.is_dir())
+
     def __call__(self, *args: Any, **kwargs: Any) -> Entry:
         """The entry for these arguments, computed where it is not on disk.
 

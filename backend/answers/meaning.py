@@ -1,0 +1,142 @@
+"""Search by meaning: features whose labels lie near a text, by the study's embedder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.answers import labelling, runs, tasks
+from backend.answers.labelling import Of, Subject
+from backend.labels import evidence
+from backend.labels.explainers import EXPLAINERS
+from backend.models import embedder as embedders
+from backend.schema import (
+    CorpusRef,
+    EmbedderRef,
+    Job,
+    ModelError,
+    ModelRef,
+    Progress,
+    Site,
+    Study,
+)
+from backend.store.memo import canonical, memoize
+
+METHOD = "token_frequency"  # the label that every feature can have
+LISTED = 500
+LONGEST = 500  # characters of a search
+LABELS = pl.Schema({"feature": pl.Int32, "method": pl.String, "label": pl.String})
+
+
+@memoize(version=1)
+def counted(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    of: Of,
+    split: str,
+    seed: int,
+    *,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`labels` (`LABELS`) by counting alone, of all that fire in enough contexts."""
+    subject = Subject(model, site, corpus, of)
+    numbers = subject.source.frequent().tolist()
+    rows = []
+    for done, number in enumerate(numbers):
+        if done % 32 == 0:
+            progress.report(done, len(numbers), "Labelling by counting", f"{subject.source.what}s")
+        try:
+            label = labelling.plain(subject, number, METHOD, split, seed)
+        except evidence.TooFewError:
+            continue
+        if label.text:
+            rows.append((number, METHOD, label.text))
+    return {"labels": pl.DataFrame(rows, schema=LABELS, orient="row")}
+
+
+def asked(subject: Subject) -> pl.DataFrame:
+    """`LABELS` that models have given so far, by any writer and from any split."""
+    where = {name: canonical(getattr(subject, name)) for name in ("model", "site", "corpus", "of")}
+    rows = []
+    for digest in labelling.explain.stored():
+        entry = labelling.explain.at(digest)
+        given = entry.recipe()["arguments"] if entry else {}
+        fits = entry and all(given[name] == value for name, value in where.items())
+        if entry and fits and entry.value("text") and EXPLAINERS[given["method"]].needs:
+            rows.append((given["number"], given["method"], entry.value("text")))
+    return pl.DataFrame(rows, schema=LABELS, orient="row").unique(maintain_order=True)
+
+
+@memoize(version=1)
+def vectors(
+    digest: str, embedder: EmbedderRef, *, inputs: list[str], device: str, progress: Progress
+) -> dict[str, Any]:
+    """`vectors` [texts, width] float32 of the texts `inputs`, whose digest is the key."""
+    del digest
+    progress.report(0, 1, "Reading labels")
+    return {"vectors": embedders.load(embedder, device).embed(inputs)}
+
+
+@memoize(version=1)
+def nearest(
+    digest: str,
+    embedder: EmbedderRef,
+    text: str,
+    *,
+    inputs: pl.DataFrame,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`found`: feature, label, method, cosine: of each feature its nearest label, nearest first;
+    among `inputs` (`LABELS`)."""
+    labels = inputs["label"].unique(maintain_order=True).to_list()
+    known = vectors(digest, embedder, inputs=labels, device=device, progress=progress)
+    query = embedders.load(embedder, device).embed([text])[0]
+    cosine = np.asarray(known.array("vectors")) @ query
+    ranked = inputs.join(pl.DataFrame({"label": labels, "cosine": cosine}), on="label", how="left")
+    best = ranked.sort("cosine", descending=True).unique(
+        "feature", keep="first", maintain_order=True
+    )
+    return {"found": best.head(LISTED).select("feature", "label", "method", "cosine")}
+
+
+def digest_of(labels: pl.DataFrame) -> str:
+    """A name for a table of labels."""
+    return hashlib.sha256(json.dumps(labels.rows()).encode()).hexdigest()[:32]
+
+
+def search(study: Study, text: str) -> pl.DataFrame | Job:
+    """feature, label, method, cosine: features whose labels mean something like `text`."""
+    if len(text) > LONGEST:
+        raise ModelError(
+            f"The search has {len(text):,} characters.", f"Give at most {LONGEST}: a few words."
+        )
+    subject = runs.subject(study)
+    arguments = *subject.arguments, "range", 0
+    entry = counted.find(*arguments)
+    if entry is not None:
+        labels = pl.concat([entry.frame("labels"), asked(subject)])
+        found = nearest.find(digest_of(labels), study.embedder, text)
+        if found is not None:
+            return found.frame("found")
+    return tasks.ensure("meaning", study, f"{counted.digest(*arguments)}:{text}", text=text)
+
+
+def compute(request: tasks.Request) -> None:
+    """What the job does."""
+    subject = runs.subject(request.study)
+    entry = counted(*subject.arguments, "range", 0, progress=request.progress)
+    labels = pl.concat([entry.frame("labels"), asked(subject)])
+    nearest(
+        digest_of(labels),
+        request.study.embedder,
+        request.asked["text"],
+        inputs=labels,
+        device=request.device,
+        progress=request.progress,
+    )

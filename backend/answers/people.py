@@ -1,0 +1,221 @@
+"""What people judge, blind: which label they prefer, which excerpts a label fits, which of two
+texts was said of an activation. A yardstick for models that do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.answers import labelling, runs
+from backend.intervals import wilson
+from backend.labels import scorers
+from backend.labels.judges import Verdicts
+from backend.labels.trials import Trial, trial
+from backend.schema import NotFoundError, Plan, Study
+from backend.store import annotations
+from backend.store.annotations import Event
+from backend.views import Guess, Task
+
+TASKS = 20  # labels in a round
+VOTES = pl.Schema(
+    {
+        "method": pl.String,
+        "other": pl.String,
+        "preferred": pl.Int64,
+        "n": pl.Int64,
+        "share": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+    }
+)
+
+
+def _latest(kind: str, study: Study, run: str) -> dict[tuple[str, str], Event]:
+    """The last event of each person on each item: a later one takes the earlier one back."""
+    found = annotations.events(kind, study.name, run)
+    return {(event.person, str(event.value["item"])): event for event in found}
+
+
+def _say(kind: str, study: Study, run: str, person: str, value: dict[str, Any]) -> None:
+    annotations.add(kind, study.name, run, person.strip() or "somebody", value)
+
+
+def _drawn(items: list[Any], run: str, person: str) -> list[Any]:
+    """All items in an order of the person's own, the same every time."""
+    seed = [int(run[:12], 16), *person.strip().encode()]
+    return [items[at] for at in np.random.default_rng(seed).permutation(len(items))]
+
+
+def _next(kind: str, study: Study, run: str, person: str, items: list[str]) -> tuple[str, int]:
+    """The first item that the person has not answered, "" after a round, and how many are done."""
+    said = {
+        item for who, item in _latest(kind, study, run) if who == (person.strip() or "somebody")
+    }
+    some = _drawn(sorted(items), run, person)[:TASKS]
+    left = [item for item in some if item not in said]
+    return (left[0] if left else ""), len(some) - len(left)
+
+
+# ---------------------------------------------------------------- which label is better
+
+
+def vote(
+    study: Study, run: str, person: str, feature: int, preferred: str, over: Iterable[str]
+) -> None:
+    """Keeps that a person, not knowing whose they are, prefers one label; "" for none of them."""
+    value = {"item": feature, "preferred": preferred, "over": list(over)}
+    _say("vote", study, run, person, value)
+
+
+def votes(study: Study, run: str) -> pl.DataFrame:
+    """`VOTES`: how often each method was preferred to each other, everybody's last word."""
+    wins: dict[tuple[str, str], int] = {}
+    for event in _latest("vote", study, run).values():
+        won = [event.value["preferred"]] if event.value["preferred"] else []
+        for pair in product(won, event.value["over"]):
+            wins[pair] = wins.get(pair, 0) + 1
+    pairs = sorted({tuple(sorted(pair)) for pair in wins})
+    rows = []
+    for one, other in pairs:
+        count = wins.get((one, other), 0)
+        n = count + wins.get((other, one), 0)
+        low, high = wilson(count, n)
+        rows.append((one, other, count, n, count / n, float(low), float(high)))
+    return pl.DataFrame(rows, schema=VOTES, orient="row")
+
+
+# ---------------------------------------------------------------- a person as detector
+
+
+def _trial(study: Study, plan: Plan, feature: int, method: str, text: str) -> Trial:
+    drawn = runs.subject(study).draw(feature, plan.split, plan.negatives, plan.seed)
+    return trial("detection", text, drawn, method, window=plan.window)
+
+
+def task(study: Study, run: str, person: str) -> Task:
+    """The next label to judge by, with nothing that tells whose it is or what is true."""
+    entry, plan, _ = runs.finished(run)
+    held = entry.frame("labels").filter(pl.col("failed") == "")
+    texts = {f"{row['feature']} {row['method']}": row["text"] for row in held.to_dicts()}
+    item, done = _next("verdicts", study, run, person, list(texts))
+    of = min(TASKS, len(texts))
+    if not item:
+        return Task("", "", (), done, of)
+    feature, method = item.split(" ")
+    asked = _trial(study, plan, int(feature), method, texts[item])
+    return Task(item, texts[item], asked.question.texts, done, of)
+
+
+def answer(study: Study, run: str, person: str, item: str, fits: Sequence[int | None]) -> None:
+    """Keeps which excerpts of an item fit, in their order; None: could not tell."""
+    _say("verdicts", study, run, person, {"item": item, "answers": list(fits)})
+
+
+def detectors(study: Study, run: str) -> pl.DataFrame:
+    """Who judged, on how many labels: mean balanced accuracy with interval, and that of the
+    experiment's judge on the same labels. Columns: who, mean, low, high, labels, n, failures."""
+    entry, plan, _ = runs.finished(run)
+    labels = entry.frame("labels")
+    theirs: dict[str, list[scorers.Score]] = {}
+    items: dict[str, set[tuple[int, str]]] = {}
+    for (person, item), event in sorted(_latest("verdicts", study, run).items()):
+        feature, method = item.split(" ")
+        row = labels.filter((pl.col("feature") == int(feature)) & (pl.col("method") == method))
+        asked = _trial(study, plan, int(feature), method, row["text"].item())
+        said = Verdicts(tuple(event.value["answers"]))
+        theirs.setdefault(person, []).append(scorers.scored(asked, said, person)[0])
+        items.setdefault(person, set()).add((int(feature), method))
+    rows = []
+    model = entry.frame("scores").filter(
+        (pl.col("of") == "label") & (pl.col("scorer") == "detection")
+    )
+    for person, scored in theirs.items():
+        rows.append(_mean(person, [(s.value, s.n, s.failures) for s in scored]))
+        same = [
+            (row["value"], row["n"], row["failures"])
+            for row in model.to_dicts()
+            if (row["feature"], row["method"]) in items[person]
+        ]
+        rows.append(_mean(f"the model, on the same labels as {person}", same))
+    names = ("who", "mean", "low", "high", "labels", "n", "failures")
+    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+
+def _mean(who: str, scored: list[tuple[float | None, int, int]]) -> tuple[Any, ...]:
+    values = [value for value, _, _ in scored if value is not None]
+    mean, low, high = scorers.mean_of(values)
+    return who, mean, low, high, len(values), sum(s[1] for s in scored), sum(s[2] for s in scored)
+
+
+# ---------------------------------------------------------------- was it said of the activation?
+
+
+def _said(study: Study, run: str) -> dict[str, dict[str, Any]]:
+    """Every verbalized peak of an experiment by its name."""
+    entry, plan, _ = runs.finished(run)
+    of, found = runs.subject(study), {}
+    for number in sorted(set(entry.frame("labels")["feature"].to_list())):
+        named = number, plan.split, plan.seed, study.verbalizer
+        told = labelling.verbalized.find(*of.arguments, *named)
+        for row in told.frame("texts").to_dicts() if told else ():
+            for control in labelling.CONTROLS:
+                if row["real"].strip() != row[control].strip():
+                    found[f"{row['row']} {control}"] = row
+    return found
+
+
+def guess(study: Study, run: str, person: str) -> Guess:
+    """A text of the corpus and two verbalizations, one of its activation, one of a control.
+
+    Raises:
+        NotFoundError: the experiment asked no verbalizer.
+    """
+    said = _said(study, run)
+    if not said:
+        raise NotFoundError(
+            "This experiment put no activation into words.",
+            "Choose one with baez among its methods.",
+        )
+    item, done = _next("guess", study, run, person, list(said))
+    if not item:
+        return Guess("", "", ("", ""), done, min(TASKS, len(said)))
+    row, control = said[item], item.split(" ")[1]
+    pair = row["real"], row[control]
+    shown = pair if _real_first(item) else pair[::-1]
+    return Guess(item, row["context"], shown, done, min(TASKS, len(said)))
+
+
+def _real_first(item: str) -> bool:
+    return bool(np.random.default_rng(list(item.encode())).integers(2))
+
+
+def guessed(study: Study, run: str, person: str, item: str, which: int) -> None:
+    """Keeps which of the two a person took for the activation's: 0 or 1."""
+    _say("guess", study, run, person, {"item": item, "right": (which == 0) == _real_first(item)})
+
+
+def guesses(study: Study, run: str) -> pl.DataFrame:
+    """control, person, right, n, share, low, high: how often people told the real text."""
+    counts: dict[tuple[str, str], list[bool]] = {}
+    for (person, item), event in _latest("guess", study, run).items():
+        counts.setdefault((item.split(" ")[1], person), []).append(event.value["right"])
+    rows = []
+    for (control, person), right in sorted(counts.items()):
+        low, high = wilson(sum(right), len(right))
+        rows.append(
+            (
+                control,
+                person,
+                sum(right),
+                len(right),
+                sum(right) / len(right),
+                float(low),
+                float(high),
+            )
+        )
+    names = ("control", "person", "right", "n", "share", "low", "high")
+    return pl.DataFrame(rows, schema=names, orient="row")

@@ -1,0 +1,56 @@
+"""How a writer is asked for a label, and once more where its first reply holds none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from backend.labels import prompts
+from backend.labels.contract import Message, Writer
+from backend.schema import LlmError, LlmUnavailableError
+
+REPLY = 600  # tokens: some thoughts and a label
+LINE = 32  # tokens: a label alone, and what a writer goes on with that does not stop there
+REDRAWN = 0.7  # temperature of the second draw from a writer that does not obey
+
+
+def ask(
+    writer: Writer, told: Sequence[Message], continued: str, temperature: float
+) -> tuple[str, bool]:
+    """A label, and whether it took a second attempt: of what a writer that obeys is `told`, or of
+    the line that one that does not goes on with after `continued`.
+
+    Raises:
+        LlmUnavailableError: it cannot be asked now.
+        LlmError: neither attempt gave a label.
+    """
+    if writer.obeys:
+        return _told(writer, told, temperature)
+    return _continued(writer, continued, temperature)
+
+
+def _told(writer: Writer, messages: Sequence[Message], temperature: float) -> tuple[str, bool]:
+    """A reply without a label is answered with what was wrong about it."""
+    write = partial(writer.write, temperature=temperature, limit=REPLY)
+    reply = write(messages)
+    try:
+        return prompts.parse(reply), False
+    except LlmError as error:
+        reply = write(prompts.again(messages, reply, error))
+    return prompts.parse(reply), True
+
+
+def _continued(writer: Writer, text: str, temperature: float) -> tuple[str, bool]:
+    """Where the first draw is no label there is another: what continues text does not listen."""
+
+    def draw(heat: float, attempt: int) -> str:
+        asked = [Message("user", text)]
+        reply = writer.write(asked, temperature=heat, limit=LINE, attempt=attempt)
+        return prompts.label(reply.split("\n")[0])
+
+    try:
+        return draw(temperature, 0), False
+    except LlmUnavailableError:
+        raise
+    except LlmError:
+        return draw(REDRAWN, 1), True

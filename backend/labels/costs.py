@@ -1,0 +1,195 @@
+"""What a run may cost: an estimate before it, and a cap that holds while it goes on."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.labels.contract import Message
+from backend.schema import LlmUnavailableError
+
+CHARACTERS = 4  # per token: a rule of thumb for English text
+UNITS = {"calls": "calls", "tokens": "tokens", "cost": "in cost"}
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Of a million tokens, in the currency of whoever serves them."""
+
+    price_in: float  # prompts
+    price_out: float  # replies
+
+    def cost(self, prompt_tokens: int, reply_tokens: int) -> float:
+        return (prompt_tokens * self.price_in + reply_tokens * self.price_out) / 1e6
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Calls and their tokens; `cost` is in the currency of the prices, None without them."""
+
+    calls: int
+    prompt_tokens: int
+    reply_tokens: int
+    cost: float | None
+
+    @property
+    def tokens(self) -> int:
+        """Prompts and replies together."""
+        return self.prompt_tokens + self.reply_tokens
+
+
+@dataclass(frozen=True)
+class Estimate(Usage):
+    """What a run asks for at most: replies that are on disk already cost nothing. Prompt tokens
+    are characters / 4, reply tokens as if every reply used its limit."""
+
+    how: str
+
+
+def estimate(
+    conversations: Sequence[Sequence[Message]],
+    limit: int,
+    price_in: float | None = None,
+    price_out: float | None = None,
+) -> Estimate:
+    """Calls, tokens and cost of a run; `limit` in tokens a reply, prices per million tokens."""
+    prices = None
+    if price_in is not None and price_out is not None:
+        prices = Prices(price_in, price_out)
+    how = (
+        f"Prompt tokens are approximated by characters / {CHARACTERS}; replies are counted at "
+        f"their limit of {limit} tokens; replies that are stored already cost nothing."
+    )
+    calls, prompts = len(conversations), sum(map(characters, conversations))
+    most = usage(prices, calls, math.ceil(prompts / CHARACTERS), calls * limit)
+    return Estimate(most.calls, most.prompt_tokens, most.reply_tokens, most.cost, how)
+
+
+def usage(prices: Prices | None, calls: int, prompt_tokens: int, reply_tokens: int) -> Usage:
+    cost = prices.cost(prompt_tokens, reply_tokens) if prices else None
+    return Usage(calls, prompt_tokens, reply_tokens, cost)
+
+
+def characters(messages: Sequence[Message]) -> int:
+    return sum(len(turn.content) for turn in messages)
+
+
+# ---------------------------------------------------------------- the cap
+
+
+@dataclass(frozen=True)
+class Cap:
+    """What a run may ask for; None: as much as it likes."""
+
+    calls: int | None = None
+    tokens: int | None = None  # prompts and replies together
+    cost: float | None = None
+
+    def check(self, estimate: Usage) -> None:
+        """To be called before the first call.
+
+        Raises:
+            LlmUnavailableError: the estimate exceeds the cap, or cannot be compared with it.
+        """
+        self.check_prices(estimate.cost is not None)
+        passed = self.passed(estimate)
+        if passed:
+            raise LlmUnavailableError(
+                f"The run may need {_shown(estimate, passed)}, above the cap of "
+                f"{_shown(self, passed, unit=False)}.",
+                "Label fewer features, shorten prompts or replies, or raise the cap.",
+            )
+
+    def check_prices(self, known: bool) -> None:
+        """A capped cost needs prices; raises LlmUnavailableError."""
+        if self.cost is not None and not known:
+            raise LlmUnavailableError(
+                "The cost has a cap, but the prices are not known.",
+                "Set TESSERA_LLM_PRICE_IN and TESSERA_LLM_PRICE_OUT, per million tokens, or cap "
+                "calls or tokens instead.",
+            )
+
+    def passed(self, wanted: Usage) -> str:
+        """Which of calls, tokens and cost is above the cap; empty where none is."""
+        for name in UNITS:
+            value, most = getattr(wanted, name), getattr(self, name)
+            if value is not None and most is not None and value > most:
+                return name
+        return ""
+
+
+def _shown(amounts: Cap | Usage, name: str, unit: bool = True) -> str:
+    number = f"{getattr(amounts, name):,.10g}"
+    return f"{number} {UNITS[name]}" if unit else number
+
+
+class Meter:
+    """Counts what is paid for and begins no call that may pass the cap, from any thread.
+
+    Each call under way is held at its estimate until what it took is known. So calls never pass
+    the cap, and tokens and cost do not while calls take no more than was estimated.
+    """
+
+    def __init__(self, cap: Cap, prices: Prices | None) -> None:
+        """Raises LlmUnavailableError where the cost is capped and there are no prices."""
+        cap.check_prices(prices is not None)
+        self.cap = cap
+        self.prices = prices
+        self._paid = usage(prices, 0, 0, 0)
+        self._held: list[Usage] = []
+        self._changed = threading.Condition()
+
+    @property
+    def paid(self) -> Usage:
+        return self._paid
+
+    def hold(self, messages: Sequence[Message], limit: int) -> Usage:
+        """The estimate of a call, held until `settle`. Where calls under way leave no room for
+        it, waits for them, since most take less than their estimate.
+
+        Raises:
+            LlmUnavailableError: what is paid for leaves no room for it.
+        """
+        prompt = math.ceil(characters(messages) / CHARACTERS)
+        wanted = usage(self.prices, 1, prompt, limit)
+        with self._changed:
+            while self.cap.passed(self._sum(self._paid, *self._held, wanted)):
+                passed = self.cap.passed(self._sum(self._paid, wanted))
+                if passed:
+                    raise self._reached(passed, wanted)
+                self._changed.wait()
+            self._held.append(wanted)
+        return wanted
+
+    def settle(self, held: Usage, prompt_tokens: int | None, reply_tokens: int | None) -> None:
+        """What a call took; where the server did not count, as was estimated."""
+        prompt = held.prompt_tokens if prompt_tokens is None else prompt_tokens
+        reply = held.reply_tokens if reply_tokens is None else reply_tokens
+        self._release(held, usage(self.prices, 1, prompt, reply))
+
+    def forget(self, held: Usage) -> None:
+        """A call that was not answered, so it costs nothing."""
+        self._release(held, usage(self.prices, 0, 0, 0))
+
+    def _release(self, held: Usage, paid: Usage) -> None:
+        with self._changed:
+            self._held.remove(held)
+            self._paid = self._sum(self._paid, paid)
+            self._changed.notify_all()
+
+    def _sum(self, *amounts: Usage) -> Usage:
+        calls, prompt, reply = (
+            sum(getattr(one, name) for one in amounts)
+            for name in ("calls", "prompt_tokens", "reply_tokens")
+        )
+        return usage(self.prices, calls, prompt, reply)
+
+    def _reached(self, name: str, wanted: Usage) -> LlmUnavailableError:
+        return LlmUnavailableError(
+            f"The cap of {_shown(self.cap, name)} is reached: "
+            f"{_shown(self._paid, name, unit=False)} so far, and the next call may take "
+            f"{_shown(wanted, name, unit=False)}.",
+            "What was paid for is kept: raise the cap and start again.",
+        )

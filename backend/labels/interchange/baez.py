@@ -1,0 +1,251 @@
+"""An experiment folder of the baez post, written.
+
+    features.jsonl       raw/feature_<index>.json    nla_examples.jsonl    labels.jsonl
+    scores.jsonl         scores_flat.csv             label_distance__<a>__vs__<b>.csv
+
+The scripts of `enricobottazzi/autointerp_baez` read such a folder; `baez_records` says where field
+names come from. Two things differ: methods keep their own names, so that what the scripts call
+`delphi` is `eleuther_acts_top5` here; and a control is a method of its own in scores, such as
+`baez [shuffled]`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+
+from backend.labels.contract import Evidence, Excerpt
+from backend.labels.interchange.baez_records import LABEL, raw_name
+from backend.labels.interchange.records import FormatError, csv_bytes, json_bytes, pack
+from backend.labels.tables import DISTANCES, LABELS, SCORES, VERBALIZATIONS, farthest
+from backend.schema import conform
+
+MADE = ("sampled_at", "fetched_at", "generated_at", "scored_at")
+LONGEST = 100  # characters of a method in a file's name
+FLAT = (
+    "index method explanation_model detection_accuracy fuzz_accuracy embedding_gap "
+    "embedding_mean_pos embedding_mean_neg"
+).split()
+# a score line has one of each scorer of what these name
+TOLD_APART = ["feature", "of", "label", "method", "split", "kind", "seed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What a folder holds. `model` and `layer` are Neuronpedia's model and source ids, or names of
+    one's own; `made` is when, as ISO 8601, "" where unknown."""
+
+    model: str
+    layer: str
+    evidence: tuple[Evidence, ...]
+    verbalizations: pl.DataFrame  # VERBALIZATIONS
+    labels: pl.DataFrame  # LABELS
+    scores: pl.DataFrame  # SCORES
+    distances: pl.DataFrame  # DISTANCES
+    made: str = ""
+
+
+def write(experiment: Experiment, folder: Path) -> None:
+    """The files in a new or empty folder.
+
+    Raises:
+        FormatError: there is something in it, it cannot be written, or as `files`.
+    """
+    held = files(experiment)
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise FormatError(f"{folder} is not empty.", "Name a new folder.")
+        (folder / "raw").mkdir(parents=True)
+        for name, data in held.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise FormatError(f"{folder} cannot be written ({error.strerror}).", "Check it.") from error
+
+
+def packed(experiment: Experiment) -> bytes:
+    """The files as a zip; raises as `files`."""
+    return pack(files(experiment))
+
+
+def files(experiment: Experiment) -> dict[str, bytes]:
+    """Name and content of every file.
+
+    Raises:
+        FormatError: a method's name is too long for a file's.
+    """
+    scored = list(_scores(experiment))
+    return {
+        "features.jsonl": json_bytes(_features(experiment), ascii=True),
+        **{raw_name(each.feature): _raw(experiment, each) for each in experiment.evidence},
+        "nla_examples.jsonl": json_bytes(_examples(experiment), ascii=True),
+        "labels.jsonl": json_bytes(_labels(experiment), ascii=True),
+        "scores.jsonl": json_bytes(scored, ascii=True),
+        "scores_flat.csv": csv_bytes(FLAT, map(_flat, scored)),
+        **dict(_distances(experiment)),
+    }
+
+
+def _line(experiment: Experiment, feature: int, made: str) -> dict[str, Any]:
+    """What every line begins with."""
+    return {
+        "feature_key": f"{experiment.model}/{experiment.layer}/{feature}",
+        "index": feature,
+        "layer": experiment.layer,
+        "model_id": experiment.model,
+        made: experiment.made,
+    }
+
+
+# ---------------------------------------------------------------- features and their excerpts
+
+
+def _features(experiment: Experiment) -> Iterator[dict[str, Any]]:
+    for each in experiment.evidence:
+        line = _line(experiment, each.feature, "sampled_at")
+        yield {**line, "raw_path": raw_name(each.feature), "source": "tessera"}
+
+
+def _raw(experiment: Experiment, drawn: Evidence) -> bytes:
+    """The feature as Neuronpedia has it, train and test strongest first, each with its part; under
+    `evidence` what it has no place for."""
+    named = {
+        "modelId": experiment.model,
+        "layer": experiment.layer,
+        "index": str(drawn.feature),
+    }
+    parts = {"train": drawn.train, "test": drawn.test}
+    activations = [
+        {**named, **_activation(one), "part": part} for part in parts for one in parts[part]
+    ]
+    evidence = {
+        "maximum": drawn.maximum,
+        "negatives": [_context(one) for one in drawn.negatives],
+        "foreign": drawn.foreign,
+        "split": drawn.split,
+        "kind": drawn.kind,
+        "seed": drawn.seed,
+        "how": drawn.how,
+    }
+    raw = {**named, "activations": activations, "evidence": evidence}
+    return json.dumps(raw, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+
+def _context(one: Excerpt) -> dict[str, Any]:
+    return {"tokens": one.pieces, "values": one.values, "row": one.row}
+
+
+def _activation(one: Excerpt) -> dict[str, Any]:
+    peak = {"maxValue": one.strength, "maxValueTokenIndex": one.peak, "minValue": min(one.values)}
+    return {**_context(one), **peak}
+
+
+def _examples(experiment: Experiment) -> Iterator[dict[str, Any]]:
+    said = conform(experiment.verbalizations, VERBALIZATIONS)
+    for (feature,), part in said.group_by("feature", maintain_order=True):
+        examples = part.select("text", activation="strength").to_dicts()
+        line = _line(experiment, int(str(feature)), "fetched_at")
+        yield {**line, "examples": examples, "ranks": part["rank"].to_list()}
+
+
+# ---------------------------------------------------------------- labels and scores
+
+
+def _labels(experiment: Experiment) -> Iterator[dict[str, Any]]:
+    for row in conform(experiment.labels, LABELS).fill_nan(None).iter_rows(named=True):
+        yield {
+            **_line(experiment, row["feature"], "generated_at"),
+            "method": row["method"],
+            "explanation_model": row["writer"],
+            "result": {
+                "explanation": row["text"],
+                **{name: row[name] for name in ("detail", "failed", "n", "seconds")},
+            },
+        }
+
+
+def _scores(experiment: Experiment) -> Iterator[dict[str, Any]]:
+    """Lines with one score of each scorer: summed up as the scripts do, and in full."""
+    writers = {
+        (row["feature"], row["method"], row["text"]): row["writer"]
+        for row in experiment.labels.reverse().iter_rows(named=True)
+    }
+    again = pl.int_range(pl.len()).over([*TOLD_APART, "scorer"]).alias("again")
+    scores = conform(experiment.scores, SCORES).fill_nan(None).with_columns(again)
+    for _, part in scores.group_by([*TOLD_APART, "again"], maintain_order=True):
+        rows = part.drop("again").to_dicts()
+        one, by = rows[0], {row["scorer"]: row for row in rows}
+        judged = by.get("detection") or by.get("fuzzing") or {}
+        control = "" if one["of"] == "label" else f" [{one['of']}]"
+        yield {
+            **_line(experiment, one["feature"], "scored_at"),
+            "method": f"{one['method']}{control}".strip(),
+            "explanation_model": writers.get((one["feature"], one["method"], one["label"]), ""),
+            "scorer_model": judged.get("judge", ""),
+            "scores": _summary(by),
+            "rows": rows,
+        }
+
+
+def _summary(by: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "detection": _accuracy(by.get("detection")),
+        "fuzz": _accuracy(by.get("fuzzing")),
+        "embedding": {
+            "gap": by.get("embedding", {}).get("value"),
+            "mean_pos": None,
+            "mean_neg": None,
+        },
+    }
+
+
+def _accuracy(row: dict[str, Any] | None) -> dict[str, Any]:
+    """The post's (TP + TN) / n; the value where there are no counts."""
+    if row is None:
+        return {"accuracy": None, "n": 0}
+    right, n = (row["tp"], row["tn"]), row["n"]
+    return {"accuracy": sum(right) / n if n and None not in right else row["value"], "n": n}
+
+
+def _flat(line: Mapping[str, Any]) -> Sequence[Any]:
+    scores = line["scores"]
+    shares = [scores["detection"]["accuracy"], scores["fuzz"]["accuracy"]]
+    named = [line["index"], line["method"], line["explanation_model"]]
+    return [*named, *shares, scores["embedding"]["gap"], None, None]
+
+
+# ---------------------------------------------------------------- distances
+
+
+def _distances(experiment: Experiment) -> Iterator[tuple[str, bytes]]:
+    """A file for each pair of methods; the head has their names, the file's name spells them."""
+    held = farthest(conform(experiment.distances, DISTANCES))
+    for (one, other), part in held.group_by("method", "other", maintain_order=True):
+        head = ["feature_key", f"{LABEL}{one}", f"{LABEL}{other}"]
+        name = f"label_distance__{_spelled(str(one))}__vs__{_spelled(str(other))}.csv"
+        rows = (
+            [
+                _line(experiment, row["feature"], "")["feature_key"],
+                row["text"],
+                row["other_text"],
+                1 - row["distance"],
+                row["distance"],
+            ]
+            for row in part.iter_rows(named=True)
+        )
+        yield name, csv_bytes([*head, "cosine_similarity", "cosine_distance"], rows)
+
+
+def _spelled(method: str) -> str:
+    """A method's name without what a path would read: %2F for a slash."""
+    name = quote(method, safe="")
+    if len(name) > LONGEST:
+        raise FormatError(
+            f"The method {method[:30]!r}… cannot name a file.", "Give it a shorter name."
+        )
+    return name

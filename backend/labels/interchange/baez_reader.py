@@ -1,0 +1,289 @@
+"""An experiment folder of the baez post, read: Tessera's own or one of the post's scripts.
+
+What is broken is left out and named, the rest comes in. No file is opened because another names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from backend.labels.contract import Evidence, Excerpt
+from backend.labels.evidence import POST_TRAIN, TEST
+from backend.labels.interchange import baez_records as records
+from backend.labels.interchange.baez import Experiment
+from backend.labels.interchange.records import (
+    FormatError,
+    Problem,
+    check,
+    csv_lines,
+    json_lines,
+    listed,
+    unpack,
+)
+from backend.labels.tables import DISTANCES, LABELS, SCORES, VERBALIZATIONS, farthest
+
+FLAT = "scores_flat.csv"
+TOP5, TOP20, DELPHI = "eleuther_acts_top5", "eleuther_acts_top20", "delphi"
+# what the post's scripts write, without saying so in the folder
+UNPARSED = "Explanation could not be parsed."
+EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
+DRAWN = "train: ranks 1–{} by peak; test: the {} that follow; no negatives are kept in the folder"
+NOTES = {
+    DELPHI: f"The method delphi is {TOP5}: 5 excerpts were shown to the explainer.",
+    TOP20: f"The scores' {TOP20} is {TOP5}: the post's analysis renames delphi so.",
+    FLAT: f"Scores are from {FLAT}, which says less: scores.jsonl is not there.",
+    UNPARSED: f"Labels that read {UNPARSED!r} are failures.",
+}
+AnyLine = TypeVar("AnyLine", bound=records.Line)
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """An experiment without what is wrong in its files, and what was taken for something else."""
+
+    experiment: Experiment
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def read(source: Path | bytes) -> Imported:
+    """From a folder, or the bytes of a zip of one.
+
+    Raises:
+        FormatError: there is no such folder or zip, or nothing of an experiment in it.
+    """
+    if isinstance(source, bytes):
+        files = unpack(source, records.FILES, "features.jsonl")
+    else:
+        files = listed(source, records.FILES)
+    if not files:
+        raise FormatError(
+            "There is no file of a baez experiment here.", "Choose the folder of features.jsonl."
+        )
+    return _Folder(files).imported()
+
+
+class _Folder:
+    """The files of an experiment; reading them collects problems and notes."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+        self.problems: list[Problem] = []
+        self.notes: dict[str, None] = {}
+        self.site: tuple[str, str] | None = None  # model and layer of the first line
+        self.made = ""
+
+    def imported(self) -> Imported:
+        evidence = tuple(self._evidence())
+        said = list(self._said())
+        labels = pl.DataFrame(list(self._labels()), schema=LABELS, orient="row")
+        scores = list(self._scores(labels) if "scores.jsonl" in self.files else self._flat(labels))
+        apart = farthest(pl.DataFrame(list(self._distances()), schema=DISTANCES, orient="row"))
+        model, layer = self.site or ("", "")
+        experiment = Experiment(
+            model,
+            layer,
+            evidence,
+            pl.DataFrame(said, schema=VERBALIZATIONS, orient="row"),
+            labels,
+            pl.DataFrame(scores, schema=SCORES),
+            apart,
+            self.made,
+        )
+        return Imported(experiment, tuple(self.problems), tuple(NOTES[each] for each in self.notes))
+
+    def _say(self, file: str, line: int, field: str, problem: str) -> None:
+        self.problems.append(Problem(file, line, field, problem))
+
+    def _lines(self, file: str, kind: type[AnyLine]) -> Iterator[tuple[int, AnyLine]]:
+        """Lines about one model and layer, the folder's first."""
+        if file not in self.files:
+            self._say(file, 0, "", "is not there")
+        for line, one in json_lines(kind, self.files.get(file, b""), file, self.problems):
+            self.site = self.site or (one.model_id, one.layer)
+            here = zip(("model_id", "layer"), (one.model_id, one.layer), self.site, strict=True)
+            others = [(field, value, site) for field, value, site in here if value != site]
+            for field, value, site in others:
+                self._say(file, line, field, f"is {value!r}, but the experiment is of {site!r}")
+            if not others:
+                yield line, one
+
+    # ------------------------------------------------------------ evidence
+
+    def _evidence(self) -> Iterator[Evidence]:
+        met: set[int] = set()
+        for line, one in self._lines("features.jsonl", records.FeatureLine):
+            name, self.made = records.raw_name(one.index), self.made or one.sampled_at
+            if one.raw_path.replace("\\", "/") not in ("", name):
+                self._say(
+                    "features.jsonl", line, "raw_path", f"is {one.raw_path!r}; {name} is read"
+                )
+            if one.index in met or name not in self.files:
+                why = "is named twice" if one.index in met else f"has no {name}"
+                self._say("features.jsonl", line, "index", why)
+                continue
+            met.add(one.index)
+            raw = check(records.Raw, self.files[name], name, 0, self.problems)
+            if raw is not None and raw.index not in (None, one.index):
+                self._say(name, 0, "index", f"is {raw.index}, not {one.index}")
+            elif raw is not None and not any(each.strength > 0 for each in raw.activations):
+                self._say(name, 0, "activations", "hold none above 0")
+            elif raw is not None:
+                drawn = raw.evidence
+                yield _drawn(one.index, raw, drawn) if drawn else _ranked(one.index, raw)
+
+    def _said(self) -> Iterator[tuple[Any, ...]]:
+        for _, one in self._lines("nla_examples.jsonl", records.NlaLine):
+            ranks = one.ranks or range(1, len(one.examples) + 1)
+            for rank, each in zip(ranks, one.examples, strict=True):
+                yield one.index, rank, each.text, each.activation
+
+    # ------------------------------------------------------------ labels
+
+    def _named(self, method: str) -> str:
+        """What a method is called here."""
+        if method == DELPHI:
+            self.notes[DELPHI] = None
+        return TOP5 if method == DELPHI else method
+
+    def _labels(self) -> Iterator[tuple[Any, ...]]:
+        for _, one in self._lines("labels.jsonl", records.LabelLine):
+            made, writer = one.result, one.explanation_model or ""
+            text, failed = made.explanation, made.failed
+            if failed is None and text in ("", UNPARSED):
+                self.notes |= {UNPARSED: None} if text else {}
+                text, failed = "", text or "The explanation is empty."
+            named = one.index, self._named(one.method), writer
+            yield *named, text, made.detail, failed or "", made.n, made.seconds
+
+    # ------------------------------------------------------------ scores
+
+    def _scores(self, labels: pl.DataFrame) -> Iterator[dict[str, Any]]:
+        file, texts = "scores.jsonl", _texts(labels)
+        for _, one in self._lines(file, records.ScoreLine):
+            if one.rows is None:
+                method = self._scored(one.method, labels)
+                text = texts.get((one.index, method, one.explanation_model or ""), "")
+                yield from _summed(one.index, method, text, one.scorer_model or "", one.scores)
+            yield from (row.model_dump() for row in one.rows or ())
+
+    def _flat(self, labels: pl.DataFrame) -> Iterator[dict[str, Any]]:
+        """From the table that is read where `scores.jsonl` is missing."""
+        if FLAT not in self.files:
+            return self._say("scores.jsonl", 0, "", "is not there")
+        self.notes[FLAT], texts = None, _texts(labels)
+        for line, cells in csv_lines(self.files[FLAT], FLAT, self.problems):
+            given = {name: cell for name, cell in cells.items() if cell}
+            one = check(records.FlatRow, given, FLAT, line, self.problems)
+            if one is not None:
+                method = self._scored(one.method, labels)
+                text = texts.get((one.index, method, one.explanation_model), "")
+                yield from _summed(one.index, method, text, "", one.summary)
+
+    def _scored(self, method: str, labels: pl.DataFrame) -> str:
+        """A method's name, where it stands in what the post's scripts write."""
+        if method == TOP20 and TOP20 not in labels["method"]:
+            self.notes[TOP20] = None
+            return TOP5
+        return self._named(method)
+
+    # ------------------------------------------------------------ distances
+
+    def _distances(self) -> Iterator[tuple[Any, ...]]:
+        for file in sorted(name for name in self.files if name.startswith("label_distance__")):
+            for line, cells in csv_lines(self.files[file], file, self.problems):
+                heads = [name for name in cells if name.startswith(records.LABEL)]
+                if len(heads) != 2:
+                    self._say(file, 1, "", "has not two columns of labels")
+                    break
+                site, _, feature = cells.get("feature_key", "").rpartition("/")
+                given = {**cells, "site": site, "feature_key": feature}
+                given |= {"text": cells[heads[0]], "other_text": cells[heads[1]]}
+                one = check(records.DistanceRow, given, file, line, self.problems)
+                if one is not None and site != "/".join(self.site or (site,)):
+                    self._say(file, line, "feature_key", f"is of {site!r}, not of this experiment")
+                elif one is not None:
+                    ends = [self._named(head.removeprefix(records.LABEL)) for head in heads]
+                    pair = sorted(zip(ends, (one.text, one.other_text), strict=True))
+                    (left, text), (right, other) = pair
+                    yield one.feature, left, right, text, other, one.cosine_distance
+
+
+# ---------------------------------------------------------------- excerpts
+
+
+def _drawn(feature: int, raw: records.Raw, drawn: records.Drawn) -> Evidence:
+    """As Tessera wrote it."""
+    parts: dict[str, list[Excerpt]] = {"train": [], "test": []}
+    for each in raw.activations:
+        parts[each.part or ""].append(each.excerpt(each.row or 0))
+    return Evidence(
+        feature,
+        drawn.maximum,
+        tuple(parts["train"]),
+        tuple(parts["test"]),
+        tuple(each.excerpt(each.row or 0) for each in drawn.negatives),
+        tuple(map(tuple, drawn.foreign)),
+        drawn.split,
+        drawn.kind,
+        drawn.seed,
+        drawn.how,
+    )
+
+
+def _ranked(feature: int, raw: records.Raw) -> Evidence:
+    """As the post's scripts cut it: by rank. Rows count through the excerpts themselves, since the
+    file names no corpus; negatives are drawn anew by the scripts and are not in the folder."""
+    fires = [each for each in raw.activations if each.strength > 0]
+    fires = sorted(fires, key=lambda each: -each.strength)[: POST_TRAIN + TEST]
+    excerpts, first = [], 0
+    for each in fires:
+        excerpts.append(each.excerpt(first + each.peak))
+        first += len(each.tokens)
+    train, test = tuple(excerpts[:POST_TRAIN]), tuple(excerpts[POST_TRAIN:])
+    how = DRAWN.format(len(train), len(test))
+    return Evidence(feature, fires[0].strength, train, test, (), (), "post", "other", 0, how)
+
+
+# ---------------------------------------------------------------- scores of the post's scripts
+
+
+def _texts(labels: pl.DataFrame) -> dict[tuple[int, str, str], str]:
+    """Label by feature, method and writer."""
+    keys = labels.select("feature", "method", "writer", "text").iter_rows()
+    return {(feature, method, writer): text for feature, method, writer, text in keys}
+
+
+def _summed(
+    feature: int, method: str, text: str, judge: str, given: records.Summary
+) -> Iterator[dict[str, Any]]:
+    """Rows of `SCORES` with what the scripts keep: no counts, no interval, no seed. Their accuracy
+    counts failures as wrong, so how many there were is not known."""
+    found = (
+        ("detection", judge, given.detection, "whole contexts", 0.5),
+        ("fuzzing", judge, given.fuzz, "post marks, whole contexts", 0.5),
+        ("embedding", EMBEDDER, given.embedding, "whole contexts", 0.0),
+    )
+    for scorer, by, one, setting, chance in found:
+        value = getattr(one, "gap" if scorer == "embedding" else "accuracy", None)
+        if value is not None:
+            yield {
+                "of": "label",
+                "label": text,
+                "feature": feature,
+                "method": method,
+                "scorer": scorer,
+                "judge": by,
+                "n": getattr(one, "n", None),
+                "value": value,
+                "chance": chance,
+                "interval": "",
+                "split": "post",
+                "kind": "other",
+                "setting": setting,
+            }

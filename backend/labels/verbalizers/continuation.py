@@ -1,0 +1,127 @@
+"""A model that goes on with a prompt in which one position holds a vector of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend.schema import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from backend.models.language_model import LanguageModel
+
+
+def checked(vectors: np.ndarray, width: int, name: str) -> np.ndarray:
+    """[n, width] float32.
+
+    Raises:
+        ModelError: another shape or width, or NaN or infinity in it.
+    """
+    rows = np.asarray(vectors, dtype=np.float32)
+    if rows.ndim != 2 or (len(rows) and rows.shape[1] != width):
+        raise ModelError(
+            f"{name} reads [n, {width}] vectors, and was given {list(rows.shape)}.",
+            "Give it residual vectors of the study's own model.",
+        )
+    bad = int((~np.isfinite(rows)).any(axis=1).sum())
+    if bad:
+        raise ModelError(
+            f"{bad} of {len(rows)} vectors hold NaN or infinity.",
+            "Compute activations in float32: set `dtype` in the study or TESSERA_DTYPE.",
+        )
+    return rows
+
+
+def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The rows in order, at most `size` at a time."""
+    for at in range(0, len(rows), size):
+        yield rows[at : at + size]
+
+
+@contextlib.contextmanager
+def into(block: nn.Module, at: int, vectors: np.ndarray) -> Iterator[None]:
+    """While it is open, what enters the block at position `at` is `vectors` [batch, width], in this
+    thread and while the prompt is read: the tokens that follow come one at a time."""
+    caller = threading.get_ident()
+
+    def write(_module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        hidden = given[0] if given else named["hidden_states"]
+        if threading.get_ident() != caller or hidden.shape[1] <= at:
+            return None
+        hidden = _written(hidden, at, vectors)
+        return ((hidden, *given[1:]), named) if given else ((), named | {"hidden_states": hidden})
+
+    handle = block.register_forward_pre_hook(write, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def out_of(block: nn.Module, at: int, vectors: np.ndarray) -> Iterator[None]:
+    """As `into`, but what leaves the block."""
+    caller = threading.get_ident()
+
+    def write(_module: nn.Module, _given: Any, output: Any) -> Any:
+        hidden = output[0] if isinstance(output, tuple) else output
+        if threading.get_ident() != caller or hidden.shape[1] <= at:
+            return None
+        hidden = _written(hidden, at, vectors)
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    handle = block.register_forward_hook(write)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _written(hidden: Tensor, at: int, vectors: np.ndarray) -> Tensor:
+    import torch
+
+    hidden = hidden.clone()
+    hidden[:, at] = torch.from_numpy(np.ascontiguousarray(vectors)).to(hidden)
+    return hidden
+
+
+def go_on(
+    model: LanguageModel, ids: list[int], count: int, limit: int, ended: Callable[[str], bool]
+) -> list[str]:
+    """The likeliest continuations of `count` copies of one prompt, so nothing is padded: each of at
+    most `limit` tokens, and of no more once its text has `ended`."""
+    import torch
+
+    def done(sequences: Tensor, _scores: Any, **_: Any) -> Tensor:
+        so_far = _texts(model, sequences[:, len(ids) :])
+        return torch.tensor([ended(text) for text in so_far], device=sequences.device)
+
+    prompts = torch.tensor([ids] * count, device=model.device)
+    with torch.inference_mode():
+        sequences = model.network.generate(
+            prompts,
+            attention_mask=torch.ones_like(prompts),
+            max_new_tokens=limit,
+            do_sample=False,  # and what else a model's own settings may say of drawing
+            num_beams=1,
+            repetition_penalty=1.0,
+            temperature=1.0,
+            top_k=50,
+            top_p=1.0,
+            pad_token_id=model.bos,  # left out of texts, as all special tokens
+            stopping_criteria=[done],
+        )
+    return _texts(model, sequences[:, len(ids) :])
+
+
+def _texts(model: LanguageModel, ids: Tensor) -> list[str]:
+    from backend.models import language_model
+
+    decode = language_model.tokenizer(model.ref).decode
+    return [decode(row, skip_special_tokens=True) for row in ids.tolist()]

@@ -1,0 +1,249 @@
+"""Neuronpedia's API for the natural language autoencoders it hosts.
+
+It takes a text and positions in it, runs model and NLA itself and never sees a vector. Requests and
+replies stand under "shapes", as the service's published source describes them; none of this could
+be tried against the live service. Two things are less sure than the rest: that a text is split into
+tokens by `completion` with no token to complete (there, but not in the documented part of the API),
+and that a text without turns is read as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backend import settings
+from backend.schema import LlmError, LlmUnavailableError, ModelError, Site, VerbalizerRef
+from backend.settings import Secret
+from backend.store.memo import memoize
+
+POSITIONS = 16  # a request; 120 requests an hour
+TIMEOUT = 120.0  # seconds
+TEMPERATURE = 0.0
+THIS_REQUEST = {400, 413, 422}  # the text is at fault: others may pass
+
+
+# ---------------------------------------------------------------- shapes
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Source(_Reply):
+    modelId: str  # noqa: N815
+    id: str
+    layerNum: int  # noqa: N815
+
+
+class _Sources(_Reply):
+    """GET /api/nla/sources"""
+
+    sources: list[_Source]
+
+
+class _Token(_Reply):
+    position: int
+
+
+class _Tokens(_Reply):
+    """POST /api/nla/completion"""
+
+    tokens: list[_Token]
+
+
+class _Described(_Reply):
+    position: int
+    description: str
+
+
+class _Results(_Reply):
+    """POST /api/nla/explain"""
+
+    results: list[_Described]
+
+
+Shape = TypeVar("Shape", bound=_Reply)
+
+
+# ---------------------------------------------------------------- asking
+
+
+class Neuronpedia:
+    """One hosted NLA. It has a `Verbalizer`'s form, and refuses what it cannot do: vectors."""
+
+    def __init__(
+        self, model: str, layer: int, url: str, key: Secret, timeout: float = TIMEOUT
+    ) -> None:
+        """`model` is the name there; `key` may be empty; `timeout` is in seconds.
+
+        Raises:
+            LlmUnavailableError: the address is none or holds a secret, or the key cannot be sent.
+        """
+        self.model, self.layer, self.timeout = model, layer, timeout
+        self.url, self.host = _address(url)
+        text = key.reveal()
+        if text and not (text.isascii() and text.isprintable() and " " not in text):
+            raise LlmUnavailableError(
+                "The key holds characters that cannot be sent.",
+                "Copy TESSERA_NEURONPEDIA_KEY again.",
+            )
+        self._key = key
+        self._source = ""
+        self.name = f"NLA of {model} at block {layer} on {self.host}"
+
+    def verbalize(self, vectors: np.ndarray) -> NoReturn:
+        """Raises LlmUnavailableError."""
+        raise LlmUnavailableError(
+            f"{self.host} reads texts, and cannot be given vectors ({len(vectors)} here).",
+            'Use kind = "nla" with a checkpoint, or "patchscope", in [verbalizer].',
+        )
+
+    def verbalize_contexts(self, texts: Sequence[str]) -> list[str]:
+        """What the NLA says of the activation at each text's last token, so cut them at the peak.
+        Two requests a text, from disk where the same was asked before.
+
+        Raises:
+            LlmUnavailableError: it cannot be asked now.
+            LlmError: a reply that is no use.
+            ModelError: it hosts no NLA of this model and block.
+        """
+        asked = (self.host, self.model, self.layer)
+        return [str(described(*asked, text, inputs=self).value("text")) for text in texts]
+
+    def last_position(self, text: str) -> int:
+        """Of the text's tokens as the service counts them."""
+        body = {"text": text, "completion_tokens": 0, **self._named()}
+        tokens = self._ask("POST", "completion", _Tokens, body).tokens
+        if not tokens:
+            raise LlmError(f"{self.host} finds no token in the text.", "Leave empty texts out.")
+        return max(token.position for token in tokens)
+
+    def explain(self, text: str, positions: Sequence[int]) -> list[str]:
+        """What the NLA says of the activation at each position; raises as `verbalize_contexts`."""
+        said: list[str] = []
+        for at in range(0, len(positions), POSITIONS):
+            part = list(positions[at : at + POSITIONS])
+            body = {"text": text, "positions": part, "temperature": TEMPERATURE, **self._named()}
+            results = self._ask("POST", "explain", _Results, body).results
+            found = {each.position: each.description.strip() for each in results}
+            if len(results) != len(part) or found.keys() != set(part):
+                raise LlmError(
+                    f"{self.host} describes {len(results)} positions, not the {len(part)} asked "
+                    "for.",
+                    "Try again later.",
+                )
+            said.extend(found[position] for position in part)
+        return said
+
+    def _named(self) -> dict[str, str]:
+        """The model and its NLA for this block, which is looked up once."""
+        if not self._source:
+            offered = self._ask("GET", "sources", _Sources).sources
+            at = {each.id for each in offered if (each.modelId, each.layerNum) == self._site}
+            if not at:
+                there = ", ".join(f"{each.modelId} block {each.layerNum}" for each in offered)
+                raise ModelError(
+                    f"{self.host} hosts no NLA of {self.model} at block {self.layer}.",
+                    f"An NLA fits one model and one layer; there are {there or 'none'}.",
+                )
+            self._source = min(at)
+        return {"modelId": self.model, "nlaSourceId": self._source}
+
+    @property
+    def _site(self) -> tuple[str, int]:
+        return self.model, self.layer
+
+    def _ask(self, method: str, path: str, shape: type[Shape], body: Any = None) -> Shape:
+        answer = self._call(method, path, body)
+        if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
+            raise answer
+        try:
+            return shape.model_validate_json(answer)
+        except ValidationError:  # its text would quote the reply
+            pass
+        raise LlmError(
+            f"{self.host} answers, but not as Neuronpedia's API does.",
+            "Check TESSERA_NEURONPEDIA_URL; if it is right, the API has changed.",
+        )
+
+    def _call(self, method: str, path: str, body: Any) -> bytes | LlmError:
+        """The body of the reply, or the error that explains why there is none."""
+        import httpx2
+
+        headers = {"x-api-key": self._key.reveal()} if self._key else {}
+        where = f"{self.url}/api/nla/{path}"
+        try:
+            reply = httpx2.request(method, where, json=body, headers=headers, timeout=self.timeout)
+        except httpx2.TimeoutException:
+            return LlmUnavailableError(
+                f"{self.host} did not reply within {self.timeout:g} s.",
+                "Try again later: its NLA may have to start.",
+            )
+        except httpx2.HTTPError:
+            return LlmUnavailableError(
+                f"{self.host} cannot be reached.",
+                "Check the network and TESSERA_NEURONPEDIA_URL.",
+            )
+        if reply.is_success:
+            return reply.content
+        return self._refused(reply.status_code, reply.headers.get("Retry-After", ""))
+
+    def _refused(self, status: int, wait: str) -> LlmError:
+        """The service's own words are not passed on: they might hold the key."""
+        if status in (401, 403):
+            lacks = "refuses the key" if self._key else "wants a key"
+            return LlmUnavailableError(
+                f"{self.host} {lacks} (HTTP {status}).", "Set TESSERA_NEURONPEDIA_KEY."
+            )
+        if status == 429:
+            after = f" for {int(wait)} s" if wait.isdecimal() else ""
+            return LlmUnavailableError(
+                f"{self.host} takes no more requests{after}.",
+                "Go on after that: what was answered is kept.",
+            )
+        if status in THIS_REQUEST:
+            return LlmError(
+                f"{self.host} refused the request (HTTP {status}).", "Use a shorter text."
+            )
+        return LlmUnavailableError(
+            f"{self.host} cannot answer (HTTP {status}).",
+            "Check TESSERA_NEURONPEDIA_URL, or try again later.",
+        )
+
+
+@memoize(version=1)
+def described(
+    host: str, model: str, layer: int, text: str, *, inputs: Neuronpedia
+) -> dict[str, Any]:
+    """`text`: what the NLA of a model and block says of a text's last token. `inputs` asks; of it
+    nothing is kept."""
+    del host, model, layer  # they name the result; `inputs` knows them
+    return {"text": inputs.explain(text, [inputs.last_position(text)])[0]}
+
+
+def _address(url: str) -> tuple[str, str]:
+    """The address without a slash at its end, and its host and port."""
+    import httpx2
+
+    wanted = "Set TESSERA_NEURONPEDIA_URL to something like https://www.neuronpedia.org."
+    try:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        parts = httpx2.URL("")
+    # it may hold a key by mistake, so no error quotes it
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise LlmUnavailableError("The address of Neuronpedia is no http address.", wanted)
+    if parts.userinfo or parts.query or parts.fragment:
+        raise LlmUnavailableError("Neuronpedia's address holds more than host and path.", wanted)
+    return url.rstrip("/"), parts.host + (f":{parts.port}" if parts.port else "")
+
+
+def configured(ref: VerbalizerRef, site: Site) -> Neuronpedia:
+    """The service at the address and with the key that the environment names; raises as
+    `Neuronpedia`."""
+    now = settings.current()
+    return Neuronpedia(ref.source, site.layer, now.neuronpedia_url, now.neuronpedia_key)

@@ -1,0 +1,377 @@
+"""What a labelling experiment came to: means beside their controls, differences, what the
+verbalizer carries, labels farthest apart."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from typing import Any, Protocol
+
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from backend.views import Experiment, Imported, Run
+from components import address, markup, numbers, palette
+from components.links import anchor
+from components.markup import escape
+from components.status import reported
+
+SCORERS = ("detection", "fuzzing", "embedding")
+MEASURES = {"auroc": "AUROC where there is one", "post": "as in the post"}
+LISTED = 12
+NOTHING_CARRIED = (
+    "What this verbalizer says of an activation is not told from what it says of a control.",
+    "Read labels made from it (baez, nla_vector) as made from little or nothing of the feature.",
+)
+
+
+def measure(scorer: str) -> str:
+    """balanced accuracy, AUROC or gap: what a scorer's number is."""
+    if scorer.endswith("_auroc"):
+        return "AUROC"
+    return "gap of mean cosines" if scorer == "embedding" else "balanced accuracy"
+
+
+def scorers(means: pl.DataFrame, of: str) -> list[str]:
+    """The scorers to show: AUROC where there is one, or what the post counted."""
+    there = set(means["scorer"])
+    found = []
+    for name in SCORERS:
+        ranked = f"{name}_auroc"
+        chosen = ranked if of == "auroc" and ranked in there else name
+        found += [chosen] if chosen in there else []
+    return found
+
+
+# ---------------------------------------------------------------- which experiment
+
+
+def render_runs(runs: list[Run], opened: str) -> None:
+    """The experiments of the study; the one that is looked at is chosen."""
+    named = {run.run: run for run in runs}
+    st.selectbox(
+        "Experiment",
+        list(named) if opened in named or not opened else [opened, *named],
+        format_func=lambda run: title(named[run]) if run in named else f"{run[:12]} (missing)",
+        label_visibility="collapsed",
+        **address.widget("run"),
+    )
+
+
+def title(run: Run) -> str:
+    """An experiment in a line."""
+    plan = run.plan
+    made = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
+    state = "" if run.done else " · not ended"
+    who = run.writer.rsplit("/", 1)[-1].split("@")[0]
+    return (
+        f"{plan.features} features · {', '.join(plan.methods)} · {who} · "
+        f"split {plan.split} · seed {plan.seed} · {made}{state}"
+    )
+
+
+def plan_html(view: Experiment) -> str:
+    """How it was done."""
+    plan = view.plan
+    failed = view.labels.filter(pl.col("failed") != "")
+    window = f"±{plan.window} tokens" if plan.window else "whole contexts"
+    said = [
+        markup.chip("features", numbers.count(view.labels["feature"].n_unique())),
+        markup.chip("labels", numbers.count(len(view.labels))),
+        markup.chip(
+            "failed",
+            numbers.count(len(failed)),
+            "methods that gave no label",
+            "warn" if len(failed) else "",
+        ),
+        markup.chip("split", escape(plan.split)),
+        markup.chip("negatives", escape(plan.negatives)),
+        markup.chip("judge sees", escape(window)),
+        markup.chip("writer", escape(view.writer)),
+        markup.chip("judge", escape(view.judge)),
+    ]
+    return markup.chips(said)
+
+
+# ---------------------------------------------------------------- the figure
+
+
+def means_chart(view: Experiment, of: str) -> go.Figure:
+    """Mean over features of each method by each scorer, with 95% intervals; hollow: the same
+    method's labels given to other features; dashed: chance."""
+    colours = palette.current()
+    shown = scorers(view.means, of)
+    rows = ["", *reversed(view.plan.methods)]
+    made = make_subplots(1, max(1, len(shown)), shared_yaxes=True, horizontal_spacing=0.04)
+    for column, scorer in enumerate(shown, 1):
+        some = view.means.filter(pl.col("scorer") == scorer)
+        chance = {"color": colours.muted, "dash": "dash", "width": 1}
+        made.add_vline(some["chance"][0], line=chance, col=column, row=1)  # type: ignore[arg-type]
+        for place, method in enumerate(rows):
+            for of_, symbol, hue, shift in (
+                ("empty", "x-thin-open", colours.muted, 0.0),
+                ("shuffled", "circle-open", colours.muted, -0.2),
+                ("label", "circle", palette.method(method), 0.12),
+            ):
+                part = some.filter((pl.col("method") == method) & (pl.col("of") == of_))
+                if len(part):
+                    trace = _point(part.row(0, named=True), place + shift, hue, symbol)
+                    made.add_trace(trace, 1, column)
+        counted = some.filter(pl.col("of") == "label")["features"].to_list()
+        title = (
+            f"{scorer.removesuffix('_auroc')} · {measure(scorer)} · n = {min(counted, default=0)}"
+        )
+        made.update_xaxes(title=title, col=column, row=1)
+    made.update_layout(
+        template=palette.template(colours),
+        height=76 + 44 * len(rows),
+        margin={"l": 0, "r": 8, "t": 4, "b": 4},
+    )
+    made.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=["no label", *rows[1:]],
+        range=[-0.5, len(rows) - 0.5],
+        showgrid=False,
+    )
+    return made
+
+
+OF = {"label": "label", "shuffled": "another feature's label", "empty": "no label"}
+
+
+def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
+    """One mean with its interval, and all of it in words on hover."""
+    said = (
+        f"{row['method']} · {OF[row['of']]}<br>{numbers.fraction(row['mean'], 3)} "
+        f"({numbers.fraction(row['low'], 3)} to {numbers.fraction(row['high'], 3)})<br>"
+        f"{row['features']} features, {row['n']:,} excerpts, {row['failures']} failed"
+    )
+    mean = row["mean"] or 0.0
+    low, high = (mean if row[end] is None else row[end] for end in ("low", "high"))
+    return go.Scatter(
+        x=[row["mean"]],
+        y=[y],
+        text=[said],
+        mode="markers",
+        marker={
+            "color": hue,
+            "size": 9 if symbol == "circle" else 7,
+            "symbol": symbol,
+            "line": {"color": hue, "width": 1.5},
+        },
+        error_x={
+            "type": "data",
+            "array": [high - mean],
+            "arrayminus": [mean - low],
+            "color": hue,
+            "thickness": 1.5,
+            "width": 0,
+        },
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def render_measures() -> None:
+    """Which number of a judge is shown."""
+    st.segmented_control(
+        "Measure",
+        list(MEASURES),
+        format_func=MEASURES.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        **address.widget("measure"),
+    )
+
+
+def render_means(view: Experiment) -> None:
+    """The figure with how to read it."""
+    of = address.get("measure")
+    st.plotly_chart(
+        means_chart(view, of), theme=None, config=palette.CONFIG, key="means",
+        alt="Mean score of each method by each scorer",
+    )  # fmt: skip
+    st.html(f'<p class="note">{escape(reading(view, of))}</p>')
+
+
+def reading(view: Experiment, of: str) -> str:
+    """What the figure can and cannot show."""
+    shown = scorers(view.means, of)
+    pairs = view.differences.filter(pl.col("scorer").is_in(shown))
+    smallest = [value for value in pairs["smallest"].to_list() if value is not None]
+    said = [
+        "Filled: mean over features with 95% interval; hollow: the same labels given to other "
+        "features; ×: no label; dashed: chance."
+    ]
+    if smallest:
+        n = max(pairs["features"].to_list())
+        said.append(
+            f"With {n} features, the smallest true difference between two methods that would "
+            f"mostly show (80% power) is {numbers.fraction(min(smallest), 3)} to "
+            f"{numbers.fraction(max(smallest), 3)}, depending on pair and scorer."
+        )
+    return " ".join(said)
+
+
+# ---------------------------------------------------------------- tables
+
+
+def differences_html(view: Experiment, of: str) -> str:
+    """Every pair of methods, over the same features."""
+    shown = scorers(view.means, of)
+    pairs = view.differences.filter(pl.col("scorer").is_in(shown))
+    rows = [
+        [
+            f"{name(row['method'])} − {name(row['other'])}",
+            escape(f"{row['scorer'].removesuffix('_auroc')} · {measure(row['scorer'])}"),
+            _signed(row["difference"]),
+            f"{_signed(row['low'])} to {_signed(row['high'])}",
+            "yes" if (row["low"] or 0) * (row["high"] or 0) > 0 else "no",
+            numbers.fraction(row["smallest"], 3),
+            numbers.count(row["features"]),
+        ]
+        for row in pairs.iter_rows(named=True)
+    ]
+    note = (
+        f"Over features that both methods have a score for. Of {len(rows)} intervals about "
+        f"{len(rows) / 20:.1f} leave out 0 by chance alone. Smallest: the true difference that so "
+        "many features would show with 80% power."
+    )
+    heads = ("methods", "by", "difference", "95% interval", "beyond 0", "smallest", "n")
+    return markup.table(heads, rows, "ttnnnnn", note if rows else "")
+
+
+def _signed(value: object) -> str:
+    number = numbers.known(value)
+    return numbers.MISSING if number is None else f"{number:+.3f}".replace("0.", ".", 1)
+
+
+def name(method: str) -> str:
+    """A method's name, which may break at its underscores."""
+    return escape(method).replace("_", "_<wbr>") or "no label"
+
+
+def controls_html(view: Experiment) -> str:
+    """Whether the verbalizer says more of a residual than of nothing."""
+    kinds = {"random": "a random vector of the same length", "other": "another feature's peak"}
+    rows = [
+        [
+            kinds[row["control"]],
+            f"{numbers.fraction(row['share'])} <small>{numbers.fraction(row['low'])}–"
+            f"{numbers.fraction(row['high'])}</small>",
+            numbers.count(row["features"]),
+            numbers.count(row["n"]),
+            numbers.count(row["ties"]),
+        ]
+        for row in view.controls.iter_rows(named=True)
+    ]
+    note = (
+        "How often the embedder finds what was said of the real residual nearer to its own text "
+        "than what was said of the control (a tie is half); chance is .50."
+    )
+    return markup.table(("against", "told apart", "features", "peaks", "ties"), rows, "tnnnn", note)
+
+
+def carries_nothing(view: Experiment) -> bool:
+    """Whether the verbalizer is not told from one of its controls."""
+    return any((row["low"] or 0) <= 0.5 for row in view.controls.iter_rows(named=True))
+
+
+def nothing_carried_html() -> str:
+    """The warning that goes with it."""
+    finding, so = NOTHING_CARRIED
+    return f'<div class="finding"><b>{escape(finding)}</b><p>{escape(so)}</p></div>'
+
+
+def distances_html(view: Experiment) -> str:
+    """The labels of two methods that lie farthest apart, with the way to compare them."""
+    rows = [
+        [
+            anchor(str(row["feature"]), "compare", run=view.run, feature=row["feature"]),
+            name(row["method"]),
+            escape(row["text"]),
+            name(row["other"]),
+            escape(row["other_text"]),
+            numbers.fraction(row["distance"]),
+        ]
+        for row in view.distances.head(LISTED).iter_rows(named=True)
+    ]
+    note = "Distance: 1 − cosine of the labels' embeddings; a number opens the feature on Compare."
+    heads = ("feature", "method", "label", "method", "label", "distance")
+    return markup.table(heads, rows, "tttttn", note)
+
+
+def failures_html(view: Experiment) -> str:
+    """Methods that gave no label, and why."""
+    failed = view.labels.filter(pl.col("failed") != "")
+    counted = (
+        failed.group_by("method", "failed", maintain_order=True).len().sort("len", descending=True)
+    )
+    rows = [
+        [name(row["method"]), escape(row["failed"]), numbers.count(row["len"])]
+        for row in counted.iter_rows(named=True)
+    ]
+    note = "Counted here and left out of every mean: a label that was not given is not a wrong one."
+    return markup.table(("method", "why there is no label", "features"), rows, "ttn", note)
+
+
+# ---------------------------------------------------------------- files
+
+FORMATS = {
+    "jsonl": ("labels as JSONL", "jsonl", "application/jsonl"),
+    "csv": ("labels as CSV", "csv", "text/csv"),
+    "parquet": ("labels as Parquet", "parquet", "application/vnd.apache.parquet"),
+    "neuronpedia": ("labels as Neuronpedia explanations", "zip", "application/zip"),
+    "baez": ("all, as a folder of the baez post", "zip", "application/zip"),
+}
+
+
+class FileDesk(Protocol):
+    """The part of `backend.queries` that reads and writes files."""
+
+    def export(self, study: str, run: str, format: str) -> bytes: ...
+
+    def take(self, data: bytes) -> Imported: ...
+
+
+def render_export(desk: FileDesk, study: str, run: str) -> None:
+    """The experiment as files, each made when it is asked for."""
+    with st.popover("Export", type="tertiary", key="export"):
+        for kind, (words, ending, mime) in FORMATS.items():
+            st.download_button(
+                words,
+                data=functools.partial(desk.export, study, run, kind),
+                file_name=f"{study}-{run[:12]}-{kind}.{ending}",
+                mime=mime,
+                key=f"export-{kind}",
+                on_click="ignore",
+                type="tertiary",
+            )
+
+
+def render_import(desk: FileDesk) -> None:
+    """A field for the folder of an experiment; what could not be read in it is listed."""
+    with st.popover("Import", type="tertiary", key="import"):
+        given = st.file_uploader(
+            "An experiment folder of the baez post, as a zip", type="zip", key="import-file"
+        )
+        if given is None:
+            return
+        with reported():
+            taken = desk.take(given.getvalue())
+            st.button(
+                "Show it", type="primary", key="import-show", on_click=_show, args=(taken.run,)
+            )
+            for words in (*taken.problems, *taken.notes):
+                markup.note(words)
+
+
+def _show(run: str) -> None:
+    address.put(run=run)
+
+
+def downloads_of(view: Experiment) -> dict[str, pl.DataFrame]:
+    """The experiment's tables, by name."""
+    names = ("labels", "scores", "means", "differences", "distances", "controls")
+    return {f"experiment {view.run[:8]} {each}": getattr(view, each) for each in names}

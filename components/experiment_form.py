@@ -1,0 +1,120 @@
+"""The form of a labelling experiment: what is labelled, how it is judged, what it may cost."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from backend.schema import Plan
+from backend.views import Estimate
+from components import address, markup, numbers
+from components.markup import escape
+
+FORM = "form"
+SCORERS = ("detection", "fuzzing", "embedding")
+SPLITS = {
+    "range": "from the whole range of peaks",
+    "post": "as in the post: ranks 1–5, then 6–15",
+}
+NEGATIVES = {"other": "contexts of other features", "silent": "any context where it is silent"}
+MARKS = {"matched": "as many as a positive has", "post": "where their own feature fires"}
+WHO = {"own": "the study's own model", "server": "a server"}
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The parts of a list that a URL holds."""
+    return tuple(name for name in text.split(",") if name)
+
+
+def plan() -> Plan:
+    """What the form says."""
+    return Plan(
+        methods=names(address.get("methods")),
+        scorers=names(address.get("scorers")),
+        features=address.get("count"),
+        split=address.get("split"),
+        negatives=address.get("negatives"),
+        marks=address.get("marks"),
+        window=address.get("window") or None,
+        seed=address.get("seed"),
+    )
+
+
+def render_form(methods: pl.DataFrame, server: str) -> None:
+    """All fields; each change is in the URL. `server`: the model that a server offers, or ""."""
+    left, middle, right = st.columns([5, 4, 4], gap="medium")
+    with left:
+        helps = dict(zip(methods["method"], methods["help"], strict=True))
+        _several("Methods", "methods", list(helps))
+        asked = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
+        st.caption("  \n".join(asked))
+        _several("Judged by", "scorers", list(SCORERS))
+    with middle:
+        st.number_input("Features", 2, 500, step=10, **address.widget("count", FORM))
+        _choice("Train and test", "split", SPLITS)
+        st.number_input(
+            "Seed", 0, step=1, help="of the sample and all draws", **address.widget("seed", FORM)
+        )
+    with right:
+        _choice("Negatives", "negatives", NEGATIVES)
+        _choice("Marks on negatives, in fuzzing", "marks", MARKS)
+        st.number_input(
+            "Tokens on either side that the judge sees (0: all)",
+            0,
+            500,
+            step=4,
+            **address.widget("window", FORM),
+        )
+    _who(server)
+
+
+def _several(label: str, field: str, options: list[str]) -> None:
+    """Some of several, kept as one text."""
+    key = f"{FORM}:{field}"
+    st.session_state[key] = [name for name in names(address.get(field)) if name in options]
+
+    def changed() -> None:
+        address.put(**{field: ",".join(st.session_state[key])})
+        st.rerun([FORM])
+
+    st.multiselect(label, options, key=key, on_change=changed)
+
+
+def _choice(label: str, field: str, options: dict[str, str]) -> None:
+    st.selectbox(
+        label, list(options), format_func=options.__getitem__, **address.widget(field, FORM)
+    )
+
+
+def _who(server: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.segmented_control(
+            "Who writes and judges",
+            list(WHO),
+            format_func=lambda who: (
+                f"{WHO[who]} · {server}" if who == "server" and server else WHO[who]
+            ),
+            required=True,
+            **address.widget("who", FORM),
+        )
+        if address.get("who") == "server":
+            st.number_input(
+                "Stop at calls (0: no limit)", 0, step=100, **address.widget("calls", FORM)
+            )
+            st.number_input(
+                "Stop at cost (0: no limit)", 0.0, step=1.0, **address.widget("cost", FORM)
+            )
+
+
+def estimate_html(found: Estimate) -> str:
+    """What a run would ask for."""
+    said = [
+        markup.chip("features", numbers.count(found.features)),
+        markup.chip("prompts", numbers.count(found.calls), "at most"),
+    ]
+    if found.prompt_tokens:
+        said.append(markup.chip("tokens in", numbers.count(found.prompt_tokens), "at most"))
+        said.append(markup.chip("tokens out", numbers.count(found.reply_tokens), "at most"))
+        cost = "prices not set" if found.cost is None else f"{found.cost:,.2f}"
+        said.append(markup.chip("cost", escape(cost), "in the currency of the prices", "warn"))
+    return f'{markup.chips(said)}<p class="note">{escape(found.how)}</p>'

@@ -1,0 +1,59 @@
+"""Compare: the labels of one feature side by side, on the same held-out excerpts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import queries
+from backend.views import Experiment
+from components import address, compare, experiment, markup
+from components.compare import INSPECTOR, LIST
+from components.frame import frame
+from components.status import render_empty, reported, waiting
+
+KEYS = {
+    "N": "next feature",
+    "P": "previous feature",
+    "B": "hide or show which method is which",
+    "1 2 3": "prefer that label",
+}
+place = frame("Compare", queries, KEYS, (INSPECTOR, LIST))
+
+
+@st.fragment(key=LIST)
+def show_list(view: Experiment) -> None:
+    with reported():
+        compare.render_controls(view)
+        compare.render_list(view)
+
+
+@st.fragment(key=INSPECTOR)
+def show_feature(view: Experiment) -> None:
+    with reported():
+        feature = compare.opened(view)
+        compare.render_title(view, feature)
+        found = queries.comparison(place.study, view.run, feature, address.get("by"))
+        compare.render_labels(found)
+        if (choice := compare.render_vote(found)) is not None:
+            queries.vote(place.study, view.run, address.get("person"), feature, *choice)
+            compare.after_vote(view, feature)
+        markup.render(compare.excerpts_html(found))
+        markup.render(compare.votes_html(queries.votes(place.study, view.run)))
+
+
+with reported():
+    runs = [run for run in queries.experiments(place.study) if run.done]
+    if not runs and not address.get("run"):
+        render_empty("There is nothing to compare yet.", "Make an experiment first.")
+        st.page_link("pages/experiment.py", label="To the experiments")
+        st.stop()
+    opened = address.get("run") or runs[0].run
+    address.assume(run=opened)
+    experiment.render_runs(runs, opened)
+    whole = queries.experiment(place.study, opened)
+    if not waiting(whole, queries, "experiment"):
+        left, right = st.columns([7, 13], gap="medium")
+        with left:
+            show_list(whole)
+        with right, st.container(key="inspector"):
+            show_feature(whole)

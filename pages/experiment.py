@@ -1,0 +1,62 @@
+"""Experiment: methods that label features, side by side, judged on what they have not seen."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import queries
+from components import address, experiment, experiment_form, markup
+from components.experiment_form import FORM
+from components.footer import render_footer
+from components.frame import frame
+from components.status import render_empty, reported, waiting
+
+place = frame("Experiment", queries)
+
+
+@st.fragment(key=FORM)
+def show_form() -> None:
+    with reported():
+        experiment_form.render_form(queries.label_methods(), queries.server())
+        plan, who = experiment_form.plan(), address.get("who")
+        markup.render(experiment_form.estimate_html(queries.estimate(place.study, plan, who)))
+        if st.button("Start", type="primary", key="start"):
+            run = queries.start(place.study, plan, who, address.get("calls"), address.get("cost"))
+            address.put(run=run)
+            st.rerun()
+
+
+with reported():
+    runs = queries.experiments(place.study)
+    opened = address.get("run") or (runs[0].run if runs else "")
+    with st.container(horizontal=True, gap="small", key="runs", vertical_alignment="center"):
+        if runs:
+            address.assume(run=opened)
+            experiment.render_runs(runs, opened)
+            experiment.render_export(queries, place.study, opened)
+        experiment.render_import(queries)
+    with st.expander("New experiment", expanded=not runs, key="new"):
+        show_form()
+    if not opened:
+        render_empty("No experiment was made yet.", "Choose above what to compare, and start it.")
+        st.stop()
+    view = queries.experiment(place.study, opened)
+    if not waiting(view, queries, "experiment"):
+        markup.render(experiment.plan_html(view))
+        markup.head("Scores", "mean over features")
+        experiment.render_measures()
+        experiment.render_means(view)
+        measure = address.get("measure")
+        markup.head("Differences between methods")
+        markup.render(experiment.differences_html(view, measure))
+        if len(view.controls):
+            markup.head("What the verbalizer carries")
+            if experiment.carries_nothing(view):
+                markup.render(experiment.nothing_carried_html())
+            markup.render(experiment.controls_html(view))
+        if len(view.distances):
+            markup.head("Labels farthest apart")
+            markup.render(experiment.distances_html(view))
+        markup.head("Failures")
+        markup.render(experiment.failures_html(view))
+        render_footer(experiment.downloads_of(view), view.provenance, "experiment")

@@ -1,0 +1,313 @@
+"""Experiments from plan to page: sampled, labelled, judged, stopped, gone on with, compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pytest
+
+from backend import queries
+from backend import study as studies
+from backend.answers import experiments, labelling, people, runs
+from backend.answers.labelling import Tools
+from backend.features.examples import peaks
+from backend.labels.contract import Message
+from backend.labels.evidence import LEAST
+from backend.labels.judges import Question, Verdicts
+from backend.schema import (
+    Cancelled,
+    Job,
+    LlmError,
+    LlmUnavailableError,
+    NotFoundError,
+    Plan,
+    Progress,
+    Study,
+)
+from backend.store import annotations
+from backend.views import Experiment
+from tests.test_pages import html_of, opened, text_of
+
+PLAN = Plan(methods=("token_frequency", "eleuther_acts_top5", "baez"), features=5)
+
+
+class Scripted:
+    """Labels with the first word it is shown, or fails; counts what it is asked."""
+
+    name = "scripted"
+    obeys = True
+
+    def __init__(self, fails: int = 0, stops: int = 10**9) -> None:
+        self.asked, self.fails, self.stops = 0, fails, stops
+
+    def write(
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
+    ) -> str:
+        self.asked += 1
+        if self.asked > self.stops:
+            raise LlmUnavailableError("The cap is reached.", "Raise it.")
+        if self.asked <= self.fails:
+            raise LlmError("Nothing to say.", "Ask another.")
+        return f"[EXPLANATION]: words like {messages[-1].content.split()[2]}"
+
+
+Truth = dict[tuple[str, ...], tuple[int, ...]]  # of the texts of a question
+
+
+class Knows:
+    """Answers a question as it was told; may fail on the first texts of each."""
+
+    name = "knows"
+
+    def __init__(self, truth: Truth, fails: int = 0) -> None:
+        self.truth, self.fails, self.asked = truth, fails, 0
+
+    def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
+        self.asked += len(questions)
+        blind = (0,) * 100
+        told = [self.truth.get(one.texts, blind[: len(one.texts)]) for one in questions]
+        return [Verdicts((None,) * self.fails + each[self.fails :]) for each in told]
+
+
+class Says:
+    name = "says"
+
+    def verbalize(self, vectors: np.ndarray) -> list[str]:
+        return [f"about {float(np.abs(row).sum()):.3f}" for row in vectors]
+
+
+@pytest.fixture
+def study(ready: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path))
+    return studies.load(ready)
+
+
+def truth_of(study: Study, plan: Plan) -> Truth:
+    """What is true of every text that a judge will see."""
+    from backend.labels.trials import trial
+
+    of = runs.subject(study)
+    found: Truth = {}
+    for number in experiments.sample(of, plan):
+        drawn = of.draw(number, plan.split, plan.negatives, plan.seed)
+        for task in ("detection", "fuzzing"):
+            asked = trial(task, "", drawn, "", marks="matched", window=plan.window)
+            found[asked.question.texts] = asked.truth
+    return found
+
+
+def arguments(study: Study, plan: Plan, writer: str = "scripted", judge: str = "knows") -> tuple:
+    where = runs.subject(study).arguments
+    return *where, study.embedder, plan, writer, judge, study.verbalizer
+
+
+def made(study: Study, plan: Plan, tools: Tools, progress: Progress | None = None) -> str:
+    """Runs an experiment with scripted tools; its name."""
+    names = tools.writer.name, tools.judge.name
+    given = arguments(study, plan, *names)
+    entry = experiments.run(*given, inputs=tools, device="cpu", progress=progress or Progress())
+    return entry.digest
+
+
+def tools(writer: Scripted, judge: Knows, workers: int = 1) -> Tools:
+    return Tools(writer, judge, Says, workers)
+
+
+# ---------------------------------------------------------------- the sample and the plan
+
+
+def test_sampled_features_fire_often_enough_and_each_seed_draws_its_own(study: Study) -> None:
+    of = runs.subject(study)
+    one, again = experiments.sample(of, PLAN), experiments.sample(of, PLAN)
+    assert one == again
+    assert len(one) == PLAN.features
+    assert all(len(peaks(of.source.column(n), of.tokens)[0]) >= LEAST for n in one)
+    others = [experiments.sample(of, Plan(features=5, seed=seed)) for seed in range(1, 5)]
+    assert any(other != one for other in others)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (Plan(methods=("guess",)), "a method 'guess'"),
+        (Plan(scorers=("taste",)), "a scorer 'taste'"),
+        (Plan(methods=()), "Nothing is asked"),
+        (Plan(features=1), "1 features"),
+        (Plan(window=0), "window of 0"),
+        (Plan(marks="post", negatives="silent"), "negatives of other features"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(study: Study, wrong: Plan, said: str) -> None:
+    with pytest.raises(NotFoundError, match=said):
+        queries.estimate(study.name, wrong)
+
+
+# ---------------------------------------------------------------- running
+
+
+def test_a_judge_that_knows_scores_one_and_a_blind_one_half(study: Study) -> None:
+    plan = Plan(methods=("token_frequency",), scorers=("detection", "fuzzing"), features=5)
+    truth = truth_of(study, plan)
+    right = queries.experiment(study.name, made(study, plan, tools(Scripted(), Knows(truth))))
+    assert isinstance(right, Experiment)
+    assert right.means.filter(pl.col("of") == "label")["mean"].to_list() == [1.0, 1.0]
+    blind = Knows({})
+    blind.name = "blind"
+    nothing = queries.experiment(study.name, made(study, plan, tools(Scripted(), blind)))
+    assert isinstance(nothing, Experiment)
+    assert set(nothing.means["mean"]) == {0.5}
+    half = Knows(truth, fails=10)
+    half.name = "fails"
+    failing = queries.experiment(study.name, made(study, plan, tools(Scripted(), half)))
+    assert isinstance(failing, Experiment)
+    held = failing.scores.filter((pl.col("of") == "label") & pl.col("value").is_not_null())
+    assert set(held["value"]) == {1.0}
+    assert set(failing.scores["failures"]) == {10}
+
+
+def test_every_label_is_judged_beside_its_controls(study: Study) -> None:
+    run = made(study, PLAN, tools(Scripted(fails=2), Knows(truth_of(study, PLAN)), workers=4))
+    view = queries.experiment(study.name, run)
+    assert isinstance(view, Experiment)
+    assert len(view.labels) == 5 * 3
+    failed = view.labels.filter(pl.col("failed") != "")
+    assert len(failed) >= 1
+    assert not set(failed["text"]) - {""}
+    keys = ["feature", "method"]
+    judged = view.scores.filter(pl.col("of") == "label").select(keys).unique()
+    held = view.labels.filter(pl.col("failed") == "").select(keys)
+    assert set(judged.rows()) == set(held.rows())
+    own = view.scores.filter(pl.col("of") == "shuffled").join(
+        view.labels.select("feature", "method", "text"), on=keys, how="left"
+    )
+    assert len(own)
+    assert set(view.scores["of"]) == {"label", "shuffled", "empty"}
+    assert set(view.differences["scorer"]) >= {"detection", "fuzzing", "embedding"}
+    assert set(view.controls["control"]) == {"random", "other"}
+    assert (view.controls["features"] == 5).all()
+    assert (view.distances["distance"] >= 0).all()
+
+
+def test_a_stopped_run_keeps_what_was_asked_and_goes_on(study: Study) -> None:
+    plan = Plan(methods=("eleuther_acts_top5",), scorers=("embedding",), features=5, seed=7)
+    first = Scripted(stops=3)
+    with pytest.raises(LlmUnavailableError, match="cap"):
+        made(study, plan, tools(first, Knows({})))
+    second = Scripted()
+    run = made(study, plan, tools(second, Knows({})))
+    assert second.asked == 2  # three were paid for already
+    third = Scripted()
+    assert made(study, plan, tools(third, Knows({}))) == run
+    assert third.asked == 0
+
+
+def test_a_cancelled_run_goes_on_where_it_was(study: Study) -> None:
+    plan = Plan(methods=("eleuther_acts_top5",), scorers=("detection",), features=5, seed=8)
+
+    class Stop(Progress):
+        def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+            if message == "Judging labels" and done == 3:
+                raise Cancelled
+
+    writer, judge = Scripted(), Knows({})
+    with pytest.raises(Cancelled):
+        made(study, plan, tools(writer, judge), Stop())
+    asked, judged = writer.asked, judge.asked
+    made(study, plan, tools(writer, judge))
+    assert writer.asked == asked
+    assert judge.asked == judged + 5 * 3 - 3
+
+
+# ---------------------------------------------------------------- jobs and pages
+
+
+def test_starting_gives_a_job_that_knows_its_plan(study: Study) -> None:
+    plan = Plan(methods=("token_frequency",), scorers=("embedding",), features=4, seed=3)
+    run = queries.start(study.name, plan)
+    job = queries.experiment(study.name, run)
+    assert isinstance(job, Job)
+    assert runs.read_plan(json.loads(job.arguments)["plan"]) == plan
+    listed = queries.experiments(study.name)
+    assert (listed[0].run, listed[0].plan, listed[0].done) == (run, plan, False)
+    with pytest.raises(NotFoundError, match="no experiment"):
+        queries.experiment(study.name, "f" * 32)
+
+
+def test_a_worker_with_other_settings_refuses_the_job(study: Study) -> None:
+    asked = {"who": "own", "models": ["another", "judge"]}
+    with pytest.raises(LlmUnavailableError, match="another"):
+        runs.checked(study, asked, "cpu")
+
+
+def test_without_a_server_the_form_says_how_to_name_one(study: Study) -> None:
+    with pytest.raises(LlmError, match="TESSERA_LLM_URL"):
+        queries.estimate(study.name, PLAN, "server")
+
+
+def test_the_pages_show_an_experiment(study: Study) -> None:
+    run = made(study, PLAN, tools(Scripted(fails=1), Knows(truth_of(study, PLAN))))
+    said = text_of(opened("experiment", run=run))
+    assert "smallest true difference" in said
+    assert "Labels farthest apart" in said
+    app = opened("compare", run=run)
+    assert "held-out excerpt" in text_of(app)
+    hidden = opened("compare", run=run, blind=1)
+    body = html_of(hidden).split('class="quiet"', 1)[1]
+    assert "eleuther" not in body
+    hidden.button(key="vote-0").click().run()
+    assert len(annotations.events("vote", study.name, run)) == 1
+
+
+def test_experiments_that_are_not_there_are_told(study: Study) -> None:
+    app = opened("experiment", fine=False, run="f" * 32)
+    assert "There is no experiment" in text_of(app)
+    assert "New experiment" in " ".join(box.label for box in app.expander)
+
+
+# ---------------------------------------------------------------- people
+
+
+def test_votes_count_the_last_word_of_each(study: Study) -> None:
+    run = made(study, PLAN, tools(Scripted(), Knows({})))
+    people.vote(study, run, "ann", 1, "baez", ["eleuther_acts_top5"])
+    people.vote(study, run, "ann", 1, "eleuther_acts_top5", ["baez"])
+    people.vote(study, run, "bob", 1, "baez", ["eleuther_acts_top5"])
+    people.vote(study, run, "bob", 2, "", ["baez", "eleuther_acts_top5"])
+    row = people.votes(study, run).row(0, named=True)
+    assert (row["method"], row["preferred"], row["n"]) == ("baez", 1, 2)
+
+
+def test_a_person_is_judged_like_the_model(study: Study) -> None:
+    truth = truth_of(study, PLAN)
+    run = made(study, PLAN, tools(Scripted(), Knows(truth)))
+    seen = set()
+    while (task := people.task(study, run, "ann")).item:
+        assert task.item not in seen
+        seen.add(task.item)
+        people.answer(study, run, "ann", task.item, truth[task.texts])
+    assert len(seen) == task.of >= 10
+    own, model = people.detectors(study, run).rows(named=True)
+    assert (own["who"], own["mean"], own["labels"]) == ("ann", 1.0, len(seen))
+    assert (model["mean"], model["labels"]) == (1.0, len(seen))
+    assert people.task(study, run, "bob").done == 0
+
+
+def test_a_person_tells_verbalizations_apart_or_not(study: Study) -> None:
+    run = made(study, PLAN, tools(Scripted(), Knows({})))
+    said = people._said(study, run)
+    while (guess := people.guess(study, run, "ann")).item:
+        real = said[guess.item]["real"]
+        assert guess.context == said[guess.item]["context"]
+        people.guessed(study, run, "ann", guess.item, guess.texts.index(real))
+    found = people.guesses(study, run)
+    assert found["right"].to_list() == found["n"].to_list()
+    assert set(found["control"]) <= set(labelling.CONTROLS)
