@@ -97,6 +97,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     "features": {
         "feature": Field(whole, "a feature's number"),
         "search": Field(text, "a text", ""),
+        "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
         "sort": Field(one_of(*SORTS), f"one of {', '.join(SORTS)}", "density"),
         "sparse": Field(number, "a density", 0.0),
         "dense": Field(number, "a density", 1.0),

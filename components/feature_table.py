@@ -33,6 +33,12 @@ COLUMNS = {
     "hits": st.column_config.NumberColumn(
         "hits", width=50, help="matches of the search it fires on"
     ),
+    "label": st.column_config.TextColumn(
+        "label", width=168, help="of its labels the one nearest to the search"
+    ),
+    "cosine": st.column_config.NumberColumn(
+        "cosine", width=56, format="%.2f", help="of the label and the search, as embedded"
+    ),
     "density": st.column_config.NumberColumn(
         "density", width=62, format="%.2f%%", help="% of tokens it fires on"
     ),
@@ -49,7 +55,23 @@ COLUMNS = {
     "documents": st.column_config.NumberColumn("documents", width=84, format="localized"),
     "active": st.column_config.NumberColumn("tokens", width=72, format="localized"),
 }
-SHOWN = ("feature", "top_token", "hits", "promoted", "density", "max", "topic", "lift", "f1")
+PLACEHOLDERS = {
+    "text": "Search a token or text it fires on",
+    "meaning": "Search its labels by meaning",
+}
+SHOWN = (
+    "feature",
+    "top_token",
+    "label",
+    "cosine",
+    "hits",
+    "promoted",
+    "density",
+    "max",
+    "topic",
+    "lift",
+    "f1",
+)
 
 
 def columns(view: FeatureTable) -> dict[str, Any]:
@@ -78,8 +100,9 @@ def summary_html(view: FeatureTable) -> str:
 def rows(view: FeatureTable, hits: pl.DataFrame | None) -> pl.DataFrame:
     """What the list shows, in order."""
     table = view.table
+    found = {"hits", "label", "cosine"} & set(hits.columns if hits is not None else ())
     if hits is not None:
-        table = table.join(hits.select("feature", "hits"), on="feature", how="inner")
+        table = table.join(hits.select("feature", *sorted(found)), on="feature", how="inner")
     token = address.get("token").strip().lower()
     kept = table.filter(
         (pl.col("density") >= address.get("sparse") / 100)
@@ -92,7 +115,7 @@ def rows(view: FeatureTable, hits: pl.DataFrame | None) -> pl.DataFrame:
         kept = kept.filter(pl.col("top_token").str.to_lowercase().str.contains(token, literal=True))
     column, _ = ORDERS[address.get("sort")]
     if hits is not None and address.get("sort") == "density":
-        column = "hits"
+        column = "cosine" if "cosine" in found else "hits"
     return kept.sort([column, "feature"], descending=[column != "feature", False], nulls_last=True)
 
 
@@ -103,11 +126,19 @@ def render_controls(view: FeatureTable) -> None:
             st.text_input(
                 "Search",
                 label_visibility="collapsed",
-                placeholder="Search a token or text it fires on",
+                placeholder=PLACEHOLDERS[address.get("by")],
                 type="search",
                 icon=":material/search:",
                 **address.widget("search", LIST),
             )
+        st.segmented_control(
+            "Search by",
+            list(PLACEHOLDERS),
+            required=True,
+            label_visibility="collapsed",
+            help="Text that it fires on, or the meaning of its labels",
+            **address.widget("by", LIST),
+        )
         on = len(filter_words())
         with st.popover(f"Filter · {on}" if on else "Filter", key="filter"):
             _render_filters(view)
@@ -197,8 +228,10 @@ def display(listed: pl.DataFrame) -> pl.DataFrame:
 def _words(count: int, view: FeatureTable) -> str:
     said = [f"{count:,} of {len(view.table):,} features"]
     if address.get("search"):
-        said.append(f"that fire on “{address.get('search')}”")
-        if not count:
+        meant = address.get("by") == "meaning"
+        verb = "whose labels are nearest to" if meant else "that fire on"
+        said.append(f"{verb} “{address.get('search')}”")
+        if not count and not meant:
             said.append(NOTHING)
     if count > LIMIT:
         said.append(f"the first {LIMIT:,} are listed")

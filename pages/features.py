@@ -6,6 +6,7 @@ import polars as pl
 import streamlit as st
 
 from backend import queries
+from backend.schema import Job
 from backend.views import FeatureTable
 from components import address, examples, feature_inspector, feature_table, labels, markup, why
 from components.feature_table import INSPECTOR, LIST
@@ -17,16 +18,23 @@ KEYS = {"N": "next feature", "P": "previous feature", "D": "draw again", "W": "w
 place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
 
 
-def rows(view: FeatureTable) -> pl.DataFrame:
+def hits() -> pl.DataFrame | Job | None:
     search = address.get("search").strip()
-    hits = queries.search_features(place.study, search) if search else None
-    return feature_table.rows(view, hits)
+    ask = queries.search_labels if address.get("by") == "meaning" else queries.search_features
+    return ask(place.study, search) if search else None
+
+
+def rows(view: FeatureTable) -> pl.DataFrame:
+    found = hits()
+    return feature_table.rows(view, None if isinstance(found, Job) else found)
 
 
 @st.fragment(key=LIST)
 def show_list(view: FeatureTable) -> None:
     with reported():
         feature_table.render_controls(view)
+        if waiting(hits(), queries, "meaning"):
+            return
         listed = rows(view)
         feature_table.render_list(listed, view)
         render_footer({"features": listed}, view.provenance, "features")
