@@ -188,11 +188,12 @@ def search_features(study: str, text: str) -> pl.DataFrame:
     return feature_answers.search(loaded, text)
 
 
-def search_labels(study: str, text: str) -> pl.DataFrame | Job:
-    """Features whose labels mean something like a text: feature, label, method, cosine."""
+def search_labels(
+    study: str, text: str, of: str = "feature", p: float | None = None, k: float | None = None
+) -> pl.DataFrame | Job:
+    """Features or regions whose labels mean something like a text: label, method, cosine."""
     loaded = studies_on_disk.load(study)
-    _sae(loaded)
-    return meaning.search(loaded, text)
+    return meaning.search(loaded, text, _of(loaded, of, p, k))
 
 
 # ---------------------------------------------------------------- labels

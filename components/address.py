@@ -82,6 +82,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "token": Field(whole, "a token's number", -1),
         "colour": Field(one_of(*COLOURS), f"one of {', '.join(COLOURS)}", "coherence"),
         "search": Field(text, "a text", ""),
+        "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
         "least": Field(whole, "a number of members", 1),
         "most": Field(whole, "a number of members", 0),
         "kappa": Field(number, "a coherence", 0.0),

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import streamlit as st
 
-from backend.schema import TesseraError
+from backend.schema import Job, TesseraError
 from backend.views import RegionMap, RegionView
 from components import address, numbers
 from components.frame import Place
@@ -150,6 +150,12 @@ def area() -> Area:
         ) from None
 
 
+PLACEHOLDERS = {
+    "text": "Search a token or text · * for parts of words",
+    "meaning": "Search labels by meaning",
+}
+
+
 def render_controls(view: RegionMap) -> None:
     """Colour, search and filters above the map."""
     with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
@@ -164,7 +170,7 @@ def render_controls(view: RegionMap) -> None:
             st.text_input(
                 "Search",
                 label_visibility="collapsed",
-                placeholder="Search a token or text · * for parts of words",
+                placeholder=PLACEHOLDERS[address.get("by")],
                 type="search",
                 icon=":material/search:",
                 **address.widget("search", MAP, TABLE),
@@ -184,6 +190,13 @@ def render_controls(view: RegionMap) -> None:
 
 
 def _render_filters(view: RegionMap) -> None:
+    st.segmented_control(
+        "Search finds",
+        list(PLACEHOLDERS),
+        format_func={"text": "what members spell", "meaning": "what labels mean"}.__getitem__,
+        required=True,
+        **address.widget("by", MAP, TABLE),
+    )
     st.toggle("Not token-driven", **address.widget("beyond", MAP, TABLE))
     left, right = st.columns(2)
     left.number_input(
@@ -205,22 +218,22 @@ def _render_filters(view: RegionMap) -> None:
 # ---------------------------------------------------------------- what is left, what is selected
 
 
-def marks(view: RegionMap, hits: pl.DataFrame | None) -> Marks:
+def marks(view: RegionMap, hits: pl.DataFrame | Job | None) -> Marks:
     """What the map shows: filters and search fade the rest."""
     return Marks(_shown(view, hits), address.get("colour"), area(), address.get("drag"))
 
 
-def rows(view: RegionMap, hits: pl.DataFrame | None) -> pl.DataFrame:
+def rows(view: RegionMap, hits: pl.DataFrame | Job | None) -> pl.DataFrame:
     """What the table lists, in order."""
     shown, chosen = _shown(view, hits), area()
     if chosen:
         shown &= inside(chosen, view.table)
-    return listed(view.table.filter(pl.Series(shown)), hits)
+    return listed(view.table.filter(pl.Series(shown)), None if isinstance(hits, Job) else hits)
 
 
-def _shown(view: RegionMap, hits: pl.DataFrame | None) -> np.ndarray:
+def _shown(view: RegionMap, hits: pl.DataFrame | Job | None) -> np.ndarray:
     shown = filters().mask(view.table)
-    if hits is not None:
+    if hits is not None and not isinstance(hits, Job):
         shown &= view.table["region"].is_in(hits["region"].to_list()).to_numpy()
     return shown
 

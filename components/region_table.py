@@ -16,6 +16,10 @@ COLUMNS = {
     "region": st.column_config.NumberColumn("region", width=58, format="%d", pinned=True),
     "text": st.column_config.TextColumn("exemplar", width=200, help="the token in its context"),
     "hits": st.column_config.NumberColumn("hits", width=50, help="members that the search finds"),
+    "label": st.column_config.TextColumn("label", width=150, help="nearest to the search"),
+    "cosine": st.column_config.NumberColumn(
+        "cosine", width=56, format="%.2f", help="of the label and the search, as embedded"
+    ),
     "size": st.column_config.NumberColumn("members", width=72, format="localized"),
     "coherence": st.column_config.NumberColumn("κ", width=52, format="%.2f"),
     "mean_distance": st.column_config.NumberColumn("d̄", width=52, format="%.2f"),
@@ -35,6 +39,8 @@ SHOWN = (
     "region",
     "text",
     "hits",
+    "label",
+    "cosine",
     "size",
     "coherence",
     "isolation",
@@ -48,8 +54,11 @@ SHOWN = (
 def listed(table: pl.DataFrame, hits: pl.DataFrame | None) -> pl.DataFrame:
     """Rows in the order of the table: by hits where there was a search, else by members."""
     if hits is not None:
-        table = table.join(hits.select("region", "hits"), on="region", how="inner")
-    order = ["hits", "size"] if hits is not None else ["size"]
+        found = [name for name in ("hits", "label", "cosine") if name in hits.columns]
+        table = table.join(hits.select("region", *found), on="region", how="inner")
+        order = [found[-1], "size"]
+    else:
+        order = ["size"]
     return table.sort([*order, "region"], descending=[True] * len(order) + [False])
 
 

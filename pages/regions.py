@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import polars as pl
+from functools import partial
+
 import streamlit as st
 
 from backend import queries
 from backend.schema import Job
 from backend.views import RegionMap
-from components import address, labels, region_controls, region_inspector, region_map, region_table
+from components import (
+    address,
+    labels,
+    region_controls,
+    region_inspector,
+    region_map,
+    region_search,
+    region_table,
+)
 from components.footer import render_footer
 from components.frame import frame
 from components.map_ring import render_ring
@@ -18,11 +27,7 @@ from components.status import render_empty, render_pending, reported, waiting
 KEYS = {"N": "next region", "P": "previous region", "D": "draw another sample"}
 place = frame("Regions", queries, KEYS, (INSPECTOR, TABLE))
 where = place.p, place.k
-
-
-def hits() -> pl.DataFrame | None:
-    search = address.get("search").strip()
-    return queries.search_regions(place.study, search, *where) if search else None
+hits = partial(region_search.hits, queries, place)
 
 
 @st.fragment(key=MAP)
@@ -36,6 +41,8 @@ def show_map(view: RegionMap) -> None:
 @st.fragment(key=TABLE)
 def show_table(view: RegionMap) -> None:
     with reported():
+        if waiting(hits(), queries, "meaning"):
+            return
         rows = region_controls.rows(view, hits())
         region_controls.render_listed(len(rows), view)
         region_table.render_regions(rows, address.get("region"), region_controls.on_row, ROWS)

@@ -1,15 +1,17 @@
-"""Search by meaning: features whose labels lie near a text, by the study's embedder."""
+"""Search by meaning: features or regions whose labels lie near a text, by the study's embedder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backend.answers import labelling, runs, tasks
+from backend.answers import labelling, tasks
+from backend.answers import labels as labels_of
 from backend.answers.labelling import Of, Subject
 from backend.labels import evidence
 from backend.labels.explainers import EXPLAINERS
@@ -20,6 +22,7 @@ from backend.schema import (
     Job,
     ModelError,
     ModelRef,
+    PartitionSpec,
     Progress,
     Site,
     Study,
@@ -27,9 +30,9 @@ from backend.schema import (
 from backend.store.memo import canonical, memoize
 
 METHOD = "token_frequency"  # the label that every feature can have
-LISTED = 500
+LISTED = 100
 LONGEST = 500  # characters of a search
-LABELS = pl.Schema({"feature": pl.Int32, "method": pl.String, "label": pl.String})
+LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String})
 
 
 @memoize(version=1)
@@ -92,7 +95,7 @@ def nearest(
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
-    """`found`: feature, label, method, cosine: of each feature its nearest label, nearest first;
+    """`found`: number, label, method, cosine: of each its nearest label, nearest first;
     among `inputs` (`LABELS`)."""
     labels = inputs["label"].unique(maintain_order=True).to_list()
     known = vectors(digest, embedder, inputs=labels, device=device, progress=progress)
@@ -102,7 +105,7 @@ def nearest(
     best = ranked.sort("cosine", descending=True).unique(
         "feature", keep="first", maintain_order=True
     )
-    return {"found": best.head(LISTED).select("feature", "label", "method", "cosine")}
+    return {"found": best.head(LISTED).select("number", "label", "method", "cosine")}
 
 
 def digest_of(labels: pl.DataFrame) -> str:
@@ -110,26 +113,31 @@ def digest_of(labels: pl.DataFrame) -> str:
     return hashlib.sha256(json.dumps(labels.rows()).encode()).hexdigest()[:32]
 
 
-def search(study: Study, text: str) -> pl.DataFrame | Job:
-    """feature, label, method, cosine: features whose labels mean something like `text`."""
+def search(study: Study, text: str, spec: PartitionSpec | None) -> pl.DataFrame | Job:
+    """feature (or region), label, method, cosine: those whose labels mean something like
+    `text`."""
     if len(text) > LONGEST:
         raise ModelError(
             f"The search has {len(text):,} characters.", f"Give at most {LONGEST}: a few words."
         )
-    subject = runs.subject(study)
+    subject = labels_of.subject(study, spec)
     arguments = *subject.arguments, "range", 0
     entry = counted.find(*arguments)
     if entry is not None:
         labels = pl.concat([entry.frame("labels"), asked(subject)])
         found = nearest.find(digest_of(labels), study.embedder, text)
         if found is not None:
-            return found.frame("found")
-    return tasks.ensure("meaning", study, f"{counted.digest(*arguments)}:{text}", text=text)
+            return found.frame("found").rename({"number": subject.source.what})
+    asking: dict[str, Any] = {"text": text}
+    if spec is not None:
+        asking["spec"] = asdict(spec)
+    return tasks.ensure("meaning", study, f"{counted.digest(*arguments)}:{text}", **asking)
 
 
 def compute(request: tasks.Request) -> None:
     """What the job does."""
-    subject = runs.subject(request.study)
+    spec = request.spec if "spec" in request.asked else None
+    subject = labels_of.subject(request.study, spec)
     entry = counted(*subject.arguments, "range", 0, progress=request.progress)
     labels = pl.concat([entry.frame("labels"), asked(subject)])
     nearest(
