@@ -9,15 +9,8 @@ import streamlit as st
 from backend import queries
 from backend.schema import Job
 from backend.views import RegionMap
-from components import (
-    address,
-    labels,
-    region_controls,
-    region_inspector,
-    region_map,
-    region_search,
-    region_table,
-)
+from components import address, labels, region_inspector, region_map, region_search, region_table
+from components import region_controls as controls
 from components.footer import render_footer
 from components.frame import frame
 from components.map_ring import render_ring
@@ -33,9 +26,9 @@ hits = partial(region_search.hits, queries, place)
 @st.fragment(key=MAP)
 def show_map(view: RegionMap) -> None:
     with reported():
-        region_controls.render_controls(view)
-        shown = region_controls.marks(view, hits())
-        region_map.render_map(view, shown, region_controls.on_map, CHART)
+        controls.render_controls(view)
+        shown = controls.marks(view, hits())
+        region_map.render_map(view, shown, controls.on_map, CHART)
 
 
 @st.fragment(key=TABLE)
@@ -43,16 +36,16 @@ def show_table(view: RegionMap) -> None:
     with reported():
         if waiting(hits(), queries, "meaning"):
             return
-        rows = region_controls.rows(view, hits())
-        region_controls.render_listed(len(rows), view)
-        region_table.render_regions(rows, address.get("region"), region_controls.on_row, ROWS)
+        rows = controls.rows(view, hits())
+        controls.render_listed(len(rows), view)
+        region_table.render_regions(rows, address.get("region"), controls.on_row, ROWS)
         render_footer({"regions": rows}, view.provenance, "regions")
 
 
 @st.fragment(key=INSPECTOR)
 def show_inspector(view: RegionMap) -> None:
     with reported():
-        region_controls.render_title(region_controls.rows(view, hits())["region"].to_list())
+        controls.render_title(controls.rows(view, hits())["region"].to_list())
         if (number := address.get("region")) is None:
             return render_empty("No region is open.", "Click one on the map or list, or press N.")
         region = queries.region(place.study, number, *where)
@@ -61,7 +54,7 @@ def show_inspector(view: RegionMap) -> None:
         render_ring(view, number, CHART)
         region_inspector.render_head(region)
         labels.render_section(queries, INSPECTOR, place.study, number, "region", *where)
-        region_controls.render_draw(region)
+        controls.render_draw(region)
         drawn = address.get("draw"), 8, address.get("seed")
         members = queries.members(place.study, number, *where, *drawn)
         region_inspector.render_members(region, members, address.get("draw"))
@@ -72,13 +65,13 @@ def show_inspector(view: RegionMap) -> None:
 
 with reported():
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
-        region_controls.render_stops(place, queries.stops(place.study))
+        controls.render_stops(place, queries.stops(place.study))
         whole = queries.regions(place.study, *where)
         if not isinstance(whole, Job):
-            st.html(region_controls.summary_html(whole), width="content")
+            st.html(controls.summary_html(whole), width="content")
     if not waiting(whole, queries):
-        render_pending(whole.pending, queries, region_controls.preview_words(whole), "map")
-        region_controls.open_token(lambda token: queries.region_of(place.study, token, *where))
+        render_pending(whole.pending, queries, controls.preview_words(whole), "map")
+        controls.open_token(lambda token: queries.region_of(place.study, token, *where))
         left, right = st.columns([11, 9], gap="medium")
         with left:
             show_map(whole)
