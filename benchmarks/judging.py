@@ -66,9 +66,10 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
 
     ratio = median_ratio(both, ROUNDS)
     count = labels * PER_LABEL
-    rate = count / median_ratio(
-        lambda: (seconds_of(lambda: shared(prompts(passages, labels))), 1.0)
+    seconds = median_ratio(
+        lambda: (seconds_of(lambda: shared(prompts(passages, labels))), 1), ROUNDS
     )
+    rate = count / seconds
     return count, [
         Figure("sharing_ratio", ratio, "×", 3.0, ratio >= 3),
         Figure("prompts_per_s", rate, "/s", None, None),

@@ -301,7 +301,7 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
     if not texts:
         return pl.DataFrame(schema=CONTROLS)
     whole = pl.concat(texts)
-    said = {kind: whole[kind].to_list() for kind in labelling.CONTROLS}
+    said = {kind: whole[kind].to_list() for kind in labelling.CONTROLS if any(whole[kind])}
     found = controls.compare(whole["real"].to_list(), said, whole["context"].to_list(), embedder)
     ends = np.cumsum([len(part) for part in texts])[:-1]
     rows = []

@@ -25,6 +25,7 @@ from backend.labels.own_model import OwnModel
 from backend.labels.server import configured
 from backend.labels.trials import trial
 from backend.labels.verbalizers import controls
+from backend.labels.verbalizers.neuronpedia import Neuronpedia
 from backend.labels.writers import Capped, OpenAiWriter, ask_all
 from backend.models import embedder as embedders
 from backend.models import sae
@@ -164,16 +165,32 @@ def verbalized(
     drawn = subject.draw(number, split, "other", seed)
     shown = drawn.train[:VERBALIZED]
     rng = np.random.default_rng([seed, number, 2])
-    real = subject.residual([one.row for one in shown], device)
-    noise = controls.random_vectors(real, seed)
-    other = subject.residual(_elsewhere(subject, number, len(shown), rng), device)
-    said = inputs.verbalizer().verbalize(np.concatenate([real, noise, other]))
+    rows = [one.row for one in shown]
+    elsewhere = _elsewhere(subject, number, len(shown), rng)
+    speaker = inputs.verbalizer()
+    if isinstance(speaker, Neuronpedia):
+        said = _of_contexts(subject, speaker, rows + elsewhere)
+    else:
+        real = subject.residual(rows, device)
+        noise = controls.random_vectors(real, seed)
+        other = subject.residual(elsewhere, device)
+        said = speaker.verbalize(np.concatenate([real, noise, other]))
     thirds = {
         name: said[at * len(shown) : (at + 1) * len(shown)]
         for at, name in enumerate(("real", *CONTROLS))
     }
-    begun = {"row": [one.row for one in shown], "context": list(map(up_to_peak, shown))}
+    begun = {"row": rows, "context": list(map(up_to_peak, shown))}
     return {"texts": pl.DataFrame(begun | thirds)}
+
+
+def _of_contexts(subject: Subject, speaker: Neuronpedia, rows: list[int]) -> list[str]:
+    """What a service says that takes texts and no vectors: so it has no random control."""
+    tokens = subject.tokens
+    firsts = tokens.contexts["first_token"].to_numpy()[tokens.context_of[rows]].tolist()
+    pairs = zip(firsts, rows, strict=True)
+    said = speaker.verbalize_contexts(["".join(tokens.pieces(f, row + 1)) for f, row in pairs])
+    half = len(rows) // 2
+    return [*said[:half], *[""] * half, *said[half:]]
 
 
 def up_to_peak(excerpt: Excerpt) -> str:

@@ -1,6 +1,6 @@
 """What a language model expects after each of many texts, where texts begin alike.
 
-A judge's prompts share their cases, and those about one label share its description. A shared
+A judge's prompts of one task share their cases, and those about one label its description. A shared
 beginning is run once, and what the model keeps of it, its keys and values, is given to all that go
 on from there; so only what differs is run for each.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 8192  # shared beginnings and padding included: each row holds a copy of both
 BATCH_ROWS = 32
 LEAST = 4  # tokens that neighbours share beyond what all do, to be looked at as a group
-WORTH = 100  # tokens to be saved by running a beginning by itself, which is a pass more
+WORTH = 400  # tokens to be saved by running a beginning by itself: what the pass more costs
 
 Ids = Sequence[int]
 

@@ -92,6 +92,7 @@ def _rows(excerpt: Excerpt) -> tuple[int, int]:
 
 # ---------------------------------------------------------------- what of an excerpt is shown
 
+
 def cut(pieces: Sequence[str], values: Sequence[float], place: int, window: int | None) -> Cut:
     """Up to 2 · window + 1 tokens around a place; at an edge as many, from there."""
     length = len(pieces)

@@ -85,7 +85,7 @@ def vocabulary(model: ModelRef) -> dict[str, Any]:
 
 def beside(model: ModelRef, name: str) -> Path:
     """The file of that name that lies beside a model's weights; raises ModelError."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     return Path(_loading(model, lambda where, **options: cached_file(where, name, **options)))
 

@@ -9,8 +9,10 @@ and that a text without turns is read as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,6 +25,7 @@ from backend.store.memo import memoize
 POSITIONS = 16  # a request; 120 requests an hour
 TIMEOUT = 120.0  # seconds
 TEMPERATURE = 0.0
+SECONDS = re.compile(r"[0-9]{1,5}")
 THIS_REQUEST = {400, 413, 422}  # the text is at fault: others may pass
 
 
@@ -143,7 +146,8 @@ class Neuronpedia:
         """The model and its NLA for this block, which is looked up once."""
         if not self._source:
             offered = self._ask("GET", "sources", _Sources).sources
-            at = {each.id for each in offered if (each.modelId, each.layerNum) == self._site}
+            site = (self.model, self.layer)
+            at = {each.id for each in offered if (each.modelId, each.layerNum) == site}
             if not at:
                 there = ", ".join(f"{each.modelId} block {each.layerNum}" for each in offered)
                 raise ModelError(
@@ -152,10 +156,6 @@ class Neuronpedia:
                 )
             self._source = min(at)
         return {"modelId": self.model, "nlaSourceId": self._source}
-
-    @property
-    def _site(self) -> tuple[str, int]:
-        return self.model, self.layer
 
     def _ask(self, method: str, path: str, shape: type[Shape], body: Any = None) -> Shape:
         answer = self._call(method, path, body)
@@ -200,7 +200,7 @@ class Neuronpedia:
                 f"{self.host} {lacks} (HTTP {status}).", "Set TESSERA_NEURONPEDIA_KEY."
             )
         if status == 429:
-            after = f" for {int(wait)} s" if wait.isdecimal() else ""
+            after = f" for {wait} s" if SECONDS.fullmatch(wait) else ""
             return LlmUnavailableError(
                 f"{self.host} takes no more requests{after}.",
                 "Go on after that: what was answered is kept.",
@@ -227,19 +227,18 @@ def described(
 
 def _address(url: str) -> tuple[str, str]:
     """The address without a slash at its end, and its host and port."""
-    import httpx2
-
     wanted = "Set TESSERA_NEURONPEDIA_URL to something like https://www.neuronpedia.org."
     try:
-        parts = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        parts = httpx2.URL("")
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # brackets or a port that are no such thing
+        parts, host, port = urlsplit(""), None, None
     # it may hold a key by mistake, so no error quotes it
-    if parts.scheme not in ("http", "https") or not parts.host:
+    if parts.scheme not in ("http", "https") or not host:
         raise LlmUnavailableError("The address of Neuronpedia is no http address.", wanted)
-    if parts.userinfo or parts.query or parts.fragment:
+    if parts.username or parts.password or parts.query or parts.fragment:
         raise LlmUnavailableError("Neuronpedia's address holds more than host and path.", wanted)
-    return url.rstrip("/"), parts.host + (f":{parts.port}" if parts.port else "")
+    return url.rstrip("/"), f"{host}:{port}" if port else host
 
 
 def configured(ref: VerbalizerRef, site: Site) -> Neuronpedia:
