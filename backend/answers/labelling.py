@@ -283,11 +283,17 @@ def _direction(subject: Subject, drawn: Evidence, inputs: Tools, device: str) ->
 
 def needed(method: str, writer: str, verbalizer: VerbalizerRef) -> tuple[str, VerbalizerRef | None]:
     """The part of `explain`'s key that a method depends on."""
-    needs = explainers.find(method).needs
+    one = explainers.find(method)
     return (
-        writer if "writer" in needs else "",
-        verbalizer if "verbalizer" in needs else None,
+        writer if may_ask(method) else "",
+        verbalizer if "verbalizer" in one.needs else None,
     )
+
+
+def may_ask(method: str) -> bool:
+    """Whether a method asks the writer, always or where a verbalizer's text is too long."""
+    one = explainers.find(method)
+    return "writer" in one.needs or one.of_direction
 
 
 def plain(subject: Subject, number: int, method: str, split: str, seed: int) -> Label:

@@ -81,7 +81,7 @@ def estimate(study: Study, plan: Plan, who: str) -> Estimate:
     labelling.tools(study, who, "cpu")
     of = subject(study)
     numbers = experiments.sample(of, plan)
-    asking = [m for m in plan.methods if "writer" in explainers.find(m).needs]
+    asking = [method for method in plan.methods if labelling.may_ask(method)]
     judged = [scorer for scorer in plan.scorers if scorer != "embedding"]
     texts = len(numbers) * (2 * len(plan.methods) + 1) * len(judged)  # labels, shuffled, empty
     if who == "own":
