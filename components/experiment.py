@@ -107,8 +107,6 @@ def means_chart(view: Experiment, of: str) -> go.Figure:
     made = make_subplots(1, max(1, len(shown)), shared_yaxes=True, horizontal_spacing=0.04)
     for column, scorer in enumerate(shown, 1):
         some = view.means.filter(pl.col("scorer") == scorer)
-        chance = {"color": colours.muted, "dash": "dash", "width": 1}
-        made.add_vline(some["chance"][0], line=chance, col=column, row=1)  # type: ignore[arg-type]
         for place, method in enumerate(rows):
             for of_, symbol, hue, shift in (
                 ("empty", "x-thin-open", colours.muted, 0.0),
@@ -119,6 +117,8 @@ def means_chart(view: Experiment, of: str) -> go.Figure:
                 if len(part):
                     trace = _point(part.row(0, named=True), place + shift, hue, symbol)
                     made.add_trace(trace, 1, column)
+        chance = {"color": colours.muted, "dash": "dash", "width": 1}
+        made.add_vline(some["chance"][0], line=chance, col=column, row=1)  # type: ignore[arg-type]
         counted = some.filter(pl.col("of") == "label")["features"].to_list()
         title = (
             f"{scorer.removesuffix('_auroc')} · {measure(scorer)} · n = {min(counted, default=0)}"

@@ -33,7 +33,8 @@ with reported():
         if runs:
             address.assume(run=opened)
             experiment.render_runs(runs, opened)
-            experiment.render_export(queries, place.study, opened)
+            if any(run.done for run in runs if run.run == opened):
+                experiment.render_export(queries, place.study, opened)
         experiment.render_import(queries)
     with st.expander("New experiment", expanded=not runs, key="new"):
         show_form()

@@ -19,6 +19,7 @@ import polars as pl
 from backend.answers import labelling
 from backend.answers.labelling import Subject, Tools
 from backend.features.examples import peaks
+from backend.intervals import wilson
 from backend.labels import explainers, scorers, tables
 from backend.labels.contract import Embedder
 from backend.labels.evidence import LEAST, NEGATIVES, SPLITS
@@ -297,7 +298,8 @@ def run(
 
 def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFrame:
     """`CONTROLS`: how often the embedder tells what was said of an activation from what was said
-    of a control. Peaks of one feature are alike, so features are the units of the interval."""
+    of a control. Peaks of one feature are alike, so the interval is Wilson's with features as n:
+    wider than need be."""
     if not texts:
         return pl.DataFrame(schema=CONTROLS)
     whole = pl.concat(texts)
@@ -307,10 +309,10 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
     rows = []
     for each in found:
         means = [float(part.mean()) for part in np.split(np.asarray(each.items), ends)]
-        share, low, high = scorers.mean_of(means)
-        bounds = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
+        low, high = wilson(sum(means), len(means))
         ties = sum(item == controls.CHANCE for item in each.items)
-        rows.append((each.kind, len(means), each.n, share, *bounds, ties))
+        share = sum(means) / len(means)
+        rows.append((each.kind, len(means), each.n, share, float(low), float(high), ties))
     return pl.DataFrame(rows, schema=CONTROLS, orient="row")
 
 

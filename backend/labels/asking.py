@@ -46,7 +46,8 @@ def _continued(writer: Writer, text: str, temperature: float) -> tuple[str, bool
     def draw(heat: float, attempt: int) -> str:
         asked = [Message("user", text)]
         reply = writer.write(asked, temperature=heat, limit=LINE, attempt=attempt)
-        return prompts.label(reply.split("\n")[0])
+        # the cases hold lists, so it may begin one
+        return prompts.label(reply.split("\n")[0].strip().removeprefix("- "))
 
     try:
         return draw(temperature, 0), False
