@@ -19,7 +19,7 @@ from typing import TypeVar
 import polars as pl
 
 from backend import study as studies_on_disk
-from backend.answers import exchange, meaning, people, runs
+from backend.answers import estimates, exchange, meaning, people, runs
 from backend.answers import features as feature_answers
 from backend.answers import labels as label_answers
 from backend.answers import overview as overview_answers
@@ -275,7 +275,7 @@ def estimate(study: str, plan: Plan, who: str = "own") -> Estimate:
     """What an experiment asks a language model for, at most."""
     loaded = studies_on_disk.load(study)
     _sae(loaded)
-    return runs.estimate(loaded, plan, who)
+    return estimates.estimate(loaded, plan, who)
 
 
 def server() -> str:
@@ -300,7 +300,7 @@ def experiments(study: str) -> list[Run]:
 def experiment(study: str, run: str) -> Experiment | Job:
     """What an experiment came to: labels, scores, means, differences, distances, controls."""
     loaded = studies_on_disk.load(study)
-    return exchange.view(run) if run.startswith(exchange.IMPORTED) else runs.view(loaded, run)
+    return exchange.view(run) if run.startswith(runs.IMPORTED) else runs.view(loaded, run)
 
 
 def comparison(study: str, run: str, feature: int, scorer: str = "detection") -> Comparison:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.views import Comparison, Experiment, Judgement, Passage
 from components import address, markup, numbers, palette
-from components.experiment import measure, name
+from components.experiment import carries_nothing, measure, name
 from components.links import anchor
 from components.markup import escape
 from components.rows import render_rows
@@ -159,14 +159,15 @@ def order(found: Comparison) -> list[int]:
     )
 
 
-def labels_html(found: Comparison) -> str:
-    """One row a label, with its scores where names are shown."""
+def labels_html(found: Comparison, doubted: bool = False) -> str:
+    """One row a label, with its scores where names are shown. `doubted`: the verbalizer is not
+    told from its control, which is said beside the methods that stand on it."""
     blind = address.get("blind")
     texts = dict(zip(found.labels["method"], found.labels["text"], strict=True))
     rows = []
     for place, at in enumerate(order(found)):
         method = found.methods[at]
-        head = f"<b>{LETTERS[place]}</b>" if blind else dot(method)
+        head = f"<b>{LETTERS[place]}</b>" if blind else dot(method) + doubt(method, doubted)
         scores = [] if blind else [_score(found, method, scorer) for scorer in _scorers(found)]
         rows.append([head, f"<b>{escape(texts[method])}</b>", *scores])
     if not blind:
@@ -184,6 +185,12 @@ def labels_html(found: Comparison) -> str:
 def dot(method: str) -> str:
     """A method's name after its colour."""
     return f'<span class="dot" style="background:{palette.method(method)}"></span>{name(method)}'
+
+
+def doubt(method: str, doubted: bool) -> str:
+    """What is said beside a method whose verbalizer carries no information."""
+    stands = method.startswith(("baez", "nla_vector"))
+    return "<br><small>verbalizer not told from its control</small>" if stands and doubted else ""
 
 
 def _scorers(found: Comparison) -> list[str]:
@@ -204,9 +211,9 @@ def _score(found: Comparison, method: str, scorer: str) -> str:
     return f"{numbers.fraction(row['value'])} <small>{span}</small>"
 
 
-def render_labels(found: Comparison) -> None:
-    """The labels; where names are hidden, the buttons to prefer one."""
-    st.html(labels_html(found))
+def render_labels(found: Comparison, view: Experiment) -> None:
+    """The labels with their scores."""
+    st.html(labels_html(found, carries_nothing(view)))
 
 
 def render_vote(found: Comparison) -> Choice | None:

@@ -4,19 +4,17 @@ verbalizer carries, labels farthest apart."""
 from __future__ import annotations
 
 import datetime
-import functools
-from typing import Any, Protocol
+from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from backend.views import Experiment, Imported, Run
+from backend.views import Experiment, Run
 from components import address, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
-from components.status import reported
 
 SCORERS = ("detection", "fuzzing", "embedding")
 MEASURES = {"auroc": "AUROC where there is one", "post": "as in the post"}
@@ -131,11 +129,16 @@ def means_chart(view: Experiment, of: str) -> go.Figure:
     )
     made.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=["no label", *rows[1:]],
+        ticktext=["no label", *(_tick(view, method) for method in rows[1:])],
         range=[-0.5, len(rows) - 0.5],
         showgrid=False,
     )
     return made
+
+
+def _tick(view: Experiment, method: str) -> str:
+    stands = method.startswith(("baez", "nla_vector")) and carries_nothing(view)
+    return f"{method}<br><i>verbalizer not told from its control</i>" if stands else method
 
 
 OF = {"label": "label", "shuffled": "another feature's label", "empty": "no label"}
@@ -314,61 +317,6 @@ def failures_html(view: Experiment) -> str:
     ]
     note = "Counted here and left out of every mean: a label that was not given is not a wrong one."
     return markup.table(("method", "why there is no label", "features"), rows, "ttn", note)
-
-
-# ---------------------------------------------------------------- files
-
-FORMATS = {
-    "jsonl": ("labels as JSONL", "jsonl", "application/jsonl"),
-    "csv": ("labels as CSV", "csv", "text/csv"),
-    "parquet": ("labels as Parquet", "parquet", "application/vnd.apache.parquet"),
-    "neuronpedia": ("labels as Neuronpedia explanations", "zip", "application/zip"),
-    "baez": ("all, as a folder of the baez post", "zip", "application/zip"),
-}
-
-
-class FileDesk(Protocol):
-    """The part of `backend.queries` that reads and writes files."""
-
-    def export(self, study: str, run: str, format: str) -> bytes: ...
-
-    def take(self, data: bytes) -> Imported: ...
-
-
-def render_export(desk: FileDesk, study: str, run: str) -> None:
-    """The experiment as files, each made when it is asked for."""
-    with st.popover("Export", type="tertiary", key="export"):
-        for kind, (words, ending, mime) in FORMATS.items():
-            st.download_button(
-                words,
-                data=functools.partial(desk.export, study, run, kind),
-                file_name=f"{study}-{run[:12]}-{kind}.{ending}",
-                mime=mime,
-                key=f"export-{kind}",
-                on_click="ignore",
-                type="tertiary",
-            )
-
-
-def render_import(desk: FileDesk) -> None:
-    """A field for the folder of an experiment; what could not be read in it is listed."""
-    with st.popover("Import", type="tertiary", key="import"):
-        given = st.file_uploader(
-            "An experiment folder of the baez post, as a zip", type="zip", key="import-file"
-        )
-        if given is None:
-            return
-        with reported():
-            taken = desk.take(given.getvalue())
-            st.button(
-                "Show it", type="primary", key="import-show", on_click=_show, args=(taken.run,)
-            )
-            for words in (*taken.problems, *taken.notes):
-                markup.note(words)
-
-
-def _show(run: str) -> None:
-    address.put(run=run)
 
 
 def downloads_of(view: Experiment) -> dict[str, pl.DataFrame]:

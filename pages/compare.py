@@ -33,7 +33,7 @@ def show_feature(view: Experiment) -> None:
         feature = compare.opened(view)
         compare.render_title(view, feature)
         found = queries.comparison(place.study, view.run, feature, address.get("by"))
-        compare.render_labels(found)
+        compare.render_labels(found, view)
         if (choice := compare.render_vote(found)) is not None:
             queries.vote(place.study, view.run, address.get("person"), feature, *choice)
             compare.after_vote(view, feature)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import queries
-from components import address, experiment, experiment_form, markup
+from components import address, experiment, experiment_files, experiment_form, markup
 from components.experiment_form import FORM
 from components.footer import render_footer
 from components.frame import frame
@@ -34,8 +34,8 @@ with reported():
             address.assume(run=opened)
             experiment.render_runs(runs, opened)
             if any(run.done for run in runs if run.run == opened):
-                experiment.render_export(queries, place.study, opened)
-        experiment.render_import(queries)
+                experiment_files.render_export(queries, place.study, opened)
+        experiment_files.render_import(queries)
     with st.expander("New experiment", expanded=not runs, key="new"):
         show_form()
     if not opened:

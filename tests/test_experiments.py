@@ -12,16 +12,19 @@ import pytest
 from backend import queries
 from backend import study as studies
 from backend.answers import experiments, labelling, people, runs
-from backend.answers.labelling import Tools
+from backend.answers.subjects import Tools, features_of
 from backend.features.examples import peaks
 from backend.labels.contract import Message
 from backend.labels.evidence import LEAST
+from backend.labels.interchange import tables
+from backend.labels.interchange.records import FormatError
 from backend.labels.judges import Question, Verdicts
 from backend.schema import (
     Cancelled,
     Job,
     LlmError,
     LlmUnavailableError,
+    ModelError,
     NotFoundError,
     Plan,
     Progress,
@@ -95,7 +98,7 @@ def truth_of(study: Study, plan: Plan) -> Truth:
     """What is true of every text that a judge will see."""
     from backend.labels.trials import trial
 
-    of = runs.subject(study)
+    of = features_of(study)
     found: Truth = {}
     for number in experiments.sample(of, plan):
         drawn = of.draw(number, plan.split, plan.negatives, plan.seed)
@@ -106,7 +109,7 @@ def truth_of(study: Study, plan: Plan) -> Truth:
 
 
 def arguments(study: Study, plan: Plan, writer: str = "scripted", judge: str = "knows") -> tuple:
-    where = runs.subject(study).arguments
+    where = features_of(study).arguments
     return *where, study.embedder, plan, writer, judge, study.verbalizer
 
 
@@ -126,7 +129,7 @@ def tools(writer: Scripted, judge: Knows, workers: int = 1) -> Tools:
 
 
 def test_sampled_features_fire_often_enough_and_each_seed_draws_its_own(study: Study) -> None:
-    of = runs.subject(study)
+    of = features_of(study)
     one, again = experiments.sample(of, PLAN), experiments.sample(of, PLAN)
     assert one == again
     assert len(one) == PLAN.features
@@ -271,6 +274,91 @@ def test_experiments_that_are_not_there_are_told(study: Study) -> None:
     app = opened("experiment", fine=False, run="f" * 32)
     assert "There is no experiment" in text_of(app)
     assert "New experiment" in " ".join(box.label for box in app.expander)
+
+
+def test_labels_with_markup_stay_text(study: Study) -> None:
+    class Marks(Scripted):
+        name = "marks"
+
+        def write(self, messages: Sequence[Message], **_: object) -> str:
+            return "[EXPLANATION]: <img src=x onerror=alert(1)> & **bold**"
+
+    plan = Plan(
+        methods=("eleuther_acts_top5", "token_frequency"), scorers=("detection",), features=3
+    )
+    run = made(study, plan, tools(Marks(), Knows({})))
+    for page in ("experiment", "compare", "judge"):
+        said = html_of(opened(page, run=run))
+        assert "<img" not in said
+        if page != "judge":
+            assert "&lt;img src=x" in said
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_an_experiment_goes_out_and_comes_back(study: Study) -> None:
+    run = made(study, PLAN, tools(Scripted(fails=1), Knows(truth_of(study, PLAN))))
+    view = queries.experiment(study.name, run)
+    assert isinstance(view, Experiment)
+    taken = queries.take(queries.export(study.name, run, "baez"))
+    assert taken.problems == ()
+    back = queries.experiment(study.name, taken.run)
+    assert isinstance(back, Experiment)
+    keys = ["feature", "method"]
+    columns = [*keys, "text", "failed"]
+    assert back.labels.select(columns).sort(keys).equals(view.labels.select(columns).sort(keys))
+    assert (
+        back.means.select("method", "of", "mean")
+        .sort("method", "of", "mean")
+        .equals(view.means.select("method", "of", "mean").sort("method", "of", "mean"))
+    )
+    assert taken.run in [each.run for each in queries.experiments(study.name)]
+    assert "smallest true difference" in text_of(opened("experiment", run=taken.run))
+    said = text_of(opened("compare", fine=False, run=taken.run))
+    assert "has not ended" in said or "holds no verdicts" in said
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "neuronpedia"])
+def test_labels_go_out_in_every_format(study: Study, kind: str) -> None:
+    run = made(study, PLAN, tools(Scripted(), Knows({})))
+    data = queries.export(study.name, run, kind)
+    if kind == "neuronpedia":
+        assert data[:2] == b"PK"
+        return
+    given = tables.read(data, kind)
+    assert given.problems == ()
+    view = queries.experiment(study.name, run)
+    assert isinstance(view, Experiment)
+    assert set(given.labels["text"]) == set(view.labels["text"])
+
+
+def test_a_file_that_is_no_experiment_is_refused(study: Study) -> None:
+    with pytest.raises(FormatError):
+        queries.take(b"PK\x03\x04 nothing of the kind")
+    with pytest.raises(NotFoundError, match="jsonl, csv, parquet, neuronpedia, baez"):
+        queries.export(study.name, "f" * 32, "xml")
+    with pytest.raises(NotFoundError, match="no import"):
+        queries.experiment(study.name, "import-../../etc")
+
+
+# ---------------------------------------------------------------- search by meaning
+
+
+@pytest.mark.parametrize("of", ["feature", "region"])
+def test_labels_are_found_by_meaning(study: Study, of: str) -> None:
+    from tests.test_labels import run_job
+
+    run_job(study.name, queries.search_labels(study.name, "boats on the sea", of))
+    found = queries.search_labels(study.name, "boats on the sea", of)
+    assert isinstance(found, pl.DataFrame)
+    assert found.columns == [of, "label", "method", "cosine"]
+    assert found["cosine"].to_list() == sorted(found["cosine"].to_list(), reverse=True)
+    assert found[of].is_unique().all()
+    app = opened(f"{of}s", search="boats on the sea", by="meaning")
+    assert "nearest" in text_of(app) or "boats" in str(app.query_params)
+    with pytest.raises(ModelError, match="characters"):
+        queries.search_labels(study.name, "x" * 501)
 
 
 # ---------------------------------------------------------------- people

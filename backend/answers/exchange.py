@@ -11,6 +11,7 @@ import polars as pl
 
 from backend import settings
 from backend.answers import experiments, labelling, runs
+from backend.answers.subjects import features_of
 from backend.labels import prompts, tables
 from backend.labels.interchange import baez, baez_reader, neuronpedia
 from backend.labels.interchange.tables import WRITERS
@@ -18,7 +19,6 @@ from backend.schema import NotFoundError, Plan, StoreError, Study
 from backend.views import Experiment, Imported, Provenance, Run
 
 FORMATS = (*WRITERS, "neuronpedia", "baez")  # the last two as zip
-IMPORTED = "import-"
 
 
 def export(study: Study, run: str, format: str) -> bytes:
@@ -30,7 +30,7 @@ def export(study: Study, run: str, format: str) -> bytes:
     """
     if format not in FORMATS:
         raise NotFoundError(f"There is no format {format!r}.", f"Use {', '.join(FORMATS)}.")
-    if run.startswith(IMPORTED):
+    if run.startswith(runs.IMPORTED):
         held = _read(run).experiment
         labels, scores = held.labels, held.scores
     else:
@@ -40,7 +40,9 @@ def export(study: Study, run: str, format: str) -> bytes:
         return WRITERS[format](labels)
     if format == "neuronpedia":
         return neuronpedia.explanations(labels, scores, *_names(study))
-    return baez.packed(_read(run).experiment if run.startswith(IMPORTED) else _whole(study, run))
+    return baez.packed(
+        _read(run).experiment if run.startswith(runs.IMPORTED) else _whole(study, run)
+    )
 
 
 def _names(study: Study) -> tuple[str, str]:
@@ -52,7 +54,7 @@ def _names(study: Study) -> tuple[str, str]:
 
 def _whole(study: Study, run: str) -> baez.Experiment:
     entry, plan, _ = runs.finished(run)
-    of, labels = runs.subject(study), entry.frame("labels")
+    of, labels = features_of(study), entry.frame("labels")
     numbers = sorted(set(labels["feature"].to_list()))
     drawn = [of.draw(number, plan.split, plan.negatives, plan.seed) for number in numbers]
     said = []
@@ -93,7 +95,7 @@ def take(data: bytes) -> Imported:
         StoreError: it cannot be kept.
     """
     found = baez_reader.read(data)
-    name = f"{IMPORTED}{hashlib.sha256(data).hexdigest()[:16]}"
+    name = f"{runs.IMPORTED}{hashlib.sha256(data).hexdigest()[:16]}"
     try:
         _folder().mkdir(parents=True, exist_ok=True)
         staged = _folder() / f"{name}.part"
@@ -117,7 +119,7 @@ def _read(name: str) -> baez_reader.Imported:
 
 def listed() -> list[Run]:
     """What was imported, newest first."""
-    paths = sorted(_folder().glob(f"{IMPORTED}*.zip"), key=lambda path: -path.stat().st_mtime)
+    paths = sorted(_folder().glob(f"{runs.IMPORTED}*.zip"), key=lambda path: -path.stat().st_mtime)
     return [_run(path.stem, path.stat().st_mtime) for path in paths]
 
 

@@ -5,137 +5,34 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backend.activations import Activations
-from backend.answers import passages
-from backend.corpus.contexts import Tokens
-from backend.features import codes, logits
-from backend.labels import evidence, explainers, scorers, verbalizers
-from backend.labels.contract import Evidence, Excerpt, Verbalizer, Writer
-from backend.labels.costs import Cap
-from backend.labels.evidence import Source
+from backend.answers.subjects import Of, Subject, Tools
+from backend.labels import explainers, scorers
+from backend.labels.contract import Evidence, Excerpt
 from backend.labels.explainers import Label
-from backend.labels.judges import ChooserJudge, Judge, WriterJudge
-from backend.labels.own_model import OwnModel
-from backend.labels.server import configured
 from backend.labels.trials import trial
 from backend.labels.verbalizers import controls
 from backend.labels.verbalizers.neuronpedia import Neuronpedia
-from backend.labels.writers import Capped, OpenAiWriter, ask_all
 from backend.models import embedder as embedders
 from backend.models import sae
-from backend.regions import lens, partition
+from backend.regions import partition
 from backend.schema import (
     CorpusRef,
     EmbedderRef,
     ModelRef,
-    PartitionSpec,
     Progress,
     SaeRef,
     Site,
-    Study,
     VerbalizerRef,
 )
 from backend.store.memo import memoize
 
-Of = SaeRef | PartitionSpec  # whose features, or which partition's regions
-AT_ONCE = 8  # requests to a server
 VERBALIZED = explainers.BAEZ_EXCERPTS
 CONTROLS = ("random", "other")  # instead of the real vector: one of its norm; another's peak
-
-
-# ---------------------------------------------------------------- who writes and judges
-
-
-@dataclass(frozen=True)
-class Tools:
-    """The models that label and judge; none is loaded before it is asked."""
-
-    writer: Writer
-    judge: Judge
-    verbalizer: Callable[[], Verbalizer]
-    workers: int  # that may ask at once
-
-
-def tools(study: Study, who: str, device: str, cap: Cap | None = None) -> Tools:
-    """The study's `own` model, or the `server` that the environment names, kept within `cap`.
-
-    Raises:
-        LlmError: no server is named, or its address is no use.
-    """
-    verbalizer = functools.partial(
-        verbalizers.load, study.verbalizer, study.model, study.site, device
-    )
-    if who == "own":
-        own = OwnModel(study.model, device)
-        return Tools(own, ChooserJudge(own), verbalizer, 1)
-    writer: Writer = Capped(OpenAiWriter(configured()), cap or Cap())
-    one_by_one = functools.partial(ask_all, workers=1)
-    return Tools(writer, WriterJudge(writer, one_by_one), verbalizer, AT_ONCE)
-
-
-# ---------------------------------------------------------------- what is labelled
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What labels are made of: features or regions of a corpus, computed already."""
-
-    model: ModelRef
-    site: Site
-    corpus: CorpusRef
-    of: Of
-
-    @property
-    def arguments(self) -> tuple[ModelRef, Site, CorpusRef, Of]:
-        return self.model, self.site, self.corpus, self.of
-
-    @property
-    def tokens(self) -> Tokens:
-        return passages.tokens_of(self.model, self.corpus)
-
-    @property
-    def source(self) -> Source:
-        """Raises NotFoundError where it is not computed."""
-        step = codes.index if isinstance(self.of, SaeRef) else partition.partition
-        return _source(step.digest(*self.arguments), isinstance(self.of, SaeRef))
-
-    def draw(self, number: int, split: str, kind: str, seed: int) -> Evidence:
-        """Raises as `evidence.draw`."""
-        return evidence.draw(self.source, self.tokens, number, split, kind, seed)
-
-    def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
-        """Tokens that its direction promotes; none where that is not computed yet."""
-        if isinstance(self.of, SaeRef):
-            size, entry = logits.BLOCK, logits.effects.find(
-                self.model, self.of, number // logits.BLOCK
-            )  # fmt: skip
-        else:
-            size, entry = lens.BLOCK, lens.lens.find(*self.arguments, number // lens.BLOCK)
-        if entry is None:
-            return ()
-        row = number % size
-        texts = passages.token_text(self.model, entry.array("promoted")[row])
-        return tuple(zip(texts, entry.array("promoted_logits")[row].tolist(), strict=True))
-
-    def residual(self, rows: list[int], device: str) -> np.ndarray:
-        """[rows, width] float32 activations at token rows."""
-        read = Activations(self.model, self.site, self.tokens, device, Progress())
-        found = [read.rows(row, row + 1).float().numpy() for row in rows]
-        return np.concatenate(found)
-
-
-@functools.lru_cache(maxsize=4)
-def _source(digest: str, features: bool) -> Source:
-    entry = (codes.index if features else partition.partition).at(digest)
-    if entry is None:
-        return evidence.Source("feature" if features else "region", np.zeros(1), *[np.empty(0)] * 2)
-    return evidence.of_features(entry) if features else evidence.of_regions(entry)
 
 
 # ---------------------------------------------------------------- what a verbalizer says

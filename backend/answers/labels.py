@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from backend.answers import experiments, labelling, partitions, provenance, runs, tasks
-from backend.answers.labelling import Subject
+from backend.answers.running import Running
+from backend.answers.subjects import Subject, features_of, tools_of
 from backend.features.examples import peaks
 from backend.labels import evidence, explainers, tables
 from backend.labels.server import configured
@@ -55,7 +56,7 @@ def subject(study: Study, spec: PartitionSpec | None) -> Subject:
     """The study's features, or the regions of a partition; raises NotFoundError where they are
     not computed."""
     if spec is None:
-        return runs.subject(study)
+        return features_of(study)
     found = partitions.find(study, spec)
     if found is None:
         raise NotFoundError("The regions are not computed yet.", "Wait for their job.")
@@ -71,7 +72,7 @@ def labels(
         drawn = of.draw(number, split, "other", seed)
     except evidence.TooFewError as error:
         return Labels(number, pl.DataFrame(schema=LABELS), error.problem, "")
-    writer = labelling.tools(study, who, "cpu").writer.name
+    writer = tools_of(study, who, "cpu").writer.name
     rows = [_known(study, of, number, name, split, seed, writer) for name in explainers.EXPLAINERS]
     return Labels(number, pl.DataFrame(rows, schema=LABELS), drawn.how, writer)
 
@@ -115,7 +116,7 @@ def ask(
     experiments.check(plan)
     of = subject(study, spec)
     of.draw(number, plan.split, plan.negatives, plan.seed)
-    tools = labelling.tools(study, who, "cpu")
+    tools = tools_of(study, who, "cpu")
     asked: dict[str, Any] = {
         "number": number,
         "plan": asdict(plan),
@@ -141,7 +142,7 @@ def compute(request: tasks.Request) -> None:
     numbers = [asked["number"]]
     if asked["scored"]:
         numbers.append(_other(of, asked["number"], plan.seed))
-    made = experiments.Running(
+    made = Running(
         of, study.embedder, plan, tools.writer.name, tools.judge.name, study.verbalizer,
         tools, request.device, request.progress, tuple(numbers),
     )  # fmt: skip
@@ -196,8 +197,8 @@ def scores(
     controls."""
     of = subject(study, spec)
     of.draw(number, plan.split, plan.negatives, plan.seed)
-    tools = labelling.tools(study, who, "cpu")
-    made = experiments.Running(
+    tools = tools_of(study, who, "cpu")
+    made = Running(
         of, study.embedder, plan, tools.writer.name, tools.judge.name, study.verbalizer,
         tools, "cpu", Progress(), (number, _other(of, number, plan.seed)),
     )  # fmt: skip
@@ -211,7 +212,7 @@ def scores(
     return LabelScores(number, table, provenance.of(entry, command))
 
 
-def _scores(made: experiments.Running) -> tuple[pl.DataFrame, Entry] | None:
+def _scores(made: Running) -> tuple[pl.DataFrame, Entry] | None:
     """Scores and the entry of one of them; None where something is missing."""
     labels = made.labels_found()
     if labels is None:

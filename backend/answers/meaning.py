@@ -12,7 +12,7 @@ import polars as pl
 
 from backend.answers import labelling, tasks
 from backend.answers import labels as labels_of
-from backend.answers.labelling import Of, Subject
+from backend.answers.subjects import Of, Subject
 from backend.labels import evidence
 from backend.labels.explainers import EXPLAINERS
 from backend.models import embedder as embedders

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from backend.answers import labelling, runs
+from backend.answers.subjects import features_of
 from backend.intervals import wilson
 from backend.labels import scorers
 from backend.labels.judges import Verdicts
@@ -92,7 +93,7 @@ def votes(study: Study, run: str) -> pl.DataFrame:
 
 
 def _trial(study: Study, plan: Plan, feature: int, method: str, text: str) -> Trial:
-    drawn = runs.subject(study).draw(feature, plan.split, plan.negatives, plan.seed)
+    drawn = features_of(study).draw(feature, plan.split, plan.negatives, plan.seed)
     return trial("detection", text, drawn, method, window=plan.window)
 
 
@@ -157,7 +158,7 @@ def _mean(who: str, scored: list[tuple[float | None, int, int]]) -> tuple[Any, .
 def _said(study: Study, run: str) -> dict[str, dict[str, Any]]:
     """Every verbalized peak of an experiment by its name."""
     entry, plan, _ = runs.finished(run)
-    of, found = runs.subject(study), {}
+    of, found = features_of(study), {}
     for number in sorted(set(entry.frame("labels")["feature"].to_list())):
         named = number, plan.split, plan.seed, study.verbalizer
         told = labelling.verbalized.find(*of.arguments, *named)

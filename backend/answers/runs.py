@@ -1,27 +1,21 @@
-"""Experiments of a study: what one would ask for, starting it, what it came to."""
+"""Experiments of a study: starting one, and what it came to."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
-from backend.answers import experiments, features, labelling, provenance, tasks
-from backend.answers.labelling import Subject, Tools
-from backend.labels import costs, explainers
-from backend.labels.contract import Excerpt, Message
+from backend.answers import estimates, experiments, labelling, provenance, tasks
+from backend.answers.subjects import Subject, Tools, features_of, tools_of
+from backend.labels import costs
 from backend.labels.costs import Cap
-from backend.labels.judges import Conversation, WriterJudge
-from backend.labels.prompts import WORDS
-from backend.labels.server import configured
 from backend.labels.trials import trial
 from backend.models.device import pick_device
 from backend.schema import (
     Job,
-    LlmError,
     LlmUnavailableError,
     NotFoundError,
     Plan,
@@ -29,113 +23,14 @@ from backend.schema import (
 )
 from backend.store import jobs
 from backend.store.memo import Entry, canonical
-from backend.views import Comparison, Estimate, Experiment, Judgement, Run
+from backend.views import Comparison, Experiment, Judgement, Run
 
-LOOKED_AT = 3  # features that an estimate is made from
-SAID = "word " * 60  # a verbalizer's text, for an estimate
-LABEL = "word " * WORDS
-JUDGE_LIMIT = 300  # tokens of a judge's reply, at most
-
-
-def subject(study: Study) -> Subject:
-    """The study's features; raises NotFoundError where they are not computed."""
-    read = features.read_or_raise(study)
-    return Subject(*read.arguments)
+IMPORTED = "import-"  # begins the names of experiments taken from files
 
 
 def _arguments(study: Study, plan: Plan, tools: Tools) -> tuple[Any, ...]:
-    where = *subject(study).arguments, study.embedder, plan
+    where = *features_of(study).arguments, study.embedder, plan
     return *where, tools.writer.name, tools.judge.name, study.verbalizer
-
-
-# ---------------------------------------------------------------- before a run
-
-
-@dataclass
-class _Recorder:
-    """A writer and an `Ask` that answer nothing and keep what they are asked."""
-
-    name: str = "nobody"
-    obeys: bool = True
-    asked: list[tuple[Conversation, int]] = field(default_factory=list)
-
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        self.asked.append((messages, limit))
-        raise LlmError("Only noted.", "Nothing to do.")
-
-    def ask(self, _: Any, conversations: Sequence[Conversation]) -> list[str | LlmError]:
-        self.asked += [(each, JUDGE_LIMIT) for each in conversations]
-        return ["[]"] * len(conversations)
-
-
-def estimate(study: Study, plan: Plan, who: str) -> Estimate:
-    """What a run asks for at most. Raises as `experiments.check` and `labelling.tools`."""
-    experiments.check(plan)
-    labelling.tools(study, who, "cpu")
-    of = subject(study)
-    numbers = experiments.sample(of, plan)
-    asking = [method for method in plan.methods if labelling.may_ask(method)]
-    judged = [scorer for scorer in plan.scorers if scorer != "embedding"]
-    texts = len(numbers) * (2 * len(plan.methods) + 1) * len(judged)  # labels, shuffled, empty
-    if who == "own":
-        count = len(numbers) * len(asking) + texts * 2 * 10
-        how = "Prompts to the study's own model: they cost nothing but time."
-        return Estimate(len(numbers), count, 0, 0, None, how)
-    recorder = _Recorder()
-    for number in numbers[:LOOKED_AT]:
-        _note(of, plan, number, asking, judged, recorder)
-    scale = len(numbers) / min(LOOKED_AT, len(numbers))
-    letters = sum(costs.characters(turns) for turns, _ in recorder.asked)
-    prompts = round(scale * letters / costs.CHARACTERS)
-    replies = round(scale * sum(limit for _, limit in recorder.asked))
-    prices = configured().prices
-    how = (
-        f"From the prompts of {min(LOOKED_AT, len(numbers))} of the {len(numbers)} features, at "
-        f"{costs.CHARACTERS} characters a token and replies at their limits. What was asked "
-        "before is kept and costs nothing."
-    )
-    most = costs.usage(prices, round(scale * len(recorder.asked)), prompts, replies)
-    return Estimate(len(numbers), **asdict(most), how=how)
-
-
-def _note(
-    of: Subject,
-    plan: Plan,
-    number: int,
-    asking: Sequence[str],
-    judged: Sequence[str],
-    recorder: _Recorder,
-) -> None:
-    drawn = of.draw(number, plan.split, plan.negatives, plan.seed)
-
-    def said(_: Excerpt) -> str:
-        return SAID
-
-    context = explainers.Context(
-        writer=recorder,
-        verbalizations=said,
-        direction=lambda: SAID,
-        promoted=of.promoted(number),
-    )
-    for method in asking:
-        explainers.EXPLAINERS[method].explain(drawn, context)
-    questions = [
-        trial(scorer, LABEL, drawn, "", marks=plan.marks, window=plan.window).question  # type: ignore[arg-type]
-        for scorer in judged
-        for _ in range(2 * len(plan.methods) + 1)
-    ]
-    first = recorder.asked.copy()
-    WriterJudge(recorder, recorder.ask).judge(questions)
-    # a judge that understands nothing is asked everything twice
-    again = (len(recorder.asked) - len(first)) // 2
-    del recorder.asked[len(first) + again :]
 
 
 # ---------------------------------------------------------------- running
@@ -149,10 +44,10 @@ def start(study: Study, plan: Plan, who: str, cap: Cap) -> str:
         LlmError: no server is named, or the estimate exceeds the cap.
         NotFoundError: the plan names what there is not.
     """
-    found = estimate(study, plan, who)
+    found = estimates.estimate(study, plan, who)
     if who == "server":
         cap.check(costs.Usage(found.calls, found.prompt_tokens, found.reply_tokens, found.cost))
-    tools = labelling.tools(study, who, "cpu")
+    tools = tools_of(study, who, "cpu")
     digest = experiments.run.digest(*_arguments(study, plan, tools))
     arguments = {
         "plan": asdict(plan),
@@ -185,7 +80,7 @@ def compute(request: tasks.Request) -> None:
 
 def checked(study: Study, asked: dict[str, Any], device: str) -> Tools:
     """The tools that a job was asked for."""
-    tools = labelling.tools(study, asked["who"], device, Cap(**asked.get("cap", {})))
+    tools = tools_of(study, asked["who"], device, Cap(**asked.get("cap", {})))
     here = [tools.writer.name, tools.judge.name]
     if here != asked["models"]:
         raise LlmUnavailableError(
@@ -266,6 +161,11 @@ def view(study: Study, run: str) -> Experiment | Job:
 
 def finished(run: str) -> tuple[Entry, Plan, dict[str, Any]]:
     """An experiment's entry, plan and arguments; raises NotFoundError."""
+    if run.startswith(IMPORTED):
+        raise NotFoundError(
+            "This experiment was imported, and its folder holds no verdicts.",
+            "Choose one that was made here; its labels and scores are on the page Experiment.",
+        )
     entry = experiments.run.at(run)
     if entry is None:
         raise NotFoundError("This experiment has not ended.", "Wait for it, or start it again.")
@@ -286,7 +186,7 @@ def comparison(study: Study, run: str, feature: int, scorer: str) -> Comparison:
             f"The experiment did not judge feature {feature} by {scorer}.",
             f"Choose one of its features and of {', '.join(s for s in plan.scorers)}.",
         )
-    of = subject(study)
+    of = features_of(study)
     drawn = of.draw(feature, plan.split, plan.negatives, plan.seed)
     asked = trial(scorer, "", drawn, "", marks=plan.marks, window=plan.window)  # type: ignore[arg-type]
     held = [row for row in labels.iter_rows(named=True) if not row["failed"]]

@@ -1,0 +1,110 @@
+"""What an experiment would ask a language model for, from the prompts of a few features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from backend.answers import experiments, labelling
+from backend.answers.subjects import Subject, features_of, tools_of
+from backend.labels import costs, explainers
+from backend.labels.contract import Excerpt, Message
+from backend.labels.judges import Conversation, WriterJudge
+from backend.labels.prompts import WORDS
+from backend.labels.server import configured
+from backend.labels.trials import trial
+from backend.schema import LlmError, Plan, Study
+from backend.views import Estimate
+
+LOOKED_AT = 3  # features that an estimate is made from
+SAID = "word " * 60  # a verbalizer's text, for an estimate
+LABEL = "word " * WORDS
+JUDGE_LIMIT = 300  # tokens of a judge's reply, at most
+
+
+@dataclass
+class _Recorder:
+    """A writer and an `Ask` that answer nothing and keep what they are asked."""
+
+    name: str = "nobody"
+    obeys: bool = True
+    asked: list[tuple[Conversation, int]] = field(default_factory=list)
+
+    def write(
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
+    ) -> str:
+        self.asked.append((messages, limit))
+        raise LlmError("Only noted.", "Nothing to do.")
+
+    def ask(self, _: Any, conversations: Sequence[Conversation]) -> list[str | LlmError]:
+        self.asked += [(each, JUDGE_LIMIT) for each in conversations]
+        return ["[]"] * len(conversations)
+
+
+def estimate(study: Study, plan: Plan, who: str) -> Estimate:
+    """What a run asks for at most. Raises as `experiments.check` and `tools_of`."""
+    experiments.check(plan)
+    tools_of(study, who, "cpu")
+    of = features_of(study)
+    numbers = experiments.sample(of, plan)
+    asking = [method for method in plan.methods if labelling.may_ask(method)]
+    judged = [scorer for scorer in plan.scorers if scorer != "embedding"]
+    texts = len(numbers) * (2 * len(plan.methods) + 1) * len(judged)  # labels, shuffled, empty
+    if who == "own":
+        count = len(numbers) * len(asking) + texts * 2 * 10
+        how = "Prompts to the study's own model: they cost nothing but time."
+        return Estimate(len(numbers), count, 0, 0, None, how)
+    recorder = _Recorder()
+    for number in numbers[:LOOKED_AT]:
+        _note(of, plan, number, asking, judged, recorder)
+    scale = len(numbers) / min(LOOKED_AT, len(numbers))
+    letters = sum(costs.characters(turns) for turns, _ in recorder.asked)
+    prompts = round(scale * letters / costs.CHARACTERS)
+    replies = round(scale * sum(limit for _, limit in recorder.asked))
+    prices = configured().prices
+    how = (
+        f"From the prompts of {min(LOOKED_AT, len(numbers))} of the {len(numbers)} features, at "
+        f"{costs.CHARACTERS} characters a token and replies at their limits. What was asked "
+        "before is kept and costs nothing."
+    )
+    most = costs.usage(prices, round(scale * len(recorder.asked)), prompts, replies)
+    return Estimate(len(numbers), **asdict(most), how=how)
+
+
+def _note(
+    of: Subject,
+    plan: Plan,
+    number: int,
+    asking: Sequence[str],
+    judged: Sequence[str],
+    recorder: _Recorder,
+) -> None:
+    drawn = of.draw(number, plan.split, plan.negatives, plan.seed)
+
+    def said(_: Excerpt) -> str:
+        return SAID
+
+    context = explainers.Context(
+        writer=recorder,
+        verbalizations=said,
+        direction=lambda: SAID,
+        promoted=of.promoted(number),
+    )
+    for method in asking:
+        explainers.EXPLAINERS[method].explain(drawn, context)
+    questions = [
+        trial(scorer, LABEL, drawn, "", marks=plan.marks, window=plan.window).question  # type: ignore[arg-type]
+        for scorer in judged
+        for _ in range(2 * len(plan.methods) + 1)
+    ]
+    first = recorder.asked.copy()
+    WriterJudge(recorder, recorder.ask).judge(questions)
+    # a judge that understands nothing is asked everything twice
+    again = (len(recorder.asked) - len(first)) // 2
+    del recorder.asked[len(first) + again :]
