@@ -2,128 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-ROOT = Path(__file__).parent.parent.parent
-ARTEFACTS = ROOT / "artefacts"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-PATIENCE = 60_000  # ms
-WIDE, NARROW = (1280, 720), (390, 844)
+from tests.browser.visits import NARROW, PATIENCE, Visit, parameters, picture, settle
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def app(real: Path) -> Iterator[str]:
-    """The address of the app, running on the shortened demo."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folders = {name: str(real / name.lower()) for name in ("STUDIES", "CACHE")}
-    environment = os.environ | {f"TESSERA_{name}": path for name, path in folders.items()}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
-    with (real / "app.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        try:
-            _await(f"http://127.0.0.1:{port}/_stcore/health")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def _await(address: str) -> None:
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"nothing answers at {address}")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    assert found, f"install one of {', '.join(NAMES)}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium: Browser, app: str) -> Iterator[Visit]:
-    visiting = Visit(chromium, app)
-    yield visiting
-    visiting.close()
-
-
-class Visit:
-    """One person's tabs. Every uncaught error in the browser fails the journey."""
-
-    def __init__(self, browser: Browser, app: str) -> None:
-        self.browser, self.app = browser, app
-        self.errors: list[str] = []
-        self.pages: list[Page] = []
-
-    def open(self, path: str, size: tuple[int, int] = WIDE, dark: bool = False) -> Page:
-        """A tab of its own, opened cold at a path of the app."""
-        width, height = size
-        page = self.browser.new_page(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-        )
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.pages.append(page)
-        page.goto(f"{self.app}/{path}")
-        settle(page)
-        return page
-
-    def close(self) -> None:
-        for page in self.pages:
-            page.close()
-        assert self.errors == []
-
-
-def settle(page: Page) -> None:
-    """Wait until the script has run and nothing is a placeholder any more."""
-    page.wait_for_selector(".stApp[data-test-script-state=notRunning] .strip")
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
-    page.wait_for_timeout(300)
-
-
-def picture(page: Page, name: str) -> None:
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS / f"{name}.png")
-
-
-def parameters(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
 def title(page: Page) -> str:

@@ -1,0 +1,69 @@
+"""An experiment from the form to the exported file, and a blind vote, in a browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.visits import Visit, parameters, picture, settle
+
+pytestmark = pytest.mark.browser
+PLAN = "methods=token_frequency,logit_cascade&scorers=detection,embedding&count=3"
+LONG = 240_000  # ms: the study's own model is loaded, and judges
+
+
+def started(visit: Visit) -> Page:
+    page = visit.open(f"experiment?study=demo&{PLAN}")
+    if not page.get_by_role("button", name="Start", exact=True).is_visible():
+        page.get_by_text("New experiment").click()
+    expect(page.get_by_text("Prompts to the study's own model")).to_be_visible()
+    page.get_by_role("button", name="Start", exact=True).click()
+    return page
+
+
+def test_an_experiment_is_started_cancelled_gone_on_with_and_exported(visit: Visit) -> None:
+    page = started(visit)
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Go on").click(timeout=LONG)
+    expect(page.get_by_text("Differences between methods")).to_be_visible(timeout=LONG)
+    settle(page)
+    picture(page, "experiment")
+    assert len(parameters(page)["run"]) == 32
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="all, as a folder of the baez post").click()
+    assert download.value.suggested_filename.endswith("-baez.zip")
+    again = visit.open(f"experiment?study=demo&run={parameters(page)['run']}")
+    expect(again.get_by_text("Differences between methods")).to_be_visible()
+
+
+def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
+    page = started(visit)
+    expect(page.get_by_text("Differences between methods")).to_be_visible(timeout=LONG)
+    run = parameters(page)["run"]
+    compared = visit.open(f"compare?study=demo&run={run}", dark=True)
+    expect(compared.get_by_text("held-out excerpt", exact=True)).to_be_visible()
+    compared.keyboard.press("b")
+    expect(compared.get_by_role("button", name="Prefer A")).to_be_visible()
+    shown = compared.locator(".st-key-inspector").inner_text()
+    assert "token_frequency" not in shown
+    before = compared.locator(".st-key-inspector .title").inner_text()
+    compared.keyboard.press("1")
+    expect(compared.locator(".st-key-inspector .title")).not_to_have_text(before)
+    expect(compared.get_by_text("Blind votes of everybody")).to_be_visible()
+    picture(compared, "compare-blind")
+
+
+def test_a_person_judges_the_same_excerpts(visit: Visit) -> None:
+    page = started(visit)
+    expect(page.get_by_text("Differences between methods")).to_be_visible(timeout=LONG)
+    judged = visit.open(f"judge?study=demo&run={parameters(page)['run']}&person=ann")
+    expect(judged.get_by_text("0 of ")).to_be_visible()
+    judged.get_by_role("checkbox").first.check(force=True)
+    judged.wait_for_url("**ticks=1**")
+    judged.reload()
+    settle(judged)
+    expect(judged.get_by_role("checkbox").first).to_be_checked()
+    judged.get_by_role("button", name="Save and next").click()
+    expect(judged.get_by_text("1 of ")).to_be_visible()
+    picture(judged, "judge")

@@ -1,0 +1,57 @@
+"""A person's tabs in a browser, and what the journeys ask of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parent.parent.parent
+ARTEFACTS = ROOT / "artefacts"
+PATIENCE = 60_000  # ms
+WIDE, NARROW = (1280, 720), (390, 844)
+
+
+class Visit:
+    """One person's tabs. Every uncaught error in the browser fails the journey."""
+
+    def __init__(self, browser: Browser, app: str) -> None:
+        self.browser, self.app = browser, app
+        self.errors: list[str] = []
+        self.pages: list[Page] = []
+
+    def open(self, path: str, size: tuple[int, int] = WIDE, dark: bool = False) -> Page:
+        """A tab of its own, opened cold at a path of the app."""
+        width, height = size
+        page = self.browser.new_page(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+        )
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.pages.append(page)
+        page.goto(f"{self.app}/{path}")
+        settle(page)
+        return page
+
+    def close(self) -> None:
+        for page in self.pages:
+            page.close()
+        assert self.errors == []
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run and nothing is a placeholder any more."""
+    page.wait_for_selector(".stApp[data-test-script-state=notRunning] .strip")
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_timeout(300)
+
+
+def picture(page: Page, name: str) -> None:
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def parameters(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
