@@ -105,7 +105,7 @@ def listed(study: Study) -> list[Run]:
     under way or stopped early."""
     under_way: dict[str, Run] = {}
     for job in jobs.recent(200):
-        if job.query == "experiment" and job.study == study.name:
+        if job.query == "experiment" and job.study == study.name and job.state != "done":
             asked = json.loads(job.arguments)
             plan = read_plan(asked["plan"])
             if experiments.run.at(asked["run"]) is None and asked["run"] not in under_way:
@@ -136,9 +136,9 @@ def view(study: Study, run: str) -> Experiment | Job:
     entry = experiments.run.at(run)
     if entry is None:
         job = jobs.for_key(_key(run))
-        if job is None or job.study != study.name:
+        if job is None or job.study != study.name or job.state == "done":  # done, and evicted
             raise NotFoundError(
-                f"There is no experiment {run[:12]} of this study.", "Start one with the form."
+                f"There is no experiment {run[:12]} of this study.", "Start it with the form."
             )
         return job
     recipe = entry.recipe()
