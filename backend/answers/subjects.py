@@ -17,7 +17,7 @@ from backend.labels import evidence, verbalizers
 from backend.labels.contract import Evidence, Verbalizer, Writer
 from backend.labels.costs import Cap
 from backend.labels.evidence import Source
-from backend.labels.judges import ChooserJudge, Judge, WriterJudge
+from backend.labels.judges import Judge, LikelihoodJudge, WriterJudge
 from backend.labels.own_model import OwnModel
 from backend.labels.server import configured
 from backend.labels.writers import Capped, OpenAiWriter, ask_all
@@ -60,7 +60,7 @@ def tools_of(study: Study, who: str, device: str, cap: Cap | None = None) -> Too
     )
     if who == "own":
         own = OwnModel(study.model, device)
-        return Tools(own, ChooserJudge(own), verbalizer, 1)
+        return Tools(own, LikelihoodJudge(own), verbalizer, 1)
     writer: Writer = Capped(OpenAiWriter(configured()), cap or Cap())
     one_by_one = functools.partial(ask_all, workers=1)
     return Tools(writer, WriterJudge(writer, one_by_one), verbalizer, AT_ONCE)

@@ -80,13 +80,13 @@ class Writer(Protocol):
         ...
 
 
-class Chooser(Protocol):
-    """A language model that says how likely each of some answers is."""
+class Predictor(Protocol):
+    """A language model that says how likely a text is after another."""
 
     name: str
 
-    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
-        """[prompts, answers] probabilities of each answer as what comes next, rows sum to 1."""
+    def likelihoods(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+        """[prompts] mean log-probability of the tokens of each prompt's answer after it."""
         ...
 
 

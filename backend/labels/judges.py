@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from backend.labels.contract import Chooser, Message, Writer
+from backend.labels.contract import Message, Predictor, Writer
 from backend.labels.writers import ask_all
 from backend.schema import LlmError, LlmUnavailableError
 
@@ -175,70 +175,68 @@ def _again(prompt: Conversation, reply: str | LlmError, count: int) -> Conversat
     return (*prompt, Message("assistant", reply), Message("user", wanted))
 
 
-# ---------------------------------------------------------------- judges that choose
+# ---------------------------------------------------------------- judges that predict
 
-YES, NO = " yes", " no"
-ASKED = {
-    "detection": "Does the text contain what is described?",
-    "fuzzing": "Are the words between << and >> what is described?",
-}
-# as many yes as no, in an order that favours neither as what comes next
-SHOTS: dict[Task, tuple[tuple[str, str, str], ...]] = {
+CUE = {"detection": "It contains:", "fuzzing": "The marked words are:"}
+# labels in the forms that explainers give them
+SHOTS: dict[Task, tuple[tuple[str, str], ...]] = {
     "detection": (
-        ("days of the week", "We meet again on Thursday at noon.", YES),
-        ("names of birds", "The invoice was paid in March.", NO),
-        ("cooking verbs", "The old bridge was painted green.", NO),
-        ("weather", "Fog hung over the valley until ten.", YES),
+        ("We meet again on Thursday at noon.", "days of the week"),
+        ("Fog hung over the valley until ten.", "weather"),
+        ("It was neither warm nor dry.", 'the word "nor"'),
     ),
     "fuzzing": (
-        ("days of the week", "We meet again on <<Thursday>> at noon.", YES),
-        ("names of birds", "A heron stood <<by>> the water.", NO),
-        ("cooking verbs", "She <<stirs>> the soup.", YES),
-        ("weather", "Fog hung over the <<valley>> until ten.", NO),
+        ("We meet again on <<Thursday>> at noon.", "days of the week"),
+        ("<<Fog>> hung over the valley until ten.", "weather"),
+        ("It was neither warm <<nor>> dry.", 'the word "nor"'),
     ),
 }
 
 
-def completion(task: Task, label: str, text: str) -> str:
-    """Few-shot prompt that ends where the answer follows; shaped for models without tuning."""
-    shots = "".join(f"{_case(task, *given)}{answer}\n\n" for *given, answer in SHOTS[task])
-    return shots + _case(task, label, text)
+def completion(task: Task, text: str) -> str:
+    """Few-shot prompt that ends where the label follows; shaped for models without tuning."""
+    shots = "".join(f"{_case(task, shown)} {label}\n\n" for shown, label in SHOTS[task])
+    return shots + _case(task, text)
 
 
-def _case(task: Task, label: str, text: str) -> str:
-    return f"Description: {quoted(label)}\nText: {quoted(text)}\n{ASKED[task]} Answer:"
+def _case(task: Task, text: str) -> str:
+    return f"Text: {quoted(text)}\n{CUE[task]}"
 
 
-class ChooserJudge:
-    """A model read from the probability of yes against no, one excerpt a prompt.
+class LikelihoodJudge:
+    """A model read from how likely it finds the label after each excerpt, one excerpt a prompt.
 
-    Small models lean to one answer whatever they are asked: a cut at 0.5 would call everything
-    yes and score .5 even for a judge that ranks well. So the answer is 1 where the probability is
-    above the median over the question's texts, which are half positives and half negatives
-    (`trials.trial` sees to that), in an order that tells nothing.
+    A small base model cannot be asked yes or no: the demo's, asked whether a text holds a given
+    word, was wrong more often than right. It does expect a label more after a text that the label
+    fits. How likely a label is by itself depends on its words, so texts are compared under one
+    label alone: the answer is 1 where the label is likelier than the median over the question's
+    texts, which are half positives and half negatives (`trials.trial` sees to that), in an order
+    that tells nothing.
 
     Is that honest? The cut uses that the halves are even and no text's own class, so an
     uninformed judge still has .5 as its expectation, and one that says the same of all has exactly
     .5 (nothing is above the median). But a verdict then depends on the texts beside it, and a
     reader of the label would not know how many fit: this is how well the judge *ranks* excerpts at
-    one cut, not how often its plain yes is right, and no number to set beside a writer's. AUROC,
+    one cut, not how often a plain yes is right, and no number to set beside a writer's. AUROC,
     which needs no cut, is reported beside it and is the one to compare; the name says "median".
     """
 
-    def __init__(self, chooser: Chooser) -> None:
-        self.name = f"{chooser.name}, yes above the median"
-        self._chooser = chooser
+    def __init__(self, predictor: Predictor) -> None:
+        self.name = f"{predictor.name}, label likelier than the median"
+        self._predictor = predictor
 
     def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
-        """Probabilities of yes and answers; a text whose probability is not finite has failed."""
-        prompts = [
-            completion(question.task, question.label, text)
+        """Probabilities are of the label's tokens, as a geometric mean; a text where they are not
+        finite has failed."""
+        pairs = [
+            (completion(question.task, text), f" {question.label}" if question.label else "")
             for question in questions
             for text in question.texts
         ]
-        likely = self._chooser.choose(prompts, (YES, NO))[:, 0] if prompts else np.empty(0)
+        found = self._predictor.likelihoods([p for p, _ in pairs], [label for _, label in pairs])
         ends = np.cumsum([len(question.texts) for question in questions])
-        return [cut_at_median(part) for part in np.split(likely, ends[:-1])][: len(questions)]
+        parts = np.split(np.exp(found), ends[:-1])
+        return [cut_at_median(part) for part in parts][: len(questions)]
 
 
 def cut_at_median(likely: np.ndarray) -> Verdicts:

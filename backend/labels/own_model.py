@@ -1,8 +1,8 @@
 """The study's own model as labeller and judge: works offline, costs nothing, and is weak.
 
 A base model follows no instructions. As a `Writer` it continues a plain text that shows by example
-what is wanted; as a `Chooser` it is read from the probabilities of the allowed answers, never from
-what it writes, so that no reply fails to parse.
+what is wanted; as a `Predictor` it is read from how likely it finds a text, never from what it
+writes, so that no reply fails to parse.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.labels.contract import Message
-from backend.labels.prefixes import common, forward, next_logits
+from backend.labels.prefixes import common, forward, likelihoods
 from backend.schema import LlmError, ModelRef
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
 class OwnModel:
-    """A `Writer` and a `Chooser`. Calls from several threads take turns."""
+    """A `Writer` and a `Predictor`. Calls from several threads take turns."""
 
     def __init__(self, ref: ModelRef, device: str) -> None:
         """`device` is cpu, cuda or mps; the model is loaded by the first call."""
@@ -41,22 +41,23 @@ class OwnModel:
         self.obeys = False  # a base model follows no instructions
         self._guard = threading.Lock()
 
-    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
-        """[prompts, answers] float64: how likely each answer's first token is after the prompt,
-        among the answers' first tokens; rows sum to 1.
+    def likelihoods(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+        """[prompts] float64: mean log-probability of the tokens of each prompt's answer after it,
+        0 for an empty answer.
 
         Raises:
-            LlmError: two answers begin with the same token, one is empty, or a prompt is longer
-                than the model reads.
+            LlmError: a prompt with its answer is longer than the model reads.
         """
+        if not prompts:
+            return np.empty(0)
         with self._guard:
             network = self._load()
-            split = self._split(network, prompts, answers)
-            wanted = sorted({first for _, firsts in split for first in firsts})
-            found = next_logits(network, [ids for ids, _ in split], wanted).double().numpy()
-        rows = zip(found, split, strict=True)
-        scores = [row[np.searchsorted(wanted, firsts)] for row, (_, firsts) in rows]
-        return _softmax(np.array(scores).reshape(len(prompts), len(answers)))
+            whole = _encode(network, [p + a for p, a in zip(prompts, answers, strict=True)])
+            for ids in whole:
+                self._fits(network, ids)
+            # a prompt's last token may merge with the answer's first, which is then part of it
+            starts = [common(*pair) for pair in zip(_encode(network, prompts), whole, strict=True)]
+            return likelihoods(network, whole, starts).double().numpy()
 
     def write(
         self,
@@ -102,34 +103,6 @@ class OwnModel:
                 "Show fewer or shorter examples, or lower the limit of replies.",
             )
 
-    def _split(
-        self, network: LanguageModel, prompts: Sequence[str], answers: Sequence[str]
-    ) -> list[tuple[list[int], list[int]]]:
-        """Of each prompt token ids to condition on, and each answer's first token after them."""
-        endings = ("", *answers)
-        encoded = _encode(network, [prompt + end for prompt in prompts for end in endings])
-        cases = [encoded[at : at + len(endings)] for at in range(0, len(encoded), len(endings))]
-        for base, *_ in cases:
-            self._fits(network, base)
-        return [_condition(base, joint, answers) for base, *joint in cases]
-
-
-def _condition(
-    base: list[int], joint: Sequence[list[int]], answers: Sequence[str]
-) -> tuple[list[int], list[int]]:
-    """A prompt's tokens that its continuations by the answers share, and what follows in each."""
-    # a prompt's last token may merge with an answer's first, and is then no condition
-    shared = min((common(base, ids) for ids in joint), default=len(base))
-    firsts = [ids[shared] for ids in joint if len(ids) > shared]
-    if len(set(firsts)) < len(answers):
-        raise LlmError(
-            f"Of the answers {', '.join(map(repr, answers))}, two begin with the same token "
-            "or one is empty, so their probabilities cannot be told apart.",
-            "Choose answers that begin differently; move what they share, such as a space, "
-            "to the end of the prompt.",
-        )
-    return base[:shared], firsts
-
 
 def layout(messages: Sequence[Message]) -> str:
     """Messages as a text that a base model continues: each of the user's turns ends with a cue,
@@ -163,14 +136,6 @@ def _seed(messages: Sequence[Message], attempt: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
-# ---------------------------------------------------------------- probabilities
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-    return shifted / shifted.sum(axis=1, keepdims=True)
-
-
 # ---------------------------------------------------------------- text
 
 
@@ -184,8 +149,8 @@ def _continuation(
     generator = torch.Generator().manual_seed(seed)
     fed, past, ends = torch.tensor([ids]), None, _ends(network)
     while True:
-        logits, past = forward(network, fed, [fed.shape[1] - 1], past, keep=True)
-        token = _pick(logits[0], temperature, generator)
+        logits, past = forward(network, fed, [(0, fed.shape[1] - 1)], past)
+        token = _pick(logits[0].cpu(), temperature, generator)
         if token in ends:
             return
         yield token

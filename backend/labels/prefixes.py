@@ -1,8 +1,8 @@
-"""What a language model expects after each of many texts, where texts begin alike.
+"""How likely a language model finds an answer after each of many texts, where texts begin alike.
 
-A judge's prompts of one task share their cases, and those about one label its description. A shared
-beginning is run once, and what the model keeps of it, its keys and values, is given to all that go
-on from there; so only what differs is run for each.
+A judge's prompts of one task share their cases. A shared beginning is run once, and what the model
+keeps of it, its keys and values, is given to all that go on from there; so only what differs is run
+for each.
 """
 
 from __future__ import annotations
@@ -18,33 +18,37 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 8192  # shared beginnings and padding included: each row holds a copy of both
 BATCH_ROWS = 32
+BATCH_ANSWERS = 256  # tokens that are asked about: each has logits of the whole vocabulary
 LEAST = 4  # tokens that neighbours share beyond what all do, to be looked at as a group
 WORTH = 400  # tokens to be saved by running a beginning by itself: what the pass more costs
 
 Ids = Sequence[int]
 
 
-def next_logits(
-    network: LanguageModel, sequences: Sequence[list[int]], wanted: Sequence[int]
+def likelihoods(
+    network: LanguageModel, sequences: Sequence[list[int]], starts: Sequence[int]
 ) -> torch.Tensor:
-    """[sequences, wanted] float32 on the CPU: logits of some tokens after each sequence, such as
-    it would get alone. No sequence is empty."""
+    """[sequences] float32 on the CPU: mean log-probability of each sequence's tokens from its start
+    on, such as it would get alone; 0 where there are none. Starts are 1 or more."""
     import torch
 
-    found = torch.empty(len(sequences), len(wanted))
-    order = sorted(range(len(sequences)), key=sequences.__getitem__)
+    found = torch.zeros(len(sequences))
+    asked = [row for row, ids in enumerate(sequences) if len(ids) > starts[row]]
+    order = sorted(asked, key=sequences.__getitem__)
+    beginnings = [sequences[row][: starts[row] - 1] for row in range(len(sequences))]
     todo: list[tuple[list[int], Any, int]] = [(order, None, 0)]
     while todo:
         rows, cache, depth = todo.pop()
-        if _saved(sequences, rows, depth) >= WORTH:
-            shared = _shared(sequences, rows)
+        if _saved(beginnings, rows, depth) >= WORTH:
+            shared = _shared(beginnings, rows)
             cache = _longer(network, cache, sequences[rows[0]][depth:shared])
             depth = shared
-        groups, others = _groups(sequences, rows, depth)
+        groups, others = _groups(beginnings, rows, depth)
         todo += [(group, cache, depth) for group in groups]
-        for batch in batches({row: len(sequences[row]) for row in others}):
+        counts = {row: len(sequences[row]) - starts[row] for row in others}
+        for batch in batches({row: len(sequences[row]) for row in others}, counts):
             rests = [sequences[row][depth:] for row in batch]
-            found[batch] = _logits(network, cache, rests, wanted)
+            found[batch] = _mean(network, cache, rests, [counts[row] for row in batch])
     return found
 
 
@@ -58,9 +62,8 @@ def common(one: Ids, other: Ids) -> int:
 
 
 def _shared(sequences: Sequence[Ids], rows: Sequence[int]) -> int:
-    """Tokens that sorted rows begin with alike; of each row one is left over."""
-    shortest = min(len(sequences[row]) for row in rows)
-    return min(common(sequences[rows[0]], sequences[rows[-1]]), shortest - 1)
+    """Tokens that sorted rows begin with alike."""
+    return common(sequences[rows[0]], sequences[rows[-1]])
 
 
 def _saved(sequences: Sequence[Ids], rows: Sequence[int], depth: int) -> int:
@@ -82,12 +85,14 @@ def _groups(
     return groups, [row for run in runs if run not in groups for row in run]
 
 
-def batches(lengths: Mapping[int, int]) -> Iterator[list[int]]:
-    """Rows in groups of like length, of at most `BATCH_TOKENS`, padding included."""
+def batches(lengths: Mapping[int, int], counts: Mapping[int, int]) -> Iterator[list[int]]:
+    """Rows in groups of like length, of at most `BATCH_TOKENS`, padding included, and of
+    `BATCH_ANSWERS`."""
     batch: list[int] = []
     for row in sorted(lengths, key=lengths.__getitem__):
+        answers = counts[row] + sum(counts[other] for other in batch)
         full = len(batch) == BATCH_ROWS or (len(batch) + 1) * lengths[row] > BATCH_TOKENS
-        if batch and full:
+        if batch and (full or answers > BATCH_ANSWERS):
             yield batch
             batch = []
         batch.append(row)
@@ -101,36 +106,42 @@ def batches(lengths: Mapping[int, int]) -> Iterator[list[int]]:
 def forward(
     network: LanguageModel,
     ids: torch.Tensor,
-    places: Sequence[int],
+    places: Sequence[tuple[int, int]],
     past: Any = None,
     keep: bool = True,
-    wanted: Sequence[int] | None = None,
+    targets: Sequence[int] | None = None,
 ) -> tuple[torch.Tensor, Any]:
-    """Logits after one place of each row, [rows, wanted] float32 on the CPU, and the cache.
+    """Logits after some places (row, position), [places, vocabulary] float32, and the cache.
 
-    `ids` is [rows, positions] after what the cache `past` holds, which grows. `wanted` None is the
-    whole vocabulary. Only the places are unembedded, as logits of all would fill the memory; and
-    those of some tokens in float32, since bfloat16 has steps of 1/8 at a logit of 20.
+    `ids` is [rows, positions] after what the cache `past` holds, which grows. Only the places are
+    unembedded, as logits of all would fill the memory. Of `targets`, a token a place, logits are
+    exact: bfloat16 has steps of 1/8 at a logit of 20, which would make texts tie.
     """
     import torch
 
-    def chosen(_: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-        return (given[0][torch.arange(len(places)), torch.tensor(places)],)
+    rows, positions = (torch.tensor(part) for part in zip(*places, strict=True))
 
-    def precise(head: Any, given: tuple[torch.Tensor], _: Any) -> torch.Tensor:
-        bias = None if head.bias is None else head.bias[wanted].float()
-        return torch.nn.functional.linear(given[0].float(), head.weight[wanted].float(), bias)
+    def chosen(_: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (given[0][rows, positions],)
+
+    def precise(head: Any, given: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        exact = (given[0].float() * head.weight[targets].float()).sum(dim=-1)
+        logits = output.float()
+        logits[torch.arange(len(places)), targets] = exact + (
+            0 if head.bias is None else head.bias[targets].float()
+        )
+        return logits
 
     head = network.network.get_output_embeddings()
     hooks = [head.register_forward_pre_hook(chosen)]
-    hooks += [head.register_forward_hook(precise)] if wanted is not None else []
+    hooks += [head.register_forward_hook(precise)] if targets is not None else []
     try:
         with torch.inference_mode():
             output = network.network(ids.to(network.device), past_key_values=past, use_cache=keep)
     finally:
         for hook in hooks:
             hook.remove()
-    return output.logits.float().cpu(), output.past_key_values
+    return output.logits.float(), output.past_key_values
 
 
 def _longer(network: LanguageModel, cache: Any, ids: list[int]) -> Any:
@@ -138,13 +149,13 @@ def _longer(network: LanguageModel, cache: Any, ids: list[int]) -> Any:
     import torch
 
     past = copy.deepcopy(cache)
-    return forward(network, torch.tensor([ids]), [len(ids) - 1], past, wanted=[0])[1]
+    return forward(network, torch.tensor([ids]), [(0, len(ids) - 1)], past)[1]
 
 
-def _logits(
-    network: LanguageModel, cache: Any, rests: Sequence[list[int]], wanted: Sequence[int]
+def _mean(
+    network: LanguageModel, cache: Any, rests: Sequence[list[int]], counts: Sequence[int]
 ) -> torch.Tensor:
-    """[rests, wanted] of what comes after what `cache` holds and each of the rests."""
+    """[rests] mean log-probability of the last `counts` tokens of each, after the cache."""
     import torch
 
     # padding stands on the right, where no token sees it: so positions and sliding windows are
@@ -155,5 +166,13 @@ def _logits(
     past = copy.deepcopy(cache)
     if past is not None:
         past.batch_repeat_interleave(len(rests))
-    places = [len(rest) - 1 for rest in rests]
-    return forward(network, ids, places, past, past is not None, wanted)[0]
+    sized = list(zip(rests, counts, strict=True))
+    places = [
+        (row, at)
+        for row, (rest, n) in enumerate(sized)
+        for at in range(len(rest) - n - 1, len(rest) - 1)
+    ]
+    targets = [rests[row][at + 1] for row, at in places]
+    logits, _ = forward(network, ids, places, past, past is not None, targets)
+    chosen = logits.log_softmax(dim=-1)[torch.arange(len(places)), targets].cpu()
+    return torch.stack([part.mean() for part in chosen.split(list(counts))])
