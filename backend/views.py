@@ -234,7 +234,8 @@ class Experiment:
     `differences`: method − other over the same features, with low, high, sd, smallest (that so
     many features could show). `distances`: feature, method, other, text, other_text, distance.
     `controls`: of the verbalizer: control, features, n, share, low, high, ties; empty where
-    none spoke.
+    none spoke. `known`: of the judge where the answer is known (does a text hold a word?):
+    scorer, mean, low, high, words, n, failures.
     """
 
     run: str
@@ -247,6 +248,7 @@ class Experiment:
     differences: pl.DataFrame
     distances: pl.DataFrame
     controls: pl.DataFrame
+    known: pl.DataFrame
     provenance: Provenance
 
 

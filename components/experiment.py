@@ -19,6 +19,8 @@ from components.markup import escape
 SCORERS = ("detection", "fuzzing", "embedding")
 MEASURES = {"auroc": "AUROC where there is one", "post": "as in the post"}
 LISTED = 12
+EACH = 10  # texts with and without a word, in the judge's own test
+PASSED = 0.7  # a judge whose interval lies above is one
 NOTHING_CARRIED = (
     "What this verbalizer says of an activation is not told from what it says of a control.",
     "Read labels made from it (baez, nla_vector) as made from little or nothing of the feature.",
@@ -281,9 +283,31 @@ def carries_nothing(view: Experiment) -> bool:
     return any((row["low"] or 0) <= 0.5 for row in view.controls.iter_rows(named=True))
 
 
+def known_html(view: Experiment) -> str:
+    """How the judge does where the answer is known; a warning where it fails."""
+    shown = view.known.filter(pl.col("scorer") == "detection_auroc")
+    shown = shown if len(shown) else view.known
+    if not len(shown):
+        return ""
+    row = shown.row(0, named=True)
+    said = (
+        f"Asked which of {2 * EACH} texts hold a given word, the judge scores "
+        f"{numbers.fraction(row['mean'])} ({measure(row['scorer'])}, 95% interval "
+        f"{numbers.fraction(row['low'])} to {numbers.fraction(row['high'])}, {row['words']} words, "
+        f"{row['failures']} failed)."
+    )
+    if (row["low"] or 0) > PASSED:
+        return f'<p class="note">{escape(said)}</p>'
+    return finding_html(said, "A judge that fails this says nothing by its scores of labels.")
+
+
 def nothing_carried_html() -> str:
-    """The warning that goes with it."""
-    finding, so = NOTHING_CARRIED
+    """The warning that goes with a verbalizer that carries nothing."""
+    return finding_html(*NOTHING_CARRIED)
+
+
+def finding_html(finding: str, so: str) -> str:
+    """What was found, and what follows."""
     return f'<div class="finding"><b>{escape(finding)}</b><p>{escape(so)}</p></div>'
 
 

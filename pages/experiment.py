@@ -45,6 +45,7 @@ with reported():
     if not waiting(view, queries, "experiment"):
         markup.render(experiment.plan_html(view))
         markup.head("Scores", "mean over features")
+        markup.render(experiment.known_html(view))
         experiment.render_measures()
         experiment.render_means(view)
         measure = address.get("measure")

@@ -1,8 +1,9 @@
-"""The study's own model as writer and chooser, against its network asked by hand."""
+"""The study's own model as writer and predictor, against its network asked by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend import study as studies
+from backend.answers import passages
 from backend.labels import own_model as module
 from backend.labels import prefixes
-from backend.labels.contract import Chooser, Message, Writer
+from backend.labels.contract import Message, Predictor, Writer
+from backend.labels.judges import LikelihoodJudge, Question
 from backend.labels.own_model import OwnModel, layout
 from backend.models import language_model
 from backend.schema import LlmError
@@ -28,9 +32,13 @@ PROMPTS = [
     "",
     "The gull keeps the tide. " * 3 + "Is it so:",
     sentences("kitchen", 2, 4),
+    "The oven ",
+    "The captain finds the rope.",
 ]
-ANSWERS = [" boat", " knife", "7"]
+ANSWERS = [" boat", " knife sells", "7", " The oven", sentences("harbour", 5, 6), "", "boat", " boat"]
 QUESTION = (Message("user", "The captain finds the rope on day"),)
+
+Twin = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 
 
 @pytest.fixture
@@ -39,142 +47,212 @@ def own(small: str) -> OwnModel:
 
 
 @pytest.fixture(scope="module")
-def alone(world: Path) -> Callable[[str], np.ndarray]:
-    """Logits [vocabulary] of what comes after a text, from the network fed with it alone."""
+def alone(world: Path) -> Twin:
+    """Likelihoods from the network fed with each text alone; an answer's tokens are those that
+    hold any of its characters."""
     network = AutoModelForCausalLM.from_pretrained(world / "model", dtype=torch.float32).eval()
     tokens = AutoTokenizer.from_pretrained(world / "model")
 
-    def logits(text: str) -> np.ndarray:
-        ids = [tokens.bos_token_id, *tokens.encode(text, add_special_tokens=False)]
+    def likelihood(prompt: str, answer: str) -> float:
+        spec = tokens(prompt + answer, add_special_tokens=False, return_offsets_mapping=True)
+        ids = torch.tensor([tokens.bos_token_id, *spec["input_ids"]])
         with torch.inference_mode():
-            return network(torch.tensor([ids])).logits[0, -1].double().numpy()
+            logged = network(ids[None]).logits[0, :-1].float().log_softmax(dim=-1)
+        own = torch.tensor([end > len(prompt) for _, end in spec["offset_mapping"]])
+        return float(logged.gather(1, ids[1:, None])[:, 0][own].mean()) if answer else 0.0
 
-    return logits
-
-
-def first_token(own: OwnModel, answer: str) -> int:
-    return language_model.tokenizer(own.ref).encode(answer, add_special_tokens=False)[0]
+    return lambda prompts, answers: np.array(list(map(likelihood, prompts, answers)))
 
 
-# ---------------------------------------------------------------- choosing
+# ---------------------------------------------------------------- likelihoods
 
 
-def test_probabilities_equal_a_softmax_of_the_networks_logits(
-    own: OwnModel, alone: Callable[[str], np.ndarray]
+def test_likelihoods_equal_those_of_the_network_fed_with_each_text_alone(
+    own: OwnModel, alone: Twin
 ) -> None:
-    found = own.choose(PROMPTS, ANSWERS)
-    firsts = [first_token(own, answer) for answer in ANSWERS]
-    for prompt, row in zip(PROMPTS, found, strict=True):
-        logits = alone(prompt)[firsts]
-        wanted = np.exp(logits) / np.exp(logits).sum()
-        np.testing.assert_allclose(row, wanted, atol=1e-4)
-    assert found.std(axis=0).max() > 1e-3  # prompts matter, or the comparison shows nothing
+    found = own.likelihoods(PROMPTS, ANSWERS)
+    np.testing.assert_allclose(found, alone(PROMPTS, ANSWERS), atol=1e-4)
+    assert found.shape == (len(PROMPTS),)
+    assert found[ANSWERS.index("")] == 0
+    assert (found <= 0).all()
+    same = own.likelihoods(PROMPTS, [" boat"] * len(PROMPTS))
+    assert same.std() > 1e-3  # prompts matter, or the comparison shows nothing
 
 
-@pytest.mark.parametrize(("tokens", "rows"), [(4096, 32), (60, 32), (4096, 2)])
+@pytest.mark.parametrize(
+    ("tokens", "rows", "answers"), [(4096, 32, 256), (60, 32, 256), (4096, 2, 256), (4096, 32, 3)]
+)
 def test_batches_change_nothing(
-    own: OwnModel, monkeypatch: pytest.MonkeyPatch, tokens: int, rows: int
+    own: OwnModel, monkeypatch: pytest.MonkeyPatch, tokens: int, rows: int, answers: int
 ) -> None:
-    single = np.concatenate([own.choose([prompt], ANSWERS) for prompt in PROMPTS])
+    pairs = zip(PROMPTS, ANSWERS, strict=True)
+    single = np.concatenate([own.likelihoods([prompt], [answer]) for prompt, answer in pairs])
     monkeypatch.setattr(prefixes, "BATCH_TOKENS", tokens)
     monkeypatch.setattr(prefixes, "BATCH_ROWS", rows)
-    np.testing.assert_allclose(own.choose(PROMPTS, ANSWERS), single, atol=1e-4)
-    np.testing.assert_allclose(single.sum(axis=1), 1)
+    monkeypatch.setattr(prefixes, "BATCH_ANSWERS", answers)
+    np.testing.assert_allclose(own.likelihoods(PROMPTS, ANSWERS), single, atol=1e-4)
 
 
 def test_batches_hold_every_prompt_once_and_stay_small() -> None:
-    lengths = dict(enumerate(np.random.default_rng(0).integers(1, 900, size=200).tolist()))
-    batches = list(prefixes.batches(lengths))
+    rng = np.random.default_rng(0)
+    lengths = dict(enumerate(rng.integers(1, 900, size=200).tolist()))
+    counts = dict(enumerate(rng.integers(1, 60, size=200).tolist()))
+    batches = list(prefixes.batches(lengths, counts))
     assert sorted(row for batch in batches for row in batch) == list(range(200))
     for batch in batches:
         assert len(batch) <= prefixes.BATCH_ROWS
         assert len(batch) * max(lengths[row] for row in batch) <= prefixes.BATCH_TOKENS
-    assert list(prefixes.batches({7: 9999, 5: 3})) == [[5], [7]]
+        assert sum(counts[row] for row in batch) <= prefixes.BATCH_ANSWERS
+    assert list(prefixes.batches({7: 9999, 5: 3}, {7: 1, 5: 1})) == [[5], [7]]
+    assert list(prefixes.batches({7: 900, 5: 900}, {7: 200, 5: 60})) == [[7], [5]]
+    assert list(prefixes.batches({7: 900, 5: 900}, {7: 200, 5: 56})) == [[7, 5]]
 
 
-def questions(cases: int) -> list[str]:
-    """Prompts that share cases, and five at a time a description: of unlike lengths, in no order;
-    one begins another, and one is asked twice."""
+def test_no_more_places_are_unembedded_at_once_than_a_batch_may_hold(
+    own: OwnModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefixes, "BATCH_ANSWERS", 12)
+    ran = counted(monkeypatch)
+    own.likelihoods(PROMPTS * 3, [" boat knife oven gull"] * len(PROMPTS) * 3)
+    assert sum(places for _, places in ran) == 3 * len(PROMPTS) * 4
+    assert max(places for _, places in ran) == 12
+
+
+def questions(cases: int) -> tuple[list[str], list[str]]:
+    """Prompts that share cases, and five at a time what follows, of unlike lengths, in no order;
+    one begins another, and one is asked twice. Their answers, of 1 to 3 tokens or more."""
     shared = sentences("harbour", 1, cases)
     found = [
         f"{shared} The {word} keeps the tide. {sentences('kitchen', number, 1 + number % 3)}"
         for number in range(5)
         for word in ("gull", "oven", "rope")
     ]
-    return [*found, found[0], found[0][:-9], shared]
+    prompts = [*found, found[0], found[0][:-9], shared]
+    answers = [" boat", " knife sells the onion", "7"]
+    return prompts, [*(answers[at % 3] for at in range(15)), answers[0], answers[1], " The pier"]
 
 
 # tokens of the cases: fewer than the sliding window of 32, more, several times as many
 @pytest.mark.parametrize("cases", [1, 4, 12])
 @pytest.mark.parametrize("worth", [1, 40, 10**9])
 def test_what_prompts_share_is_run_once_and_changes_nothing(
-    own: OwnModel,
-    alone: Callable[[str], np.ndarray],
-    monkeypatch: pytest.MonkeyPatch,
-    cases: int,
-    worth: int,
+    own: OwnModel, alone: Twin, monkeypatch: pytest.MonkeyPatch, cases: int, worth: int
 ) -> None:
     monkeypatch.setattr(prefixes, "WORTH", worth)
     ran = counted(monkeypatch)
-    prompts = questions(cases)
-    found = own.choose(prompts, ANSWERS)
-    logits = np.stack([alone(prompt) for prompt in prompts])
-    wanted = np.exp(logits[:, [first_token(own, answer) for answer in ANSWERS]])
-    np.testing.assert_allclose(found, wanted / wanted.sum(axis=1, keepdims=True), atol=1e-4)
-    assert found.std(axis=0).max() > 1e-3
-    whole = sum(len(language_model.tokenizer(own.ref).encode(prompt)) for prompt in prompts)
+    prompts, answers = questions(cases)
+    found = own.likelihoods(prompts, answers)
+    np.testing.assert_allclose(found, alone(prompts, answers), atol=1e-4)
+    assert found[0] == pytest.approx(found[15], abs=1e-5)
+    tokens = language_model.tokenizer(own.ref)
+    whole = sum(len(tokens.encode(p + a)) for p, a in zip(prompts, answers, strict=True))
     if worth > 100:
-        assert sum(ran) >= whole
+        assert sum(size for size, _ in ran) >= whole
     elif cases == 12:
-        assert sum(ran) < whole / 2
+        assert sum(size for size, _ in ran) < whole / 2
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Tokens of every pass of the model from now on, padding included."""
-    ran: list[int] = []
+@pytest.mark.parametrize("worth", [1, 40, 10**9])
+def test_an_answer_that_other_prompts_hold_is_still_asked_about(
+    own: OwnModel, alone: Twin, monkeypatch: pytest.MonkeyPatch, worth: int
+) -> None:
+    """The prompt ends before what its neighbours in order share, which is its answer."""
+    monkeypatch.setattr(prefixes, "WORTH", worth)
+    base, told = sentences("harbour", 1, 6), " The gull keeps the tide. The oven"
+    prompts = [f"{base}{told} {end}" for end in ("counts", "finds", "sells", "watches")] + [base]
+    answers = [" boat"] * 4 + [f"{told} hides"]
+    for order in ([0, 1, 2, 3, 4], [4, 2, 0, 3, 1]):
+        asked, said = [prompts[at] for at in order], [answers[at] for at in order]
+        found = own.likelihoods(asked, said)
+        np.testing.assert_allclose(found, alone(asked, said), atol=1e-4)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Of every pass of the model from now on its tokens, padding included, and its places."""
+    ran: list[tuple[int, int]] = []
     run = prefixes.forward
 
-    def counting(network: Any, ids: torch.Tensor, *more: Any, **named: Any) -> Any:
-        ran.append(ids.numel())
-        return run(network, ids, *more, **named)
+    def counting(
+        network: Any, ids: torch.Tensor, places: Sequence[tuple[int, int]], *more: Any
+    ) -> Any:
+        ran.append((ids.numel(), len(places)))
+        return run(network, ids, places, *more)
 
     monkeypatch.setattr(prefixes, "forward", counting)
     return ran
 
 
 def test_one_prompt_or_equal_ones_are_answered_alike(own: OwnModel) -> None:
-    one = own.choose(PROMPTS[2:3], ANSWERS)
-    np.testing.assert_allclose(own.choose([PROMPTS[2]] * 40, ANSWERS), one.repeat(40, 0), atol=1e-5)
+    one = own.likelihoods(PROMPTS[2:3], ANSWERS[3:4])
+    many = own.likelihoods([PROMPTS[2]] * 40, [ANSWERS[3]] * 40)
+    np.testing.assert_allclose(many, one.repeat(40), atol=1e-5)
 
 
-def test_the_order_of_answers_is_that_of_the_columns(own: OwnModel) -> None:
-    there, back = own.choose(PROMPTS, ANSWERS), own.choose(PROMPTS, ANSWERS[::-1])
-    np.testing.assert_allclose(there, back[:, ::-1], atol=1e-6)
+def test_the_order_of_prompts_is_that_of_the_likelihoods(own: OwnModel) -> None:
+    prompts, answers = questions(4)
+    there, back = own.likelihoods(prompts, answers), own.likelihoods(prompts[::-1], answers[::-1])
+    np.testing.assert_allclose(there, back[::-1], atol=1e-5)
 
 
 def test_a_space_that_merges_with_the_answer_is_no_condition(own: OwnModel) -> None:
-    apart = own.choose(["The oven"], [" boat", " knife"])
-    merged = own.choose(["The oven "], ["boat", "knife"])
+    apart = own.likelihoods(["The oven"] * 2, [" boat", " knife sells"])
+    merged = own.likelihoods(["The oven "] * 2, ["boat", "knife sells"])
     np.testing.assert_allclose(merged, apart, atol=1e-6)
 
 
-@pytest.mark.parametrize("answers", [[" boat", " boat 7"], ["7", "7"], [" boat", ""]])
-def test_answers_that_begin_alike_are_refused(own: OwnModel, answers: list[str]) -> None:
-    with pytest.raises(LlmError, match="same token") as told:
-        own.choose(PROMPTS, answers)
-    assert "begin differently" in told.value.remedy
+def test_no_prompts_give_none_and_empty_answers_are_certain(own: OwnModel) -> None:
+    assert own.likelihoods([], []).shape == (0,)
+    assert own.likelihoods(["The oven", ""], ["", ""]).tolist() == [0, 0]
 
 
-def test_no_prompts_give_no_rows(own: OwnModel) -> None:
-    assert own.choose([], ANSWERS).shape == (0, 3)
-
-
-def test_a_prompt_longer_than_the_model_reads_is_refused(own: OwnModel) -> None:
-    long = sentences("harbour", 3, 400)
+def test_a_prompt_longer_than_the_model_reads_with_its_answer_is_refused(own: OwnModel) -> None:
+    long, half = sentences("harbour", 3, 400), sentences("harbour", 3, 120)
     with pytest.raises(LlmError, match="reads 2048 tokens"):
-        own.choose([long], ANSWERS)
+        own.likelihoods(["The oven", long], [" boat"] * 2)
+    assert own.likelihoods([half], [" boat"])[0] < 0
+    with pytest.raises(LlmError, match="reads 2048 tokens") as told:
+        own.likelihoods([half], [f" {half}"])
+    assert told.value.remedy
     with pytest.raises(LlmError, match="replies of 2040"):
         own.write(QUESTION, limit=2_040)
+
+
+# ---------------------------------------------------------------- judging
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_demos_model_knows_which_texts_hold_a_word(demo: str) -> None:
+    """The judge's positive control: labels of which nothing but the judge can be wrong."""
+    study = studies.load(demo)
+    texts = passages.tokens_of(study.model, study.corpus).documents["text"].to_list()
+    cases = known(texts, words=8, each=10)
+    asked = [Question("detection", f'the word "{word}"', shown) for word, shown, _ in cases]
+    found = LikelihoodJudge(OwnModel(study.model, "cpu")).judge(asked)
+    scores = [
+        roc_auc_score(truth, verdicts.probabilities)
+        for (_, _, truth), verdicts in zip(cases, found, strict=True)
+    ]
+    assert np.mean(scores) >= 0.8, list(zip([word for word, *_ in cases], scores, strict=True))
+
+
+def known(
+    texts: Sequence[str], words: int, each: int
+) -> list[tuple[str, tuple[str, ...], list[int]]]:
+    """Of the commonest words of four letters and more: the word, twice `each` passages of 18 words,
+    and which of them hold it, which is every other one."""
+    split = [text.split() for text in texts]
+    parts = [row[at : at + 18] for row in split for at in range(0, len(row) - 17, 18)]
+    held = [{word.lower().strip(".,:;!?\"'()") for word in part} for part in parts]
+    common = Counter(word for words in held for word in sorted(words) if len(word) > 3)
+    rng = np.random.default_rng(0)
+    found = []
+    for word, _ in common.most_common(words):
+        inside = np.array([word in words for words in held])
+        drawn = [rng.choice(np.flatnonzero(inside == wanted), each, False) for wanted in (1, 0)]
+        shown = tuple(" ".join(parts[at]) for at in np.stack(drawn, axis=1).ravel())
+        found.append((word, shown, [1, 0] * each))
+    return found
 
 
 # ---------------------------------------------------------------- writing
@@ -272,7 +350,7 @@ def test_messages_become_a_text_to_continue() -> None:
 
 def test_the_name_says_which_model_at_which_revision(own: OwnModel) -> None:
     writer: Writer = own
-    chooser: Chooser = own
+    predictor: Predictor = own
     assert own.ref.source in writer.name
-    assert own.ref.revision in chooser.name
+    assert own.ref.revision in predictor.name
     assert not writer.obeys

@@ -17,7 +17,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from backend.labels import estimates, judges, scorers, trials
 from backend.labels.contract import Evidence, Excerpt, Message
-from backend.labels.judges import ChooserJudge, WriterJudge
+from backend.labels.judges import LikelihoodJudge, WriterJudge
 from backend.schema import LlmError, LlmUnavailableError
 
 COLOURS = "amber blue crimson green indigo".split()
@@ -95,19 +95,20 @@ def shown(messages: Sequence[Message]) -> list[str]:
     return [json.loads(line) for line in re.findall(r"(?m)^\d+\. (.*)$", messages[1].content)]
 
 
-class ScriptedChooser:
-    """Leans to yes whatever it is asked, a little more where the rule holds."""
+class ScriptedPredictor:
+    """Finds a label as likely after a text as a rule says, whatever the label."""
 
     name = "leaning"
 
     def __init__(self, likely: Callable[[str], float]) -> None:
         self.likely = likely
+        self.asked: list[str] = []  # answers
 
-    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
-        assert list(answers) == [" yes", " no"]
+    def likelihoods(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+        self.asked += answers
         texts = [json.loads(re.findall(r"(?m)^Text: (.*)$", prompt)[-1]) for prompt in prompts]
-        yes = np.array([self.likely(text) for text in texts])
-        return np.stack([yes, 1 - yes], axis=1)
+        pairs = zip(texts, answers, strict=True)
+        return np.log([self.likely(text) if answer else 1.0 for text, answer in pairs])
 
 
 class WordEmbedder:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from backend.answers import experiments, labelling
+from backend.answers.known import EACH, SPAN, WORDS, questions
 from backend.answers.subjects import Subject, features_of, tools_of
-from backend.labels import costs, explainers
+from backend.labels import costs, explainers, prompts
 from backend.labels.contract import Excerpt, Message
-from backend.labels.judges import Conversation, WriterJudge
-from backend.labels.prompts import WORDS
+from backend.labels.judges import PER_PROMPT, Conversation, WriterJudge, conversation
 from backend.labels.server import configured
 from backend.labels.trials import trial
 from backend.schema import LlmError, Plan, Study
@@ -19,7 +19,7 @@ from backend.views import Estimate
 
 LOOKED_AT = 3  # features that an estimate is made from
 SAID = "word " * 60  # a verbalizer's text, for an estimate
-LABEL = "word " * WORDS
+LABEL = "word " * prompts.WORDS
 JUDGE_LIMIT = 300  # tokens of a judge's reply, at most
 
 
@@ -46,6 +46,11 @@ class _Recorder:
         self.asked += [(each, JUDGE_LIMIT) for each in conversations]
         return ["[]"] * len(conversations)
 
+    def sums(self) -> tuple[int, int, int]:
+        """Calls, characters of their prompts, tokens of their replies at most."""
+        letters = sum(costs.characters(turns) for turns, _ in self.asked)
+        return len(self.asked), letters, sum(limit for _, limit in self.asked)
+
 
 def estimate(study: Study, plan: Plan, who: str) -> Estimate:
     """What a run asks for at most. Raises as `experiments.check` and `tools_of`."""
@@ -57,23 +62,27 @@ def estimate(study: Study, plan: Plan, who: str) -> Estimate:
     judged = [scorer for scorer in plan.scorers if scorer != "embedding"]
     texts = len(numbers) * (2 * len(plan.methods) + 1) * len(judged)  # labels, shuffled, empty
     if who == "own":
-        count = len(numbers) * len(asking) + texts * 2 * 10
+        count = len(numbers) * len(asking) + (texts + WORDS) * 2 * EACH
         how = "Prompts to the study's own model: they cost nothing but time."
         return Estimate(len(numbers), count, 0, 0, None, how)
-    recorder = _Recorder()
+    recorder, once = _Recorder(), _Recorder()
     for number in numbers[:LOOKED_AT]:
         _note(of, plan, number, asking, judged, recorder)
+    test = questions(of.tokens, plan.window or SPAN, plan.seed)
+    cut = range(0, 2 * EACH, PER_PROMPT)
+    once.ask(None, [conversation(q, q.texts[at : at + PER_PROMPT]) for q, _ in test for at in cut])
     scale = len(numbers) / min(LOOKED_AT, len(numbers))
-    letters = sum(costs.characters(turns) for turns, _ in recorder.asked)
-    prompts = round(scale * letters / costs.CHARACTERS)
-    replies = round(scale * sum(limit for _, limit in recorder.asked))
+    calls, letters, replies = (
+        round(scale * part + whole)
+        for part, whole in zip(recorder.sums(), once.sums(), strict=True)
+    )
     prices = configured().prices
     how = (
         f"From the prompts of {min(LOOKED_AT, len(numbers))} of the {len(numbers)} features, at "
         f"{costs.CHARACTERS} characters a token and replies at their limits. What was asked "
         "before is kept and costs nothing."
     )
-    most = costs.usage(prices, round(scale * len(recorder.asked)), prompts, replies)
+    most = costs.usage(prices, calls, round(letters / costs.CHARACTERS), replies)
     return Estimate(len(numbers), **asdict(most), how=how)
 
 

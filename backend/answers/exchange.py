@@ -11,6 +11,7 @@ import polars as pl
 
 from backend import settings
 from backend.answers import experiments, labelling, runs
+from backend.answers.known import KNOWN
 from backend.answers.subjects import features_of
 from backend.labels import prompts, tables
 from backend.labels.interchange import baez, baez_reader, neuronpedia
@@ -160,6 +161,7 @@ def view(run: str) -> Experiment:
         differences=differences,
         distances=held.distances,
         controls=pl.DataFrame(schema=experiments.CONTROLS),
+        known=pl.DataFrame(schema=KNOWN),
         provenance=Provenance(
             "imported", run, "{}", (), "", 0.0, (_folder() / f"{run}.zip").stat().st_mtime,
             f"python -m backend export --run {run} --format baez",

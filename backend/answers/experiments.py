@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from backend.answers import labelling
+from backend.answers.known import known
 from backend.answers.running import Running
 from backend.answers.subjects import Subject, Tools
 from backend.features.examples import peaks
@@ -102,7 +103,7 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     return sorted(found)
 
 
-@memoize(version=1)
+@memoize(version=2)
 def run(
     model: ModelRef,
     site: Site,
@@ -119,7 +120,8 @@ def run(
     progress: Progress,
 ) -> dict[str, Any]:
     """`labels` (`tables.LABELS`), `scores` (`tables.SCORES`), `distances` (`tables.DISTANCES`), and
-    `controls`: of each kind whether the verbalizer says more than nothing, where one was asked.
+    `controls`: of each kind whether the verbalizer says more than nothing, where one was asked, and
+    `known`: how the judge does where the answer is known.
 
     Raises:
         LlmUnavailableError: a model cannot be asked any more; what was asked is kept.
@@ -130,6 +132,7 @@ def run(
         subject, embedder, plan, writer, judge, verbalizer, inputs, device, progress,
         tuple(sample(subject, plan)),
     )  # fmt: skip
+    tested = known(model, corpus, judge, plan.window, plan.seed, inputs=inputs, progress=progress)
     words = made.verbalize()
     labels = made.labels()
     scores = made.scores(labels)
@@ -141,6 +144,7 @@ def run(
         "scores": scores,
         "distances": tables.distances(labels, encoder.embed),
         "controls": told_apart(texts, encoder),
+        "known": tested.frame("known"),
     }
 
 

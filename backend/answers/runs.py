@@ -155,6 +155,7 @@ def view(study: Study, run: str) -> Experiment | Job:
         differences=differences,
         distances=entry.frame("distances"),
         controls=entry.frame("controls"),
+        known=entry.frame("known"),
         provenance=provenance.of(entry, f"experiment --study {study.name} --run {run}"),
     )
 
