@@ -10,6 +10,7 @@ import streamlit as st
 from backend.views import Guess, Task
 from components import address, markup, numbers
 from components.markup import escape
+from components.tokens import piece_html
 
 TASK = "task"
 
@@ -66,7 +67,7 @@ def render_task(task: Task) -> Sequence[int | None] | None:
             f"Excerpt {at + 1}", key=key, label_visibility="collapsed",
             on_change=_tick, args=(task, at, key),
         )  # fmt: skip
-        body.html(f'<div class="passage">{escape(text)}</div>')
+        body.html(f'<div class="passage">{piece_html(text.strip(), breaks=False)}</div>')
     with st.container(horizontal=True, gap="small"):
         if st.button("Save and next", type="primary", shortcut="S", key="save"):
             return list(marks)
