@@ -65,7 +65,7 @@ def title(run: Run) -> str:
     plan = run.plan
     made = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
     state = "" if run.done else " · not ended"
-    who = run.writer.split("@")[0].rsplit(":", 1)[-1].rsplit("/", 1)[-1]
+    who = run.writer.split("@")[0].split(" at ")[0].removeprefix("package:")
     return (
         f"{plan.features} features · {', '.join(plan.methods)} · {who} · "
         f"split {plan.split} · seed {plan.seed} · {made}{state}"

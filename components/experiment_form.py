@@ -117,4 +117,17 @@ def estimate_html(found: Estimate) -> str:
         said.append(markup.chip("tokens out", numbers.count(found.reply_tokens), "at most"))
         cost = "prices not set" if found.cost is None else f"{found.cost:,.2f}"
         said.append(markup.chip("cost", escape(cost), "in the currency of the prices", "warn"))
-    return f'{markup.chips(said)}<p class="note">{escape(found.how)}</p>'
+    return f'{markup.chips(said)}<p class="note">{escape(found.how)}</p>{_capped(found)}'
+
+
+def _capped(found: Estimate) -> str:
+    """What a cap below the estimate means."""
+    if address.get("who") != "server":
+        return ""
+    calls, cost = address.get("calls"), address.get("cost")
+    if not ((calls and found.calls > calls) or (cost and (found.cost or 0) > cost)):
+        return ""
+    return (
+        '<div class="finding"><b>The run may need more than its cap.</b><p>It stops there and '
+        "keeps what was paid for; started again with a higher cap, it goes on.</p></div>"
+    )

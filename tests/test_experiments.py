@@ -11,7 +11,7 @@ import pytest
 
 from backend import queries
 from backend import study as studies
-from backend.answers import experiments, labelling, people, runs
+from backend.answers import experiments, known, labelling, people, runs
 from backend.answers.subjects import Tools, features_of
 from backend.features.examples import peaks
 from backend.labels.contract import Message
@@ -228,6 +228,36 @@ def test_a_cancelled_run_goes_on_where_it_was(study: Study) -> None:
     made(study, plan, tools(writer, judge))
     assert writer.asked == asked
     assert judge.asked == judged + 5 * 3 - 3
+
+
+class Reads:
+    """Says that a text fits where it holds the quoted word; fails on the first."""
+
+    name = "reads"
+
+    def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
+        words = [one.label.split('"')[1] for one in questions]
+        return [
+            Verdicts((None, *(int(word in text.casefold()) for text in one.texts[1:])))
+            for one, word in zip(questions, words, strict=True)
+        ]
+
+
+def test_a_judge_is_tested_where_the_answer_is_known(study: Study) -> None:
+    asked = known.questions(features_of(study).tokens, 12, seed=1)
+    assert len(asked) == known.WORDS
+    for question, truth in asked:
+        assert sum(truth) == known.EACH
+        word = question.label.split('"')[1]
+        held = [word in text.casefold() for text in question.texts]
+        assert all(has for has, true in zip(held, truth, strict=True) if true)
+    of = study.model, study.corpus
+    for judge, mean, failures in ((Reads(), 1.0, known.WORDS), (Knows({}), 0.5, 0)):
+        given = Tools(Scripted(), judge, Says, 1)
+        entry = known.known(*of, judge.name, 12, 9, inputs=given, progress=Progress())
+        row = entry.frame("known").row(0, named=True)
+        assert row["mean"] == pytest.approx(mean, abs=0.06)
+        assert row["failures"] == failures
 
 
 # ---------------------------------------------------------------- jobs and pages

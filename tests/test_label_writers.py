@@ -30,7 +30,6 @@ from backend.labels.writers import (
     Usage,
     ask_all,
     configured,
-    estimate,
 )
 from backend.schema import Cancelled, LlmError, LlmUnavailableError, Progress
 from backend.settings import Secret
@@ -592,42 +591,6 @@ def test_an_error_that_is_none_of_the_models_ends_the_run() -> None:
 
     with pytest.raises(ZeroDivisionError):
         ask_all(Broken(), [asked("x")])
-
-
-# ---------------------------------------------------------------- what it may cost
-
-
-def test_an_estimate_counts_calls_tokens_and_cost() -> None:
-    conversations = [(Message("user", "x" * 400),), (Message("user", "y" * 801),)]
-    found = estimate(conversations, 50, price_in=2.0, price_out=10.0)
-    assert (found.calls, found.prompt_tokens, found.reply_tokens) == (2, 301, 100)
-    assert found.cost == pytest.approx((301 * 2 + 100 * 10) / 1e6)
-    assert "approximated by characters / 4" in found.how
-    assert estimate(conversations, 50, price_in=2.0).cost is None
-    assert estimate([], 50, 1.0, 1.0).cost == 0
-
-
-@pytest.mark.parametrize(
-    ("cap", "names"),
-    [
-        (Cap(calls=1), "2 calls, above the cap of 1"),
-        (Cap(tokens=399), "400 tokens"),
-        (Cap(cost=0.0015), "cost"),
-    ],
-)
-def test_a_cap_refuses_what_is_above_it(cap: Cap, names: str) -> None:
-    conversations = [(Message("user", "x" * 400),), (Message("user", "y" * 800),)]
-    found = estimate(conversations, 50, 2.0, 10.0)
-    with pytest.raises(LlmError, match=names) as told:
-        cap.check(found)
-    assert "raise the cap" in told.value.remedy
-    Cap(2, 400, 0.0016).check(found)
-    Cap().check(found)
-
-
-def test_a_capped_cost_without_prices_is_refused() -> None:
-    with pytest.raises(LlmError, match="prices"):
-        Cap(cost=1.0).check(estimate([asked("x")], 10))
 
 
 # ---------------------------------------------------------------- a cap in mid-run

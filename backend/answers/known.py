@@ -66,7 +66,8 @@ def known(
         values = [value for each in marks if (value := each.get(name)) is not None]
         if values:
             mean, low, high = scorers.mean_of(values)
-            rows.append((name, mean, low, high, len(values), n, failed))
+            bounds = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
+            rows.append((name, mean, *bounds, len(values), n, failed))
     return {"known": pl.DataFrame(rows, schema=KNOWN, orient="row")}
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from backend.answers import estimates, experiments, labelling, provenance, tasks
+from backend.answers import experiments, labelling, provenance, tasks
 from backend.answers.subjects import Subject, Tools, features_of, tools_of
-from backend.labels import costs
 from backend.labels.costs import Cap
 from backend.labels.trials import trial
 from backend.models.device import pick_device
@@ -41,13 +40,11 @@ def start(study: Study, plan: Plan, who: str, cap: Cap) -> str:
     was.
 
     Raises:
-        LlmError: no server is named, or the estimate exceeds the cap.
+        LlmError: no server is named, or the cost is capped and prices are not known.
         NotFoundError: the plan names what there is not.
     """
-    found = estimates.estimate(study, plan, who)
-    if who == "server":
-        cap.check(costs.Usage(found.calls, found.prompt_tokens, found.reply_tokens, found.cost))
-    tools = tools_of(study, who, "cpu")
+    experiments.check(plan)
+    tools = tools_of(study, who, "cpu", cap)
     digest = experiments.run.digest(*_arguments(study, plan, tools))
     arguments = {
         "plan": asdict(plan),

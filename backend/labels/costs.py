@@ -1,4 +1,4 @@
-"""What a run may cost: an estimate before it, and a cap that holds while it goes on."""
+"""What calls cost, and a cap that holds while a run goes on."""
 
 from __future__ import annotations
 
@@ -40,33 +40,6 @@ class Usage:
         return self.prompt_tokens + self.reply_tokens
 
 
-@dataclass(frozen=True)
-class Estimate(Usage):
-    """What a run asks for at most: replies that are on disk already cost nothing. Prompt tokens
-    are characters / 4, reply tokens as if every reply used its limit."""
-
-    how: str
-
-
-def estimate(
-    conversations: Sequence[Sequence[Message]],
-    limit: int,
-    price_in: float | None = None,
-    price_out: float | None = None,
-) -> Estimate:
-    """Calls, tokens and cost of a run; `limit` in tokens a reply, prices per million tokens."""
-    prices = None
-    if price_in is not None and price_out is not None:
-        prices = Prices(price_in, price_out)
-    how = (
-        f"Prompt tokens are approximated by characters / {CHARACTERS}; replies are counted at "
-        f"their limit of {limit} tokens; replies that are stored already cost nothing."
-    )
-    calls, prompts = len(conversations), sum(map(characters, conversations))
-    most = usage(prices, calls, math.ceil(prompts / CHARACTERS), calls * limit)
-    return Estimate(most.calls, most.prompt_tokens, most.reply_tokens, most.cost, how)
-
-
 def usage(prices: Prices | None, calls: int, prompt_tokens: int, reply_tokens: int) -> Usage:
     cost = prices.cost(prompt_tokens, reply_tokens) if prices else None
     return Usage(calls, prompt_tokens, reply_tokens, cost)
@@ -86,21 +59,6 @@ class Cap:
     calls: int | None = None
     tokens: int | None = None  # prompts and replies together
     cost: float | None = None
-
-    def check(self, estimate: Usage) -> None:
-        """To be called before the first call.
-
-        Raises:
-            LlmUnavailableError: the estimate exceeds the cap, or cannot be compared with it.
-        """
-        self.check_prices(estimate.cost is not None)
-        passed = self.passed(estimate)
-        if passed:
-            raise LlmUnavailableError(
-                f"The run may need {_shown(estimate, passed)}, above the cap of "
-                f"{_shown(self, passed, unit=False)}.",
-                "Label fewer features, shorten prompts or replies, or raise the cap.",
-            )
 
     def check_prices(self, known: bool) -> None:
         """A capped cost needs prices; raises LlmUnavailableError."""

@@ -62,8 +62,9 @@ def common(one: Ids, other: Ids) -> int:
 
 
 def _shared(sequences: Sequence[Ids], rows: Sequence[int]) -> int:
-    """Tokens that sorted rows begin with alike."""
-    return common(sequences[rows[0]], sequences[rows[-1]])
+    """Tokens that rows begin with alike, sorted by what they go on with: one may end early."""
+    shortest = min(len(sequences[row]) for row in rows)
+    return min(common(sequences[rows[0]], sequences[rows[-1]]), shortest)
 
 
 def _saved(sequences: Sequence[Ids], rows: Sequence[int], depth: int) -> int:

@@ -2,8 +2,7 @@
 
 OpenRouter, vLLM, Ollama, llama.cpp and `transformers serve` all speak this protocol. Each reply is
 kept on disk under model, host, messages and parameters, so a second run asks nothing and a killed
-one goes on where it was. Before a run `estimate` says what it may cost, and `Cap` refuses what is
-too much; `Capped` stops a run there.
+one goes on where it was. `Capped` stops a run before it pays for more than it may.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.labels.contract import Message, Writer
-from backend.labels.costs import Cap, Estimate, Meter, Prices, Usage, estimate
+from backend.labels.costs import Cap, Meter, Prices, Usage
 from backend.labels.server import Server, configured, explained, without_reply
 from backend.schema import LlmError, LlmUnavailableError, Progress
 from backend.store.memo import memoize
@@ -22,14 +21,12 @@ from backend.store.memo import memoize
 __all__ = [
     "Cap",
     "Capped",
-    "Estimate",
     "OpenAiWriter",
     "Prices",
     "Server",
     "Usage",
     "ask_all",
     "configured",
-    "estimate",
 ]
 
 if TYPE_CHECKING:
