@@ -15,7 +15,7 @@ from itertools import islice
 
 from backend.corpus import sources
 from backend.labels import prefixes
-from backend.labels.judges import NO, YES, completion
+from backend.labels.judges import completion
 from backend.labels.own_model import OwnModel
 from backend.models import language_model
 from backend.models.device import pick_device, pick_dtype
@@ -36,13 +36,17 @@ def texts() -> Iterator[str]:
         yield " ".join(words[len(words) // 2 :][:WORDS])
 
 
-def prompts(passages: Iterator[str], labels: int) -> list[str]:
-    """Of each label as many prompts."""
-    return [
-        completion("detection", label, text)
+Asked = tuple[list[str], list[str]]  # prompts and answers
+
+
+def prompts(passages: Iterator[str], labels: int) -> Asked:
+    """Of each label as many prompts, and the label after each."""
+    pairs = [
+        (completion("detection", text), f" {label}")
         for label in LABELS[:labels]
         for text in islice(passages, PER_LABEL)
     ]
+    return [prompt for prompt, _ in pairs], [label for _, label in pairs]
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:
@@ -50,13 +54,13 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
     model = ModelRef(MODEL, language_model.resolve(MODEL), pick_dtype(device))
     own, passages, labels = OwnModel(model, device), texts(), len(LABELS) if full else 2
 
-    def shared(asked: list[str]) -> None:
-        own.choose(asked, (YES, NO))
+    def shared(asked: Asked) -> None:
+        own.likelihoods(*asked)
 
-    def whole(asked: list[str]) -> None:
+    def whole(asked: Asked) -> None:
         usual, prefixes.WORTH = prefixes.WORTH, NEVER
         try:
-            own.choose(asked, (YES, NO))
+            own.likelihoods(*asked)
         finally:
             prefixes.WORTH = usual
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,16 @@ PROMPTS = [
     "The oven ",
     "The captain finds the rope.",
 ]
-ANSWERS = [" boat", " knife sells", "7", " The oven", sentences("harbour", 5, 6), "", "boat", " boat"]
+ANSWERS = [
+    " boat",
+    " knife sells",
+    "7",
+    " The oven",
+    sentences("harbour", 5, 6),
+    "",
+    "boat",
+    " boat",
+]
 QUESTION = (Message("user", "The captain finds the rope on day"),)
 
 Twin = Callable[[Sequence[str], Sequence[str]], np.ndarray]
@@ -200,13 +211,31 @@ def test_a_space_that_merges_with_the_answer_is_no_condition(own: OwnModel) -> N
     np.testing.assert_allclose(merged, apart, atol=1e-6)
 
 
+def test_coarse_numbers_do_not_make_likelihoods_tie(world: Path, small: str) -> None:
+    """In bfloat16 a logit of what is asked about is that of the last hidden state in float32."""
+    ref = replace(studies.load(small).model, dtype="bfloat16")
+    prompts = [sentences("harbour", number, 2) for number in range(12)]
+    found = OwnModel(ref, "cpu").likelihoods(prompts, [" boat"] * 12)
+    network = AutoModelForCausalLM.from_pretrained(world / "model", dtype=torch.bfloat16).eval()
+    tokens = AutoTokenizer.from_pretrained(world / "model")
+    wanted = []
+    for prompt in prompts:
+        ids = [tokens.bos_token_id, *tokens.encode(prompt, add_special_tokens=False)]
+        with torch.inference_mode():
+            last = network.model(torch.tensor([ids])).last_hidden_state[0, -1].float()
+            logits = network.lm_head.weight.float() @ last
+        answer = tokens.encode(" boat", add_special_tokens=False)[0]
+        wanted.append(float(logits.log_softmax(dim=0)[answer]))
+    np.testing.assert_allclose(found, wanted, atol=5e-5)
+
+
 def test_no_prompts_give_none_and_empty_answers_are_certain(own: OwnModel) -> None:
     assert own.likelihoods([], []).shape == (0,)
     assert own.likelihoods(["The oven", ""], ["", ""]).tolist() == [0, 0]
 
 
 def test_a_prompt_longer_than_the_model_reads_with_its_answer_is_refused(own: OwnModel) -> None:
-    long, half = sentences("harbour", 3, 400), sentences("harbour", 3, 120)
+    long, half = sentences("harbour", 3, 400), sentences("harbour", 3, 160)
     with pytest.raises(LlmError, match="reads 2048 tokens"):
         own.likelihoods(["The oven", long], [" boat"] * 2)
     assert own.likelihoods([half], [" boat"])[0] < 0
@@ -239,19 +268,19 @@ def test_the_demos_model_knows_which_texts_hold_a_word(demo: str) -> None:
 def known(
     texts: Sequence[str], words: int, each: int
 ) -> list[tuple[str, tuple[str, ...], list[int]]]:
-    """Of the commonest words of four letters and more: the word, twice `each` passages of 18 words,
-    and which of them hold it, which is every other one."""
-    split = [text.split() for text in texts]
-    parts = [row[at : at + 18] for row in split for at in range(0, len(row) - 17, 18)]
-    held = [{word.lower().strip(".,:;!?\"'()") for word in part} for part in parts]
-    common = Counter(word for words in held for word in sorted(words) if len(word) > 3)
+    """Of some words that many passages hold: the word, twice `each` passages of 12 words in random
+    order, and which of them hold it. Drawn by chance, as the very commonest words fit any text."""
     rng = np.random.default_rng(0)
+    split = [text.split() for text in texts]
+    parts = [" ".join(row[at : at + 12]) for row in split for at in range(0, len(row) - 11, 12)]
+    held = [set(re.findall(r"[^\W\d_]{4,}", part.casefold())) for part in parts]
+    counts = Counter(word for words in held for word in words)
     found = []
-    for word, _ in common.most_common(words):
-        inside = np.array([word in words for words in held])
-        drawn = [rng.choice(np.flatnonzero(inside == wanted), each, False) for wanted in (1, 0)]
-        shown = tuple(" ".join(parts[at]) for at in np.stack(drawn, axis=1).ravel())
-        found.append((word, shown, [1, 0] * each))
+    for word in rng.choice(sorted(w for w, n in counts.items() if n >= each), words, replace=False):
+        has = np.array([word in words for words in held])
+        drawn = [rng.choice(np.flatnonzero(has == side), each, replace=False) for side in (1, 0)]
+        order = rng.permutation(np.concatenate(drawn))
+        found.append((str(word), tuple(parts[at] for at in order), has[order].astype(int).tolist()))
     return found
 
 

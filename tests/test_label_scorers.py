@@ -161,22 +161,64 @@ def test_a_judge_that_guesses_is_at_chance(task: Callable[..., list[scorers.Scor
     assert np.mean([score.low <= 0.5 <= score.high for score in found]) >= 0.93
 
 
-def test_a_judge_that_leans_to_yes_is_read_by_its_ranks() -> None:
+def test_likelihoods_are_read_by_their_ranks() -> None:
     def noisy(text: str) -> float:
         return 0.9 + 0.03 * fits(text) + 0.02 * (zlib.crc32(text.encode()) % 97) / 97
 
-    both = scorers.detection("colours", planted(1), ChooserJudge(ScriptedChooser(noisy)), "m")
-    assert [score.scorer for score in both] == ["detection", "detection_auroc"]
-    assert [score.value for score in both] == [1.0, 1.0]
-    assert "median" in both[0].judge
-    assert (both[0].tp, both[0].tn) == (10, 10)
-    assert (both[1].tp, both[1].n) == (None, 20)
-    same = ChooserJudge(ScriptedChooser(lambda _: 0.97))
-    assert [score.value for score in scorers.fuzzing("x", planted(1), same, "m")] == [0.5, 0.5]
-    judge = ChooserJudge(ScriptedChooser(lambda text: 0.9 + zlib.crc32(text.encode()) / 2**36))
-    guesses = [each for f in range(200) for each in scorers.detection("", planted(f), judge, "m")]
+    for task in TASKS:
+        knows = ScriptedPredictor(noisy)
+        both = task("colours", planted(1), LikelihoodJudge(knows), "m")
+        assert [score.scorer for score in both] == [both[0].scorer, f"{both[0].scorer}_auroc"]
+        assert [score.value for score in both] == [1.0, 1.0]
+        assert "median" in both[0].judge
+        assert (both[0].tp, both[0].tn) == (10, 10)
+        assert (both[1].tp, both[1].n) == (None, 20)
+        assert knows.asked == [" colours"] * 20
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_likelihoods_that_do_not_depend_on_the_text_are_at_chance(
+    task: Callable[..., list[scorers.Score]],
+) -> None:
+    same = LikelihoodJudge(ScriptedPredictor(lambda _: 0.97))
+    assert [score.value for score in task("x", planted(1), same, "m")] == [0.5, 0.5]
+    # an empty label is as likely after every text, even to a judge that knows
+    knows = LikelihoodJudge(ScriptedPredictor(lambda text: 0.1 + 0.8 * fits(text)))
+    assert [score.value for score in task("", planted(1), knows, "m")] == [0.5, 0.5]
+
+
+def test_likelihoods_without_sense_are_at_chance() -> None:
+    likely = ScriptedPredictor(lambda text: 0.9 + zlib.crc32(text.encode()) / 2**36)
+    judge = LikelihoodJudge(likely)
+    guesses = [each for f in range(200) for each in scorers.detection("x", planted(f), judge, "m")]
     for row in scorers.summary(guesses).iter_rows(named=True):
         assert row["low"] < 0.5 < row["high"]
+
+
+def test_a_labels_own_likelihood_moves_no_verdict() -> None:
+    """Texts are compared under one label; questions asked together do not mix."""
+    texts = [trials.trial("detection", "x", planted(f), "m").question.texts for f in (1, 2)]
+    asked = [judges.Question("detection", "colours", each) for each in texts]
+
+    class Partial(ScriptedPredictor):
+        def likelihoods(self, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+            return super().likelihoods(prompts, answers) + np.repeat([0.0, -9.0], [20, 20])
+
+    rare = Partial(lambda text: 0.1 + 0.8 * fits(text))
+    for each, verdicts in zip(texts, LikelihoodJudge(rare).judge(asked), strict=True):
+        assert list(verdicts.answers) == [int(fits(text)) for text in each]
+    assert LikelihoodJudge(ScriptedPredictor(fits)).judge([]) == []
+
+
+def test_prompts_of_a_task_begin_alike_and_do_not_hold_the_label() -> None:
+    """So the cases are run once, and only what is likely after the text counts."""
+    first, second = (judges.completion("fuzzing", text) for text in ("a <<b>>", 'c\n"d"'))
+    cut = first.rindex("Text: ")
+    assert first[:cut] == second[:cut]
+    assert first[cut:] == 'Text: "a <<b>>"\nThe marked words are:'
+    assert second[cut:] == 'Text: "c\\n\\"d\\""\nThe marked words are:'
+    for task in ("detection", "fuzzing"):
+        assert len(judges.completion(task, "a").split("\n\n")) == len(judges.SHOTS[task]) + 1
 
 
 # ---------------------------------------------------------------- failures
@@ -267,7 +309,8 @@ def test_a_writer_that_cannot_be_asked_now_fails_no_excerpt(first: str | None) -
 def test_a_probability_that_is_no_number_is_a_failure() -> None:
     evidence = planted(3)
     lost = trials.trial("detection", "colours", evidence, "m").question.texts[4]
-    judge = ChooserJudge(ScriptedChooser(lambda t: np.nan if t == lost else 0.5 + 0.1 * fits(t)))
+    likely = ScriptedPredictor(lambda t: np.nan if t == lost else 0.5 + 0.1 * fits(t))
+    judge = LikelihoodJudge(likely)
     plain, ranked = scorers.detection("colours", evidence, judge, "m")
     assert (plain.n, plain.failures, ranked.n, ranked.value) == (19, 1, 19, 1.0)
 
