@@ -232,7 +232,8 @@ class Experiment:
     `scores`: of (label, shuffled, empty), label, and the columns of a score. `means`: over
     features, by of, method, scorer, with mean, low, high, features, unscored, n, failures, chance.
     `differences`: method − other over the same features, with low, high, sd, smallest (that so
-    many features could show). `distances`: feature, method, other, text, other_text, distance.
+    many features could show). `gains`: the same of each method's labels less those given to other
+    features. `distances`: feature, method, other, text, other_text, distance.
     `controls`: of the verbalizer: control, features, n, share, low, high, ties; empty where
     none spoke. `known`: of the judge where the answer is known (does a text hold a word?):
     scorer, mean, low, high, words, n, failures.
@@ -246,6 +247,7 @@ class Experiment:
     scores: pl.DataFrame
     means: pl.DataFrame
     differences: pl.DataFrame
+    gains: pl.DataFrame
     distances: pl.DataFrame
     controls: pl.DataFrame
     known: pl.DataFrame

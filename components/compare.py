@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from itertools import combinations
 
 import polars as pl
@@ -49,7 +50,7 @@ def render_controls(view: Experiment) -> None:
     """Which pair orders the list, which judge's verdicts are shown, blind or not."""
     with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
         options = pairs(view)
-        if len(options) > 1:
+        if len(options) > 1 and not address.get("blind"):
             shown = address.get("pair")
             st.selectbox(
                 "Pair",
@@ -216,19 +217,22 @@ def render_labels(found: Comparison, view: Experiment) -> None:
     st.html(labels_html(found, carries_nothing(view)))
 
 
-def render_vote(found: Comparison) -> Choice | None:
-    """A preference, when a button or its key was pressed; None else, and where names show."""
+def render_vote(found: Comparison, on_vote: Callable[[Choice], None]) -> None:
+    """Where names are hidden, the buttons to prefer a label; `on_vote` keeps what was chosen."""
     if not address.get("blind") or len(found.methods) < 2:
-        return None
+        return
     shown = [found.methods[at] for at in order(found)]
-    choice: Choice | None = None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for place, method in enumerate(shown):
-            if st.button(f"Prefer {LETTERS[place]}", shortcut=str(place + 1), key=f"vote-{place}"):
-                choice = method, tuple(each for each in shown if each != method)
-        if st.button("None of them", shortcut="0", type="tertiary", key="vote-none"):
-            choice = "", tuple(shown)
-    return choice
+            choice = method, tuple(each for each in shown if each != method)
+            st.button(
+                f"Prefer {LETTERS[place]}", shortcut=str(place + 1), key=f"vote-{place}",
+                on_click=on_vote, args=(choice,),
+            )  # fmt: skip
+        st.button(
+            "None of them", shortcut="0", type="tertiary", key="vote-none",
+            on_click=on_vote, args=(("", tuple(shown)),),
+        )  # fmt: skip
 
 
 def after_vote(view: Experiment, feature: int) -> None:
@@ -237,7 +241,9 @@ def after_vote(view: Experiment, feature: int) -> None:
 
 
 def votes_html(votes: pl.DataFrame) -> str:
-    """Who was preferred to whom."""
+    """Who was preferred to whom; hidden while votes are given, since it names methods."""
+    if address.get("blind"):
+        return '<p class="note">Votes are kept; show names to see how they stand.</p>'
     rows = [
         [
             f"{dot(row['method'])} over {dot(row['other'])}",
@@ -270,6 +276,10 @@ def excerpts_html(found: Comparison) -> str:
     ]
     heads = ("", "held-out excerpt", *[found.methods[at] for at in shown])
     judged = "" if blind else f" Judged by {found.scorer}: ✓ right, ✗ wrong, – failed."
+    if not blind and found.scores["judge"].str.ends_with("median").any():
+        judged += (
+            " This judge calls the likelier half fitting, so a mark is relative to the others."
+        )
     note = f"Excerpts that no label was made from.{judged}"
     kinds = "tt" + "t" * len(shown)
     table = markup.table(heads, rows, kinds, note)

@@ -17,7 +17,7 @@ from components.links import anchor
 from components.markup import escape
 
 SCORERS = ("detection", "fuzzing", "embedding")
-MEASURES = {"auroc": "AUROC where there is one", "post": "as in the post"}
+MEASURES = {"auroc": "AUROC where there is one", "post": "as in the baez post"}
 LISTED = 12
 EACH = 10  # texts with and without a word, in the judge's own test
 PASSED = 0.7  # a judge whose interval lies above is one
@@ -222,6 +222,42 @@ def reading(view: Experiment, of: str) -> str:
 # ---------------------------------------------------------------- tables
 
 
+def found_html(view: Experiment, of: str) -> str:
+    """Which methods' labels beat the same labels given to other features."""
+    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, of)))
+    beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
+    said = [
+        f"{row['method']} by {row['scorer'].removesuffix('_auroc')} ({_signed(row['difference'])}, "
+        f"{_signed(row['low'])} to {_signed(row['high'])})"
+        for row in beats
+    ]
+    words = (
+        f"Told from the same labels given to other features: {'; '.join(said)}."
+        if said
+        else "No method's labels are told from the same labels given to other features."
+    )
+    more = f" Of {len(some)} such intervals about {len(some) / 40:.1f} lie above 0 by chance alone."
+    return f'<p class="note"><b>{escape(words)}</b>{escape(more)}</p>'
+
+
+def gains_html(view: Experiment, of: str) -> str:
+    """Each method's labels less its control, over the same features."""
+    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, of)))
+    rows = [
+        [
+            name(row["method"]),
+            escape(f"{row['scorer'].removesuffix('_auroc')} · {measure(row['scorer'])}"),
+            _signed(row["difference"]),
+            f"{_signed(row['low'])} to {_signed(row['high'])}",
+            numbers.fraction(row["smallest"], 3),
+            numbers.count(row["features"]),
+        ]
+        for row in some.iter_rows(named=True)
+    ]
+    heads = ("method", "by", "label − control", "95% interval", "smallest", "n")
+    return markup.table(heads, rows, "ttnnnn")
+
+
 def differences_html(view: Experiment, of: str) -> str:
     """Every pair of methods, over the same features."""
     shown = scorers(view.means, of)
@@ -286,10 +322,7 @@ def carries_nothing(view: Experiment) -> bool:
 def known_html(view: Experiment) -> str:
     """How the judge does where the answer is known; a warning where it fails."""
     shown = view.known.filter(pl.col("scorer") == "detection_auroc")
-    shown = shown if len(shown) else view.known
-    if not len(shown):
-        return ""
-    row = shown.row(0, named=True)
+    row = (shown if len(shown) else view.known).row(0, named=True)
     said = (
         f"Asked which of {2 * EACH} texts hold a given word, the judge scores "
         f"{numbers.fraction(row['mean'])} ({measure(row['scorer'])}, 95% interval "
@@ -345,5 +378,5 @@ def failures_html(view: Experiment) -> str:
 
 def downloads_of(view: Experiment) -> dict[str, pl.DataFrame]:
     """The experiment's tables, by name."""
-    names = ("labels", "scores", "means", "differences", "distances", "controls")
+    names = ("labels", "scores", "means", "differences", "gains", "distances", "controls")
     return {f"experiment {view.run[:8]} {each}": getattr(view, each) for each in names}

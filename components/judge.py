@@ -56,7 +56,8 @@ def render_task(task: Task) -> Sequence[int | None] | None:
     st.html(f'<div class="exemplar"><b>{escape(task.label)}</b></div>')
     markup.note(
         "Tick the excerpts in which what the label describes occurs. Some, none or all may fit; "
-        "you are not told which method the label is from."
+        "you are not told which method the label is from. Say “x” means that x comes next; "
+        "token “x”, that the excerpt holds the token."
     )
     marks = ticked(task)
     for at, text in enumerate(task.texts):

@@ -27,6 +27,12 @@ def show_list(view: Experiment) -> None:
         compare.render_list(view)
 
 
+def keep(view: Experiment, feature: int, choice: compare.Choice) -> None:
+    with reported():
+        queries.vote(place.study, view.run, address.get("person"), feature, *choice)
+        compare.after_vote(view, feature)
+
+
 @st.fragment(key=INSPECTOR)
 def show_feature(view: Experiment) -> None:
     with reported():
@@ -34,9 +40,7 @@ def show_feature(view: Experiment) -> None:
         compare.render_title(view, feature)
         found = queries.comparison(place.study, view.run, feature, address.get("by"))
         compare.render_labels(found, view)
-        if (choice := compare.render_vote(found)) is not None:
-            queries.vote(place.study, view.run, address.get("person"), feature, *choice)
-            compare.after_vote(view, feature)
+        compare.render_vote(found, lambda choice: keep(view, feature, choice))
         markup.render(compare.excerpts_html(found))
         markup.render(compare.votes_html(queries.votes(place.study, view.run)))
 

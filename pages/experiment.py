@@ -45,10 +45,14 @@ with reported():
     if not waiting(view, queries, "experiment"):
         markup.render(experiment.plan_html(view))
         markup.head("Scores", "mean over features")
-        markup.render(experiment.known_html(view))
+        if len(view.known):
+            markup.render(experiment.known_html(view))
         experiment.render_measures()
         experiment.render_means(view)
         measure = address.get("measure")
+        markup.render(experiment.found_html(view, measure))
+        markup.head("Labels against the same labels given to other features")
+        markup.render(experiment.gains_html(view, measure))
         markup.head("Differences between methods")
         markup.render(experiment.differences_html(view, measure))
         if len(view.controls):
@@ -59,6 +63,7 @@ with reported():
         if len(view.distances):
             markup.head("Labels farthest apart")
             markup.render(experiment.distances_html(view))
-        markup.head("Failures")
-        markup.render(experiment.failures_html(view))
+        if view.labels["failed"].ne("").any():
+            markup.head("Failures")
+            markup.render(experiment.failures_html(view))
         render_footer(experiment.downloads_of(view), view.provenance, "experiment")

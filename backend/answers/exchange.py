@@ -148,7 +148,7 @@ def view(run: str) -> Experiment:
     """An imported experiment; it has no verdicts, so its labels cannot be compared by excerpt."""
     held = _read(run).experiment
     plan = _plan(held)
-    means, differences = experiments.summary(held.scores)
+    means, differences, gains = experiments.summary(held.scores)
     judges = [judge for judge in held.scores["judge"].unique().to_list() if judge]
     return Experiment(
         run=run,
@@ -159,6 +159,7 @@ def view(run: str) -> Experiment:
         scores=held.scores,
         means=means,
         differences=differences,
+        gains=gains,
         distances=held.distances,
         controls=pl.DataFrame(schema=experiments.CONTROLS),
         known=pl.DataFrame(schema=KNOWN),

@@ -168,15 +168,28 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
     return pl.DataFrame(rows, schema=CONTROLS, orient="row")
 
 
-def summary(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`scorers.SUMMARY` with `of`, labels and controls apart; `scorers.DIFFERENCES` of labels."""
+def summary(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """`scorers.SUMMARY` with `of`, labels and controls apart; `scorers.DIFFERENCES` of labels; and
+    of each method's labels less the same labels given to other features (`gains`)."""
     parts = [
         scorers.summary(_records(part)).with_columns(of=pl.lit(str(of)))
         for (of,), part in scores.group_by("of", maintain_order=True)
     ]
     labels = _records(scores.filter(pl.col("of") == "label"))
     empty = pl.DataFrame(schema=dict(scorers.SUMMARY) | {"of": pl.String})
-    return (pl.concat(parts) if parts else empty), scorers.differences(labels)
+    means = pl.concat(parts) if parts else empty
+    return means, scorers.differences(labels), _gains(scores)
+
+
+def _gains(scores: pl.DataFrame) -> pl.DataFrame:
+    held = scores.filter(pl.col("of") != "empty")
+    parts = [
+        scorers.differences(_records(part.with_columns(method=pl.col("of")))).with_columns(
+            method=pl.lit(str(method))
+        )
+        for (method,), part in held.group_by("method", maintain_order=True)
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=scorers.DIFFERENCES)
 
 
 def _records(scores: pl.DataFrame) -> list[scorers.Score]:

@@ -103,7 +103,7 @@ def nearest(
     cosine = np.asarray(known.array("vectors")) @ query
     ranked = inputs.join(pl.DataFrame({"label": labels, "cosine": cosine}), on="label", how="left")
     best = ranked.sort("cosine", descending=True).unique(
-        "feature", keep="first", maintain_order=True
+        "number", keep="first", maintain_order=True
     )
     return {"found": best.head(LISTED).select("number", "label", "method", "cosine")}
 

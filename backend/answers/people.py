@@ -3,6 +3,7 @@ texts was said of an activation. A yardstick for models that do the same."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
@@ -100,15 +101,22 @@ def _trial(study: Study, plan: Plan, feature: int, method: str, text: str) -> Tr
 def task(study: Study, run: str, person: str) -> Task:
     """The next label to judge by, with nothing that tells whose it is or what is true."""
     entry, plan, _ = runs.finished(run)
-    held = entry.frame("labels").filter(pl.col("failed") == "")
-    texts = {f"{row['feature']} {row['method']}": row["text"] for row in held.to_dicts()}
-    item, done = _next("verdicts", study, run, person, list(texts))
-    of = min(TASKS, len(texts))
+    items = _items(entry.frame("labels"))
+    item, done = _next("verdicts", study, run, person, list(items))
+    of = min(TASKS, len(items))
     if not item:
         return Task("", "", (), done, of)
-    feature, method = item.split(" ")
-    asked = _trial(study, plan, int(feature), method, texts[item])
-    return Task(item, texts[item], asked.question.texts, done, of)
+    asked = _trial(study, plan, *items[item])
+    return Task(item, asked.question.label, asked.question.texts, done, of)
+
+
+def _items(labels: pl.DataFrame) -> dict[str, tuple[int, str, str]]:
+    """Feature, method and text of each label that did not fail, by a name that tells nothing: it
+    stands in the address of the page."""
+    held = labels.filter(pl.col("failed") == "").select("feature", "method", "text")
+    return {
+        hashlib.sha256(f"{f} {m}".encode()).hexdigest()[:12]: (f, m, t) for f, m, t in held.rows()
+    }
 
 
 def answer(study: Study, run: str, person: str, item: str, fits: Sequence[int | None]) -> None:
@@ -120,16 +128,15 @@ def detectors(study: Study, run: str) -> pl.DataFrame:
     """Who judged, on how many labels: mean balanced accuracy with interval, and that of the
     experiment's judge on the same labels. Columns: who, mean, low, high, labels, n, failures."""
     entry, plan, _ = runs.finished(run)
-    labels = entry.frame("labels")
+    known = _items(entry.frame("labels"))
     theirs: dict[str, list[scorers.Score]] = {}
     items: dict[str, set[tuple[int, str]]] = {}
     for (person, item), event in sorted(_latest("verdicts", study, run).items()):
-        feature, method = item.split(" ")
-        row = labels.filter((pl.col("feature") == int(feature)) & (pl.col("method") == method))
-        asked = _trial(study, plan, int(feature), method, row["text"].item())
+        feature, method, text = known[item]
+        asked = _trial(study, plan, feature, method, text)
         said = Verdicts(tuple(event.value["answers"]))
         theirs.setdefault(person, []).append(scorers.scored(asked, said, person)[0])
-        items.setdefault(person, set()).add((int(feature), method))
+        items.setdefault(person, set()).add((feature, method))
     rows = []
     model = entry.frame("scores").filter(
         (pl.col("of") == "label") & (pl.col("scorer") == "detection")

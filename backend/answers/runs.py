@@ -140,7 +140,7 @@ def view(study: Study, run: str) -> Experiment | Job:
         return job
     recipe = entry.recipe()
     given = recipe["arguments"]
-    means, differences = experiments.summary(entry.frame("scores"))
+    means, differences, gains = experiments.summary(entry.frame("scores"))
     return Experiment(
         run=run,
         plan=read_plan(given["plan"]),
@@ -150,6 +150,7 @@ def view(study: Study, run: str) -> Experiment | Job:
         scores=entry.frame("scores"),
         means=means,
         differences=differences,
+        gains=gains,
         distances=entry.frame("distances"),
         controls=entry.frame("controls"),
         known=entry.frame("known"),
