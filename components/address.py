@@ -121,7 +121,9 @@ FIELDS: dict[str, dict[str, Field]] = {
         "scorers": Field(text, "scorers", ",".join(PLAN.scorers)),
         "count": Field(whole, "a number of features", PLAN.features),
         "split": Field(one_of("range", "post"), "range or post", PLAN.split),
-        "negatives": Field(one_of("other", "silent"), "other or silent", PLAN.negatives),
+        "negatives": Field(
+            one_of("other", "silent", "hard"), "other, silent or hard", PLAN.negatives
+        ),
         "marks": Field(one_of("matched", "post"), "matched or post", PLAN.marks),
         "window": Field(whole, "a number of tokens", PLAN.window),
         "seed": Field(whole, "a whole number", PLAN.seed),

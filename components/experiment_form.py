@@ -16,7 +16,11 @@ SPLITS = {
     "range": "from the whole range of peaks",
     "post": "as in the post: ranks 1–5, then 6–15",
 }
-NEGATIVES = {"other": "contexts of other features", "silent": "any context where it is silent"}
+NEGATIVES = {
+    "other": "contexts of other features",
+    "silent": "any context where it is silent",
+    "hard": "hard: silent, and nearest to its own",
+}
 MARKS = {"matched": "as many as a positive has", "post": "where their own feature fires"}
 WHO = {"own": "the study's own model", "server": "a server"}
 

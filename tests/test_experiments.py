@@ -11,7 +11,7 @@ import pytest
 
 from backend import queries
 from backend import study as studies
-from backend.answers import experiments, known, labelling, people, runs
+from backend.answers import experiments, known, labelling, people, runs, subjects
 from backend.answers.subjects import Tools, features_of
 from backend.features.examples import peaks
 from backend.labels.contract import Message
@@ -19,6 +19,7 @@ from backend.labels.evidence import LEAST
 from backend.labels.interchange import tables
 from backend.labels.interchange.records import FormatError
 from backend.labels.judges import Question, Verdicts
+from backend.models import embedder as embedders
 from backend.schema import (
     Cancelled,
     Job,
@@ -198,6 +199,27 @@ def test_every_label_is_judged_beside_its_controls(study: Study) -> None:
     assert set(view.controls["control"]) == {"random", "other"}
     assert (view.controls["features"] == 5).all()
     assert (view.distances["distance"] >= 0).all()
+
+
+def test_hard_negatives_are_silent_and_nearest_to_train(study: Study) -> None:
+    plan = Plan(methods=("token_frequency",), scorers=("detection",), features=3, negatives="hard")
+    view = queries.experiment(study.name, made(study, plan, tools(Scripted(), Knows({}))))
+    assert isinstance(view, Experiment)
+    assert set(view.scores["kind"]) == {"hard"}
+    of, encoder = features_of(study), embedders.load(study.embedder, "cpu")
+    kind = subjects.kind_of(study.embedder, "hard")
+    for number in set(view.labels["feature"].to_list()):
+        drawn = of.draw(number, "range", kind, 0)
+        assert all(not any(one.values) for one in drawn.negatives)
+        middle = encoder.embed([one.text for one in drawn.train]).mean(axis=0)
+        chosen = encoder.embed([one.text for one in drawn.negatives]) @ middle
+        silent = of.draw(number, "range", "silent", 0).negatives
+        assert chosen.tolist() == pytest.approx(sorted(chosen.tolist(), reverse=True), abs=1e-5)
+        assert chosen.mean() >= (encoder.embed([one.text for one in silent]) @ middle).mean()
+        found = queries.comparison(study.name, view.run, number)
+        assert len(found.items) == 2 * len(drawn.negatives)
+        with pytest.raises(NotFoundError, match="not been computed"):
+            of.draw(number, "range", kind, 99)
 
 
 def test_a_stopped_run_keeps_what_was_asked_and_goes_on(study: Study) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.answers import experiments, labelling
 from backend.answers.known import EACH, SPAN, WORDS, questions
-from backend.answers.subjects import Subject, features_of, tools_of
+from backend.answers.subjects import HARD, Subject, features_of, tools_of
 from backend.labels import costs, explainers, prompts
 from backend.labels.contract import Excerpt, Message
 from backend.labels.judges import PER_PROMPT, Conversation, WriterJudge, conversation
@@ -94,7 +94,8 @@ def _note(
     judged: Sequence[str],
     recorder: _Recorder,
 ) -> None:
-    drawn = of.draw(number, plan.split, plan.negatives, plan.seed)
+    negatives = "silent" if plan.negatives == HARD else plan.negatives
+    drawn = of.draw(number, plan.split, negatives, plan.seed)
 
     def said(_: Excerpt) -> str:
         return SAID

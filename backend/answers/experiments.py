@@ -134,6 +134,7 @@ def run(
     )  # fmt: skip
     tested = known(model, corpus, judge, plan.window, plan.seed, inputs=inputs, progress=progress)
     words = made.verbalize()
+    made.prepare()
     labels = made.labels()
     scores = made.scores(labels)
     progress.report(0, 1, "Comparing labels")

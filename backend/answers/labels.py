@@ -11,7 +11,7 @@ import polars as pl
 
 from backend.answers import experiments, labelling, partitions, provenance, runs, tasks
 from backend.answers.running import Running
-from backend.answers.subjects import Subject, features_of, tools_of
+from backend.answers.subjects import HARD, Subject, features_of, tools_of
 from backend.features.examples import peaks
 from backend.labels import evidence, explainers, tables
 from backend.labels.server import configured
@@ -115,7 +115,7 @@ def ask(
     labels and their controls."""
     experiments.check(plan)
     of = subject(study, spec)
-    of.draw(number, plan.split, plan.negatives, plan.seed)
+    of.draw(number, plan.split, "other" if plan.negatives == HARD else plan.negatives, plan.seed)
     tools = tools_of(study, who, "cpu")
     asked: dict[str, Any] = {
         "number": number,
@@ -147,6 +147,7 @@ def compute(request: tasks.Request) -> None:
         tools, request.device, request.progress, tuple(numbers),
     )  # fmt: skip
     made.verbalize()
+    made.prepare()
     if asked["scored"]:
         for number, text, scorer in _judged(made.labels(), numbers, plan):
             request.progress.report(0, 1, f"Judging by {scorer}")
@@ -196,7 +197,7 @@ def scores(
     """How well each label that is known tells held-out contexts from others, beside its
     controls."""
     of = subject(study, spec)
-    of.draw(number, plan.split, plan.negatives, plan.seed)
+    of.draw(number, plan.split, "other" if plan.negatives == HARD else plan.negatives, plan.seed)
     tools = tools_of(study, who, "cpu")
     made = Running(
         of, study.embedder, plan, tools.writer.name, tools.judge.name, study.verbalizer,

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from backend.answers import labelling, runs
-from backend.answers.subjects import features_of
+from backend.answers.subjects import features_of, kind_of
 from backend.intervals import wilson
 from backend.labels import scorers
 from backend.labels.judges import Verdicts
@@ -94,7 +94,9 @@ def votes(study: Study, run: str) -> pl.DataFrame:
 
 
 def _trial(study: Study, plan: Plan, feature: int, method: str, text: str) -> Trial:
-    drawn = features_of(study).draw(feature, plan.split, plan.negatives, plan.seed)
+    drawn = features_of(study).draw(
+        feature, plan.split, kind_of(study.embedder, plan.negatives), plan.seed
+    )
     return trial("detection", text, drawn, method, window=plan.window)
 
 

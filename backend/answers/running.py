@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from backend.answers import labelling
-from backend.answers.subjects import Subject, Tools
+from backend.answers.subjects import HARD, Subject, Tools, hard, kind_of
 from backend.labels import explainers, scorers, tables
 from backend.schema import EmbedderRef, Plan, Progress, VerbalizerRef
 from backend.store.memo import Entry
@@ -89,10 +89,22 @@ class Running:
 
     # ------------------------------------------------------------ judgements
 
+    def prepare(self) -> None:
+        """Looks for hard negatives, where the plan wants them."""
+        if self.plan.negatives != HARD:
+            return
+        kind = kind_of(self.embedder, self.plan.negatives)
+        how = {"inputs": self.embedder, "device": self.device, "progress": Progress()}
+        calls = [
+            functools.partial(hard, *self.subject.arguments, number, self.plan.seed, kind, **how)
+            for number in self.numbers
+        ]
+        self._each("Looking for hard negatives", calls, 1)
+
     def _judgement(self, number: int, text: str, scorer: str) -> tuple[Any, ...]:
         plan = self.plan
         which = *self.subject.arguments, number, text
-        drawn = plan.split, plan.negatives, plan.seed
+        drawn = plan.split, kind_of(self.embedder, plan.negatives), plan.seed
         if scorer == "embedding":
             return *which, *drawn, self.embedder
         marks = plan.marks if scorer == "fuzzing" else "matched"

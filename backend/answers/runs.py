@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from backend.answers import experiments, labelling, provenance, tasks
-from backend.answers.subjects import Subject, Tools, features_of, tools_of
+from backend.answers.subjects import Subject, Tools, features_of, kind_of, tools_of
 from backend.labels.costs import Cap
 from backend.labels.trials import trial
 from backend.models.device import pick_device
@@ -186,10 +186,13 @@ def comparison(study: Study, run: str, feature: int, scorer: str) -> Comparison:
             f"Choose one of its features and of {', '.join(s for s in plan.scorers)}.",
         )
     of = features_of(study)
-    drawn = of.draw(feature, plan.split, plan.negatives, plan.seed)
+    kind = kind_of(study.embedder, plan.negatives)
+    drawn = of.draw(feature, plan.split, kind, plan.seed)
     asked = trial(scorer, "", drawn, "", marks=plan.marks, window=plan.window)  # type: ignore[arg-type]
     held = [row for row in labels.iter_rows(named=True) if not row["failed"]]
-    verdicts = [_verdicts(of, plan, given["judge"], feature, row["text"], scorer) for row in held]
+    verdicts = [
+        _verdicts(of, plan, kind, given["judge"], feature, row["text"], scorer) for row in held
+    ]
     items = tuple(
         Judgement(
             pieces=tuple(pieces),
@@ -219,10 +222,10 @@ def comparison(study: Study, run: str, feature: int, scorer: str) -> Comparison:
 
 
 def _verdicts(
-    of: Subject, plan: Plan, judge: str, feature: int, text: str, scorer: str
+    of: Subject, plan: Plan, kind: str, judge: str, feature: int, text: str, scorer: str
 ) -> pl.DataFrame:
     marks = plan.marks if scorer == "fuzzing" else "matched"
-    drawn = plan.split, plan.negatives, plan.seed
+    drawn = plan.split, kind, plan.seed
     entry = labelling.judged.get(
         *of.arguments, feature, text, scorer, *drawn, judge, marks, plan.window
     )

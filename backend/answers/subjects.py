@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from backend.activations import Activations
 from backend.answers import features, passages
 from backend.corpus.contexts import Tokens
 from backend.features import codes, logits
+from backend.features.examples import silent
 from backend.labels import evidence, verbalizers
 from backend.labels.contract import Evidence, Verbalizer, Writer
 from backend.labels.costs import Cap
@@ -21,9 +23,11 @@ from backend.labels.judges import Judge, LikelihoodJudge, WriterJudge
 from backend.labels.own_model import OwnModel
 from backend.labels.server import configured
 from backend.labels.writers import Capped, OpenAiWriter, ask_all
+from backend.models import embedder as embedders
 from backend.regions import lens, partition
 from backend.schema import (
     CorpusRef,
+    EmbedderRef,
     ModelRef,
     PartitionSpec,
     Progress,
@@ -31,9 +35,12 @@ from backend.schema import (
     Site,
     Study,
 )
+from backend.store.memo import memoize
 
 Of = SaeRef | PartitionSpec  # whose features, or which partition's regions
 AT_ONCE = 8  # requests to a server
+HARD = "hard"
+CANDIDATES = 200  # contexts among which hard negatives are looked for
 
 
 # ---------------------------------------------------------------- who writes and judges
@@ -93,8 +100,12 @@ class Subject:
         return _source(step.digest(*self.arguments), isinstance(self.of, SaeRef))
 
     def draw(self, number: int, split: str, kind: str, seed: int) -> Evidence:
-        """Raises as `evidence.draw`."""
-        return evidence.draw(self.source, self.tokens, number, split, kind, seed)
+        """`kind` as `kind_of` gives it; raises as `evidence.draw`, and NotFoundError where hard
+        negatives are not computed."""
+        near, named = (), kind
+        if kind.startswith(HARD):
+            near, named = hard.get(*self.arguments, number, seed, kind).array("rows").tolist(), HARD
+        return evidence.draw(self.source, self.tokens, number, split, named, seed, near)
 
     def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
         """Tokens that its direction promotes; none where that is not computed yet."""
@@ -115,6 +126,40 @@ class Subject:
         read = Activations(self.model, self.site, self.tokens, device, Progress())
         found = [read.rows(row, row + 1).float().numpy() for row in rows]
         return np.concatenate(found)
+
+
+@memoize(version=1)
+def hard(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    of: Of,
+    number: int,
+    seed: int,
+    kind: str,
+    *,
+    inputs: EmbedderRef,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`rows`: first tokens of contexts in which this one is silent, of `CANDIDATES` at random those
+    nearest to the mean of its train excerpts, nearest first, by the embedder that `kind` names."""
+    del kind  # that of `inputs`
+    progress.report(0, 1, "Looking for hard negatives")
+    subject = Subject(model, site, corpus, of)
+    drawn = subject.draw(number, "range", "silent", seed)
+    found = silent(subject.source.column(number), subject.tokens, CANDIDATES, seed).tokens
+    column = subject.source.column(number)
+    texts = [evidence.excerpt(subject.tokens, column, int(row), fires=False).text for row in found]
+    encoder = embedders.load(inputs, device)
+    middle = encoder.embed([one.text for one in drawn.train]).mean(axis=0)
+    order = np.argsort(-(encoder.embed(texts) @ middle), kind="stable")
+    return {"rows": np.asarray(found)[order[: evidence.TEST]]}
+
+
+def kind_of(embedder: EmbedderRef, negatives: str) -> str:
+    """What names negatives in keys: hard ones depend on the embedder."""
+    return f"{HARD} {embedder.source}@{embedder.revision}" if negatives == HARD else negatives
 
 
 def features_of(study: Study) -> Subject:

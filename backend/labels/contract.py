@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 Split = Literal["range", "post"]
-Negatives = Literal["other", "silent"]
+Negatives = Literal["other", "silent", "hard"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Evidence:
     # what the negatives' own features do there: marks for fuzzing in the post's manner
     foreign: tuple[tuple[float, ...], ...]
     split: Split
-    kind: Negatives  # of negatives: contexts of other features, or any in which this one is silent
+    kind: Negatives  # `evidence.NEGATIVES` says which contexts the negatives are
     seed: int
     how: str  # how all this was drawn, in a sentence
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -71,12 +72,14 @@ def draw(
     split: str = "range",
     kind: str = "other",
     seed: int = 0,
+    near: Sequence[int] = (),
 ) -> Evidence:
     """Train, test and negative excerpts of a feature or region, of different contexts.
 
     `range` takes both parts from the whole range of peaks, of different documents where there are
     enough; `post` trains on the strongest and tests on those that follow. Negatives are as many as
-    test: contexts in which this feature is silent, `other` where another one fires, `silent` any.
+    test: contexts in which this feature is silent, `other` where another one fires, `silent` any,
+    `hard` those that begin at the token rows `near`.
 
     Raises:
         NotFoundError: no such feature, split or negatives.
@@ -101,6 +104,8 @@ def draw(
     train = train[np.argsort(-values[train], kind="stable")]
     if kind == "other":
         negatives, foreign = _others(source, tokens, own, len(test), rng)
+    elif kind == "hard":
+        negatives, foreign = _silenced(tokens, own, list(near)[: len(test)])
     else:
         negatives, foreign = _silent(tokens, own, len(test), rng)
     return Evidence(
@@ -124,6 +129,7 @@ SPLITS: dict[Split, str] = {
 NEGATIVES: dict[Negatives, str] = {
     "other": "of others, in which this one is silent",
     "silent": "at random of those in which this one is silent",
+    "hard": "in which this one is silent, nearest to train by their embedding",
 }
 
 
@@ -210,5 +216,9 @@ def _others(
 
 def _silent(tokens: Tokens, own: Column, count: int, rng: np.random.Generator) -> Drawn:
     found = silent(own, tokens, count, int(rng.integers(2**31))).tokens
-    excerpts = tuple(excerpt(tokens, own, int(row), fires=False) for row in found)
+    return _silenced(tokens, own, found.tolist())
+
+
+def _silenced(tokens: Tokens, own: Column, rows: Sequence[int]) -> Drawn:
+    excerpts = tuple(excerpt(tokens, own, row, fires=False) for row in rows)
     return excerpts, tuple((0.0,) * len(each.pieces) for each in excerpts)
