@@ -32,12 +32,18 @@ class Answering:
     """A writer that says the same to everything, after a while."""
 
     name = "answering"
+    obeys = True
 
     def __init__(self, latency: float = 0.0) -> None:
         self._latency = latency
 
     def write(
-        self, messages: Sequence[Message], *, temperature: float = 0.0, limit: int = 300
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
     ) -> str:
         if self._latency:
             time.sleep(self._latency)

@@ -46,6 +46,8 @@ def start(study: Study, plan: Plan, who: str, cap: Cap) -> str:
     experiments.check(plan)
     tools = tools_of(study, who, "cpu", cap)
     digest = experiments.run.digest(*_arguments(study, plan, tools))
+    if experiments.run.at(digest) is not None:
+        return digest
     arguments = {
         "plan": asdict(plan),
         "who": who,

@@ -81,7 +81,7 @@ def events(kind: str, study: str, subject: str) -> list[Event]:
             rows = connection.execute(ask, (kind, study, subject)).fetchall()
     except sqlite3.Error as error:
         raise _explained(error) from error
-    return [Event(*row[:5], json.loads(row[5])) for row in rows]
+    return [Event(*row[:5], value=json.loads(row[5])) for row in rows]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ def started(visit: Visit) -> Page:
         page.get_by_text("New experiment").click()
     expect(page.get_by_text("Prompts to the study's own model")).to_be_visible()
     page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url("**run=**")
     return page
 
 
