@@ -149,9 +149,10 @@ def compute(request: tasks.Request) -> None:
     made.verbalize()
     made.prepare()
     if asked["scored"]:
-        for number, text, scorer in _judged(made.labels(), numbers, plan):
-            request.progress.report(0, 1, f"Judging by {scorer}")
-            made.judged(number, text, scorer)
+        asking = _judged(made.labels(), numbers, plan)
+        for done, each in enumerate(asking):
+            request.progress.report(done, len(asking), "Judging labels", "judgements")
+            made.judged(*each)
     else:
         made.labels()
 
@@ -207,9 +208,9 @@ def scores(
     if found is None:
         return ask(study, number, spec, plan, who, scored=True)
     table, entry = found
-    what = "label_scores" if spec is None else "region_label_scores"
-    which = "feature" if spec is None else "region"
-    command = f"{what} --study {study.name} --{which} {number}"
+    named = f"--number {number} --methods {','.join(plan.methods)}"
+    which = "" if spec is None else f" --of region --p {spec.p:g} --k {spec.k:g}"
+    command = f"label_scores --study {study.name} {named}{which}"
     return LabelScores(number, table, provenance.of(entry, command))
 
 
