@@ -219,7 +219,10 @@ def render_labels(found: Comparison, view: Experiment) -> None:
 
 def render_vote(found: Comparison, on_vote: Callable[[Choice], None]) -> None:
     """Where names are hidden, the buttons to prefer a label; `on_vote` keeps what was chosen."""
-    if not address.get("blind") or len(found.methods) < 2:
+    if not address.get("blind"):
+        return
+    if len(found.methods) < 2:
+        markup.note("Only one method gave a label here, so there is nothing to prefer.")
         return
     shown = [found.methods[at] for at in order(found)]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):

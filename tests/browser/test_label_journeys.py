@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.visits import Visit, parameters, picture, settle
 
 pytestmark = pytest.mark.browser
-PLAN = "methods=token_frequency,logit_cascade&scorers=detection,embedding&count=3"
+PLAN = "methods=token_frequency,eleuther_acts_top5&scorers=detection,embedding&count=3"
 LONG = 240_000  # ms: the study's own model is loaded, and judges
 
 
