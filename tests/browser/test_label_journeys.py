@@ -51,7 +51,7 @@ def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
     before = compared.locator(".st-key-inspector .title").inner_text()
     compared.keyboard.press("1")
     expect(compared.locator(".st-key-inspector .title")).not_to_have_text(before)
-    expect(compared.get_by_text("Blind votes of everybody")).to_be_visible()
+    expect(compared.get_by_text("Votes are kept")).to_be_visible()
     picture(compared, "compare-blind")
 
 
