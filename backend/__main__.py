@@ -26,7 +26,7 @@ from backend import queries
 from backend.schema import Job, TesseraError
 
 # waits, takes more than plain words, or keeps what a person says
-NOT_COMMANDS = {"wait", "estimate", "start", "vote", "answer", "guessed", "take"}
+NOT_COMMANDS = {"wait", "quote", "start", "vote", "answer", "guessed", "take"}
 
 
 def commands() -> dict[str, Callable[..., Any]]:

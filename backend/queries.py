@@ -19,7 +19,7 @@ from typing import TypeVar
 import polars as pl
 
 from backend import study as studies_on_disk
-from backend.answers import estimates, exchange, meaning, people, runs
+from backend.answers import exchange, meaning, people, quotes, runs
 from backend.answers import features as feature_answers
 from backend.answers import labels as label_answers
 from backend.answers import overview as overview_answers
@@ -33,7 +33,6 @@ from backend.store import jobs as job_store
 from backend.views import (
     Comparison,
     Draw,
-    Estimate,
     Experiment,
     FeatureTable,
     FeatureView,
@@ -44,6 +43,7 @@ from backend.views import (
     Overview,
     Passage,
     Probe,
+    Quote,
     RegionMap,
     RegionView,
     Run,
@@ -271,11 +271,11 @@ def label_scores(
 # ---------------------------------------------------------------- experiments
 
 
-def estimate(study: str, plan: Plan, who: str = "own") -> Estimate:
+def quote(study: str, plan: Plan, who: str = "own") -> Quote:
     """What an experiment asks a language model for, at most."""
     loaded = studies_on_disk.load(study)
     _sae(loaded)
-    return estimates.estimate(loaded, plan, who)
+    return quotes.quote(loaded, plan, who)
 
 
 def server() -> str:

@@ -189,6 +189,8 @@ class Labels:
     labels: pl.DataFrame
     evidence: str  # how train, test and negatives were drawn
     writer: str  # the model that is asked
+    # context, real, random, other: what the verbalizer said at peaks, and of controls; may be empty
+    said: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class LabelScores:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Quote:
     """What a run asks for at most; `cost` in the currency of the prices, None where unknown."""
 
     features: int

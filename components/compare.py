@@ -11,7 +11,7 @@ import streamlit as st
 
 from backend.views import Comparison, Experiment, Judgement, Passage
 from components import address, markup, numbers, palette
-from components.experiment import carries_nothing, measure, name
+from components.experiment import doubt, measure, name
 from components.links import anchor
 from components.markup import escape
 from components.rows import render_rows
@@ -160,15 +160,14 @@ def order(found: Comparison) -> list[int]:
     )
 
 
-def labels_html(found: Comparison, doubted: bool = False) -> str:
-    """One row a label, with its scores where names are shown. `doubted`: the verbalizer is not
-    told from its control, which is said beside the methods that stand on it."""
+def labels_html(found: Comparison, view: Experiment) -> str:
+    """One row a label, with its scores where names are shown."""
     blind = address.get("blind")
     texts = dict(zip(found.labels["method"], found.labels["text"], strict=True))
     rows = []
     for place, at in enumerate(order(found)):
         method = found.methods[at]
-        head = f"<b>{LETTERS[place]}</b>" if blind else dot(method) + doubt(method, doubted)
+        head = f"<b>{LETTERS[place]}</b>" if blind else dot(method) + doubt(method, view)
         scores = [] if blind else [_score(found, method, scorer) for scorer in _scorers(found)]
         rows.append([head, f"<b>{escape(texts[method])}</b>", *scores])
     if not blind:
@@ -188,12 +187,6 @@ def dot(method: str) -> str:
     return f'<span class="dot" style="background:{palette.method(method)}"></span>{name(method)}'
 
 
-def doubt(method: str, doubted: bool) -> str:
-    """What is said beside a method whose verbalizer carries no information."""
-    stands = method.startswith(("baez", "nla_vector"))
-    return "<br><small>verbalizer not told from its control</small>" if stands and doubted else ""
-
-
 def _scorers(found: Comparison) -> list[str]:
     there = list(dict.fromkeys(found.scores["scorer"].to_list()))
     return [s for s in there if f"{s}_auroc" not in there]
@@ -208,13 +201,12 @@ def _score(found: Comparison, method: str, scorer: str) -> str:
     if not len(some):
         return numbers.MISSING
     row = some.row(0, named=True)
-    span = f"{numbers.fraction(row['low'])}–{numbers.fraction(row['high'])}"
-    return f"{numbers.fraction(row['value'])} <small>{span}</small>"
+    return markup.interval(row["value"], row["low"], row["high"])
 
 
 def render_labels(found: Comparison, view: Experiment) -> None:
     """The labels with their scores."""
-    st.html(labels_html(found, carries_nothing(view)))
+    st.html(labels_html(found, view))
 
 
 def render_vote(found: Comparison, on_vote: Callable[[Choice], None]) -> None:
@@ -251,8 +243,7 @@ def votes_html(votes: pl.DataFrame) -> str:
         [
             f"{dot(row['method'])} over {dot(row['other'])}",
             f"{row['preferred']} of {row['n']}",
-            f"{numbers.fraction(row['share'])} <small>{numbers.fraction(row['low'])}–"
-            f"{numbers.fraction(row['high'])}</small>",
+            markup.interval(row["share"], row["low"], row["high"]),
         ]
         for row in votes.iter_rows(named=True)
     ]

@@ -15,6 +15,7 @@ from backend.views import Experiment, Run
 from components import address, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
+from components.status import render_empty
 
 SCORERS = ("detection", "fuzzing", "embedding")
 MEASURES = {"auroc": "AUROC where there is one", "post": "as in the baez post"}
@@ -58,6 +59,19 @@ def render_runs(runs: list[Run], opened: str) -> None:
         label_visibility="collapsed",
         **address.widget("run"),
     )
+
+
+def choose(runs: list[Run], missing: str) -> str:
+    """The ended experiment that a page looks at; stops the page where there is none."""
+    ended = [run for run in runs if run.done]
+    opened = address.get("run") or (ended[0].run if ended else "")
+    if not opened:
+        render_empty(missing, "Make an experiment first.")
+        st.page_link("pages/experiment.py", label="To the experiments")
+        st.stop()
+    address.assume(run=opened)
+    render_runs(ended, opened)
+    return opened
 
 
 def title(run: Run) -> str:
@@ -131,16 +145,17 @@ def means_chart(view: Experiment, of: str) -> go.Figure:
     )
     made.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=["no label", *(_tick(view, method) for method in rows[1:])],
+        ticktext=["no label", *(f"{method}{doubt(method, view)}" for method in rows[1:])],
         range=[-0.5, len(rows) - 0.5],
         showgrid=False,
     )
     return made
 
 
-def _tick(view: Experiment, method: str) -> str:
+def doubt(method: str, view: Experiment) -> str:
+    """What is said beside a method whose verbalizer is not told from its control."""
     stands = method.startswith(("baez", "nla_vector")) and carries_nothing(view)
-    return f"{method}<br><i>verbalizer not told from its control</i>" if stands else method
+    return "<br><i>verbalizer not told from its control</i>" if stands else ""
 
 
 OF = {"label": "label", "shuffled": "another feature's label", "empty": "no label"}
@@ -299,8 +314,7 @@ def controls_html(view: Experiment) -> str:
     rows = [
         [
             kinds[row["control"]],
-            f"{numbers.fraction(row['share'])} <small>{numbers.fraction(row['low'])}–"
-            f"{numbers.fraction(row['high'])}</small>",
+            markup.interval(row["share"], row["low"], row["high"]),
             numbers.count(row["features"]),
             numbers.count(row["n"]),
             numbers.count(row["ties"]),

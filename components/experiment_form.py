@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from backend.schema import Plan
-from backend.views import Estimate
+from backend.views import Quote
 from components import address, markup, numbers
 from components.markup import escape
 
@@ -110,7 +110,7 @@ def _who(server: str) -> None:
             )
 
 
-def estimate_html(found: Estimate) -> str:
+def quote_html(found: Quote) -> str:
     """What a run would ask for."""
     said = [
         markup.chip("features", numbers.count(found.features)),
@@ -124,7 +124,7 @@ def estimate_html(found: Estimate) -> str:
     return f'{markup.chips(said)}<p class="note">{escape(found.how)}</p>{_capped(found)}'
 
 
-def _capped(found: Estimate) -> str:
+def _capped(found: Quote) -> str:
     """What a cap below the estimate means."""
     if address.get("who") != "server":
         return ""

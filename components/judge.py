@@ -34,12 +34,20 @@ def render_person() -> str:
     return address.get("person")
 
 
-def progress_html(done: int, of: int) -> str:
-    share = 100 * done / max(1, of)
-    return (
+def is_open(task: Task | Guess) -> bool:
+    """Whether something is left to answer; shows how far the round is."""
+    share = 100 * task.done / max(1, task.of)
+    st.html(
         f'<div class="work line"><span class="track"><i style="width:{share:.0f}%"></i></span>'
-        f"<p>{done} of {of} in this round</p></div>"
+        f"<p>{task.done} of {task.of} in this round</p></div>"
     )
+    return bool(task.item)
+
+
+def next_one() -> None:
+    """On to the next item, its ticks empty."""
+    address.put(ticks=0, item="")
+    st.rerun(scope="fragment")
 
 
 # ---------------------------------------------------------------- excerpts
@@ -89,8 +97,7 @@ def detectors_html(frame: pl.DataFrame) -> str:
     rows = [
         [
             escape(row["who"]),
-            f"{numbers.fraction(row['mean'])} <small>{numbers.fraction(row['low'])}–"
-            f"{numbers.fraction(row['high'])}</small>",
+            markup.interval(row["mean"], row["low"], row["high"]),
             numbers.count(row["labels"]),
             numbers.count(row["n"]),
             numbers.count(row["failures"]),
@@ -131,8 +138,7 @@ def guesses_html(frame: pl.DataFrame) -> str:
             escape(row["person"]),
             kinds[row["control"]],
             f"{row['right']} of {row['n']}",
-            f"{numbers.fraction(row['share'])} <small>{numbers.fraction(row['low'])}–"
-            f"{numbers.fraction(row['high'])}</small>",
+            markup.interval(row["share"], row["low"], row["high"]),
         ]
         for row in frame.iter_rows(named=True)
     ]

@@ -15,7 +15,9 @@ from components.experiment import measure, name
 from components.markup import escape
 from components.status import Desk, waiting
 
+ENDS = ("value", "low", "high")
 SCORERS = ("embedding_auroc", "detection_auroc", "fuzzing_auroc")
+SHOWN = 48  # characters before a peak
 CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 
 
@@ -39,7 +41,7 @@ def render_section(
     markup.head("Labels", "by methods that count, and by those that ask a model")
     if not len(view.labels):
         return markup.note(view.evidence)
-    st.html(labels_html(view))
+    st.html(labels_html(view) + said_html(view))
     missing = view.labels.filter(~pl.col("known"))["method"].to_list()
     held = view.labels.filter(pl.col("text") != "")["method"].to_list()
     if missing and address.get("asked") == number:
@@ -89,6 +91,22 @@ def labels_html(view: Labels) -> str:
     return markup.table(("method", "label", "why"), rows, "ttt", f"Drawn: {view.evidence}.")
 
 
+def said_html(view: Labels) -> str:
+    """What the verbalizer said at the peaks that `baez` stands on, its controls beside it."""
+    if not len(view.said):
+        return ""
+    names = ("real", "other", "random")
+    rows = [
+        [f"…{escape(row['context'][-SHOWN:])}", *(escape(row[name] or "–") for name in names)]
+        for row in view.said.iter_rows(named=True)
+    ]
+    heads = ("up to the peak", "said of it", "of another's peak", "of a random vector")
+    note = "What reads alike in all columns tells nothing; Experiment measures it."
+    table = markup.table(heads, rows, "tttt", note)
+    summary = "What the verbalizer said, beside its controls"
+    return f"<details><summary>{summary}</summary>{table}</details>"
+
+
 def scores_html(scores: pl.DataFrame) -> str:
     """One row a label, one column a scorer; a control in the same method's name below it."""
     there = set(scores["scorer"])
@@ -97,7 +115,7 @@ def scores_html(scores: pl.DataFrame) -> str:
     for (method, of, label), group in scores.group_by("method", "of", "label", maintain_order=True):
         found = {row["scorer"]: row for row in group.iter_rows(named=True)}
         title = name(str(method)) if of == "label" else f"<i>{CONTROLS[str(of)]}</i>"
-        cells = [_cell(found[scorer]) for scorer in shown]
+        cells = [markup.interval(*(found[scorer][end] for end in ENDS)) for scorer in shown]
         failures = sum(row["failures"] for row in found.values())
         rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
     some = scores.row(0, named=True)
@@ -109,8 +127,3 @@ def scores_html(scores: pl.DataFrame) -> str:
     )
     heads = ("method", "label", *(f"{s.removesuffix('_auroc')} {measure(s)}" for s in shown))
     return markup.table((*heads, "failed"), rows, "ttnnnn", note)
-
-
-def _cell(row: dict[str, object]) -> str:
-    span = f"{numbers.fraction(row['low'])}–{numbers.fraction(row['high'])}"
-    return f"{numbers.fraction(row['value'])} <small>{span}</small>"

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
+from components import numbers
+
 WHITESPACE = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u200b": "∅"}
 
 # said of a search without a hit
@@ -64,6 +66,12 @@ def bar(share: float, kind: str = "") -> str:
     """A thin bar from the left; the share is cut to 0..1."""
     width = 100 * min(1.0, max(0.0, share))
     return f'<span class="bar {kind}"><b style="width:{width:.1f}%"></b></span>'
+
+
+def interval(value: object, low: object, high: object) -> str:
+    """A value with its 95% interval, small beside it."""
+    ends = f"{numbers.fraction(low)}–{numbers.fraction(high)}"
+    return f"{numbers.fraction(value)} <small>{ends}</small>"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: str, note: str = "") -> str:

@@ -9,7 +9,7 @@ from backend.views import Experiment
 from components import address, compare, experiment, markup
 from components.compare import INSPECTOR, LIST
 from components.frame import frame
-from components.status import render_empty, reported, waiting
+from components.status import reported, waiting
 
 KEYS = {
     "N": "next feature",
@@ -46,14 +46,8 @@ def show_feature(view: Experiment) -> None:
 
 
 with reported():
-    runs = [run for run in queries.experiments(place.study) if run.done]
-    if not runs and not address.get("run"):
-        render_empty("There is nothing to compare yet.", "Make an experiment first.")
-        st.page_link("pages/experiment.py", label="To the experiments")
-        st.stop()
-    opened = address.get("run") or runs[0].run
-    address.assume(run=opened)
-    experiment.render_runs(runs, opened)
+    runs = queries.experiments(place.study)
+    opened = experiment.choose(runs, "There is nothing to compare yet.")
     whole = queries.experiment(place.study, opened)
     if not waiting(whole, queries, "experiment"):
         left, right = st.columns([7, 13], gap="medium")

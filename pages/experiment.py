@@ -19,7 +19,7 @@ def show_form() -> None:
     with reported():
         experiment_form.render_form(queries.label_methods(), queries.server())
         plan, who = experiment_form.plan(), address.get("who")
-        markup.render(experiment_form.estimate_html(queries.estimate(place.study, plan, who)))
+        markup.render(experiment_form.quote_html(queries.quote(place.study, plan, who)))
         if st.button("Start", type="primary", key="start"):
             run = queries.start(place.study, plan, who, address.get("calls"), address.get("cost"))
             address.put(run=run)

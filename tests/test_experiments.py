@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import pytest
 from backend import queries
 from backend import study as studies
 from backend.answers import experiments, known, labelling, people, runs, subjects
-from backend.answers.subjects import Tools, features_of
+from backend.answers.subjects import Sampling, Tools, features_of
 from backend.features.examples import peaks
 from backend.labels.contract import Message
 from backend.labels.evidence import LEAST
@@ -97,27 +98,18 @@ def study(ready: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Stud
 
 def truth_of(study: Study, plan: Plan) -> Truth:
     """What is true of every text that a judge will see."""
-    from backend.labels.trials import trial
-
-    of = features_of(study)
+    of, sampling = features_of(study), subjects.sampling_of(plan, study.embedder)
     found: Truth = {}
     for number in experiments.sample(of, plan):
-        drawn = of.draw(number, plan.split, plan.negatives, plan.seed)
         for task in ("detection", "fuzzing"):
-            asked = trial(task, "", drawn, "", marks="matched", window=plan.window)
+            asked = of.trial(number, "", sampling, subjects.setting_of(plan, task))
             found[asked.question.texts] = asked.truth
     return found
 
 
-def arguments(study: Study, plan: Plan, writer: str = "scripted", judge: str = "knows") -> tuple:
-    where = features_of(study).arguments
-    return *where, study.embedder, plan, writer, judge, study.verbalizer
-
-
 def made(study: Study, plan: Plan, tools: Tools, progress: Progress | None = None) -> str:
     """Runs an experiment with scripted tools; its name."""
-    names = tools.writer.name, tools.judge.name
-    given = arguments(study, plan, *names)
+    given = features_of(study), plan, subjects.models_of(study, tools)
     entry = experiments.run(*given, inputs=tools, device="cpu", progress=progress or Progress())
     return entry.digest
 
@@ -152,7 +144,7 @@ def test_sampled_features_fire_often_enough_and_each_seed_draws_its_own(study: S
 )
 def test_a_plan_that_cannot_be_is_refused(study: Study, wrong: Plan, said: str) -> None:
     with pytest.raises(NotFoundError, match=said):
-        queries.estimate(study.name, wrong)
+        queries.quote(study.name, wrong)
 
 
 # ---------------------------------------------------------------- running
@@ -207,25 +199,25 @@ def test_hard_negatives_are_silent_and_nearest_to_train(study: Study) -> None:
     assert isinstance(view, Experiment)
     assert set(view.scores["kind"]) == {"hard"}
     of, encoder = features_of(study), embedders.load(study.embedder, "cpu")
-    kind = subjects.kind_of(study.embedder, "hard")
+    sampling = subjects.sampling_of(plan, study.embedder)
     for number in set(view.labels["feature"].to_list()):
-        drawn = of.draw(number, "range", kind, 0)
+        drawn = of.draw(number, sampling)
         assert all(not any(one.values) for one in drawn.negatives)
         middle = encoder.embed([one.text for one in drawn.train]).mean(axis=0)
         chosen = encoder.embed([one.text for one in drawn.negatives]) @ middle
-        silent = of.draw(number, "range", "silent", 0).negatives
+        silent = of.draw(number, Sampling(negatives="silent")).negatives
         assert chosen.tolist() == pytest.approx(sorted(chosen.tolist(), reverse=True), abs=1e-5)
         assert chosen.mean() >= (encoder.embed([one.text for one in silent]) @ middle).mean()
         found = queries.comparison(study.name, view.run, number)
         assert len(found.items) == 2 * len(drawn.negatives)
         with pytest.raises(NotFoundError, match="not been computed"):
-            of.draw(number, "range", kind, 99)
+            of.draw(number, replace(sampling, seed=99))
 
 
 def test_a_stopped_run_keeps_what_was_asked_and_goes_on(study: Study) -> None:
     plan = Plan(methods=("eleuther_acts_top5",), scorers=("embedding",), features=5, seed=7)
     first = Scripted(stops=3)
-    with pytest.raises(LlmUnavailableError, match="cap"):
+    with pytest.raises(LlmUnavailableError, match=r"cap.*3 of 5 are kept, 2 are left"):
         made(study, plan, tools(first, Knows({})))
     second = Scripted()
     run = made(study, plan, tools(second, Knows({})))
@@ -305,7 +297,7 @@ def test_a_worker_with_other_settings_refuses_the_job(study: Study) -> None:
 
 def test_without_a_server_the_form_says_how_to_name_one(study: Study) -> None:
     with pytest.raises(LlmError, match="TESSERA_LLM_URL"):
-        queries.estimate(study.name, PLAN, "server")
+        queries.quote(study.name, PLAN, "server")
 
 
 def test_the_pages_show_an_experiment(study: Study) -> None:

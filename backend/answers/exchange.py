@@ -12,7 +12,7 @@ import polars as pl
 from backend import settings
 from backend.answers import experiments, labelling, runs
 from backend.answers.known import KNOWN
-from backend.answers.subjects import features_of, kind_of
+from backend.answers.subjects import features_of, sampling_of
 from backend.labels import prompts, tables
 from backend.labels.interchange import baez, baez_reader, neuronpedia
 from backend.labels.interchange.tables import WRITERS
@@ -57,14 +57,11 @@ def _whole(study: Study, run: str) -> baez.Experiment:
     entry, plan, _ = runs.finished(run)
     of, labels = features_of(study), entry.frame("labels")
     numbers = sorted(set(labels["feature"].to_list()))
-    drawn = [
-        of.draw(number, plan.split, kind_of(study.embedder, plan.negatives), plan.seed)
-        for number in numbers
-    ]
+    sampling = sampling_of(plan, study.embedder)
+    drawn = [of.draw(number, sampling) for number in numbers]
     said = []
     for each in drawn:
-        named = each.feature, plan.split, plan.seed, study.verbalizer
-        told = labelling.verbalized.find(*of.arguments, *named)
+        told = labelling.verbalized.find(of, each.feature, sampling.train, study.verbalizer)
         texts = told.frame("texts") if told else pl.DataFrame({"row": [], "real": []})
         strengths = {one.row: prompts.strength(one.strength, each.maximum) for one in each.train}
         for rank, row in enumerate(texts.iter_rows(named=True), 1):

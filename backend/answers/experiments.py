@@ -16,7 +16,7 @@ import polars as pl
 from backend.answers import labelling
 from backend.answers.known import known
 from backend.answers.running import Running
-from backend.answers.subjects import Subject, Tools
+from backend.answers.subjects import Models, Subject, Tools
 from backend.features.examples import peaks
 from backend.intervals import wilson
 from backend.labels import explainers, scorers, tables
@@ -24,17 +24,7 @@ from backend.labels.contract import Embedder
 from backend.labels.evidence import LEAST, NEGATIVES, SPLITS
 from backend.labels.verbalizers import controls
 from backend.models import embedder as embedders
-from backend.schema import (
-    CorpusRef,
-    EmbedderRef,
-    ModelRef,
-    NotFoundError,
-    Plan,
-    Progress,
-    SaeRef,
-    Site,
-    VerbalizerRef,
-)
+from backend.schema import NotFoundError, Plan, Progress
 from backend.store.memo import memoize
 
 SCORERS = ("detection", "fuzzing", "embedding")
@@ -105,15 +95,9 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
 
 @memoize(version=2)
 def run(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    of: SaeRef,
-    embedder: EmbedderRef,
+    subject: Subject,
     plan: Plan,
-    writer: str,
-    judge: str,
-    verbalizer: VerbalizerRef,
+    models: Models,
     *,
     inputs: Tools,
     device: str,
@@ -126,19 +110,20 @@ def run(
     Raises:
         LlmUnavailableError: a model cannot be asked any more; what was asked is kept.
     """
-    subject = Subject(model, site, corpus, of)
     progress.report(0, 1, "Choosing features")
-    made = Running(
-        subject, embedder, plan, writer, judge, verbalizer, inputs, device, progress,
-        tuple(sample(subject, plan)),
-    )  # fmt: skip
-    tested = known(model, corpus, judge, plan.window, plan.seed, inputs=inputs, progress=progress)
+    numbers = tuple(sample(subject, plan))
+    made = Running(subject, plan, models, inputs, device, progress, numbers)
+    tested = known(
+        *(subject.model, subject.corpus, models.judge, plan.window, plan.seed),
+        inputs=inputs,
+        progress=progress,
+    )
     words = made.verbalize()
     made.prepare()
     labels = made.labels()
     scores = made.scores(labels)
     progress.report(0, 1, "Comparing labels")
-    encoder = embedders.load(embedder, device)
+    encoder = embedders.load(models.embedder, device)
     texts = [entry.frame("texts") for entry in words]
     return {
         "labels": labels,

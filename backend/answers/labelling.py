@@ -4,31 +4,22 @@ how a judge does with a label. An experiment, a feature's page and a region's sh
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backend.answers.subjects import Of, Subject, Tools
+from backend.answers.subjects import Models, Sampling, Setting, Subject, Tools
 from backend.labels import explainers, scorers
 from backend.labels.contract import Evidence, Excerpt
 from backend.labels.explainers import Label
-from backend.labels.trials import trial
 from backend.labels.verbalizers import controls
 from backend.labels.verbalizers.neuronpedia import Neuronpedia
 from backend.models import embedder as embedders
 from backend.models import sae
 from backend.regions import partition
-from backend.schema import (
-    CorpusRef,
-    EmbedderRef,
-    ModelRef,
-    Progress,
-    SaeRef,
-    Site,
-    VerbalizerRef,
-)
+from backend.schema import EmbedderRef, Progress, SaeRef, VerbalizerRef
 from backend.store.memo import memoize
 
 VERBALIZED = explainers.BAEZ_EXCERPTS
@@ -40,13 +31,9 @@ CONTROLS = ("random", "other")  # instead of the real vector: one of its norm; a
 
 @memoize(version=1)
 def verbalized(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    of: Of,
+    subject: Subject,
     number: int,
-    split: str,
-    seed: int,
+    sampling: Sampling,
     verbalizer: VerbalizerRef,
     *,
     inputs: Tools,
@@ -58,10 +45,8 @@ def verbalized(
     the same norm and of the peak of an `other` feature or region."""
     del verbalizer  # that of `inputs`
     progress.report(0, 1, "Putting activations into words")
-    subject = Subject(model, site, corpus, of)
-    drawn = subject.draw(number, split, "other", seed)
-    shown = drawn.train[:VERBALIZED]
-    rng = np.random.default_rng([seed, number, 2])
+    shown = subject.draw(number, sampling).train[:VERBALIZED]
+    rng = np.random.default_rng([sampling.seed, number, 2])
     rows = [one.row for one in shown]
     elsewhere = _elsewhere(subject, number, len(shown), rng)
     speaker = inputs.verbalizer()
@@ -69,7 +54,7 @@ def verbalized(
         said = _of_contexts(subject, speaker, rows + elsewhere)
     else:
         real = subject.residual(rows, device)
-        noise = controls.random_vectors(real, seed)
+        noise = controls.random_vectors(real, sampling.seed)
         other = subject.residual(elsewhere, device)
         said = speaker.verbalize(np.concatenate([real, noise, other]))
     thirds = {
@@ -106,61 +91,48 @@ def _elsewhere(subject: Subject, number: int, count: int, rng: np.random.Generat
 # ---------------------------------------------------------------- what a method calls it
 
 
+@dataclass(frozen=True)
+class Author:
+    """Who makes a label: a method, and the models that it asks; "" and None where it asks none."""
+
+    method: str
+    writer: str
+    verbalizer: VerbalizerRef | None
+
+
 @memoize(version=1)
 def explain(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    of: Of,
+    subject: Subject,
     number: int,
-    method: str,
-    split: str,
-    seed: int,
-    writer: str,
-    verbalizer: VerbalizerRef | None,
+    author: Author,
+    sampling: Sampling,
     *,
     inputs: Tools,
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
     """A label from the train part alone: `text`, `detail`, `failed`, `n`, as `explainers.Label`.
-    `writer` and `verbalizer` are those of `inputs`, empty where the method asks none.
+    The author's models are those of `inputs`.
 
     Raises:
         LlmUnavailableError: a model cannot be asked now.
     """
-    del writer  # that of `inputs`
-    subject = Subject(model, site, corpus, of)
-    drawn = subject.draw(number, split, "other", seed)
+    drawn = subject.draw(number, sampling)
+
+    def said(excerpt: Excerpt) -> str:
+        how: dict[str, Any] = {"inputs": inputs, "device": device, "progress": Progress()}
+        texts = verbalized(subject, number, sampling, author.verbalizer, **how).frame("texts")
+        return str(texts.filter(pl.col("row") == excerpt.row)["real"].item())
+
     context = explainers.Context(
         writer=inputs.writer,
-        verbalizations=_verbalizations(subject, drawn, split, seed, verbalizer, inputs, device),
+        verbalizations=said,
         direction=functools.partial(_direction, subject, drawn, inputs, device),
         promoted=subject.promoted(number),
     )
-    progress.report(0, 1, f"Labelling with {method}")
-    label = explainers.EXPLAINERS[method].explain(drawn, context)
+    progress.report(0, 1, f"Labelling with {author.method}")
+    label = explainers.EXPLAINERS[author.method].explain(drawn, context)
     return {name: getattr(label, name) for name in ("text", "detail", "failed", "n")}
-
-
-def _verbalizations(
-    subject: Subject,
-    drawn: Evidence,
-    split: str,
-    seed: int,
-    verbalizer: VerbalizerRef | None,
-    inputs: Tools,
-    device: str,
-) -> Callable[[Excerpt], str]:
-    def text(excerpt: Excerpt) -> str:
-        named = drawn.feature, split, seed, verbalizer
-        entry = verbalized(
-            *subject.arguments, *named, inputs=inputs, device=device, progress=Progress()
-        )
-        frame = entry.frame("texts")
-        return str(frame.filter(pl.col("row") == excerpt.row)["real"].item())
-
-    return text
 
 
 def _direction(subject: Subject, drawn: Evidence, inputs: Tools, device: str) -> str:
@@ -178,12 +150,13 @@ def _direction(subject: Subject, drawn: Evidence, inputs: Tools, device: str) ->
     return inputs.verbalizer().verbalize(vector[None].astype(np.float32))[0]
 
 
-def needed(method: str, writer: str, verbalizer: VerbalizerRef) -> tuple[str, VerbalizerRef | None]:
-    """The part of `explain`'s key that a method depends on."""
-    one = explainers.find(method)
-    return (
-        writer if may_ask(method) else "",
-        verbalizer if "verbalizer" in one.needs else None,
+def author_of(method: str, models: Models) -> Author:
+    """A method with those of the models that its labels depend on."""
+    speaks = "verbalizer" in explainers.find(method).needs
+    return Author(
+        method,
+        models.writer if may_ask(method) else "",
+        models.verbalizer if speaks else None,
     )
 
 
@@ -193,9 +166,9 @@ def may_ask(method: str) -> bool:
     return "writer" in one.needs or one.of_direction
 
 
-def plain(subject: Subject, number: int, method: str, split: str, seed: int) -> Label:
+def plain(subject: Subject, number: int, method: str, sampling: Sampling) -> Label:
     """A label by a method that asks nobody, worked out while you wait."""
-    drawn = subject.draw(number, split, "other", seed)
+    drawn = subject.draw(number, sampling.train)
     context = explainers.Context(promoted=subject.promoted(number))
     return explainers.EXPLAINERS[method].explain(drawn, context)
 
@@ -205,19 +178,11 @@ def plain(subject: Subject, number: int, method: str, split: str, seed: int) -> 
 
 @memoize(version=1)
 def judged(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    of: Of,
+    subject: Subject,
     number: int,
     label: str,
-    scorer: str,
-    split: str,
-    kind: str,
-    seed: int,
-    judge: str,
-    marks: str,
-    window: int | None,
+    sampling: Sampling,
+    setting: Setting,
     *,
     inputs: Tools,
     device: str,
@@ -229,10 +194,9 @@ def judged(
     Raises:
         LlmUnavailableError: the judge cannot be asked now.
     """
-    del judge, device  # those of `inputs`
-    progress.report(0, 1, f"Judging by {scorer}")
-    drawn = Subject(model, site, corpus, of).draw(number, split, kind, seed)
-    asked = trial(scorer, label, drawn, "", marks=marks, window=window)  # type: ignore[arg-type]
+    del device  # the judge has one
+    progress.report(0, 1, f"Judging by {setting.scorer}")
+    asked = subject.trial(number, label, sampling, setting)
     said = inputs.judge.judge([asked.question])[0]
     unknown = (None,) * len(asked.truth)
     verdicts = pl.DataFrame(
@@ -249,15 +213,10 @@ def judged(
 
 @memoize(version=1)
 def embedded(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    of: Of,
+    subject: Subject,
     number: int,
     label: str,
-    split: str,
-    kind: str,
-    seed: int,
+    sampling: Sampling,
     embedder: EmbedderRef,
     *,
     device: str,
@@ -265,6 +224,6 @@ def embedded(
 ) -> dict[str, Any]:
     """`scores` as of `judged`, by the embedder."""
     progress.report(0, 1, "Judging by embedding")
-    drawn = Subject(model, site, corpus, of).draw(number, split, kind, seed)
+    drawn = subject.draw(number, sampling)
     found = scorers.embedding(label, drawn, embedders.load(embedder, device), "")
     return {"scores": scorers.table(found)}

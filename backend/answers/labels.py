@@ -11,7 +11,15 @@ import polars as pl
 
 from backend.answers import experiments, labelling, partitions, provenance, runs, tasks
 from backend.answers.running import Running
-from backend.answers.subjects import HARD, Subject, features_of, tools_of
+from backend.answers.subjects import (
+    Models,
+    Sampling,
+    Subject,
+    features_of,
+    models_of,
+    sampling_of,
+    tools_of,
+)
 from backend.features.examples import peaks
 from backend.labels import evidence, explainers, tables
 from backend.labels.server import configured
@@ -68,36 +76,33 @@ def labels(
 ) -> Labels:
     """Labels by every method, as far as they are known; those that ask nobody always are."""
     of = subject(study, spec)
+    sampling = Sampling(split, seed=seed)
     try:
-        drawn = of.draw(number, split, "other", seed)
+        drawn = of.draw(number, sampling)
     except evidence.TooFewError as error:
-        return Labels(number, pl.DataFrame(schema=LABELS), error.problem, "")
-    writer = tools_of(study, who, "cpu").writer.name
-    rows = [_known(study, of, number, name, split, seed, writer) for name in explainers.EXPLAINERS]
-    return Labels(number, pl.DataFrame(rows, schema=LABELS), drawn.how, writer)
+        return Labels(number, pl.DataFrame(schema=LABELS), error.problem, "", pl.DataFrame())
+    models = models_of(study, tools_of(study, who, "cpu"))
+    rows = [_known(of, number, name, sampling, models) for name in explainers.EXPLAINERS]
+    told = labelling.verbalized.find(of, number, sampling, study.verbalizer)
+    said = told.frame("texts") if told else pl.DataFrame()
+    return Labels(number, pl.DataFrame(rows, schema=LABELS), drawn.how, models.writer, said)
 
 
 def _known(
-    study: Study, of: Subject, number: int, method: str, split: str, seed: int, writer: str
+    of: Subject, number: int, method: str, sampling: Sampling, models: Models
 ) -> dict[str, Any]:
     if not explainers.find(method).needs:
-        label = labelling.plain(of, number, method, split, seed)
+        label = labelling.plain(of, number, method, sampling)
         detail = label.detail or label.failed
         return {"method": method, "text": label.text, "detail": detail, "n": label.n, "known": True}
-    entry = _find(study, of, number, method, split, seed, writer)
+    author = labelling.author_of(method, models)
+    entry = labelling.explain.find(of, number, author, sampling)
     if entry is None:
         help_text = explainers.find(method).help
         return {"method": method, "text": "", "detail": help_text, "n": 0, "known": False}
     detail = entry.value("detail") or entry.value("failed")
     text, n = entry.value("text"), entry.value("n")
     return {"method": method, "text": text, "detail": detail, "n": n, "known": True}
-
-
-def _find(
-    study: Study, of: Subject, number: int, method: str, split: str, seed: int, writer: str
-) -> Entry | None:
-    named = labelling.needed(method, writer, study.verbalizer)
-    return labelling.explain.find(*of.arguments, number, method, split, seed, *named)
 
 
 # ---------------------------------------------------------------- asking
@@ -115,7 +120,7 @@ def ask(
     labels and their controls."""
     experiments.check(plan)
     of = subject(study, spec)
-    of.draw(number, plan.split, "other" if plan.negatives == HARD else plan.negatives, plan.seed)
+    of.draw(number, sampling_of(plan, study.embedder).train)
     tools = tools_of(study, who, "cpu")
     asked: dict[str, Any] = {
         "number": number,
@@ -126,11 +131,9 @@ def ask(
     }
     if spec is not None:
         asked["spec"] = asdict(spec)
-    which = labelling.explain.digest(
-        *of.arguments, number, "", plan.split, plan.seed, tools.writer.name, None
-    )
-    also = f"{plan.methods}{plan.scorers if scored else ''}{plan.negatives}{plan.window}"
-    return tasks.ensure("labels", study, f"{which}:{also}", **asked)
+    # what an experiment with this plan would be named, on this one number
+    key = experiments.run.digest(of, plan, models_of(study, tools))
+    return tasks.ensure("labels", study, f"{key}:{number}:{scored}", **asked)
 
 
 def compute(request: tasks.Request) -> None:
@@ -142,10 +145,8 @@ def compute(request: tasks.Request) -> None:
     numbers = [asked["number"]]
     if asked["scored"]:
         numbers.append(_other(of, asked["number"], plan.seed))
-    made = Running(
-        of, study.embedder, plan, tools.writer.name, tools.judge.name, study.verbalizer,
-        tools, request.device, request.progress, tuple(numbers),
-    )  # fmt: skip
+    models = models_of(study, tools)
+    made = Running(of, plan, models, tools, request.device, request.progress, tuple(numbers))
     made.verbalize()
     made.prepare()
     if asked["scored"]:
@@ -198,12 +199,10 @@ def scores(
     """How well each label that is known tells held-out contexts from others, beside its
     controls."""
     of = subject(study, spec)
-    of.draw(number, plan.split, "other" if plan.negatives == HARD else plan.negatives, plan.seed)
+    of.draw(number, sampling_of(plan, study.embedder).train)
     tools = tools_of(study, who, "cpu")
-    made = Running(
-        of, study.embedder, plan, tools.writer.name, tools.judge.name, study.verbalizer,
-        tools, "cpu", Progress(), (number, _other(of, number, plan.seed)),
-    )  # fmt: skip
+    both = number, _other(of, number, plan.seed)
+    made = Running(of, plan, models_of(study, tools), tools, "cpu", Progress(), both)
     found = _scores(made)
     if found is None:
         return ask(study, number, spec, plan, who, scored=True)

@@ -12,19 +12,15 @@ import polars as pl
 
 from backend.answers import labelling, tasks
 from backend.answers import labels as labels_of
-from backend.answers.subjects import Of, Subject
+from backend.answers.subjects import Sampling, Subject
 from backend.labels import evidence
-from backend.labels.explainers import EXPLAINERS
 from backend.models import embedder as embedders
 from backend.schema import (
-    CorpusRef,
     EmbedderRef,
     Job,
     ModelError,
-    ModelRef,
     PartitionSpec,
     Progress,
-    Site,
     Study,
 )
 from backend.store.memo import canonical, memoize
@@ -36,25 +32,15 @@ LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String}
 
 
 @memoize(version=1)
-def counted(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    of: Of,
-    split: str,
-    seed: int,
-    *,
-    progress: Progress,
-) -> dict[str, Any]:
+def counted(subject: Subject, sampling: Sampling, *, progress: Progress) -> dict[str, Any]:
     """`labels` (`LABELS`) by counting alone, of all that fire in enough contexts."""
-    subject = Subject(model, site, corpus, of)
     numbers = subject.source.frequent().tolist()
     rows = []
     for done, number in enumerate(numbers):
         if done % 32 == 0:
             progress.report(done, len(numbers), "Labelling by counting", f"{subject.source.what}s")
         try:
-            label = labelling.plain(subject, number, METHOD, split, seed)
+            label = labelling.plain(subject, number, METHOD, sampling)
         except evidence.TooFewError:
             continue
         if label.text:
@@ -64,14 +50,13 @@ def counted(
 
 def asked(subject: Subject) -> pl.DataFrame:
     """`LABELS` that models have given so far, by any writer and from any split."""
-    where = {name: canonical(getattr(subject, name)) for name in ("model", "site", "corpus", "of")}
+    where = canonical(subject)
     rows = []
     for digest in labelling.explain.stored():
         entry = labelling.explain.at(digest)
         given = entry.recipe()["arguments"] if entry else {}
-        fits = entry and all(given[name] == value for name, value in where.items())
-        if entry and fits and entry.value("text") and EXPLAINERS[given["method"]].needs:
-            rows.append((given["number"], given["method"], entry.value("text")))
+        if entry and given["subject"] == where and entry.value("text"):
+            rows.append((given["number"], given["author"]["method"], entry.value("text")))
     return pl.DataFrame(rows, schema=LABELS, orient="row").unique(maintain_order=True)
 
 
@@ -121,8 +106,7 @@ def search(study: Study, text: str, spec: PartitionSpec | None) -> pl.DataFrame 
             f"The search has {len(text):,} characters.", f"Give at most {LONGEST}: a few words."
         )
     subject = labels_of.subject(study, spec)
-    arguments = *subject.arguments, "range", 0
-    entry = counted.find(*arguments)
+    entry = counted.find(subject, Sampling())
     if entry is not None:
         labels = pl.concat([entry.frame("labels"), asked(subject)])
         found = nearest.find(digest_of(labels), study.embedder, text)
@@ -131,14 +115,14 @@ def search(study: Study, text: str, spec: PartitionSpec | None) -> pl.DataFrame 
     asking: dict[str, Any] = {"text": text}
     if spec is not None:
         asking["spec"] = asdict(spec)
-    return tasks.ensure("meaning", study, f"{counted.digest(*arguments)}:{text}", **asking)
+    return tasks.ensure("meaning", study, f"{counted.digest(subject, Sampling())}:{text}", **asking)
 
 
 def compute(request: tasks.Request) -> None:
     """What the job does."""
     spec = request.spec if "spec" in request.asked else None
     subject = labels_of.subject(request.study, spec)
-    entry = counted(*subject.arguments, "range", 0, progress=request.progress)
+    entry = counted(subject, Sampling(), progress=request.progress)
     labels = pl.concat([entry.frame("labels"), asked(subject)])
     nearest(
         digest_of(labels),

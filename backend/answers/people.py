@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 
 from backend.answers import labelling, runs
-from backend.answers.subjects import features_of, kind_of
+from backend.answers.subjects import features_of, sampling_of, setting_of
 from backend.intervals import wilson
 from backend.labels import scorers
 from backend.labels.judges import Verdicts
-from backend.labels.trials import Trial, trial
+from backend.labels.trials import Trial
 from backend.schema import NotFoundError, Plan, Study
 from backend.store import annotations
 from backend.store.annotations import Event
@@ -93,11 +93,9 @@ def votes(study: Study, run: str) -> pl.DataFrame:
 # ---------------------------------------------------------------- a person as detector
 
 
-def _trial(study: Study, plan: Plan, feature: int, method: str, text: str) -> Trial:
-    drawn = features_of(study).draw(
-        feature, plan.split, kind_of(study.embedder, plan.negatives), plan.seed
-    )
-    return trial("detection", text, drawn, method, window=plan.window)
+def _trial(study: Study, plan: Plan, feature: int, text: str) -> Trial:
+    sampling = sampling_of(plan, study.embedder)
+    return features_of(study).trial(feature, text, sampling, setting_of(plan, "detection"))
 
 
 def task(study: Study, run: str, person: str) -> Task:
@@ -108,7 +106,8 @@ def task(study: Study, run: str, person: str) -> Task:
     of = min(TASKS, len(items))
     if not item:
         return Task("", "", (), done, of)
-    asked = _trial(study, plan, *items[item])
+    feature, _, text = items[item]
+    asked = _trial(study, plan, feature, text)
     return Task(item, asked.question.label, asked.question.texts, done, of)
 
 
@@ -135,7 +134,7 @@ def detectors(study: Study, run: str) -> pl.DataFrame:
     items: dict[str, set[tuple[int, str]]] = {}
     for (person, item), event in sorted(_latest("verdicts", study, run).items()):
         feature, method, text = known[item]
-        asked = _trial(study, plan, feature, method, text)
+        asked = _trial(study, plan, feature, text)
         said = Verdicts(tuple(event.value["answers"]))
         theirs.setdefault(person, []).append(scorers.scored(asked, said, person)[0])
         items.setdefault(person, set()).add((feature, method))
@@ -169,8 +168,8 @@ def _said(study: Study, run: str) -> dict[str, dict[str, Any]]:
     entry, plan, _ = runs.finished(run)
     of, found = features_of(study), {}
     for number in sorted(set(entry.frame("labels")["feature"].to_list())):
-        named = number, plan.split, plan.seed, study.verbalizer
-        told = labelling.verbalized.find(*of.arguments, *named)
+        train = sampling_of(plan, study.embedder).train
+        told = labelling.verbalized.find(of, number, train, study.verbalizer)
         for row in told.frame("texts").to_dicts() if told else ():
             for control in labelling.CONTROLS:
                 if row["real"].strip() != row[control].strip():

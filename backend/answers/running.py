@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,18 @@ from typing import Any
 import polars as pl
 
 from backend.answers import labelling
-from backend.answers.subjects import HARD, Subject, Tools, hard, kind_of
+from backend.answers.subjects import (
+    HARD,
+    Models,
+    Sampling,
+    Subject,
+    Tools,
+    hard,
+    sampling_of,
+    setting_of,
+)
 from backend.labels import explainers, scorers, tables
-from backend.schema import EmbedderRef, Plan, Progress, VerbalizerRef
+from backend.schema import LlmUnavailableError, Plan, Progress
 from backend.store.memo import Entry
 
 FEWEST = 2  # labels that can be shuffled
@@ -24,11 +33,8 @@ class Running:
     """An experiment's steps, each memoized: computed, or looked for."""
 
     subject: Subject
-    embedder: EmbedderRef
     plan: Plan
-    writer: str
-    judge: str
-    verbalizer: VerbalizerRef
+    models: Models
     tools: Tools
     device: str
     progress: Progress
@@ -38,15 +44,17 @@ class Running:
     def _how(self) -> dict[str, Any]:
         return {"inputs": self.tools, "device": self.device, "progress": Progress()}
 
+    @property
+    def sampling(self) -> Sampling:
+        return sampling_of(self.plan, self.models.embedder)
+
     def verbalize(self) -> list[Entry]:
         """What the verbalizer says of each number's peaks, where a method asks for it."""
         if not any("verbalizer" in explainers.find(each).needs for each in self.plan.methods):
             return []
-        named = self.plan.split, self.plan.seed, self.verbalizer
+        named = self.sampling.train, self.models.verbalizer
         calls = [
-            functools.partial(
-                labelling.verbalized, *self.subject.arguments, number, *named, **self._how
-            )
+            functools.partial(labelling.verbalized, self.subject, number, *named, **self._how)
             for number in self.numbers
         ]
         return self._each("Putting activations into words", calls, 1)
@@ -57,8 +65,8 @@ class Running:
         return [(number, method) for method in self.plan.methods for number in self.numbers]
 
     def _label(self, number: int, method: str) -> tuple[Any, ...]:
-        named = labelling.needed(method, self.writer, self.verbalizer)
-        return *self.subject.arguments, number, method, self.plan.split, self.plan.seed, *named
+        author = labelling.author_of(method, self.models)
+        return self.subject, number, author, self.sampling.train
 
     def labels(self) -> pl.DataFrame:
         """`tables.LABELS` of every method and number."""
@@ -79,7 +87,7 @@ class Running:
             {
                 "feature": number,
                 "method": method,
-                "writer": labelling.needed(method, self.writer, self.verbalizer)[0],
+                "writer": labelling.author_of(method, self.models).writer,
                 **{name: entry.value(name) for name in ("text", "detail", "failed", "n")},
                 "seconds": entry.recipe()["seconds"],
             }
@@ -93,22 +101,18 @@ class Running:
         """Looks for hard negatives, where the plan wants them."""
         if self.plan.negatives != HARD:
             return
-        kind = kind_of(self.embedder, self.plan.negatives)
-        how = {"inputs": self.embedder, "device": self.device, "progress": Progress()}
+        how: dict[str, Any] = {"device": self.device, "progress": Progress()}
         calls = [
-            functools.partial(hard, *self.subject.arguments, number, self.plan.seed, kind, **how)
+            functools.partial(hard, self.subject, number, self.sampling, **how)
             for number in self.numbers
         ]
         self._each("Looking for hard negatives", calls, 1)
 
     def _judgement(self, number: int, text: str, scorer: str) -> tuple[Any, ...]:
-        plan = self.plan
-        which = *self.subject.arguments, number, text
-        drawn = plan.split, kind_of(self.embedder, plan.negatives), plan.seed
+        which = self.subject, number, text, self.sampling
         if scorer == "embedding":
-            return *which, *drawn, self.embedder
-        marks = plan.marks if scorer == "fuzzing" else "matched"
-        return *which, scorer, *drawn, self.judge, marks, plan.window
+            return *which, self.models.embedder
+        return *which, setting_of(self.plan, scorer, self.models.judge)
 
     def judged(self, number: int, text: str, scorer: str) -> Entry:
         """The entry with the scores of a label."""
@@ -148,32 +152,46 @@ class Running:
     def _each(
         self, message: str, calls: Sequence[Callable[[], Entry]], workers: int
     ) -> list[Entry]:
-        def report(done: int, total: int) -> None:
-            self.progress.report(done, total, message, "steps")
+        """Results in order; a run that cannot go on says what of this step is kept and left."""
+        ended: list[Entry] = []
 
-        return list(_in_order(calls, workers, report))
+        def one(call: Callable[[], Entry]) -> Entry:
+            entry = call()
+            ended.append(entry)
+            return entry
+
+        def report() -> None:
+            self.progress.report(len(ended), len(calls), message, "steps")
+
+        try:
+            return _all([functools.partial(one, call) for call in calls], workers, report)
+        except LlmUnavailableError as error:
+            left = len(calls) - len(ended)
+            kept = f"{message}: {len(ended)} of {len(calls)} are kept, {left} are left."
+            raise LlmUnavailableError(f"{error.problem} {kept}", error.remedy) from error
 
 
-def _in_order(
-    calls: Sequence[Callable[[], Entry]], workers: int, report: Callable[[int, int], None]
-) -> Iterator[Entry]:
+def _all(
+    calls: Sequence[Callable[[], Entry]], workers: int, report: Callable[[], None]
+) -> list[Entry]:
     """Results in order. Where a call raises, what is under way still ends, so that replies that
     are paid for are kept; the rest is not begun."""
     if workers == 1:
-        for at, call in enumerate(calls):
-            report(at, len(calls))
-            yield call()
-        return
+        found = []
+        for call in calls:
+            report()
+            found.append(call())
+        return found
     pool = ThreadPoolExecutor(workers)
     try:
         asked = [pool.submit(call) for call in calls]
         waiting = set(asked)
         while waiting:
-            report(len(asked) - len(waiting), len(asked))
+            report()
             done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-        yield from (future.result() for future in asked)
+        return [future.result() for future in asked]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -9,9 +9,17 @@ from typing import Any
 import polars as pl
 
 from backend.answers import experiments, labelling, provenance, tasks
-from backend.answers.subjects import Subject, Tools, features_of, kind_of, tools_of
+from backend.answers.subjects import (
+    Models,
+    Subject,
+    Tools,
+    features_of,
+    models_of,
+    sampling_of,
+    setting_of,
+    tools_of,
+)
 from backend.labels.costs import Cap
-from backend.labels.trials import trial
 from backend.models.device import pick_device
 from backend.schema import (
     Job,
@@ -27,9 +35,8 @@ from backend.views import Comparison, Experiment, Judgement, Run
 IMPORTED = "import-"  # begins the names of experiments taken from files
 
 
-def _arguments(study: Study, plan: Plan, tools: Tools) -> tuple[Any, ...]:
-    where = *features_of(study).arguments, study.embedder, plan
-    return *where, tools.writer.name, tools.judge.name, study.verbalizer
+def _arguments(study: Study, plan: Plan, tools: Tools) -> tuple[Subject, Plan, Models]:
+    return features_of(study), plan, models_of(study, tools)
 
 
 # ---------------------------------------------------------------- running
@@ -111,7 +118,8 @@ def listed(study: Study) -> list[Run]:
                 under_way[asked["run"]] = Run(
                     asked["run"], plan, *asked["models"][:2], created=job.created
                 )
-    where = [canonical(part) for part in (study.model, study.site, study.corpus, study.sae)]
+    assert study.sae
+    subject = canonical(Subject(study.model, study.site, study.corpus, study.sae))
     done = []
     for digest in experiments.run.stored():
         entry = experiments.run.at(digest)
@@ -119,10 +127,10 @@ def listed(study: Study) -> list[Run]:
         if recipe is None:
             continue
         given = recipe["arguments"]
-        if [given[name] for name in ("model", "site", "corpus", "of")] == where:
+        if given["subject"] == subject:
+            names = given["models"]["writer"], given["models"]["judge"]
             plan = read_plan(given["plan"])
-            made = recipe["created"]
-            done.append(Run(digest, plan, given["writer"], given["judge"], made, done=True))
+            done.append(Run(digest, plan, *names, created=recipe["created"], done=True))
     return [*under_way.values(), *sorted(done, key=lambda run: -run.created)]
 
 
@@ -146,8 +154,8 @@ def view(study: Study, run: str) -> Experiment | Job:
     return Experiment(
         run=run,
         plan=read_plan(given["plan"]),
-        writer=given["writer"],
-        judge=given["judge"],
+        writer=given["models"]["writer"],
+        judge=given["models"]["judge"],
         labels=entry.frame("labels"),
         scores=entry.frame("scores"),
         means=means,
@@ -188,12 +196,13 @@ def comparison(study: Study, run: str, feature: int, scorer: str) -> Comparison:
             f"Choose one of its features and of {', '.join(s for s in plan.scorers)}.",
         )
     of = features_of(study)
-    kind = kind_of(study.embedder, plan.negatives)
-    drawn = of.draw(feature, plan.split, kind, plan.seed)
-    asked = trial(scorer, "", drawn, "", marks=plan.marks, window=plan.window)  # type: ignore[arg-type]
+    sampling = sampling_of(plan, study.embedder)
+    setting = setting_of(plan, scorer, given["models"]["judge"])
+    asked = of.trial(feature, "", sampling, setting)
     held = [row for row in labels.iter_rows(named=True) if not row["failed"]]
     verdicts = [
-        _verdicts(of, plan, kind, given["judge"], feature, row["text"], scorer) for row in held
+        labelling.judged.get(of, feature, row["text"], sampling, setting).frame("verdicts")
+        for row in held
     ]
     items = tuple(
         Judgement(
@@ -218,17 +227,6 @@ def comparison(study: Study, run: str, feature: int, scorer: str) -> Comparison:
         methods=tuple(row["method"] for row in held),
         items=items,
         scores=scores,
-        maximum=drawn.maximum,
-        train=drawn.how,
+        maximum=asked.evidence.maximum,
+        train=asked.evidence.how,
     )
-
-
-def _verdicts(
-    of: Subject, plan: Plan, kind: str, judge: str, feature: int, text: str, scorer: str
-) -> pl.DataFrame:
-    marks = plan.marks if scorer == "fuzzing" else "matched"
-    drawn = plan.split, kind, plan.seed
-    entry = labelling.judged.get(
-        *of.arguments, feature, text, scorer, *drawn, judge, marks, plan.window
-    )
-    return entry.frame("verdicts")

@@ -15,13 +15,14 @@ from backend.answers import features, passages
 from backend.corpus.contexts import Tokens
 from backend.features import codes, logits
 from backend.features.examples import silent
-from backend.labels import evidence, verbalizers
+from backend.labels import evidence, trials, verbalizers
 from backend.labels.contract import Evidence, Verbalizer, Writer
 from backend.labels.costs import Cap
 from backend.labels.evidence import Source
 from backend.labels.judges import Judge, LikelihoodJudge, WriterJudge
 from backend.labels.own_model import OwnModel
 from backend.labels.server import configured
+from backend.labels.trials import Trial
 from backend.labels.writers import Capped, OpenAiWriter, ask_all
 from backend.models import embedder as embedders
 from backend.regions import lens, partition
@@ -30,10 +31,12 @@ from backend.schema import (
     EmbedderRef,
     ModelRef,
     PartitionSpec,
+    Plan,
     Progress,
     SaeRef,
     Site,
     Study,
+    VerbalizerRef,
 )
 from backend.store.memo import memoize
 
@@ -73,6 +76,59 @@ def tools_of(study: Study, who: str, device: str, cap: Cap | None = None) -> Too
     return Tools(writer, WriterJudge(writer, one_by_one), verbalizer, AT_ONCE)
 
 
+@dataclass(frozen=True)
+class Models:
+    """Who takes part in labelling, by name: the part of `Tools` that keys are made of."""
+
+    writer: str
+    judge: str
+    verbalizer: VerbalizerRef
+    embedder: EmbedderRef
+
+
+def models_of(study: Study, tools: Tools) -> Models:
+    return Models(tools.writer.name, tools.judge.name, study.verbalizer, study.embedder)
+
+
+# ---------------------------------------------------------------- how it is drawn and judged
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How evidence is drawn; `embedder` looks for hard negatives, None where others are drawn."""
+
+    split: str = "range"
+    negatives: str = "other"
+    seed: int = 0
+    embedder: EmbedderRef | None = None
+
+    @property
+    def train(self) -> Sampling:
+        """As far as train depends on it, and so a label."""
+        return Sampling(self.split, "other", self.seed)
+
+
+def sampling_of(plan: Plan, embedder: EmbedderRef) -> Sampling:
+    return Sampling(
+        plan.split, plan.negatives, plan.seed, embedder if plan.negatives == HARD else None
+    )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a judge is asked about a label."""
+
+    scorer: str  # detection or fuzzing
+    judge: str
+    marks: str
+    window: int | None
+
+
+def setting_of(plan: Plan, scorer: str, judge: str = "") -> Setting:
+    marks = plan.marks if scorer == "fuzzing" else "matched"
+    return Setting(scorer, judge, marks, plan.window)
+
+
 # ---------------------------------------------------------------- what is labelled
 
 
@@ -96,16 +152,21 @@ class Subject:
     @property
     def source(self) -> Source:
         """Raises NotFoundError where it is not computed."""
-        step = codes.index if isinstance(self.of, SaeRef) else partition.partition
-        return _source(step.digest(*self.arguments), isinstance(self.of, SaeRef))
+        return _source(self)
 
-    def draw(self, number: int, split: str, kind: str, seed: int) -> Evidence:
-        """`kind` as `kind_of` gives it; raises as `evidence.draw`, and NotFoundError where hard
-        negatives are not computed."""
-        near, named = (), kind
-        if kind.startswith(HARD):
-            near, named = hard.get(*self.arguments, number, seed, kind).array("rows").tolist(), HARD
-        return evidence.draw(self.source, self.tokens, number, split, named, seed, near)
+    def draw(self, number: int, sampling: Sampling) -> Evidence:
+        """Raises as `evidence.draw`, and NotFoundError where hard negatives are not computed."""
+        near = ()
+        if sampling.negatives == HARD:
+            near = hard.get(self, number, sampling).array("rows").tolist()
+        drawn = sampling.split, sampling.negatives, sampling.seed
+        return evidence.draw(self.source, self.tokens, number, *drawn, near)
+
+    def trial(self, number: int, label: str, sampling: Sampling, setting: Setting) -> Trial:
+        """What a judge is asked about a label, and what is true; raises as `draw`."""
+        how: dict[str, Any] = {"marks": setting.marks, "window": setting.window}
+        task: Any = setting.scorer  # checked with the plan
+        return trials.trial(task, label, self.draw(number, sampling), "", **how)
 
     def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
         """Tokens that its direction promotes; none where that is not computed yet."""
@@ -130,36 +191,20 @@ class Subject:
 
 @memoize(version=1)
 def hard(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    of: Of,
-    number: int,
-    seed: int,
-    kind: str,
-    *,
-    inputs: EmbedderRef,
-    device: str,
-    progress: Progress,
+    subject: Subject, number: int, sampling: Sampling, *, device: str, progress: Progress
 ) -> dict[str, Any]:
     """`rows`: first tokens of contexts in which this one is silent, of `CANDIDATES` at random those
-    nearest to the mean of its train excerpts, nearest first, by the embedder that `kind` names."""
-    del kind  # that of `inputs`
+    nearest to the mean of its train excerpts, nearest first."""
+    assert sampling.embedder
     progress.report(0, 1, "Looking for hard negatives")
-    subject = Subject(model, site, corpus, of)
-    drawn = subject.draw(number, "range", "silent", seed)
-    found = silent(subject.source.column(number), subject.tokens, CANDIDATES, seed).tokens
-    column = subject.source.column(number)
-    texts = [evidence.excerpt(subject.tokens, column, int(row), fires=False).text for row in found]
-    encoder = embedders.load(inputs, device)
-    middle = encoder.embed([one.text for one in drawn.train]).mean(axis=0)
+    column, tokens = subject.source.column(number), subject.tokens
+    found = silent(column, tokens, CANDIDATES, sampling.seed).tokens
+    texts = [evidence.excerpt(tokens, column, int(row), fires=False).text for row in found]
+    encoder = embedders.load(sampling.embedder, device)
+    train = subject.draw(number, sampling.train).train
+    middle = encoder.embed([one.text for one in train]).mean(axis=0)
     order = np.argsort(-(encoder.embed(texts) @ middle), kind="stable")
     return {"rows": np.asarray(found)[order[: evidence.TEST]]}
-
-
-def kind_of(embedder: EmbedderRef, negatives: str) -> str:
-    """What names negatives in keys: hard ones depend on the embedder."""
-    return f"{HARD} {embedder.source}@{embedder.revision}" if negatives == HARD else negatives
 
 
 def features_of(study: Study) -> Subject:
@@ -168,8 +213,7 @@ def features_of(study: Study) -> Subject:
 
 
 @functools.lru_cache(maxsize=4)
-def _source(digest: str, features: bool) -> Source:
-    entry = (codes.index if features else partition.partition).at(digest)
-    if entry is None:
-        return evidence.Source("feature" if features else "region", np.zeros(1), *[np.empty(0)] * 2)
-    return evidence.of_features(entry) if features else evidence.of_regions(entry)
+def _source(subject: Subject) -> Source:
+    if isinstance(subject.of, SaeRef):
+        return evidence.of_features(codes.index.get(*subject.arguments))
+    return evidence.of_regions(partition.partition.get(*subject.arguments))

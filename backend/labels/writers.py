@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from backend.labels.contract import Message, Writer
 from backend.labels.costs import Cap, Meter, Prices, Usage
@@ -122,22 +122,20 @@ class OpenAiWriter:
             return self._opened
 
 
-class Capped:
-    """An `OpenAiWriter` that stops before it pays for more than a cap allows.
+class Capped(OpenAiWriter):
+    """One that stops before it pays for more than a cap allows.
 
     What counts are answers of the server, useless ones included; replies from disk and calls that
     it refused cost nothing. One that it charges for though it came too late is not seen here.
     """
 
     def __init__(self, writer: OpenAiWriter, cap: Cap, prices: Prices | None = None) -> None:
-        """`prices` are the server's where None are given.
+        """As `writer`; `prices` are its server's where None are given.
 
         Raises:
             LlmUnavailableError: the cost is capped and there are no prices.
         """
-        self.writer = writer
-        self.name = writer.name
-        self.obeys = writer.obeys
+        super().__init__(writer.server, writer.timeout, writer.tries)
         self._meter = Meter(cap, prices or writer.server.prices)
 
     @property
@@ -145,29 +143,16 @@ class Capped:
         """What this object has paid for."""
         return self._meter.paid
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        """As `OpenAiWriter.write`; LlmUnavailableError where the next call may pass the cap."""
-        asked = (tuple(messages), float(temperature), limit, attempt)
-        server = self.writer.server
-        return str(reply(server.host, server.model, *asked, inputs=self).value("text"))
-
     def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
         """As `OpenAiWriter.ask`, within the cap."""
         held = self._meter.hold(messages, limit)
         try:
-            answer = self.writer.call(messages, temperature, limit)
+            answer = self.call(messages, temperature, limit)
         except BaseException:
             self._meter.forget(held)
             raise
         self._meter.settle(held, **_usage(answer))
-        return self.writer.read(answer, limit)
+        return self.read(answer, limit)
 
 
 def _empty(name: str, finish: str, limit: int) -> LlmError:
@@ -189,12 +174,6 @@ def _usage(answer: Any) -> dict[str, int | None]:
     }
 
 
-class _Asks(Protocol):
-    def ask(
-        self, messages: Sequence[Message], temperature: float, limit: int
-    ) -> dict[str, Any]: ...
-
-
 @memoize(version=1)
 def reply(
     host: str,
@@ -204,7 +183,7 @@ def reply(
     limit: int,
     attempt: int,
     *,
-    inputs: _Asks,
+    inputs: OpenAiWriter,
 ) -> dict[str, Any]:
     """What `OpenAiWriter.ask` returns. `inputs` asks `model` at `host`; of it nothing is kept."""
     del host, model, attempt  # they name the result; `inputs` knows the first two

@@ -8,14 +8,13 @@ from typing import Any
 
 from backend.answers import experiments, labelling
 from backend.answers.known import EACH, SPAN, WORDS, questions
-from backend.answers.subjects import HARD, Subject, features_of, tools_of
+from backend.answers.subjects import Sampling, Subject, features_of, setting_of, tools_of
 from backend.labels import costs, explainers, prompts
 from backend.labels.contract import Excerpt, Message
 from backend.labels.judges import PER_PROMPT, Conversation, WriterJudge, conversation
 from backend.labels.server import configured
-from backend.labels.trials import trial
 from backend.schema import LlmError, Plan, Study
-from backend.views import Estimate
+from backend.views import Quote
 
 LOOKED_AT = 3  # features that an estimate is made from
 SAID = "word " * 60  # a verbalizer's text, for an estimate
@@ -52,7 +51,7 @@ class _Recorder:
         return len(self.asked), letters, sum(limit for _, limit in self.asked)
 
 
-def estimate(study: Study, plan: Plan, who: str) -> Estimate:
+def quote(study: Study, plan: Plan, who: str) -> Quote:
     """What a run asks for at most. Raises as `experiments.check` and `tools_of`."""
     experiments.check(plan)
     tools_of(study, who, "cpu")
@@ -64,7 +63,7 @@ def estimate(study: Study, plan: Plan, who: str) -> Estimate:
     if who == "own":
         count = len(numbers) * len(asking) + (texts + WORDS) * 2 * EACH
         how = "Prompts to the study's own model: they cost nothing but time."
-        return Estimate(len(numbers), count, 0, 0, None, how)
+        return Quote(len(numbers), count, 0, 0, None, how)
     recorder, once = _Recorder(), _Recorder()
     for number in numbers[:LOOKED_AT]:
         _note(of, plan, number, asking, judged, recorder)
@@ -83,7 +82,7 @@ def estimate(study: Study, plan: Plan, who: str) -> Estimate:
         "before is kept and costs nothing."
     )
     most = costs.usage(prices, calls, round(letters / costs.CHARACTERS), replies)
-    return Estimate(len(numbers), **asdict(most), how=how)
+    return Quote(len(numbers), **asdict(most), how=how)
 
 
 def _note(
@@ -94,8 +93,9 @@ def _note(
     judged: Sequence[str],
     recorder: _Recorder,
 ) -> None:
-    negatives = "silent" if plan.negatives == HARD else plan.negatives
-    drawn = of.draw(number, plan.split, negatives, plan.seed)
+    # hard negatives are looked for by the run; others are as long
+    sampling = Sampling(plan.split, "other", plan.seed)
+    drawn = of.draw(number, sampling)
 
     def said(_: Excerpt) -> str:
         return SAID
@@ -109,7 +109,7 @@ def _note(
     for method in asking:
         explainers.EXPLAINERS[method].explain(drawn, context)
     questions = [
-        trial(scorer, LABEL, drawn, "", marks=plan.marks, window=plan.window).question  # type: ignore[arg-type]
+        of.trial(number, LABEL, sampling, setting_of(plan, scorer)).question
         for scorer in judged
         for _ in range(2 * len(plan.methods) + 1)
     ]
