@@ -265,7 +265,8 @@ def table_words(listed: int, view: RegionMap) -> str:
     if address.get("area"):
         said.append("in the selected area")
     if address.get("search"):
-        said.append(f"“{address.get('search')}” among their members")
+        text, meant = address.get("search"), address.get("by") == "meaning"
+        said.append(f"labels nearest to “{text}”" if meant else f"“{text}” among their members")
         if not listed:
             said.append(NOTHING)
     if listed > LIMIT:

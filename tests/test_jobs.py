@@ -219,6 +219,21 @@ def test_a_killed_job_goes_on_where_it_was(cache: Path) -> None:
     assert ran == [f"chunk-{chunk}" for chunk in range(12)], "each chunk is computed once"
 
 
+def test_a_long_job_gives_way_to_a_short_one_and_goes_on(cache: Path) -> None:
+    long = submit(chunks=12, seconds=0.3, priority=queue.LONG)
+    ran = cache / "ran.txt"
+    until(lambda: ran.exists() and "chunk-1" in ran.read_text())
+    usual = submit(name="usual", chunks=1, seconds=0, priority=queue.LONG - 1)
+    short = submit(name="short", chunks=1, seconds=0, priority=queue.SHORT)
+    assert ended(short).state == ended(usual).state == "done"
+    done = ended(long)
+    assert (done.state, done.attempts) == ("done", 0)
+    order = ran.read_text().split()
+    assert order.index("short-0") < order.index("chunk-11") < order.index("usual-0")
+    assert sorted(order) == sorted([*(f"chunk-{n}" for n in range(12)), "short-0", "usual-0"])
+    assert len(pids(cache)) == 1
+
+
 def test_a_job_that_kills_its_worker_three_times_fails(cache: Path) -> None:
     job = submit("die")
 

@@ -70,10 +70,12 @@ def test_methods_that_count_answer_at_once(ready: str, feature: int, region: int
 
 def test_what_seldom_fires_has_no_label_and_says_so(ready: str) -> None:
     table = queries.wait(lambda: queries.features(ready)).table
-    rare = table.filter(pl.col("contexts") < LEAST)
-    found = queries.labels(ready, int(rare["feature"][0]))
-    assert not len(found.labels)
-    assert str(LEAST) in found.evidence
+    never = table.filter(pl.col("contexts") == 0)["feature"][0]
+    seldom = table.filter(pl.col("contexts").is_between(1, LEAST - 1))["feature"][0]
+    for number, contexts in ((never, 0), (seldom, table["contexts"][seldom])):
+        found = queries.labels(ready, number)
+        assert not len(found.labels)
+        assert f"fires in {contexts} contexts; a label needs {LEAST}" in found.evidence
 
 
 def test_wrong_names_are_told(ready: str, feature: int) -> None:

@@ -145,7 +145,8 @@ def view(study: Study, run: str) -> Experiment | Job:
         job = jobs.for_key(_key(run))
         if job is None or job.study != study.name or job.state == "done":  # done, and evicted
             raise NotFoundError(
-                f"There is no experiment {run[:12]} of this study.", "Start it with the form."
+                f"There is no experiment {run[:12]} of this study.",
+                "Choose one from the list, or start one on Experiment.",
             )
         return job
     recipe = entry.recipe()

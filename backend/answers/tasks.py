@@ -18,16 +18,16 @@ from backend.models import language_model, sae
 from backend.models.device import pick_device
 from backend.regions import lens, matching, partition, projection, statistics
 from backend.schema import CorpusRef, Job, ModelError, PartitionSpec, Progress, SaeRef, Study
-from backend.store import jobs
+from backend.store import jobs, queue
 from backend.store.memo import Memoized
 
 PREVIEW_TOKENS = 40_000
-PRIORITY = {
+PRIORITY = {  # from queue.SHORT on somebody waits; up to queue.LONG it gives way
     "probe": 50,
     "why": 50,
-    "labels": 45,
+    "labels": queue.SHORT,
     "meaning": 48,
-    "experiment": 5,
+    "experiment": queue.LONG,
     "preview": 40,
     "regions": 30,
     "features": 20,

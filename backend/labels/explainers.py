@@ -220,7 +220,7 @@ def _ask(
     assert writer  # `explain` has checked
     label, again = ask(writer, told, continued, temperature)
     second = " It took a second attempt." if again else ""
-    return Finding(label, f"{writer.name} read {what}.{second}", n)
+    return Finding(label, f"The writer read {what}.{second}", n)
 
 
 # ---------------------------------------------------------------- the registry

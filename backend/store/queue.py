@@ -20,6 +20,8 @@ from backend.store.database import Database
 KEPT = 30 * 86400.0  # seconds for which ended jobs are listed
 DEATHS = 3  # after so many the job fails
 LOG_LINES = 40  # of the worker's log shown with a job that killed it
+LONG = 5  # priority up to which a job goes back into the queue,
+SHORT = 45  # while one of this priority or more waits; what it has computed is in the memo
 LIVE = "state IN ('queued', 'running')"
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(Job))
 SCHEMA = f"""
@@ -115,8 +117,15 @@ def is_wanted(job_id: str, worker: str) -> bool:
     return bool(select(held, (job_id, worker)))
 
 
+def is_outranked(job_id: str) -> bool:
+    """Whether the job is a long one, and somebody waits for a short one."""
+    waits = "SELECT 1 FROM jobs WHERE state = 'queued' AND device = mine.device AND priority >= ?"
+    long = f"AS mine WHERE id = ? AND priority BETWEEN 1 AND ? AND EXISTS ({waits})"
+    return bool(select(long, (job_id, LONG, SHORT)))
+
+
 def release(worker: str) -> None:
-    """Puts what `worker` holds back into the queue: it was told to end."""
+    """Puts what `worker` holds back into the queue: it was told to end, or gives way."""
     change("UPDATE jobs SET state = 'queued' WHERE state = 'running' AND worker = ?", (worker,))
 
 

@@ -43,6 +43,10 @@ class _Stopped(BaseException):
     """The process was told to end."""
 
 
+class _GaveWay(Cancelled):
+    """Somebody waits for something short; the job goes on after it."""
+
+
 def run(device: str, resolve: Callable[[str], Task]) -> None:
     """Works on the jobs of a device until there are none; returns at once if another does.
 
@@ -119,6 +123,8 @@ def _work(job: Job, worker: str, resolve: Callable[[str], Task]) -> bool:
     try:
         with _heartbeat(job.id, worker):
             resolve(job.query)(job.study, json.loads(job.arguments), job.device, progress)
+    except _GaveWay:
+        queue.release(worker)
     except Cancelled:
         _settle(job.id, worker, state="cancelled")
     except (Exception, SystemExit) as error:
@@ -213,6 +219,8 @@ class RowProgress(Progress):
                 self._asked = now
                 if not queue.is_wanted(self.job_id, self.worker):
                     raise Cancelled
+                if queue.is_outranked(self.job_id):
+                    raise _GaveWay
             # a new phase is told at once, since it may be silent for long
             if message != self._message or now - self._written >= WRITE:
                 self._message, self._written = message, now
