@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 
 from backend.answers import labelling
-from backend.answers.known import known
 from backend.answers.running import Running
 from backend.answers.subjects import Models, Subject, Tools
 from backend.features.examples import peaks
@@ -113,11 +112,7 @@ def run(
     progress.report(0, 1, "Choosing features")
     numbers = tuple(sample(subject, plan))
     made = Running(subject, plan, models, inputs, device, progress, numbers)
-    tested = known(
-        *(subject.model, subject.corpus, models.judge, plan.window, plan.seed),
-        inputs=inputs,
-        progress=progress,
-    )
+    tested = made.test_judge()
     words = made.verbalize()
     made.prepare()
     labels = made.labels()

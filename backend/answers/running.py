@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from backend.answers import labelling
+from backend.answers.known import known
 from backend.answers.subjects import (
     HARD,
     Models,
@@ -47,6 +48,13 @@ class Running:
     @property
     def sampling(self) -> Sampling:
         return sampling_of(self.plan, self.models.embedder)
+
+    def test_judge(self) -> Entry:
+        """How the judge does where the answer is known."""
+        where = self.subject.model, self.subject.corpus, self.models.judge
+        how: dict[str, Any] = {"inputs": self.tools, "progress": self.progress}
+        call = functools.partial(known, *where, self.plan.window, self.plan.seed, **how)
+        return self._each("Testing the judge", [call], 1)[0]
 
     def verbalize(self) -> list[Entry]:
         """What the verbalizer says of each number's peaks, where a method asks for it."""
@@ -167,7 +175,8 @@ class Running:
             return _all([functools.partial(one, call) for call in calls], workers, report)
         except LlmUnavailableError as error:
             left = len(calls) - len(ended)
-            kept = f"{message}: {len(ended)} of {len(calls)} are kept, {left} are left."
+            kept = f"{message}: {len(ended)} of {len(calls)} are kept, {left} are left"
+            kept += ", and all steps after this."
             raise LlmUnavailableError(f"{error.problem} {kept}", error.remedy) from error
 
 
