@@ -1,38 +1,32 @@
 """What people say, as events that are only ever added: it cannot be computed again, so it lies
-outside the cache, in one SQLite file of `TESSERA_ANNOTATIONS`."""
+outside the cache, in one SQLite file of `TESSERA_ANNOTATIONS`. An event has a name that its sender
+may choose (`uid`), so that one sent twice is kept once."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend import settings
-from backend.schema import StoreError
+from sqlalchemy import ColumnElement, Connection, column, select, table
+from sqlalchemy.dialects.sqlite import insert
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY,
-    made REAL NOT NULL,
-    person TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    study TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    value TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_by_kind ON events (study, kind, subject)
-"""
-BUSY = 10.0  # seconds to wait for another writer
+from backend import settings
+from backend.store import durable
+
+COLUMNS = ("id", "made", "person", "kind", "study", "subject", "value", "uid")
+EVENTS = table("events", *map(column, COLUMNS))
+BATCH = 1000  # names asked for at once; SQLite takes no more than 32,766
 
 
 @dataclass(frozen=True)
 class Event:
-    """What one person said of one subject; `made` in Unix seconds, `value` JSON data."""
+    """What one person said of one subject; `made` in Unix seconds, `value` JSON data. `id` grows
+    from event to event."""
 
     made: float
     person: str
@@ -40,6 +34,21 @@ class Event:
     study: str
     subject: str
     value: Any
+    uid: str
+    id: int
+
+
+@dataclass(frozen=True)
+class New:
+    """An event to be kept. `uid` "" stands for a new one, `made` 0 for now."""
+
+    uid: str
+    person: str
+    kind: str
+    study: str
+    subject: str
+    value: Any
+    made: float = 0.0
 
 
 def path() -> Path:
@@ -47,53 +56,83 @@ def path() -> Path:
     return settings.current().annotations / "annotations.sqlite"
 
 
-def add(kind: str, study: str, subject: str, person: str, value: Any) -> None:
-    """Keeps an event; it is on disk when this returns.
+# ---------------------------------------------------------------- what is asked and said
+
+
+def add(kind: str, study: str, subject: str, person: str, value: Any, uid: str = "") -> Event:
+    """Keeps an event; it is on disk when this returns. Where one of this `uid` was kept before,
+    that one is returned and nothing is added.
 
     Raises:
         StoreError: it could not be kept.
     """
-    row = (time.time(), person, kind, study, subject, json.dumps(value, ensure_ascii=False))
-    try:
-        path().parent.mkdir(parents=True, exist_ok=True)
-        with _opened() as connection:
-            connection.executescript(SCHEMA)
-            connection.execute(
-                "INSERT INTO events (made, person, kind, study, subject, value) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                row,
-            )
-            connection.commit()
-    except (sqlite3.Error, OSError) as error:
-        raise _explained(error) from error
+    return add_all([New(uid, person, kind, study, subject, value)])[0]
+
+
+def add_all(events: Sequence[New]) -> list[Event]:
+    """Keeps events in their order, all or none, as `add` does with each.
+
+    Raises:
+        StoreError: they could not be kept.
+    """
+    rows = [_row(event, time.time()) for event in events]
+    uids = [row["uid"] for row in rows]
+
+    def keep(connection: Connection) -> list[Event]:
+        connection.execute(insert(EVENTS).on_conflict_do_nothing(index_elements=["uid"]), rows)
+        kept: dict[str, Event] = {}
+        for start in range(0, len(uids), BATCH):
+            some = EVENTS.c.uid.in_(uids[start : start + BATCH])
+            kept |= {event.uid: event for event in _found(connection, some)}
+        return [kept[uid] for uid in uids]
+
+    return durable.write(path(), keep) if rows else []
 
 
 def events(kind: str, study: str, subject: str) -> list[Event]:
-    """Events of a kind, oldest first. Raises StoreError where the file cannot be read."""
-    if not path().exists():
-        return []
-    ask = (
-        "SELECT made, person, kind, study, subject, value FROM events "
-        "WHERE kind = ? AND study = ? AND subject = ? ORDER BY id"
-    )
+    """Events of a kind, oldest first.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    of, what = EVENTS.c.study == study, EVENTS.c.kind == kind
+    return _read(of, what, EVENTS.c.subject == subject)
+
+
+def of_study(study: str, kinds: Sequence[str], after: int = 0) -> list[Event]:
+    """Events of a study that came after the one whose id is `after`, oldest first.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    of, what = EVENTS.c.study == study, EVENTS.c.kind.in_(kinds)
+    return _read(of, what, EVENTS.c.id > after)
+
+
+def _row(event: New, now: float) -> dict[str, Any]:
+    fields = vars(event) | {"uid": event.uid or uuid.uuid4().hex, "made": event.made or now}
+    return fields | {"value": _written(event.value)}
+
+
+def _written(value: Any) -> str:
+    """JSON that can be read by eye, unless it holds half a character, which is no UTF-8."""
+    text = json.dumps(value, ensure_ascii=False)
     try:
-        with _opened() as connection:
-            rows = connection.execute(ask, (kind, study, subject)).fetchall()
-    except sqlite3.Error as error:
-        raise _explained(error) from error
-    return [Event(*row[:5], value=json.loads(row[5])) for row in rows]
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
 
 
-@contextmanager
-def _opened() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path(), timeout=BUSY)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        yield connection
+def _read(*conditions: ColumnElement[bool]) -> list[Event]:
+    return durable.read(path(), lambda connection: _found(connection, *conditions), [])
 
 
-def _explained(error: Exception) -> StoreError:
-    return StoreError(
-        f"What you said could not be kept or read: {error}.",
-        f"Check that {path().parent} can be written and its disk has room, then say it again.",
-    )
+def _found(connection: Connection, *conditions: ColumnElement[bool]) -> list[Event]:
+    rows = connection.execute(select(EVENTS).where(*conditions).order_by(EVENTS.c.id))
+    return [_event(**row) for row in rows.mappings()]
+
+
+def _event(id: int, uid: str | None, value: str, **columns: Any) -> Event:
+    """A row; a Tessera of before there were names may be running still and add some without."""
+    return Event(id=id, uid=uid or f"old-{id}", value=json.loads(value), **columns)
