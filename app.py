@@ -15,6 +15,8 @@ pages = {
         st.Page("pages/experiment.py", title="Experiment"),
         st.Page("pages/compare.py", title="Compare"),
         st.Page("pages/judge.py", title="Judge"),
+        st.Page("pages/queue.py", title="Queue"),
+        st.Page("pages/tiers.py", title="Tiers"),
     ],
     "System": [st.Page("pages/jobs.py", title="Jobs")],
 }

@@ -26,7 +26,21 @@ from backend import queries
 from backend.schema import Job, TesseraError
 
 # waits, takes more than plain words, or keeps what a person says
-NOT_COMMANDS = {"wait", "quote", "start", "vote", "answer", "guessed", "take"}
+NOT_COMMANDS = {
+    "wait",
+    "quote",
+    "start",
+    "vote",
+    "answer",
+    "guessed",
+    "take",
+    "decide",
+    "queue_items",
+    "route",
+    "route_quote",
+    "start_by_tier",
+    "take_decisions",
+}
 
 
 def commands() -> dict[str, Callable[..., Any]]:
@@ -102,15 +116,31 @@ def _signature(function: Callable[..., Any]) -> str:
 
 def _parse(name: str, function: Callable[..., Any], rest: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=f"python -m backend {name}", description=_help(function))
-    hints = typing.get_type_hints(function)
+    hints, parts = typing.get_type_hints(function), {}
     for parameter in inspect.signature(function).parameters.values():
         kinds = [kind for kind in typing.get_args(hints[parameter.name]) if kind is not type(None)]
         kind = kinds[0] if kinds else hints[parameter.name]
         needed = parameter.default is inspect.Parameter.empty
         default = None if needed else parameter.default
-        parser.add_argument(f"--{parameter.name}", type=kind, required=needed, default=default)
+        if dataclasses.is_dataclass(kind):
+            parts[parameter.name] = kind
+            _add_fields(parser, parameter.name, kind)
+        else:
+            parser.add_argument(f"--{parameter.name}", type=kind, required=needed, default=default)
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    return vars(parser.parse_args(rest))
+    found = vars(parser.parse_args(rest))
+    for part, kind in parts.items():
+        names = [field.name for field in dataclasses.fields(kind)]
+        found[part] = kind(**{field: found.pop(f"{part}.{field}") for field in names})
+    return found
+
+
+def _add_fields(parser: argparse.ArgumentParser, name: str, kind: Any) -> None:
+    """An option for each field of a dataclass: `--spec.count 10`."""
+    for field in dataclasses.fields(kind):
+        flag = isinstance(field.default, bool)
+        how: Any = {"action": "store_true"} if flag else {"type": type(field.default)}
+        parser.add_argument(f"--{name}.{field.name}", default=field.default, **how)
 
 
 # ---------------------------------------------------------------- printing

@@ -6,6 +6,7 @@ Nothing here imports torch, Streamlit or another Tessera module, so any layer ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
 import polars as pl
@@ -149,6 +150,56 @@ class PartitionSpec:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Tokens from `first` to `last`, counted from a feature's peak; `whole`: its context."""
+
+    first: int = 0
+    last: int = 0
+    whole: bool = False
+
+    @property
+    def words(self) -> str:
+        return "of whole contexts" if self.whole else f"[{self.first:+d}, {self.last:+d}]"
+
+
+class Tier(IntEnum):
+    """How a feature is to be labelled, by what its examples share (the baez post's classes)."""
+
+    UNSCORED = 0  # fewer than two examples
+    INPUT = 1  # the tokens up to the peak
+    OUTPUT = 2  # the tokens after it
+    CROSS = 3  # both taken together
+    OBSCURE = 4  # nothing that was measured
+
+
+@dataclass(frozen=True)
+class TierSpec:
+    """What tiers are made of: `count` examples, and tokens on a side of the peak for each of the
+    three windows; `cross` 0: whole contexts. docs/tiers.md says where the numbers come from."""
+
+    count: int = 20
+    input: int = 2
+    output: int = 2
+    cross: int = 0
+    weighted: bool = False
+
+    @property
+    def windows(self) -> tuple[Window, Window, Window]:
+        """Those of input, output and cross."""
+        around = Window(-self.cross, self.cross) if self.cross else Window(whole=True)
+        return Window(-self.input, 0), Window(1, self.output), around
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """τ: the ρ from which a window counts as shared."""
+
+    input: float = 0.23
+    output: float = 0.29
+    cross: float = 0.06
+
+
+@dataclass(frozen=True)
 class Study:
     """What is looked at. Everything on screen is a function of a study and a few arguments."""
 
@@ -179,6 +230,7 @@ class Plan:
     marks: str = "matched"
     window: int | None = 12  # tokens on either side that a judge is shown; None: all
     seed: int = 0
+    among: tuple[int, ...] = ()  # features to draw from; (): all
 
 
 # ---------------------------------------------------------------- progress

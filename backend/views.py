@@ -6,11 +6,11 @@ BOS left out. Regions and features are numbered from 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from backend.schema import Job, Plan
+from backend.schema import Job, Plan, Thresholds, TierSpec
 
 
 @dataclass(frozen=True)
@@ -289,6 +289,7 @@ class Comparison:
     scores: pl.DataFrame  # of Experiment.scores, this feature's labels and the empty one
     maximum: float  # the feature's strongest activation
     train: str  # how the evidence was drawn
+    human: pl.DataFrame = field(default_factory=pl.DataFrame)  # writer, text, failed: by hand
 
 
 @dataclass(frozen=True)
@@ -311,6 +312,60 @@ class Guess:
     texts: tuple[str, str]
     done: int
     of: int
+
+
+@dataclass(frozen=True)
+class TierTable:
+    """All features by tier. `table`: feature, top_token, density, input, output, cross (ρ),
+    examples, cut (windows that a context's end cuts), tier (`Tier`), margin (to the nearest τ).
+    `nulls`: window, null (random, shuffled), mean, p5, median, p95, p99,
+    draws."""
+
+    spec: TierSpec
+    thresholds: Thresholds
+    table: pl.DataFrame
+    counts: list[int]  # of each Tier
+    nulls: pl.DataFrame
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class WindowText:
+    """One window around a peak."""
+
+    token: int  # the peak's token row
+    text: str
+    cut: bool  # by the end of the context
+    peak: str  # the token
+
+
+@dataclass(frozen=True)
+class TierEvidence:
+    """What a feature's ρ stand on. `rho`: window, rho, below (share of random sets below it);
+    `examples`: of each, its windows of input, output and cross; `strengths`, its activation."""
+
+    feature: int
+    rho: pl.DataFrame
+    examples: tuple[tuple[WindowText, ...], ...]
+    strengths: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TierCheck:
+    """Whether tiers are any good. `spec`, `thresholds`, `f1`: what is best on one planted set; all
+    else is of the other. `confusion`: kind, tier, count, of, share, low, high. `kinds`: tier, f1,
+    low, high. `separation`: window, count, auroc, low, high (on a topic or at random?).
+    `stability`: changed, to, same, kappa, n. `opinion`: tier, features, mean input and output
+    score with low and high."""
+
+    spec: TierSpec
+    thresholds: Thresholds
+    f1: float
+    confusion: pl.DataFrame
+    kinds: pl.DataFrame
+    separation: pl.DataFrame
+    stability: pl.DataFrame
+    opinion: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -355,3 +410,99 @@ class Probe:
 
     passage: Passage  # valued by the asked feature, or by distance to the nearest exemplar
     top: pl.DataFrame  # position, feature, activation: the strongest features of each token
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided about a feature; `occurrence` 1 is an unannounced repeat."""
+
+    uid: str
+    person: str
+    made: float  # Unix seconds
+    feature: int
+    occurrence: int
+    action: str  # label, none (no label fits) or skip
+    label: str
+    tags: tuple[str, ...]
+    confidence: str  # low, middle, high, or empty
+    notes: str
+    evidence: tuple[str, ...]  # texts that were tried
+    flagged: bool
+    hinted: bool  # hints had been looked at
+    seconds: float  # that it took
+    old: str  # uid of the decision it replaces, or empty
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What became of decisions that were sent: uids that are on disk now, and reasons by uid."""
+
+    kept: tuple[str, ...]
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a file of decisions: how many were kept, how many were known, and what is
+    wrong with the others."""
+
+    kept: int
+    known: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Same:
+    """How many of the features that a person decided twice got the same both times."""
+
+    pairs: int
+    same: int
+    low: float  # Wilson's 95% interval of the share
+    high: float
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What a person is to label next, and how far they are."""
+
+    # feature, occurrence of those ahead; uid of its decision where it was skipped and comes again
+    slots: tuple[tuple[int, int, str], ...]
+    done: int
+    skipped: int  # that come again at the end
+    of: int
+    seconds: float | None  # median of the last decisions
+    history: tuple[tuple[Decision, bool], ...]  # the last decisions, and whether undone
+    agreement: Same
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Cosine of the labels that a person gave to the same feature twice, and, as a null, of labels
+    of different features; None where there are none."""
+
+    pairs: int
+    mean: float | None
+    low: float | None  # 95% interval of the mean
+    high: float | None
+    null: float | None
+    null_low: float | None  # 5th and 95th percentile
+    null_high: float | None
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """What a label is to be made from."""
+
+    feature: int
+    contexts: int  # in which it fires
+    maximum: float
+    strongest: tuple[Example, ...]
+    drawn: tuple[Example, ...]  # at random of the others
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a method calls a feature."""
+
+    method: str
+    text: str

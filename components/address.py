@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schema import Plan
+from backend.schema import Plan, Thresholds, TierSpec
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,11 @@ DRAGS = ("pan", "lasso", "select")
 MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
 EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
 VIEWS = ("stacked", "snippet", "full")
+ORDERS = ("margin", "density", "disagreement", "random")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
-PLAN = Plan()
+TIERS = ("all", "input", "output", "cross", "obscure")
+PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 
 SHARED: dict[str, Field] = {
@@ -139,12 +141,47 @@ FIELDS: dict[str, dict[str, Field]] = {
         "blind": Field(flag, "0 or 1", False),
         "person": Field(text, "a name", ""),
     },
+    "tiers": {
+        "feature": Field(whole, "a feature's number"),
+        "count": Field(whole, "a number of examples", SPEC.count),
+        "input": Field(whole, "a number of tokens", SPEC.input),
+        "output": Field(whole, "a number of tokens", SPEC.output),
+        "cross": Field(whole, "a number of tokens", SPEC.cross),
+        "weighted": Field(flag, "0 or 1", SPEC.weighted),
+        "tau_in": Field(number, "a correlation", TAU.input),
+        "tau_out": Field(number, "a correlation", TAU.output),
+        "tau_cross": Field(number, "a correlation", TAU.cross),
+        "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "all"),
+        "checked": Field(flag, "0 or 1", False),
+        "run": Field(text, "an experiment", ""),
+        "who": Field(one_of("own", "server"), "own or server", "own"),
+        "most": Field(whole, "a number of features", 100),
+        "calls": Field(whole, "a number of calls", 0),
+        "cost": Field(number, "a cost", 0.0),
+        "routed": Field(text, "a job", ""),
+    },
     "judge": {
         "run": Field(text, "an experiment", ""),
         "task": Field(one_of("excerpts", "activations"), "excerpts or activations", "excerpts"),
         "person": Field(text, "a name", ""),
         "item": Field(text, "an item", ""),
         "ticks": Field(whole, "a number", 0),
+    },
+    "queue": {
+        "person": Field(text, "a name", ""),
+        "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "obscure"),
+        "only": Field(text, "features", ""),
+        "order": Field(one_of(*ORDERS), f"one of {', '.join(ORDERS)}", "margin"),
+        "seed": Field(whole, "a whole number", 0),
+        "compare": Field(flag, "0 or 1", False),
+        "count": Field(whole, "a number of examples", SPEC.count),
+        "input": Field(whole, "a number of tokens", SPEC.input),
+        "output": Field(whole, "a number of tokens", SPEC.output),
+        "cross": Field(whole, "a number of tokens", SPEC.cross),
+        "weighted": Field(flag, "0 or 1", SPEC.weighted),
+        "tau_in": Field(number, "a correlation", TAU.input),
+        "tau_out": Field(number, "a correlation", TAU.output),
+        "tau_cross": Field(number, "a correlation", TAU.cross),
     },
     "document": {
         "document": Field(whole, "a document's number"),

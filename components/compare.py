@@ -178,6 +178,14 @@ def labels_html(found: Comparison, view: Experiment) -> str:
             [dot(row["method"]), f"<i>{escape(row['failed'])}</i>", *blank]
             for row in failed.iter_rows(named=True)
         ]
+        rows += [
+            [
+                f"human · {escape(row['writer'])}",
+                f"<b>{escape(row['text'] or row['failed'])}</b>",
+                *blank,
+            ]
+            for row in found.human.iter_rows(named=True)
+        ]
     heads = ["", "label"] + ([] if blind else [_head(scorer) for scorer in _scorers(found)])
     return markup.table(heads, rows, "tt" + "n" * (len(heads) - 2))
 

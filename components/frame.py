@@ -22,7 +22,7 @@ from components.status import ahead, name_of, pace, render_problem, reported, sh
 STYLE = Path(__file__).with_name("style.css")
 GROUPS = {
     "Explore": ("overview", "regions", "features"),
-    "Label": ("experiment", "compare", "judge"),
+    "Label": ("experiment", "compare", "judge", "tiers", "queue"),
     "System": ("jobs",),
 }
 KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}

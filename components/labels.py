@@ -17,6 +17,7 @@ from components.status import Desk, waiting
 
 ENDS = ("value", "low", "high")
 SCORERS = ("embedding_auroc", "detection_auroc", "fuzzing_auroc")
+HUMAN = "human"
 SHOWN = 48  # characters before a peak
 CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 
@@ -43,7 +44,8 @@ def render_section(
         return markup.note(view.evidence)
     st.html(labels_html(view) + said_html(view))
     missing = view.labels.filter(~pl.col("known"))["method"].to_list()
-    held = view.labels.filter(pl.col("text") != "")["method"].to_list()
+    held = view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
+    held = held["method"].to_list()
     if missing and address.get("asked") == number:
         job = desk.ask_labels(study, number, ",".join(missing), of, p, k)
         if waiting(job, desk, "asked"):

@@ -97,6 +97,14 @@ METHODS = {
     "nla_vector": "#56B4E9",
     "logit_cascade_llm": "#B06CA8",
 }
+# tiers, by their number; the first has no score
+TIERS = ("#8C8F92", "#0072B2", "#D55E00", "#CC79A7", "#555555")
+TIERS_DARK = ("#8C8F92", "#4FA3DA", "#F08A3C", "#E39CC2", "#A9A9A9")
+
+
+def tier(number: int) -> str:
+    """The hue of a tier."""
+    return (TIERS_DARK if current().dark else TIERS)[number]
 
 
 def method(name: str) -> str:

@@ -27,7 +27,11 @@ NAMES = {
     "why": "Variants of an example, read by the model",
     "labels": "Labels and their scores",
     "meaning": "Labels by meaning",
+    "agreement": "Your labels, compared by meaning",
     "experiment": "A labelling experiment",
+    "tiers": "Correlation scores of features",
+    "tier_check": "A check of the tiers",
+    "route": "Labels by tier",
 }
 
 

@@ -16,7 +16,7 @@ from backend.schema import CorpusError, Job
 from backend.views import FeatureTable, RegionMap, RegionView
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("overview", "regions", "features", "document", "jobs")
+PAGES = ("overview", "regions", "features", "document", "jobs", "queue", "tiers")
 
 
 def opened(page: str, fine: bool = True, **params: Any) -> AppTest:

@@ -40,13 +40,13 @@ def export(study: Study, run: str, format: str) -> bytes:
     if format in WRITERS:
         return WRITERS[format](labels)
     if format == "neuronpedia":
-        return neuronpedia.explanations(labels, scores, *_names(study))
+        return neuronpedia.explanations(labels, scores, *names(study))
     return baez.packed(
         _read(run).experiment if run.startswith(runs.IMPORTED) else _whole(study, run)
     )
 
 
-def _names(study: Study) -> tuple[str, str]:
+def names(study: Study) -> tuple[str, str]:
     """Model and source as Neuronpedia has them: short names."""
     assert study.sae
     model = study.model.source.partition(":")[2].rsplit("/", 1)[-1]
@@ -67,7 +67,7 @@ def _whole(study: Study, run: str) -> baez.Experiment:
         for rank, row in enumerate(texts.iter_rows(named=True), 1):
             said.append((each.feature, rank, row["real"], strengths[row["row"]]))
     made = datetime.datetime.fromtimestamp(entry.recipe()["created"], datetime.UTC)
-    model, source = _names(study)
+    model, source = names(study)
     return baez.Experiment(
         model=model,
         layer=source,

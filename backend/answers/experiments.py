@@ -71,7 +71,8 @@ def check(plan: Plan) -> None:
 
 
 def sample(subject: Subject, plan: Plan) -> list[int]:
-    """Random features that fire in enough contexts, as many as planned or there are.
+    """Random features that fire in enough contexts, of those the plan names or of all, as many as
+    planned or there are.
 
     Raises:
         NotFoundError: there are not even two.
@@ -79,7 +80,10 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     source, tokens = subject.source, subject.tokens
     rng = np.random.default_rng([plan.seed, 3])
     found: list[int] = []
-    for number in rng.permutation(source.frequent()).tolist():
+    may = source.frequent()
+    if plan.among:
+        may = np.intersect1d(may, plan.among)
+    for number in rng.permutation(may).tolist():
         if len(peaks(source.column(number), tokens)[0]) >= LEAST:
             found.append(number)
             if len(found) == plan.features:

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.answers import experiments, labelling, partitions, provenance, runs, tasks
+from backend.answers import (
+    decision_files,
+    experiments,
+    labelling,
+    partitions,
+    provenance,
+    runs,
+    tasks,
+)
 from backend.answers.running import Running
 from backend.answers.subjects import (
     Models,
@@ -23,6 +31,7 @@ from backend.answers.subjects import (
 from backend.features.examples import peaks
 from backend.labels import evidence, explainers, tables
 from backend.labels.server import configured
+from backend.regions import matching
 from backend.schema import (
     Job,
     LlmError,
@@ -80,12 +89,44 @@ def labels(
     try:
         drawn = of.draw(number, sampling)
     except evidence.TooFewError as error:
-        return Labels(number, pl.DataFrame(schema=LABELS), error.problem, "", pl.DataFrame())
+        held = pl.DataFrame(_by_hand(study, number, spec), schema=LABELS)
+        return Labels(number, held, error.problem, "", pl.DataFrame())
     models = models_of(study, tools_of(study, who, "cpu"))
-    rows = [_known(of, number, name, sampling, models) for name in explainers.EXPLAINERS]
+    rows = _by_hand(study, number, spec)
+    rows += [_known(of, number, name, sampling, models) for name in explainers.EXPLAINERS]
     told = labelling.verbalized.find(of, number, sampling, study.verbalizer)
     said = told.frame("texts") if told else pl.DataFrame()
     return Labels(number, pl.DataFrame(rows, schema=LABELS), drawn.how, models.writer, said)
+
+
+def _by_hand(study: Study, number: int, spec: PartitionSpec | None) -> list[dict[str, Any]]:
+    """What people call a feature; of a region, what they call the feature that fits it best."""
+    words = ""
+    if spec is not None:
+        found = _best_match(study, number, spec)
+        if found is None:
+            return []
+        number, f1 = found
+        words = f"feature {number}, which fits the region best (F1 {f1:.2f}), "
+    return [
+        {
+            "method": decision_files.HUMAN,
+            "text": row["text"],
+            "detail": f"{words}by {row['writer']}"
+            + (f": {row['failed']}" if row["failed"] else ""),
+            "n": 0,
+            "known": True,
+        }
+        for row in decision_files.labels_of(study).filter(feature=number).iter_rows(named=True)
+    ]
+
+
+def _best_match(study: Study, region: int, spec: PartitionSpec) -> tuple[int, float] | None:
+    if study.sae is None:
+        return None
+    entry = matching.match.find(study.model, study.site, study.corpus, spec, study.sae)
+    found = entry.frame("by_region").filter(region=region).head(1) if entry else pl.DataFrame()
+    return (int(found["feature"][0]), float(found["f1"][0])) if len(found) else None
 
 
 def _known(

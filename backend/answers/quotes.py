@@ -85,6 +85,22 @@ def quote(study: Study, plan: Plan, who: str) -> Quote:
     return Quote(len(numbers), **asdict(most), how=how)
 
 
+def of_labels(study: Study, numbers: Sequence[int], method: str, who: str) -> Quote:
+    """What labels of some features by one method ask for at most. Raises as `tools_of`."""
+    tools_of(study, who, "cpu")
+    if who == "own":
+        how = "Prompts to the study's own model: they cost nothing but time."
+        return Quote(len(numbers), len(numbers), 0, 0, None, how)
+    recorder, of = _Recorder(), features_of(study)
+    for number in numbers[:LOOKED_AT]:
+        _note(of, Plan(methods=(method,)), number, [method], [], recorder)
+    scale = len(numbers) / max(1, min(LOOKED_AT, len(numbers)))
+    calls, letters, replies = (round(scale * part) for part in recorder.sums())
+    most = costs.usage(configured().prices, calls, round(letters / costs.CHARACTERS), replies)
+    how = f"From the prompts of {min(LOOKED_AT, len(numbers))} features, replies at their limits."
+    return Quote(len(numbers), **asdict(most), how=how)
+
+
 def _note(
     of: Subject,
     plan: Plan,

@@ -98,8 +98,9 @@ def checked(study: Study, asked: dict[str, Any], device: str) -> Tools:
 
 def read_plan(fields: dict[str, Any]) -> Plan:
     """A plan as JSON has it."""
-    named: dict[str, Any] = {name: fields[name] for name in Plan.__dataclass_fields__}
-    named["methods"], named["scorers"] = tuple(named["methods"]), tuple(named["scorers"])
+    named: dict[str, Any] = {n: fields[n] for n in Plan.__dataclass_fields__ if n in fields}
+    for name in ("methods", "scorers", "among"):
+        named[name] = tuple(named.get(name, ()))
     return Plan(**named)
 
 

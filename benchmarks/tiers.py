@@ -1,0 +1,90 @@
+"""How fast features are sorted into tiers.
+
+    python -m benchmarks.tiers [--full] [--json]
+
+- `features_per_s`: correlation scores of the demo's 4,096 features from their stored peaks, over
+  the default's windows, which are embedded anew in a cache of their own; `minutes` is what that
+  takes. Needs the demo's tiers computed;
+- `dedupe_ratio`: windows asked for, for one embedded;
+- `retier_262k_ms`: median of 30 new thresholds over 262,144 features, counts and margins included.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from backend import settings, study
+from backend.corpus.contexts import tokenize
+from backend.features import tiers, windows
+from backend.models import language_model
+from backend.schema import Progress, Study, Thresholds, Tier, TierSpec
+from backend.store.memo import Entry
+from benchmarks.report import Figure, main
+
+SIZE = 262_144
+TIMES = 30
+
+
+def retier() -> float:
+    """Milliseconds to sort 262,144 features anew."""
+    rng = np.random.default_rng(0)
+    inward, outward, cross = (rng.beta(2, 6, SIZE).astype(np.float32) for _ in range(3))
+    taken = []
+    for tau in np.linspace(0.1, 0.5, TIMES):
+        started = time.perf_counter()
+        thresholds = Thresholds(float(tau), float(tau), float(tau))
+        found = tiers.assign(inward, outward, cross, thresholds)
+        np.bincount(found, minlength=len(Tier))
+        tiers.margin(inward, outward, cross, thresholds)
+        taken.append(1000 * (time.perf_counter() - started))
+    return statistics.median(taken)
+
+
+def alone(folder: Path, demo: Study) -> Entry:
+    """The demo's peaks, in a cache that holds nothing else but its tokens."""
+    peaks = windows.peaks.get(demo.model, demo.site, demo.corpus, demo.sae)
+    kept = [tokenize.get(demo.model, demo.corpus), language_model.vocabulary.get(demo.model)]
+    os.environ["TESSERA_CACHE"] = str(folder)
+    for entry in kept:
+        target = settings.current().cache / entry.folder.parent.name / entry.folder.name
+        target.parent.mkdir(parents=True)
+        target.symlink_to(entry.folder)
+    return peaks
+
+
+def scored() -> tuple[int, float, float]:
+    """Features, seconds to score them, and windows asked for by one embedded."""
+    with tempfile.TemporaryDirectory() as folder:
+        demo, spec = study.load("demo"), TierSpec()
+        peaks = alone(Path(folder), demo)
+        started = time.perf_counter()
+        for window in spec.windows:
+            where = peaks, demo.model, demo.corpus, demo.embedder, window, spec.count
+            windows.scores(*where, device="cpu", progress=Progress())
+        seconds = time.perf_counter() - started
+        rows = np.asarray(peaks.array("rows"))
+        held = sum(len(windows.anchors(peaks, at)) for at in range(len(windows.TRANCHES)))
+        contexts = len(tokenize.get(demo.model, demo.corpus).frame("contexts"))
+        return len(rows), seconds, 3 * int((rows >= 0).sum()) / (2 * held + contexts)
+
+
+def measure(full: bool) -> tuple[int, list[Figure]]:
+    del full  # there is one size
+    speed = retier()
+    count, seconds, ratio = scored()
+    return count, [
+        Figure("features_per_s", count / seconds, "/s", 4096 / 240, seconds <= 240),
+        Figure("minutes", seconds / 60, "min", 4.0, seconds <= 240),
+        Figure("dedupe_ratio", ratio, "×", None, None),
+        Figure("retier_262k_ms", speed, "ms", 100.0, speed <= 100),
+    ]
+
+
+if __name__ == "__main__":
+    main("tiers", measure)

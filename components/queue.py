@@ -1,0 +1,221 @@
+"""The queue: labelling features by hand, one a screen, by keyboard.
+
+The browser holds what was said until it is told that it is on disk: it sends all that is not, as
+one value (`wire`), and is told which of it is kept, with what it asked for beside.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from backend.schema import Job, StoreError, TesseraError, Thresholds, TierSpec
+from backend.views import Decided, Example, Hint, Probe, Queue, QueueItem
+from components import address, numbers, queue_setup, status, tiers
+from components.markup import visible
+
+log = logging.getLogger("tessera.pages")
+
+KEYS = {
+    "Enter": "save and next; among commands: back to the field",
+    "Esc": "leave the field, for commands; close what is open",
+    "S N": "skip; no label fits",
+    "U R": "undo and redo the last decision",
+    "F C G M": "flag, confidence, tags, notes",
+    "V 1–9": "show hints, take one",
+    "T E": "try a text, attach it as evidence",
+    "L": "what was decided; undo, redo or decide any of it anew",
+}
+TAGS = {
+    "polysemantic": "more than one meaning, each clear",
+    "syntax": "grammar or punctuation",
+    "format": "markup, lists, headings, numbers as written",
+    "language": "a language or script",
+    "topic": "what the whole text is about",
+    "position": "where in a sentence or text",
+    "weak": "fires so weakly or rarely that nothing can be said",
+}
+TAU = ("count", "input", "output", "cross", "weighted", "tau_in", "tau_out", "tau_cross")
+LIST = ("tier", "order", "seed", "only", *TAU)  # what makes another queue
+EMPTY: dict[str, Any] = {"acked": [], "refused": {}, "problem": None}  # what became of a wire
+AT_ONCE = 40  # items given to one that asks
+PATIENCE = 0.25  # seconds spent on them before the rest has to be asked for again
+FIRST = 8  # items given to one that has not asked yet
+
+_files = [Path(__file__).with_name(f"{name}.js") for name in ("queue_keep", "queue_view", "queue")]
+_queue = component(
+    "tessera_queue",
+    css=Path(__file__).with_name("queue.css").read_text(encoding="utf-8"),
+    js="\n".join(file.read_text(encoding="utf-8") for file in _files),
+    isolate_styles=False,
+)
+
+
+class QueueDesk(status.Desk, Protocol):
+    """The part of `backend.queries` that the queue needs."""
+
+    def queue(
+        self,
+        study: str,
+        person: str,
+        tier: str,
+        order: str,
+        seed: int,
+        only: str,
+        history: bool,
+        spec: TierSpec,
+        thresholds: Thresholds,
+    ) -> Queue | Job: ...
+
+    def queue_items(self, study: str, features: Sequence[int]) -> list[QueueItem]: ...
+
+    def queue_hints(self, study: str, feature: int) -> tuple[Hint, ...]: ...
+
+    def decide(self, study: str, person: str, events: Sequence[object]) -> Decided: ...
+
+    def probe(self, study: str, text: str, feature: int | None) -> Probe | Job: ...
+
+
+# ---------------------------------------------------------------- the component
+
+
+def render_queue(desk: QueueDesk, study: str, person: str) -> None:
+    """The queue of a person, where there is one; keeps what they say."""
+    of = [study, person, [address.get(name) for name in LIST]]
+    wire = _wire() if _wire().get("of") == of else {}  # else it was said at another queue
+    data = dict(zip(("study", "person", "list"), of, strict=True)) | {
+        "tags": TAGS,
+        "seq": wire.get("seq", ""),
+        **st.session_state.get("queue.reply", EMPTY),
+        "queue": None,
+        "history": None,
+    }
+    try:
+        found = _asked(desk, study, person, history=not wire or bool(wire.get("history")))
+    except StoreError as error:  # what is typed stays on the screen
+        data["problem"] = _told(error)
+    else:
+        if status.waiting(found, desk, "queue"):
+            return
+        if not found.of and not wire:
+            return queue_setup.render_nothing()
+        data |= {"queue": _counts(found), "history": _history(found) if found.history else None}
+    want = wire.get("want") or [feature for feature, _, _ in (data["queue"] or {}).get("slots", ())]
+    data["items"] = _items(desk, study, want[: AT_ONCE if wire else FIRST])
+    data["hints"] = _hints(desk, study, wire.get("hints", -1))
+    data["probe"] = _probe(desk, study, wire.get("probe"))
+    _queue(key="queue-desk", data=data, on_wire_change=lambda: _keep(desk))
+
+
+def _wire() -> dict[str, Any]:
+    """What the browser said last."""
+    said = getattr(st.session_state.get("queue-desk"), "wire", None)
+    return said if isinstance(said, dict) else {}
+
+
+def _asked(desk: QueueDesk, study: str, person: str, history: bool) -> Queue | Job:
+    tier, order, seed, only = (address.get(name) for name in LIST[:4])
+    by = tiers.spec(), tiers.thresholds()
+    return desk.queue(study, person, tier, order, seed, only, history, *by)
+
+
+def _keep(desk: QueueDesk) -> None:
+    """Keeps all that the browser holds. What cannot be kept stays there, and is sent again."""
+    reply = EMPTY | {"acked": [], "refused": {}}
+    for box in _wire().get("boxes", ()):
+        try:
+            done = desk.decide(box["study"], box["person"], box["events"])
+        except TesseraError as error:
+            reply["problem"] = _told(error)
+        except Exception as error:  # the browser keeps it and says so
+            log.exception("decisions were not kept")
+            reply["problem"] = {"problem": f"{type(error).__name__}: {error}.", "remedy": ""}
+        else:
+            reply["acked"] += done.kept
+            reply["refused"] |= done.refused
+    st.session_state["queue.reply"] = reply
+
+
+def _told(error: TesseraError) -> dict[str, str]:
+    return {"problem": error.problem, "remedy": error.remedy}
+
+
+# ---------------------------------------------------------------- what the browser is told
+
+
+def _counts(found: Queue) -> dict[str, Any]:
+    names = ("slots", "done", "skipped", "of", "seconds")
+    return {name: getattr(found, name) for name in names} | asdict(found.agreement)
+
+
+def _history(found: Queue) -> list[dict[str, Any]]:
+    return [asdict(decision) | {"undone": undone} for decision, undone in found.history]
+
+
+def _items(desk: QueueDesk, study: str, want: Sequence[Any]) -> dict[str, Any]:
+    """Items, as many as can be had in `PATIENCE`, at least one."""
+    until, found = time.monotonic() + PATIENCE, {}
+    for feature in want:
+        if found and time.monotonic() > until:
+            break
+        try:
+            item = desk.queue_items(study, [int(feature)])[0]
+        except TesseraError:
+            continue
+        found[str(item.feature)] = {
+            "contexts": item.contexts,
+            "maximum": item.maximum,
+            "strongest": [_example(one) for one in item.strongest],
+            "drawn": [_example(one) for one in item.drawn],
+        }
+    return found
+
+
+def _example(one: Example) -> dict[str, Any]:
+    return {
+        "pieces": [visible(piece) for piece in one.passage.pieces],
+        "values": _short(one.passage.values),
+        "focus": one.passage.focus,
+        "activation": numbers.activation(one.activation),
+        "title": visible(one.passage.title),
+        "topic": visible(one.passage.topic),
+    }
+
+
+def _hints(desk: QueueDesk, study: str, feature: Any) -> dict[str, Any] | None:
+    if not isinstance(feature, int) or feature < 0:
+        return None
+    try:
+        found = desk.queue_hints(study, feature)
+    except TesseraError as error:
+        return {"feature": feature, "hints": [], "problem": error.problem}
+    return {"feature": feature, "hints": [asdict(hint) for hint in found], "problem": ""}
+
+
+def _probe(desk: QueueDesk, study: str, asked: Any) -> dict[str, Any] | None:
+    """A text as the feature sees it, or how far its reading is."""
+    if not isinstance(asked, dict):
+        return None
+    said: dict[str, Any] = {"id": asked["id"], "ended": True, "problem": ""}
+    try:
+        found = desk.probe(study, str(asked["text"]), int(asked["feature"]))
+    except TesseraError as error:
+        return said | {"problem": f"{error.problem} {error.remedy}"}
+    if isinstance(found, Job):
+        if found.state in ("failed", "cancelled"):
+            return said | {"problem": found.error or "Its reading was cancelled."}
+        return said | {"ended": False, "words": found.message or status.pace(found)}
+    pieces = [visible(piece) for piece in found.passage.pieces]
+    return said | {"pieces": pieces, "values": _short(found.passage.values)}
+
+
+def _short(values: Sequence[float]) -> list[float]:
+    """Numbers in four digits, which are shorter to send."""
+    return [float(f"{value:.4g}") for value in values]

@@ -1,0 +1,89 @@
+"""Around the queue: who labels what in which order, and what to do where there is nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import streamlit as st
+
+from backend.schema import Job
+from backend.views import Agreement
+from components import address, markup, numbers, status
+from components.links import anchor
+
+QUEUE = "queue"
+
+
+class AgreementDesk(status.Desk, Protocol):
+    """The part of `backend.queries` that compares labels."""
+
+    def agreement(self, study: str, person: str) -> Agreement | Job: ...
+
+
+def render_person() -> str:
+    """Who labels, and what is in the queue."""
+    if not address.get("person").strip():
+        st.text_input(
+            "Your name, kept with every decision",
+            width=280,
+            max_chars=80,
+            **address.widget("person", QUEUE),
+        )
+        markup.note("Labels are kept by name, so the queue begins when you have given yours.")
+        return ""
+    with st.container(horizontal=True, gap="small", key="queue-setup", vertical_alignment="center"):
+        markup.note(_what())
+        with st.popover("Change", type="tertiary"):
+            st.text_input("Your name", max_chars=80, **address.widget("person", QUEUE))
+            if not address.get("only"):
+                st.selectbox("Features", address.TIERS, **address.widget("tier", QUEUE))
+            st.selectbox("Order", address.ORDERS, **address.widget("order", QUEUE))
+            st.number_input("Seed", min_value=0, step=1, **address.widget("seed", QUEUE))
+            st.toggle("Compare my repeats by meaning", **address.widget("compare", QUEUE))
+    return address.get("person").strip()
+
+
+def _what() -> str:
+    only, tier = address.get("only"), address.get("tier")
+    which = f"{len(only.split(','))} chosen features" if only else f"{tier} features"
+    whole = bool(only) or tier == "all"
+    how = {
+        "margin": "densest first" if whole else "nearest to another tier first",
+        "density": "densest first",
+        "disagreement": "those first that methods call most differently",
+        "random": f"at random (seed {address.get('seed')})",
+    }[address.get("order")]
+    return f"{address.get('person').strip()} · {which}, {how}"
+
+
+def render_agreement(desk: AgreementDesk, study: str, person: str) -> None:
+    """How much alike a person's labels of the same feature are, where that is asked for."""
+    if address.get("compare"):
+        found = desk.agreement(study, person)
+        if not status.waiting(found, desk, "agreement"):
+            markup.note(agreement_words(found))
+
+
+def agreement_words(found: Agreement) -> str:
+    if found.mean is None:
+        return "No feature has two labels of yours yet: one in ten comes back."
+    ends = f"{numbers.fraction(found.low)}–{numbers.fraction(found.high)}"
+    said = f"Your labels of the same feature: cosine {numbers.fraction(found.mean)} ({ends})"
+    said += f", n = {found.pairs}"
+    if found.null is None:
+        return f"{said}."
+    nulls = f"{numbers.fraction(found.null_low)}–{numbers.fraction(found.null_high)}"
+    return f"{said}; of different features {numbers.fraction(found.null)} (9 of 10 in {nulls})."
+
+
+def render_nothing() -> None:
+    """What to do where there is nothing to label."""
+    tier = address.get("tier")
+    what = "chosen feature" if address.get("only") else f"{tier} feature".removeprefix("all ")
+    status.render_empty(
+        f"No {what} is left to label.",
+        "Somebody else has labelled them, or none fires in two contexts. Choose others under "
+        "Change above, or lower the thresholds of the tiers.",
+    )
+    ways = anchor("Look at the tiers", "tiers"), anchor("Queue all features", "queue", tier="all")
+    st.html(f"<p class='note'>{' · '.join(ways)}</p>")

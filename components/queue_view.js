@@ -1,0 +1,322 @@
+// The screen of the queue: one feature, its examples, a field, and what is asked for beside them.
+const make = (tag, kind = "", text = "") => {
+  const made = document.createElement(tag);
+  if (kind) made.className = kind;
+  if (text) made.textContent = text;
+  return made;
+};
+const count = (number) => number.toLocaleString("en");
+
+// ---------------------------------------------------------------- examples
+
+function passage({ pieces, values, focus }, peak) {
+  const made = make("div", "passage");
+  made.dir = "auto";
+  pieces.forEach((piece, at) => {
+    const token = make("span", "t");
+    const value = values[at] ?? 0;
+    if (value > 0) {
+      token.classList.add("on");
+      token.style.setProperty("--a", Math.min(1, 0.12 + 0.88 * value / peak).toFixed(2));
+    }
+    if (at === focus) token.classList.add("focus");
+    token.title = `${piece || "(no text of its own)"} · activation ${value}`;
+    if (!piece) token.append(make("i", "none"));
+    if (piece && !piece.trim() && !piece.includes("\n")) token.append(make("i", "space"));
+    piece.split(/([\n\t])/).forEach((part) => {
+      if (part === "\n") token.append(make("i", "feed"), " ");
+      else if (part === "\t") token.append(make("i", "tab"), "\t");
+      else token.append(part);
+    });
+    made.append(token);
+  });
+  return made;
+}
+
+function examples(item) {
+  const made = make("div", "q-examples");
+  const groups = [["The strongest", item.strongest], ["At random of the others", item.drawn]];
+  for (const [name, group] of groups) {
+    if (!group.length) continue;
+    const head = make("h3", "head", name);
+    if (group === item.strongest) head.append(make("small", "", `fires in ${count(item.contexts)} contexts`));
+    made.append(head);
+    for (const one of group) {
+      const row = make("div", "q-example");
+      const fact = make("span", "q-value", one.activation);
+      fact.title = `${one.title} · ${one.topic}`;
+      row.append(fact, passage(one, item.maximum));
+      made.append(row);
+    }
+  }
+  return made;
+}
+
+// ---------------------------------------------------------------- what stands on the screen
+
+const PARTS = `<div class="q-bar"><span class="track"><i></i></span><p class="q-count"></p><p
+class="q-saved" role="status"></p></div><div class="q-banner" role="alert" hidden></div><div
+class="q-item" aria-live="polite"></div><div class="q-dock"><div class="q-panels"><div
+class="q-history" hidden></div><div class="q-hints" hidden></div><div class="q-tags" hidden></div><div
+class="q-probe" hidden><input aria-label="A text to try" placeholder="A text to try: Enter reads it, Esc leaves"
+maxlength="2000"><div></div></div><div class="q-notes" hidden><textarea rows="2" aria-label="Notes"
+placeholder="Notes: Esc leaves" maxlength="10000"></textarea></div></div><p class="q-said"></p><textarea
+class="q-label" rows="1" aria-label="Label" autocomplete="off" spellcheck="false"></textarea><div
+class="q-keys"></div></div>`;
+
+function build(parent) {
+  const root = make("div", "q-root");
+  root.tabIndex = -1;
+  root.innerHTML = PARTS;
+  parent.append(root);
+  const find = (name) => root.querySelector(`.q-${name}`);
+  const names = "bar count saved banner item history hints tags probe notes said label keys".split(" ");
+  const ui = Object.fromEntries(names.map((name) => [name, find(name)]));
+  return { root, track: root.querySelector(".track i"), note: ui.notes.firstChild,
+    text: ui.probe.firstChild, read: ui.probe.lastChild, ...ui };
+}
+
+
+// ---------------------------------------------------------------- painting
+
+function paintItem({ ui, items, slot }) {
+  ui.item.replaceChildren(examples(items.get(featureOf(slot))));
+  ui.item.dataset.slot = slot;
+  ui.root.classList.remove("waits");
+  const main = ui.root.closest(".stMain");
+  const above = ui.item.getBoundingClientRect().top < (main?.getBoundingClientRect().top ?? 0);
+  if (above) ui.root.scrollIntoView({ block: "start" });
+}
+
+function paint(desk) {
+  const { ui, draft, told, slot, ready, panel } = desk;
+  const over = told && !slot && !desk.open().length && !boxes.waiting && !desk.pending;
+  if (!ready) {
+    ui.item.dataset.slot = "";
+    ui.item.replaceChildren(make("p", "note", over ? ended(desk)
+      : !told && desk.problem ? "The queue cannot be read yet. It is tried again every few seconds." : "Fetching examples …"));
+  }
+  ui.root.classList.toggle("waits", !ready);
+  ui.label.placeholder = slot ? `What makes feature ${featureOf(slot)} fire?` : "";
+  ui.probe.hidden = panel !== "probe";
+  ui.notes.hidden = panel !== "notes";
+  paintHints(desk);
+  paintTags(desk);
+  paintProbe(desk);
+  paintHistory(desk);
+  const set = { F: draft.flagged, C: draft.confidence, G: draft.tags.length, M: draft.notes,
+    V: desk.hintsOf >= 0, E: draft.evidence.length };
+  for (const button of ui.keys.children) {
+    button.setAttribute("aria-pressed", Boolean(set[button.dataset.key]));
+  }
+  const said = [draft.flagged && "flagged", draft.confidence && `confidence ${draft.confidence}`,
+    ...draft.tags, draft.notes && "notes", draft.hinted && "hints seen",
+    draft.evidence.length && `${draft.evidence.length} text${draft.evidence.length > 1 ? "s" : ""} attached`];
+  ui.said.replaceChildren(
+    make("b", "", desk.flash || (desk.ahead.length ? `${desk.ahead.length} typed ahead` : "")),
+    make("span", "", said.filter(Boolean).join(" · ")));
+  paintBar(desk);
+}
+
+function ended({ told, book }) {
+  const what = told.of ? "Everything here is decided." : "There is nothing to label here.";
+  return book.last ? `${what} L lists what was said; any of it can be undone.` : what;
+}
+
+function paintBar(desk) {
+  const { ui, told, problem, slots, book } = desk;
+  const waiting = boxes.waiting;
+  ui.saved.textContent = waiting ? `${waiting} not saved yet` : "all saved";
+  ui.saved.classList.toggle("busy", waiting > 0);
+  const lost = desk.failures ? "The server does not answer." : "";
+  const words = [problem ? `${problem.problem} ${problem.remedy}` : lost,
+    waiting && (problem || lost) ? `${waiting} decision${waiting > 1 ? "s are" : " is"} kept in this browser and sent again every few seconds.` : "",
+    shelf.works ? "" : "This browser keeps nothing (its storage is full or off): leave the page open until all is saved."];
+  ui.banner.textContent = words.filter(Boolean).join(" ");
+  ui.banner.hidden = !ui.banner.textContent;
+  if (!told) return;
+  const open = new Set(desk.open());
+  const since = slots.filter((slot) => !open.has(slot) && (slot[2] || book.of(slot.slice(0, 2).join("."))?.action !== "skip"));
+  const done = told.done + since.length;
+  ui.track.style.width = `${100 * done / Math.max(1, told.of)}%`;
+  const parts = [`${count(done)} of ${count(told.of)}`, told.skipped && `${count(told.skipped)} skipped`,
+    told.seconds && `median ${told.seconds.toFixed(1)} s · ${count(Math.round(3600 / told.seconds))} an hour`,
+    told.pairs && `same label again ${told.same} of ${told.pairs} (${Math.round(100 * told.low)}–${Math.round(100 * told.high)}%)`];
+  ui.count.textContent = parts.filter(Boolean).join(" · ");
+}
+
+function paintHints({ ui, hints, hintsOf, panel }) {
+  ui.hints.hidden = hintsOf < 0;
+  if (hintsOf < 0) return;
+  const found = hints?.hints ?? [];
+  const empty = hints ? hints.problem || "No method has labelled this one yet." : "Looking …";
+  ui.hints.replaceChildren(...found.map(({ method, text }, at) => {
+    const row = make("button", "q-hint");
+    row.dataset.key = at + 1;
+    const key = panel === "tags" ? "" : at + 1; // digits mean tags then
+    row.append(...(key ? [make("kbd", "", key)] : []), make("span", "", text), make("small", "", method));
+    return row;
+  }), ...(found.length ? [] : [make("p", "note", empty)]));
+}
+
+function paintTags({ ui, panel, tags, draft }) {
+  ui.tags.hidden = panel !== "tags";
+  ui.tags.replaceChildren(...Object.entries(tags).map(([tag, help], at) => {
+    const button = make("button", "q-tag");
+    button.dataset.key = at + 1;
+    button.title = help;
+    button.setAttribute("aria-pressed", draft.tags.includes(tag));
+    button.append(make("kbd", "", at + 1), tag);
+    return button;
+  }));
+}
+
+function paintProbe({ ui, items, probing, probed, draft }) {
+  const shown = [];
+  if (probing && !probed?.ended) shown.push(make("p", "note", probed?.words || "Reading …"));
+  if (probed?.ended && probed.problem) shown.push(make("p", "note warn", probed.problem));
+  if (probed?.pieces) {
+    const most = Math.max(0, ...probed.values);
+    const has = draft.evidence.includes(probing.text) ? "attached" : "E attaches it";
+    shown.push(passage({ ...probed, focus: -1 }, Math.max(most, items.get(probing.feature)?.maximum ?? 1)),
+      make("p", "note", `${most ? `It fires, at most ${most}` : "It does not fire"} · ${has}`));
+  }
+  ui.read.replaceChildren(...shown);
+}
+
+function paintHistory({ ui, panel, book, chosen }) {
+  ui.history.hidden = panel !== "history";
+  if (panel !== "history") return;
+  const unsaved = new Set(boxes.all().flatMap(([, box]) => box.events.map((event) => event.uid)));
+  const rows = book.listed.slice(0, 200).map((one, at) => {
+    const row = make("div", "q-past");
+    row.dataset.at = at;
+    row.setAttribute("aria-selected", at === chosen);
+    row.classList.toggle("undone", book.undone.has(one.uid));
+    const words = one.action === "label" ? one.label : one.action === "none" ? "no label fits" : "skipped";
+    const marks = [one.occurrence && "again", one.flagged && "flagged", one.confidence, ...one.tags,
+      one.hinted && "hints seen", book.undone.has(one.uid) && "undone", unsaved.has(one.uid) && "not saved yet"];
+    row.append(make("span", "", one.feature), make(one.action === "label" ? "b" : "i", "", words),
+      make("small", "", marks.filter(Boolean).join(" · ")));
+    return row;
+  });
+  ui.history.replaceChildren(make("p", "note", rows.length
+    ? "↑ ↓ choose · U undoes · R redoes · Enter decides anew · Esc closes" : "Nothing is decided yet."), ...rows);
+  rows[chosen]?.scrollIntoView({ block: "nearest" });
+}
+
+function setMode({ ui, typing, panel }) {
+  ui.root.classList.toggle("commands", !typing);
+  if (typing) ui.label.focus({ preventScroll: true });
+  else ui.root.focus({ preventScroll: true });
+}
+
+// ---------------------------------------------------------------- keys and clicks
+
+function listen(desk) {
+  const { ui } = desk, made = [];
+  const on = (target, name, does, capture = false) => {
+    target.addEventListener(name, does, capture);
+    made.push(() => target.removeEventListener(name, does, capture));
+  };
+  ui.keys.append(...COMMANDS.map(([key, , name]) => {
+    const button = make("button", key === "Enter" ? "first" : "");
+    button.dataset.key = key;
+    button.append(make("kbd", "", key === "Enter" ? "⏎" : key), name);
+    return button;
+  }));
+  on(window, "keydown", (event) => pressed(desk, event), true);
+  on(ui.root, "mousedown", (event) => { if (event.target.closest("button")) event.preventDefault(); });
+  on(ui.root, "click", (event) => clicked(desk, event));
+  on(ui.label, "input", () => { desk.keep(); desk.grow(); if (desk.flash) { desk.flash = ""; desk.draw(); } });
+  on(ui.label, "select", () => desk.keep());
+  on(ui.label, "focus", () => { desk.typing = true; ui.root.classList.remove("commands"); });
+  on(ui.note, "input", () => desk.change({ notes: ui.note.value }));
+  let away = 0;
+  on(document, "visibilitychange", () => {
+    if (document.hidden) away = performance.now();
+    else if (away) desk.hidden += performance.now() - away;
+  });
+  on(window, "beforeunload", (event) => { desk.keep(); if (boxes.waiting) event.preventDefault(); });
+  const watch = new MutationObserver(() => unhindered(desk));
+  watch.observe(document.body, { childList: true });
+  made.push(() => watch.disconnect());
+  const timer = setInterval(() => desk.tick(), 250);
+  made.push(() => clearInterval(timer));
+  setTimeout(() => { if (!foreign(desk, document.activeElement)) desk.mode(true); });
+  return () => made.forEach((undo) => undo());
+}
+
+const FIELDS = "input, textarea, select, [contenteditable=true], [role=combobox]";
+const foreign = ({ ui }, at) => at && at !== document.body && !ui.root.contains(at)
+  && (at.matches?.(FIELDS) || at.closest?.("[data-baseweb=popover], [role=listbox]"));
+
+function taken(event, fully = true) { // Streamlit has shortcuts of its own
+  event.stopImmediatePropagation();
+  if (fully) event.preventDefault();
+}
+
+// Without a server Streamlit opens a dialog that takes the keyboard in mid-word. The banner says the
+// same, so it is closed. False where another dialog is open.
+function unhindered(desk) {
+  const dialog = document.querySelector("[role=dialog]");
+  if (!dialog) return true;
+  const title = dialog.querySelector("h1, h2, [slot=title]")?.textContent ?? "";
+  if (!/connection/i.test(title) || dialog.querySelector("input, textarea")) return false;
+  dialog.querySelector("button[aria-label=Close]")?.click();
+  desk.mode(desk.typing);
+  setTimeout(() => desk.mode(desk.typing));
+  return true;
+}
+
+function pressed(desk, event) {
+  const { ui } = desk, { target, key } = event;
+  if (!ui.root.isConnected || !unhindered(desk)) return;
+  if (foreign(desk, target) || event.isComposing || event.keyCode === 229) return;
+  const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (target === ui.note || target === ui.text) return beside(desk, event);
+  if (target.matches?.("button, a, summary") && ["Enter", " ", "Tab"].includes(key)) return;
+  if (desk.typing) return typed(desk, event, plain);
+  if (!plain || key.toLowerCase() === "h") return;
+  if (desk.panel === "history" && past(desk, key)) return taken(event);
+  if (key === "Enter" || key.toLowerCase() === "i") { taken(event); desk.mode(true); }
+  else if (key === "Escape") { taken(event); desk.panel = ""; desk.hintsOf = -1; desk.draw(); }
+  else if (key.length === 1) {
+    taken(event, key !== " ");
+    if (!event.repeat) desk.command(key);
+  }
+}
+
+function typed(desk, event, plain) {
+  const { ui } = desk, { key } = event;
+  if (document.activeElement !== ui.label && (key.length === 1 || key === "Enter")) ui.label.focus();
+  if (!plain) return;
+  if (key === "Enter" && !event.shiftKey) { taken(event); if (!event.repeat) desk.command("Enter"); }
+  else if (key === "Escape") { taken(event); desk.keep(); desk.mode(false); }
+  else taken(event, false);
+}
+
+function beside(desk, event) { // in the notes, or in the text to try
+  const { ui } = desk, { key } = event;
+  taken(event, key === "Escape" || (key === "Enter" && event.target === ui.text));
+  if (key === "Escape") { if (event.target === ui.note) desk.panel = ""; desk.draw(); desk.mode(false); }
+  if (key === "Enter" && event.target === ui.text) desk.probe(ui.text.value);
+}
+
+function past(desk, key) {
+  const listed = desk.book.listed.slice(0, 200), one = listed[desk.chosen];
+  const step = { ArrowDown: 1, ArrowUp: -1 }[key];
+  if (step) desk.chosen = Math.max(0, Math.min(listed.length - 1, desk.chosen + step));
+  else if (key.toLowerCase() === "u" && one) desk.undo(one, false);
+  else if (key.toLowerCase() === "r" && one) desk.redo(one);
+  else if (key === "Enter" && one) { desk.panel = ""; desk.reopen(one); desk.mode(true); }
+  else return false;
+  desk.draw();
+  return true;
+}
+
+function clicked(desk, event) {
+  const button = event.target.closest("button[data-key]"), row = event.target.closest(".q-past");
+  if (button) desk.command(button.dataset.key);
+  else if (row) { desk.chosen = Number(row.dataset.at); past(desk, "Enter"); }
+}

@@ -1,0 +1,75 @@
+"""The routes of the tiers: what each asks for, and the button that sends features on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import streamlit as st
+
+from backend.schema import Job, Thresholds, Tier, TierSpec
+from backend.views import Quote, TierTable
+from components import address, markup, numbers
+from components.experiment_form import WHO, quote_html
+from components.links import anchor
+from components.status import Desk, waiting
+
+# what the queue has to know to hold the same features
+SORTED = ("count", "input", "output", "cross", "weighted", "tau_in", "tau_out", "tau_cross")
+
+
+class RouteDesk(Desk, Protocol):
+    """The part of `backend.queries` that routes."""
+
+    def route_quote(
+        self, study: str, spec: TierSpec, thresholds: Thresholds, who: str, most: int
+    ) -> Quote: ...
+
+    def route(
+        self,
+        study: str,
+        spec: TierSpec,
+        thresholds: Thresholds,
+        who: str,
+        most: int,
+        calls: int,
+        cost: float,
+    ) -> Job: ...
+
+
+def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> None:
+    """Who labels what; starts the labelling of tiers 1 and 2 when told to."""
+    first = view.counts[Tier.INPUT] + view.counts[Tier.OUTPUT]
+    queue = anchor("Queue", "queue", **{field: address.get(field) for field in SORTED})
+    markup.render(
+        f'<p class="note">Tier 1, {numbers.count(first)} features: the commonest token at or after '
+        f"the peak. Tier 2, {numbers.count(view.counts[Tier.CROSS])}: a model reads 5 excerpts. "
+        f"Tier 3, {numbers.count(view.counts[Tier.OBSCURE])}: by hand, on {queue}.</p>"
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.segmented_control(
+            "Who labels tier 2",
+            list(WHO),
+            format_func=lambda who: (
+                f"{WHO[who]} · {server}" if who == "server" and server else WHO[who]
+            ),
+            required=True,
+            **address.widget("who", "routes"),
+        )
+        st.number_input(
+            "Features of tier 2 (0: all)", 0, step=50, width=180, **address.widget("most", "routes")
+        )
+        if address.get("who") == "server":
+            st.number_input(
+                "Stop at calls (0: no limit)", 0, step=100, **address.widget("calls", "routes")
+            )
+            st.number_input(
+                "Stop at cost (0: no limit)", 0.0, step=1.0, **address.widget("cost", "routes")
+            )
+    asked = study, view.spec, view.thresholds, address.get("who"), address.get("most")
+    markup.render(quote_html(desk.route_quote(*asked)))
+    if st.button("Label tiers 1 and 2", type="primary", key="route"):
+        job = desk.route(*asked, address.get("calls"), address.get("cost"))
+        address.put(routed=job.id)
+        st.rerun(scope="fragment")
+    if address.get("routed"):
+        waiting(desk.job(address.get("routed")), desk, "route")

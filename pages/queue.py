@@ -1,0 +1,25 @@
+"""Queue: labels by hand, one feature a screen."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import queries
+from components import decision_files, queue, queue_setup
+from components.frame import frame
+from components.queue_setup import QUEUE
+from components.status import reported
+
+place = frame("Queue", queries, queue.KEYS, (QUEUE,))
+
+
+@st.fragment(key=QUEUE)
+def show() -> None:
+    with reported():
+        if person := queue_setup.render_person():
+            queue_setup.render_agreement(queries, place.study, person)
+            queue.render_queue(queries, place.study, person)
+            decision_files.render_files(queries, place.study, person)
+
+
+show()
