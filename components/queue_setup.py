@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import streamlit as st
@@ -20,8 +21,8 @@ class AgreementDesk(status.Desk, Protocol):
     def agreement(self, study: str, person: str) -> Agreement | Job: ...
 
 
-def render_person() -> str:
-    """Who labels, and what is in the queue."""
+def render_person(render_files: Callable[[str], None]) -> str:
+    """Who labels, and what is in the queue; files beside it."""
     if not address.get("person").strip():
         st.text_input(
             "Your name, kept with every decision",
@@ -40,6 +41,7 @@ def render_person() -> str:
             st.selectbox("Order", address.ORDERS, **address.widget("order", QUEUE))
             st.number_input("Seed", min_value=0, step=1, **address.widget("seed", QUEUE))
             st.toggle("Compare my repeats by meaning", **address.widget("compare", QUEUE))
+        render_files(address.get("person").strip())
     return address.get("person").strip()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import streamlit as st
 
 from backend import queries
@@ -16,10 +18,10 @@ place = frame("Queue", queries, queue.KEYS, (QUEUE,))
 @st.fragment(key=QUEUE)
 def show() -> None:
     with reported():
-        if person := queue_setup.render_person():
+        files = functools.partial(decision_files.render_files, queries, place.study)
+        if person := queue_setup.render_person(files):
             queue_setup.render_agreement(queries, place.study, person)
             queue.render_queue(queries, place.study, person)
-            decision_files.render_files(queries, place.study, person)
 
 
 show()

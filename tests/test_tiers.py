@@ -280,8 +280,7 @@ def test_what_separates_the_kinds_is_chosen() -> None:
     """ρ is noise but for one window of each kind: these are found, with τ in the gap."""
     rng = np.random.default_rng(1)
     kinds = np.repeat([int(kind) for kind in planted.KINDS], 12)
-    telling = {planted.INPUTS[2]: Tier.INPUT, planted.OUTPUTS[1]: Tier.OUTPUT}
-    telling[planted.CROSSES[1]] = Tier.CROSS
+    telling = {Window(-1, 0): Tier.INPUT, Window(1, 5): Tier.OUTPUT, Window(-10, 10): Tier.CROSS}
     scored = {
         (window, count): rng.uniform(0, 0.2, len(kinds))
         + 0.6 * ((kinds == telling.get(window, 99)) & (count == 10))
@@ -289,7 +288,7 @@ def test_what_separates_the_kinds_is_chosen() -> None:
         for count in windows.COUNTS
     }
     found = planted.choose(kinds, scored)
-    assert found.spec == TierSpec(10, 2, 2, 10)
+    assert found.spec == TierSpec(10, 1, 5, 10)
     assert found.f1 == 1
     assert 0.2 < found.thresholds.input < 0.6
     assert 0.2 < found.thresholds.cross < 0.6
