@@ -49,7 +49,7 @@ def commands() -> dict[str, Callable[..., Any]]:
         name: function
         for name, function in vars(queries).items()
         if inspect.isfunction(function)
-        and function.__module__ == queries.__name__
+        and function.__module__.startswith(f"{queries.__name__}.")
         and not name.startswith("_")
         and name not in NOT_COMMANDS
     }
