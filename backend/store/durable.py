@@ -27,6 +27,7 @@ Work = Callable[[Connection], T]
 
 REVISIONS = ("", "0001", "0002")  # of the tables, "" before there were any; the last is this code's
 BUSY = 10.0  # seconds to wait for another writer
+RETRY = 0.02  # seconds
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 BARRED = (
@@ -141,10 +142,23 @@ def _upgrade(file: Path) -> None:
 
     lock.touch()  # where that fails, the error names this folder and not the cache
     with disk.locked(lock, waiting), engine(file).begin() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        _enter_wal(connection, waiting)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         if not _is_newest(connection, file):
             migrations.upgrade(connection)
+
+
+def _enter_wal(connection: Connection, waiting: Callable[[], None]) -> None:
+    """SQLite does not wait for others before it changes the mode, so we ask again."""
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            return
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in HELD:
+                raise
+        waiting()
+        time.sleep(RETRY)
 
 
 # ---------------------------------------------------------------- errors
