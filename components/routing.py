@@ -72,4 +72,8 @@ def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> 
         address.put(routed=job.id)
         st.rerun(scope="fragment")
     if address.get("routed"):
-        waiting(desk.job(address.get("routed")), desk, "route")
+        job = desk.job(address.get("routed"))
+        if job.state == "done":
+            markup.note("They are labelled: the labels stand in the list above.")
+        else:
+            waiting(job, desk, "route")

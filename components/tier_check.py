@@ -94,7 +94,7 @@ def planted_html(view: TierCheck) -> str:
         own = f1[int(kind)]
         rows.append(
             [
-                f"{dot(kind)}{name(kind)}",
+                named(kind),
                 *cells,
                 markup.interval(own["f1"], own["low"], own["high"]),
             ]
@@ -123,8 +123,10 @@ def _share(row: dict[str, float], own: bool) -> str:
     return f"<b>{shown}</b> <small>{ends}</small>" if own else shown if row["count"] else "–"
 
 
-def dot(tier: int) -> str:
-    return f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
+def named(tier: int) -> str:
+    """A tier's name after its colour, on one line."""
+    dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
+    return f'<span style="white-space:nowrap">{dot}{name(tier)}</span>'
 
 
 def separation_html(frame: pl.DataFrame) -> str:
@@ -171,7 +173,7 @@ def opinion_html(frame: pl.DataFrame) -> str:
     """Input and output score by tier."""
     rows = [
         [
-            f"{dot(row['tier'])}{name(row['tier'])}",
+            named(row["tier"]),
             markup.interval(row["input"], row["input_low"], row["input_high"]),
             markup.interval(row["output"], row["output_low"], row["output_high"]),
             numbers.count(row["features"]),
@@ -215,9 +217,7 @@ def labels_html(frame: pl.DataFrame) -> str:
         found = {(row["scorer"], row["of"]): row for row in part.iter_rows(named=True)}
         count = max(row["features"] for row in found.values())
         cells = [_beside(found.get((s, "label")), found.get((s, "shuffled"))) for s in scorers]
-        rows.append(
-            [str(method), f"{dot(int(str(tier)))}{name(int(str(tier)))}", *cells, str(count)]
-        )
+        rows.append([str(method), named(int(str(tier))), *cells, str(count)])
     rows.sort(key=lambda row: row[0])
     note = (
         "Mean AUROC of labels with 95% interval; in brackets the same labels given to other "
