@@ -19,7 +19,7 @@ ASKED = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
     "detection, fuzzing and embedding, on as many features of each tier"
 )
-SIDES = {"count": "examples", "input": "input", "output": "output", "cross": "cross"}
+SIDES = {"count": "count", "input": "input", "output": "output", "cross": "cross"}
 
 
 class CheckDesk(Desk, Protocol):
@@ -73,7 +73,7 @@ def _render_ask() -> None:
 
 def render_check(view: TierCheck) -> None:
     """All that was found."""
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns([7, 5], gap="large")
     with left:
         markup.render(planted_html(view))
         markup.render(separation_html(view.separation))
