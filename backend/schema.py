@@ -233,6 +233,20 @@ class Plan:
     among: tuple[int, ...] = ()  # features to draw from; (): all
 
 
+# ---------------------------------------------------------------- what people say
+
+# that may be put on a decision about a feature
+TAGS = {
+    "polysemantic": "more than one meaning, each clear",
+    "syntax": "grammar or punctuation",
+    "format": "markup, lists, headings, numbers as written",
+    "language": "a language or script",
+    "topic": "what the whole text is about",
+    "position": "where in a sentence or text",
+    "weak": "fires so weakly or rarely that nothing can be said",
+}
+
+
 # ---------------------------------------------------------------- progress
 
 

@@ -72,6 +72,17 @@ TIERS = ("all", "input", "output", "cross", "obscure")
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 
+# what sorts features into tiers, on every page that asks for some of one tier
+SORTED: dict[str, Field] = {
+    "count": Field(whole, "a number of examples", SPEC.count),
+    "input": Field(whole, "a number of tokens", SPEC.input),
+    "output": Field(whole, "a number of tokens", SPEC.output),
+    "cross": Field(whole, "a number of tokens", SPEC.cross),
+    "weighted": Field(flag, "0 or 1", SPEC.weighted),
+    "tau_in": Field(number, "a correlation", TAU.input),
+    "tau_out": Field(number, "a correlation", TAU.output),
+    "tau_cross": Field(number, "a correlation", TAU.cross),
+}
 SHARED: dict[str, Field] = {
     "study": Field(text, "a study", ""),
     "p": Field(number, "a number"),
@@ -143,14 +154,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "tiers": {
         "feature": Field(whole, "a feature's number"),
-        "count": Field(whole, "a number of examples", SPEC.count),
-        "input": Field(whole, "a number of tokens", SPEC.input),
-        "output": Field(whole, "a number of tokens", SPEC.output),
-        "cross": Field(whole, "a number of tokens", SPEC.cross),
-        "weighted": Field(flag, "0 or 1", SPEC.weighted),
-        "tau_in": Field(number, "a correlation", TAU.input),
-        "tau_out": Field(number, "a correlation", TAU.output),
-        "tau_cross": Field(number, "a correlation", TAU.cross),
+        **SORTED,
         "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "all"),
         "checked": Field(flag, "0 or 1", False),
         "run": Field(text, "an experiment", ""),
@@ -174,14 +178,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "order": Field(one_of(*ORDERS), f"one of {', '.join(ORDERS)}", "margin"),
         "seed": Field(whole, "a whole number", 0),
         "compare": Field(flag, "0 or 1", False),
-        "count": Field(whole, "a number of examples", SPEC.count),
-        "input": Field(whole, "a number of tokens", SPEC.input),
-        "output": Field(whole, "a number of tokens", SPEC.output),
-        "cross": Field(whole, "a number of tokens", SPEC.cross),
-        "weighted": Field(flag, "0 or 1", SPEC.weighted),
-        "tau_in": Field(number, "a correlation", TAU.input),
-        "tau_out": Field(number, "a correlation", TAU.output),
-        "tau_cross": Field(number, "a correlation", TAU.cross),
+        **SORTED,
     },
     "document": {
         "document": Field(whole, "a document's number"),

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import streamlit as st
 from streamlit.components.v2 import component
 
-from backend.schema import Job, StoreError, TesseraError, Thresholds, TierSpec
+from backend.schema import TAGS, Job, StoreError, TesseraError, Thresholds, TierSpec
 from backend.views import Decided, Example, Hint, Probe, Queue, QueueItem
 from components import address, numbers, queue_setup, status, tiers
 from components.markup import visible
@@ -33,17 +33,7 @@ KEYS = {
     "T E": "try a text, attach it as evidence",
     "L": "what was decided; undo, redo or decide any of it anew",
 }
-TAGS = {
-    "polysemantic": "more than one meaning, each clear",
-    "syntax": "grammar or punctuation",
-    "format": "markup, lists, headings, numbers as written",
-    "language": "a language or script",
-    "topic": "what the whole text is about",
-    "position": "where in a sentence or text",
-    "weak": "fires so weakly or rarely that nothing can be said",
-}
-TAU = ("count", "input", "output", "cross", "weighted", "tau_in", "tau_out", "tau_cross")
-LIST = ("tier", "order", "seed", "only", *TAU)  # what makes another queue
+LIST = ("tier", "order", "seed", "only", *address.SORTED)  # what makes another queue
 EMPTY: dict[str, Any] = {"acked": [], "refused": {}, "problem": None}  # what became of a wire
 AT_ONCE = 40  # items given to one that asks
 PATIENCE = 0.25  # seconds spent on them before the rest has to be asked for again

@@ -13,9 +13,6 @@ from components.experiment_form import WHO, quote_html
 from components.links import anchor
 from components.status import Desk, waiting
 
-# what the queue has to know to hold the same features
-SORTED = ("count", "input", "output", "cross", "weighted", "tau_in", "tau_out", "tau_cross")
-
 
 class RouteDesk(Desk, Protocol):
     """The part of `backend.queries` that routes."""
@@ -39,7 +36,7 @@ class RouteDesk(Desk, Protocol):
 def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> None:
     """Who labels what; starts the labelling of tiers 1 and 2 when told to."""
     first = view.counts[Tier.INPUT] + view.counts[Tier.OUTPUT]
-    queue = anchor("Queue", "queue", **{field: address.get(field) for field in SORTED})
+    queue = anchor("Queue", "queue", **{field: address.get(field) for field in address.SORTED})
     markup.render(
         f'<p class="note">Tier 1, {numbers.count(first)} features: the commonest token at or after '
         f"the peak. Tier 2, {numbers.count(view.counts[Tier.CROSS])}: a model reads 5 excerpts. "

@@ -16,22 +16,13 @@ from typing import Any
 
 import polars as pl
 
-from backend.schema import NotFoundError, Study
+from backend.schema import TAGS, NotFoundError, Study
 from backend.store import annotations
 from backend.store.annotations import Event, New
 from backend.views import Decided, Decision
 
 KINDS = ("decision", "undo", "redo")
 ACTIONS = ("label", "none", "skip")
-TAGS = {
-    "polysemantic": "more than one meaning, each clear",
-    "syntax": "grammar or punctuation",
-    "format": "markup, lists, headings, numbers as written",
-    "language": "a language or script",
-    "topic": "what the whole text is about",
-    "position": "where in a sentence or text",
-    "weak": "fires so weakly or rarely that nothing can be said",
-}
 CONFIDENCE = ("", "low", "middle", "high")
 LONGEST = {"label": 2_000, "notes": 10_000}  # characters
 NAME = 80  # characters of a person's name
