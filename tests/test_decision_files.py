@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from backend import queries
 from backend import study as studies
-from backend.answers import decision_files, exchange
+from backend.answers import decision_files, exchange, experiments
+from backend.answers.subjects import Tools, features_of, models_of
 from backend.labels.interchange import neuronpedia
-from backend.schema import NotFoundError
+from backend.schema import NotFoundError, Plan, Progress
+from backend.views import Taken
+from components import decision_files as shown
+from tests.test_experiments import Knows, Says, Scripted
 from tests.test_pages import opened, text_of
 
 
@@ -122,3 +127,34 @@ def test_a_label_is_on_the_pages_at_once(labelled: str) -> None:
     shown = text_of(opened("regions", study=labelled, region=best))
     assert "days of the week" in shown
     assert "feature 3, which fits the region best" in shown
+
+
+def test_a_label_is_on_compare_unless_it_is_blind(ready: str) -> None:
+    study = studies.load(ready)
+    of, given = features_of(study), Tools(Scripted(), Knows({}), Says, 1)
+    methods = "token_frequency", "eleuther_acts_top5"
+    plan = Plan(methods, scorers=("detection",), features=3)
+    run = experiments.run(
+        of, plan, models_of(study, given), inputs=given, device="cpu", progress=Progress()
+    )
+    number = int(run.frame("labels").filter(pl.col("failed") == "")["feature"][0])
+    queries.decide(ready, "ann", [decision("c1", number, "days <of> the week")])
+    link = {"study": ready, "run": run.digest, "feature": number}
+    said = text_of(opened("compare", **link))
+    assert "human · ann" in said
+    assert "days &lt;of&gt; the week" in said
+    assert "human · ann" not in text_of(opened("compare", **link, blind=1))
+
+
+def test_files_are_named_by_what_they_hold() -> None:
+    for name, kind in (
+        ("a.events.jsonl", "events"),
+        ("a.jsonl", "jsonl"),
+        ("b.parquet", "parquet"),
+    ):
+        assert shown.format_of(name) == kind
+    assert shown.format_of("labels.txt") == ""
+    told = shown.taken_html(Taken(1, 2, tuple(f"line {n}: <b>" for n in range(25))))
+    assert "1 taken in, 2 known already" in told
+    assert "&lt;b&gt;" in told
+    assert "and 5 more" in told
