@@ -131,10 +131,10 @@ k_stops = [1.0, 1.1]
 """
 
 
-def write_world(root: Path) -> Path:
+def write_world(root: Path, documents: int = 8) -> Path:
     """Model, corpus, SAE and the study file `small.toml`; returns the folder of studies."""
     model = write_model(root / "model")
-    corpus = write_corpus(root / "corpus")
+    corpus = write_corpus(root / "corpus", documents)
     sae = write_sae(root / "sae", model=str(model))
     studies = root / "studies"
     studies.mkdir()

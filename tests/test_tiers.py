@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import cohen_kappa_score, f1_score
+from sklearn.metrics import cohen_kappa_score
 
 from backend import queries
 from backend import study as studies
@@ -19,13 +19,12 @@ from backend.answers import experiments, routing, tasks, tier_check
 from backend.answers import tiers as tier_answers
 from backend.answers.subjects import Tools, features_of, models_of
 from backend.corpus.contexts import Tokens, tokenize
-from backend.features import examples, logits, opinion, passes, planted, tiers, windows
+from backend.features import examples, logits, opinion, passes, tiers, windows
 from backend.features.codes import Column
 from backend.models import embedder as embedders
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.schema import (
-    CorpusError,
     Job,
     NotFoundError,
     Plan,
@@ -253,45 +252,6 @@ def test_wrong_questions_are_told(study: Study) -> None:
             queries.tiers(study.name, spec)
     with pytest.raises(NotFoundError, match="output"):
         queries.tiers(study.name, TierSpec(output=0))
-
-
-# ---------------------------------------------------------------- planted features
-
-
-def test_planting_needs_a_corpus_that_is_large_enough(study: Study) -> None:
-    with pytest.raises(CorpusError, match="Read more of it"):
-        planted.plant(study.model, study.corpus, 0, progress=Progress())
-
-
-def test_f1_and_confusion_are_those_of_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    true, found = rng.integers(1, 5, 200), rng.integers(0, 5, 200)
-    for tier in planted.KINDS:
-        wanted = f1_score(true == tier, found == tier)
-        assert planted.f1(true, found, tier) == pytest.approx(wanted)
-    table = planted.confusion(true, found)
-    for row in table.iter_rows(named=True):
-        count = ((true == row["kind"]) & (found == row["tier"])).sum()
-        assert (row["count"], row["of"]) == (count, (true == row["kind"]).sum())
-        assert row["low"] <= row["share"] <= row["high"]
-
-
-def test_what_separates_the_kinds_is_chosen() -> None:
-    """ρ is noise but for one window of each kind: these are found, with τ in the gap."""
-    rng = np.random.default_rng(1)
-    kinds = np.repeat([int(kind) for kind in planted.KINDS], 12)
-    telling = {Window(-1, 0): Tier.INPUT, Window(1, 5): Tier.OUTPUT, Window(-10, 10): Tier.CROSS}
-    scored = {
-        (window, count): rng.uniform(0, 0.2, len(kinds))
-        + 0.6 * ((kinds == telling.get(window, 99)) & (count == 10))
-        for window in (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
-        for count in windows.COUNTS
-    }
-    found = planted.choose(kinds, scored)
-    assert found.spec == TierSpec(10, 1, 5, 10)
-    assert found.f1 == 1
-    assert 0.2 < found.thresholds.input < 0.6
-    assert 0.2 < found.thresholds.cross < 0.6
 
 
 # ---------------------------------------------------------------- second opinion

@@ -35,15 +35,15 @@ def read(
     model: ModelRef,
     site: Site,
     corpus: CorpusRef,
-    spec: PartitionSpec,
+    spec: PartitionSpec | None,
     autoencoder: SaeRef | None,
     text: str,
     *,
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
-    """`starts`, `ends` [n] characters of each token; `owner`, `distance` [n] of its nearest
-    exemplar; `token`, `feature`, `value` [nnz] of the active features."""
+    """`starts`, `ends` [n] characters of each token; `token`, `feature`, `value` [nnz] of active
+    features; with a partition, `owner`, `distance` [n] of its nearest exemplar."""
     network = language_model.load(model, device)
     progress.report(0, 1, "Reading your text")
     encoded = language_model.tokenizer(model)(
@@ -52,13 +52,13 @@ def read(
     ids = torch.tensor([[network.bos, *encoded["input_ids"]]])
     residual = network.residual(ids, None, site.layer)[0, 1:].float().cpu()
     offsets = np.array(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2)
-    owner, distance = _owners(residual, model, site, corpus, spec)
     result: dict[str, Any] = {
         "starts": np.ascontiguousarray(offsets[:, 0]),
         "ends": np.ascontiguousarray(offsets[:, 1]),
-        "owner": owner,
-        "distance": distance,
     }
+    if spec is not None:
+        owners = _owners(residual, model, site, corpus, spec)
+        result |= dict(zip(("owner", "distance"), owners, strict=True))
     if autoencoder is not None:
         active = sae.load(autoencoder, device).encode_sparse(residual)
         result |= dict(zip(("token", "feature", "value"), map(np.asarray, active), strict=True))
@@ -76,17 +76,29 @@ def _owners(
     return found.owner, found.distance
 
 
+def asked(study: Study, text: str) -> tuple[Any, ...]:
+    """What `read` is given: without regions while they are not computed."""
+    of = study.model, study.site, study.corpus
+    there = statistics.describe.find(*of, study.partition) is not None
+    return *of, study.partition if there else None, study.sae, text
+
+
 def probe(study: Study, text: str, feature: int | None) -> Probe | Job:
-    """The text's tokens valued by a feature, or by distance to the nearest exemplar."""
+    """The text's tokens valued by a feature, or by distance to the nearest exemplar.
+
+    Raises:
+        ModelError: the text is empty or too long.
+        NotFoundError: regions are asked for, and not computed.
+    """
     _check(text)
-    spec = study.partition
-    if statistics.describe.find(study.model, study.site, study.corpus, spec) is None:
+    arguments = asked(study, text)
+    if feature is None and arguments[3] is None:
         raise NotFoundError("The study's regions are not computed yet.", "Wait for their job.")
-    arguments = study.model, study.site, study.corpus, spec, study.sae, text
     entry = read.find(*arguments)
     if entry is None:
         return tasks.ensure("probe", study, read.digest(*arguments), text=text)
-    return Probe(_passage(entry, text, feature), _strongest(study, entry))
+    regions = () if arguments[3] is None else tuple(entry.array("owner").tolist())
+    return Probe(_passage(entry, text, feature, regions), _strongest(study, entry))
 
 
 def _check(text: str) -> None:
@@ -99,7 +111,7 @@ def _check(text: str) -> None:
         )
 
 
-def _passage(entry: Entry, text: str, feature: int | None) -> Passage:
+def _passage(entry: Entry, text: str, feature: int | None, regions: tuple[int, ...]) -> Passage:
     starts, ends = entry.array("starts"), entry.array("ends")
     if feature is None:
         values = entry.array("distance").astype(float)
@@ -118,7 +130,7 @@ def _passage(entry: Entry, text: str, feature: int | None) -> Passage:
         first=0,
         pieces=tuple(pieces),
         values=tuple(values.tolist()),
-        regions=tuple(entry.array("owner").tolist()),
+        regions=regions,
     )
 
 

@@ -135,8 +135,7 @@ def _matches(request: Request) -> None:
 def _probe(request: Request) -> None:
     from backend.answers import probe
 
-    arguments = *request.site, request.spec, request.study.sae, request.asked["text"]
-    request.run(probe.read, *arguments)
+    request.run(probe.read, *probe.asked(request.study, request.asked["text"]))
 
 
 def _why(request: Request) -> None:

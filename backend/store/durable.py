@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -174,7 +174,17 @@ def _told(file: Path) -> Iterator[None]:
         if told is None:
             raise
         engine(file).dispose()  # a file opened for reading alone stays so, whatever is mended
+        _align(file)
         raise told from error
+
+
+def _align(file: Path) -> None:
+    """Gives the files beside a database its rights: SQLite makes them as it finds the database, and
+    those made beside a read-only one would bar it when it is read-only no more."""
+    with suppress(OSError):
+        mode = file.stat().st_mode
+        for part in (Path(f"{file}-shm"), Path(f"{file}-wal")):
+            part.chmod(mode)
 
 
 def _explained(error: Exception, file: Path) -> StoreError | None:

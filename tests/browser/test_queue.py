@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from tests.browser.queue_world import Server, build, serving
 from tests.browser.visits import NARROW, WIDE, picture
 
 pytestmark = pytest.mark.browser
-MANY = 200
+MANY, KILLS = 200, 6
 # ms from each Enter until the next item was painted; it listens before the page does
 WATCH = """(() => {
   window.times = [];
@@ -226,19 +229,44 @@ def test_what_is_typed_while_the_file_is_gone_is_saved_when_it_is_back(
     expect(page.locator(".q-banner")).to_be_hidden()
 
 
-def test_a_killed_server_loses_nothing(labeller: Labeller, server: Server) -> None:
+def test_a_read_only_database_is_told_and_saved_when_it_is_not(
+    labeller: Labeller, server: Server
+) -> None:
     page = labeller.open()
-    say(page, "one")
-    server.stop(9)
-    for label in ("two", "three"):
-        say(page, label)
-    page.keyboard.type("fo")
+    say(page, "before")
+    saved(page)
+    server.stop()
+    file = server.annotations / "annotations.sqlite"
+    file.chmod(0o444)
     server.start()
-    page.keyboard.type("ur")
-    expect(page.locator(".q-label")).to_have_value("four", timeout=60_000)
-    page.keyboard.press("Enter")
+    page.reload()
+    shown(page)
+    for number in range(3):
+        shown(page)
+        say(page, f"during {number}")
+    expect(page.locator(".q-banner")).to_contain_text("cannot be opened or written")
+    expect(page.locator(".q-banner")).to_contain_text("3 decisions are kept in this browser")
+    file.chmod(0o644)
+    saved(page)
+    assert [label for _, label in pairs(server)] == ["before", *(f"during {n}" for n in range(3))]
+
+
+def test_a_server_killed_while_one_types_loses_nothing(labeller: Labeller, server: Server) -> None:
+    page, random = labeller.open(), Random(3)
+    said: list[str] = []
+    for _ in range(KILLS):
+        until = time.monotonic() + random.uniform(0.2, 1.5)
+        while time.monotonic() < until:
+            said.append(f"label {len(said)}")
+            say(page, said[-1])
+            page.wait_for_timeout(random.choice([0, 20, 80, 200]))
+        server.stop(signal.SIGKILL)
+        page.keyboard.type("half ")
+        server.start()
     expect(page.locator(".q-saved")).to_have_text("all saved", timeout=90_000)
-    assert [label for _, label in pairs(server)] == ["one", "two", "three", "four"]
+    found = pairs(server)
+    assert [label.removeprefix("half ") for _, label in found] == said
+    assert len({item for item, _ in found}) == len(said)
 
 
 def test_a_browser_that_stores_nothing_still_saves_and_says_so(
@@ -355,6 +383,25 @@ def test_every_command_does_what_it_says(labeller: Labeller, server: Server) -> 
     page.keyboard.press("r")
     page.wait_for_timeout(300)
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_text_is_tried_and_kept_as_evidence(labeller: Labeller, server: Server) -> None:
+    page = labeller.open()
+    item = shown(page)
+    command(page, "t")
+    page.keyboard.type("The captain paints <b>the</b> anchor.")
+    page.keyboard.press("Enter")
+    tried = page.locator(".q-probe")
+    expect(tried).to_contain_text("E attaches it", timeout=60_000)
+    expect(tried).to_contain_text("captain")
+    assert tried.locator("b").count() == 0
+    page.keyboard.press("Escape")
+    command(page, "e", "i")
+    say(page, "boats")
+    saved(page)
+    (kept,) = events(server)
+    assert (f"{kept['feature']}.{kept['occurrence']}", kept["label"]) == (item, "boats")
+    assert "The captain paints" in json.dumps(kept["evidence"])
 
 
 def test_buttons_do_the_same_on_a_phone(chromium: Browser, server: Server) -> None:
