@@ -18,6 +18,7 @@ pages = {
         st.Page("pages/queue.py", title="Queue"),
         st.Page("pages/tiers.py", title="Tiers"),
     ],
+    "Measure": [st.Page("pages/concepts.py", title="Concepts")],
     "System": [st.Page("pages/jobs.py", title="Jobs")],
 }
 st.navigation(pages, position="hidden").run()

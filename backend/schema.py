@@ -140,6 +140,20 @@ class CorpusRef:
 
 
 @dataclass(frozen=True)
+class ConceptRef:
+    """A labelled set of texts. `kind` is axbench (a folder), file (JSONL, CSV or Parquet), topics
+    (of the study's corpus) or wordnet (its domains; `path` where its files are not Debian's).
+
+    `digest` fingerprints what is read; `seed` splits texts where the set does not, and draws.
+    """
+
+    kind: str
+    path: str = ""
+    seed: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True)
 class PartitionSpec:
     """`p` is the percentile of pairwise distance that gives the threshold, `k` the gray-zone
     factor (1: plain exemplar partitioning)."""

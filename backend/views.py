@@ -444,11 +444,12 @@ class Decided:
 @dataclass(frozen=True)
 class Taken:
     """What became of a file of decisions: how many were kept, how many were known, and what is
-    wrong with the others."""
+    wrong with the others; `notes` say how some of the rest were understood."""
 
     kept: int
     known: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,13 @@ def number(value: str) -> float:
     return float(value)
 
 
+def correlation(value: str) -> float:
+    found = float(value)
+    if not 0 <= found <= 1:  # nan is not either
+        raise ValueError(value)
+    return found
+
+
 def flag(value: str) -> bool:
     if value not in ("0", "1"):
         raise ValueError(value)
@@ -68,6 +75,9 @@ VIEWS = ("stacked", "snippet", "full")
 ORDERS = ("margin", "density", "disagreement", "random")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
+CONTRASTS = ("negative", "hard", "both")
+ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
+
 TIERS = ("all", "input", "output", "cross", "obscure")
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
@@ -79,9 +89,9 @@ SORTED: dict[str, Field] = {
     "output": Field(whole, "a number of tokens", SPEC.output),
     "cross": Field(whole, "a number of tokens", SPEC.cross),
     "weighted": Field(flag, "0 or 1", SPEC.weighted),
-    "tau_in": Field(number, "a correlation", TAU.input),
-    "tau_out": Field(number, "a correlation", TAU.output),
-    "tau_cross": Field(number, "a correlation", TAU.cross),
+    "tau_in": Field(correlation, "a correlation from 0 to 1", TAU.input),
+    "tau_out": Field(correlation, "a correlation from 0 to 1", TAU.output),
+    "tau_cross": Field(correlation, "a correlation from 0 to 1", TAU.cross),
 }
 SHARED: dict[str, Field] = {
     "study": Field(text, "a study", ""),
@@ -160,7 +170,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "run": Field(text, "an experiment", ""),
         "who": Field(one_of("own", "server"), "own or server", "own"),
         "most": Field(whole, "a number of features", 100),
-        "calls": Field(whole, "a number of calls", 0),
+        "calls": Field(whole, "a number of calls", 500),  # a server's calls cost money
         "cost": Field(number, "a cost", 0.0),
         "routed": Field(text, "a job", ""),
     },
@@ -179,6 +189,15 @@ FIELDS: dict[str, dict[str, Field]] = {
         "seed": Field(whole, "a whole number", 0),
         "compare": Field(flag, "0 or 1", False),
         **SORTED,
+    },
+    "concepts": {
+        "set": Field(text, "a concept set", "topics"),
+        "concept": Field(text, "a concept", ""),
+        "ask": Field(one_of(*ASKS), f"one of {', '.join(ASKS)}", ASKS[0]),
+        "contrast": Field(one_of(*CONTRASTS), f"one of {', '.join(CONTRASTS)}", "negative"),
+        "of": Field(text, "a concept set", ""),
+        "rule": Field(one_of("ball", "owner", "both"), "ball, owner or both", "ball"),
+        "asked": Field(flag, "0 or 1", False),
     },
     "document": {
         "document": Field(whole, "a document's number"),
@@ -279,7 +298,8 @@ def widget(name: str, *rerun: str, **also: Any) -> dict[str, Any]:
     parameters in `also` with it.
     """
     key = f"{page()}:{name}"
-    st.session_state[key] = get(name)
+    if key not in st.session_state or st.session_state[key] != get(name):
+        st.session_state[key] = get(name)  # sent to the browser, over what was moved there since
     return {"key": key, "on_change": _changed, "args": (name, key, rerun, also)}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Protocol
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from backend.views import Taken
 from components import markup, numbers
@@ -18,7 +20,19 @@ FORMATS = {
     "parquet": ("current labels as Parquet", "parquet", "application/vnd.apache.parquet"),
     "neuronpedia": ("current labels as Neuronpedia explanations", "zip", "application/zip"),
 }
-ENDINGS = {".events.jsonl": "events", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+# a browser that has a file of this name puts a number into it: a.events (1).jsonl
+ENDINGS = {
+    r"\.events\b.*\.jsonl": "events",
+    r"\.jsonl": "jsonl",
+    r"\.csv": "csv",
+    r"\.parquet": "parquet",
+}
+HELD = (
+    "Only the first holds everything: what was undone or superseded, tags, confidence, flags, "
+    "texts, whether hints were seen. JSONL, CSV and Parquet hold who called which feature what, "
+    "notes and times; Neuronpedia’s form the labels alone, and is not taken in."
+)
+TAKEN = "decisions.taken"  # in the session: the upload taken last, and what was answered
 
 
 class DecisionDesk(Protocol):
@@ -26,7 +40,9 @@ class DecisionDesk(Protocol):
 
     def export_decisions(self, study: str, format: str) -> bytes: ...
 
-    def take_decisions(self, study: str, person: str, data: bytes, format: str) -> Taken: ...
+    def take_decisions(
+        self, study: str, person: str, data: bytes, format: str, file: str
+    ) -> Taken: ...
 
 
 def render_files(desk: DecisionDesk, study: str, person: str) -> None:
@@ -42,6 +58,7 @@ def render_files(desk: DecisionDesk, study: str, person: str) -> None:
                 on_click="ignore",
                 type="tertiary",
             )
+        markup.note(HELD)
         given = st.file_uploader(
             "Take in a file of events (.events.jsonl) or labels (.jsonl, .csv, .parquet)",
             type=["jsonl", "csv", "parquet"],
@@ -49,20 +66,30 @@ def render_files(desk: DecisionDesk, study: str, person: str) -> None:
         )
         if given is not None:
             with reported():
-                kind = format_of(given.name)
-                markup.render(
-                    taken_html(desk.take_decisions(study, person, given.getvalue(), kind))
-                )
+                markup.render(taken_html(_taken(desk, study, person, given)))
+
+
+def _taken(desk: DecisionDesk, study: str, person: str, given: UploadedFile) -> Taken:
+    """What became of an upload; each is taken once, however often the page runs."""
+    upload = study, person, given.file_id
+    last, answer = st.session_state.get(TAKEN, (None, None))
+    if last != upload:
+        kind = format_of(given.name)
+        answer = desk.take_decisions(study, person, given.getvalue(), kind, given.name)
+        st.session_state[TAKEN] = upload, answer
+    return answer
 
 
 def format_of(name: str) -> str:
     """The format of a file by how its name ends."""
-    return next((kind for ending, kind in ENDINGS.items() if name.endswith(ending)), "")
+    lower = name.lower()
+    return next((kind for end, kind in ENDINGS.items() if re.search(f"{end}$", lower)), "")
 
 
 def taken_html(taken: Taken) -> str:
     """What became of a file."""
     said = f"{numbers.count(taken.kept)} taken in, {numbers.count(taken.known)} known already."
+    said = " ".join([said, *map(markup.escape, taken.notes)])
     wrong = "".join(f"<li>{markup.escape(problem)}</li>" for problem in taken.problems[:20])
     more = len(taken.problems) - 20
     rest = f"<li>and {numbers.count(more)} more</li>" if more > 0 else ""

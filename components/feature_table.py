@@ -255,13 +255,14 @@ def _render_steps(ids: list[int]) -> None:
             shortcut=key,
             key=f"step-{key}",
             on_click=_step,
-            args=(neighbour(ids, address.get("feature"), step),),
+            args=(ids, step),
             disabled=not ids,
         )
 
 
-def _step(feature: int | None) -> None:
-    address.put(feature=feature, seed=0, facet="")
+def _step(ids: list[int], step: int) -> None:
+    # from what is open now, which may be another than when the button was drawn
+    address.put(feature=neighbour(ids, address.get("feature"), step), seed=0, facet="")
     st.rerun([INSPECTOR, LIST])
 
 

@@ -13,12 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+import polars as pl
 import streamlit as st
 from streamlit.components.v2 import component
 
 from backend.schema import TAGS, Job, StoreError, TesseraError, Thresholds, TierSpec
 from backend.views import Decided, Example, Hint, Probe, Queue, QueueItem
 from components import address, numbers, queue_setup, status, tiers
+from components.links import href
 from components.markup import visible
 
 log = logging.getLogger("tessera.pages")
@@ -28,7 +30,7 @@ KEYS = {
     "Esc": "leave the field, for commands; close what is open",
     "S N": "skip; no label fits",
     "U R": "undo and redo the last decision",
-    "F C G M": "flag, confidence, tags, notes",
+    "F C G M": "flag, confidence, tags (digits choose, G closes), notes",
     "V 1–9": "show hints, take one",
     "T E": "try a text, attach it as evidence",
     "L": "what was decided; undo, redo or decide any of it anew",
@@ -39,7 +41,8 @@ AT_ONCE = 40  # items given to one that asks
 PATIENCE = 0.25  # seconds spent on them before the rest has to be asked for again
 FIRST = 8  # items given to one that has not asked yet
 
-_files = [Path(__file__).with_name(f"{name}.js") for name in ("queue_keep", "queue_view", "queue")]
+SCRIPTS = ("queue_keep", "queue_view", "queue_keys", "queue_room", "queue")
+_files = [Path(__file__).with_name(f"{name}.js") for name in SCRIPTS]
 _queue = component(
     "tessera_queue",
     css=Path(__file__).with_name("queue.css").read_text(encoding="utf-8"),
@@ -72,6 +75,8 @@ class QueueDesk(status.Desk, Protocol):
 
     def probe(self, study: str, text: str, feature: int | None) -> Probe | Job: ...
 
+    def human_labels(self, study: str) -> pl.DataFrame: ...
+
 
 # ---------------------------------------------------------------- the component
 
@@ -86,6 +91,7 @@ def render_queue(desk: QueueDesk, study: str, person: str) -> None:
         **st.session_state.get("queue.reply", EMPTY),
         "queue": None,
         "history": None,
+        "decided": None,
     }
     try:
         found = _asked(desk, study, person, history=not wire or bool(wire.get("history")))
@@ -97,6 +103,7 @@ def render_queue(desk: QueueDesk, study: str, person: str) -> None:
         if not found.of and not wire:
             return queue_setup.render_nothing()
         data |= {"queue": _counts(found), "history": _history(found) if found.history else None}
+        data["decided"] = _decided(desk, study, wire.get("at"), found)
     want = wire.get("want") or [feature for feature, _, _ in (data["queue"] or {}).get("slots", ())]
     data["items"] = _items(desk, study, want[: AT_ONCE if wire else FIRST])
     data["hints"] = _hints(desk, study, wire.get("hints", -1))
@@ -149,6 +156,18 @@ def _history(found: Queue) -> list[dict[str, Any]]:
     return [asdict(decision) | {"undone": undone} for decision, undone in found.history]
 
 
+def _decided(desk: QueueDesk, study: str, at: Any, found: Queue) -> dict[str, Any] | None:
+    """What was decided, not skipped, of an item on the screen that is not to be labelled any more;
+    of others too."""
+    if not isinstance(at, str) or at in {f"{slot[0]}.{slot[1]}" for slot in found.slots}:
+        return None
+    feature, _, occurrence = at.partition(".")
+    if not (feature.isdecimal() and occurrence.isdecimal()):
+        return None
+    held = desk.human_labels(study).filter(feature=int(feature), occurrence=int(occurrence))
+    return {"slot": at, "decisions": held.filter(pl.col("action") != "skip").rows(named=True)}
+
+
 def _items(desk: QueueDesk, study: str, want: Sequence[Any]) -> dict[str, Any]:
     """Items, as many as can be had in `PATIENCE`, at least one."""
     until, found = time.monotonic() + PATIENCE, {}
@@ -160,6 +179,7 @@ def _items(desk: QueueDesk, study: str, want: Sequence[Any]) -> dict[str, Any]:
         except TesseraError:
             continue
         found[str(item.feature)] = {
+            "href": href("features", feature=item.feature),
             "contexts": item.contexts,
             "maximum": item.maximum,
             "strongest": [_example(one) for one in item.strongest],

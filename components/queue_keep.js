@@ -88,7 +88,11 @@ class Book {
   redoable = [];
 
   add(event) {
-    if (event.kind === "decision") { this.made.set(event.uid, event); this.place(event); }
+    if (event.kind === "decision") {
+      this.made.set(event.uid, event);
+      this.place(event);
+      this.redoable = this.redoable.filter((u) => slotOf(this.made.get(u) ?? event) !== slotOf(event));
+    }
     else if (event.kind === "undo") { this.undone.add(event.of); this.redoable.push(event.of); }
     else { this.undone.delete(event.of); this.redoable = this.redoable.filter((u) => u !== event.of); }
   }
@@ -107,6 +111,7 @@ class Book {
       if (unsent.has(name)) continue;
       if (undone) this.undone.add(name); else this.undone.delete(name);
     }
+    this.redoable = this.redoable.filter((name) => this.made.has(name) && !this.later(this.made.get(name)));
   }
   forget(name) {
     const one = this.made.get(name);
@@ -116,6 +121,10 @@ class Book {
   get listed() { return [...this.made.values()].reverse(); } // newest first
   get last() { return this.listed.find((one) => !this.undone.has(one.uid)); }
   of(slot) { return this.bySlot.get(slot)?.findLast((one) => !this.undone.has(one.uid)); }
+  later(one) { // what was decided of the same item after it, and stands
+    const all = this.bySlot.get(slotOf(one)) ?? [];
+    return all.slice(all.indexOf(one) + 1).findLast((each) => !this.undone.has(each.uid));
+  }
 }
 const slotOf = (one) => `${one.feature}.${one.occurrence}`;
 const featureOf = (slot) => Number(slot.split(".")[0]);
@@ -129,6 +138,9 @@ class Drafts {
   constructor(study, person, { tab, dead }) {
     Object.assign(this, { study, person, tab, dead });
   }
+  spentName(slot) { return path("spent", this.study, this.person, slot); }
+  spent(slot) { return Number(shelf.get(this.spentName(slot))) || 0; } // seconds
+  spend(slot, seconds) { shelf.put(this.spentName(slot), seconds && Number(seconds.toFixed(1))); }
   name(slot, tab = this.tab) { return path("draft", this.study, this.person, slot, tab); }
   get(slot) {
     const own = shelf.get(this.name(slot));

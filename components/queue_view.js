@@ -6,6 +6,14 @@ const make = (tag, kind = "", text = "") => {
   return made;
 };
 const count = (number) => number.toLocaleString("en");
+const code = (character) => character.codePointAt(0);
+const SEEN = [[/[\0-\x08\x0b-\x1f]/g, (c) => String.fromCodePoint(0x2400 + code(c))], [/\x7f/g, () => "␡"],
+  [/[\x80-\x9f\ud800-\udfff]/gu, () => "\ufffd"],
+  [/[\u202a-\u202e\u2066-\u2069]/g, (c) => `‹${code(c).toString(16).toUpperCase()}›`]];
+// Control characters as symbols, as `markup.visible` has them.
+const visible = (text) => SEEN.reduce((said, [of, to]) => said.replace(of, to), text);
+const wordsOf = ({ action, label }) => (
+  action === "label" ? visible(label) : action === "none" ? "no label fits" : "skipped");
 
 // ---------------------------------------------------------------- examples
 
@@ -79,8 +87,27 @@ function build(parent) {
 
 // ---------------------------------------------------------------- painting
 
-function paintItem({ ui, items, slot }) {
-  ui.item.replaceChildren(examples(items.get(featureOf(slot))));
+function heading(desk, item) {
+  const made = make("h2", "q-name", "Feature "), link = make("a", "", featureOf(desk.slot));
+  Object.assign(link, { href: item.href, target: "_blank", rel: "noopener",
+    title: "Its page, in a new tab. Labels stand there: who looks has seen hints." });
+  for (const name of ["click", "auxclick"]) link.addEventListener(name, () => desk.change({ hinted: true }));
+  made.append(link, make("span", "q-meanwhile"));
+  return made;
+}
+
+function paintMeanwhile({ ui, person, meanwhile }) { // what was decided elsewhere since it is on the screen
+  const at = ui.item.querySelector(".q-meanwhile");
+  if (!at) return;
+  const words = meanwhile.map((one) => (one.person && one.person !== person
+    ? `decided meanwhile by ${visible(one.person)}: ${wordsOf(one)} (yours would stand beside it)`
+    : `decided meanwhile: ${wordsOf(one)} (a new decision supersedes it)`)).join(" · ");
+  if (at.textContent !== words) at.textContent = words;
+}
+
+function paintItem(desk) {
+  const { ui, items, slot } = desk, item = items.get(featureOf(slot));
+  ui.item.replaceChildren(heading(desk, item), examples(item));
   ui.item.dataset.slot = slot;
   ui.root.classList.remove("waits");
   const main = ui.root.closest(".stMain");
@@ -114,8 +141,15 @@ function paint(desk) {
     draft.evidence.length && `${draft.evidence.length} text${draft.evidence.length > 1 ? "s" : ""} attached`];
   ui.said.replaceChildren(
     make("b", "", desk.flash || (desk.ahead.length ? `${desk.ahead.length} typed ahead` : "")),
-    make("span", "", said.filter(Boolean).join(" · ")));
+    make("span", "", said.filter(Boolean).join(" · ")), ...(desk.escaped ? [] : [escape()]));
+  paintMeanwhile(desk);
   paintBar(desk);
+}
+
+function escape() {
+  const made = make("span", "q-escape");
+  made.append(make("kbd", "", "Esc"), " for commands");
+  return made;
 }
 
 function ended({ told, book }) {
@@ -154,14 +188,15 @@ function paintHints({ ui, hints, hintsOf, panel }) {
     const row = make("button", "q-hint");
     row.dataset.key = at + 1;
     const key = panel === "tags" ? "" : at + 1; // digits mean tags then
-    row.append(...(key ? [make("kbd", "", key)] : []), make("span", "", text), make("small", "", method));
+    row.append(...(key ? [make("kbd", "", key)] : []), make("span", "", visible(text)), make("small", "", method));
     return row;
   }), ...(found.length ? [] : [make("p", "note", empty)]));
 }
 
 function paintTags({ ui, panel, tags, draft }) {
   ui.tags.hidden = panel !== "tags";
-  ui.tags.replaceChildren(...Object.entries(tags).map(([tag, help], at) => {
+  const how = make("p", "note", "Press a digit. A tag is one of these: words of your own belong in the label or the notes (M). G or Esc closes.");
+  ui.tags.replaceChildren(how, ...Object.entries(tags).map(([tag, help], at) => {
     const button = make("button", "q-tag");
     button.dataset.key = at + 1;
     button.title = help;
@@ -184,7 +219,7 @@ function paintProbe({ ui, items, probing, probed, draft }) {
   ui.read.replaceChildren(...shown);
 }
 
-function paintHistory({ ui, panel, book, chosen }) {
+function paintHistory({ ui, panel, book, at: chosen }) {
   ui.history.hidden = panel !== "history";
   if (panel !== "history") return;
   const unsaved = new Set(boxes.all().flatMap(([, box]) => box.events.map((event) => event.uid)));
@@ -192,11 +227,13 @@ function paintHistory({ ui, panel, book, chosen }) {
     const row = make("div", "q-past");
     row.dataset.at = at;
     row.setAttribute("aria-selected", at === chosen);
-    row.classList.toggle("undone", book.undone.has(one.uid));
-    const words = one.action === "label" ? one.label : one.action === "none" ? "no label fits" : "skipped";
+    row.dataset.uid = one.uid;
+    const undone = book.undone.has(one.uid), past = !undone && book.later(one);
+    row.classList.toggle("past", Boolean(past));
     const marks = [one.occurrence && "again", one.flagged && "flagged", one.confidence, ...one.tags,
-      one.hinted && "hints seen", book.undone.has(one.uid) && "undone", unsaved.has(one.uid) && "not saved yet"];
-    row.append(make("span", "", one.feature), make(one.action === "label" ? "b" : "i", "", words),
+      one.hinted && "hints seen", undone && "undone", past && "superseded", unsaved.has(one.uid) && "not saved yet"];
+    row.classList.toggle("undone", undone);
+    row.append(make("span", "", one.feature), make(one.action === "label" ? "b" : "i", "", wordsOf(one)),
       make("small", "", marks.filter(Boolean).join(" · ")));
     return row;
   });
@@ -209,114 +246,4 @@ function setMode({ ui, typing, panel }) {
   ui.root.classList.toggle("commands", !typing);
   if (typing) ui.label.focus({ preventScroll: true });
   else ui.root.focus({ preventScroll: true });
-}
-
-// ---------------------------------------------------------------- keys and clicks
-
-function listen(desk) {
-  const { ui } = desk, made = [];
-  const on = (target, name, does, capture = false) => {
-    target.addEventListener(name, does, capture);
-    made.push(() => target.removeEventListener(name, does, capture));
-  };
-  ui.keys.append(...COMMANDS.map(([key, , name]) => {
-    const button = make("button", key === "Enter" ? "first" : "");
-    button.dataset.key = key;
-    button.append(make("kbd", "", key === "Enter" ? "⏎" : key), name);
-    return button;
-  }));
-  on(window, "keydown", (event) => pressed(desk, event), true);
-  on(ui.root, "mousedown", (event) => { if (event.target.closest("button")) event.preventDefault(); });
-  on(ui.root, "click", (event) => clicked(desk, event));
-  on(ui.label, "input", () => { desk.keep(); desk.grow(); if (desk.flash) { desk.flash = ""; desk.draw(); } });
-  on(ui.label, "select", () => desk.keep());
-  on(ui.label, "focus", () => { desk.typing = true; ui.root.classList.remove("commands"); });
-  on(ui.note, "input", () => desk.change({ notes: ui.note.value }));
-  let away = 0;
-  on(document, "visibilitychange", () => {
-    if (document.hidden) away = performance.now();
-    else if (away) desk.hidden += performance.now() - away;
-  });
-  on(window, "beforeunload", (event) => { desk.keep(); if (boxes.waiting) event.preventDefault(); });
-  const watch = new MutationObserver(() => unhindered(desk));
-  watch.observe(document.body, { childList: true });
-  made.push(() => watch.disconnect());
-  const timer = setInterval(() => desk.tick(), 250);
-  made.push(() => clearInterval(timer));
-  setTimeout(() => { if (!foreign(desk, document.activeElement)) desk.mode(true); });
-  return () => made.forEach((undo) => undo());
-}
-
-const FIELDS = "input, textarea, select, [contenteditable=true], [role=combobox]";
-const foreign = ({ ui }, at) => at && at !== document.body && !ui.root.contains(at)
-  && (at.matches?.(FIELDS) || at.closest?.("[data-baseweb=popover], [role=listbox]"));
-
-function taken(event, fully = true) { // Streamlit has shortcuts of its own
-  event.stopImmediatePropagation();
-  if (fully) event.preventDefault();
-}
-
-// Without a server Streamlit opens a dialog that takes the keyboard in mid-word. The banner says the
-// same, so it is closed. False where another dialog is open.
-function unhindered(desk) {
-  const dialog = document.querySelector("[role=dialog]");
-  if (!dialog) return true;
-  const title = dialog.querySelector("h1, h2, [slot=title]")?.textContent ?? "";
-  if (!/connection/i.test(title) || dialog.querySelector("input, textarea")) return false;
-  dialog.querySelector("button[aria-label=Close]")?.click();
-  desk.mode(desk.typing);
-  setTimeout(() => desk.mode(desk.typing));
-  return true;
-}
-
-function pressed(desk, event) {
-  const { ui } = desk, { target, key } = event;
-  if (!ui.root.isConnected || !unhindered(desk)) return;
-  if (foreign(desk, target) || event.isComposing || event.keyCode === 229) return;
-  const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-  if (target === ui.note || target === ui.text) return beside(desk, event);
-  if (target.matches?.("button, a, summary") && ["Enter", " ", "Tab"].includes(key)) return;
-  if (desk.typing) return typed(desk, event, plain);
-  if (!plain || key.toLowerCase() === "h") return;
-  if (desk.panel === "history" && past(desk, key)) return taken(event);
-  if (key === "Enter" || key.toLowerCase() === "i") { taken(event); desk.mode(true); }
-  else if (key === "Escape") { taken(event); desk.panel = ""; desk.hintsOf = -1; desk.draw(); }
-  else if (key.length === 1) {
-    taken(event, key !== " ");
-    if (!event.repeat) desk.command(key);
-  }
-}
-
-function typed(desk, event, plain) {
-  const { ui } = desk, { key } = event;
-  if (document.activeElement !== ui.label && (key.length === 1 || key === "Enter")) ui.label.focus();
-  if (!plain) return;
-  if (key === "Enter" && !event.shiftKey) { taken(event); if (!event.repeat) desk.command("Enter"); }
-  else if (key === "Escape") { taken(event); desk.keep(); desk.mode(false); }
-  else taken(event, false);
-}
-
-function beside(desk, event) { // in the notes, or in the text to try
-  const { ui } = desk, { key } = event;
-  taken(event, key === "Escape" || (key === "Enter" && event.target === ui.text));
-  if (key === "Escape") { if (event.target === ui.note) desk.panel = ""; desk.draw(); desk.mode(false); }
-  if (key === "Enter" && event.target === ui.text) desk.probe(ui.text.value);
-}
-
-function past(desk, key) {
-  const listed = desk.book.listed.slice(0, 200), one = listed[desk.chosen];
-  const step = { ArrowDown: 1, ArrowUp: -1 }[key];
-  if (step) desk.chosen = Math.max(0, Math.min(listed.length - 1, desk.chosen + step));
-  else if (key.toLowerCase() === "u" && one) desk.undo(one, false);
-  else if (key.toLowerCase() === "r" && one) desk.redo(one);
-  else if (key === "Enter" && one) { desk.panel = ""; desk.reopen(one); desk.mode(true); }
-  else return false;
-  desk.draw();
-  return true;
-}
-
-function clicked(desk, event) {
-  const button = event.target.closest("button[data-key]"), row = event.target.closest(".q-past");
-  if (button) desk.command(button.dataset.key);
-  else if (row) { desk.chosen = Number(row.dataset.at); past(desk, "Enter"); }
 }

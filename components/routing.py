@@ -33,6 +33,12 @@ class RouteDesk(Desk, Protocol):
     ) -> Job: ...
 
 
+NO_SERVER = (
+    "No server is configured: set TESSERA_LLM_URL and TESSERA_LLM_MODEL, and TESSERA_LLM_KEY where "
+    "it wants a key; or let the study's own model label tier 2."
+)
+
+
 def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> None:
     """Who labels what; starts the labelling of tiers 1 and 2 when told to."""
     first = view.counts[Tier.INPUT] + view.counts[Tier.OUTPUT]
@@ -40,7 +46,8 @@ def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> 
     markup.render(
         f'<p class="note">Tier 1, {numbers.count(first)} features: the commonest token at or after '
         f"the peak. Tier 2, {numbers.count(view.counts[Tier.CROSS])}: a model reads 5 excerpts. "
-        f"Tier 3, {numbers.count(view.counts[Tier.OBSCURE])}: by hand, on {queue}.</p>"
+        f"Tier 3, {numbers.count(view.counts[Tier.OBSCURE])}: by hand, on {queue}, "
+        "which counts more: one in ten is asked a second time.</p>"
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control(
@@ -63,9 +70,15 @@ def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> 
                 "Stop at cost (0: no limit)", 0.0, step=1.0, **address.widget("cost", "routes")
             )
     asked = study, view.spec, view.thresholds, address.get("who"), address.get("most")
-    markup.render(quote_html(desk.route_quote(*asked)))
-    if st.button("Label tiers 1 and 2", type="primary", key="route"):
-        job = desk.route(*asked, address.get("calls"), address.get("cost"))
+    by_server = address.get("who") == "server"
+    lacks = by_server and not server
+    if lacks:
+        markup.note(NO_SERVER)
+    else:
+        _render_quote(desk.route_quote(*asked), view.counts[Tier.CROSS])
+    if st.button("Label tiers 1 and 2", type="primary", key="route", disabled=lacks):
+        caps = (address.get("calls"), address.get("cost")) if by_server else (0, 0.0)
+        job = desk.route(*asked, *caps)
         address.put(routed=job.id)
         st.rerun(scope="fragment")
     if address.get("routed"):
@@ -74,3 +87,14 @@ def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> 
             markup.note("They are labelled: the labels stand in the list above.")
         else:
             waiting(job, desk, "route")
+
+
+def _render_quote(found: Quote, cross: int) -> None:
+    """What labelling tier 2 asks for, and why that may be of fewer features than it has."""
+    markup.render(quote_html(found))
+    most = address.get("most")
+    if found.features < min(cross, most or cross):
+        markup.note(
+            f"{numbers.count(cross - found.features)} of tier 2 fire in too few contexts to be "
+            "labelled."
+        )

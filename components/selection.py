@@ -7,7 +7,7 @@ the same outline picks the same regions again when the page is opened cold.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ VERTICES = 40  # of one outline, kept in the URL
 
 Id = TypeVar("Id", int, str)
 Outline = tuple[tuple[float, float], ...]
+Said = tuple[tuple[int, ...], tuple[tuple[int, str], ...]]  # rows and cells that are selected
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,24 @@ def row_of(event: Mapping[str, Any], marked: list[int], ids: Sequence[Id]) -> Id
     if rows == marked:
         rows = [row for row, _ in chosen.get("cells", ())] or marked
     return ids[rows[0]] if rows and rows[0] < len(ids) else None
+
+
+def said(event: Mapping[str, Any]) -> Said:
+    """Rows and cells that a table's event says are selected."""
+    chosen = event.get("selection", {})
+    cells = ((int(row), str(column)) for row, column in chosen.get("cells", ()))
+    return tuple(chosen.get("rows", ())), tuple(cells)
+
+
+def heard(event: Mapping[str, Any], marked: list[int], past: Collection[Said]) -> dict[str, Any]:
+    """A table's event as it is to be understood of a browser that may not have heard yet which
+    row is `marked`: what it held in the `past` is no choice, a click on a cell is."""
+    rows, cells = said(event)
+    if (rows, cells) in past:
+        cells = ()
+    elif not any(rows == before for before, _ in past):
+        return {"selection": {"rows": list(rows), "cells": list(cells)}}
+    return {"selection": {"rows": marked, "cells": list(cells)}}
 
 
 def _number(point: Mapping[str, Any]) -> int | None:

@@ -32,6 +32,11 @@ NAMES = {
     "tiers": "Correlation scores of features",
     "tier_check": "A check of the tiers",
     "route": "Labels by tier",
+    "concepts": "A concept set, read and scored",
+    "gather": "New texts in a region",
+    "gray": "Partitions with a gray zone",
+    "stability": "Prompts patched along segments",
+    "again": "The corpus partitioned again",
 }
 
 

@@ -57,7 +57,7 @@ def render(desk: CheckDesk, study: str, spec: TierSpec, thresholds: Thresholds) 
     if run:
         found = desk.labels_by_tier(study, run, spec, thresholds)
         if not waiting(found, desk, "labels"):
-            markup.render(labels_html(found))
+            _render_wide(labels_html(found))
 
 
 def _render_ask() -> None:
@@ -75,11 +75,16 @@ def render_check(view: TierCheck) -> None:
     """All that was found."""
     left, right = st.columns([7, 5], gap="large")
     with left:
-        markup.render(planted_html(view))
-        markup.render(separation_html(view.separation))
+        _render_wide(planted_html(view))
+        _render_wide(separation_html(view.separation))
     with right:
-        markup.render(opinion_html(view.opinion))
-        markup.render(stability_html(view.stability))
+        _render_wide(opinion_html(view.opinion))
+        _render_wide(stability_html(view.stability))
+
+
+def _render_wide(table: str) -> None:
+    """A table that scrolls by itself where the screen is narrower."""
+    markup.render(f'<div class="wide">{table}</div>')
 
 
 def planted_html(view: TierCheck) -> str:
@@ -195,10 +200,15 @@ def choose_run(runs: list[Run]) -> str:
         return ""
     chosen = address.get("run")
     settings = address.widget("run")
-    st.session_state[settings["key"]] = chosen if chosen in named else next(iter(named))
+    st.session_state[settings["key"]] = chosen if chosen in named else latest(list(named.values()))
     return str(
         st.selectbox("Experiment", list(named), format_func=lambda r: words(named[r]), **settings)
     )
+
+
+def latest(runs: list[Run]) -> str:
+    """The one that ended last; where none has, the one that began last."""
+    return max(runs, key=lambda run: (run.done, run.created)).run
 
 
 def words(run: Run) -> str:

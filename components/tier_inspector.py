@@ -1,16 +1,31 @@
-"""One feature's tier: its correlation scores, and the windows that they stand on."""
+"""One feature's tier: its labels, its correlation scores, and the windows that they stand on."""
 
 from __future__ import annotations
+
+import polars as pl
 
 from backend.schema import Tier, TierSpec
 from backend.views import TierEvidence, TierTable, WindowText
 from components import markup, numbers, palette
+from components.experiment import name
 from components.links import anchor
 from components.markup import escape
-from components.tiers import side_words
+from components.tiers import side_words, titled
 from components.tokens import piece_html
 
 SHOWN = 240  # characters of a window
+SOON, MOST = 0.01, 7  # a distance to τ that two decimals may hide, and decimals at most
+
+
+def html(view: TierEvidence, whole: TierTable, labels: pl.DataFrame | None) -> str:
+    """All of it: the tier, labels, windows."""
+    parts = (
+        head_html(view, whole),
+        labels_html(view.feature, labels),
+        windows_html(view, whole.spec),
+        contexts_html(view, whole),
+    )
+    return "".join(parts)
 
 
 def head_html(view: TierEvidence, whole: TierTable) -> str:
@@ -19,14 +34,12 @@ def head_html(view: TierEvidence, whole: TierTable) -> str:
     tier = int(whole.table["tier"][view.feature])
     dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
     link = anchor("its page", "features", feature=view.feature)
-    said = f'<div class="exemplar">{dot}<b>{Tier(tier).name.lower()}</b> {link}</div>'
+    said = f'<div class="exemplar">{dot}<b>{titled(tier)}</b> {link}</div>'
     rows = [
         [
             row["window"],
             escape(side_words(row["window"], getattr(spec, row["window"]))),
-            numbers.fraction(row["rho"]),
-            numbers.fraction(getattr(thresholds, row["window"])),
-            "yes" if (row["rho"] or -1) >= getattr(thresholds, row["window"]) else "no",
+            *against(row["rho"], getattr(thresholds, row["window"])),
             numbers.percent(row["below"]),
         ]
         for row in view.rho.iter_rows(named=True)
@@ -35,13 +48,35 @@ def head_html(view: TierEvidence, whole: TierTable) -> str:
     return said + markup.table(heads, rows, "ttnntn")
 
 
-def windows_html(view: TierEvidence, spec: TierSpec) -> str:
-    """The windows of every example, strongest first."""
+def against(rho: float | None, tau: float) -> tuple[str, str, str]:
+    """ρ, τ and whether ρ reaches it, in as many digits as that takes."""
+    if rho is None:
+        return numbers.MISSING, numbers.fraction(tau), "no"
+    digits = 3 if abs(rho - tau) < SOON else 2
+    while digits < MOST and rho != tau and f"{rho:.{digits}f}" == f"{tau:.{digits}f}":
+        digits += 1
+    return numbers.fraction(rho, digits), numbers.fraction(tau, digits), _yes(rho >= tau)
+
+
+def _yes(true: bool) -> str:
+    return "yes" if true else "no"
+
+
+def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
+    """What people and the feature's route call it; nothing where nobody does."""
+    held = labels.filter(feature=feature) if labels is not None else pl.DataFrame()
     rows = [
-        [
-            numbers.activation(strength),
-            *(_cell(window) for window in example[: 2 if not spec.cross else 3]),
-        ]
+        [name(row["method"]), f"<b>{escape(row['label'])}</b>", escape(row["writer"])]
+        for row in held.iter_rows(named=True)
+    ]
+    return markup.table(("method", "label", "by"), rows, "ttt") if rows else ""
+
+
+def windows_html(view: TierEvidence, spec: TierSpec) -> str:
+    """The windows of every example, strongest first; whole contexts below the others."""
+    shown = 3 if spec.cross else 2
+    rows = [
+        [numbers.activation(strength), *(_cell(window) for window in example[:shown])]
         for strength, example in zip(view.strengths, view.examples, strict=True)
     ]
     cut = sum(window.cut for example in view.examples for window in example)
@@ -52,6 +87,25 @@ def windows_html(view: TierEvidence, spec: TierSpec) -> str:
     if spec.cross:
         heads.append("around it")
     return markup.table(heads, rows, "n" + "t" * (len(heads) - 1), note)
+
+
+def contexts_html(view: TierEvidence, whole: TierTable) -> str:
+    """The whole contexts that ρ cross stands on, open where they decided the tier."""
+    if whole.spec.cross:
+        return ""  # a window, beside the others
+    rows = [
+        [
+            numbers.activation(strength),
+            f'<span class="passage">{piece_html(text, breaks=False)}</span>',
+        ]
+        for strength, text in zip(
+            view.strengths, (example[2].text for example in view.examples), strict=True
+        )
+    ]
+    opened = " open" if whole.table["tier"][view.feature] == Tier.CROSS else ""
+    table = markup.table(("activation", "the peak's whole context"), rows, "nt")
+    summary = "Whole contexts, which ρ cross stands on"
+    return f"<details{opened}><summary>{summary}</summary>{table}</details>"
 
 
 def _cell(window: WindowText) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend import queries
 from backend.schema import TierSpec
-from components import address, markup, routing, tier_check, tier_inspector, tiers
+from components import address, markup, routing, tier_charts, tier_check, tier_inspector, tiers
 from components.feature_table import INSPECTOR, render_title
 from components.footer import render_footer
 from components.frame import frame
@@ -23,11 +23,11 @@ def show_board(spec: TierSpec) -> None:
         tiers.render_thresholds()
         view = queries.wait(lambda: queries.tiers(place.study, spec, tiers.thresholds()))
         markup.render(tiers.counts_html(view))
-        tiers.render_charts(view)
+        tier_charts.render_charts(view)
         rows = tiers.listed(view, tiers.labels(queries, place.study, view))
         tiers.render_list(rows, len(view.table))
         with st.expander("What chance gives"):
-            markup.render(tiers.nulls_html(view.nulls))
+            markup.render(tier_charts.nulls_html(view.nulls))
         render_footer({"tiers": rows, "nulls": view.nulls}, view.provenance, "tiers")
 
 
@@ -35,14 +35,14 @@ def show_board(spec: TierSpec) -> None:
 def show_inspector(spec: TierSpec) -> None:
     with reported():
         view = queries.wait(lambda: queries.tiers(place.study, spec, tiers.thresholds()))
-        render_title(tiers.listed(view)["feature"].to_list())
+        render_title(tiers.steps(view))
         if (number := address.get("feature")) is None:
             render_empty("No feature is open.", "Click a point or a row, or press N.")
             return
         evidence = queries.tier_evidence(place.study, number, spec)
         if not waiting(evidence, queries, "evidence"):
-            markup.render(tier_inspector.head_html(evidence, view))
-            markup.render(tier_inspector.windows_html(evidence, spec))
+            labels = tiers.labels(queries, place.study, view)
+            markup.render(tier_inspector.html(evidence, view, labels))
 
 
 @st.fragment(key=ROUTES)
@@ -51,7 +51,7 @@ def show_routes(spec: TierSpec) -> None:
         view = queries.wait(lambda: queries.tiers(place.study, spec, tiers.thresholds()))
         markup.head("Routes", "each tier to the cheapest method")
         routing.render_routes(queries, place.study, view, queries.server())
-        tiers.render_profile(queries.tier_profile(place.study, spec, tiers.thresholds()))
+        tier_charts.render_profile(queries.tier_profile(place.study, spec, tiers.thresholds()))
 
 
 @st.fragment(key=CHECK)

@@ -22,6 +22,7 @@ from components.selection import (
     Filters,
     area_of,
     clicked,
+    heard,
     inside,
     neighbour,
     parse,
@@ -148,6 +149,18 @@ def test_a_click_on_a_cell_gives_its_row_until_another_mark_is_set() -> None:
     assert row_of({"selection": {"rows": [0], "cells": cells}}, [0], [30, 40]) == 40
     assert row_of({"selection": {"rows": [0], "cells": cells}}, [1], [30, 40]) == 30
     assert row_of({"selection": {"rows": [], "cells": cells}}, [0], [30, 40]) is None
+
+
+def test_a_browser_that_has_not_heard_of_the_last_mark_chooses_nothing() -> None:
+    ids, past = [30, 40, 50], {((0,), ()), ((), ((0, "size"),))}
+    late = [{"rows": [0], "cells": []}, {"rows": [], "cells": [(0, "size")]}]
+    for selection in late:
+        assert row_of(heard({"selection": selection}, [1], past), [1], ids) == 40
+    clicked_since = {"selection": {"rows": [0], "cells": [(2, "size")]}}
+    assert row_of(heard(clicked_since, [1], past), [1], ids) == 50
+    marked_since = {"selection": {"rows": [2], "cells": []}}
+    assert row_of(heard(marked_since, [1], past), [1], ids) == 50
+    assert row_of(heard({"selection": {"rows": [0]}}, [1], ()), [1], ids) == 30
 
 
 def test_next_and_previous_go_around() -> None:

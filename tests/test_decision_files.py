@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,7 +17,9 @@ from backend import study as studies
 from backend.answers import decision_files, exchange, experiments
 from backend.answers.subjects import Tools, features_of, models_of
 from backend.labels.interchange import neuronpedia
+from backend.labels.interchange.records import FormatError
 from backend.schema import NotFoundError, Plan, Progress
+from backend.store import annotations
 from backend.views import Taken
 from components import decision_files as shown
 from tests.test_experiments import Knows, Says, Scripted
@@ -73,6 +79,111 @@ def test_labels_go_out_and_come_back_once(
         taken = queries.take_decisions(labelled, "cyd", data, format)
         assert (taken.kept, taken.known, taken.problems) == (kept, known, ())
         assert said(labelled) == held
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+def test_ones_own_labels_taken_in_again_change_nothing(ready: str, format: str) -> None:
+    more: dict[str, Any] = {"tags": ["topic"], "confidence": "high", "evidence": ["at sea"]}
+    first = [decision("a1", 3, "boats", **more, flagged=True, hinted=True), decision("a2", 5)]
+    first.append(decision("a3", 3, "boats", occurrence=1))  # the same label at the repeat
+    queries.decide(ready, "ann", first)
+    data, before = queries.export_decisions(ready, format), queries.human_labels(ready)
+    taken = queries.take_decisions(ready, "ann", data, format)
+    assert (taken.kept, taken.known, taken.problems, taken.notes) == (0, 3, (), ())
+    assert queries.human_labels(ready).equals(before)
+
+
+@pytest.mark.parametrize("format", ["events", "jsonl", "csv", "parquet"])
+def test_what_is_older_does_not_stand_before_a_later_decision(
+    ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    queries.decide(ready, "ann", [decision("a1", 3, "old"), decision("a2", 4, "alone")])
+    data = queries.export_decisions(ready, format)
+    made = queries.human_labels(ready)["made"].to_list()
+    queries.decide(ready, "ann", [decision("a3", 3, "new")])
+    assert queries.take_decisions(ready, "ann", data, format).kept == 0
+    assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
+    monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
+    queries.decide(ready, "ann", [decision("b1", 3, "new")])
+    for kept, known in ((2, 0), (0, 2)):
+        taken = queries.take_decisions(ready, "ann", data, format)
+        assert (taken.kept, taken.known, taken.problems) == (kept, known, ())
+        assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
+    assert queries.human_labels(ready)["made"].to_list()[-1] == made[-1]
+    found = queries.queue(ready, "ann", tier="all")
+    assert [one.label for one, _ in found.history] == ["old", "alone", "new"]  # type: ignore[union-attr]
+
+
+def test_a_label_that_was_mended_in_a_file_is_taken_and_one_without_a_time_replaces_nothing(
+    ready: str,
+) -> None:
+    queries.decide(ready, "ann", [decision("a1", 3, "baots")])
+    data = queries.export_decisions(ready, "csv")
+    queries.take_decisions(ready, "ann", data.replace(b"baots", b"boats"), "csv")
+    assert said(ready) == [("ann", 3, "label", "boats")]
+    assert queries.take_decisions(ready, "ann", data, "csv").kept == 0
+    rows = [{"feature": n, "method": "human", "writer": "ann", "text": "hull"} for n in (3, 6)]
+    undated = "\n".join(map(json.dumps, rows)).encode()
+    taken = queries.take_decisions(ready, "ann", undated, "jsonl", "mine.jsonl")
+    assert said(ready) == [("ann", 3, "label", "boats"), ("ann", 6, "label", "hull")]
+    assert "mine.jsonl, line 1: Feature 3 has another decision of ann" in taken.problems[0]
+
+
+def test_rows_without_a_writer_are_counted_and_failures_of_methods_are_no_decision(
+    ready: str,
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"feature": 1, "method": "human", "text": "one"},
+        {"feature": 2, "method": "human", "writer": " ", "text": "two"},
+        {"feature": 3, "method": "baez", "text": "three"},
+        {"feature": 4, "method": "baez", "failed": "no reply"},
+        {"feature": 9999, "method": "human", "text": "nowhere"},
+    ]
+    taken = queries.take_decisions(ready, "ann", "\n".join(map(json.dumps, rows)).encode(), "jsonl")
+    assert "2 rows had no writer and count as yours." in taken.notes
+    assert [(who, number) for who, number, *_ in said(ready)] == [("ann", n) for n in (1, 2, 3)]
+    assert "baez gave no label" in taken.problems[0]
+
+
+def test_an_event_of_a_file_has_all_that_one_of_here_has(ready: str) -> None:
+    value = {"feature": 1, "occurrence": 0, "action": "label", "label": " bare "}
+    line = {"uid": "bare0001", "made": 5.0, "person": "ann", "kind": "decision", "value": value}
+    late = line | {"uid": "late0001", "made": time.time() + 1e6}
+    data = "\n".join(map(json.dumps, [line, late])).encode()
+    taken = queries.take_decisions(ready, "ann", data, "events", "e.events.jsonl")
+    assert said(ready) == [("ann", 1, "label", "bare")]
+    assert taken.problems == (
+        "e.events.jsonl, line 2: It was made in the future: `made` is in Unix seconds.",
+    )
+
+
+@pytest.mark.parametrize("format", ["events", "jsonl", "csv", "parquet"])
+def test_a_file_that_holds_nothing_is_told_by_its_name(ready: str, format: str) -> None:
+    for data in (b"", b" \n"):
+        with pytest.raises(FormatError, match=r"my file is empty\.") as told:
+            queries.take_decisions(ready, "ann", data, format, "my file")
+        assert "feature, method and text" in told.value.remedy
+    if format == "parquet":
+        with pytest.raises(FormatError, match="my file cannot be read"):
+            queries.take_decisions(ready, "ann", b"junk", format, "my file")
+
+
+def test_an_upload_is_taken_once_and_its_answer_stays(
+    ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"feature": 9, "method": "human", "writer": "ann", "text": "sea\u202e\x00"}
+    state: dict[str, Any] = {}
+    monkeypatch.setattr(shown.st, "session_state", state)
+
+    def upload(name: str) -> Any:
+        data = json.dumps(row).encode()
+        return SimpleNamespace(file_id=name, name="mine.jsonl", getvalue=io.BytesIO(data).getvalue)
+
+    for _ in range(3):
+        taken = shown._taken(queries, ready, "ann", upload("a"))
+        assert (taken.kept, taken.known) == (1, 0)
+    assert len(annotations.of_study(ready, ["decision"])) == 1
+    assert shown._taken(queries, ready, "ann", upload("b")).known == 1
 
 
 def test_labels_of_other_methods_become_those_of_whoever_takes_them_in(ready: str) -> None:
@@ -149,12 +260,15 @@ def test_a_label_is_on_compare_unless_it_is_blind(ready: str) -> None:
 def test_files_are_named_by_what_they_hold() -> None:
     for name, kind in (
         ("a.events.jsonl", "events"),
+        ("a.events (1).JSONL", "events"),
         ("a.jsonl", "jsonl"),
         ("b.parquet", "parquet"),
     ):
         assert shown.format_of(name) == kind
     assert shown.format_of("labels.txt") == ""
-    told = shown.taken_html(Taken(1, 2, tuple(f"line {n}: <b>" for n in range(25))))
+    notes = ("2 rows had <no> writer.",)
+    told = shown.taken_html(Taken(1, 2, tuple(f"line {n}: <b>" for n in range(25)), notes))
+    assert "2 rows had &lt;no&gt; writer." in told
     assert "1 taken in, 2 known already" in told
     assert "&lt;b&gt;" in told
     assert "and 5 more" in told

@@ -172,6 +172,30 @@ def test_the_last_one_that_is_not_undone_is_current(study: str) -> None:
     assert labels(study)["Anna", feature, 0] == "two"
 
 
+def test_what_was_made_last_is_current_also_where_the_clock_was_set_back(
+    study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature = ahead(study)[0][0]
+    queries.decide(study, "Anna", [decision(feature, "first")])
+    value = annotations.of_study(study, ["decision"])[0].value | {"label": "long ago"}
+    old = annotations.New("old00001", "Anna", "decision", study, "", value, made=1.0)
+    annotations.add_all([old])
+    assert labels(study)["Anna", feature, 0] == "first"
+    monkeypatch.setattr("backend.answers.decisions.time.time", lambda: 2.0)
+    queries.decide(study, "Anna", [decision(feature, "second")])
+    assert labels(study)["Anna", feature, 0] == "second"
+    assert [each.label for each, _ in asked(study).history] == ["long ago", "first", "second"]
+
+
+def test_the_pace_is_told_from_five_decisions_on(study: str) -> None:
+    features = [feature for feature, _ in ahead(study)[:5]]
+    for feature in features[:4]:
+        queries.decide(study, "Anna", [decision(feature, "x", seconds=2)])
+    assert asked(study).seconds is None
+    queries.decide(study, "Anna", [decision(features[4], "x", seconds=2)])
+    assert asked(study).seconds == 2
+
+
 def test_another_process_is_heard(study: str) -> None:
     feature = ahead(study)[0][0]
     queries.decide(study, "Anna", [decision(feature, "here")])

@@ -63,7 +63,29 @@ def test_a_queue_has_slots_examples_counts_and_history(study: str) -> None:
     assert [each["label"] for each in data["history"]] == ["<b>mine</b>"]
     first = data["items"][str(found.slots[0][0])]
     assert len(first["strongest"]) == 4
+    assert f"feature={found.slots[0][0]}" in first["href"]
     assert data["hints"] is None  # they would anchor
+
+
+def test_what_others_decided_of_the_item_on_the_screen_is_told(study: str) -> None:
+    found = queries.queue(study, "Anna", tier="all")
+    assert isinstance(found, Queue)
+    feature, occurrence, _ = found.slots[0]
+    at = f"{feature}.{occurrence}"
+    assert queue._decided(queries, study, at, found) is None, "it is still to be labelled"
+    event = {
+        "uid": "0123456789abcdef", "kind": "decision", "feature": feature, "occurrence": 0,
+        "action": "label", "label": "his",
+    }  # fmt: skip
+    queries.decide(study, "Ben", [event])
+    skip = event | {"uid": "0123456789abcdee", "action": "skip", "label": ""}
+    queries.decide(study, "Cyd", [skip])
+    later = queries.queue(study, "Anna", tier="all")
+    assert isinstance(later, Queue)
+    told = queue._decided(queries, study, at, later)
+    assert told is not None
+    assert [(one["person"], one["label"]) for one in told["decisions"]] == [("Ben", "his")]
+    assert queue._decided(queries, study, "1.x", later) is None
 
 
 def test_where_no_feature_is_obscure_it_says_what_to_do_next(

@@ -8,8 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backend.corpus import sources
-from backend.schema import CorpusError, SourceRef
+from backend import study
+from backend.corpus import concept_sets, sources
+from backend.corpus.concept_sets import ConceptSet
+from backend.schema import ConceptRef, CorpusError, Progress, SourceRef
 
 pytestmark = pytest.mark.reference
 
@@ -38,3 +40,15 @@ def test_a_folder_with_a_file_of_other_fields_names_them(concept10: Path) -> Non
     source = SourceRef("files", str(concept10), text_field="output")
     with pytest.raises(CorpusError, match=r"metadata\.jsonl.*has no text in the field 'output'"):
         list(sources.read(sources.resolve(source), 0))
+
+
+def test_axbench_is_a_concept_set(concept10: Path, small: str) -> None:
+    loaded = study.load(small)
+    ref = concept_sets.resolve(ConceptRef("axbench", str(concept10)))
+    found = ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref, progress=Progress()))
+    assert found.concepts["name"].n_unique() == 10
+    sizes = {s: [[len(p) for p in found.of(c, s)] for c in range(10)] for s in ("train", "test")}
+    assert sizes["train"] == [[72, 72, 0]] * 10
+    assert [size[:2] for size in sizes["test"]] == [[36, 36]] * 10
+    assert sum(size[2] for size in sizes["test"]) == 35
+    assert set(found.dropped.values()) == {0}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
+from streamlit.testing.v1 import AppTest
 
 from backend import queries
 from backend import study as studies
@@ -35,8 +38,13 @@ from backend.schema import (
     TierSpec,
     Window,
 )
+from backend.views import Run
+from components import address, tier_charts, tier_inspector
+from components import tiers as shown_tiers
+from components.tier_check import latest
 from tests.test_experiments import Knows, Says, Scripted
 from tests.test_pages import opened, text_of
+from tests.test_queue import decision
 
 WINDOWS = ("input", "output", "cross")
 SPEC = TierSpec(count=5, input=1, output=1, cross=5)
@@ -431,5 +439,111 @@ def test_wrong_links_are_told(sorted_study: Study) -> None:
     assert "Tiers cannot stand on 7 examples" in text_of(app)
     app = opened("tiers", fine=False, **LINK, feature=10**6)
     assert "There is no feature 1000000" in text_of(app)
-    app = opened("tiers", fine=False, **LINK, tau_in="much")
-    assert "not a correlation" in text_of(app)
+    for name, value in (("tau_in", "much"), ("tau_out", "inf"), ("tau_cross", "nan")):
+        app = opened("tiers", fine=False, **LINK, **{name: value})
+        assert f"The link says {name} = '{value}', not a correlation" in told(app)
+        assert app.slider(key=f"tiers:{name}").value == address.SORTED[name].default
+    assert "not a correlation" in told(opened("queue", fine=False, study="small", tau_in="1.5"))
+
+
+def told(app: AppTest) -> str:
+    return html.unescape(text_of(app))
+
+
+def test_a_label_by_hand_stands_in_the_list_and_the_inspector(
+    sorted_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path))
+    queries.decide(sorted_study.name, "Ada", [decision(20, "a made-up name")])
+    queries.decide(sorted_study.name, "Bob", [decision(20, "another name")])
+    app = opened("tiers", **LINK, feature=20)
+    listed = next(frame.value for frame in app.dataframe if "margin" in list(frame.value))
+    assert len(set(listed["feature"])) == len(listed)
+    shown = listed.set_index("feature")["label"]
+    assert str(shown[20]) == "a made-up name · by Ada"
+    said = text_of(app)
+    assert "human a made-up name Ada" in said
+    assert "human another name Bob" in said
+
+
+def test_without_a_server_none_can_be_asked(
+    sorted_study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TESSERA_LLM_URL", raising=False)
+    app = opened("tiers", **LINK, who="server")
+    (start,) = (button for button in app.button if button.label == "Label tiers 1 and 2")
+    assert start.disabled
+    assert "No server is configured" in text_of(app)
+    assert (app.number_input(key="tiers:calls").value or 0) > 0  # a cap, before anybody sets one
+    app = opened("tiers", **LINK)
+    assert not next(b for b in app.button if b.label == "Label tiers 1 and 2").disabled
+
+
+def test_thresholds_go_back_to_what_was_calibrated(sorted_study: Study) -> None:
+    app = opened("tiers", **LINK, tau_in=0.5, tau_cross=0.4)
+    app.button(key="defaults").click().run()
+    usual = Thresholds()
+    shown = [app.slider(key=f"tiers:{name}").value for name in ("tau_in", "tau_out", "tau_cross")]
+    assert shown == [usual.input, usual.output, usual.cross]
+    assert app.button(key="defaults").disabled
+
+
+def test_steps_leave_out_what_has_no_score(
+    sorted_study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "get", {"tier": "all"}.get)
+    table = queries.tiers(sorted_study.name, SPEC)
+    assert not isinstance(table, Job)
+    lost = pl.col("feature").is_in([3, 20])
+    tier = pl.when(lost).then(int(Tier.UNSCORED)).otherwise(int(Tier.INPUT))
+    view = replace(table, table=table.table.with_columns(tier=tier))
+    assert {3, 20} <= set(shown_tiers.listed(view)["feature"])
+    assert sorted(shown_tiers.steps(view)) == sorted(set(range(64)) - {3, 20})
+
+
+@pytest.mark.parametrize(
+    ("rho", "tau", "said"),
+    [
+        (0.4, 0.29, (".40", ".29", "yes")),
+        (0.2854, 0.29, (".285", ".290", "no")),
+        (0.05997, 0.06, (".05997", ".06000", "no")),
+        (None, 0.29, ("–", ".29", "no")),
+    ],
+)
+def test_digits_tell_on_which_side_it_is(
+    rho: float | None, tau: float, said: tuple[str, str, str]
+) -> None:
+    assert tier_inspector.against(rho, tau) == said
+
+
+def test_whole_contexts_are_shown_and_open_where_they_decided(sorted_study: Study) -> None:
+    name, whole = sorted_study.name, TierSpec(count=5, input=1, output=1, cross=0)
+    tasks.resolve("tiers")(name, {"tiers": asdict(whole)}, "cpu", Progress())
+    evidence = queries.tier_evidence(name, 20, whole)
+    assert not isinstance(evidence, Job)
+    for cross, opened_ in ((-1.0, "<details open>"), (2.0, "<details>")):
+        table = queries.tiers(name, whole, Thresholds(2.0, 2.0, cross))
+        assert not isinstance(table, Job)
+        shown = tier_inspector.contexts_html(evidence, table)
+        assert opened_ in shown
+        assert shown.count('class="passage"') == len(evidence.examples)
+
+
+def test_an_opened_feature_moves_no_axis(sorted_study: Study) -> None:
+    table = queries.tiers(sorted_study.name, SPEC)
+    assert not isinstance(table, Job)
+    ranges = []
+    for feature in (None, 20):
+        layout = tier_charts.plane(table, feature).layout
+        ranges.append((layout.xaxis.range, layout.yaxis.range))
+    assert ranges[0] == ranges[1]
+    assert all(low < high for low, high in ranges[0])
+
+
+def test_the_experiment_that_ended_last_is_shown_first() -> None:
+    runs = [
+        Run(name, Plan(), "writer", "judge", created, done)
+        for name, created, done in (("failed", 9, False), ("old", 1, True), ("new", 5, True))
+    ]
+    assert latest(runs) == "new"
+    assert latest(runs[:1]) == "failed"

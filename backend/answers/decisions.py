@@ -1,13 +1,16 @@
 """What people decided about features, as events that are only ever added, and what is current.
 
 A decision is undone and redone by events of their own, so nothing that was said is ever changed.
-The last decision of a person on a feature's occurrence that is not undone is the current one.
+The one made last of a person's decisions on a feature's occurrence that are not undone is current:
+what a file brings in later does not stand before what was made after it.
 """
 
 from __future__ import annotations
 
+import bisect
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,7 +63,7 @@ class Ledger:
 
     last: int = 0  # id of the last event that was read
     made: dict[str, Decision] = field(default_factory=dict)
-    by_key: dict[Key, list[Decision]] = field(default_factory=dict)
+    by_key: dict[Key, list[Decision]] = field(default_factory=dict)  # in the order of `made`
     undone: set[str] = field(default_factory=set)
     current: dict[Key, Decision] = field(default_factory=dict)
 
@@ -70,7 +73,7 @@ class Ledger:
             decision = _decision(event)
             self.made[decision.uid] = decision
             key = decision.person, decision.feature, decision.occurrence
-            self.by_key.setdefault(key, []).append(decision)
+            bisect.insort(self.by_key.setdefault(key, []), decision, key=lambda each: each.made)
             return self._settle(key)
         decision = self.made.get(str(event.value["of"]))
         if decision is None or decision.person != event.person:
@@ -197,8 +200,19 @@ def _new(
         subject = f"feature {of.feature}" if of else ""
         return New(event["uid"], person, event["kind"], study.name, subject, {"of": event["of"]})
     key = person, event["feature"], event["occurrence"]
-    now = found.current.get(key)
-    value = {
+    now, past = found.current.get(key), found.by_key.get(key)
+    old = event.get("old") or replaced.get(key) or (now.uid if now else "")
+    replaced[key] = event["uid"]
+    made = max(time.time(), past[-1].made if past else 0.0)  # a clock may have been set back
+    subject = f"feature {event['feature']}"
+    return New(
+        event["uid"], person, "decision", study.name, subject, said(event) | {"old": old}, made
+    )
+
+
+def said(event: dict[str, Any]) -> dict[str, Any]:
+    """The value that is kept of a decision which is not `wrong`."""
+    return {
         "feature": event["feature"],
         "occurrence": event["occurrence"],
         "action": event["action"],
@@ -210,28 +224,7 @@ def _new(
         "flagged": bool(event.get("flagged", False)),
         "hinted": bool(event.get("hinted", False)),
         "seconds": round(float(event.get("seconds", 0)), 2),
-        "old": event.get("old") or replaced.get(key) or (now.uid if now else ""),
-    }
-    replaced[key] = event["uid"]
-    subject = f"feature {event['feature']}"
-    return New(event["uid"], person, "decision", study.name, subject, value)
-
-
-def blank(feature: int) -> dict[str, Any]:
-    """The value of a decision that says nothing yet."""
-    return {
-        "feature": feature,
-        "occurrence": 0,
-        "action": "none",
-        "label": "",
-        "tags": [],
-        "confidence": "",
-        "notes": "",
-        "evidence": [],
-        "flagged": False,
-        "hinted": False,
-        "seconds": 0.0,
-        "old": "",
+        "old": str(event.get("old") or ""),
     }
 
 

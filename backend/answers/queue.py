@@ -25,7 +25,8 @@ EVERY = 10  # every tenth slot is a repeat …
 NEAR, FAR = 10, 30  # … of an item so many slots before
 AHEAD = 300  # slots told at once
 HISTORY = 200
-RECENT = 50  # decisions that the pace is of
+RECENT = 50  # decisions that the pace is of …
+ENOUGH = 5  # … and how many it takes
 EACH = 4  # examples: so many of the strongest, so many at random
 SIDE = 20  # tokens on either side of the peak
 HINTS = 9  # as many as there are digits
@@ -182,14 +183,16 @@ def _second(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
 
 
 def _pace(book: Ledger, name: str) -> float | None:
-    """Median seconds of the person's last decisions."""
+    """Median seconds of the person's last decisions; of a few it would say nothing."""
     mine = [d.seconds for d in book.made.values() if d.person == name and d.seconds > 0]
-    return float(median(mine[-RECENT:])) if mine else None
+    return float(median(mine[-RECENT:])) if len(mine) >= ENOUGH else None
 
 
 def _history(book: Ledger, name: str) -> tuple[tuple[Decision, bool], ...]:
+    """The decisions heard of last, in the order in which they were made."""
     mine = [decision for decision in book.made.values() if decision.person == name]
-    return tuple((decision, decision.uid in book.undone) for decision in mine[-HISTORY:])
+    last = sorted(mine[-HISTORY:], key=lambda decision: decision.made)
+    return tuple((decision, decision.uid in book.undone) for decision in last)
 
 
 def pairs(book: Ledger, name: str) -> list[tuple[Decision, Decision]]:

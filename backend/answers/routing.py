@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.answers import labelling, meaning, quotes, runs, tasks, tiers
+from backend.answers import decision_files, labelling, meaning, quotes, runs, tasks, tiers
 from backend.answers.running import Running
 from backend.answers.subjects import Sampling, Subject, features_of, models_of, tools_of
 from backend.labels import evidence
@@ -79,7 +79,8 @@ def _can(of: Subject, number: int) -> bool:
 
 
 def labels(study: Study, assigned: np.ndarray) -> pl.DataFrame:
-    """feature, method, label: of tier 1 those by counting, of tier 2 those by the model."""
+    """feature, method, label, writer: by hand of any tier, and first; by counting of tier 1, by the
+    model of tier 2."""
     of = features_of(study)
     entry = meaning.counted.find(of, Sampling())
     counted = entry.frame("labels") if entry else pl.DataFrame(schema=meaning.LABELS)
@@ -90,7 +91,20 @@ def labels(study: Study, assigned: np.ndarray) -> pl.DataFrame:
             pl.col("number").is_in(_of(assigned, Tier.CROSS)) & (pl.col("method") == METHODS[2])
         ).unique("number", keep="last"),
     ]
-    return pl.concat(parts).rename({"number": "feature"})
+    routed = pl.concat(parts).select(
+        pl.col("number").cast(pl.Int32).alias("feature"), "method", "label", writer=pl.lit("")
+    )
+    return pl.concat([_by_hand(study), routed])
+
+
+def _by_hand(study: Study) -> pl.DataFrame:
+    """What people call features; of those that no label fits, that."""
+    return decision_files.labels_of(study).select(
+        pl.col("feature").cast(pl.Int32),
+        "method",
+        pl.when(pl.col("failed") == "").then("text").otherwise("failed").alias("label"),
+        "writer",
+    )
 
 
 @functools.lru_cache(maxsize=2)

@@ -31,6 +31,11 @@ PRIORITY = {  # from queue.SHORT on somebody waits; up to queue.LONG it gives wa
     "tiers": queue.LONG,
     "tier_check": queue.LONG - 1,
     "route": queue.LONG,
+    "concepts": queue.LONG,
+    "gather": queue.SHORT,
+    "gray": queue.LONG,
+    "stability": queue.LONG,
+    "again": queue.LONG,
     "experiment": queue.LONG,
     "preview": 40,
     "regions": 30,
@@ -179,6 +184,36 @@ def _tier_check(request: Request) -> None:
     tier_check.compute(request)
 
 
+def _concepts(request: Request) -> None:
+    from backend.answers import concepts
+
+    concepts.compute(request)
+
+
+def _gather(request: Request) -> None:
+    from backend.answers import concept_parts
+
+    concept_parts.gather(request)
+
+
+def _gray(request: Request) -> None:
+    from backend.answers import concept_parts
+
+    concept_parts.gray(request)
+
+
+def _stability(request: Request) -> None:
+    from backend.answers import steady
+
+    steady.patch(request)
+
+
+def _again(request: Request) -> None:
+    from backend.answers import steady
+
+    steady.repeat(request)
+
+
 def _route(request: Request) -> None:
     from backend.answers import routing
 
@@ -199,6 +234,11 @@ TASKS: dict[str, Callable[[Request], None]] = {
     "route": _route,
     "tiers": _tiers,
     "tier_check": _tier_check,
+    "concepts": _concepts,
+    "gather": _gather,
+    "gray": _gray,
+    "stability": _stability,
+    "again": _again,
 }
 
 

@@ -53,7 +53,7 @@ def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[
     kept: list[Document] = []
     parts: list[np.ndarray] = []
     total = 0
-    for number, tokens in enumerate(_encoded(tokenizer(model), [d[3] for d in documents])):
+    for number, tokens in enumerate(encoded(tokenizer(model), [d[3] for d in documents])):
         if number % TOKENIZE_BATCH == 0:
             done = (total, corpus.tokens) if corpus.tokens else (number, len(documents))
             progress.report(*done, "Tokenizing", "tokens" if corpus.tokens else "documents")
@@ -66,19 +66,25 @@ def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[
             break
     if not kept:
         raise CorpusError("The corpus holds no tokens.", "Give it a source with some text.")
+    return {**packed(kept, parts, corpus.context_length), "repeats": repeats}
+
+
+def packed(
+    documents: list[Document], parts: list[np.ndarray], context_length: int
+) -> dict[str, Any]:
+    """What `Tokens` reads, of documents and the tokens of each, as `encoded` gives them."""
     rows = np.concatenate(parts)
     lengths = [len(part) for part in parts]
     return {
         "ids": np.ascontiguousarray(rows[:, 0]),
         "starts": np.ascontiguousarray(rows[:, 1]),
         "ends": np.ascontiguousarray(rows[:, 2]),
-        "documents": _document_table(kept, lengths),
-        "contexts": _context_table(lengths, corpus.context_length - 1),
-        "repeats": repeats,
+        "documents": _document_table(documents, lengths),
+        "contexts": _context_table(lengths, context_length - 1),
     }
 
 
-def _encoded(encode: Any, texts: list[str]) -> Iterator[np.ndarray]:
+def encoded(encode: Any, texts: list[str]) -> Iterator[np.ndarray]:
     """[tokens, 3] int32 of each text: id, first character, one past the last."""
     for at in range(0, len(texts), TOKENIZE_BATCH):
         batch = encode(

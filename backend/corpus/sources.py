@@ -38,8 +38,7 @@ def read(source: SourceRef, characters: int) -> Iterator[Document]:
     """
     given = 0
     for topic, title, text in READERS[source.kind](source):
-        if SURROGATE.search(text):
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = mended(text)
         parts = [text[i : i + LONGEST] for i in range(0, len(text), LONGEST)]
         for number, part in enumerate(parts, 1):
             if part.strip():
@@ -47,6 +46,13 @@ def read(source: SourceRef, characters: int) -> Iterator[Document]:
         given += len(text)
         if source.kind == "hub" and 0 < characters <= given:
             return
+
+
+def mended(text: str) -> str:
+    """The text with U+FFFD for every half of a surrogate pair."""
+    if SURROGATE.search(text):
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def resolve(source: SourceRef) -> SourceRef:
@@ -157,7 +163,7 @@ def _paths(root: Path) -> list[Path]:
     return found
 
 
-def _bytes(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
@@ -170,7 +176,7 @@ def _files_digest(root: Path) -> str:
     digest = hashlib.sha256()
     for path in _paths(root):
         digest.update(f"{path.relative_to(root)}\0".encode())
-        digest.update(hashlib.sha256(_bytes(path)).digest())
+        digest.update(hashlib.sha256(contents(path)).digest())
     return digest.hexdigest()[:16]
 
 
@@ -180,14 +186,14 @@ def _files(source: SourceRef) -> Iterator[Document]:
     for path in _paths(root):
         if path.suffix.lower() in (".txt", ".md"):
             topic = "all" if root in (path, path.parent) else path.parent.name
-            yield topic, path.stem, _decoded(_bytes(path), path)
+            yield topic, path.stem, decoded(contents(path), path)
             continue
-        for number, row in enumerate(_TABLES[path.suffix.lower()](path), 1):
+        for number, row in enumerate(TABLES[path.suffix.lower()](path), 1):
             text = _text(row, source, f"{path}, row {number},")
             yield _topic(row, source), f"{path.stem} {number}", text
 
 
-def _decoded(raw: bytes, path: Path, where: str = "") -> str:
+def decoded(raw: bytes, path: Path, where: str = "") -> str:
     """UTF-8 text, a byte order mark left out; nothing else is changed."""
     try:
         return raw.decode("utf-8-sig")
@@ -216,11 +222,11 @@ def _topic(row: Mapping[str, Any], source: SourceRef) -> str:
 
 
 def _jsonl(path: Path) -> Iterator[Any]:
-    for number, line in enumerate(_bytes(path).split(b"\n"), 1):
+    for number, line in enumerate(contents(path).split(b"\n"), 1):
         if line.strip():
             where = f", line {number},"
             try:
-                yield json.loads(_decoded(line, path, where))
+                yield json.loads(decoded(line, path, where))
             except (json.JSONDecodeError, RecursionError) as error:
                 reason = getattr(error, "msg", "nested too deep")
                 raise CorpusError(
@@ -230,7 +236,7 @@ def _jsonl(path: Path) -> Iterator[Any]:
 
 def _csv(path: Path) -> Iterator[Any]:
     csv.field_size_limit(1 << 30)
-    rows = csv.DictReader(io.StringIO(_decoded(_bytes(path), path), newline=""))
+    rows = csv.DictReader(io.StringIO(decoded(contents(path), path), newline=""))
     try:
         yield from rows
     except csv.Error as error:
@@ -247,7 +253,7 @@ def _parquet(path: Path) -> Iterator[Any]:
     yield from table.iter_rows(named=True)
 
 
-_TABLES: dict[str, Callable[[Path], Iterator[Any]]] = {
+TABLES: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".parquet": _parquet,

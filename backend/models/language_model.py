@@ -144,6 +144,22 @@ class LanguageModel:
         raise ModelError(f"Block {layer} of {self.ref.source} did not run.", "Report the model.")
 
     @torch.inference_mode()
+    def patched(self, ids: Tensor, layer: int, rows: Tensor) -> Tensor:
+        """[n, width] output of the last block at the last of `ids` [positions], for each of
+        `rows` [n, width] put there in place of the residual stream after block `layer`."""
+
+        def put(_module: nn.Module, _args: Any, output: Any) -> Any:
+            whole = (output[0] if isinstance(output, tuple) else output).clone()
+            whole[:, -1] = rows.to(whole)
+            return (whole, *output[1:]) if isinstance(output, tuple) else whole
+
+        handle = self.blocks[layer].register_forward_hook(put)
+        try:
+            return self.residual(ids.expand(len(rows), -1), None, len(self.blocks) - 1)[:, -1]
+        finally:
+            handle.remove()
+
+    @torch.inference_mode()
     def logits_of(self, directions: Tensor) -> Tensor:
         """[n, vocabulary] float32: directions of the residual stream through the final norm's
         gain and the unembedding. The norm's scale is left out: it is positive and the same for

@@ -67,7 +67,7 @@ def tier_profile(
 def tier_labels(
     study: str, spec: TierSpec | None = None, thresholds: Thresholds | None = None
 ) -> pl.DataFrame | Job:
-    """Labels that routing has made so far: feature, method, label."""
+    """Labels by hand, and those that routing has made so far: feature, method, label, writer."""
     loaded = studies_on_disk.load(study)
     sae_of(loaded)
     scores = tier_answers.find_or_job(loaded, spec or TierSpec())
@@ -186,6 +186,7 @@ def export_decisions(study: str, format: str) -> bytes:
     return decision_files.export(studies_on_disk.load(study), format)
 
 
-def take_decisions(study: str, person: str, data: bytes, format: str) -> Taken:
-    """Takes in labels or events from a file; what is known already is not doubled."""
-    return decision_files.take(studies_on_disk.load(study), person, data, format)
+def take_decisions(study: str, person: str, data: bytes, format: str, file: str = "") -> Taken:
+    """Takes in labels or events from a file, which `file` is the name of; what is known already is
+    not doubled."""
+    return decision_files.take(studies_on_disk.load(study), person, data, format, file)

@@ -130,7 +130,7 @@ def spread(
     }
 
 
-def _theta(spread_entry: Entry, p: float) -> float:
+def theta_of(spread_entry: Entry, p: float) -> float:
     """θ: the mean over batches of the p-th percentile, as a float32 value, so that distances
     stored as float32 compare the same."""
     rows = np.asarray(spread_entry.array("percentiles"), dtype=np.float64)
@@ -153,7 +153,7 @@ def thresholds(
     entry = spread(model, site, corpus, seed, device=device, progress=progress)
     for p in p_stops:
         check_spec(PartitionSpec(p=p))
-    curve = {"p": [float(p) for p in p_stops], "theta": [_theta(entry, p) for p in p_stops]}
+    curve = {"p": [float(p) for p in p_stops], "theta": [theta_of(entry, p) for p in p_stops]}
     return {
         "curve": pl.DataFrame(curve, schema={"p": pl.Float64, "theta": pl.Float64}),
         "batches": entry.value("batches"),
@@ -188,15 +188,15 @@ def partition(
     """
     check_spec(spec)
     sampled = spread(model, site, corpus, spec.seed, device=device, progress=progress)
-    theta = _theta(sampled, spec.p)
-    reach = _reach(spec, theta)
+    theta = theta_of(sampled, spec.p)
+    reach = reach_of(spec, theta)
     every = points(model, site, corpus, device, progress)
     screen = torch.bfloat16 if fast_bfloat16(device) else torch.float32
-    leaders = _find_exemplars(
+    leaders = find_exemplars(
         every, LeaderPass(len(every.centre), reach, device=device, screen=screen)
     )
     rows, tokens = leaders.rows, every.activations.tokens
-    return _assigned(every, leaders.exemplars, theta, reach) | {
+    return assigned(every, leaders.exemplars, theta, reach) | {
         "exemplars": leaders.exemplars.cpu().numpy(),
         "exemplar_tokens": rows,
         "theta": theta,
@@ -211,7 +211,8 @@ def partition(
     }
 
 
-def _reach(spec: PartitionSpec, theta: float) -> float:
+def reach_of(spec: PartitionSpec, theta: float) -> float:
+    """kθ, a float32 value; raises TesseraError where it is 1 or more."""
     reach = float(np.float32(spec.k * theta))
     if reach < 1:
         return reach
@@ -225,7 +226,8 @@ def _reach(spec: PartitionSpec, theta: float) -> float:
     )
 
 
-def _find_exemplars(every: Points, leaders: LeaderPass) -> LeaderPass:
+def find_exemplars(every: Points, leaders: LeaderPass) -> LeaderPass:
+    """Feeds all points; raises TesseraError where there are too many exemplars, or none."""
     for row, part in every.steps("Finding exemplars"):
         leaders.feed(part)
         if leaders.count > MOST_REGIONS:
@@ -241,7 +243,8 @@ def _find_exemplars(every: Points, leaders: LeaderPass) -> LeaderPass:
     return leaders
 
 
-def _assigned(every: Points, exemplars: Tensor, theta: float, reach: float) -> dict[str, Any]:
+def assigned(every: Points, exemplars: Tensor, theta: float, reach: float) -> dict[str, Any]:
+    """The fields of `nearest.Nearest`, of all points."""
     assign, fields = Assignment(exemplars, theta, reach), dict[str, list[np.ndarray]]()
     for _, part in every.steps("Assigning tokens"):
         for name, values in vars(assign(part)).items():

@@ -114,6 +114,19 @@ def test_map_table_and_inspector_follow_each_other(visit: Visit) -> None:
     opened(page, f"Region {number}")
 
 
+def test_every_press_of_next_opens_another_feature(visit: Visit) -> None:
+    page = visit.open("features")
+    seen = []
+    for _ in range(8):
+        page.keyboard.press("n")
+        page.wait_for_timeout(1500)  # as a reader does; what the list says late comes in between
+        seen.append(title(page))
+    assert len(set(seen)) == len(seen)
+    assert seen[-1] == f"Feature {parameters(page)['feature']}"
+    page.keyboard.press("p")
+    opened(page, seen[-2])
+
+
 def test_a_lasso_fills_the_table_and_the_address(visit: Visit) -> None:
     page = visit.open("regions?drag=lasso")
     box = page.locator(".st-key-map-chart").bounding_box()

@@ -7,9 +7,9 @@ for a formula when it opens the CSV: import such a file there as text.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -67,6 +67,9 @@ class Row(Record):
         return self
 
 
+Row_ = TypeVar("Row_", bound=Row)
+
+
 @dataclass(frozen=True, eq=False)
 class Imported:
     """The labels of a file that are new; what is wrong with the rest."""
@@ -76,24 +79,24 @@ class Imported:
     problems: tuple[Problem, ...]  # of records left out
 
 
-def jsonl(labels: pl.DataFrame) -> bytes:
+def jsonl(labels: pl.DataFrame, schema: pl.Schema = LABELS) -> bytes:
     """UTF-8, one label a line."""
-    return json_bytes(conform(labels, LABELS).fill_nan(None).iter_rows(named=True))
+    return json_bytes(conform(labels, schema).fill_nan(None).iter_rows(named=True))
 
 
-def csv(labels: pl.DataFrame) -> bytes:
+def csv(labels: pl.DataFrame, schema: pl.Schema = LABELS) -> bytes:
     """UTF-8 with a head; a number that is not known is an empty cell."""
-    return csv_bytes(list(LABELS), conform(labels, LABELS).fill_nan(None).iter_rows())
+    return csv_bytes(list(schema), conform(labels, schema).fill_nan(None).iter_rows())
 
 
-def parquet(labels: pl.DataFrame) -> bytes:
-    """Columns as in `LABELS`."""
+def parquet(labels: pl.DataFrame, schema: pl.Schema = LABELS) -> bytes:
+    """Columns as in the schema."""
     packed = io.BytesIO()
-    conform(labels, LABELS).write_parquet(packed)
+    conform(labels, schema).write_parquet(packed)
     return packed.getvalue()
 
 
-WRITERS: dict[Format, Callable[[pl.DataFrame], bytes]] = {
+WRITERS: dict[Format, Callable[..., bytes]] = {
     "jsonl": jsonl,
     "csv": csv,
     "parquet": parquet,
@@ -111,7 +114,7 @@ def read(
         FormatError: the Parquet file cannot be read.
     """
     file, bad = file or f"labels.{format}", []
-    rows = [row.model_dump() for row in _rows(data, format, file, bad)]
+    rows = [row.model_dump() for _, row in lines(Row, data, format, file, bad)]
     return fresh(pl.DataFrame(rows, schema=LABELS), known, bad)
 
 
@@ -123,23 +126,31 @@ def fresh(labels: pl.DataFrame, known: pl.DataFrame | None, problems: list[Probl
     return Imported(new, len(labels) - len(new), tuple(problems))
 
 
-def _rows(data: bytes, format: Format, file: str, bad: list[Problem]) -> Iterator[Row]:
+def lines(
+    kind: type[Row_], data: bytes, format: Format, file: str, bad: list[Problem]
+) -> Iterator[tuple[int, Row_]]:
+    """Line and record of each label of a file; what is wrong with the others goes into `bad`.
+
+    Raises:
+        FormatError: the Parquet file cannot be read.
+    """
     if format == "jsonl":
-        yield from (row for _, row in json_lines(Row, data, file, bad))
+        yield from json_lines(kind, data, file, bad)
         return
-    cells = csv_lines(data, file, bad) if format == "csv" else enumerate(_cells(data, file), 1)
+    wanted = kind.model_fields
+    cells = csv_lines(data, file, bad) if format == "csv" else _cells(data, file, wanted)
     for line, each in cells:
-        row = check(Row, each, file, line, bad)
+        row = check(kind, each, file, line, bad)
         if row is not None:
-            yield row
+            yield line, row
 
 
-def _cells(data: bytes, file: str) -> list[dict[str, Any]]:
+def _cells(data: bytes, file: str, wanted: Container[str]) -> list[tuple[int, dict[str, Any]]]:
     try:
         # by pyarrow: a damaged file can end the whole process in the reader of polars 2.1
         held = pq.ParquetFile(io.BytesIO(data))
-        table = held.read(columns=[name for name in held.schema_arrow.names if name in LABELS])
+        table = held.read(columns=[name for name in held.schema_arrow.names if name in wanted])
         table.validate(full=True)
-        return table.to_pylist()
+        return list(enumerate(table.to_pylist(), 1))
     except DAMAGED as error:
         raise FormatError(f"{file} cannot be read as Parquet ({error}).", "Check it.") from error

@@ -1,0 +1,218 @@
+"""Hard questions of one concept: who is in, how pure, how split, and where new texts go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.answers import tasks
+from backend.answers.concepts import SEED, Held, choose
+from backend.concept_views import Gathering, Membership, Spread
+from backend.concepts import membership, purity, scores
+from backend.concepts.fresh import fresh
+from backend.regions import partition, statistics
+from backend.schema import ConceptRef, Job, NotFoundError, PartitionSpec, Study
+from backend.store.memo import Entry
+
+RULES = ("ball", "owner", "both")
+MEMBERS = ("exemplar", "coreset")  # the control beside it has the same K and θ
+QUANTILES = (0.05, 0.5, 0.95)
+
+# ---------------------------------------------------------------- in or out
+
+
+def memberships(held: Held, concept: int) -> Membership:
+    """Rates on test texts of the region, and of the union, that training texts choose."""
+    train, test = (held.set.of(concept, split)[:2] for split in ("train", "test"))
+    rows, every, js, best, unions = [], [], {}, {}, {}
+    for kind in MEMBERS:
+        for rule, inside in _inside(held, kind).items():
+            table = membership.rates(inside, *test)
+            region = membership.chosen(membership.rates(inside, *train))
+            union = membership.union(inside, *train)
+            one = table.filter(pl.col("region") == region)
+            many = membership.rates(membership.united(inside, union), *test)
+            for what, part, size in (("best", one, 1), ("union", many, len(union))):
+                rows += [
+                    {"method": kind, "rule": rule, "what": what, "regions": size, **row}
+                    for row in part.drop("region").iter_rows(named=True)
+                ]
+            found = table["j"].drop_nulls().to_numpy()
+            at = np.quantile(found, QUANTILES)
+            every.append((kind, rule, len(found), *at, float((found > 0.5).mean())))
+            js[f"{kind} {rule}"] = found
+            best[f"{kind} {rule}"], unions[f"{kind} {rule}"] = region, union
+    names = ["method", "rule", "regions", "p5", "median", "p95", "above_half"]
+    return Membership(
+        table=pl.DataFrame(rows),
+        every=pl.DataFrame(every, schema=names, orient="row"),
+        js=js,
+        best={key: region for key, region in best.items() if region is not None},
+        unions=unions,
+    )
+
+
+def _inside(held: Held, kind: str) -> dict[str, Any]:
+    put, similarity = held.placed[kind], held.scores[kind]
+    owner, distance = put.array("owner"), put.array("distance")
+    owned, both = membership.by_owner(
+        owner, distance, held.theta, held.set.offsets, similarity.shape[1]
+    )
+    return dict(zip(RULES, (membership.by_ball(similarity, held.theta), owned, both), strict=True))
+
+
+# ---------------------------------------------------------------- new texts
+
+
+def gather(request: tasks.Request) -> None:
+    """What the job does: looks where texts lie in one region."""
+    ref, asked = ConceptRef(**request.asked["set"]), request.asked
+    where = *request.site, request.spec, asked["region"], ref, asked["concept"]
+    request.run(fresh, *where)
+
+
+def gathered(
+    study: Study, spec: PartitionSpec, region: int, of: str, concept: int
+) -> Gathering | Job:
+    """Where the test texts of a concept of the set `of` lie in a region."""
+    ref = choose(of)
+    where = study.model, study.site, study.corpus, spec, region, ref, concept
+    entry = fresh.find(*where)
+    if entry is None:
+        key = fresh.digest(*where)
+        asked = {"set": asdict(ref), "spec": asdict(spec), "region": region, "concept": concept}
+        return tasks.ensure("gather", study, key, **asked)
+    names = ("shares", "quantiles", "nearest")
+    shares, quantiles, nearest = (entry.frame(name) for name in names)
+    return Gathering(region, shares, quantiles, nearest)
+
+
+# ---------------------------------------------------------------- purity and coverage
+
+
+def spread(held: Held, concept: int) -> Spread:
+    """Purity and coverage of every part of every way to cut the tokens of the test texts."""
+    positive, negative, hard = held.set.of(concept, "test")
+    texts = np.r_[positive, negative, hard]
+    sizes = np.diff(held.set.offsets)
+    of_text = np.repeat(np.arange(len(sizes)), sizes)
+    tokens = np.flatnonzero(np.isin(of_text, texts))
+    hit = np.isin(of_text[tokens], positive)
+    units, splits = [], []
+    for method, owner, count in _cuts(held, of_text):
+        table = purity.table(owner[tokens], hit, count)
+        units.append(table.with_columns(method=pl.lit(method)))
+        splits.append(_split(method, table, int((hit & (owner[tokens] < 0)).sum())))
+    if "sae" in held.scored:
+        counts = np.asarray(held.scored["sae"].array("counts"))
+        parts = counts[texts].sum(axis=0), counts[positive].sum(axis=0)
+        table = purity.table_of(*parts, int(hit.sum()), len(hit))
+        units.append(table.with_columns(method=pl.lit("sae")))
+        splits.append(_split("sae", table, 0) | {"uncovered": None})
+    shape = statistics.describe.get(*held.where, held.spec).frame("regions")
+    relations = purity.spread(units[0].drop("method"), shape)
+    return Spread(
+        units=pl.concat(units).filter(pl.col("hits") > 0),
+        splitting=pl.DataFrame(splits),
+        relations=relations,
+        prior=float(hit.mean()) if len(hit) else float("nan"),
+        left_out=max(relations["left_out"].to_list(), default=0),
+    )
+
+
+def _cuts(held: Held, of_text: np.ndarray) -> list[tuple[str, np.ndarray, int]]:
+    """method, part of each token (negative: in none), and number of parts."""
+    put = held.placed["exemplar"]
+    inside = np.asarray(put.array("distance")) <= held.theta
+    owner = np.where(inside, put.array("owner"), -1)
+    found = [("exemplar", owner, held.scores["exemplar"].shape[1])]
+    for kind in ("kmeans", "coreset"):
+        found.append(
+            (kind, np.asarray(held.placed[kind].array("owner")), held.scores[kind].shape[1])
+        )
+    cluster = np.asarray(held.meanings.array("cluster"))
+    return [*found, ("meaning", cluster[of_text], int(cluster.max(initial=-1)) + 1)]
+
+
+def _split(method: str, table: pl.DataFrame, uncovered: int) -> dict[str, Any]:
+    """How many parts hold a concept, and how pure and wide the best of them is."""
+    found = purity.splitting(table["hits"].to_numpy(), uncovered)
+    every = purity.splitting(table["count"].to_numpy())
+    best = (
+        table.sort("f1", descending=True, nulls_last=True).row(0, named=True) if len(table) else {}
+    )
+    names = ("region", "purity", "coverage", "f1", "f1_low", "f1_high")
+    used = int((table["hits"] > 0).sum())
+    shown = {f"best_{name}".replace("best_f1_", "f1_"): best.get(name) for name in names}
+    return {
+        "method": method,
+        "units": len(table),
+        "used": used,
+        **asdict(found),
+        "whole": every.effective,
+        **shown,
+    }
+
+
+# ---------------------------------------------------------------- the gray zone
+
+
+def gray(request: tasks.Request) -> None:
+    """What the job does: the partition at every k, and where the set's tokens lie in it."""
+    ref = ConceptRef(**request.asked["set"])
+    for k in request.study.k_stops:
+        spec = replace(request.spec, k=k)
+        request.run(statistics.describe, *request.site, spec)
+        request.run(scores.places, *request.site, ref, spec, "exemplar", SEED)
+
+
+def start_gray(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Job:
+    """Starts that job, or says how it stands."""
+    key = scores.places.digest(study.model, study.site, study.corpus, ref, spec, "exemplar", SEED)
+    return tasks.ensure("gray", study, key, set=asdict(ref), spec=asdict(spec))
+
+
+def gray_zone(held: Held, concept: int) -> pl.DataFrame:
+    """k, theta, reach, regions, gray, overlap, ambiguous, effective, half, most, uncovered, purity,
+    coverage, f1 (of the best region): at every k that is computed; others null."""
+    positive, negative, hard = held.set.of(concept, "test")
+    sizes = np.diff(held.set.offsets)
+    of_text = np.repeat(np.arange(len(sizes)), sizes)
+    tokens = np.flatnonzero(np.isin(of_text, np.r_[positive, negative, hard]))
+    hit = np.isin(of_text[tokens], positive)
+    rows = []
+    for k in held.study.k_stops:
+        spec = replace(held.spec, k=k)
+        made = partition.partition.find(*held.where, spec)
+        put = scores.places.find(*held.where, held.ref, spec, "exemplar", SEED)
+        rows.append({"k": k, **(_gray_row(made, put, tokens, hit) if made and put else {})})
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _gray_row(made: Entry, put: Entry, tokens: np.ndarray, hit: np.ndarray) -> dict[str, Any]:
+    theta, reach = made.value("theta"), made.value("reach")
+    distance, overlap = np.asarray(made.array("distance")), np.asarray(made.array("overlap"))
+    count = len(made.array("exemplar_tokens"))
+    near = np.asarray(put.array("distance"))[tokens] <= reach
+    owner = np.where(near, np.asarray(put.array("owner"))[tokens], -1)
+    table = purity.table(owner, hit, count)
+    return {
+        "theta": theta,
+        "reach": reach,
+        "regions": count,
+        "gray": float(((distance > theta) & (distance <= reach)).mean()),
+        "overlap": float(overlap.mean()),
+        "ambiguous": float((overlap > 1).mean()),
+        **_split("", table, int((hit & (owner < 0)).sum())),
+    }
+
+
+def region_of(held: Held, concept: int) -> int:
+    """The region that training texts choose by their AUROC along exemplars."""
+    train = np.asarray(held.tables["exemplar"].array("train")[concept])
+    if not len(train):
+        raise NotFoundError("This partition has no region.", "Choose a larger p.")
+    return int(train.argmax())

@@ -1,0 +1,335 @@
+"""A concept set and how well regions, rivals and readers tell its concepts apart."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend import settings
+from backend.answers import passages, provenance, tasks
+from backend.concept_views import AnyRegion, ConceptChoice, ConceptsView
+from backend.concepts import judged, rivals, scores, supervised
+from backend.concepts.judged import CONTRASTS
+from backend.corpus import concept_sets
+from backend.corpus.concept_sets import ConceptSet, available, resolve
+from backend.corpus.concept_tables import LEAST
+from backend.labels import estimates
+from backend.regions import partition, statistics
+from backend.schema import (
+    ConceptRef,
+    CorpusError,
+    CorpusRef,
+    Job,
+    ModelRef,
+    NotFoundError,
+    PartitionSpec,
+    Site,
+    Study,
+)
+from backend.store.memo import Entry
+
+SEED = 0  # of rivals
+RESAMPLES = 2000
+PLACED = ("exemplar", "kmeans", "coreset")  # whose parts tokens are given to
+SAID = {"axbench": "AxBench", "file": "your texts", "wordnet": "WordNet's glosses by domain"}
+LEVELS = (0.6, 0.7, 0.8, 0.9)
+
+
+# ---------------------------------------------------------------- which sets there are
+
+
+def folder() -> Path:
+    """Where concept sets of one's own are kept: with what people said, not in the cache."""
+    return settings.current().annotations / "concepts"
+
+
+def choices() -> list[ConceptChoice]:
+    """Sets that can be chosen: one's own, topics, and WordNet where it is installed."""
+    topics = ConceptChoice("topics", ConceptRef("topics"), "topics of the corpus")
+    own = [ConceptChoice(_name(ref), ref, SAID[ref.kind]) for ref in available(folder())]
+    return [*own, topics]
+
+
+def _name(ref: ConceptRef) -> str:
+    return ref.kind if ref.kind == "wordnet" else Path(ref.path).name
+
+
+def choose(name: str) -> ConceptRef:
+    """The set of that name, resolved; a path of this machine is a name too.
+
+    Raises:
+        NotFoundError: there is none.
+        CorpusError: it cannot be read.
+    """
+    known = {choice.name: choice.ref for choice in choices()}
+    path = Path(name).expanduser()
+    if name in known:
+        return resolve(known[name])
+    if path.is_absolute() and path.exists():
+        return resolve(ConceptRef("axbench" if path.is_dir() else "file", str(path)))
+    raise NotFoundError(
+        f"There is no concept set {name!r}.",
+        f"Choose one of {', '.join(known)}, or write the path of a file or an AxBench folder.",
+    )
+
+
+def keep(name: str, positive: str, negative: str) -> str:
+    """Keeps texts of one's own, one a line, as a set of one concept; returns its name.
+
+    Raises:
+        CorpusError: it has no name, there is another of that name, or it has too few texts.
+    """
+    stem = re.sub(r"[^\w-]+", "-", name.strip()).strip("-")
+    if not stem:
+        raise CorpusError("The concept has no name.", "Give it one of letters or digits.")
+    parts = {"positive": _lines(positive), "negative": _lines(negative)}
+    for kind, lines in parts.items():
+        if len(lines) < 2 * LEAST:
+            raise CorpusError(
+                f"The concept has {len(lines)} {kind} texts.",
+                f"Write at least {2 * LEAST} different ones, one a line: half of them are kept "
+                "for testing.",
+            )
+    rows = [{"text": line, "label": kind} for kind, lines in parts.items() for line in lines]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path = folder() / f"{stem}.jsonl"
+    if path.exists() and path.read_text() != text:
+        raise CorpusError(f"There is a concept {stem!r} already.", "Give this one another name.")
+    folder().mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path.name
+
+
+def _lines(text: str) -> list[str]:
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+# ---------------------------------------------------------------- the job
+
+
+def compute(request: tasks.Request) -> None:
+    """What the job does: reads the texts, cuts the corpus in other ways, scores and places all."""
+    ref = ConceptRef(**request.asked["set"])
+    site, spec, seed = request.site, request.spec, SEED
+    concept_sets.read(request.study.model, request.study.corpus, ref, progress=request.progress)
+    request.run(statistics.describe, *site, spec)
+    texts = concept_sets.read.get(request.study.model, request.study.corpus, ref)
+    for kind in rivals.DIRECTIONS:
+        found = request.run(scores.strongest, *site, ref, spec, kind, seed)
+        judged.judged(texts, found, progress=request.progress)
+    request.run(supervised.readers, *site, ref)
+    if request.study.sae is not None:
+        found = request.run(scores.firing, *site, ref, request.sae)
+        judged.judged(texts, found, progress=request.progress)
+    for kind in PLACED:
+        request.run(scores.places, *site, ref, spec, kind, seed)
+    request.run(rivals.meanings, texts, request.study.embedder)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Everything that the page is made of, computed already."""
+
+    study: Study
+    spec: PartitionSpec
+    ref: ConceptRef
+    texts: Entry
+    scored: dict[str, Entry]  # by kind of direction, and "sae"
+    tables: dict[str, Entry]
+    readers: Entry
+    placed: dict[str, Entry]
+    meanings: Entry
+
+    @functools.cached_property
+    def set(self) -> ConceptSet:
+        return ConceptSet(self.texts)
+
+    @functools.cached_property
+    def partition(self) -> Entry:
+        return partition.partition.get(*self.where, self.spec)
+
+    @property
+    def where(self) -> tuple[ModelRef, Site, CorpusRef]:
+        return self.study.model, self.study.site, self.study.corpus
+
+    @property
+    def theta(self) -> float:
+        return float(self.partition.value("theta"))
+
+    @functools.cached_property
+    def scores(self) -> dict[str, np.ndarray]:
+        return {kind: np.asarray(entry.array("scores")) for kind, entry in self.scored.items()}
+
+    def concept(self, name: str) -> int:
+        """The number of a concept; "" stands for the first."""
+        return self.set.find(name) if name else 0
+
+
+def find(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Held | None:
+    """All results, or None where one is missing."""
+    where = study.model, study.site, study.corpus
+    texts = concept_sets.read.find(study.model, study.corpus, ref)
+    if texts is None or statistics.describe.find(*where, spec) is None:
+        return None
+    scored = {
+        kind: scores.strongest.find(*where, ref, spec, kind, SEED) for kind in rivals.DIRECTIONS
+    }
+    if study.sae is not None:
+        scored["sae"] = scores.firing.find(*where, ref, study.sae)
+    tables = {
+        kind: judged.judged.find(texts, entry) if entry else None for kind, entry in scored.items()
+    }
+    placed = {kind: scores.places.find(*where, ref, spec, kind, SEED) for kind in PLACED}
+    readers = supervised.readers.find(*where, ref)
+    meanings = rivals.meanings.find(texts, study.embedder)
+    parts = (scored, tables, placed)
+    if not (readers and meanings and all(all(part.values()) for part in parts)):
+        return None
+    whole = ({kind: entry for kind, entry in part.items() if entry} for part in parts)
+    held, judged_, put = whole
+    return Held(study, spec, ref, texts, held, judged_, readers, put, meanings)
+
+
+def find_or_job(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Held | Job:
+    """All results, or the job that makes them."""
+    found = _found(study, spec, ref)
+    if found is not None:
+        return found
+    key = f"{ref.kind}:{ref.digest}:{ref.path}:{ref.seed}"
+    partition_key = statistics.describe.digest(study.model, study.site, study.corpus, spec)
+    return tasks.ensure(
+        "concepts", study, f"{partition_key}:{key}", set=asdict(ref), spec=asdict(spec)
+    )
+
+
+_kept: dict[tuple[Study, PartitionSpec, ConceptRef], Held] = {}
+
+
+def _found(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Held | None:
+    """As `find`; what is whole is kept in memory, for the last few sets."""
+    key = study, spec, ref
+    if key not in _kept and (found := find(study, spec, ref)) is not None:
+        if len(_kept) >= 3:
+            _kept.pop(next(iter(_kept)))
+        _kept[key] = found
+    return _kept.get(key)
+
+
+# ---------------------------------------------------------------- what the page shows
+
+
+def view(held: Held, name: str) -> ConceptsView:
+    """The set itself."""
+    found = held.set
+    kinds = ("positive", "negative", "hard")
+    rows = [
+        {
+            f"{split}_{kind}": len(part)
+            for split in ("train", "test")
+            for kind, part in zip(kinds, found.of(concept, split), strict=True)
+        }
+        for concept in range(len(found.concepts))
+    ]
+    return ConceptsView(
+        name=name,
+        concepts=pl.concat([found.concepts, pl.DataFrame(rows)], how="horizontal"),
+        texts=len(found.offsets) - 1,
+        tokens=len(found.tokens),
+        dropped=found.dropped,
+        windowed=int(held.texts.value("windowed")),
+        regions=len(held.partition.array("exemplar_tokens")),
+        theta=held.theta,
+        provenance=provenance.of(
+            held.scored["exemplar"], f"concepts --study {held.study.name} --name {name}"
+        ),
+    )
+
+
+READERS = pl.Schema(
+    {"method": pl.String, "of": pl.Int64, "column": pl.Int64}
+    | dict.fromkeys(("train", "value", "low", "high"), pl.Float64)
+    | dict.fromkeys(("positives", "negatives"), pl.Int64)
+    | dict.fromkeys(("best", "null_mean", "null_high"), pl.Float64)
+)
+
+
+def any_region(held: Held, concept: int, contrast: str) -> AnyRegion:
+    """How well every direction tells one concept from a contrast."""
+    aurocs = {
+        kind: np.asarray(table.array(contrast)[concept]) for kind, table in held.tables.items()
+    }
+    shares = [
+        (kind, len(found), *(float(np.mean(found > level)) for level in LEVELS))
+        for kind, found in aurocs.items()
+        if not np.isnan(found).any()
+    ]
+    names = ["method", "of", *(f"above {level:.1f}" for level in LEVELS)]
+    return AnyRegion(
+        readers=pl.DataFrame(_readers(held, concept, contrast), schema=READERS, orient="row"),
+        aurocs=aurocs,
+        shares=pl.DataFrame(shares, schema=names, orient="row"),
+    )
+
+
+def _readers(held: Held, concept: int, contrast: str) -> list[tuple[Any, ...]]:
+    """Rows of `READERS`: those fitted to the concept first."""
+    positive = held.set.of(concept, "test")[0]
+    other = judged.against(held.set, concept, contrast)
+    rows: list[tuple[Any, ...]] = []
+    for name in supervised.READERS:
+        given = np.asarray(held.readers.array(name)[concept])
+        found = estimates.auroc(given[positive], given[other])
+        ends = found.value, found.low, found.high
+        rows.append((name, 1, -1, None, *ends, len(positive), len(other), None, None, None))
+    for kind, table in held.tables.items():
+        read = judged.chosen(held.set, table, held.scores[kind], concept, contrast)
+        ends = read.test.value, read.test.low, read.test.high
+        counted = read.positives, read.negatives
+        best = None if np.isnan(read.best) else read.best
+        known = (best, *read.null) if contrast == "negative" else (best, None, None)
+        width = held.scores[kind].shape[1]
+        rows.append((kind, width, read.column, read.train, *ends, *counted, *known))
+    return rows
+
+
+def over_concepts(held: Held) -> pl.DataFrame:
+    """method, contrast, mean, low, high, concepts, positives, negatives: AUROC on test texts, mean
+    over concepts with its t interval. Against hard negatives, of which a concept has few, each
+    counts alike: the mean weighs concepts by them, with a bootstrap over concepts."""
+    rows = []
+    for contrast in CONTRASTS:
+        tables = [
+            pl.DataFrame(_readers(held, concept, contrast), schema=READERS, orient="row")
+            for concept in range(len(held.set.concepts))
+        ]
+        whole = pl.concat(tables).filter(pl.col("value").is_not_null())
+        for (method,), part in whole.group_by("method", maintain_order=True):
+            values, weights = part["value"].to_numpy(), part["negatives"].to_numpy()
+            mean = _weighted(values, weights) if contrast == "hard" else estimates.mean_of(values)
+            rows.append(
+                (method, contrast, *mean, len(part), part["positives"].sum(), weights.sum())
+            )
+    names = ["method", "contrast", "mean", "low", "high", "concepts", "positives", "negatives"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _weighted(
+    values: np.ndarray, weights: np.ndarray
+) -> tuple[float | None, float | None, float | None]:
+    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    means = np.average(values[drawn], axis=1, weights=weights[drawn])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(np.average(values, weights=weights)), float(low), float(high)
+
+
+def title_of(held: Held, column: int) -> str:
+    """What a region is called in passing: its exemplar's token."""
+    row = int(held.partition.array("exemplar_tokens")[column])
+    return passages.piece_at(passages.tokens_of(held.study.model, held.study.corpus), row)

@@ -1,0 +1,116 @@
+"""What the Concepts page is given: plain data, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from backend.schema import ConceptRef, Job
+from backend.views import Provenance
+
+
+@dataclass(frozen=True)
+class ConceptChoice:
+    """A concept set that can be chosen; `name` stands in links, `said` says where it is from."""
+
+    name: str
+    ref: ConceptRef
+    said: str
+
+
+@dataclass(frozen=True)
+class ConceptsView:
+    """A concept set: `concepts` (concept, name, genre, and numbers of texts: train_positive,
+    train_negative, test_positive, test_negative, hard), what was left out and why, how many texts
+    were read in several windows."""
+
+    name: str
+    concepts: pl.DataFrame
+    texts: int
+    tokens: int
+    dropped: dict[str, int]
+    windowed: int
+    regions: int
+    theta: float
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class AnyRegion:
+    """How well directions tell one concept from a contrast, on test texts.
+
+    `readers`: method, of (how many it was chosen among), column (-1: fitted, not chosen), train,
+    value, low, high, positives, negatives, best (of all columns on the test texts), null_mean and
+    null_high (of the best column under shuffled labels). `aurocs` [K] of each kind of direction,
+    and of features where the study has an SAE. `shares`: method, of, and the shares of columns
+    above .6, .7, .8 and .9."""
+
+    readers: pl.DataFrame
+    aurocs: dict[str, np.ndarray]
+    shares: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Hard membership on test texts. `table`: method, rule, what, regions, tpr, tnr, j with ends,
+    positives, negatives; `every`: method, rule, and quantiles of J over all regions; `regions` the
+    chosen regions by rule (best first, then the union)."""
+
+    table: pl.DataFrame
+    every: pl.DataFrame
+    js: dict[str, np.ndarray]
+    best: dict[str, int]
+    unions: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """New texts in one region: `shares` (what, of, share, low, high, n), `quantiles`, `texts`
+    (text, positive, distance, owner, margin)."""
+
+    region: int
+    shares: pl.DataFrame
+    quantiles: pl.DataFrame
+    texts: pl.DataFrame
+    pending: Job | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Purity and coverage. `units`: method, unit, count, hits, purity, low, high, lift, coverage,
+    f1, of units with a positive token; `splitting`: method, units, effective, half, most,
+    positives, uncovered; `relations`: measure, of, rho, low, high, n."""
+
+    units: pl.DataFrame
+    splitting: pl.DataFrame
+    relations: pl.DataFrame
+    prior: float
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Stable:
+    """Prompts patched along segments: `apart` [pairs, steps] D(α), `sharpness` [pairs], and the
+    tables of `concepts.boundaries.Findings`."""
+
+    pairs: int
+    apart: np.ndarray
+    sharpness: np.ndarray
+    boundaries: pl.DataFrame
+    sharper: pl.DataFrame
+    prediction: pl.DataFrame
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Again:
+    """A partition made again: `measures` (how, regions, measure, of, value, low, high, n), and the
+    best F1 of each region over features (`f1` [K])."""
+
+    measures: pl.DataFrame
+    regions: int
+    f1: np.ndarray | None
+    good: tuple[float, float, float] | None  # share of regions with F1 of .5 or more, its ends
+    provenance: Provenance

@@ -1,0 +1,1 @@
+"""Concepts, which are labelled sets of texts, against regions, their rivals and features."""

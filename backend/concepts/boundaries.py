@@ -1,0 +1,186 @@
+"""Three tests of whether a model's output changes where regions end (`stability.interpolate`), each
+beside the same test of other exemplars, as many activations at random (a *coreset*)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from backend.concepts.segments import Segment, envelope
+from backend.labels.estimates import auroc, mean_of
+
+CALIPER = 0.2  # of the standard deviation of ‖A − B‖: pairs farther apart are no match
+
+REAL = pl.Float64()
+BOUNDARIES = pl.Schema(
+    {
+        "measure": pl.String(),  # distance | beyond
+        "of": pl.String(),  # exemplars | coreset | difference
+        "mean": REAL,
+        "low": REAL,
+        "high": REAL,
+        "n": pl.Int64(),  # pairs
+        "without": pl.Int64(),  # pairs without a boundary, left out
+        "boundaries": REAL,  # of a pair, on average
+    }
+)
+SHARPNESS = pl.Schema(
+    {
+        "of": pl.String(),
+        "one": REAL,  # mean sharpness of matched pairs whose ends are in one region
+        "two": REAL,  # … in two
+        "difference": REAL,
+        "low": REAL,
+        "high": REAL,
+        "n": pl.Int64(),  # matches
+        "one_region": pl.Int64(),  # pairs before matching
+        "two_regions": pl.Int64(),
+    }
+)
+PREDICTION = pl.Schema(
+    {
+        "of": pl.String(),
+        "auroc": REAL,
+        "low": REAL,
+        "high": REAL,
+        "n": pl.Int64(),  # pairs
+        "agree": pl.Int64(),  # with the same next token
+        "one_region": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The tables `BOUNDARIES`, `SHARPNESS` and `PREDICTION`. What cannot be said is null."""
+
+    boundaries: pl.DataFrame
+    sharpness: pl.DataFrame
+    prediction: pl.DataFrame
+
+
+def tests(
+    ends: np.ndarray,
+    sharpness: np.ndarray,
+    steepest: np.ndarray,
+    next: np.ndarray,
+    exemplars: np.ndarray,
+    coreset: np.ndarray,
+    centre: np.ndarray,
+    seed: int,
+) -> Findings:
+    """All three, of arrays as `stability.interpolate` gives them; `exemplars` and `coreset` are
+    [K, width]. Pairs without a D are left out; `seed` orders the matching.
+
+    (i) How far the steepest α is from the nearest boundary. Many boundaries are near to
+    everything, so *beyond* is that distance less what the steepest α of the other pairs give.
+    Ends of one region have no boundary between them, so such pairs are left out.
+    (ii) Sharpness of pairs whose ends are in one region less that of pairs in two, matched on
+    ‖A − B‖ within a caliper.
+    (iii) AUROC of "the ends are in one region" for "the likeliest next tokens are the same".
+
+    The pairs are the same for both. Half of them were drawn within regions of the exemplars. That
+    favours neither in (i), whose differences are of pairs that cross boundaries of both. In (ii)
+    and (iii) the exemplars get as many pairs of one region as of two, the coreset only those of
+    one region that it shares, so that its intervals are wider; and the AUROC of either is one for
+    this draw, not for pairs at random.
+    """
+    usable = np.flatnonzero(np.isfinite(sharpness))
+    ends, sharpness, steepest = ends[usable], sharpness[usable], steepest[usable]
+    same_next = next[usable, 0] == next[usable, 1]
+    apart = np.linalg.norm(np.diff(ends.astype(np.float64), axis=1)[:, 0], axis=1)
+    segments = {
+        "exemplars": _segments(ends, exemplars, centre),
+        "coreset": _segments(ends, coreset, centre),
+    }
+    one = {of: np.array([not len(s.bounds) for s in each], bool) for of, each in segments.items()}
+    return Findings(
+        _boundaries(segments, steepest),
+        pl.DataFrame(
+            [_sharpness(of, one[of], apart, sharpness, seed) for of in one], SHARPNESS, orient="row"
+        ),
+        pl.DataFrame([_prediction(of, one[of], same_next) for of in one], PREDICTION, orient="row"),
+    )
+
+
+def _segments(ends: np.ndarray, exemplars: np.ndarray, centre: np.ndarray) -> list[Segment]:
+    wide = np.asarray(exemplars, dtype=np.float64)
+    return [envelope(a, b, wide, centre) for a, b in ends]
+
+
+# ---------------------------------------------------------------- (i) boundaries
+
+
+def _boundaries(segments: dict[str, list[Segment]], steepest: np.ndarray) -> pl.DataFrame:
+    found = {of: to_boundary(each, steepest) for of, each in segments.items()}
+    rows = []
+    for at, measure in enumerate(("distance", "beyond")):
+        values = {of: pair[at] for of, pair in found.items()}
+        for of, each in segments.items():
+            counts = np.array([len(s.bounds) for s in each])
+            crossed = counts[counts > 0]
+            mean = float(crossed.mean()) if len(crossed) else None
+            rows.append((measure, of, *_mean(values[of]), int((counts == 0).sum()), mean))
+        difference = values["exemplars"] - values["coreset"]
+        without = np.isnan(found["exemplars"][0] - found["coreset"][0])
+        rows.append((measure, "difference", *_mean(difference), int(without.sum()), None))
+    return pl.DataFrame(rows, BOUNDARIES, orient="row")
+
+
+def to_boundary(segments: list[Segment], steepest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[P] the distance of each pair's steepest α to its nearest boundary, and that less the mean
+    distance of the steepest α of the others that have a boundary; NaN for pairs that have none."""
+    every = np.array([each.distance(steepest) for each in segments]).reshape(
+        len(segments), len(steepest)
+    )
+    own = every.diagonal().copy()
+    crossed = np.flatnonzero(np.isfinite(own))
+    beyond = np.full(len(own), np.nan)
+    if len(crossed) > 1:
+        others = every[np.ix_(crossed, crossed)].sum(axis=1) - own[crossed]
+        beyond[crossed] = own[crossed] - others / (len(crossed) - 1)
+    return own, beyond
+
+
+def _mean(values: np.ndarray) -> tuple[float | None, float | None, float | None, int]:
+    """Mean, interval and number of what is not NaN."""
+    known = values[np.isfinite(values)]
+    return (*mean_of(known), len(known))
+
+
+# ---------------------------------------------------------------- (ii) sharpness
+
+
+def _sharpness(
+    of: str, one: np.ndarray, apart: np.ndarray, sharpness: np.ndarray, seed: int
+) -> tuple[object, ...]:
+    pairs = matched(apart, one, seed)
+    inside, across = sharpness[pairs[:, 0]], sharpness[pairs[:, 1]]
+    means = (mean_of(inside)[0], mean_of(across)[0])
+    counts = (len(pairs), int(one.sum()), int((~one).sum()))
+    return (of, *means, *mean_of(inside - across), *counts)
+
+
+def matched(apart: np.ndarray, one: np.ndarray, seed: int) -> np.ndarray:
+    """[n, 2] rows (one, not one) with values of `apart` [P] alike: nearest neighbours without
+    replacement, in an order by seed, none farther than the caliper."""
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(one))
+    free, found = np.flatnonzero(~one), []
+    caliper = CALIPER * float(apart.std(ddof=1)) if len(apart) > 1 else 0.0
+    for row in order:
+        gaps = np.abs(apart[free] - apart[row])
+        if len(free) and gaps.min() <= caliper:
+            found.append((row, free[gaps.argmin()]))
+            free = np.delete(free, gaps.argmin())
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+# ---------------------------------------------------------------- (iii) next token
+
+
+def _prediction(of: str, one: np.ndarray, same_next: np.ndarray) -> tuple[object, ...]:
+    found = auroc(one[same_next], one[~same_next])
+    counts = (len(one), int(same_next.sum()), int(one.sum()))
+    return (of, found.value, found.low, found.high, *counts)

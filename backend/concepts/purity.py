@@ -1,0 +1,178 @@
+"""How pure regions are of a concept and how much of it each covers, over tokens; over how many
+regions it is split; and whether either goes with the shape of regions.
+
+Any way of grouping tokens is measured alike: regions, clusters, features that are active. Tokens of
+one text are not independent, so intervals of shares are narrower than the truth.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from backend.concepts.membership import with_nulls
+from backend.intervals import wilson
+from backend.labels.estimates import Z, midranks
+
+LEAST = 5  # tokens of a region whose purity is compared with its shape
+MEASURES = ("purity", "coverage", "f1")
+SHAPES = ("coherence", "mean_distance", "radius")
+
+# null, with its interval, where it would divide by nothing
+PURITY = pl.Schema(
+    {
+        "region": pl.Int32,
+        "count": pl.Int32,  # tokens
+        "hits": pl.Int32,  # positive ones among them
+        "purity": pl.Float64,  # hits / count
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "lift": pl.Float64,  # purity / share of positives among all tokens
+        "lift_low": pl.Float64,
+        "lift_high": pl.Float64,
+        "coverage": pl.Float64,  # hits / all positives
+        "coverage_low": pl.Float64,
+        "coverage_high": pl.Float64,
+        "f1": pl.Float64,  # 2 hits / (count + all positives)
+        "f1_low": pl.Float64,
+        "f1_high": pl.Float64,
+    }
+)
+SPREAD = pl.Schema(
+    {
+        "measure": pl.String,
+        "of": pl.String,
+        "rho": pl.Float64,  # null below 5 regions, or where size leaves nothing to compare
+        "low": pl.Float64,  # null likewise, and at ±1
+        "high": pl.Float64,
+        "n": pl.Int32,  # regions
+        "left_out": pl.Int32,  # fewer than 5 tokens, or one of the two unknown
+    }
+)
+
+
+def table(owner: np.ndarray, positive: np.ndarray, regions: int) -> pl.DataFrame:
+    """`PURITY`, a row a region. `owner` [N] is the region of each token, negative for none;
+    `positive` [N] is bool. Tokens of no region count among all tokens and all positives.
+
+    Raises:
+        ValueError: an owner is none of the regions.
+    """
+    if owner.max(initial=-1) >= regions:
+        raise ValueError(f"owner {owner.max()} of {regions} regions")
+    counts = np.bincount(owner[owner >= 0], minlength=regions)
+    hits = np.bincount(owner[(owner >= 0) & positive], minlength=regions)
+    return table_of(counts, hits, int(positive.sum()), len(owner))
+
+
+def table_of(counts: np.ndarray, hits: np.ndarray, positives: int, tokens: int) -> pl.DataFrame:
+    """`PURITY` of groups that may overlap: of `tokens`, `positives` of them positive, group r has
+    `counts[r]` and `hits[r]`.
+
+    The interval of F1 is that of hits over tokens in either, of which F1 is a rising function.
+    """
+    prior = np.nan if not positives else positives / tokens
+    purity = _shares(hits, counts)
+    coverage = _shares(hits, np.full(len(hits), positives))
+    either = counts + positives - hits if positives else np.zeros(len(hits))
+    f1 = [2 * share / (1 + share) for share in _shares(hits, either)]
+    columns = {"region": np.arange(len(counts)), "count": counts, "hits": hits}
+    names = ("purity", "low", "high")
+    columns |= dict(zip(names, purity, strict=True))
+    parts = {"lift": [share / prior for share in purity], "coverage": coverage, "f1": f1}
+    for name, part in parts.items():
+        columns |= dict(zip((name, f"{name}_low", f"{name}_high"), part, strict=True))
+    return with_nulls(columns, PURITY)
+
+
+def _shares(k: np.ndarray, n: np.ndarray) -> list[np.ndarray]:
+    """Share and Wilson's interval; NaN where `n` is 0."""
+    known = np.where(n > 0, 1.0, np.nan)
+    return [part * known for part in (k / np.maximum(n, 1), *wilson(k, n, Z))]
+
+
+# ---------------------------------------------------------------- splitting
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """Over how many regions positives are split. `effective` is exp of the entropy (so many equal
+    parts have as much), a little too low where positives are few; `half` and `most` are the fewest
+    regions that hold 50% and 90%. Of the `positives` in a region; `uncovered` are in none. None
+    where there are no positives."""
+
+    effective: float | None
+    half: int | None
+    most: int | None
+    positives: int
+    uncovered: int
+
+
+def splitting(hits: np.ndarray, uncovered: int = 0) -> Splitting:
+    """Of the positives in each region [K]. Groups that overlap count a token once in each. The same
+    of all tokens in each region is what a concept has that lies no closer together than the corpus.
+    """
+    total = int(hits.sum())
+    if not total:
+        return Splitting(None, None, None, 0, uncovered)
+    held = np.cumsum(np.sort(hits)[::-1].astype(np.int64))
+    half = int(np.searchsorted(held * 2, total)) + 1
+    most = int(np.searchsorted(held * 10, total * 9)) + 1
+    return Splitting(math.exp(entropy(hits)), half, most, total, uncovered)
+
+
+def entropy(counts: np.ndarray) -> float:
+    """Entropy of the shares that counts make, in nats; 0 without any."""
+    shares = counts[counts > 0] / max(int(counts.sum()), 1)
+    return float(-(shares * np.log(shares)).sum()) + 0.0  # no −0
+
+
+# ---------------------------------------------------------------- purity and shape
+
+
+def spread(purity: pl.DataFrame, shape: pl.DataFrame) -> pl.DataFrame:
+    """`SPREAD`: how purity, coverage and F1 (of `PURITY`) rise with coherence, mean pairwise
+    distance and radius.
+
+    `shape` has a row a region with `region`, `size` and the three, as `regions.statistics` gives.
+    Spearman's ρ, partial on `size`; Fisher's z with n − 4. Small regions are more coherent by
+    chance and cover less, so what the rank of `size` explains is taken out of both ranks first.
+    """
+    wanted = shape.select("region", "size", *SHAPES).cast({"region": pl.Int32})
+    joined = purity.join(wanted, on="region").filter(pl.col("count") >= LEAST)
+    rows = []
+    for measure in MEASURES:
+        for of in SHAPES:
+            pair = joined.select(measure, of, "size").cast(pl.Float64).fill_nan(None).drop_nulls()
+            found = partial_spearman(*(pair[name].to_numpy() for name in pair.columns))
+            rows.append((measure, of, *found, len(pair), len(purity) - len(pair)))
+    return pl.DataFrame(rows, schema=SPREAD, orient="row")
+
+
+def partial_spearman(
+    one: np.ndarray, other: np.ndarray, control: np.ndarray
+) -> tuple[float | None, float | None, float | None]:
+    """ρ of what the ranks of `control` leave of the ranks of both, and its 95% interval."""
+    of = midranks(control)
+    left, right = (_residual(midranks(values), of) for values in (one, other))
+    if len(one) < 5 or left is None or right is None:
+        return None, None, None
+    rho = float(left @ right)
+    if abs(rho) > 1 - 1e-12:
+        return float(round(rho)), None, None
+    z, half = math.atanh(rho), Z / math.sqrt(len(one) - 4)
+    return rho, math.tanh(z - half), math.tanh(z + half)
+
+
+def _residual(ranks: np.ndarray, of: np.ndarray) -> np.ndarray | None:
+    """Of unit length; None where regression on `of` leaves nothing but rounding."""
+    if not len(ranks):
+        return None
+    ranks, of = ranks - ranks.mean(), of - of.mean()
+    size = float(of @ of)
+    rest = ranks - of * (float(ranks @ of) / size) if size else ranks
+    length = float(np.linalg.norm(rest))
+    return rest / length if length > 1e-6 * float(np.linalg.norm(ranks)) else None

@@ -1,0 +1,130 @@
+"""Other ways to cut the same tokens into as many parts as a partition has regions: spherical
+k-means, and two controls, directions that are activations at random (a *coreset*) or nothing at all
+(*random*). A partition that does no better than a coreset of its size has found nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.corpus.concept_sets import ConceptSet
+from backend.models import embedder as embedders
+from backend.regions import partition, statistics
+from backend.regions.nearest import Assignment
+from backend.regions.points import Points
+from backend.schema import CorpusRef, EmbedderRef, ModelRef, PartitionSpec, Progress, Site
+from backend.store.memo import Entry, memoize
+
+KINDS = ("kmeans", "coreset", "random")
+SAMPLE = 60_000  # tokens that k-means is fitted on
+CLUSTER = 5  # texts that HDBSCAN calls a cluster, at least
+ROUNDS = 12  # of k-means; later ones move hardly any token
+
+
+@memoize(version=1)
+def rival(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    spec: PartitionSpec,
+    kind: str,
+    seed: int,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`directions` [K, width] float32 unit vectors, K being the partition's, and for k-means
+    `moved`, the share of tokens that changed cluster in the last round."""
+    made = partition.partition(model, site, corpus, spec, device=device, progress=progress)
+    every = partition.points(model, site, corpus, device, progress)
+    count, width = made.array("exemplars").shape
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    if kind == "random":
+        drawn = torch.from_numpy(rng.normal(size=(count, width)).astype(np.float32))
+        return {"directions": _unit(drawn).numpy()}
+    rows = np.sort(rng.choice(len(every), min(len(every), max(SAMPLE, count)), replace=False))
+    sample = rows_of(every, rows if kind == "kmeans" else np.sort(rng.choice(rows, count, False)))
+    if kind == "coreset":
+        return {"directions": sample.cpu().numpy()}
+    directions, moved = kmeans(sample, count, rng, progress)
+    return {"directions": directions.cpu().numpy(), "moved": moved}
+
+
+def rows_of(every: Points, rows: np.ndarray) -> Tensor:
+    """[n, width] the points of token rows, which ascend."""
+    parts = []
+    for first, points in every:
+        low, high = np.searchsorted(rows, [first, first + len(points)])
+        parts.append(points[torch.from_numpy(rows[low:high] - first).to(points.device)])
+    return torch.cat(parts)
+
+
+def kmeans(
+    points: Tensor, count: int, rng: np.random.Generator, progress: Progress
+) -> tuple[Tensor, float]:
+    """Unit mean directions [count, width] after `ROUNDS` of Lloyd's algorithm by cosine, begun at
+    points drawn at random, and the share of points that the last round moved. A cluster that loses
+    all its points keeps its direction."""
+    directions = points[torch.from_numpy(rng.choice(len(points), count, replace=False))].clone()
+    owner, moved = np.full(len(points), -1), 1.0
+    for number in range(ROUNDS):
+        progress.report(number, ROUNDS, "Clustering by k-means", "rounds")
+        before, owner = owner, Assignment(directions, 1.0)(points).owner
+        moved = float((owner != before).mean())
+        where = torch.from_numpy(owner.astype(np.int64)).to(points.device)
+        sums = torch.zeros_like(directions).index_add_(0, where, points)
+        kept = sums.norm(dim=1, keepdim=True) > 0
+        directions = torch.where(kept, _unit(sums), directions)
+    return directions, moved
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-30)
+
+
+# ---------------------------------------------------------------- all by one name
+
+# what stands for a region or its rival: the exemplar, the mean of the members, …
+DIRECTIONS = ("exemplar", "mean", *KINDS)
+
+
+def directions(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    spec: PartitionSpec,
+    kind: str,
+    seed: int,
+    *,
+    device: str,
+    progress: Progress,
+) -> np.ndarray:
+    """[K, width] float32 unit vectors of a kind of `DIRECTIONS`."""
+    where, how = (model, site, corpus, spec), {"device": device, "progress": progress}
+    if kind == "exemplar":
+        return partition.partition(*where, **how).array("exemplars")
+    if kind == "mean":
+        return statistics.describe(*where, **how).array("means")
+    return rival(*where, kind, seed, **how).array("directions")
+
+
+# ---------------------------------------------------------------- by what texts mean
+
+
+@memoize(version=1)
+def meanings(
+    texts: Entry, embedder: EmbedderRef, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """`cluster` [texts] int32 of a concept set's texts, -1 where they are in none: HDBSCAN on
+    sentence embeddings, which see no activation. Its clusters are as many as it finds."""
+    from sklearn.cluster import HDBSCAN  # takes a second to import
+
+    progress.report(0, 1, "Clustering texts by meaning")
+    said = ConceptSet(texts).tokens.documents["text"].to_list()
+    vectors = embedders.load(embedder, device).embed(said)
+    made = HDBSCAN(min_cluster_size=min(CLUSTER, len(said)), copy=True)  # pyright: ignore
+    found = made.fit_predict(vectors)
+    return {"cluster": found.astype(np.int32)}

@@ -1,0 +1,257 @@
+"""Would the same corpus be parted alike if something that should not matter were otherwise? It is
+partitioned again, and the two partitions are compared, beside two random coresets of their sizes:
+any directions that lie as densely as activations do agree to some degree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+import scipy  # its parts load when they are used
+import torch
+from torch import Tensor
+
+from backend.concepts.rivals import rows_of
+from backend.intervals import wilson
+from backend.models.device import fast_bfloat16
+from backend.regions import partition
+from backend.regions.leader import LeaderPass, unit
+from backend.regions.nearest import Assignment
+from backend.regions.points import Points
+from backend.schema import (
+    CorpusRef,
+    ModelRef,
+    NotFoundError,
+    PartitionSpec,
+    Progress,
+    Site,
+    TesseraError,
+)
+from backend.store.memo import memoize
+
+WAYS = {
+    "order": "the text in another order",
+    "seed": "θ from other batches",
+    "half": "half of the documents",
+}
+NEAR = 0.9  # cosine of exemplars that are the same one found again
+SAMPLE = 20_000  # tokens that agreement is measured on
+PARTS = 10  # of the documents, each left out once
+ROWS = 1024  # exemplars compared with all others at once
+
+MEASURES = pl.Schema(
+    {
+        "measure": pl.String(),  # found | weighted | agreement
+        "of": pl.String(),  # exemplars | coreset
+        "value": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "n": pl.Int64(),  # regions, or tokens
+    }
+)
+
+
+@memoize(version=1)
+def again(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    spec: PartitionSpec,
+    how: str,
+    seed: int,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Partitions a corpus again, `how` being one of `WAYS`, and compares with the study's.
+
+    `order`: chunks are read in another order (a corpus of one chunk has none), rows within them as
+    they are. `seed`: θ is of another draw of batches. `half`: exemplars are sought in documents of
+    even or odd number only. Whatever is not named is the study's: centre, θ, order.
+
+    Arrays: `exemplars` [K, width] and `exemplar_tokens` [K] in the order found; `owner` (int32)
+    and `distance` (float32) of every token. Values: `regions` and `theta`, and those of the study,
+    `study_regions` and `study_theta`. Table `measures` as in `compared`, for exemplars and coreset.
+
+    Raises:
+        NotFoundError: no such way.
+        TesseraError: as `partition.partition`.
+    """
+    if how not in WAYS:
+        raise NotFoundError(
+            f"There is no way {how!r} to partition again.", f"Use one of {', '.join(WAYS)}."
+        )
+    where = (model, site, corpus)
+    study = partition.partition(*where, spec, device=device, progress=progress)
+    theta = float(study.value("theta"))
+    if how == "seed":
+        other = partition.spread(*where, spec.seed + 1 + seed, device=device, progress=progress)
+        theta = partition.theta_of(other, spec.p)
+    every = partition.points(*where, device, progress)
+    part = _part(every, how, seed)
+    reach = partition.reach_of(spec, theta)
+    screen = torch.bfloat16 if fast_bfloat16(device) else torch.float32
+    leaders = partition.find_exemplars(
+        part, LeaderPass(len(part.centre), reach, device=device, screen=screen)
+    )
+    fresh = partition.assigned(every, leaders.exemplars, theta, reach)
+    one = Parting(torch.from_numpy(np.array(study.array("exemplars"))), study.array("owner"))
+    two = Parting(leaders.exemplars.cpu(), fresh["owner"])
+    return {
+        "exemplars": two.exemplars.numpy(),
+        "exemplar_tokens": part.rows[leaders.rows],
+        "owner": fresh["owner"],
+        "distance": fresh["distance"],
+        "regions": len(two.exemplars),
+        "theta": theta,
+        "study_regions": len(one.exemplars),
+        "study_theta": float(study.value("theta")),
+        "measures": _measures(every, part.rows, one, two, seed, progress),
+    }
+
+
+# ---------------------------------------------------------------- what is read
+
+
+@dataclass(frozen=True)
+class Part(Points):
+    """Points of some documents, chunks in the order given."""
+
+    chunks: np.ndarray
+    kept: np.ndarray  # [tokens] bool
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """[tokens read] the token row of each, in the order read."""
+        return np.concatenate([self._rows(chunk) for chunk in self.chunks])
+
+    def __len__(self) -> int:
+        return int(self.kept.sum())
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        seen = 0
+        for chunk in self.chunks:
+            rows = self._rows(chunk) - self.activations.bounds[chunk]
+            yield seen, unit(self.activations.read(int(chunk))[torch.from_numpy(rows)], self.centre)
+            seen += len(rows)
+
+    def _rows(self, chunk: int) -> np.ndarray:
+        first, last = self.activations.bounds[chunk : chunk + 2]
+        return first + np.flatnonzero(self.kept[first:last])
+
+
+def _part(every: Points, how: str, seed: int) -> Part:
+    chunks, kept = np.arange(every.activations.chunks), np.ones(len(every), dtype=bool)
+    if how == "order":
+        chunks = np.random.default_rng(seed).permutation(chunks)
+        if (np.diff(chunks) > 0).all():
+            chunks = chunks[::-1]
+    if how == "half":
+        kept = every.activations.tokens.document_of % 2 == seed % 2
+        if not kept.any():
+            raise TesseraError(
+                "One document cannot be halved.", "Use a corpus with more documents."
+            )
+    return Part(every.activations, every.centre, chunks, kept)
+
+
+# ---------------------------------------------------------------- how alike
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Exemplars [K, width], and the `owner` [tokens] of each token."""
+
+    exemplars: Tensor
+    owner: np.ndarray
+
+
+def _measures(
+    every: Points,
+    rows: np.ndarray,
+    one: Parting,
+    two: Parting,
+    seed: int,
+    progress: Progress,
+) -> pl.DataFrame:
+    """`compared` for two partitions, and for two coresets of as many of the tokens that their
+    exemplars were sought in: all, and `rows`."""
+    rng = np.random.default_rng(seed)
+    total = len(every)
+    sample = np.sort(rng.choice(total, min(SAMPLE, total), replace=False))
+    parts = rng.permutation(int(every.activations.tokens.document_of.max()) + 1) % PARTS
+    part = parts[every.activations.tokens.document_of[sample]]
+    drawn = [
+        np.sort(rng.choice(pool, len(each.exemplars), replace=False))
+        for pool, each in ((np.arange(total), one), (rows, two))
+    ]
+    wanted = np.unique(np.concatenate([sample, *drawn]))
+    read = rows_of(every, wanted)
+    points, *coresets = (
+        read[torch.from_numpy(np.searchsorted(wanted, each))] for each in (sample, *drawn)
+    )
+    nulls = [Parting(each.cpu(), Assignment(each, 1.0)(points).owner) for each in coresets]
+    pairs = {
+        "exemplars": [Parting(each.exemplars, each.owner[sample]) for each in (one, two)],
+        "coreset": nulls,
+    }
+    tables = []
+    for done, (of, (left, right)) in enumerate(pairs.items()):
+        progress.report(done, len(pairs), "Comparing partitions")
+        tables.append(compared(left, right, part, of))
+    return pl.concat(tables)
+
+
+def compared(one: Parting, two: Parting, part: np.ndarray, of: str) -> pl.DataFrame:
+    """A table of `MEASURES` on tokens that belong to the parts `part` [tokens].
+
+    `found`: the share of the exemplars of `one` to which `two` has one of cosine above .9, with
+    Wilson's interval. `weighted`: the share of tokens whose owner is such a one. `agreement`: the
+    adjusted mutual information of owners, 1 for the same parting and 0 for chance. Intervals of
+    these two are Student's t of what leaving out each part gives (a jackknife over parts, since
+    tokens of one document are not independent); null where there is one part only.
+    """
+    found = matched(one.exemplars, two.exemplars)
+    low, high = wilson(found.sum(), len(found))
+    rows: list[tuple[object, ...]] = [
+        ("found", of, float(found.mean()), float(low), float(high), len(found))
+    ]
+    within = found[one.owner]
+    measures: dict[str, Callable[[np.ndarray], float]] = {
+        "weighted": lambda tokens: float(within[tokens].mean()),
+        "agreement": lambda tokens: agreement(one.owner[tokens], two.owner[tokens]),
+    }
+    for measure, function in measures.items():
+        value = function(np.arange(len(part)))
+        half = _jackknife(function, part)
+        ends = (None, None) if half is None else (max(value - half, -1.0), min(value + half, 1.0))
+        rows.append((measure, of, value, *ends, len(part)))
+    return pl.DataFrame(rows, MEASURES, orient="row")
+
+
+def matched(one: Tensor, two: Tensor) -> np.ndarray:
+    """[K] whether any row of `two` has a cosine above .9 with each row of `one`, unit vectors."""
+    blocks = [(part @ two.T).amax(dim=1) > NEAR for part in one.split(ROWS)]
+    return torch.cat(blocks).cpu().numpy()
+
+
+def agreement(one: np.ndarray, two: np.ndarray) -> float:
+    """Adjusted mutual information of two labellings (Vinh, Epps and Bailey 2010)."""
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    return float(adjusted_mutual_info_score(one, two))
+
+
+def _jackknife(function: Callable[[np.ndarray], float], part: np.ndarray) -> float | None:
+    """Half the 95% interval of a function of tokens, from leaving out each part."""
+    names = np.unique(part)
+    if len(names) < 2:
+        return None
+    without = np.array([function(np.flatnonzero(part != name)) for name in names])
+    count = len(names)
+    error = np.sqrt((count - 1) * without.var())
+    return float(scipy.special.stdtrit(count - 1, 0.975) * error)

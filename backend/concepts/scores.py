@@ -1,0 +1,157 @@
+"""How strongly a text points along directions: S[i, r] = max_t x_it · v_r over the points of its
+tokens, for every region, rival and feature at once; and where its tokens lie among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.activations import Activations
+from backend.concepts import rivals
+from backend.corpus import concept_sets
+from backend.corpus.concept_sets import ConceptSet
+from backend.features import codes
+from backend.models import sae as sae_models
+from backend.regions import partition
+from backend.regions.points import Points
+from backend.schema import (
+    ConceptRef,
+    CorpusRef,
+    ModelRef,
+    PartitionSpec,
+    Progress,
+    SaeRef,
+    Site,
+)
+from backend.store.memo import memoize
+
+ROWS = 1024  # points multiplied at once
+
+
+def points(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    ref: ConceptRef,
+    device: str,
+    progress: Progress,
+) -> tuple[ConceptSet, Points]:
+    """A concept set, and its points about the centre of the study's corpus."""
+    found = ConceptSet(concept_sets.read(model, corpus, ref, progress=progress))
+    centre = partition.centre(model, site, corpus, device=device, progress=progress)
+    about = torch.from_numpy(np.array(centre.array("centre"))).to(device)
+    return found, Points(Activations(model, site, found.tokens, device, progress), about)
+
+
+@memoize(version=1)
+def strongest(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    ref: ConceptRef,
+    spec: PartitionSpec,
+    kind: str,
+    seed: int,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`scores` [texts, K] float32 of a concept set along the directions of a kind."""
+    where, how = (model, site, corpus), {"device": device, "progress": progress}
+    vectors = rivals.directions(*where, spec, kind, seed, **how)
+    found, every = points(*where, ref, device, progress)
+    return {"scores": along(every, found.offsets, torch.from_numpy(np.array(vectors)).to(device))}
+
+
+def along(every: Points, offsets: np.ndarray, directions: Tensor) -> np.ndarray:
+    """[texts, R] float32; text i has the points `offsets[i]` to `offsets[i + 1]`."""
+    best = torch.full((len(offsets) - 1, len(directions)), -torch.inf, device=directions.device)
+    transposed = directions.T.contiguous()
+    for first, part in every.steps("Scoring texts"):
+        for at in range(0, len(part), ROWS):
+            highest(part[at : at + ROWS] @ transposed, first + at, offsets, best)
+    return best.cpu().numpy()
+
+
+def highest(similarity: Tensor, first: int, offsets: np.ndarray, best: Tensor) -> None:
+    """Raises `best` [texts, R] to what the rows of `similarity`, from point `first` on, have."""
+    last = first + len(similarity)
+    text = int(np.searchsorted(offsets, first, side="right")) - 1
+    while text < len(best) and offsets[text] < last:
+        low, high = max(int(offsets[text]), first), min(int(offsets[text + 1]), last)
+        rows = similarity[low - first : high - first]
+        torch.maximum(best[text], rows.amax(dim=0), out=best[text])
+        text += 1
+
+
+@memoize(version=1)
+def firing(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    ref: ConceptRef,
+    sae: SaeRef,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`scores` [texts, features] float32: the strongest activation of each feature in each text;
+    `counts` [texts, features] int32: the tokens it is active on."""
+    found = ConceptSet(concept_sets.read(model, corpus, ref, progress=progress))
+    activations = Activations(model, site, found.tokens, device, progress)
+    shape = len(found.offsets) - 1, sae_models.load(sae, device).width
+    scores, counts = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
+    for chunk in range(activations.chunks):
+        coded = codes.encode(activations.entry(chunk), sae, device=device)
+        each = coded.array("counts")
+        row = np.repeat(np.arange(len(each)), each) + int(activations.bounds[chunk])
+        text = np.searchsorted(found.offsets, row, side="right") - 1
+        np.maximum.at(scores, (text, coded.array("features")), coded.array("values"))
+        np.add.at(counts, (text, coded.array("features")), 1)
+        progress.report(chunk + 1, activations.chunks, "Encoding texts", "chunks")
+    return {"scores": scores, "counts": counts}
+
+
+@memoize(version=1)
+def places(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    ref: ConceptRef,
+    spec: PartitionSpec,
+    kind: str,
+    seed: int,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Of every token of a concept set: `owner`, `runner_up`, `overlap` (int32), `distance`,
+    `margin` (float32), as in `nearest.Nearest`, among the directions of a kind at the
+    partition's θ."""
+    where, how = (model, site, corpus), {"device": device, "progress": progress}
+    made = partition.partition(*where, spec, **how)
+    vectors = torch.from_numpy(rivals.directions(*where, spec, kind, seed, **how).copy()).to(device)
+    _, every = points(*where, ref, device, progress)
+    return partition.assigned(every, vectors, made.value("theta"), made.value("reach"))
+
+
+@memoize(version=1)
+def averages(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    ref: ConceptRef,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """`means` [texts, width] float32: the mean point of each text (not of unit length)."""
+    found, every = points(model, site, corpus, ref, device, progress)
+    sums = torch.zeros(len(found.offsets) - 1, len(every.centre), dtype=torch.float64)
+    for first, part in every.steps("Averaging texts"):
+        text = np.searchsorted(found.offsets, np.arange(first, first + len(part)), side="right")
+        sums.index_add_(0, torch.from_numpy(text - 1), part.double().cpu())
+    return {"means": (sums.numpy() / np.diff(found.offsets)[:, None]).astype(np.float32)}

@@ -1,0 +1,174 @@
+"""Are regions the *stable regions* of Janiak et al. (arXiv 2409.17113), within which the output of
+a model hardly changes, while it jumps where one gives way to another?
+
+Between the residuals A and B of two prompts at their last token, h(α) = A + α(B − A) is put in the
+place of A. With F the output of the last block there, D(α) = ‖F(h(α)) − F(A)‖ / ‖F(B) − F(A)‖,
+where F(B) too is read in the prompt of A. What D says is compared with where regions end.
+
+The model runs in float32, whatever the study's format: bfloat16 rounds D by up to .012, and a step
+of 1/32 makes that .4 of its slope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from backend.corpus.contexts import Tokens, tokenize
+from backend.models import language_model
+from backend.models.language_model import LanguageModel
+from backend.regions import partition
+from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
+from backend.store.memo import memoize
+
+SHORTEST, LONGEST = 8, 24  # tokens of a prompt
+
+
+@memoize(version=1)
+def interpolate(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    spec: PartitionSpec,
+    pairs: int = 60,
+    steps: int = 33,
+    seed: int = 0,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """D(α) at `steps` even values of α from 0 to 1, for pairs of prompts drawn as in `draw`.
+
+    Arrays: `ends` [P, 2, width] float32, the residuals A and B at the site; `apart` [P, steps]
+    D(α); `sharpness` [P], its largest rise per unit of α, by differences; `steepest` [P], the
+    middle of that step; `next` [P, 2] int64, the likeliest next token after each prompt as it
+    stands; `first` and `length` [P, 2] int64, the token rows that the prompts are. D is NaN where
+    F(A) = F(B).
+
+    Raises:
+        TesseraError: there are no such steps or pairs.
+    """
+    if pairs < 1 or steps < 2:
+        raise TesseraError("Nothing to interpolate.", "Ask for a pair and two steps, or more.")
+    made = partition.partition(model, site, corpus, spec, device=device, progress=progress)
+    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    first, length = draw(tokens.contexts, tokens.ids, made.array("owner"), pairs, seed)
+    network = language_model.load(replace(model, dtype="float32"), device)
+    ends, following, apart = [], [], []
+    for pair in range(len(first)):
+        progress.report(pair, len(first), "Interpolating between prompts", "pairs")
+        prompts = [
+            torch.tensor([network.bos, *tokens.ids[begin : begin + size].tolist()])
+            for begin, size in zip(first[pair], length[pair], strict=True)
+        ]
+        rows = torch.stack(
+            [network.residual(ids[None], None, site.layer)[0, -1] for ids in prompts]
+        )
+        path = between(rows.float(), steps)
+        apart.append(relative(network.patched(prompts[0], site.layer, path)))
+        ends.append(rows.float().cpu().numpy())
+        following.append([_next(network, ids) for ids in prompts])
+    sharpness, steepest = sharpest(np.array(apart))
+    return {
+        "ends": np.array(ends),
+        "apart": np.array(apart),
+        "sharpness": sharpness,
+        "steepest": steepest,
+        "next": np.array(following, dtype=np.int64),
+        "first": first,
+        "length": length,
+    }
+
+
+@torch.inference_mode()
+def _next(network: LanguageModel, ids: Tensor) -> int:
+    """The likeliest token after [positions] ids."""
+    # twice, since bfloat16 logits of a single row take 20 times longer on a CPU
+    given = ids.to(network.device).expand(2, -1)
+    return int(network.network(given, use_cache=False, logits_to_keep=1).logits[0, -1].argmax())
+
+
+def between(ends: Tensor, steps: int) -> Tensor:
+    """[steps, width] from the first of `ends` [2, width] to the second, both included."""
+    alpha = torch.linspace(0, 1, steps, device=ends.device)[:, None]
+    return torch.lerp(ends[0], ends[1], alpha)
+
+
+def relative(final: Tensor) -> np.ndarray:
+    """[steps] float64 distances of `final` [steps, width] from its first row, the last one's being
+    1; NaN where that is 0."""
+    exact = final.double()
+    distance = torch.linalg.vector_norm(exact - exact[0], dim=1).cpu().numpy()
+    return distance / distance[-1] if distance[-1] > 0 else np.full(len(distance), np.nan)
+
+
+def sharpest(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[P] the largest rise of [P, steps] per unit of α, and the α in the middle of that step."""
+    rises = np.diff(apart, axis=1)
+    at = rises.argmax(axis=1)
+    steps = rises.shape[1]
+    return rises[np.arange(len(rises)), at] * steps, np.where(
+        np.isfinite(apart[:, -1]), (at + 0.5) / steps, np.nan
+    )
+
+
+# ---------------------------------------------------------------- which prompts
+
+
+def draw(
+    contexts: pl.DataFrame, ids: np.ndarray, owner: np.ndarray, pairs: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First token rows and lengths, [P, 2] int64 each: beginnings, of 8 to 24 tokens, of contexts
+    of two documents, no context twice. Every prompt is a beginning, so its last token is one that
+    the corpus has, with the same activation.
+
+    Two prompts at random are almost never in one region, so half of the pairs are drawn to be: by
+    `owner` [tokens] of the last token, one pair from each of as many regions at random, fewer
+    where fewer regions hold two such prompts; those pairs come first. `pairs` are fewer where the
+    corpus is too small.
+
+    Raises:
+        TesseraError: the corpus has no such pair.
+    """
+    rng = np.random.default_rng(seed)
+    table = contexts.filter(pl.col("length") >= SHORTEST)
+    table = table[rng.permutation(len(table))]
+    first, document = table["first_token"].to_numpy(), table["document"].to_numpy()
+    length = rng.integers(SHORTEST, np.minimum(table["length"].to_numpy(), LONGEST) + 1)
+
+    def fit(one: int, other: int) -> bool:
+        left, right = (ids[first[each] : first[each] + length[each]] for each in (one, other))
+        return bool(document[one] != document[other]) and not np.array_equal(left, right)
+
+    region = owner[first + length - 1]
+    chosen: list[tuple[int, int]] = []
+    for each in rng.permutation(np.unique(region)):
+        if len(chosen) >= pairs // 2:
+            break
+        chosen += list(_paired(np.flatnonzero(region == each), fit))[:1]
+    left = np.setdiff1d(np.arange(len(first)), np.array(chosen, dtype=np.int64))
+    chosen += list(_paired(left, fit))[: pairs - len(chosen)]
+    if not chosen:
+        raise TesseraError(
+            f"The corpus has no two documents that begin with {SHORTEST} tokens of their own.",
+            "Use a corpus with more documents.",
+        )
+    rows = np.array(chosen)
+    return first[rows].astype(np.int64), length[rows].astype(np.int64)
+
+
+def _paired(candidates: np.ndarray, fit: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
+    """Each candidate with the next that fits and is free; what lies between stays single."""
+    waiting = None
+    for each in candidates.tolist():
+        if waiting is None:
+            waiting = each
+        elif fit(waiting, each):
+            yield waiting, each
+            waiting = None

@@ -1,0 +1,159 @@
+"""Concepts: any concept set against regions, rivals and features."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backend import study as studies_on_disk
+from backend.answers import concept_parts, concepts, steady
+from backend.answers.concepts import Held
+from backend.concept_views import (
+    Again,
+    AnyRegion,
+    ConceptChoice,
+    ConceptsView,
+    Gathering,
+    Membership,
+    Spread,
+    Stable,
+)
+from backend.queries.asked import spec_of
+from backend.schema import Job
+
+
+def concept_sets() -> list[ConceptChoice]:
+    """The concept sets that can be chosen, one's own first."""
+    return concepts.choices()
+
+
+def keep_concept(name: str, positive: str, negative: str) -> str:
+    """Keeps a concept of one's own, a text a line, and returns the name of its set.
+
+    Raises:
+        CorpusError: there are too few texts to train and test on.
+    """
+    return concepts.keep(name, positive, negative)
+
+
+def concept_set(
+    study: str, name: str = "topics", p: float | None = None, k: float | None = None
+) -> ConceptsView | Job:
+    """A concept set: its concepts and texts, and what was left out."""
+    held = _held(study, name, p, k)
+    return concepts.view(held, name) if isinstance(held, Held) else held
+
+
+def any_region(
+    study: str,
+    name: str = "topics",
+    concept: str = "",
+    contrast: str = "negative",
+    p: float | None = None,
+    k: float | None = None,
+) -> AnyRegion | Job:
+    """How well every region, rival, feature and fitted reader tells a concept from a contrast
+    (negative, hard or both)."""
+    held = _held(study, name, p, k)
+    if not isinstance(held, Held):
+        return held
+    return concepts.any_region(held, held.concept(concept), contrast)
+
+
+def over_concepts(
+    study: str, name: str = "topics", p: float | None = None, k: float | None = None
+) -> pl.DataFrame | Job:
+    """Mean AUROC over the concepts of a set, by method and contrast."""
+    held = _held(study, name, p, k)
+    return concepts.over_concepts(held) if isinstance(held, Held) else held
+
+
+def membership(
+    study: str,
+    name: str = "topics",
+    concept: str = "",
+    p: float | None = None,
+    k: float | None = None,
+) -> Membership | Job:
+    """Hard membership at θ: TPR, TNR and J of the best region, of a union, and of every region."""
+    held = _held(study, name, p, k)
+    if not isinstance(held, Held):
+        return held
+    return concept_parts.memberships(held, held.concept(concept))
+
+
+def gathering(
+    study: str,
+    name: str = "topics",
+    concept: str = "",
+    of: str = "",
+    p: float | None = None,
+    k: float | None = None,
+) -> Gathering | Job:
+    """Where new texts lie in the region that a concept's training texts choose: the concept's own
+    test texts, or those of another set, `of`, whose concept has the same name or is its first."""
+    held = _held(study, name, p, k)
+    if not isinstance(held, Held):
+        return held
+    number = held.concept(concept)
+    region = concept_parts.region_of(held, number)
+    asked = (of, 0) if of and of != name else (name, number)
+    return concept_parts.gathered(held.study, held.spec, region, *asked)
+
+
+def spread(
+    study: str,
+    name: str = "topics",
+    concept: str = "",
+    p: float | None = None,
+    k: float | None = None,
+) -> Spread | Job:
+    """Purity and coverage of every part of every way to cut the same tokens."""
+    held = _held(study, name, p, k)
+    if not isinstance(held, Held):
+        return held
+    return concept_parts.spread(held, held.concept(concept))
+
+
+def gray_zone(
+    study: str,
+    name: str = "topics",
+    concept: str = "",
+    p: float | None = None,
+    k: float | None = None,
+) -> pl.DataFrame | Job:
+    """What a gray zone does to the partition and to a concept, at every k that is computed."""
+    held = _held(study, name, p, k)
+    if not isinstance(held, Held):
+        return held
+    return concept_parts.gray_zone(held, held.concept(concept))
+
+
+def start_gray_zone(
+    study: str, name: str = "topics", p: float | None = None, k: float | None = None
+) -> Job:
+    """Computes the partition at every k of the study."""
+    loaded = studies_on_disk.load(study)
+    return concept_parts.start_gray(loaded, spec_of(loaded, p, k), concepts.choose(name))
+
+
+def stable(
+    study: str, p: float | None = None, k: float | None = None, ask: bool = True
+) -> Stable | Job | None:
+    """Whether the model's output changes where regions end (arXiv 2409.17113); None where it is
+    not computed and not asked for."""
+    loaded = studies_on_disk.load(study)
+    return steady.stable(loaded, spec_of(loaded, p, k), ask)
+
+
+def again(
+    study: str, p: float | None = None, k: float | None = None, ask: bool = True
+) -> Again | Job | None:
+    """The partition made again in another order, with another θ and from half of the documents;
+    and how well features match it. None as in `stable`."""
+    loaded = studies_on_disk.load(study)
+    return steady.again(loaded, spec_of(loaded, p, k), ask)
+
+
+def _held(study: str, name: str, p: float | None, k: float | None) -> Held | Job:
+    loaded = studies_on_disk.load(study)
+    return concepts.find_or_job(loaded, spec_of(loaded, p, k), concepts.choose(name))

@@ -1,0 +1,304 @@
+"""Which concept set and concept are asked about, a concept of one's own, and how well any region
+tells it from what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+
+from backend.concept_views import AnyRegion, ConceptChoice, ConceptsView
+from backend.schema import TesseraError
+from components import address, markup, numbers, palette
+from components.links import anchor
+from components.markup import escape
+from components.status import render_problem
+
+SECTION = "concept"
+# ways to read a concept, in words and hues
+NAMES = {
+    "bow": "bag of words",
+    "diffmean": "DiffMean",
+    "probe": "linear probe",
+    "exemplar": "regions, by exemplar",
+    "mean": "regions, by mean",
+    "kmeans": "k-means",
+    "coreset": "random activations",
+    "random": "random directions",
+    "sae": "SAE features",
+    "meaning": "clusters by meaning",
+}
+FITTED = ("bow", "diffmean", "probe")
+SAID = {
+    "too_few": "of concepts with too few texts",
+    "empty": "empty",
+    "contradictory": "labelled both ways",
+    "in_both_splits": "in train and in test (left out of train)",
+    "repeated": "repeated",
+}
+
+
+def hue(method: str) -> str:
+    """A method's colour: regions in the accent, rivals apart, controls grey."""
+    colours = palette.current()
+    fixed = {"exemplar": colours.accent, "mean": colours.teal, "sae": colours.amber}
+    others = ("kmeans", "meaning", *FITTED)
+    if method in others:
+        return colours.categories[others.index(method)]
+    return fixed.get(method, palette.OTHER)
+
+
+def named(method: str) -> str:
+    """A method's name after its colour."""
+    dot = f'<i class="dot" style="background:{hue(method)}"></i>'
+    return f'<span style="white-space:nowrap">{dot}{NAMES[method]}</span>'
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+ASKS = {
+    "any region": "Any region",
+    "in or out": "In or out",
+    "new texts": "New texts",
+    "purity": "Purity and coverage",
+    "gray zone": "Gray zone",
+    "stability": "Stable regions",
+    "again": "Made again",
+}
+HINTS = {
+    "any region": "How well does any region, not just the best, tell the concept from the rest?",
+    "in or out": "Who is in and who is out, at θ: true and false positives of hard membership.",
+    "new texts": "Where do texts go that no one chose the region by?",
+    "purity": "Does everything that expresses it land here, and nothing else?",
+    "gray zone": "What does it do to require new exemplars to be farther apart than kθ?",
+    "stability": "Does the model's output change where a region ends?",
+    "again": "Would the same regions be found again? Are they features?",
+}
+
+
+def render_asks() -> str:
+    """The question that is asked."""
+    st.segmented_control(
+        "Question", list(ASKS), format_func=lambda ask: ASKS[ask], required=True,
+        label_visibility="collapsed", **address.widget("ask", asked=False),
+    )  # fmt: skip
+    asked = str(address.get("ask"))
+    markup.note(HINTS[asked])
+    return asked
+
+
+def render_fresh(choices: list[ConceptChoice]) -> str:
+    """The set whose texts are looked for in the chosen region; "" for the set's own."""
+    names = ["", *(choice.name for choice in choices if choice.name != address.get("set"))]
+    st.selectbox(
+        "Texts", names, format_func=lambda name: name or "test texts of this set",
+        **address.widget("of"),
+    )  # fmt: skip
+    return str(address.get("of"))
+
+
+def render_choice(choices: list[ConceptChoice]) -> str:
+    """The set that is asked about, by name."""
+    names = [choice.name for choice in choices]
+    chosen = address.get("set")
+    said = {choice.name: f"{choice.name} · {choice.said}" for choice in choices}
+    if chosen not in names:
+        names.append(chosen)
+    settings = address.widget("set", concept="")
+    st.selectbox("Concept set", names, format_func=lambda name: said.get(name) or name, **settings)
+    return str(address.get("set"))
+
+
+def render_concept(view: ConceptsView) -> str:
+    """The concept that is asked about, by name."""
+    names = view.concepts["name"].to_list()
+    if address.get("concept") not in names:
+        address.assume(concept=names[0])
+    st.selectbox("Concept", names, **address.widget("concept"))
+    return str(address.get("concept"))
+
+
+def render_own(keep: Callable[[str, str, str], str]) -> None:
+    """Boxes for a concept of one's own; what is typed stays until it is kept."""
+    with st.expander("A concept of your own"):
+        markup.note(
+            "A text a line. Half of each side is held out for testing, so four of each are the "
+            "least and twenty make the intervals bearable. Choose contrastive texts that differ in "
+            "the concept and in nothing else."
+        )
+        left, right = st.columns(2)
+        positive = left.text_area("Texts that express it", height=150, key="own-positive")
+        negative = right.text_area("Texts that do not", height=150, key="own-negative")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            name = st.text_input("Its name", key="own-name", width=260)
+            if st.button("Ask about it", key="own-keep", type="primary"):
+                try:
+                    kept = keep(name, positive, negative)
+                except TesseraError as error:
+                    render_problem(error.problem, error.remedy)
+                else:
+                    address.put(set=kept, concept="")
+                    st.rerun()
+        markup.note(
+            "Or put a JSONL, CSV or Parquet file with columns text and label (and concept, split), "
+            "or an AxBench folder, into annotations/concepts; a path in ?set= works too."
+        )
+
+
+def head_html(view: ConceptsView, concept: str) -> str:
+    """What the concept stands on."""
+    row = view.concepts.row(by_predicate=pl.col("name") == concept, named=True)
+    sizes = {
+        "train": f"{row['train_positive']} + {row['train_negative']}",
+        "test": f"{row['test_positive']} + {row['test_negative']}",
+        "hard negatives": str(row["test_hard"]),
+        "concepts": numbers.count(len(view.concepts)),
+        "texts": numbers.count(view.texts),
+        "tokens": numbers.count(view.tokens),
+        "regions": f"{numbers.count(view.regions)} at θ {numbers.fraction(view.theta, 3)}",
+    }
+    hints = {"train": "positive + negative texts", "test": "positive + negative texts"}
+    chips = [markup.chip(name, escape(said), hints.get(name, "")) for name, said in sizes.items()]
+    lost = [f"{n} {SAID[why]}" for why, n in view.dropped.items() if n]
+    said = f"Left out: {', '.join(lost)}. " if lost else ""
+    if view.windowed:
+        said += f"{view.windowed} texts are longer than a context and were read in several."
+    return markup.chips(chips) + (f'<p class="note">{escape(said)}</p>' if said else "")
+
+
+# ---------------------------------------------------------------- any region
+
+
+def render_any(view: AnyRegion, over: pl.DataFrame, contrast: str) -> None:
+    """All regions against the chosen one, the fitted readers and chance."""
+    st.segmented_control(
+        "Against", address.CONTRASTS, required=True, label_visibility="collapsed",
+        format_func=lambda c: f"against {_other(c)} texts", **address.widget("contrast"),
+    )  # fmt: skip
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        st.plotly_chart(distribution(view, contrast), key="aurocs", config=palette.CONFIG)
+        markup.render(shares_html(view.shares))
+    with right:
+        markup.render(readers_html(view.readers, contrast))
+    if over["concepts"].max() != 1:
+        markup.head("Over all concepts of the set", "mean AUROC on test texts, 95% interval")
+        markup.render(over_html(over))
+
+
+def distribution(view: AnyRegion, contrast: str) -> go.Figure:
+    """AUROC of every region and of as many random activations; the chosen region and the fitted
+    readers as lines; what the best gets under shuffled labels as a band."""
+    colours, made = palette.current(), palette.figure(height=330)
+    edges = np.linspace(0, 1, 81)
+    rows = {row["method"]: row for row in view.readers.iter_rows(named=True)}
+    null = rows["exemplar"]["null_high"]
+    if null is not None:
+        made.add_vrect(rows["exemplar"]["null_mean"], null, fillcolor=colours.null, line_width=0)
+    for kind, dash in (("exemplar", "solid"), ("coreset", "dot"), ("random", "dash")):
+        values = view.aurocs[kind]
+        if np.isnan(values).any():
+            continue
+        heights = np.histogram(values, edges)[0] / len(values)
+        made.add_scatter(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=heights,
+            mode="lines",
+            line={"color": hue(kind), "width": 1.6, "dash": dash, "shape": "hvh"},
+            fill="tozeroy" if kind == "exemplar" else None,
+            fillcolor=palette.fade(hue(kind), 0.15),
+            name=NAMES[kind],
+            hovertemplate=f"{NAMES[kind]}: %{{y:.1%}} at %{{x:.2f}}<extra></extra>",
+        )
+    for at, method in enumerate(("exemplar", *FITTED)):
+        if (value := rows[method]["value"]) is not None:
+            made.add_vline(
+                value, line={"color": hue(method), "width": 1.5},
+                annotation={"text": "chosen region" if method == "exemplar" else NAMES[method],
+                            "font": {"size": 11, "color": hue(method)},
+                            "yshift": -14 * at, "xanchor": "right"},
+            )  # fmt: skip
+    made.add_vline(0.5, line={"color": colours.muted, "width": 1, "dash": "dash"})
+    made.update_layout(showlegend=True, legend={"x": 0, "y": 1, "bgcolor": "rgba(0,0,0,0)"})
+    made.update_xaxes(title=f"AUROC against {contrast} texts · test", range=[0, 1])
+    made.update_yaxes(title="share of regions", tickformat=".0%")
+    return made
+
+
+def readers_html(frame: pl.DataFrame, contrast: str) -> str:
+    """Every method on the same texts."""
+    rows = []
+    for row in frame.iter_rows(named=True):
+        chosen = numbers.count(row["column"]) if row["column"] >= 0 else numbers.MISSING
+        if row["method"] in ("exemplar", "mean"):
+            chosen = anchor(chosen, "regions", region=row["column"])
+        elif row["method"] == "sae":
+            chosen = anchor(chosen, "features", feature=row["column"])
+        null = (
+            f"{numbers.fraction(row['null_mean'])} <small>to {numbers.fraction(row['null_high'])}"
+            "</small>" if row["null_mean"] is not None else numbers.MISSING
+        )  # fmt: skip
+        rows.append(
+            [
+                named(row["method"]),
+                numbers.count(row["of"]) if row["column"] >= 0 else "fitted",
+                chosen,
+                numbers.fraction(row["train"]),
+                f"<b>{markup.interval(row['value'], row['low'], row['high'])}</b>",
+                numbers.fraction(row["best"]),
+                null,
+            ]
+        )
+    counts = frame.row(0, named=True)
+    note = (
+        f"{counts['positives']} positive and {counts['negatives']} {_other(contrast)} test texts. "
+        "A text scores as its strongest token. Chosen on training texts, measured on test texts; "
+        "'best' is the highest of all on the test texts themselves, and 'best by chance' what that "
+        "is under shuffled labels (mean, 95th percentile): a best of thousands is never at .50."
+    )
+    heads = ("read by", "chosen of", "which", "train", "test", "best", "best by chance")
+    return markup.table(heads, rows, "tnnnnnn", note)
+
+
+def _other(contrast: str) -> str:
+    return {"negative": "negative", "hard": "hard negative", "both": "negative or hard negative"}[
+        contrast
+    ]
+
+
+def shares_html(frame: pl.DataFrame) -> str:
+    """How many of all tell the concept that well."""
+    levels = frame.columns[2:]
+    rows = [
+        [named(row["method"]), *(numbers.percent(row[level]) for level in levels)]
+        for row in frame.iter_rows(named=True)
+    ]
+    note = "Of all there are, the share whose AUROC on the test texts is"
+    return markup.table(("of", *levels), rows, "t" + "n" * len(levels), note)
+
+
+def over_html(frame: pl.DataFrame) -> str:
+    """Means over concepts, a column a contrast."""
+    contrasts = frame["contrast"].unique(maintain_order=True).to_list()
+    found = {(row["method"], row["contrast"]): row for row in frame.iter_rows(named=True)}
+    rows = []
+    for method in NAMES:
+        parts = [found.get((method, contrast)) for contrast in contrasts]
+        if any(parts):
+            cells = [
+                markup.interval(row["mean"], row["low"], row["high"]) if row else numbers.MISSING
+                for row in parts
+            ]
+            rows.append([named(method), *cells])
+    sizes = {row["contrast"]: (row["concepts"], row["negatives"]) for row in found.values()}
+    heads = [f"against {_other(c)} (n {sizes[c][0]} · {sizes[c][1]} texts)" for c in contrasts]
+    note = (
+        "Student's t over concepts. Hard negatives are few to a concept, so there each text counts "
+        "alike, with a bootstrap over concepts. AxBench's script leaves hard negatives out, by the "
+        "spelling of a key: its numbers are the first column."
+    )
+    return markup.table(("read by", *heads), rows, "t" + "n" * len(heads), note)

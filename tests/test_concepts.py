@@ -1,0 +1,324 @@
+"""Concepts from texts to page: ranks against scikit-learn, scores against brute force, planted
+concepts, and the page in every state."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from backend import queries
+from backend import study as studies
+from backend.answers import concept_parts, concepts, tasks
+from backend.concept_views import AnyRegion, ConceptsView, Gathering, Membership, Spread
+from backend.concepts import ranking, rivals, scores
+from backend.regions import partition
+from backend.schema import CorpusError, Job, NotFoundError, Progress, Study
+from tests.conftest import SUBJECTS, sentences
+from tests.test_pages import opened, text_of
+
+HOW = {"device": "cpu", "progress": Progress()}
+
+
+# ---------------------------------------------------------------- ranks
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 30), st.integers(1, 4))
+def test_ranks_are_those_of_scikit_learn(seed: int, m: int, n: int, grain: int) -> None:
+    """With ties and without, columns at once."""
+    rng = np.random.default_rng(seed)
+    scores_ = np.round(rng.normal(size=(m + n, 5)), grain - 1).astype(np.float32)
+    positive = np.arange(m + n) < m
+    found = ranking.aurocs(scores_[:m], scores_[m:])
+    precise = ranking.average_precisions(scores_, positive)
+    for column in range(5):
+        wanted = roc_auc_score(positive, scores_[:, column])
+        assert found[column] == pytest.approx(wanted, abs=1e-12)
+        wanted = average_precision_score(positive, scores_[:, column])
+        assert precise[column] == pytest.approx(wanted, abs=1e-12)
+
+
+def test_columns_are_ranked_in_blocks_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    given_ = rng.normal(size=(20, 33)).astype(np.float32)
+    whole = ranking.aurocs(given_[:8], given_[8:])
+    monkeypatch.setattr(ranking, "CELLS", 100)
+    assert np.array_equal(ranking.aurocs(given_[:8], given_[8:]), whole)
+
+
+def test_a_class_without_texts_has_no_auroc() -> None:
+    assert np.isnan(ranking.aurocs(np.zeros((0, 3)), np.ones((2, 3)))).all()
+    assert np.isnan(ranking.average_precisions(np.ones((2, 3)), np.zeros(2, bool))).all()
+
+
+def test_the_best_of_many_is_far_from_chance_by_chance() -> None:
+    """Thousands of random columns over 36 + 36 texts: the best is near .75 and above."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(72, 3000)).astype(np.float32)
+    null = ranking.permuted(ranking.ranks(noise), 36, 20, 0)
+    best = ranking.aurocs(noise[:36], noise[36:]).max()
+    assert null.min() > 0.68
+    assert null.min() - 0.05 < best < null.max() + 0.05
+    assert ranking.permuted(ranking.ranks(noise[:, :1]), 36, 400, 0).mean() == pytest.approx(
+        0.5, abs=0.02
+    )
+
+
+# ---------------------------------------------------------------- the small world
+
+
+def own_texts(topic: str) -> str:
+    return "\n".join(sentences(topic, 100 + number, 2) for number in range(8))
+
+
+@pytest.fixture
+def study(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "annotations"))
+    return studies.load(ready)
+
+
+@pytest.fixture
+def kept(study: Study) -> str:
+    """A concept of one's own, read and scored."""
+    name = queries.keep_concept("boats & sea", own_texts("harbour"), own_texts("kitchen"))
+    computed(study, name)
+    return name
+
+
+def computed(study: Study, name: str) -> concepts.Held:
+    asked = {"set": asdict(concepts.choose(name)), "spec": asdict(study.partition)}
+    tasks.resolve("concepts")(study.name, asked, "cpu", Progress())
+    held = concepts.find_or_job(study, study.partition, concepts.choose(name))
+    assert isinstance(held, concepts.Held)
+    return held
+
+
+def test_scores_are_the_strongest_token_of_each_text(study: Study, kept: str) -> None:
+    held = computed(study, kept)
+    found, every = scores.points(*held.where, held.ref, "cpu", Progress())
+    points = torch.cat([part for _, part in every]).numpy().astype(np.float64)
+    exemplars = held.partition.array("exemplars").astype(np.float64)
+    similarity = points @ exemplars.T
+    for text in range(len(found.offsets) - 1):
+        low, high = found.offsets[text : text + 2]
+        wanted = similarity[low:high].max(axis=0)
+        assert held.scores["exemplar"][text] == pytest.approx(wanted, abs=1e-5)
+    means = scores.averages.get(*held.where, held.ref).array("means")
+    assert means[1] == pytest.approx(points[slice(*found.offsets[1:3])].mean(axis=0), abs=1e-6)
+
+
+def test_scores_do_not_depend_on_how_points_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    rows = torch.from_numpy(rng.normal(size=(50, 4)).astype(np.float32))
+    offsets = np.array([0, 1, 7, 30, 50])
+    for cut in (1, 3, 8, 50):
+        best = torch.full((4, 4), -torch.inf)
+        for first in range(0, 50, cut):
+            scores.highest(rows[first : first + cut], first, offsets, best)
+        wanted = [rows[a:b].amax(dim=0) for a, b in itertools.pairwise(offsets)]
+        assert torch.equal(best, torch.stack(wanted))
+
+
+def test_features_fire_as_the_sae_says(study: Study, kept: str) -> None:
+    held = computed(study, kept)
+    found = held.set
+    network_scores, counts = (held.scored["sae"].array(name) for name in ("scores", "counts"))
+    assert network_scores.shape == counts.shape == (len(found.offsets) - 1, 64)
+    assert counts.sum() == 6 * len(found.tokens), "six features fire on each token"
+    assert ((network_scores > 0) == (counts > 0)).all()
+
+
+def test_train_and_test_are_kept_apart(study: Study, kept: str) -> None:
+    held = computed(study, kept)
+    readers = queries.any_region(study.name, kept)
+    assert isinstance(readers, AnyRegion)
+    row = readers.readers.row(by_predicate=pl.col("method") == "exemplar", named=True)
+    train, test = (held.set.of(0, split) for split in ("train", "test"))
+    assert not set(np.concatenate(train)) & set(np.concatenate(test))
+    similarity = held.scores["exemplar"]
+    by_train = [
+        roc_auc_score([1] * len(train[0]) + [0] * len(train[1]), similarity[np.r_[train[:2]], r])
+        for r in range(similarity.shape[1])
+    ]
+    assert row["column"] == int(np.argmax(np.round(by_train, 12)))
+    wanted = roc_auc_score(
+        [1] * len(test[0]) + [0] * len(test[1]), similarity[np.r_[test[:2]], row["column"]]
+    )
+    assert row["value"] == pytest.approx(wanted, abs=1e-12)
+    assert row["low"] <= row["value"] <= row["high"]
+    assert (row["positives"], row["negatives"]) == (4, 4)
+    assert readers.aurocs["exemplar"].max() == row["best"] >= row["value"]
+
+
+def test_words_tell_what_words_can_tell(study: Study, kept: str) -> None:
+    """Boats and kitchens share no noun: a bag of words has all of it, labels shuffled nothing."""
+    found = queries.any_region(study.name, kept)
+    assert isinstance(found, AnyRegion)
+    bow = found.readers.row(by_predicate=pl.col("method") == "bow", named=True)
+    assert bow["value"] == 1.0
+
+
+def test_rivals_are_as_many_as_regions(study: Study, kept: str) -> None:
+    held = computed(study, kept)
+    exemplars = held.partition.array("exemplars")
+    points = torch.cat([p for _, p in partition.points(*held.where, "cpu", Progress())]).numpy()
+    for kind in rivals.DIRECTIONS:
+        made = rivals.directions(*held.where, held.spec, kind, 0, **HOW)
+        assert made.shape == exemplars.shape
+        lengths = np.linalg.norm(made, axis=1)
+        assert lengths[lengths > 0] == pytest.approx(1, abs=1e-5)
+    coreset = rivals.directions(*held.where, held.spec, "coreset", 0, **HOW)
+    nearest = (coreset @ points.T).max(axis=1)
+    assert nearest == pytest.approx(1, abs=1e-5), "each is an activation of the corpus"
+
+
+def test_k_means_finds_planted_clusters() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.linalg.qr(rng.normal(size=(16, 16)))[0][:6]
+    drawn = centres[rng.integers(6, size=600)] + 0.05 * rng.normal(size=(600, 16))
+    points = torch.from_numpy((drawn / np.linalg.norm(drawn, axis=1)[:, None]).astype(np.float32))
+    found, moved = rivals.kmeans(points, 12, rng, Progress())
+    assert moved < 0.02
+    assert (found.numpy() @ centres.T).max(axis=0).min() > 0.98
+
+
+# ---------------------------------------------------------------- hard questions
+
+
+def test_membership_is_measured_on_texts_that_chose_nothing(study: Study, kept: str) -> None:
+    found = queries.membership(study.name, kept)
+    assert isinstance(found, Membership)
+    assert set(found.table["method"]) == {"exemplar", "coreset"}
+    for row in found.table.iter_rows(named=True):
+        assert row["tp"] + row["fn"] == row["fp"] + row["tn"] == 4
+        assert row["j"] == pytest.approx(row["tpr"] + row["tnr"] - 1)
+        assert row["j_low"] <= row["j"] <= row["j_high"]
+
+
+def test_purity_counts_every_token_once(study: Study, kept: str) -> None:
+    held = computed(study, kept)
+    found = queries.spread(study.name, kept)
+    assert isinstance(found, Spread)
+    positive, negative, _ = held.set.of(0, "test")
+    sizes = np.diff(held.set.offsets)
+    assert found.prior == pytest.approx(
+        sizes[positive].sum() / sizes[np.r_[positive, negative]].sum()
+    )
+    for method in ("kmeans", "coreset"):
+        hits = found.units.filter(pl.col("method") == method)["hits"].sum()
+        assert hits == sizes[positive].sum()
+    split = found.splitting.row(by_predicate=pl.col("method") == "exemplar", named=True)
+    inside = found.units.filter(pl.col("method") == "exemplar")["hits"].sum()
+    assert inside + split["uncovered"] == sizes[positive].sum()
+
+
+def test_new_texts_are_looked_for_in_the_chosen_region(study: Study, kept: str) -> None:
+    held = computed(study, kept)
+    region = concept_parts.region_of(held, 0)
+    asked = {"set": asdict(held.ref), "spec": asdict(held.spec), "region": region, "concept": 0}
+    tasks.resolve("gather")(study.name, asked, "cpu", Progress())
+    found = queries.gathering(study.name, kept)
+    assert isinstance(found, Gathering)
+    assert found.region == region
+    positive = held.set.of(0, "test")[0]
+    part = found.texts.filter(pl.col("kind") == "positive")
+    wanted = 1 - held.scores["exemplar"][np.sort(positive), region]
+    assert part["distance"].to_numpy() == pytest.approx(wanted, abs=1e-5)
+    assert sorted(part["text"]) == sorted(positive.tolist())
+
+
+def test_a_gray_zone_is_shown_at_every_k(study: Study, kept: str) -> None:
+    held = computed(study, kept)
+    asked = {"set": asdict(held.ref), "spec": asdict(held.spec)}
+    tasks.resolve("gray")(study.name, asked, "cpu", Progress())
+    table = queries.gray_zone(study.name, kept)
+    assert not isinstance(table, Job)
+    assert table["k"].to_list() == [1.0, 1.1]
+    assert table["gray"][0] == 0
+    assert table["gray"][1] > 0
+    assert table["regions"][1] <= table["regions"][0]
+
+
+# ---------------------------------------------------------------- what cannot be asked
+
+
+@pytest.mark.parametrize(
+    ("name", "positive", "negative", "said"),
+    [
+        ("", "a\nb\nc\nd", "e\nf\ng\nh", "no name"),
+        ("few", "a\nb\nc", "e\nf\ng\nh", "3 positive texts"),
+        ("none", "a\nb\nc\nd", " \n ", "0 negative texts"),
+        ("same", "a\na\na\na\na", "e\nf\ng\nh", "1 positive texts"),
+    ],
+)
+def test_a_concept_of_ones_own_needs_texts(
+    study: Study, name: str, positive: str, negative: str, said: str
+) -> None:
+    with pytest.raises(CorpusError, match=said):
+        queries.keep_concept(name, positive, negative)
+    assert not concepts.folder().exists()
+
+
+def test_another_concept_of_that_name_is_not_written_over(study: Study, kept: str) -> None:
+    assert queries.keep_concept("boats & sea", own_texts("harbour"), own_texts("kitchen")) == kept
+    with pytest.raises(CorpusError, match="already"):
+        queries.keep_concept("boats & sea", own_texts("orchard"), own_texts("kitchen"))
+    rows = [json.loads(line) for line in (concepts.folder() / kept).read_text().splitlines()]
+    assert len(rows) == 16
+
+
+def test_sets_and_concepts_that_are_not_there_are_told(study: Study, kept: str) -> None:
+    with pytest.raises(NotFoundError, match="no concept set 'nothing'"):
+        queries.concept_set(study.name, "nothing")
+    with pytest.raises(NotFoundError, match="no concept"):
+        queries.any_region(study.name, kept, "kettles")
+
+
+# ---------------------------------------------------------------- the page
+
+
+@pytest.mark.parametrize("ask", ["any region", "in or out", "purity", "gray zone"])
+def test_the_page_answers(study: Study, kept: str, ask: str) -> None:
+    said = text_of(opened("concepts", set=kept, ask=ask))
+    expected = {
+        "any region": "best by chance",
+        "in or out": "best region",
+        "purity": "mean pairwise distance",
+        "gray zone": "ambiguity falls with k",
+    }
+    assert expected[ask] in said
+
+
+@pytest.mark.parametrize("ask", ["stability", "again"])
+def test_long_work_is_asked_for_first(study: Study, ask: str) -> None:
+    app = opened("concepts", ask=ask)
+    assert "Not computed yet" in text_of(app)
+    assert app.button(key="ask")
+
+
+def test_a_set_that_is_not_there_leaves_the_page_standing(study: Study) -> None:
+    app = opened("concepts", fine=False, set="nothing")
+    assert "There is no concept set" in text_of(app)
+    assert app.selectbox
+
+
+def test_topics_are_a_set_without_any_file(study: Study) -> None:
+    held = computed(study, "topics")
+    view = queries.concept_set(study.name)
+    assert isinstance(view, ConceptsView)
+    assert set(view.concepts["name"]) == set(SUBJECTS)
+    over = queries.over_concepts(study.name)
+    assert not isinstance(over, Job)
+    assert set(over["concepts"]) == {3}
+    bow = np.asarray(held.readers.array("bow"))
+    assert bow.shape == (3, len(held.set.offsets) - 1)
