@@ -28,18 +28,19 @@ ROWS = 1500  # units drawn of each method; those of highest F1
 
 def render_membership(view: Membership) -> None:
     """Rates of the chosen region and union, and J of every region."""
-    left, right = st.columns([7, 5], gap="large")
+    markup.render(rates_html(view))
+    markup.head("Every region", "not the best but each of them")
+    left, right = st.columns([6, 6], gap="large")
     with left:
-        markup.render(rates_html(view))
-    with right:
         st.segmented_control(
             "Rule", list(RULES), required=True, label_visibility="collapsed",
             **address.widget("rule"),
         )  # fmt: skip
         rule = address.get("rule")
-        st.plotly_chart(j_chart(view, rule), key="js", config=palette.CONFIG)
         markup.note(f"A text is in a region: {RULES[rule]}.")
-    markup.render(every_html(view.every))
+        st.plotly_chart(j_chart(view, rule), key="js", config=palette.CONFIG)
+    with right:
+        markup.render(every_html(view.every))
 
 
 def rates_html(view: Membership) -> str:
@@ -98,8 +99,7 @@ def every_html(frame: pl.DataFrame) -> str:
         for row in frame.iter_rows(named=True)
     ]  # fmt: skip
     heads = ("of every", "rule", "n", "J at 5%", "median", "95%", "J above .5")
-    note = "Not the best region but each of them."
-    return markup.table(heads, rows, "ttnnnnn", note)
+    return markup.table(heads, rows, "ttnnnnn")
 
 
 # ---------------------------------------------------------------- new texts
@@ -191,13 +191,13 @@ def quantiles_html(frame: pl.DataFrame) -> str:
 
 def render_spread(view: Spread) -> None:
     """One plane and one table for all methods, and what purity goes with."""
+    markup.render(splitting_html(view))
     left, right = st.columns([6, 6], gap="large")
     with left:
         st.plotly_chart(plane(view), key="plane", config=palette.CONFIG)
     with right:
-        markup.render(splitting_html(view))
-    markup.head("What purity and coverage go with", "over regions, size held fixed")
-    markup.render(relations_html(view))
+        markup.head("What purity and coverage go with", "over regions, size held fixed")
+        markup.render(relations_html(view))
 
 
 SYMBOLS = {"coreset": "x-thin-open", "kmeans": "diamond"}

@@ -116,7 +116,11 @@ def render_choice(choices: list[ConceptChoice]) -> str:
 def render_concept(view: ConceptsView) -> str:
     """The concept that is asked about, by name."""
     names = view.concepts["name"].to_list()
-    if address.get("concept") not in names:
+    if (asked := address.get("concept")) and asked not in names:
+        address.assume(concept="")
+        said = f"The set {view.name} has no concept {asked!r}."
+        render_problem(said, f"{names[0]!r} is shown instead.")
+    if not address.get("concept"):
         address.assume(concept=names[0])
     st.selectbox("Concept", names, **address.widget("concept"))
     return str(address.get("concept"))
@@ -175,10 +179,11 @@ def head_html(view: ConceptsView, concept: str) -> str:
 
 def render_any(view: AnyRegion, over: pl.DataFrame, contrast: str) -> None:
     """All regions against the chosen one, the fitted readers and chance."""
-    st.segmented_control(
-        "Against", address.CONTRASTS, required=True, label_visibility="collapsed",
-        format_func=lambda c: f"against {_other(c)} texts", **address.widget("contrast"),
-    )  # fmt: skip
+    if "hard" in over["contrast"]:
+        st.segmented_control(
+            "Against", address.CONTRASTS, required=True, label_visibility="collapsed",
+            format_func=lambda c: f"against {_other(c)} texts", **address.widget("contrast"),
+        )  # fmt: skip
     left, right = st.columns([5, 7], gap="large")
     with left:
         st.plotly_chart(distribution(view, contrast), key="aurocs", config=palette.CONFIG)
@@ -223,8 +228,8 @@ def distribution(view: AnyRegion, contrast: str) -> go.Figure:
                             "yshift": -14 * at, "xanchor": "right"},
             )  # fmt: skip
     made.add_vline(0.5, line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_layout(showlegend=True, legend={"x": 0, "y": 1, "bgcolor": "rgba(0,0,0,0)"})
-    made.update_xaxes(title=f"AUROC against {contrast} texts · test", range=[0, 1])
+    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.22})
+    made.update_xaxes(title=f"AUROC against {_other(contrast)} texts · test", range=[0, 1])
     made.update_yaxes(title="share of regions", tickformat=".0%")
     return made
 

@@ -70,7 +70,8 @@ def bar(share: float, kind: str = "") -> str:
 
 def interval(value: object, low: object, high: object) -> str:
     """A value with its 95% interval, small beside it."""
-    ends = f"{numbers.fraction(low)}–{numbers.fraction(high)}"
+    between = " to " if (numbers.known(low) or 0) < 0 else "–"
+    ends = f"{numbers.fraction(low)}{between}{numbers.fraction(high)}"
     return f"{numbers.fraction(value)} <small>{ends}</small>"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from backend import queries
 from backend.concept_views import ConceptsView
 from components import address, concept_parts, concepts, markup, steady
@@ -58,11 +60,14 @@ with reported():
             render(found)
             render_footer(steady.tables(found), found.provenance, ask)
     else:
-        name = concepts.render_choice(queries.concept_sets())
+        left, beside = st.columns(2)
+        with left:
+            name = concepts.render_choice(queries.concept_sets())
         concepts.render_own(queries.keep_concept)
         whole = queries.concept_set(place.study, name, place.p, place.k)
         if not waiting(whole, queries, "set"):
-            concept = concepts.render_concept(whole)
+            with beside:
+                concept = concepts.render_concept(whole)
             markup.render(concepts.head_html(whole, concept))
             show(whole, concept)
             render_footer({"concepts": whole.concepts}, whole.provenance, "set")

@@ -22,7 +22,7 @@ from backend.concepts.segments import Segment, envelope
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
 from backend.regions import partition
-from backend.schema import PartitionSpec, Progress, Site, TesseraError
+from backend.schema import Dtype, PartitionSpec, Progress, Site, TesseraError
 from backend.store.memo import Entry
 from tests.conftest import LAYER, WIDTH
 
@@ -129,11 +129,11 @@ def small(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield "small"
 
 
-def interpolated(name: str, layer: int = LAYER, **options: Any) -> Entry:
+def interpolated(name: str, layer: int = LAYER, dtype: Dtype = "float32", **options: Any) -> Entry:
     study = studies.load(name)
     asked = {"pairs": 8, "steps": 9, "seed": 0} | options
     return stability.interpolate(
-        study.model,
+        replace(study.model, dtype=dtype),
         Site(layer),
         study.corpus,
         PartitionSpec(p=10),
@@ -224,7 +224,14 @@ def test_after_the_last_block_the_output_moves_in_proportion(small: str) -> None
     assert np.abs(bent - line).max() > 0.01
 
 
-def test_sharpness_is_the_steepest_step(small: str) -> None:
+def test_a_study_in_bfloat16_is_interpolated_in_float32(small: str) -> None:
+    entry = interpolated(small, layer=3, dtype="bfloat16")
+    assert np.allclose(entry.array("apart"), np.linspace(0, 1, 9), atol=1e-5)
+    ends = torch.from_numpy(np.array(entry.array("ends")))
+    assert not torch.equal(ends, ends.bfloat16().float())
+
+
+def test_sharpness_is_the_steepest_step() -> None:
     apart = np.array([[0, 0.1, 0.1, 0.9, 1.0], [0, 0.5, 1.5, 1.2, 1.0], [np.nan] * 5])
     sharpness, steepest = stability.sharpest(apart)
     assert np.allclose(sharpness, [3.2, 4.0, np.nan], equal_nan=True)

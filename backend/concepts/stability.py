@@ -5,8 +5,8 @@ Between the residuals A and B of two prompts at their last token, h(α) = A + α
 place of A. With F the output of the last block there, D(α) = ‖F(h(α)) − F(A)‖ / ‖F(B) − F(A)‖,
 where F(B) too is read in the prompt of A. What D says is compared with where regions end.
 
-The model runs in float32, whatever the study's format: bfloat16 rounds D by up to .012, and a step
-of 1/32 makes that .4 of its slope.
+The model runs in float32, whatever the study's format: on the demo, bfloat16 moves D by up to
+.012, which over steps of 1/32 raises the sharpness by up to .3.
 """
 
 from __future__ import annotations
@@ -89,8 +89,7 @@ def interpolate(
 @torch.inference_mode()
 def _next(network: LanguageModel, ids: Tensor) -> int:
     """The likeliest token after [positions] ids."""
-    # twice, since bfloat16 logits of a single row take 20 times longer on a CPU
-    given = ids.to(network.device).expand(2, -1)
+    given = ids[None].to(network.device)
     return int(network.network(given, use_cache=False, logits_to_keep=1).logits[0, -1].argmax())
 
 
