@@ -134,7 +134,7 @@ def gathered_html(frame: pl.DataFrame, theta: float) -> str:
     rows = []
     for what, words in SHARES.items():
         cells = [_shared(found.get((what, kind))) for kind in ("positive", "negative")]
-        if what.startswith(("random", "own")):
+        if what.startswith("random") or what == "own_pairs":  # of no text
             cells[1] = ""
         rows.append([words, *cells])
     farthest = 2.0 if theta >= 1 else 4 * theta - 2 * theta**2

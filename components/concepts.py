@@ -20,6 +20,7 @@ from components.status import render_problem
 SECTION = "concept"
 # ways to read a concept, in words and hues
 NAMES = {
+    "length": "text length",
     "bow": "bag of words",
     "diffmean": "DiffMean",
     "probe": "linear probe",
@@ -32,6 +33,7 @@ NAMES = {
     "meaning": "clusters by meaning",
 }
 FITTED = ("bow", "diffmean", "probe")
+FIXED = dict.fromkeys(FITTED, "fitted") | {"length": "control"}
 SAID = {
     "too_few": "of concepts with too few texts",
     "empty": "empty",
@@ -184,6 +186,7 @@ def render_any(view: AnyRegion, over: pl.DataFrame, contrast: str) -> None:
             "Against", address.CONTRASTS, required=True, label_visibility="collapsed",
             format_func=lambda c: f"against {_other(c)} texts", **address.widget("contrast"),
         )  # fmt: skip
+    markup.render(f'<p class="answer">{escape(answer(view))}</p>')
     left, right = st.columns([5, 7], gap="large")
     with left:
         st.plotly_chart(distribution(view, contrast), key="aurocs", config=palette.CONFIG)
@@ -193,6 +196,30 @@ def render_any(view: AnyRegion, over: pl.DataFrame, contrast: str) -> None:
     if over["concepts"].max() != 1:
         markup.head("Over all concepts of the set", "mean AUROC on test texts, 95% interval")
         markup.render(over_html(over))
+
+
+def answer(view: AnyRegion) -> str:
+    """What was found, in a sentence or two."""
+    rows = {row["method"]: row for row in view.readers.iter_rows(named=True)}
+    shares = {row["method"]: row["above 0.7"] for row in view.shares.iter_rows(named=True)}
+    region = rows["exemplar"]
+    if region["value"] is None:
+        return "There is no test text of this contrast, so nothing can be said."
+    ends = f"{numbers.fraction(region['low'])} to {numbers.fraction(region['high'])}"
+    others = ", ".join(
+        f"{NAMES[method]} {numbers.fraction(rows[method]['value'])}"
+        for method in ("coreset", "random", "diffmean", "bow", "length")
+    )
+    every = (
+        f" Of all regions {numbers.percent(shares['exemplar'])} are above .7, of random "
+        f"activations {numbers.percent(shares['coreset'])}."
+        if "exemplar" in shares
+        else ""
+    )
+    return (
+        f"Region {region['column']}, chosen on training texts, tells the test texts apart with "
+        f"AUROC {numbers.fraction(region['value'])} ({ends}). Beside it: {others}.{every}"
+    )
 
 
 def distribution(view: AnyRegion, contrast: str) -> go.Figure:
@@ -250,7 +277,7 @@ def readers_html(frame: pl.DataFrame, contrast: str) -> str:
         rows.append(
             [
                 named(row["method"]),
-                numbers.count(row["of"]) if row["column"] >= 0 else "fitted",
+                numbers.count(row["of"]) if row["column"] >= 0 else FIXED[row["method"]],
                 chosen,
                 numbers.fraction(row["train"]),
                 f"<b>{markup.interval(row['value'], row['low'], row['high'])}</b>",
@@ -263,7 +290,8 @@ def readers_html(frame: pl.DataFrame, contrast: str) -> str:
         f"{counts['positives']} positive and {counts['negatives']} {_other(contrast)} test texts. "
         "A text scores as its strongest token. Chosen on training texts, measured on test texts; "
         "'best' is the highest of all on the test texts themselves, and 'best by chance' what that "
-        "is under shuffled labels (mean, 95th percentile): a best of thousands is never at .50."
+        "is under shuffled labels (mean, 95th percentile): a best of thousands is never at .50. "
+        "The strongest of many tokens is stronger, so length alone can tell texts apart."
     )
     heads = ("read by", "chosen of", "which", "train", "test", "best", "best by chance")
     return markup.table(heads, rows, "tnnnnnn", note)
@@ -289,21 +317,27 @@ def shares_html(frame: pl.DataFrame) -> str:
 def over_html(frame: pl.DataFrame) -> str:
     """Means over concepts, a column a contrast."""
     contrasts = frame["contrast"].unique(maintain_order=True).to_list()
+    if "hard" not in contrasts:
+        contrasts = contrasts[:1]
     found = {(row["method"], row["contrast"]): row for row in frame.iter_rows(named=True)}
     rows = []
     for method in NAMES:
-        parts = [found.get((method, contrast)) for contrast in contrasts]
-        if any(parts):
+        if first := found.get((method, contrasts[0])):
+            parts = [found.get((method, contrast)) for contrast in contrasts]
             cells = [
                 markup.interval(row["mean"], row["low"], row["high"]) if row else numbers.MISSING
                 for row in parts
             ]
-            rows.append([named(method), *cells])
+            gain = markup.interval(first["gain"], first["gain_low"], first["gain_high"])
+            rows.append([named(method), *cells, "" if method == "coreset" else gain])
     sizes = {row["contrast"]: (row["concepts"], row["negatives"]) for row in found.values()}
     heads = [f"against {_other(c)} (n {sizes[c][0]} · {sizes[c][1]} texts)" for c in contrasts]
     note = (
-        "Student's t over concepts. Hard negatives are few to a concept, so there each text counts "
-        "alike, with a bootstrap over concepts. AxBench's script leaves hard negatives out, by the "
+        "Mean over concepts, Student's t. The last column is what each has over as many random "
+        "activations, against negatives, concept by concept: an interval that holds 0 says that "
+        "they do as well. Hard negatives are few to a concept, so there each text counts alike, "
+        "with a bootstrap over concepts. AxBench's script leaves hard negatives out, by the "
         "spelling of a key: its numbers are the first column."
     )
-    return markup.table(("read by", *heads), rows, "t" + "n" * len(heads), note)
+    heads = ("read by", *heads, "over random activations")
+    return markup.table(heads, rows, "t" + "n" * (len(heads) - 1), note)

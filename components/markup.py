@@ -88,7 +88,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: str, note:
     )
     empty = "" if rows else '<p class="note">Nothing to show.</p>'
     said = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f'{said}<table class="quiet"><tr>{head}</tr>{body}</table>{empty}'
+    shown = f'<table class="quiet"><tr>{head}</tr>{body}</table>'
+    return f'{said}<div class="wide">{shown}</div>{empty}'
 
 
 def render(body: str) -> None:

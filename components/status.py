@@ -32,6 +32,7 @@ NAMES = {
     "tiers": "Correlation scores of features",
     "tier_check": "A check of the tiers",
     "route": "Labels by tier",
+    "concept": "Your concept, read and scored",
     "concepts": "A concept set, read and scored",
     "gather": "New texts in a region",
     "gray": "Partitions with a gray zone",

@@ -152,7 +152,7 @@ def prediction_html(frame: pl.DataFrame) -> str:
 
 def render_again(view: Again) -> None:
     """The partition made again, and features."""
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns([7, 5], gap="large")
     with left:
         markup.head("Made again", f"{numbers.count(view.regions)} regions")
         markup.render(again_html(view.measures))

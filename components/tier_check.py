@@ -57,7 +57,7 @@ def render(desk: CheckDesk, study: str, spec: TierSpec, thresholds: Thresholds) 
     if run:
         found = desk.labels_by_tier(study, run, spec, thresholds)
         if not waiting(found, desk, "labels"):
-            _render_wide(labels_html(found))
+            markup.render(labels_html(found))
 
 
 def _render_ask() -> None:
@@ -75,16 +75,11 @@ def render_check(view: TierCheck) -> None:
     """All that was found."""
     left, right = st.columns([7, 5], gap="large")
     with left:
-        _render_wide(planted_html(view))
-        _render_wide(separation_html(view.separation))
+        markup.render(planted_html(view))
+        markup.render(separation_html(view.separation))
     with right:
-        _render_wide(opinion_html(view.opinion))
-        _render_wide(stability_html(view.stability))
-
-
-def _render_wide(table: str) -> None:
-    """A table that scrolls by itself where the screen is narrower."""
-    markup.render(f'<div class="wide">{table}</div>')
+        markup.render(opinion_html(view.opinion))
+        markup.render(stability_html(view.stability))
 
 
 def planted_html(view: TierCheck) -> str:

@@ -291,7 +291,7 @@ def test_sets_and_concepts_that_are_not_there_are_told(study: Study, kept: str) 
 def test_the_page_answers(study: Study, kept: str, ask: str) -> None:
     said = text_of(opened("concepts", set=kept, ask=ask))
     expected = {
-        "any region": "best by chance",
+        "any region": "tells the test texts apart",
         "in or out": "best region",
         "purity": "mean pairwise distance",
         "gray zone": "ambiguity falls with k",

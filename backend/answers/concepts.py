@@ -37,6 +37,7 @@ from backend.store.memo import Entry
 
 SEED = 0  # of rivals
 RESAMPLES = 2000
+SMALL = 100_000  # bytes of a file that somebody waits for
 PLACED = ("exemplar", "kmeans", "coreset")  # whose parts tokens are given to
 SAID = {"axbench": "AxBench", "file": "your texts", "wordnet": "WordNet's glosses by domain"}
 LEVELS = (0.6, 0.7, 0.8, 0.9)
@@ -204,9 +205,9 @@ def find_or_job(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Held | Jo
         return found
     key = f"{ref.kind}:{ref.digest}:{ref.path}:{ref.seed}"
     partition_key = statistics.describe.digest(study.model, study.site, study.corpus, spec)
-    return tasks.ensure(
-        "concepts", study, f"{partition_key}:{key}", set=asdict(ref), spec=asdict(spec)
-    )
+    small = ref.kind == "file" and Path(ref.path).stat().st_size < SMALL
+    task = "concept" if small else "concepts"
+    return tasks.ensure(task, study, f"{partition_key}:{key}", set=asdict(ref), spec=asdict(spec))
 
 
 _kept: dict[tuple[Study, PartitionSpec, ConceptRef], Held] = {}
@@ -279,12 +280,14 @@ def any_region(held: Held, concept: int, contrast: str) -> AnyRegion:
 
 
 def _readers(held: Held, concept: int, contrast: str) -> list[tuple[Any, ...]]:
-    """Rows of `READERS`: those fitted to the concept first."""
+    """Rows of `READERS`: text length and those fitted to the concept first."""
     positive = held.set.of(concept, "test")[0]
     other = judged.against(held.set, concept, contrast)
     rows: list[tuple[Any, ...]] = []
-    for name in supervised.READERS:
-        given = np.asarray(held.readers.array(name)[concept])
+    # the strongest of more tokens is stronger: what length alone tells, no direction needs to
+    fitted = {"length": np.diff(held.set.offsets)}
+    fitted |= {name: held.readers.array(name)[concept] for name in supervised.READERS}
+    for name, given in fitted.items():
         found = estimates.auroc(given[positive], given[other])
         ends = found.value, found.low, found.high
         rows.append((name, 1, -1, None, *ends, len(positive), len(other), None, None, None))
@@ -301,8 +304,10 @@ def _readers(held: Held, concept: int, contrast: str) -> list[tuple[Any, ...]]:
 
 def over_concepts(held: Held) -> pl.DataFrame:
     """method, contrast, mean, low, high, concepts, positives, negatives: AUROC on test texts, mean
-    over concepts with its t interval. Against hard negatives, of which a concept has few, each
-    counts alike: the mean weighs concepts by them, with a bootstrap over concepts."""
+    over concepts with its t interval; gain, gain_low, gain_high: the same of what it has over as
+    many random activations, concept by concept. Against hard negatives, of which a concept has few,
+    each text counts alike: concepts weigh by them, and the interval is a bootstrap over concepts.
+    """
     rows = []
     for contrast in CONTRASTS:
         tables = [
@@ -310,14 +315,21 @@ def over_concepts(held: Held) -> pl.DataFrame:
             for concept in range(len(held.set.concepts))
         ]
         whole = pl.concat(tables).filter(pl.col("value").is_not_null())
+        control = whole.filter(pl.col("method") == "coreset")["value"].to_numpy()
         for (method,), part in whole.group_by("method", maintain_order=True):
             values, weights = part["value"].to_numpy(), part["negatives"].to_numpy()
-            mean = _weighted(values, weights) if contrast == "hard" else estimates.mean_of(values)
-            rows.append(
-                (method, contrast, *mean, len(part), part["positives"].sum(), weights.sum())
-            )
+            ends = [_mean(found, weights, contrast) for found in (values, values - control)]
+            counted = len(part), int(part["positives"].sum()), int(weights.sum())
+            rows.append((method, contrast, *ends[0], *counted, *ends[1]))
     names = ["method", "contrast", "mean", "low", "high", "concepts", "positives", "negatives"]
-    return pl.DataFrame(rows, schema=names, orient="row")
+    gains = ["gain", "gain_low", "gain_high"]
+    return pl.DataFrame(rows, schema=names + gains, orient="row", infer_schema_length=None)
+
+
+def _mean(
+    values: np.ndarray, weights: np.ndarray, contrast: str
+) -> tuple[float | None, float | None, float | None]:
+    return _weighted(values, weights) if contrast == "hard" else estimates.mean_of(values)
 
 
 def _weighted(

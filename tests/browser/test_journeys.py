@@ -12,6 +12,7 @@ from tests.browser.visits import NARROW, PATIENCE, Visit, parameters, picture, s
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)
+NAMES = "club team captain eleven striker visitor champion neighbour".split()
 
 
 def title(page: Page) -> str:
@@ -263,3 +264,28 @@ def test_a_link_to_nothing_is_answered_kindly(visit: Visit) -> None:
     expect(page.locator(".stMain")).to_contain_text("There is no region 99999")
     expect(page.locator(".stMain")).to_contain_text("not a stop of this study")
     picture(page, "wrong-link")
+
+
+# ---------------------------------------------------------------- concepts
+
+
+def test_a_concept_of_ones_own_is_answered(visit: Visit) -> None:
+    page = visit.open("concepts")
+    page.get_by_text("A concept of your own").click()
+    page.get_by_label("Texts that express it").fill(
+        "\n".join(f"The {name} won the match after extra time." for name in NAMES)
+    )
+    page.get_by_label("Its name").fill("football")
+    page.get_by_role("button", name="Ask about it").click()
+    expect(page.get_by_role("alert")).to_contain_text("0 negative texts")
+    page.get_by_label("Texts that do not").fill(
+        "\n".join(f"The {name} raised the price of bread again." for name in NAMES)
+    )
+    page.get_by_role("button", name="Ask about it").click()
+    expect(page.locator("p.answer")).to_contain_text("tells the test texts apart", timeout=240_000)
+    assert parameters(page)["set"] == "football.jsonl"
+    picture(page, "concepts")
+    page.get_by_text("Purity and coverage").click()
+    expect(page.get_by_text("mean pairwise distance")).to_be_visible(timeout=PATIENCE)
+    page.reload()
+    expect(page.get_by_text("mean pairwise distance")).to_be_visible(timeout=PATIENCE)
