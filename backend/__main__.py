@@ -20,6 +20,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from backend import queries
@@ -35,6 +36,7 @@ NOT_COMMANDS = {
     "guessed",
     "take",
     "decide",
+    "keep_concept",
     "queue_items",
     "route",
     "route_quote",
@@ -154,6 +156,8 @@ def plain(value: Any) -> Any:
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

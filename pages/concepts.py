@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend import queries
 from backend.concept_views import ConceptsView
-from components import address, concept_parts, concepts, markup, steady
+from components import address, concept_parts, concepts, markup, region_controls, steady
 from components.concepts import SECTION
 from components.footer import render_footer
 from components.frame import frame
@@ -50,6 +50,8 @@ def show(view: ConceptsView, concept: str) -> None:
 
 
 with reported():
+    with st.container(horizontal=True, key="stops", vertical_alignment="center"):
+        region_controls.render_stops(place, queries.stops(place.study))
     ask = concepts.render_asks()
     if ask in STEADY:
         query, render = STEADY[ask]

@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from backend import queries
 from backend import study as studies
+from backend.__main__ import main
 from backend.answers import concept_parts, concepts, tasks
 from backend.concept_views import AnyRegion, ConceptsView, Gathering, Membership, Spread
 from backend.concepts import ranking, rivals, scores
@@ -282,6 +283,19 @@ def test_sets_and_concepts_that_are_not_there_are_told(study: Study, kept: str) 
         queries.concept_set(study.name, "nothing")
     with pytest.raises(NotFoundError, match="no concept"):
         queries.any_region(study.name, kept, "kettles")
+
+
+def test_a_terminal_is_answered_too(
+    study: Study, kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = queries.concept_set(study.name, kept)
+    assert isinstance(view, ConceptsView)
+    asked = view.provenance.command.split()[3:]
+    assert main([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["concepts"][0]["name"] == "boats-sea"
+    assert main(["any_region", "--study", study.name, "--name", kept, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["aurocs"]["exemplar"]) == view.regions
 
 
 # ---------------------------------------------------------------- the page

@@ -240,9 +240,13 @@ def test_a_label_is_on_the_pages_at_once(labelled: str) -> None:
     assert "feature 3, which fits the region best" in shown
 
 
+class Ignorant(Knows):
+    name = "ignorant"  # what a judge of one name said is kept for other tests
+
+
 def test_a_label_is_on_compare_unless_it_is_blind(ready: str) -> None:
     study = studies.load(ready)
-    of, given = features_of(study), Tools(Scripted(), Knows({}), Says, 1)
+    of, given = features_of(study), Tools(Scripted(), Ignorant({}), Says, 1)
     methods = "token_frequency", "eleuther_acts_top5"
     plan = Plan(methods, scorers=("detection",), features=3)
     run = experiments.run(

@@ -248,7 +248,7 @@ def view(held: Held, name: str) -> ConceptsView:
         regions=len(held.partition.array("exemplar_tokens")),
         theta=held.theta,
         provenance=provenance.of(
-            held.scored["exemplar"], f"concepts --study {held.study.name} --name {name}"
+            held.scored["exemplar"], f"concept_set --study {held.study.name} --name {name}"
         ),
     )
 

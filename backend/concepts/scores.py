@@ -28,7 +28,7 @@ from backend.schema import (
 )
 from backend.store.memo import memoize
 
-ROWS = 1024  # points multiplied at once
+ROWS = 2048  # points multiplied at once
 
 
 def points(
