@@ -33,6 +33,7 @@ NAMES = {
     "meaning": "clusters by meaning",
 }
 FITTED = ("bow", "diffmean", "probe")
+FEW = 4  # test texts of a side, below which nothing is claimed
 FIXED = dict.fromkeys(FITTED, "fitted") | {"length": "control"}
 SAID = {
     "too_few": "of concepts with too few texts",
@@ -205,6 +206,11 @@ def answer(view: AnyRegion) -> str:
     region = rows["exemplar"]
     if region["value"] is None:
         return "There is no test text of this contrast, so nothing can be said."
+    if min(region["positives"], region["negatives"]) < FEW:
+        return (
+            f"With {region['positives']} positive and {region['negatives']} other test texts "
+            "nothing can be claimed of this concept alone."
+        )
     ends = f"{numbers.fraction(region['low'])} to {numbers.fraction(region['high'])}"
     others = ", ".join(
         f"{NAMES[method]} {numbers.fraction(rows[method]['value'])}"

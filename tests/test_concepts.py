@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from backend.concept_views import AnyRegion, ConceptsView, Gathering, Membership
 from backend.concepts import ranking, rivals, scores
 from backend.regions import partition
 from backend.schema import CorpusError, Job, NotFoundError, Progress, Study
+from components import concepts as shown
 from tests.conftest import SUBJECTS, sentences
 from tests.test_pages import opened, text_of
 
@@ -311,6 +312,16 @@ def test_the_page_answers(study: Study, kept: str, ask: str) -> None:
         "gray zone": "ambiguity falls with k",
     }
     assert expected[ask] in said
+
+
+def test_nothing_is_claimed_of_a_few_texts(study: Study, kept: str) -> None:
+    found = queries.any_region(study.name, kept)
+    assert isinstance(found, AnyRegion)
+    assert "tells the test texts apart" in shown.answer(found)
+    few = found.readers.with_columns(negatives=pl.lit(1, pl.Int64))
+    assert "nothing can be claimed" in shown.answer(replace(found, readers=few))
+    none = found.readers.with_columns(value=pl.lit(None, pl.Float64))
+    assert "nothing can be said" in shown.answer(replace(found, readers=none))
 
 
 @pytest.mark.parametrize("ask", ["stability", "again"])
