@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backend.schema import ConceptRef, Job
+from backend.schema import ConceptRef
 from backend.views import Provenance
 
 
@@ -74,7 +74,6 @@ class Gathering:
     shares: pl.DataFrame
     quantiles: pl.DataFrame
     texts: pl.DataFrame
-    pending: Job | None = None
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,29 @@ import streamlit as st
 
 from backend import queries
 from backend.concept_views import ConceptsView
-from components import address, concept_parts, concepts, markup, region_controls, steady
-from components.concepts import SECTION
+from components import (
+    address,
+    concept_choice,
+    concept_parts,
+    concepts,
+    markup,
+    region_controls,
+    steady,
+)
 from components.footer import render_footer
 from components.frame import frame
 from components.status import reported, waiting
 
-place = frame("Concepts", queries, {}, (SECTION,))
+place = frame("Concepts", queries)
 STEADY = {
     "stability": (queries.stable, steady.render_stable),
     "again": (queries.again, steady.render_again),
 }
 
 
-def show(view: ConceptsView, concept: str) -> None:
+def show(view: ConceptsView, concept: str, ask: str) -> None:
     where = place.study, view.name, concept
     stops = {"p": place.p, "k": place.k}
-    ask = address.get("ask")
     if ask == "any region":
         contrast = address.get("contrast")
         found = queries.any_region(*where, contrast, **stops)
@@ -34,7 +40,7 @@ def show(view: ConceptsView, concept: str) -> None:
         if not waiting(found, queries, ask):
             concept_parts.render_membership(found)
     elif ask == "new texts":
-        of = concepts.render_fresh(queries.concept_sets())
+        of = concept_choice.render_fresh(queries.concept_sets())
         found = queries.gathering(*where, of, **stops)
         if not waiting(found, queries, ask):
             concept_parts.render_gathering(found, view.theta)
@@ -52,7 +58,7 @@ def show(view: ConceptsView, concept: str) -> None:
 with reported():
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
         region_controls.render_stops(place, queries.stops(place.study))
-    ask = concepts.render_asks()
+    ask = concept_choice.render_asks()
     if ask in STEADY:
         query, render = STEADY[ask]
         found = query(place.study, place.p, place.k, ask=address.get("asked"))
@@ -62,14 +68,12 @@ with reported():
             render(found)
             render_footer(steady.tables(found), found.provenance, ask)
     else:
-        left, beside = st.columns(2)
-        with left:
-            name = concepts.render_choice(queries.concept_sets())
-        concepts.render_own(queries.keep_concept)
+        name, beside = concept_choice.render_choice(queries.concept_sets())
+        concept_choice.render_own(queries.keep_concept)
         whole = queries.concept_set(place.study, name, place.p, place.k)
         if not waiting(whole, queries, "set"):
             with beside:
-                concept = concepts.render_concept(whole)
-            markup.render(concepts.head_html(whole, concept))
-            show(whole, concept)
+                concept = concept_choice.render_concept(whole)
+            markup.render(concept_choice.head_html(whole, concept))
+            show(whole, concept, ask)
             render_footer({"concepts": whole.concepts}, whole.provenance, "set")

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from backend import queries
 from backend import study as studies
 from backend.__main__ import main
-from backend.answers import concept_parts, concepts, tasks
+from backend.answers import concept_choices, concept_parts, concepts, tasks
 from backend.concept_views import AnyRegion, ConceptsView, Gathering, Membership, Spread
 from backend.concepts import ranking, rivals, scores
 from backend.regions import partition
@@ -98,9 +98,9 @@ def kept(study: Study) -> str:
 
 
 def computed(study: Study, name: str) -> concepts.Held:
-    asked = {"set": asdict(concepts.choose(name)), "spec": asdict(study.partition)}
+    asked = {"set": asdict(concept_choices.choose(name)), "spec": asdict(study.partition)}
     tasks.resolve("concepts")(study.name, asked, "cpu", Progress())
-    held = concepts.find_or_job(study, study.partition, concepts.choose(name))
+    held = concepts.find_or_job(study, study.partition, concept_choices.choose(name))
     assert isinstance(held, concepts.Held)
     return held
 
@@ -268,14 +268,14 @@ def test_a_concept_of_ones_own_needs_texts(
 ) -> None:
     with pytest.raises(CorpusError, match=said):
         queries.keep_concept(name, positive, negative)
-    assert not concepts.folder().exists()
+    assert not concept_choices.folder().exists()
 
 
 def test_another_concept_of_that_name_is_not_written_over(study: Study, kept: str) -> None:
     assert queries.keep_concept("boats & sea", own_texts("harbour"), own_texts("kitchen")) == kept
     with pytest.raises(CorpusError, match="already"):
         queries.keep_concept("boats & sea", own_texts("orchard"), own_texts("kitchen"))
-    rows = [json.loads(line) for line in (concepts.folder() / kept).read_text().splitlines()]
+    rows = [json.loads(line) for line in (concept_choices.folder() / kept).read_text().splitlines()]
     assert len(rows) == 16
 
 

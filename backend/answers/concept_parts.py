@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from backend.answers import tasks
-from backend.answers.concepts import SEED, Held, choose
+from backend.answers.concept_choices import choose
+from backend.answers.concepts import SEED, Held
 from backend.concept_views import Gathering, Membership, Spread
 from backend.concepts import membership, purity, scores
 from backend.concepts.fresh import fresh

@@ -1,10 +1,8 @@
-"""A concept set and how well regions, rivals and readers tell its concepts apart."""
+"""How well regions, rivals and readers tell the concepts of a set apart."""
 
 from __future__ import annotations
 
 import functools
-import json
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +10,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend import settings
-from backend.answers import passages, provenance, tasks
-from backend.concept_views import AnyRegion, ConceptChoice, ConceptsView
+from backend.answers import provenance, tasks
+from backend.concept_views import AnyRegion, ConceptsView
 from backend.concepts import judged, rivals, scores, supervised
 from backend.concepts.judged import CONTRASTS
 from backend.corpus import concept_sets
-from backend.corpus.concept_sets import ConceptSet, available, resolve
-from backend.corpus.concept_tables import LEAST
+from backend.corpus.concept_sets import ConceptSet
 from backend.labels import estimates
 from backend.regions import partition, statistics
 from backend.schema import (
     ConceptRef,
-    CorpusError,
     CorpusRef,
     Job,
     ModelRef,
-    NotFoundError,
     PartitionSpec,
     Site,
     Study,
@@ -39,77 +33,7 @@ SEED = 0  # of rivals
 RESAMPLES = 2000
 SMALL = 100_000  # bytes of a file that somebody waits for
 PLACED = ("exemplar", "kmeans", "coreset")  # whose parts tokens are given to
-SAID = {"axbench": "AxBench", "file": "your texts", "wordnet": "WordNet's glosses by domain"}
 LEVELS = (0.6, 0.7, 0.8, 0.9)
-
-
-# ---------------------------------------------------------------- which sets there are
-
-
-def folder() -> Path:
-    """Where concept sets of one's own are kept: with what people said, not in the cache."""
-    return settings.current().annotations / "concepts"
-
-
-def choices() -> list[ConceptChoice]:
-    """Sets that can be chosen: one's own, topics, and WordNet where it is installed."""
-    topics = ConceptChoice("topics", ConceptRef("topics"), "topics of the corpus")
-    own = [ConceptChoice(_name(ref), ref, SAID[ref.kind]) for ref in available(folder())]
-    return [*own, topics]
-
-
-def _name(ref: ConceptRef) -> str:
-    return ref.kind if ref.kind == "wordnet" else Path(ref.path).name
-
-
-def choose(name: str) -> ConceptRef:
-    """The set of that name, resolved; a path of this machine is a name too.
-
-    Raises:
-        NotFoundError: there is none.
-        CorpusError: it cannot be read.
-    """
-    known = {choice.name: choice.ref for choice in choices()}
-    path = Path(name).expanduser()
-    if name in known:
-        return resolve(known[name])
-    if path.is_absolute() and path.exists():
-        return resolve(ConceptRef("axbench" if path.is_dir() else "file", str(path)))
-    raise NotFoundError(
-        f"There is no concept set {name!r}.",
-        f"Choose one of {', '.join(known)}, or write the path of a file or an AxBench folder.",
-    )
-
-
-def keep(name: str, positive: str, negative: str) -> str:
-    """Keeps texts of one's own, one a line, as a set of one concept; returns its name.
-
-    Raises:
-        CorpusError: it has no name, there is another of that name, or it has too few texts.
-    """
-    stem = re.sub(r"[^\w-]+", "-", name.strip()).strip("-")
-    if not stem:
-        raise CorpusError("The concept has no name.", "Give it one of letters or digits.")
-    parts = {"positive": _lines(positive), "negative": _lines(negative)}
-    for kind, lines in parts.items():
-        if len(lines) < 2 * LEAST:
-            raise CorpusError(
-                f"The concept has {len(lines)} {kind} texts.",
-                f"Write at least {2 * LEAST} different ones, one a line: half of them are kept "
-                "for testing.",
-            )
-    rows = [{"text": line, "label": kind} for kind, lines in parts.items() for line in lines]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path = folder() / f"{stem}.jsonl"
-    if path.exists() and path.read_text() != text:
-        raise CorpusError(f"There is a concept {stem!r} already.", "Give this one another name.")
-    folder().mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path.name
-
-
-def _lines(text: str) -> list[str]:
-    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
 # ---------------------------------------------------------------- the job
@@ -339,9 +263,3 @@ def _weighted(
     means = np.average(values[drawn], axis=1, weights=weights[drawn])
     low, high = np.quantile(means, [0.025, 0.975])
     return float(np.average(values, weights=weights)), float(low), float(high)
-
-
-def title_of(held: Held, column: int) -> str:
-    """What a region is called in passing: its exemplar's token."""
-    row = int(held.partition.array("exemplar_tokens")[column])
-    return passages.piece_at(passages.tokens_of(held.study.model, held.study.corpus), row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from backend import study as studies_on_disk
-from backend.answers import concept_parts, concepts, steady
+from backend.answers import concept_choices, concept_parts, concepts, steady
 from backend.answers.concepts import Held
 from backend.concept_views import (
     Again,
@@ -23,7 +23,7 @@ from backend.schema import Job
 
 def concept_sets() -> list[ConceptChoice]:
     """The concept sets that can be chosen, one's own first."""
-    return concepts.choices()
+    return concept_choices.choices()
 
 
 def keep_concept(name: str, positive: str, negative: str) -> str:
@@ -32,7 +32,7 @@ def keep_concept(name: str, positive: str, negative: str) -> str:
     Raises:
         CorpusError: there are too few texts to train and test on.
     """
-    return concepts.keep(name, positive, negative)
+    return concept_choices.keep(name, positive, negative)
 
 
 def concept_set(
@@ -133,7 +133,7 @@ def start_gray_zone(
 ) -> Job:
     """Computes the partition at every k of the study."""
     loaded = studies_on_disk.load(study)
-    return concept_parts.start_gray(loaded, spec_of(loaded, p, k), concepts.choose(name))
+    return concept_parts.start_gray(loaded, spec_of(loaded, p, k), concept_choices.choose(name))
 
 
 def stable(
@@ -156,4 +156,4 @@ def again(
 
 def _held(study: str, name: str, p: float | None, k: float | None) -> Held | Job:
     loaded = studies_on_disk.load(study)
-    return concepts.find_or_job(loaded, spec_of(loaded, p, k), concepts.choose(name))
+    return concepts.find_or_job(loaded, spec_of(loaded, p, k), concept_choices.choose(name))

@@ -1,0 +1,81 @@
+"""Which concept sets can be asked about, and a person's own."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from backend import settings
+from backend.concept_views import ConceptChoice
+from backend.corpus.concept_sets import available, resolve
+from backend.corpus.concept_tables import LEAST
+from backend.schema import ConceptRef, CorpusError, NotFoundError
+
+SAID = {"axbench": "AxBench", "file": "your texts", "wordnet": "WordNet's glosses by domain"}
+
+
+def folder() -> Path:
+    """Where concept sets of one's own are kept: with what people said, not in the cache."""
+    return settings.current().annotations / "concepts"
+
+
+def choices() -> list[ConceptChoice]:
+    """Sets that can be chosen: one's own, topics, and WordNet where it is installed."""
+    topics = ConceptChoice("topics", ConceptRef("topics"), "topics of the corpus")
+    own = [ConceptChoice(_name(ref), ref, SAID[ref.kind]) for ref in available(folder())]
+    return [*own, topics]
+
+
+def _name(ref: ConceptRef) -> str:
+    return ref.kind if ref.kind == "wordnet" else Path(ref.path).name
+
+
+def choose(name: str) -> ConceptRef:
+    """The set of that name, resolved; a path of this machine is a name too.
+
+    Raises:
+        NotFoundError: there is none.
+        CorpusError: it cannot be read.
+    """
+    known = {choice.name: choice.ref for choice in choices()}
+    path = Path(name).expanduser()
+    if name in known:
+        return resolve(known[name])
+    if path.is_absolute() and path.exists():
+        return resolve(ConceptRef("axbench" if path.is_dir() else "file", str(path)))
+    raise NotFoundError(
+        f"There is no concept set {name!r}.",
+        f"Choose one of {', '.join(known)}, or write the path of a file or an AxBench folder.",
+    )
+
+
+def keep(name: str, positive: str, negative: str) -> str:
+    """Keeps texts of one's own, one a line, as a set of one concept; returns its name.
+
+    Raises:
+        CorpusError: it has no name, there is another of that name, or it has too few texts.
+    """
+    stem = re.sub(r"[^\w-]+", "-", name.strip()).strip("-")
+    if not stem:
+        raise CorpusError("The concept has no name.", "Give it one of letters or digits.")
+    parts = {"positive": _lines(positive), "negative": _lines(negative)}
+    for kind, lines in parts.items():
+        if len(lines) < 2 * LEAST:
+            raise CorpusError(
+                f"The concept has {len(lines)} {kind} texts.",
+                f"Write at least {2 * LEAST} different ones, one a line: half of them are kept "
+                "for testing.",
+            )
+    rows = [{"text": line, "label": kind} for kind, lines in parts.items() for line in lines]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path = folder() / f"{stem}.jsonl"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise CorpusError(f"There is a concept {stem!r} already.", "Give this one another name.")
+    folder().mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path.name
+
+
+def _lines(text: str) -> list[str]:
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
