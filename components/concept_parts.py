@@ -268,7 +268,7 @@ def splitting_html(view: Spread) -> str:
 
 def relations_html(view: Spread) -> str:
     """Partial rank correlations."""
-    shapes = ("coherence", "mean_distance", "radius")
+    shapes = ("coherence", "mean_distance", "radius", "size")
     found = {(row["measure"], row["of"]): row for row in view.relations.iter_rows(named=True)}
     rows = []
     for measure in ("purity", "coverage", "f1"):
@@ -280,8 +280,8 @@ def relations_html(view: Spread) -> str:
         f"by size alone), Fisher's 95% interval. {numbers.count(view.left_out)} regions have fewer "
         "than five tokens here, or no mean distance, and are left out."
     )
-    heads = ("", "coherence κ", "mean pairwise distance", "radius", "regions")
-    return markup.table(heads, rows, "tnnnn", note)
+    heads = ("", "coherence κ", "mean pairwise distance", "radius", "size itself", "regions")
+    return markup.table(heads, rows, "tnnnnn", note)
 
 
 # ---------------------------------------------------------------- the gray zone

@@ -194,6 +194,15 @@ def test_k_means_finds_planted_clusters() -> None:
     assert (found.numpy() @ centres.T).max(axis=0).min() > 0.98
 
 
+def test_as_many_clusters_as_points_are_the_points() -> None:
+    rng = np.random.default_rng(0)
+    drawn = torch.from_numpy(rng.normal(size=(9, 5)).astype(np.float32))
+    points = torch.nn.functional.normalize(drawn, dim=1)
+    found, moved = rivals.kmeans(points, 9, rng, Progress())
+    assert moved == 0
+    assert (found @ points.T).amax(dim=1).numpy() == pytest.approx(1, abs=1e-6)
+
+
 # ---------------------------------------------------------------- hard questions
 
 

@@ -192,7 +192,9 @@ def test_what_falls_with_distance_is_seen_and_what_follows_size_is_not() -> None
     purity, shape = regions(200)
     frame = spread(purity, shape)
     assert frame.schema == SPREAD
-    assert len(frame) == 9
+    assert len(frame) == 12
+    of_size = scipy.stats.spearmanr(purity["coverage"], shape["size"]).statistic
+    assert found(frame, "coverage", "size")["rho"] == pytest.approx(of_size, abs=1e-12)
     falls = found(frame, "purity", "mean_distance")
     assert falls["high"] < -0.95
     assert (falls["n"], falls["left_out"]) == (200, 0)
@@ -239,5 +241,5 @@ def test_where_nothing_can_be_compared_nothing_is_said() -> None:
     assert partial_spearman(line**2, line % 3, line) == (None, None, None)
     assert partial_spearman(line, line**3, flat) == (1.0, None, None)
     blank = spread(pl.DataFrame(schema=PURITY), regions(5)[1])
-    assert blank["rho"].null_count() == 9
-    assert blank["n"].to_list() == [0] * 9
+    assert blank["rho"].null_count() == 12
+    assert blank["n"].to_list() == [0] * 12

@@ -96,20 +96,16 @@ def gathered(
 
 def spread(held: Held, concept: int) -> Spread:
     """Purity and coverage of every part of every way to cut the tokens of the test texts."""
-    positive, negative, hard = held.set.of(concept, "test")
-    texts = np.r_[positive, negative, hard]
-    sizes = np.diff(held.set.offsets)
-    of_text = np.repeat(np.arange(len(sizes)), sizes)
-    tokens = np.flatnonzero(np.isin(of_text, texts))
-    hit = np.isin(of_text[tokens], positive)
+    tokens, hit = _tested(held, concept)
+    positive, *others = held.set.of(concept, "test")
     units, splits = [], []
-    for method, owner, count in _cuts(held, of_text):
+    for method, owner, count in _cuts(held):
         table = purity.table(owner[tokens], hit, count)
         units.append(table.with_columns(method=pl.lit(method)))
         splits.append(_split(method, table, int((hit & (owner[tokens] < 0)).sum())))
     if "sae" in held.scored:
         counts = np.asarray(held.scored["sae"].array("counts"))
-        parts = counts[texts].sum(axis=0), counts[positive].sum(axis=0)
+        parts = counts[np.r_[positive, *others]].sum(axis=0), counts[positive].sum(axis=0)
         table = purity.table_of(*parts, int(hit.sum()), len(hit))
         units.append(table.with_columns(method=pl.lit("sae")))
         splits.append(_split("sae", table, 0) | {"uncovered": None})
@@ -124,7 +120,15 @@ def spread(held: Held, concept: int) -> Spread:
     )
 
 
-def _cuts(held: Held, of_text: np.ndarray) -> list[tuple[str, np.ndarray, int]]:
+def _tested(held: Held, concept: int) -> tuple[np.ndarray, np.ndarray]:
+    """Token rows of a concept's test texts, and whether each is of a positive one."""
+    positive, *others = held.set.of(concept, "test")
+    text = held.set.tokens.document_of
+    tokens = np.flatnonzero(np.isin(text, np.r_[positive, *others]))
+    return tokens, np.isin(text[tokens], positive)
+
+
+def _cuts(held: Held) -> list[tuple[str, np.ndarray, int]]:
     """method, part of each token (negative: in none), and number of parts."""
     put = held.placed["exemplar"]
     inside = np.asarray(put.array("distance")) <= held.theta
@@ -135,7 +139,10 @@ def _cuts(held: Held, of_text: np.ndarray) -> list[tuple[str, np.ndarray, int]]:
             (kind, np.asarray(held.placed[kind].array("owner")), held.scores[kind].shape[1])
         )
     cluster = np.asarray(held.meanings.array("cluster"))
-    return [*found, ("meaning", cluster[of_text], int(cluster.max(initial=-1)) + 1)]
+    return [
+        *found,
+        ("meaning", cluster[held.set.tokens.document_of], int(cluster.max(initial=-1)) + 1),
+    ]
 
 
 def _split(method: str, table: pl.DataFrame, uncovered: int) -> dict[str, Any]:
@@ -179,11 +186,7 @@ def start_gray(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Job:
 def gray_zone(held: Held, concept: int) -> pl.DataFrame:
     """k, theta, reach, regions, gray, overlap, ambiguous, effective, half, most, uncovered, purity,
     coverage, f1 (of the best region): at every k that is computed; others null."""
-    positive, negative, hard = held.set.of(concept, "test")
-    sizes = np.diff(held.set.offsets)
-    of_text = np.repeat(np.arange(len(sizes)), sizes)
-    tokens = np.flatnonzero(np.isin(of_text, np.r_[positive, negative, hard]))
-    hit = np.isin(of_text[tokens], positive)
+    tokens, hit = _tested(held, concept)
     rows = []
     for k in held.study.k_stops:
         spec = replace(held.spec, k=k)

@@ -53,7 +53,7 @@ def fresh(
     frames: dict[str, list[pl.DataFrame]] = {"nearest": [], "quantiles": [], "shares": []}
     for kind, texts in (("positive", positive), ("negative", np.r_[negative, hard])):
         sizes = np.diff(found.offsets)[np.sort(texts)]
-        rows = np.flatnonzero(np.isin(_text_of(found.offsets), texts))
+        rows = np.flatnonzero(np.isin(found.tokens.document_of, texts))
         points = rows_of(fresh_points, rows)
         offsets = np.append(0, np.cumsum(sizes))
         near, exemplar = assign(points), exemplars[region].cpu().numpy()
@@ -74,7 +74,3 @@ def fresh(
                 table = table.with_columns(text=pl.Series(named[table["text"].to_numpy()]))
             frames[name].append(table.with_columns(kind=pl.lit(kind)))
     return {name: pl.concat(parts) for name, parts in frames.items()} | {"members": len(members)}
-
-
-def _text_of(offsets: np.ndarray) -> np.ndarray:
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))

@@ -138,15 +138,18 @@ def spread(purity: pl.DataFrame, shape: pl.DataFrame) -> pl.DataFrame:
     distance and radius.
 
     `shape` has a row a region with `region`, `size` and the three, as `regions.statistics` gives.
-    Spearman's ρ, partial on `size`; Fisher's z with n − 4. Small regions are more coherent by
-    chance and cover less, so what the rank of `size` explains is taken out of both ranks first.
+    Spearman's ρ, partial on `size`, and with `size` itself; Fisher's z with n − 4. Small regions
+    are more coherent by chance and cover less, so what the rank of `size` explains is taken out of
+    both ranks first.
     """
     wanted = shape.select("region", "size", *SHAPES).cast({"region": pl.Int32})
     joined = purity.join(wanted, on="region").filter(pl.col("count") >= LEAST)
     rows = []
     for measure in MEASURES:
-        for of in SHAPES:
-            pair = joined.select(measure, of, "size").cast(pl.Float64).fill_nan(None).drop_nulls()
+        for of in (*SHAPES, "size"):
+            control = pl.lit(0) if of == "size" else pl.col("size")
+            pair = joined.select(measure, of, control=control).cast(pl.Float64).fill_nan(None)
+            pair = pair.drop_nulls()
             found = partial_spearman(*(pair[name].to_numpy() for name in pair.columns))
             rows.append((measure, of, *found, len(pair), len(purity) - len(pair)))
     return pl.DataFrame(rows, schema=SPREAD, orient="row")

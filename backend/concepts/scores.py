@@ -108,7 +108,7 @@ def firing(
         coded = codes.encode(activations.entry(chunk), sae, device=device)
         each = coded.array("counts")
         row = np.repeat(np.arange(len(each)), each) + int(activations.bounds[chunk])
-        text = np.searchsorted(found.offsets, row, side="right") - 1
+        text = found.tokens.document_of[row]
         np.maximum.at(scores, (text, coded.array("features")), coded.array("values"))
         np.add.at(counts, (text, coded.array("features")), 1)
         progress.report(chunk + 1, activations.chunks, "Encoding texts", "chunks")
@@ -152,6 +152,6 @@ def averages(
     found, every = points(model, site, corpus, ref, device, progress)
     sums = torch.zeros(len(found.offsets) - 1, len(every.centre), dtype=torch.float64)
     for first, part in every.steps("Averaging texts"):
-        text = np.searchsorted(found.offsets, np.arange(first, first + len(part)), side="right")
-        sums.index_add_(0, torch.from_numpy(text - 1), part.double().cpu())
+        text = found.tokens.document_of[first : first + len(part)].astype(np.int64)
+        sums.index_add_(0, torch.from_numpy(text), part.double().cpu())
     return {"means": (sums.numpy() / np.diff(found.offsets)[:, None]).astype(np.float32)}
