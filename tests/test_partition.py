@@ -325,6 +325,7 @@ def test_a_larger_reach_makes_fewer_regions_and_a_gray_zone(small: str) -> None:
         (PartitionSpec(k=0.9), "k of 1"),
         (PartitionSpec(k=float("nan")), "k of 1"),
         (PartitionSpec(p=10, k=40), "k below"),
+        (PartitionSpec(p=50), "a smaller p"),
     ],
 )
 def test_settings_that_cannot_work_come_with_a_remedy(
