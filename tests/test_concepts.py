@@ -63,6 +63,12 @@ def test_a_class_without_texts_has_no_auroc() -> None:
     assert np.isnan(ranking.average_precisions(np.ones((2, 3)), np.zeros(2, bool))).all()
 
 
+def test_both_zeros_are_one_score() -> None:
+    scores_ = np.array([[0.0], [-0.0], [-1.0]], dtype=np.float32)
+    for positive in ([True, False, False], [False, True, False]):
+        assert ranking.average_precisions(scores_, np.array(positive)) == [0.5]
+
+
 def test_the_best_of_many_is_far_from_chance_by_chance() -> None:
     """Thousands of random columns over 36 + 36 texts: the best is near .75 and above."""
     rng = np.random.default_rng(1)

@@ -6,6 +6,7 @@ that a thousand of them cost what sorting costs.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 CELLS = 1 << 22  # scores ranked at once
@@ -43,11 +44,11 @@ def permuted(ranked: np.ndarray, positives: int, times: int, seed: int) -> np.nd
 
 def average_precisions(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """[R] float64: Σ (recall step × precision) over the distinct scores of each column, highest
-    first. `scores` [n, R], `positive` [n] bool; NaN where nothing is positive."""
+    first. `scores` [n, R] in float32, `positive` [n] bool; NaN where nothing is positive."""
     found = np.full(scores.shape[1], np.nan)
     if positive.any():
         for columns in _blocks(scores):
-            found[columns] = _precise(np.ascontiguousarray(scores[:, columns].T), positive)
+            found[columns] = _precisions(_labelled(scores[:, columns].T, positive))
     return found
 
 
@@ -69,12 +70,31 @@ def _ranked(rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def _precise(rows: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    order = np.argsort(-rows, axis=1)
-    _, last = _runs(np.take_along_axis(rows, order, axis=1))
-    right = positive[order]
-    hits = np.take_along_axis(right.cumsum(axis=1), last, axis=1)
-    return ((hits / (last + 1)) * right).sum(axis=1) / positive.sum()
+def _labelled(rows: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """[R, n] uint64, each row sorted: the order of a score above, its label in the lowest bit.
+    Whole numbers sort many times faster than places do."""
+    bits = (np.ascontiguousarray(rows, dtype=np.float32) + 0.0).view(np.uint32)  # -0.0 is 0.0
+    order = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    keys = order.astype(np.uint64) << np.uint64(1) | positive
+    keys.sort(axis=1)
+    return keys
+
+
+@numba.njit(cache=True)
+def _precisions(keys: np.ndarray) -> np.ndarray:
+    """[R] average precision of each row as `_labelled` gives them."""
+    found = np.zeros(len(keys))
+    n = keys.shape[1]
+    for row in range(len(keys)):
+        hits, before, total = 0, 0, 0.0
+        for seen in range(1, n + 1):
+            key = keys[row, n - seen]
+            hits += key & 1
+            if seen == n or keys[row, n - seen - 1] >> 1 != key >> 1:  # a run of equals ends
+                total += (hits - before) * hits / seen
+                before = hits
+        found[row] = total / hits
+    return found
 
 
 def _runs(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
