@@ -88,6 +88,19 @@ def render_concept(view: ConceptsView) -> str:
     return str(address.get("concept"))
 
 
+def contrast(view: ConceptsView, concept: str) -> str:
+    """What positives are told from: negatives, said so, where a concept has no hard negatives."""
+    asked = str(address.get("contrast"))
+    row = view.concepts.row(by_predicate=pl.col("name") == concept, named=True)
+    if asked == "negative" or row["test_hard"]:
+        return asked
+    address.assume(contrast="negative")
+    render_problem(
+        f"{concept!r} has no hard negative test texts.", "Its negatives are shown instead."
+    )
+    return "negative"
+
+
 def render_own(keep: Callable[[str, str, str], str]) -> None:
     """Boxes for a concept of one's own; what is typed stays until it is kept."""
     with st.expander("A concept of your own"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
@@ -14,7 +16,7 @@ from components.markup import escape
 
 # ways to read a concept, in words and hues
 NAMES = {
-    "length": "text length",
+    "length": "text length, either way",
     "bow": "bag of words",
     "diffmean": "DiffMean",
     "probe": "linear probe",
@@ -25,8 +27,13 @@ NAMES = {
     "random": "random directions",
     "sae": "SAE features",
     "meaning": "clusters by meaning",
+    "all": "all tokens as one part",
 }
 FITTED = ("bow", "diffmean", "probe")
+LEGEND = {
+    "orientation": "h", "y": -0.2, "yanchor": "top",
+    "entrywidth": 0.47, "entrywidthmode": "fraction",
+}  # fmt: skip
 FEW = 4  # test texts of a side, below which nothing is claimed
 FIXED = dict.fromkeys(FITTED, "fitted") | {"length": "control"}
 
@@ -50,9 +57,19 @@ def named(method: str) -> str:
 # ---------------------------------------------------------------- any region
 
 
-def render_any(view: AnyRegion, over: pl.DataFrame, contrast: str) -> None:
+def tables(view: AnyRegion) -> dict[str, pl.DataFrame]:
+    """What is on screen, and the AUROC of every direction."""
+    every = [
+        pl.DataFrame({"method": kind, "column": np.arange(len(values)), "auroc": values})
+        for kind, values in view.aurocs.items()
+    ]
+    shown = {"readers": view.readers, "shares": view.shares, "aurocs": pl.concat(every)}
+    return shown | {"over concepts": view.over}
+
+
+def render(view: AnyRegion) -> None:
     """All regions against the chosen one, the fitted readers and chance."""
-    if "hard" in over["contrast"]:
+    if "hard" in view.over["contrast"]:
         st.segmented_control(
             "Against", address.CONTRASTS, required=True, label_visibility="collapsed",
             format_func=lambda c: f"against {_other(c)} texts", **address.widget("contrast"),
@@ -60,13 +77,13 @@ def render_any(view: AnyRegion, over: pl.DataFrame, contrast: str) -> None:
     markup.render(f'<p class="answer">{escape(answer(view))}</p>')
     left, right = st.columns([5, 7], gap="large")
     with left:
-        st.plotly_chart(distribution(view, contrast), key="aurocs", config=palette.CONFIG)
+        st.plotly_chart(distribution(view), key="aurocs", config=palette.CONFIG)
         markup.render(shares_html(view.shares))
     with right:
-        markup.render(readers_html(view.readers, contrast))
-    if over["concepts"].max() != 1:
+        markup.render(readers_html(view.readers, view.contrast))
+    if view.over["concepts"].max() != 1:
         markup.head("Over all concepts of the set", "mean AUROC on test texts, 95% interval")
-        markup.render(over_html(over))
+        markup.render(over_html(view.over))
 
 
 def answer(view: AnyRegion) -> str:
@@ -81,9 +98,8 @@ def answer(view: AnyRegion) -> str:
             f"With {region['positives']} positive and {region['negatives']} other test texts "
             "nothing can be claimed of this concept alone."
         )
-    ends = f"{numbers.fraction(region['low'])} to {numbers.fraction(region['high'])}"
     others = ", ".join(
-        f"{NAMES[method]} {numbers.fraction(rows[method]['value'])}"
+        f"{NAMES[method]} {_worth(rows[method])}"
         for method in ("coreset", "random", "diffmean", "bow", "length")
     )
     every = (
@@ -92,26 +108,57 @@ def answer(view: AnyRegion) -> str:
         if "exemplar" in shares
         else ""
     )
+    if region["tied"] > 1:
+        return (
+            f"{numbers.count(region['tied'])} regions are as good as each other on the training "
+            f"texts (AUROC {numbers.fraction(region['train'])}), so these choose none. On average "
+            f"one of them tells the test texts apart with AUROC {_worth(region)}. Beside it, "
+            f"likewise: {others}. Ranges so wide rank nothing: give more texts.{every}"
+        )
+    ends = f"{numbers.fraction(region['low'])} to {numbers.fraction(region['high'])}"
     return (
         f"Region {region['column']}, chosen on training texts, tells the test texts apart with "
         f"AUROC {numbers.fraction(region['value'])} ({ends}). Beside it: {others}.{every}"
     )
 
 
-def distribution(view: AnyRegion, contrast: str) -> go.Figure:
-    """AUROC of every region and of as many random activations; the chosen region and the fitted
-    readers as lines; what the best gets under shuffled labels as a band."""
-    colours, made = palette.current(), palette.figure(height=330)
+def _worth(row: dict[str, Any]) -> str:
+    """AUROC on test texts; mean, lowest and highest of those that tie on training texts."""
+    if (row["tied"] or 1) == 1:
+        return numbers.fraction(row["value"])
+    mean, low, high = (numbers.fraction(row[f"tied_{end}"]) for end in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high} of {row['tied']} tied)"
+
+
+def among(row: dict[str, Any], mean: str, low: str, high: str) -> str:
+    """Mean of those that tie, and in place of an interval their lowest and highest."""
+    ends = [numbers.fraction(row[name]) for name in (low, high)]
+    return f"{numbers.fraction(row[mean])} <small>{ends[0]} to {ends[1]}</small>"
+
+
+def distribution(view: AnyRegion) -> go.Figure:
+    """AUROC of every region and of as many random activations; the chosen region (the mean of
+    those that tie) and the fitted readers as lines; what the best gets under shuffled labels as a
+    band."""
+    colours, made = palette.current(), palette.figure(height=400)
     edges = np.linspace(0, 1, 81)
     rows = {row["method"]: row for row in view.readers.iter_rows(named=True)}
     null = rows["exemplar"]["null_high"]
     if null is not None:
-        made.add_vrect(rows["exemplar"]["null_mean"], null, fillcolor=colours.null, line_width=0)
+        made.add_vrect(
+            rows["exemplar"]["null_mean"], null, fillcolor=colours.null, line_width=0, layer="below"
+        )
+        made.add_scatter(
+            x=[None], y=[None], mode="markers", name="best by chance",
+            marker={"symbol": "square", "size": 12, "color": colours.null},
+        )  # fmt: skip
+    top = 0.0
     for kind, dash in (("exemplar", "solid"), ("coreset", "dot"), ("random", "dash")):
         values = view.aurocs[kind]
         if np.isnan(values).any():
             continue
         heights = np.histogram(values, edges)[0] / len(values)
+        top = max(top, float(heights.max()))
         made.add_scatter(
             x=(edges[:-1] + edges[1:]) / 2,
             y=heights,
@@ -122,41 +169,48 @@ def distribution(view: AnyRegion, contrast: str) -> go.Figure:
             name=NAMES[kind],
             hovertemplate=f"{NAMES[kind]}: %{{y:.1%}} at %{{x:.2f}}<extra></extra>",
         )
-    for at, method in enumerate(("exemplar", *FITTED)):
-        if (value := rows[method]["value"]) is not None:
-            made.add_vline(
-                value, line={"color": hue(method), "width": 1.5},
-                annotation={"text": "chosen region" if method == "exemplar" else NAMES[method],
-                            "font": {"size": 11, "color": hue(method)},
-                            "yshift": -14 * at, "xanchor": "right"},
-            )  # fmt: skip
+    _draw_lines(made, rows, 1.05 * top)
     made.add_vline(0.5, line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.22})
-    made.update_xaxes(title=f"AUROC against {_other(contrast)} texts · test", range=[0, 1])
-    made.update_yaxes(title="share of regions", tickformat=".0%")
+    made.update_layout(showlegend=True, legend=LEGEND)
+    made.update_xaxes(title=f"AUROC against {_other(view.contrast)} texts · test", range=[0, 1.01])
+    made.update_yaxes(title="share of regions", tickformat=".0%", rangemode="tozero")
     return made
+
+
+def _draw_lines(made: go.Figure, rows: dict[str, dict[str, Any]], top: float) -> None:
+    """What one direction or reader has, named in the legend: so many lines leave no room."""
+    for method in ("exemplar", *FITTED):
+        row = rows[method]
+        tied = (row["tied"] or 1) > 1
+        if (value := row["tied_mean"] if tied else row["value"]) is None:
+            continue
+        chosen = f"{row['tied']} tied, mean" if tied else "chosen region"
+        made.add_scatter(
+            x=[value, value], y=[0, top], mode="lines", hovertemplate="%{x:.2f}",
+            line={"color": hue(method), "width": 2},
+            name=f"{chosen if method == 'exemplar' else NAMES[method]} "
+            f"{numbers.fraction(value)}",
+        )  # fmt: skip
 
 
 def readers_html(frame: pl.DataFrame, contrast: str) -> str:
     """Every method on the same texts."""
     rows = []
     for row in frame.iter_rows(named=True):
-        chosen = numbers.count(row["column"]) if row["column"] >= 0 else numbers.MISSING
-        if row["method"] in ("exemplar", "mean"):
-            chosen = anchor(chosen, "regions", region=row["column"])
-        elif row["method"] == "sae":
-            chosen = anchor(chosen, "features", feature=row["column"])
+        tied = (row["tied"] or 1) > 1
+        value = markup.interval(row["value"], row["low"], row["high"])
         null = (
-            f"{numbers.fraction(row['null_mean'])} <small>to {numbers.fraction(row['null_high'])}"
-            "</small>" if row["null_mean"] is not None else numbers.MISSING
+            f"{numbers.fraction(row['null_mean'])} <small>95% ≤ "
+            f"{numbers.fraction(row['null_high'])}</small>"
+            if row["null_mean"] is not None else numbers.MISSING
         )  # fmt: skip
         rows.append(
             [
                 named(row["method"]),
                 numbers.count(row["of"]) if row["column"] >= 0 else FIXED[row["method"]],
-                chosen,
+                f"{row['tied']} tied" if tied else _which(row),
                 numbers.fraction(row["train"]),
-                f"<b>{markup.interval(row['value'], row['low'], row['high'])}</b>",
+                f"<b>{among(row, 'tied_mean', 'tied_low', 'tied_high') if tied else value}</b>",
                 numbers.fraction(row["best"]),
                 null,
             ]
@@ -165,12 +219,27 @@ def readers_html(frame: pl.DataFrame, contrast: str) -> str:
     note = (
         f"{counts['positives']} positive and {counts['negatives']} {_other(contrast)} test texts. "
         "A text scores as its strongest token. Chosen on training texts, measured on test texts; "
-        "'best' is the highest of all on the test texts themselves, and 'best by chance' what that "
-        "is under shuffled labels (mean, 95th percentile): a best of thousands is never at .50. "
-        "The strongest of many tokens is stronger, so length alone can tell texts apart."
+        "'best' is the highest of all on the test texts themselves, and 'by chance' what that is "
+        "under shuffled labels, on average and up to what in 95 of 100: a best of thousands is "
+        "never at .50. The strongest of many tokens is stronger, so length alone can tell texts "
+        "apart, counted whether positive texts are the longer or the shorter ones."
     )
-    heads = ("read by", "chosen of", "which", "train", "test", "best", "best by chance")
+    if any((row["tied"] or 1) > 1 for row in frame.iter_rows(named=True)):
+        note += (
+            " Where several are as good on the training texts, none is chosen: mean, lowest and "
+            "highest of those that tie on the test texts, which is no interval."
+        )
+    heads = ("read by", "chosen of", "which", "train", "test", "best", "by chance")
     return markup.table(heads, rows, "tnnnnnn", note)
+
+
+def _which(row: dict[str, Any]) -> str:
+    if row["column"] < 0:
+        return numbers.MISSING
+    name = f"#{row['column']}"
+    if row["method"] in ("exemplar", "mean"):
+        return anchor(name, "regions", region=row["column"])
+    return anchor(name, "features", feature=row["column"]) if row["method"] == "sae" else name
 
 
 def _other(contrast: str) -> str:
@@ -205,15 +274,26 @@ def over_html(frame: pl.DataFrame) -> str:
                 for row in parts
             ]
             gain = markup.interval(first["gain"], first["gain_low"], first["gain_high"])
+            if first["chance"] is not None:
+                cells[0] += f" <small>chance {numbers.fraction(first['chance'])}</small>"
             rows.append([named(method), *cells, "" if method == "coreset" else gain])
-    sizes = {row["contrast"]: (row["concepts"], row["negatives"]) for row in found.values()}
-    heads = [f"against {_other(c)} (n {sizes[c][0]} · {sizes[c][1]} texts)" for c in contrasts]
+    sizes = {row["contrast"]: row for row in found.values()}
+    words = {"negative": "against negatives", "hard": "against hard ones", "both": "against both"}
+    heads = [f"{words[c]} · n {sizes[c]['concepts']} concepts" for c in contrasts]
+    first = sizes[contrasts[0]]
     note = (
-        "Mean over concepts, Student's t. The last column is what each has over as many random "
-        "activations, against negatives, concept by concept: an interval that holds 0 says that "
-        "they do as well. Hard negatives are few to a concept, so there each text counts alike, "
-        "with a bootstrap over concepts. AxBench's script leaves hard negatives out, by the "
-        "spelling of a key: its numbers are the first column."
+        f"Mean over n concepts, Student's t. {numbers.count(first['positives'])} positive and "
+        f"{numbers.count(first['negatives'])} negative readings of {numbers.count(first['texts'])} "
+        "different test texts: a text is read once for every concept that it is a text of. The "
+        "last column is what each has over as many random activations, against negatives, concept "
+        "by concept: an interval that holds 0 says that they do as well. Length counts either way, "
+        "so its chance is above .50."
     )
+    if "hard" in contrasts:
+        note += (
+            " Hard negatives are few to a concept, so there each text counts alike, with a "
+            "bootstrap over concepts. AxBench's script leaves hard negatives out, by the spelling "
+            "of a key: its numbers are the first column."
+        )
     heads = ("read by", *heads, "over random activations")
     return markup.table(heads, rows, "t" + "n" * (len(heads) - 1), note)

@@ -69,7 +69,10 @@ def bar(share: float, kind: str = "") -> str:
 
 
 def interval(value: object, low: object, high: object) -> str:
-    """A value with its 95% interval, small beside it."""
+    """A value with its 95% interval, small beside it; one dash where there is none."""
+    if numbers.known(low) is None or numbers.known(value) is None:
+        known = numbers.known(value) is not None
+        return f"{numbers.fraction(value)} <small>–</small>" if known else numbers.MISSING
     between = " to " if (numbers.known(low) or 0) < 0 else "–"
     ends = f"{numbers.fraction(low)}{between}{numbers.fraction(high)}"
     return f"{numbers.fraction(value)} <small>{ends}</small>"

@@ -45,6 +45,8 @@ def render_stops(place: Place, stops: pl.DataFrame) -> None:
 
     _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
     _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
+    if len(done) > sum(map(bool, done.values())):
+        st.html('<span class="name">◌ no map of it yet</span>', width="content")
     with st.popover("About k", type="tertiary"):
         st.html(f'<p class="note">{escape(about_k(place.k, theta_of(stops, place)))}</p>')
 

@@ -62,7 +62,7 @@ def render_stable(view: Stable) -> None:
         markup.note(
             "Each line is a pair of prompts: the residual at the last token is moved from one to "
             "the other, and D says how far the final residual has gone. A stable region is flat, "
-            "then steep. The straight line is a model that does nothing."
+            "then steep."
         )
     with right:
         markup.render(boundaries_html(view.boundaries))
@@ -76,19 +76,21 @@ def segments_chart(view: Stable) -> go.Figure:
     alpha = np.linspace(0, 1, view.apart.shape[1])
     lines = np.column_stack([view.apart, np.full(len(view.apart), np.nan)]).ravel()
     made.add_scattergl(
+        name=f"each of {view.pairs} pairs",
         x=np.tile(np.append(alpha, np.nan), len(view.apart)), y=lines, mode="lines",
         line={"color": palette.fade(colours.slate, 0.25), "width": 1}, hoverinfo="skip",
     )  # fmt: skip
     made.add_scatter(
         x=alpha, y=np.nanmedian(view.apart, axis=0), mode="lines",
-        line={"color": colours.accent, "width": 2.5},
+        line={"color": colours.accent, "width": 2.5}, name="median",
         hovertemplate="median D %{y:.2f} at α %{x:.2f}<extra></extra>",
     )  # fmt: skip
     made.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
+        x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", name="a model that does nothing",
         line={"color": colours.muted, "width": 1, "dash": "dash"},
     )  # fmt: skip
-    made.update_xaxes(title=f"α from one prompt to the other · n = {view.pairs} pairs")
+    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.18})
+    made.update_xaxes(title="α from one prompt to the other")
     made.update_yaxes(title="D(α)", range=[-0.05, float(np.nanquantile(view.apart, 0.995)) + 0.1])
     return made
 
@@ -109,7 +111,8 @@ def boundaries_html(frame: pl.DataFrame) -> str:
     note = (
         "Does the output jump where a region ends? With many boundaries one is always near, so the "
         "second measure takes away what the steepest α of other pairs get; below 0 is nearer than "
-        "chance. Boundaries are exact."
+        "chance. All rows are of the same pairs, those that cross a boundary of both; "
+        f"{numbers.count(frame['without'].max())} do not and are left out. Boundaries are exact."
     )
     heads = ("distance in α", "of", "mean", "pairs", "boundaries")
     return markup.table(heads, rows, "ttnnn", note)
@@ -164,7 +167,8 @@ def render_again(view: Again) -> None:
         st.plotly_chart(f1_chart(view.f1), key="f1s", config=palette.CONFIG)
         markup.render(
             f'<p class="note">F1 of .5 or more: {markup.interval(*view.good)} of regions, n '
-            f"{numbers.count(len(view.f1))}; the paper found about .20 on its models. Each match "
+            f"{numbers.count(len(view.f1))}; the paper on exemplar partitioning found about .20 "
+            "on its models. Each match "
             "stands on Regions and on Features.</p>"
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from backend import queries
@@ -10,6 +12,7 @@ from components import (
     address,
     concept_choice,
     concept_parts,
+    concept_tokens,
     concepts,
     markup,
     region_controls,
@@ -26,33 +29,20 @@ STEADY = {
 }
 
 
-def show(view: ConceptsView, concept: str, ask: str) -> None:
-    where = place.study, view.name, concept
-    stops = {"p": place.p, "k": place.k}
+def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
+    """What is asked, or the job that computes it; and who renders it."""
+    where, stops = (place.study, view.name, concept), {"p": place.p, "k": place.k}
     if ask == "any region":
-        contrast = address.get("contrast")
-        found = queries.any_region(*where, contrast, **stops)
-        over = queries.over_concepts(place.study, view.name, **stops)
-        if not waiting(found, queries, ask) and not waiting(over, queries, "over"):
-            concepts.render_any(found, over, contrast)
-    elif ask == "in or out":
-        found = queries.membership(*where, **stops)
-        if not waiting(found, queries, ask):
-            concept_parts.render_membership(found)
-    elif ask == "new texts":
+        contrast = concept_choice.contrast(view, concept)
+        return queries.any_region(*where, contrast, **stops), concepts
+    if ask == "in or out":
+        return queries.membership(*where, **stops), concept_parts
+    if ask == "new texts":
         of = concept_choice.render_fresh(queries.concept_sets())
-        found = queries.gathering(*where, of, **stops)
-        if not waiting(found, queries, ask):
-            concept_parts.render_gathering(found, view.theta)
-    elif ask == "purity":
-        found = queries.spread(*where, **stops)
-        if not waiting(found, queries, ask):
-            concept_parts.render_spread(found)
-    elif ask == "gray zone":
-        found = queries.gray_zone(*where, **stops)
-        if not waiting(found, queries, ask):
-            start = lambda: queries.start_gray_zone(place.study, view.name, **stops)  # noqa: E731
-            concept_parts.render_gray(found, view.theta, start)
+        return queries.gathering(*where, of, **stops), concept_parts
+    if ask == "purity":
+        return queries.spread(*where, **stops), concept_tokens
+    return queries.gray_zone(*where, **stops), concept_tokens
 
 
 with reported():
@@ -75,5 +65,11 @@ with reported():
             with beside:
                 concept = concept_choice.render_concept(whole)
             markup.render(concept_choice.head_html(whole, concept))
-            show(whole, concept, ask)
-            render_footer({"concepts": whole.concepts}, whole.provenance, "set")
+            found, part = answer(whole, concept, ask)
+            if not waiting(found, queries, ask):
+                part.render(found)
+                if ask == "gray zone" and concept_tokens.render_start(found):
+                    queries.start_gray_zone(place.study, name, place.p, place.k)
+                    st.rerun()
+                tables = part.tables(found) | {"concepts": whole.concepts}
+                render_footer(tables, found.provenance, ask)

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,21 +17,31 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from backend import queries
 from backend import study as studies
-from backend.__main__ import main
+from backend.__main__ import main, plain
 from backend.answers import concept_choices, concept_parts, concepts, tasks
-from backend.concept_views import AnyRegion, ConceptsView, Gathering, Membership, Spread
-from backend.concepts import ranking, rivals, scores
+from backend.concept_views import (
+    AnyRegion,
+    ConceptsView,
+    Gathering,
+    GrayZone,
+    Membership,
+    Spread,
+)
+from backend.concepts import covers, ranking, rivals, scores
 from backend.regions import partition
 from backend.schema import CorpusError, Job, NotFoundError, Progress, Study
+from components import concept_parts as parts_shown
+from components import concept_tokens, markup
 from components import concepts as shown
+from components.downloads import csv_bytes
 from tests.conftest import SUBJECTS, sentences
 from tests.test_pages import opened, text_of
 
-HOW = {"device": "cpu", "progress": Progress()}
+HOW: dict[str, Any] = {"device": "cpu", "progress": Progress()}
 
 
 # ---------------------------------------------------------------- ranks
@@ -103,6 +116,13 @@ def kept(study: Study) -> str:
     return name
 
 
+@pytest.fixture
+def unlinked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links without a page that they would stand on."""
+    for module in (shown, parts_shown, concept_tokens):
+        monkeypatch.setattr(module, "anchor", lambda label, *_, **__: label)
+
+
 def computed(study: Study, name: str) -> concepts.Held:
     asked = {"set": asdict(concept_choices.choose(name)), "spec": asdict(study.partition)}
     tasks.resolve("concepts")(study.name, asked, "cpu", Progress())
@@ -168,6 +188,59 @@ def test_train_and_test_are_kept_apart(study: Study, kept: str) -> None:
     assert readers.aurocs["exemplar"].max() == row["best"] >= row["value"]
 
 
+@pytest.mark.usefixtures("unlinked")
+def test_ties_on_training_texts_are_counted_and_no_pick_is_shown(study: Study, kept: str) -> None:
+    """Of regions and rivals alike, what the tied have on test texts, and what is said of them."""
+    held = computed(study, kept)
+    found = queries.any_region(study.name, kept)
+    assert isinstance(found, AnyRegion)
+    positive, negative, _ = held.set.of(0, "test")
+    for kind, table in held.tables.items():
+        row = found.readers.row(by_predicate=pl.col("method") == kind, named=True)
+        best = [r for r, value in enumerate(table.array("train")[0]) if value == row["train"]]
+        labels = [1] * len(positive) + [0] * len(negative)
+        values = held.scores[kind][np.r_[positive, negative]]
+        tested = [roc_auc_score(labels, values[:, r]) for r in best]
+        assert row["tied"] == len(best)
+        assert row["tied_mean"] == pytest.approx(np.mean(tested))
+        assert (row["tied_low"], row["tied_high"]) == pytest.approx((min(tested), max(tested)))
+    many = {"tied": 37, "tied_mean": 0.84, "tied_low": 0.52, "tied_high": 1.0, "column": 7}
+    region = pl.col("method").is_in(["exemplar", "coreset"])
+    tied = found.readers.with_columns(
+        pl.when(region).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+        for name, value in many.items()
+    )
+    said = shown.answer(replace(found, readers=tied))
+    assert "37 regions are as good as each other" in said
+    assert "random activations .84 (.52 to 1.00 of 37 tied)" in said
+    assert "Region 7" not in said
+    assert "37 tied" in shown.readers_html(tied, "negative")
+    one = found.readers.with_columns(tied=pl.when(region).then(1).otherwise(pl.col("tied")))
+    assert "chosen on training texts" in shown.answer(replace(found, readers=one))
+
+
+def test_length_tells_whichever_way_and_says_its_chance(study: Study) -> None:
+    """Concepts of longer and of shorter texts do not cancel."""
+    held = computed(study, "topics")
+    over = queries.over_concepts(study.name)
+    assert not isinstance(over, Job)
+    row = over.filter(method="length", contrast="negative").row(0, named=True)
+    sizes, values = np.diff(held.set.offsets), []
+    for concept in range(3):
+        positive, negative, _ = held.set.of(concept, "test")
+        labels = [1] * len(positive) + [0] * len(negative)
+        values.append(roc_auc_score(labels, sizes[np.r_[positive, negative]]))
+    assert row["mean"] == pytest.approx(np.mean([max(v, 1 - v) for v in values]))
+    assert 0.5 < row["chance"] < 0.75
+    rng = np.random.default_rng(0)
+    null = [roc_auc_score(labels, rng.normal(size=len(labels))) for _ in range(2000)]
+    assert row["chance"] == pytest.approx(np.mean(np.abs(np.array(null) - 0.5)) + 0.5, abs=0.02)
+    assert (row["concepts"], row["texts"]) == (3, 12)
+    said = shown.over_html(over)
+    assert f"{row['negatives']} negative readings of 12 different test texts" in said
+    assert "AxBench" not in said
+
+
 def test_words_tell_what_words_can_tell(study: Study, kept: str) -> None:
     """Boats and kitchens share no noun: a bag of words has all of it, labels shuffled nothing."""
     found = queries.any_region(study.name, kept)
@@ -209,6 +282,42 @@ def test_as_many_clusters_as_points_are_the_points() -> None:
     assert (found @ points.T).amax(dim=1).numpy() == pytest.approx(1, abs=1e-6)
 
 
+# ---------------------------------------------------------------- features that overlap
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 8))
+def test_a_cover_takes_what_adds_most_until_all_is_held(
+    seed: int, tokens: int, groups: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = np.argwhere(rng.random((tokens, groups)) < 0.4)
+    gains = covers.greedy(pairs[:, 0], pairs[:, 1])
+    sets = [set(pairs[pairs[:, 1] == group, 0].tolist()) for group in range(groups)]
+    held: set[int] = set()
+    for gain in gains:
+        best = max(sets, key=lambda one: len(one - held))
+        assert gain == len(best - held)
+        held |= best
+    assert held == set(pairs[:, 0].tolist())
+
+
+def test_tokens_are_covered_not_firings(study: Study, kept: str) -> None:
+    """Each token fires six features: as many features as hold half of the firings are too many."""
+    held = computed(study, kept)
+    found = queries.spread(study.name, kept)
+    assert isinstance(found, Spread)
+    row = found.splitting.row(by_predicate=pl.col("method") == "sae", named=True)
+    assert row["effective"] is row["whole"] is None
+    counts = held.scored["sae"].array("counts")[held.set.of(0, "test")[0]]
+    positives = int(np.diff(held.set.offsets)[held.set.of(0, "test")[0]].sum())
+    largest = np.sort(counts.sum(axis=0))[::-1]
+    assert 1 <= row["half"] <= row["most"]
+    assert largest[: row["half"]].sum() >= positives / 2, "a union is at most the sum"
+    assert largest[0] * row["most"] >= 0.9 * positives
+    assert row["uncovered"] == 0
+
+
 # ---------------------------------------------------------------- hard questions
 
 
@@ -222,6 +331,23 @@ def test_membership_is_measured_on_texts_that_chose_nothing(study: Study, kept: 
         assert row["j_low"] <= row["j"] <= row["j_high"]
 
 
+@pytest.mark.usefixtures("unlinked")
+def test_rivals_stand_below_and_ids_are_no_counts(study: Study, kept: str) -> None:
+    found = queries.membership(study.name, kept)
+    assert isinstance(found, Membership)
+    html = parts_shown.rates_html(found)
+    methods = [name for name in html.split('<td class="">') if "dot" in name]
+    assert all("regions" in name for name in methods[::2])
+    assert all("random activations" in name for name in methods[1::2])
+    assert f"1 of {len(found.js['exemplar ball'])}" in html
+    owner = found.table.filter(rule="owner").with_columns(rule=pl.lit("both"))
+    alike = pl.concat([found.table.filter(pl.col("rule") != "both"), owner])
+    assert "is left out" in parts_shown.rates_html(replace(found, table=alike))
+    other = found.table.with_columns(tp=pl.col("tp") + (pl.col("rule") == "both").cast(pl.Int64))
+    assert "is left out" not in parts_shown.rates_html(replace(found, table=other))
+
+
+@pytest.mark.usefixtures("unlinked")
 def test_purity_counts_every_token_once(study: Study, kept: str) -> None:
     held = computed(study, kept)
     found = queries.spread(study.name, kept)
@@ -237,30 +363,72 @@ def test_purity_counts_every_token_once(study: Study, kept: str) -> None:
     split = found.splitting.row(by_predicate=pl.col("method") == "exemplar", named=True)
     inside = found.units.filter(pl.col("method") == "exemplar")["hits"].sum()
     assert inside + split["uncovered"] == sizes[positive].sum()
+    every = np.full(sizes[np.r_[positive, negative]].sum(), True)
+    hit = np.arange(len(every)) < sizes[positive].sum()
+    assert found.whole_f1 == pytest.approx(f1_score(hit, every))
+    assert split["best_lift"] == pytest.approx(split["best_purity"] / found.prior)
+    html = concept_tokens.splitting_html(found)
+    assert "all tokens as one part" in html
+    assert f"has {found.whole_f1:.2f}".replace("0.", ".") in html
+    chart = concept_tokens.plane(found)
+    drawn = [trace for trace in chart.data if trace.showlegend]
+    assert drawn[-1].name.startswith("regions"), "on top"
+    assert all(f"{len(trace.x):,} of" in trace.name for trace in drawn)
 
 
+@pytest.mark.usefixtures("unlinked")
 def test_new_texts_are_looked_for_in_the_chosen_region(study: Study, kept: str) -> None:
     held = computed(study, kept)
-    region = concept_parts.region_of(held, 0)
+    region, tied = concept_parts.region_of(held, 0)
     asked = {"set": asdict(held.ref), "spec": asdict(held.spec), "region": region, "concept": 0}
     tasks.resolve("gather")(study.name, asked, "cpu", Progress())
     found = queries.gathering(study.name, kept)
     assert isinstance(found, Gathering)
-    assert found.region == region
+    assert (found.region, found.tied) == (region, tied)
     positive = held.set.of(0, "test")[0]
     part = found.texts.filter(pl.col("kind") == "positive")
     wanted = 1 - held.scores["exemplar"][np.sort(positive), region]
     assert part["distance"].to_numpy() == pytest.approx(wanted, abs=1e-5)
     assert sorted(part["text"]) == sorted(positive.tolist())
+    html = parts_shown.gathered_html(found.shares, found.theta)
+    assert "n 4 texts" in html
+    assert "random" not in html
+    assert "tokens" in parts_shown.compared_html(found.shares)
+    none = pl.col("of") == "owned"
+    few = found.shares.with_columns(share=pl.when(none).then(0.0).otherwise(pl.col("share")))
+    assert "Few positive ones" in parts_shown.gathered_words(replace(found, shares=few))
+    lone = replace(found, tied=3)
+    assert "first of 3 that are as good" in parts_shown.gathered_words(lone)
+
+
+@pytest.mark.usefixtures("unlinked")
+def test_partitions_do_not_wait_for_the_set(study: Study, kept: str) -> None:
+    """What is made of another set's job stands here; only the concept's columns are missing."""
+    held = computed(study, kept)
+    before = queries.gray_zone(study.name, kept)
+    assert isinstance(before, GrayZone)
+    assert concept_tokens.missing(before.table).startswith("Partition with k = 1.1")
+    partition.partition(*held.where, replace(held.spec, k=1.1), **HOW)
+    found = queries.gray_zone(study.name, kept)
+    assert isinstance(found, GrayZone)
+    row = found.table.row(1, named=True)
+    assert row["regions"] > 0
+    assert row["gray"] > 0
+    assert row["best_f1"] is None
+    assert concept_tokens.missing(found.table) == "Place this set's tokens at k = 1.1"
+    assert "–" in concept_tokens.gray_html(found)
 
 
 def test_a_gray_zone_is_shown_at_every_k(study: Study, kept: str) -> None:
     held = computed(study, kept)
     asked = {"set": asdict(held.ref), "spec": asdict(held.spec)}
     tasks.resolve("gray")(study.name, asked, "cpu", Progress())
-    table = queries.gray_zone(study.name, kept)
-    assert not isinstance(table, Job)
+    found = queries.gray_zone(study.name, kept)
+    assert isinstance(found, GrayZone)
+    table = found.table
     assert table["k"].to_list() == [1.0, 1.1]
+    assert table["read"].to_list() == [True, True]
+    assert concept_tokens.missing(table) == ""
     assert table["gray"][0] == 0
     assert table["gray"][1] > 0
     assert table["regions"][1] <= table["regions"][0]
@@ -276,6 +444,9 @@ def test_a_gray_zone_is_shown_at_every_k(study: Study, kept: str) -> None:
         ("few", "a\nb\nc", "e\nf\ng\nh", "3 positive texts"),
         ("none", "a\nb\nc\nd", " \n ", "0 negative texts"),
         ("same", "a\na\na\na\na", "e\nf\ng\nh", "1 positive texts"),
+        ("case", "a\nb\nc\nC", "e\nf\ng\nh", "3 positive texts"),
+        ("both", "a\nb\nc\nd\ne", "a\nB\nc\nd\ne", "5 texts stand on both sides: 'a' …"),
+        ("some", "a\nb\nc\nd\ne", "e\nf\ng\nh\ni", "1 text stands on both sides: 'e'"),
     ],
 )
 def test_a_concept_of_ones_own_needs_texts(
@@ -284,6 +455,12 @@ def test_a_concept_of_ones_own_needs_texts(
     with pytest.raises(CorpusError, match=said):
         queries.keep_concept(name, positive, negative)
     assert not concept_choices.folder().exists()
+
+
+def test_what_is_left_without_texts_on_both_sides_is_counted(study: Study) -> None:
+    with pytest.raises(CorpusError) as raised:
+        queries.keep_concept("x", "a\nb\nc\nd", "d\ne\nf\ng\nh")
+    assert "3 and 4 texts are left" in raised.value.remedy
 
 
 def test_another_concept_of_that_name_is_not_written_over(study: Study, kept: str) -> None:
@@ -314,6 +491,46 @@ def test_a_terminal_is_answered_too(
     assert len(found["aurocs"]["exemplar"]) == view.regions
 
 
+def test_every_answer_says_how_to_ask_again(
+    study: Study, kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command under an answer gives that answer, its set, concept and stops included."""
+    held = computed(study, "topics")
+    asked = {"spec": asdict(held.spec), "region": concept_parts.region_of(held, 1)[0]}
+    tasks.resolve("gather")(
+        study.name, asked | {"set": asdict(held.ref), "concept": 1}, "cpu", Progress()
+    )
+    name = held.set.concepts["name"][1]
+    whole = (study.name, "topics", name)
+    for query in ("any_region", "membership", "gathering", "spread", "gray_zone"):
+        view = getattr(queries, query)(*whole)
+        words = shlex.split(view.provenance.command)[3:]
+        assert words[0] == query
+        assert words[words.index("--concept") + 1] == name
+        assert main([*words, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said == json.loads(json.dumps(plain(view)))
+        module = parts_shown if query in ("membership", "gathering") else concept_tokens
+        tables = (shown if query == "any_region" else module).tables(view)
+        assert all(len(csv_bytes(table)) > 20 for table in tables.values())
+    every = shown.tables(queries.any_region(*whole))["aurocs"]  # type: ignore[arg-type]
+    assert len(every) == sum(t.array("train").shape[1] for t in held.tables.values())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((None, None, None), "–"),
+        ((None, 0.0, 1.0), "–"),
+        ((0.5, None, None), ".50 –"),
+        ((0.5, 0.25, 0.75), ".50 .25–.75"),
+        ((0.5, -0.25, 0.75), ".50 -.25 to .75"),
+    ],
+)
+def test_what_is_missing_is_one_dash(values: tuple[float | None, ...], said: str) -> None:
+    assert re.sub("<[^>]+>", "", markup.interval(*values)) == said
+
+
 # ---------------------------------------------------------------- the page
 
 
@@ -337,6 +554,13 @@ def test_nothing_is_claimed_of_a_few_texts(study: Study, kept: str) -> None:
     assert "nothing can be claimed" in shown.answer(replace(found, readers=few))
     none = found.readers.with_columns(value=pl.lit(None, pl.Float64))
     assert "nothing can be said" in shown.answer(replace(found, readers=none))
+
+
+def test_hard_negatives_that_are_not_there_are_told(study: Study, kept: str) -> None:
+    app = opened("concepts", fine=False, set=kept, contrast="hard")
+    assert "has no hard negative test texts" in text_of(app)
+    assert "tells the test texts apart" in text_of(app)
+    assert "positive and 4 negative test texts" in text_of(app)
 
 
 @pytest.mark.parametrize("ask", ["stability", "again"])

@@ -475,7 +475,29 @@ def test_what_is_read_can_be_tested(small: str) -> None:
     rows = entry.array("first") + entry.array("length") - 1
     owner = made.array("owner")[rows]
     assert same == int((owner[:, 0] == owner[:, 1]).sum()) >= 8
-    assert found.boundaries["without"][0] == same
+    crossed = [
+        [len(s.bounds) > 0 for s in segments_of(read, of, centre)] for of in (exemplars, drawn)
+    ]
+    assert sum(crossed[0]) == 16 - same
+    both = np.logical_and(crossed[0], crossed[1]).sum()
+    assert found.boundaries["n"].to_list() == [both] * 6
+    assert found.boundaries["without"].to_list() == [16 - both] * 6
+
+
+def segments_of(read: dict[str, np.ndarray], of: np.ndarray, centre: np.ndarray) -> list[Segment]:
+    return [envelope(a, b, of.astype(np.float64), centre) for a, b in read["ends"]]
+
+
+def test_the_difference_is_that_of_the_means_beside_it() -> None:
+    """All pairs cross a boundary of the coreset, half of them one of both."""
+    angle = np.radians(np.arange(0, 360, 2.0))
+    fan = np.column_stack([np.cos(angle), np.sin(angle)])
+    table = findings(fan, steepest=np.random.default_rng(2).uniform(0, 1, 40)).boundaries
+    for measure in ("distance", "beyond"):
+        rows = {r["of"]: r for r in table.filter(measure=measure).iter_rows(named=True)}
+        assert {r["n"] for r in rows.values()} == {20}
+        left = rows["exemplars"]["mean"] - rows["coreset"]["mean"]
+        assert rows["difference"]["mean"] == pytest.approx(left, abs=1e-12)
 
 
 def test_another_partition_draws_other_pairs(small: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backend import settings
 from backend.concept_views import ConceptChoice
-from backend.corpus.concept_sets import available, resolve
+from backend.corpus.concept_sets import available, folded, resolve
 from backend.corpus.concept_tables import LEAST
 from backend.schema import ConceptRef, CorpusError, NotFoundError
 
@@ -54,12 +54,14 @@ def keep(name: str, positive: str, negative: str) -> str:
     """Keeps texts of one's own, one a line, as a set of one concept; returns its name.
 
     Raises:
-        CorpusError: it has no name, there is another of that name, or it has too few texts.
+        CorpusError: it has no name, there is another of that name, a text is on both sides, or it
+            has too few texts.
     """
     stem = re.sub(r"[^\w-]+", "-", name.strip()).strip("-")
     if not stem:
         raise CorpusError("The concept has no name.", "Give it one of letters or digits.")
     parts = {"positive": _lines(positive), "negative": _lines(negative)}
+    _on_one_side(parts)
     for kind, lines in parts.items():
         if len(lines) < 2 * LEAST:
             raise CorpusError(
@@ -77,5 +79,23 @@ def keep(name: str, positive: str, negative: str) -> str:
     return path.name
 
 
+def _on_one_side(parts: dict[str, list[str]]) -> None:
+    """Raises `CorpusError` for texts that are said to express the concept and not to."""
+    positive, negative = ({folded(line) for line in lines} for lines in parts.values())
+    both = positive & negative
+    if not both:
+        return
+    first = next(line for line in parts["positive"] if folded(line) in both)
+    left = " and ".join(f"{len(side - both)}" for side in (positive, negative))
+    raise CorpusError(
+        f"{len(both)} text{'s stand' if len(both) > 1 else ' stands'} on both sides: {first!r}"
+        f"{' …' if len(both) > 1 else '.'}",
+        f"Take each out of one box or of both. Without them {left} texts are left on the two "
+        f"sides; {2 * LEAST} of each are the least.",
+    )
+
+
 def _lines(text: str) -> list[str]:
-    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    """Texts that differ, as `folded` has it."""
+    lines = (line.strip() for line in text.splitlines())
+    return list({folded(line): line for line in reversed([*lines]) if line}.values())[::-1]

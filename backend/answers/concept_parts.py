@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.answers import tasks
+from backend.answers import provenance, tasks
 from backend.answers.concept_choices import choose
 from backend.answers.concepts import SEED, Held
-from backend.concept_views import Gathering, Membership, Spread
+from backend.concept_views import Gathering, GrayZone, Membership, Spread
 from backend.concepts import membership, purity, scores
 from backend.concepts.fresh import fresh
+from backend.concepts.judged import tied
 from backend.regions import partition, statistics
 from backend.schema import ConceptRef, Job, NotFoundError, PartitionSpec, Study
 from backend.store.memo import Entry
@@ -25,22 +26,23 @@ QUANTILES = (0.05, 0.5, 0.95)
 # ---------------------------------------------------------------- in or out
 
 
-def memberships(held: Held, concept: int) -> Membership:
+def memberships(held: Held, concept: int, command: str) -> Membership:
     """Rates on test texts of the region, and of the union, that training texts choose."""
     train, test = (held.set.of(concept, split)[:2] for split in ("train", "test"))
     rows, every, js, best, unions = [], [], {}, {}, {}
     for kind in MEMBERS:
         for rule, inside in _inside(held, kind).items():
             table = membership.rates(inside, *test)
-            region = membership.chosen(membership.rates(inside, *train))
+            alike = membership.tied(membership.rates(inside, *train))
+            region = int(alike[0]) if len(alike) else None
             union = membership.union(inside, *train)
             one = table.filter(pl.col("region") == region)
             many = membership.rates(membership.united(inside, union), *test)
+            same = table.filter(pl.col("region").is_in(alike))
             for what, part, size in (("best", one, 1), ("union", many, len(union))):
-                rows += [
-                    {"method": kind, "rule": rule, "what": what, "regions": size, **row}
-                    for row in part.drop("region").iter_rows(named=True)
-                ]
+                named = {"method": kind, "rule": rule, "what": what, "regions": size}
+                also = _alike(same if what == "best" else same.clear())
+                rows += [{**named, **row, **also} for row in part.drop("region").to_dicts()]
             found = table["j"].drop_nulls().to_numpy()
             at = np.quantile(found, QUANTILES)
             every.append((kind, rule, len(found), *at, float((found > 0.5).mean())))
@@ -48,12 +50,23 @@ def memberships(held: Held, concept: int) -> Membership:
             best[f"{kind} {rule}"], unions[f"{kind} {rule}"] = region, union
     names = ["method", "rule", "regions", "p5", "median", "p95", "above_half"]
     return Membership(
-        table=pl.DataFrame(rows),
+        table=pl.DataFrame(rows, infer_schema_length=None),
         every=pl.DataFrame(every, schema=names, orient="row"),
         js=js,
         best={key: region for key, region in best.items() if region is not None},
         unions=unions,
+        provenance=provenance.of(held.placed["exemplar"], command),
     )
+
+
+def _alike(part: pl.DataFrame) -> dict[str, Any]:
+    """How many regions training texts cannot tell apart, and the spread of their rates."""
+    found: dict[str, Any] = {"tied": len(part) or None}
+    for name in ("tpr", "tnr", "j"):
+        values = part[name]
+        ends = {"": values.mean(), "_low": values.min(), "_high": values.max()}
+        found |= {f"tied_{name}{end}": value for end, value in ends.items()}
+    return found
 
 
 def _inside(held: Held, kind: str) -> dict[str, Any]:
@@ -75,26 +88,26 @@ def gather(request: tasks.Request) -> None:
     request.run(fresh, *where)
 
 
-def gathered(
-    study: Study, spec: PartitionSpec, region: int, of: str, concept: int
-) -> Gathering | Job:
-    """Where the test texts of a concept of the set `of` lie in a region."""
-    ref = choose(of)
-    where = study.model, study.site, study.corpus, spec, region, ref, concept
+def gathered(held: Held, concept: int, of: str, other: int, command: str) -> Gathering | Job:
+    """Where the test texts of concept `other` of the set `of` lie in a concept's region."""
+    study, spec, ref = held.study, held.spec, choose(of)
+    region, alike = region_of(held, concept)
+    where = *held.where, spec, region, ref, other
     entry = fresh.find(*where)
     if entry is None:
         key = fresh.digest(*where)
-        asked = {"set": asdict(ref), "spec": asdict(spec), "region": region, "concept": concept}
+        asked = {"set": asdict(ref), "spec": asdict(spec), "region": region, "concept": other}
         return tasks.ensure("gather", study, key, **asked)
     names = ("shares", "quantiles", "nearest")
     shares, quantiles, nearest = (entry.frame(name) for name in names)
-    return Gathering(region, shares, quantiles, nearest)
+    made = provenance.of(entry, command)
+    return Gathering(region, alike, held.theta, shares, quantiles, nearest, made)
 
 
 # ---------------------------------------------------------------- purity and coverage
 
 
-def spread(held: Held, concept: int) -> Spread:
+def spread(held: Held, concept: int, command: str) -> Spread:
     """Purity and coverage of every part of every way to cut the tokens of the test texts."""
     tokens, hit = _tested(held, concept)
     positive, *others = held.set.of(concept, "test")
@@ -103,21 +116,33 @@ def spread(held: Held, concept: int) -> Spread:
         table = purity.table(owner[tokens], hit, count)
         units.append(table.with_columns(method=pl.lit(method)))
         splits.append(_split(method, table, int((hit & (owner[tokens] < 0)).sum())))
-    if "sae" in held.scored:
+    if held.covers is not None:
         counts = np.asarray(held.scored["sae"].array("counts"))
         parts = counts[np.r_[positive, *others]].sum(axis=0), counts[positive].sum(axis=0)
         table = purity.table_of(*parts, int(hit.sum()), len(hit))
         units.append(table.with_columns(method=pl.lit("sae")))
-        splits.append(_split("sae", table, 0) | {"uncovered": None})
+        splits.append(_split("sae", table, 0) | _covered(held.covers, concept))
     shape = statistics.describe.get(*held.where, held.spec).frame("regions")
     relations = purity.spread(units[0].drop("method"), shape)
+    prior = float(hit.mean()) if len(hit) else float("nan")
     return Spread(
         units=pl.concat(units).filter(pl.col("hits") > 0),
         splitting=pl.DataFrame(splits),
         relations=relations,
-        prior=float(hit.mean()) if len(hit) else float("nan"),
+        prior=prior,
+        whole_f1=purity.whole_f1(prior),
         left_out=max(relations["left_out"].to_list(), default=0),
+        provenance=provenance.of(held.placed["exemplar"], command),
     )
+
+
+def _covered(covers: Entry, concept: int) -> dict[str, Any]:
+    """Features overlap: a token in 48 of them is no 48 tokens, so there is no entropy over parts,
+    and as few as hold enough are found greedily."""
+    names = ("half", "most", "uncovered")
+    half, most, uncovered = (int(covers.array(name)[concept]) for name in names)
+    ends = {"half": half or None, "most": most or None, "uncovered": uncovered}
+    return ends | {"effective": None, "whole": None}
 
 
 def _tested(held: Held, concept: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +177,7 @@ def _split(method: str, table: pl.DataFrame, uncovered: int) -> dict[str, Any]:
     best = (
         table.sort("f1", descending=True, nulls_last=True).row(0, named=True) if len(table) else {}
     )
-    names = ("region", "purity", "coverage", "f1", "f1_low", "f1_high")
+    names = ("region", "purity", "lift", "coverage", "f1", "f1_low", "f1_high")
     used = int((table["hits"] > 0).sum())
     shown = {f"best_{name}".replace("best_f1_", "f1_"): best.get(name) for name in names}
     return {
@@ -183,40 +208,53 @@ def start_gray(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Job:
     return tasks.ensure("gray", study, key, set=asdict(ref), spec=asdict(spec))
 
 
-def gray_zone(held: Held, concept: int) -> pl.DataFrame:
-    """k, theta, reach, regions, gray, overlap, ambiguous, effective, half, most, uncovered, purity,
-    coverage, f1 (of the best region): at every k that is computed; others null."""
+def gray_zone(held: Held, concept: int, command: str) -> GrayZone:
+    """Partitions at every k that is computed, and the concept where its tokens are placed too."""
     tokens, hit = _tested(held, concept)
     rows = []
     for k in held.study.k_stops:
-        spec = replace(held.spec, k=k)
+        spec, row = replace(held.spec, k=k), {"k": k, "read": False}
         made = partition.partition.find(*held.where, spec)
         put = scores.places.find(*held.where, held.ref, spec, "exemplar", SEED)
-        rows.append({"k": k, **(_gray_row(made, put, tokens, hit) if made and put else {})})
-    return pl.DataFrame(rows, infer_schema_length=None)
+        if made is not None:
+            row |= _gray_partition(made)
+            row |= _gray_concept(made, put, tokens, hit) if put is not None else {}
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    prior = float(hit.mean()) if len(hit) else float("nan")
+    return GrayZone(
+        table=pl.DataFrame([{name: row.get(name) for name in names} for row in rows]),
+        theta=held.theta,
+        prior=prior,
+        whole_f1=purity.whole_f1(prior),
+        provenance=provenance.of(held.partition, command),
+    )
 
 
-def _gray_row(made: Entry, put: Entry, tokens: np.ndarray, hit: np.ndarray) -> dict[str, Any]:
+def _gray_concept(made: Entry, put: Entry, tokens: np.ndarray, hit: np.ndarray) -> dict[str, Any]:
+    near = np.asarray(put.array("distance"))[tokens] <= made.value("reach")
+    owner = np.where(near, np.asarray(put.array("owner"))[tokens], -1)
+    table = purity.table(owner, hit, len(made.array("exemplar_tokens")))
+    return {"read": True, **_split("", table, int((hit & (owner < 0)).sum()))}
+
+
+def _gray_partition(made: Entry) -> dict[str, Any]:
     theta, reach = made.value("theta"), made.value("reach")
     distance, overlap = np.asarray(made.array("distance")), np.asarray(made.array("overlap"))
-    count = len(made.array("exemplar_tokens"))
-    near = np.asarray(put.array("distance"))[tokens] <= reach
-    owner = np.where(near, np.asarray(put.array("owner"))[tokens], -1)
-    table = purity.table(owner, hit, count)
     return {
         "theta": theta,
         "reach": reach,
-        "regions": count,
+        "regions": len(made.array("exemplar_tokens")),
         "gray": float(((distance > theta) & (distance <= reach)).mean()),
         "overlap": float(overlap.mean()),
         "ambiguous": float((overlap > 1).mean()),
-        **_split("", table, int((hit & (owner < 0)).sum())),
     }
 
 
-def region_of(held: Held, concept: int) -> int:
-    """The region that training texts choose by their AUROC along exemplars."""
+def region_of(held: Held, concept: int) -> tuple[int, int]:
+    """The region that training texts choose by their AUROC along exemplars, the first of those that
+    tie; and how many these are."""
     train = np.asarray(held.tables["exemplar"].array("train")[concept])
     if not len(train):
         raise NotFoundError("This partition has no region.", "Choose a larger p.")
-    return int(train.argmax())
+    return int(train.argmax()), len(tied(train))

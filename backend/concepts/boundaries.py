@@ -22,7 +22,7 @@ BOUNDARIES = pl.Schema(
         "low": REAL,
         "high": REAL,
         "n": pl.Int64(),  # pairs
-        "without": pl.Int64(),  # pairs without a boundary, left out
+        "without": pl.Int64(),  # pairs without a boundary of both, left out
         "boundaries": REAL,  # of a pair, on average
     }
 )
@@ -76,7 +76,8 @@ def tests(
 
     (i) How far the steepest α is from the nearest boundary. Many boundaries are near to
     everything, so *beyond* is that distance less what the steepest α of the other pairs give.
-    Ends of one region have no boundary between them, so such pairs are left out.
+    Ends of one region have no boundary between them: pairs without one of either are left out, so
+    that all three rows are of the same pairs.
     (ii) Sharpness of pairs whose ends are in one region less that of pairs in two, matched on
     ‖A − B‖ within a caliper.
     (iii) AUROC of "the ends are in one region" for "the likeliest next tokens are the same".
@@ -118,14 +119,12 @@ def _boundaries(segments: dict[str, list[Segment]], steepest: np.ndarray) -> pl.
     rows = []
     for at, measure in enumerate(("distance", "beyond")):
         values = {of: pair[at] for of, pair in found.items()}
-        for of, each in segments.items():
-            counts = np.array([len(s.bounds) for s in each])
-            crossed = counts[counts > 0]
-            mean = float(crossed.mean()) if len(crossed) else None
-            rows.append((measure, of, *_mean(values[of]), int((counts == 0).sum()), mean))
-        difference = values["exemplars"] - values["coreset"]
-        without = np.isnan(found["exemplars"][0] - found["coreset"][0])
-        rows.append((measure, "difference", *_mean(difference), int(without.sum()), None))
+        values["difference"] = values["exemplars"] - values["coreset"]
+        both = np.isfinite(found["exemplars"][0] + found["coreset"][0])
+        for of, each in values.items():
+            counts = np.array([len(s.bounds) for s in segments.get(of, [])])
+            mean = float(counts[both].mean()) if len(counts) and both.any() else None
+            rows.append((measure, of, *_mean(each[both]), int((~both).sum()), mean))
     return pl.DataFrame(rows, BOUNDARIES, orient="row")
 
 

@@ -55,7 +55,10 @@ def against(found: ConceptSet, concept: int, contrast: str) -> np.ndarray:
 class Reader:
     """What one column, chosen on training texts, is worth on test texts. `null` is what the best
     column gets under shuffled labels, mean and 95th percentile; `best` is the highest AUROC of any
-    column on the test texts themselves, which shows that a good one exists and no more."""
+    column on the test texts themselves, which shows that a good one exists and no more.
+
+    Few training texts cannot choose: `tied` columns are as good on them as the one taken, and have
+    the mean, lowest and highest AUROC `among` them on the test texts."""
 
     column: int
     train: float
@@ -64,6 +67,8 @@ class Reader:
     negatives: int
     best: float
     null: tuple[float, float]
+    tied: int
+    among: tuple[float, float, float]
 
 
 def chosen(
@@ -74,6 +79,8 @@ def chosen(
     column = int(train.argmax())
     positive, other = found.of(concept, "test")[0], against(found, concept, contrast)
     null = np.asarray(table.array("null")[concept])
+    alike = tied(train)
+    among = np.asarray(table.array(contrast)[concept])[alike]
     return Reader(
         column=column,
         train=float(train[column]),
@@ -82,4 +89,11 @@ def chosen(
         negatives=len(other),
         best=float(table.array(contrast)[concept].max()),
         null=(float(null.mean()), float(np.quantile(null, 0.95))),
+        tied=len(alike),
+        among=(float(among.mean()), float(among.min()), float(among.max())),
     )
+
+
+def tied(train: np.ndarray) -> np.ndarray:
+    """Columns that no other beats on the training texts."""
+    return np.flatnonzero(train >= train.max() - 1e-12)

@@ -87,10 +87,19 @@ def rates(
 def chosen(table: pl.DataFrame) -> int | None:
     """The region of highest J in `RATES`; of equals that of more true positives, then the lower
     number. None where a class has no text."""
+    alike = tied(table)
+    return int(alike[0]) if len(alike) else None
+
+
+def tied(table: pl.DataFrame) -> np.ndarray:
+    """The regions that are alike in both, in order; empty where a class has no text."""
     tp, fn, fp, tn = (table[name].to_numpy().astype(np.int64) for name in ("tp", "fn", "fp", "tn"))
     if not len(tp) or not tp[0] + fn[0] or not fp[0] + tn[0]:
-        return None
-    return int(table["region"][_first(tp * (fp + tn) - fp * (tp + fn), tp)])
+        return np.empty(0, np.int64)
+    score = tp * (fp + tn) - fp * (tp + fn)  # J in whole numbers
+    best = _first(score, tp)
+    alike = (score == score[best]) & (tp == tp[best])
+    return table["region"].to_numpy()[alike].astype(np.int64)
 
 
 def union(

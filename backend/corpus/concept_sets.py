@@ -31,7 +31,7 @@ from backend.schema import (
 )
 from backend.store.memo import Entry, memoize
 
-__all__ = ["ConceptSet", "available", "read", "resolve"]
+__all__ = ["ConceptSet", "available", "folded", "read", "resolve"]
 
 SPLITS = ("train", "test")
 KINDS = ("positive", "negative", "hard")
@@ -84,7 +84,8 @@ def _concepts(given: Labelled) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CONCEPTS, orient="row")
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """What is the same in two texts that count as one."""
     return " ".join(text.split()).casefold()
 
 
@@ -103,7 +104,7 @@ def _cleaned(given: Labelled) -> tuple[pl.DataFrame, dict[str, int]]:
         & (pl.col("split") == "test").any().over("key"),
         "repeated": ~pl.struct("concept", "split", "key").is_first_distinct(),
     }
-    keys = pl.Series("key", [_folded(text) for text in given.rows["text"]], dtype=pl.String)
+    keys = pl.Series("key", [folded(text) for text in given.rows["text"]], dtype=pl.String)
     # hard before negative: a text that is said to be both is kept as hard
     rows = given.rows.with_columns(keys).sort(pl.col("kind") != "hard", "row")
     dropped = {"too_few": given.too_few}
@@ -250,8 +251,8 @@ class ConceptSet:
         Raises:
             NotFoundError: there is none; names like it are given.
         """
-        names = {_folded(known): known for known in reversed(self.concepts["name"].to_list())}
-        wanted = _folded(name)
+        names = {folded(known): known for known in reversed(self.concepts["name"].to_list())}
+        wanted = folded(name)
         if wanted in names:
             return self.concepts["name"].to_list().index(names[wanted])
         near = difflib.get_close_matches(wanted, names, cutoff=0.4) if wanted else []

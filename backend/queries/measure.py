@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import polars as pl
 
 from backend import study as studies_on_disk
-from backend.answers import concept_choices, concept_parts, concepts, steady
+from backend.answers import concept_choices, concept_parts, concept_readers, concepts, steady
 from backend.answers.concepts import Held
 from backend.concept_views import (
     Again,
@@ -13,6 +15,7 @@ from backend.concept_views import (
     ConceptChoice,
     ConceptsView,
     Gathering,
+    GrayZone,
     Membership,
     Spread,
     Stable,
@@ -40,7 +43,9 @@ def concept_set(
 ) -> ConceptsView | Job:
     """A concept set: its concepts and texts, and what was left out."""
     held = _held(study, name, p, k)
-    return concepts.view(held, name) if isinstance(held, Held) else held
+    if not isinstance(held, Held):
+        return held
+    return concepts.view(held, name, _command("concept_set", held, name=name))
 
 
 def any_region(
@@ -56,7 +61,9 @@ def any_region(
     held = _held(study, name, p, k)
     if not isinstance(held, Held):
         return held
-    return concepts.any_region(held, held.concept(concept), contrast)
+    number = held.concept(concept)
+    command = _command("any_region", held, number, name=name, contrast=contrast)
+    return concept_readers.any_region(held, number, contrast, command)
 
 
 def over_concepts(
@@ -64,7 +71,7 @@ def over_concepts(
 ) -> pl.DataFrame | Job:
     """Mean AUROC over the concepts of a set, by method and contrast."""
     held = _held(study, name, p, k)
-    return concepts.over_concepts(held) if isinstance(held, Held) else held
+    return concept_readers.over_concepts(held) if isinstance(held, Held) else held
 
 
 def membership(
@@ -78,7 +85,8 @@ def membership(
     held = _held(study, name, p, k)
     if not isinstance(held, Held):
         return held
-    return concept_parts.memberships(held, held.concept(concept))
+    number = held.concept(concept)
+    return concept_parts.memberships(held, number, _command("membership", held, number, name=name))
 
 
 def gathering(
@@ -90,14 +98,14 @@ def gathering(
     k: float | None = None,
 ) -> Gathering | Job:
     """Where new texts lie in the region that a concept's training texts choose: the concept's own
-    test texts, or those of another set, `of`, whose concept has the same name or is its first."""
+    test texts, or those of the first concept of another set, `of`."""
     held = _held(study, name, p, k)
     if not isinstance(held, Held):
         return held
     number = held.concept(concept)
-    region = concept_parts.region_of(held, number)
     asked = (of, 0) if of and of != name else (name, number)
-    return concept_parts.gathered(held.study, held.spec, region, *asked)
+    command = _command("gathering", held, number, name=name, of=of)
+    return concept_parts.gathered(held, number, *asked, command)
 
 
 def spread(
@@ -111,7 +119,8 @@ def spread(
     held = _held(study, name, p, k)
     if not isinstance(held, Held):
         return held
-    return concept_parts.spread(held, held.concept(concept))
+    number = held.concept(concept)
+    return concept_parts.spread(held, number, _command("spread", held, number, name=name))
 
 
 def gray_zone(
@@ -120,12 +129,13 @@ def gray_zone(
     concept: str = "",
     p: float | None = None,
     k: float | None = None,
-) -> pl.DataFrame | Job:
+) -> GrayZone | Job:
     """What a gray zone does to the partition and to a concept, at every k that is computed."""
     held = _held(study, name, p, k)
     if not isinstance(held, Held):
         return held
-    return concept_parts.gray_zone(held, held.concept(concept))
+    number = held.concept(concept)
+    return concept_parts.gray_zone(held, number, _command("gray_zone", held, number, name=name))
 
 
 def start_gray_zone(
@@ -152,6 +162,16 @@ def again(
     and how well features match it. None as in `stable`."""
     loaded = studies_on_disk.load(study)
     return steady.again(loaded, spec_of(loaded, p, k), ask)
+
+
+def _command(query: str, held: Held, concept: int | None = None, **also: str) -> str:
+    """What a terminal would be told."""
+    given = {"study": held.study.name, **also}
+    if concept is not None:
+        given["concept"] = held.set.concepts["name"][concept]
+    given |= {"p": f"{held.spec.p:g}", "k": f"{held.spec.k:g}"}
+    said = (f"--{name} {shlex.quote(value)}" for name, value in given.items() if value)
+    return " ".join((query, *said))
 
 
 def _held(study: str, name: str, p: float | None, k: float | None) -> Held | Job:

@@ -1,0 +1,80 @@
+"""How many features, which overlap, it takes to reach a concept's tokens: a greedy cover.
+
+Parts of a partition are disjoint, so that the largest come first and their tokens add up. A token
+has dozens of active features, so firings do not add up to tokens, and the fewest features whose
+union holds enough are found greedily (the fewest of all may be fewer)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backend.activations import Activations
+from backend.corpus import concept_sets
+from backend.corpus.concept_sets import ConceptSet
+from backend.features import codes
+from backend.schema import ConceptRef, CorpusRef, ModelRef, Progress, SaeRef, Site
+from backend.store.memo import memoize
+
+SHARES = (0.5, 0.9)  # of the tokens that have any feature
+
+
+@memoize(version=1)
+def covers(
+    model: ModelRef,
+    site: Site,
+    corpus: CorpusRef,
+    ref: ConceptRef,
+    sae: SaeRef,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Of the tokens of each concept's positive test texts: `half`, `most` [concepts] int32, how
+    many features hold 50% and 90% of those with an active feature (0 where none has), and
+    `uncovered`, how many have none."""
+    found = ConceptSet(concept_sets.read(model, corpus, ref, progress=progress))
+    activations = Activations(model, site, found.tokens, device, progress)
+    counts, features = [], []
+    for chunk in range(activations.chunks):
+        coded = codes.encode(activations.entry(chunk), sae, device=device)
+        counts.append(coded.array("counts"))
+        features.append(coded.array("features"))
+        progress.report(chunk + 1, activations.chunks, "Covering tokens", "chunks")
+    starts, fired = np.append(0, np.cumsum(np.concatenate(counts))), np.concatenate(features)
+    rows = []
+    for concept in range(len(found.concepts)):
+        tokens = np.isin(found.tokens.document_of, found.of(concept, "test")[0])
+        sizes = np.diff(starts)[tokens]
+        part = fired[np.repeat(tokens, np.diff(starts))]
+        reached = np.cumsum(greedy(np.repeat(np.arange(len(sizes)), sizes), part))
+        total = int((sizes > 0).sum())
+        needed = [int(np.searchsorted(reached, share * total - 1e-9)) + 1 for share in SHARES]
+        rows.append((*(needed if total else (0, 0)), len(sizes) - total))
+    named = zip(("half", "most", "uncovered"), np.array(rows, np.int32).T, strict=True)
+    return {name: np.ascontiguousarray(values) for name, values in named}
+
+
+def greedy(tokens: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """How many tokens each group adds to those before it, in the order of a greedy search (of equal
+    groups the lowest number), until every token is held. Token `tokens[i]` is in `groups[i]`, no
+    pair twice."""
+    if not len(tokens):
+        return np.empty(0, np.int64)
+    of_token, of_group = (_lists(keys, rest) for keys, rest in ((tokens, groups), (groups, tokens)))
+    left = np.bincount(groups)
+    held, gains = np.zeros(int(tokens.max()) + 1, bool), []
+    while (best := int(left.argmax())) >= 0 and left[best]:
+        new = of_group[best][~held[of_group[best]]]
+        held[new] = True
+        gains.append(len(new))
+        gone = np.concatenate([of_token[token] for token in new])
+        left -= np.bincount(gone, minlength=len(left))
+    return np.array(gains, np.int64)
+
+
+def _lists(keys: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+    """The values of each key."""
+    order = np.argsort(keys, kind="stable")
+    return np.split(values[order], np.cumsum(np.bincount(keys))[:-1])
