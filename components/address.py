@@ -76,6 +76,7 @@ ORDERS = ("margin", "density", "disagreement", "random")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
 CONTRASTS = ("negative", "hard", "both")
+BENCHMARKS = ("ce_bench", "expert_lens", "sage")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
 
 TIERS = ("all", "input", "output", "cross", "obscure")
@@ -198,6 +199,26 @@ FIELDS: dict[str, dict[str, Field]] = {
         "of": Field(text, "a concept set", ""),
         "rule": Field(one_of("ball", "owner", "both"), "ball, owner or both", "ball"),
         "asked": Field(flag, "0 or 1", False),
+    },
+    "benchmarks": {
+        "which": Field(one_of(*BENCHMARKS), f"one of {', '.join(BENCHMARKS)}", BENCHMARKS[0]),
+        "asked": Field(flag, "0 or 1", False),
+        "beside": Field(text, "a study", ""),
+        "pairs": Field(text, "a set of pairs", ""),
+        "definition": Field(
+            one_of("corrected", "published", "seed"), "corrected, published or seed", "corrected"
+        ),
+        "subject": Field(text, "a subject", ""),
+        "feature": Field(whole, "a feature's number", -1),
+        "steered": Field(text, "a prompt", ""),
+        "shift": Field(number, "a strength", 0.5),
+        "units": Field(one_of("maps", "features"), "maps or features", "maps"),
+        "sentences": Field(one_of("corpus", "templates"), "corpus or templates", "corpus"),
+        "concepts": Field(text, "concepts", ""),
+        "concept": Field(text, "a concept", ""),
+        "tau": Field(correlation, "a share from 0 to 1", 0.5),
+        "task": Field(text, "a task", ""),
+        "role": Field(text, "a place in the prompt", ""),
     },
     "document": {
         "document": Field(whole, "a document's number"),

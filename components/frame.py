@@ -23,7 +23,7 @@ STYLE = Path(__file__).with_name("style.css")
 GROUPS = {
     "Explore": ("overview", "regions", "features"),
     "Label": ("experiment", "compare", "judge", "tiers", "queue"),
-    "Measure": ("concepts",),
+    "Measure": ("concepts", "benchmarks"),
     "System": ("jobs",),
 }
 KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}

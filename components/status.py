@@ -38,6 +38,10 @@ NAMES = {
     "gray": "Partitions with a gray zone",
     "stability": "Prompts patched along segments",
     "again": "The corpus partitioned again",
+    "ce_bench": "CE-Bench",
+    "ce_steer": "A steered continuation",
+    "expert_lens": "ExpertLens",
+    "sage": "SAGE",
 }
 
 

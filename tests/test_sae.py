@@ -261,7 +261,7 @@ def test_what_the_recipe_saves_reads_raw_activations(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = trained.decode(trained.encode((x - centre) * scale)) / scale + centre
     fold(trained, centre, scale)
-    save(trained, MODEL, tmp_path)
+    save(trained, MODEL, 12, tmp_path)
     loaded = sae.load(SaeRef(f"folder:{tmp_path}", ""), "cpu")
     sae.check(SaeRef(f"folder:{tmp_path}", ""), MODEL, Site(12), WIDTH)
     got = loaded.decode(loaded.encode(x))

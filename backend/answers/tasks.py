@@ -6,6 +6,7 @@ what is missing.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,6 +38,10 @@ PRIORITY = {  # from queue.SHORT on somebody waits; up to queue.LONG it gives wa
     "gray": queue.LONG - 1,
     "stability": queue.LONG - 1,
     "again": queue.LONG - 1,
+    "ce_bench": queue.LONG - 1,
+    "ce_steer": queue.SHORT,
+    "expert_lens": queue.LONG - 1,
+    "sage": queue.LONG - 1,
     "experiment": queue.LONG,
     "preview": 40,
     "regions": 30,
@@ -149,76 +154,13 @@ def _why(request: Request) -> None:
     request.run(why.read, *request.site, request.sae, *named)
 
 
-def _labels(request: Request) -> None:
-    from backend.answers import labels
+def _of(module: str, function: str = "compute") -> Callable[[Request], None]:
+    """A task that another module of answers does; these import this one, so it is found late."""
 
-    labels.compute(request)
+    def run(request: Request) -> None:
+        getattr(importlib.import_module(f"{__package__}.{module}"), function)(request)
 
-
-def _meaning(request: Request) -> None:
-    from backend.answers import meaning
-
-    meaning.compute(request)
-
-
-def _agreement(request: Request) -> None:
-    from backend.answers import agreement
-
-    agreement.compute(request)
-
-
-def _experiment(request: Request) -> None:
-    from backend.answers import runs
-
-    runs.compute(request)
-
-
-def _tiers(request: Request) -> None:
-    from backend.answers import tiers
-
-    tiers.compute(request)
-
-
-def _tier_check(request: Request) -> None:
-    from backend.answers import tier_check
-
-    tier_check.compute(request)
-
-
-def _concepts(request: Request) -> None:
-    from backend.answers import concepts
-
-    concepts.compute(request)
-
-
-def _gather(request: Request) -> None:
-    from backend.answers import concept_parts
-
-    concept_parts.gather(request)
-
-
-def _gray(request: Request) -> None:
-    from backend.answers import concept_parts
-
-    concept_parts.gray(request)
-
-
-def _stability(request: Request) -> None:
-    from backend.answers import steady
-
-    steady.patch(request)
-
-
-def _again(request: Request) -> None:
-    from backend.answers import steady
-
-    steady.repeat(request)
-
-
-def _route(request: Request) -> None:
-    from backend.answers import routing
-
-    routing.compute(request)
+    return run
 
 
 TASKS: dict[str, Callable[[Request], None]] = {
@@ -228,19 +170,23 @@ TASKS: dict[str, Callable[[Request], None]] = {
     "matches": _matches,
     "probe": _probe,
     "why": _why,
-    "labels": _labels,
-    "meaning": _meaning,
-    "agreement": _agreement,
-    "experiment": _experiment,
-    "route": _route,
-    "tiers": _tiers,
-    "tier_check": _tier_check,
-    "concept": _concepts,
-    "concepts": _concepts,
-    "gather": _gather,
-    "gray": _gray,
-    "stability": _stability,
-    "again": _again,
+    "labels": _of("labels"),
+    "meaning": _of("meaning"),
+    "agreement": _of("agreement"),
+    "experiment": _of("runs"),
+    "route": _of("routing"),
+    "tiers": _of("tiers"),
+    "tier_check": _of("tier_check"),
+    "concept": _of("concepts"),
+    "concepts": _of("concepts"),
+    "gather": _of("concept_parts", "gather"),
+    "gray": _of("concept_parts", "gray"),
+    "stability": _of("steady", "patch"),
+    "again": _of("steady", "repeat"),
+    "ce_bench": _of("ce_bench"),
+    "ce_steer": _of("ce_bench", "steer"),
+    "expert_lens": _of("expert_lens"),
+    "sage": _of("sage"),
 }
 
 

@@ -281,12 +281,12 @@ def _unreachable(name: str, error: Exception) -> CorpusError:
 def _hub(source: SourceRef) -> Iterator[Document]:
     """Rows of a dataset as they stream in; `path` is <owner/name>, or <owner/name>:<config>."""
     name = source.path.partition(":")[0]
-    for number, row in enumerate(_hub_rows(source)):
+    for number, row in enumerate(hub_rows(source)):
         text = _text(row, source, f"{name}, row {number},")
         yield _topic(row, source), f"{name} {number}", text
 
 
-def _hub_rows(source: SourceRef) -> Iterator[Any]:
+def hub_rows(source: SourceRef) -> Iterator[Any]:
     from datasets import load_dataset
 
     name, _, config = source.path.partition(":")

@@ -159,12 +159,17 @@ class LanguageModel:
         finally:
             handle.remove()
 
+    @property
+    def norm(self) -> nn.Module:
+        """The norm that the output of the last block goes through."""
+        return _find(self.network, NORMS)
+
     @torch.inference_mode()
     def logits_of(self, directions: Tensor) -> Tensor:
         """[n, vocabulary] float32: directions of the residual stream through the final norm's
         gain and the unembedding. The norm's scale is left out: it is positive and the same for
         all tokens, so the order of tokens is exact."""
-        gain = norm_gain(_find(self.network, NORMS)).float()
+        gain = norm_gain(self.norm).float()
         unembedding = self.network.get_output_embeddings().weight
         scaled = directions.to(self.device).float() * gain
         return scaled.to(unembedding.dtype).mm(unembedding.T).float()

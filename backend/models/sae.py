@@ -175,27 +175,40 @@ def check(ref: SaeRef, model: ModelRef, site: Site, d_model: int) -> None:
         )
     _check_hook(ref, str(metadata.get("hook_name") or ""), site)
     trained_on = str(metadata.get("model_name") or "")
-    ours = _model_name(model.source)
-    if trained_on and ours and _plain(trained_on) != _plain(ours):
+    if trained_on and not is_named(trained_on, model):
         raise ModelError(
-            f"{ref.source} was trained on {trained_on}, not on {ours}.",
+            f"{ref.source} was trained on {trained_on}, not on {_model_name(model.source)}.",
             "Use an SAE that was trained on this model, or the model of this SAE.",
         )
+
+
+def site_of(ref: SaeRef) -> Site:
+    """Where an SAE reads, as its configuration says.
+
+    Raises:
+        ModelError: it does not say, or it is not the residual stream after a block.
+    """
+    hook = str(_metadata(_config(ref.source)).get("hook_name") or "")
+    return Site(_layer(ref, hook))
+
+
+def _layer(ref: SaeRef, hook: str) -> int:
+    after, before = AFTER.fullmatch(hook), BEFORE.fullmatch(hook)
+    if after:
+        return int(after[1] or after[2])
+    if before:
+        return int(before[1]) - 1
+    raise ModelError(
+        f"{ref.source} reads {hook or 'it does not say what'}, which is not the residual stream "
+        "after a block.",
+        "Use an SAE of resid_post.",
+    )
 
 
 def _check_hook(ref: SaeRef, hook: str, site: Site) -> None:
     if not hook:
         return
-    after, before = AFTER.fullmatch(hook), BEFORE.fullmatch(hook)
-    if after:
-        layer = int(after[1] or after[2])
-    elif before:
-        layer = int(before[1]) - 1
-    else:
-        raise ModelError(
-            f"{ref.source} reads {hook}, which is not the residual stream after a block.",
-            "Use an SAE of resid_post.",
-        )
+    layer = _layer(ref, hook)
     if layer != site.layer:
         raise ModelError(
             f"{ref.source} reads the residual stream after block {layer}, "
@@ -207,6 +220,12 @@ def _check_hook(ref: SaeRef, hook: str, site: Site) -> None:
 def _metadata(config: dict[str, Any]) -> dict[str, Any]:
     """What the SAE says about its making; older files keep it beside the sizes."""
     return {**config, **(config.get("metadata") or {})}
+
+
+def is_named(name: str, model: ModelRef) -> bool:
+    """Whether a model may go by that name; a folder's may go by any."""
+    ours = _model_name(model.source)
+    return not ours or _plain(name) == _plain(ours)
 
 
 def _model_name(source: str) -> str:
@@ -274,6 +293,42 @@ def _registered(name: str) -> tuple[str, str]:
     if sae_id not in known:
         raise ModelError(f"The release {release} has no SAE {sae_id!r}.", _suggest(sae_id, known))
     return release, sae_id
+
+
+def releases(release: str, block: str) -> list[dict[str, str]]:
+    """SAEs of SAELens' registry whose release and id match two regular expressions whole: release,
+    id, model, repository. Needs no network.
+
+    Raises:
+        ModelError: a pattern is not one, or nothing matches.
+    """
+    try:
+        patterns = re.compile(release), re.compile(block)
+    except re.error as error:
+        raise ModelError(
+            f"{error.pattern!r} is no regular expression: {error.msg}.", "Mend it."
+        ) from error
+    directory = _directory()
+    fitting = [name for name in directory if patterns[0].fullmatch(name)]
+    if not fitting:
+        raise ModelError(f"No release matches {release!r}.", _suggest(release, list(directory)))
+    found = [
+        {
+            "release": name,
+            "id": name_,
+            "model": directory[name].model,
+            "repository": directory[name].repo_id,
+        }
+        for name in fitting
+        for name_ in directory[name].saes_map
+        if patterns[1].fullmatch(name_)
+    ]
+    if not found:
+        known = [name_ for name in fitting for name_ in directory[name].saes_map]
+        raise ModelError(
+            f"No SAE of {len(fitting)} releases matches {block!r}.", _suggest(block, known)
+        )
+    return found
 
 
 def _suggest(name: str, known: list[str]) -> str:

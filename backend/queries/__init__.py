@@ -11,6 +11,19 @@ shapes are in `backend.views`; errors are `TesseraError`, with a problem and a r
 
 from __future__ import annotations
 
+from backend.queries.evals import (
+    ce_bench,
+    ce_bench_releases,
+    ce_bench_sweep,
+    ce_steer,
+    ce_subject,
+    ce_sweep,
+    expert_concept,
+    expert_lens,
+    experts_between,
+    measures,
+    sage,
+)
 from backend.queries.explore import (
     document,
     examples,
@@ -100,6 +113,12 @@ __all__ = [
     "any_region",
     "ask_labels",
     "cancel",
+    "ce_bench",
+    "ce_bench_releases",
+    "ce_bench_sweep",
+    "ce_steer",
+    "ce_subject",
+    "ce_sweep",
     "comparison",
     "concept_set",
     "concept_sets",
@@ -109,6 +128,9 @@ __all__ = [
     "examples",
     "experiment",
     "experiments",
+    "expert_concept",
+    "expert_lens",
+    "experts_between",
     "export",
     "export_decisions",
     "feature",
@@ -126,6 +148,7 @@ __all__ = [
     "label_scores",
     "labels",
     "labels_by_tier",
+    "measures",
     "members",
     "membership",
     "over_concepts",
@@ -141,6 +164,7 @@ __all__ = [
     "retry",
     "route",
     "route_quote",
+    "sage",
     "search_features",
     "search_labels",
     "search_regions",

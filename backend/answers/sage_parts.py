@@ -1,0 +1,123 @@
+"""What stands in SAGE's tables: the guess beside the truth, and every dictionary at a place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.evals.sage import metrics
+from backend.evals.sage.tasks import PromptSet
+from backend.intervals import wilson
+from backend.labels import estimates
+from backend.store.memo import Entry
+
+
+def agree(patched: pl.DataFrame) -> pl.DataFrame:
+    """Spearman's ρ and equal signs of guess and truth: drawn, n, spearman, low, high, same,
+    same_low, same_high. Fisher's interval, with the variance that ranks have."""
+    rows = []
+    for drawn in ("first", "random", "all"):
+        wanted = ("first", "random") if drawn == "all" else (drawn,)
+        part = patched.filter(pl.col("drawn").is_in(wanted))
+        x, y = (part[name].to_numpy() for name in ("estimate", "effect"))
+        same = int((np.sign(x) == np.sign(y)).sum())
+        low, high = wilson(same, len(part))
+        share = same / len(part) if len(part) else None
+        rows.append((drawn, len(part), *_spearman(x, y), share, float(low), float(high)))
+    names = ["drawn", "n", "spearman", "low", "high", "same", "same_low", "same_high"]
+    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> metrics.Ends:
+    if len(x) < 5:
+        return metrics.NOTHING
+    ranks = estimates.midranks(x), estimates.midranks(y)
+    if any(np.ptp(each) == 0 for each in ranks):
+        return metrics.NOTHING
+    rho = float(np.corrcoef(*ranks)[0, 1])
+    half = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(x) - 3))
+    middle = np.arctanh(np.clip(rho, -0.999999, 0.999999))
+    return rho, float(np.tanh(middle - half)), float(np.tanh(middle + half))
+
+
+class Read:
+    """The runs of one place, by what they are."""
+
+    def __init__(self, part: Entry) -> None:
+        self.table = part.frame("runs").with_row_index("run")
+        self.ld = np.asarray(part.array("ld"), dtype=np.float64)
+        self.drawn = metrics.draws(self.ld.shape[1])
+
+    def of(self, **asked: str) -> np.ndarray:
+        """[n] LD of the one run that is so."""
+        return self.ld[self.table.filter(**asked)["run"].item()]
+
+
+TEXT, ENDS = ("kind", "edit", "dictionary"), ("value", "low", "high")
+COUNTS = ("same", "of", "turned_same", "turned")
+SCORES: Any = dict.fromkeys(("role", "kind", "dictionary", "measure"), pl.String) | dict.fromkeys(
+    ENDS, pl.Float64
+)
+CONTROL: Any = (
+    dict.fromkeys(TEXT, pl.String)
+    | {"k": pl.Int64}
+    | dict.fromkeys(("size", *ENDS), pl.Float64)
+    | dict.fromkeys(COUNTS, pl.Int64)
+)
+
+
+def scores(role: str, kind: str, part: Entry) -> list[tuple[Any, ...]]:
+    """role, kind, dictionary, measure, value, low, high of every reconstruction."""
+    read, rows = Read(part), []
+    clean, base = read.of(what="clean", edit=""), read.of(what="kept", dictionary="mean")
+    for row in read.table.filter(pl.col("what") == "kept").iter_rows(named=True):
+        name = row["dictionary"]
+        kept, removed = (read.of(what=what, dictionary=name) for what in ("kept", "removed"))
+        found = {
+            "sufficiency": metrics.sufficiency(kept, clean, read.drawn),
+            "relative": metrics.relative(kept, clean, base, read.drawn),
+            "necessity": metrics.necessity(removed, clean, base, read.drawn),
+            "explained": (row["explained"], None, None),
+        }
+        rows += [(role, kind, name, measure, *ends) for measure, ends in found.items()]
+    return rows
+
+
+def controls(kind: str, part: Entry) -> pl.DataFrame:
+    """Every edit: kind, edit, dictionary, k, size, value, low, high, same, of, turned_same,
+    turned. The edit of no feature is the null: it agrees wherever the true patch turns nothing."""
+    read, rows = Read(part), []
+    for row in read.table.filter(pl.col("what").is_in(["edited", "true"])).iter_rows(named=True):
+        clean, true = (read.of(what=what, edit=row["edit"]) for what in ("clean", "true"))
+        edited = read.ld[row["run"]]
+        found = metrics.control(edited, clean, true, read.drawn)
+        counted = metrics.agreement(edited, clean, true)
+        name = row["dictionary"] or "true"
+        rows.append((kind, row["edit"], name, row["k"], row["size"], *found, *counted))
+    for edit in dict.fromkeys(row[1] for row in rows):
+        clean, true = (read.of(what=what, edit=edit) for what in ("clean", "true"))
+        found = metrics.control(clean, clean, true, read.drawn)
+        counted = metrics.agreement(clean, clean, true)
+        rows.append((kind, edit, "none", 0, 0.0, *found, *counted))
+    return pl.DataFrame(rows, schema=CONTROL, orient="row")
+
+
+def causes(given: PromptSet, part: Entry) -> pl.DataFrame:
+    """What taking away a value's best feature does, beside taking away its u: attribute, sae, means
+    and share with their ends."""
+    read, rows = Read(part), []
+    clean = read.of(what="clean", edit="")
+    for attribute in given.attributes:
+        if not len(read.table.filter(what="ablated", attribute=attribute)):
+            continue
+        sae, means = (
+            read.of(what="ablated", dictionary=name, attribute=attribute) - clean
+            for name in ("sae", "means")
+        )
+        ends = *metrics.mean(sae, read.drawn), *metrics.mean(means, read.drawn)
+        rows.append((attribute, *ends, *metrics.ratio(sae, means, read.drawn)))
+    names = ["sae", "means", "share"]
+    names = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    return pl.DataFrame(rows, ["attribute", *names], orient="row", infer_schema_length=None)

@@ -1,0 +1,1 @@
+"""What the queries on benchmarks answer with."""

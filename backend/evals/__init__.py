@@ -1,0 +1,1 @@
+"""Benchmarks of SAEs and of units, as published and as they should be."""

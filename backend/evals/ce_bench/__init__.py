@@ -1,0 +1,1 @@
+"""CE-Bench: what features do on contrastive stories."""

@@ -1,0 +1,276 @@
+"""What CE-Bench's scores are worth: intervals, nulls, halves of the subjects, a pair held out, and
+how far opposite stories share features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import scipy  # its parts load when they are used
+
+from backend.evals.ce_bench import definitions
+from backend.evals.ce_bench.definitions import DEFINITIONS, SCORES, Distances, Means
+
+SHUFFLES, CELLS = 200, 2_000_000_000  # times that stories or subjects are shuffled; of all cells
+RESAMPLES = 2000  # of subjects
+TOP = 20  # features of a story that are looked for in another
+NEAR = 10  # a rank that counts as found again
+
+
+def bootstrap(values: np.ndarray, subject_of: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """Mean of `values` [P] where they are finite, and its 95% percentile interval over subjects
+    resampled whole; NaN ends where there are fewer than two subjects."""
+    known = np.isfinite(values)
+    if not known.any():
+        return np.nan, np.nan, np.nan
+    names, group = np.unique(subject_of[known], return_inverse=True)
+    sums, counts = np.bincount(group, values[known]), np.bincount(group)
+    if len(names) < 2:
+        return float(values[known].mean()), np.nan, np.nan
+    drawn = np.random.default_rng([seed, 4]).integers(len(names), size=(RESAMPLES, len(names)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(values[known].mean()), float(low), float(high)
+
+
+def _times(means: Means) -> int:
+    return int(np.clip(CELLS // max(1, means.mean.size), 20, SHUFFLES))
+
+
+# ---------------------------------------------------------------- scores and nulls
+
+
+def scores(means: Means, found: dict[str, Distances], moved: np.ndarray, seed: int) -> pl.DataFrame:
+    """definition, score, value, low, high (subjects resampled), null, null_low, null_high (mean and
+    95% of draws; null where the definition leaves nothing to shuffle), pairs, subjects."""
+    rows = []
+    for definition, distances in found.items():
+        drawn = nulls(means, definition, moved, seed)
+        for column, score in enumerate(SCORES):
+            values = distances.scores[:, column]
+            subjects = len(np.unique(means.subject_of[np.isfinite(values)]))
+            value, low, high = bootstrap(values, means.subject_of, seed)
+            rows.append(
+                {
+                    "definition": definition, "score": score,
+                    "value": value, "low": low, "high": high, **_spread(drawn[score]),
+                    "pairs": int(np.isfinite(values).sum()), "subjects": subjects,
+                }
+            )  # fmt: skip
+    return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _spread(draws: np.ndarray) -> dict[str, float]:
+    known = draws[np.isfinite(draws)]
+    if not len(known):
+        return dict.fromkeys(("null", "null_low", "null_high"), np.nan)
+    low, high = np.quantile(known, [0.025, 0.975])
+    return {"null": float(known.mean()), "null_low": float(low), "null_high": float(high)}
+
+
+def nulls(means: Means, definition: str, moved: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Draws of each score of an SAE where nothing is left of what it is about: second stories dealt
+    to other pairs (contrastive); subjects dealt to other pairs (corrected independent) or marks put
+    elsewhere (seed). The published independent score has nothing to shuffle."""
+    rng, times = np.random.default_rng([seed, 3]), _times(means)
+    one, other = definitions.contrasted(means, definition)
+    dealt = [rng.permutation(len(one)) for _ in range(times)]
+    if definition == "published":
+        draws = [_published(means, one, other, order) for order in dealt]
+        contrastive, whole = np.array(draws).T
+        nothing = np.full(times, np.nan)
+        return dict(zip(SCORES, (contrastive, nothing, whole), strict=True))
+    contrastive = np.array([definitions.distance(one, other[o]).max(axis=1).mean() for o in dealt])
+    if definition == "seed":
+        known = moved[:, np.isfinite(moved).all(axis=0)]
+        few = known.mean(axis=1) if known.size else np.full(len(moved), np.nan)
+        independent = np.resize(few, times)
+    else:
+        inside, _ = definitions.told_apart(means, "corrected")
+        labels = (means.subject_of[order] for order in dealt)
+        best = [
+            definitions.distance(inside, definitions.others(inside, label)).max(axis=1)
+            for label in labels
+        ]
+        independent = np.array(best).mean(axis=1)
+    return dict(zip(SCORES, (contrastive, independent, contrastive + independent), strict=True))
+
+
+def _published(
+    means: Means, one: np.ndarray, other: np.ndarray, order: np.ndarray
+) -> tuple[float, float]:
+    """Mean contrastive score and interpretability of pairs with the second stories of others."""
+    n1, n2 = means.tokens[::2, None] + 1, means.tokens[1::2, None][order] + 1
+    far, inside = np.abs(one - other[order]), (n1 * one + n2 * other[order]) / (n1 + n2)
+    parts = far, far + np.abs(inside)
+    best = [definitions.standardised(part).max(axis=1).mean() for part in parts]
+    return float(best[0]), float(best[1])
+
+
+# ---------------------------------------------------------------- halves of the subjects
+
+
+def halves(means: Means, seed: int) -> pl.DataFrame:
+    """definition, score, half (0, 1), value, pairs, subjects: each half of the subjects scored
+    alone, told from its own other subjects; `agreement`, Spearman's ρ between halves of the mean
+    distance of features that are active in either."""
+    side = sides(int(means.subject_of.max()) + 1, seed)[means.subject_of]
+    rows = []
+    for definition in DEFINITIONS:
+        parts = [means.of(np.flatnonzero(side == half)) for half in (0, 1)]
+        found = [definitions.score(part, definition) if len(part.mean) else None for part in parts]
+        for column, score in enumerate(SCORES):
+            agreement = _agreement(found, parts, score)
+            for half, (part, each) in enumerate(zip(parts, found, strict=True)):
+                values = each.scores[:, column] if each is not None else np.empty(0)
+                known = values[np.isfinite(values)]
+                rows.append(
+                    {
+                        "definition": definition, "score": score, "half": half,
+                        "value": float(known.mean()) if len(known) else np.nan,
+                        "agreement": agreement, "pairs": len(known),
+                        "subjects": len(np.unique(part.subject_of)),
+                    }
+                )  # fmt: skip
+    return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def sides(subjects: int, seed: int) -> np.ndarray:
+    """[subjects] 0 or 1: which half a subject is in."""
+    order = np.random.default_rng([seed, 5]).permutation(subjects)
+    return (order < subjects // 2).astype(np.int64)
+
+
+def _agreement(found: list[Distances | None], parts: list[Means], score: str) -> float:
+    if any(each is None for each in found):
+        return np.nan
+    active = np.any([part.mean.any(axis=0) for part in parts], axis=0)
+    profile = [over_pairs(getattr(each, score))[active] for each in found]
+    if active.sum() < 3 or any(np.isnan(each).any() or np.ptp(each) == 0 for each in profile):
+        return np.nan
+    return float(scipy.stats.spearmanr(*profile).statistic)
+
+
+def over_pairs(distances: np.ndarray) -> np.ndarray:
+    """[W] mean over the pairs that can be scored; NaN where there is none."""
+    known = distances[np.isfinite(distances).all(axis=1)]
+    return known.mean(axis=0) if len(known) else np.full(distances.shape[1], np.nan)
+
+
+# ---------------------------------------------------------------- a pair held out
+
+
+def held_out(means: Means, found: dict[str, Distances], seed: int) -> pl.DataFrame:
+    """Does a feature read a subject? Of every subject the feature of largest mean independent
+    distance is chosen on all but one of its pairs; its rank is taken on the pair left out, and on
+    the pairs of other subjects, where one that reads the subject should not be near the top.
+
+    Columns: definition, median, share with its interval (in the first 10; subjects resampled), the
+    same of other subjects' pairs (`other_median`, `other_share`), `null` and `null_high` (share
+    with subjects dealt at random: mean, 97.5%), `chance`, `pairs`, `subjects`.
+    """
+    rows = []
+    for definition, distances in found.items():
+        known = np.asarray(np.isfinite(distances.independent).all(axis=1))
+        apart, labels = distances.independent[known], means.subject_of[known]
+        folds = list(_folds(apart, labels))
+        row = {"definition": definition, "chance": NEAR / apart.shape[1], "pairs": len(folds)}
+        if folds:
+            own, elsewhere = (np.array([fold[at] for fold in folds], dtype=float) for at in (1, 2))
+            pairs = np.array([fold[0] for fold in folds])
+            value, low, high = bootstrap((own <= NEAR).astype(float), labels[pairs], seed)
+            row |= {
+                "median": float(np.median(own)), "share": value, "low": low, "high": high,
+                "other_median": float(np.median(elsewhere)),
+                "other_share": float(np.mean([fold[3] for fold in folds])),
+                "subjects": len(np.unique(labels[pairs])),
+                **_dealt(means, definition, apart, labels, known, seed),
+            }  # fmt: skip
+        rows.append(row)
+    names = (
+        "definition", "median", "share", "low", "high", "other_median", "other_share", "null",
+        "null_high", "chance", "pairs", "subjects",
+    )  # fmt: skip
+    made = pl.from_dicts(rows, infer_schema_length=None)
+    missing = [pl.lit(None, pl.Float64).alias(name) for name in names if name not in made.columns]
+    return made.with_columns(missing).select(names).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _folds(
+    apart: np.ndarray, labels: np.ndarray, controls: bool = True
+) -> Iterator[tuple[int, float, float, float]]:
+    """Of each pair whose subject has another: the pair, the chosen feature's rank there, its median
+    rank on other subjects' pairs, and the share of these on which it is among the first."""
+    for subject in np.unique(labels):
+        pairs = np.flatnonzero(labels == subject)
+        if len(pairs) < 2:
+            continue
+        total = apart[pairs].sum(axis=0)
+        for pair in pairs:
+            feature = int((total - apart[pair]).argmax())
+            if not controls:
+                yield int(pair), rank(apart[pair][None], feature)[0], np.nan, np.nan
+                continue
+            rest = rank(apart[labels != subject], feature)
+            far = float(np.median(rest)) if len(rest) else np.nan
+            near = float((rest <= NEAR).mean()) if len(rest) else np.nan
+            yield int(pair), rank(apart[pair][None], feature)[0], far, near
+
+
+def rank(apart: np.ndarray, feature: int) -> np.ndarray:
+    """[n] the place of a feature on each of [n, W], from 1; equal distances share their mean."""
+    own = apart[:, [feature]]
+    return (apart > own).sum(axis=1) + ((apart == own).sum(axis=1) + 1) / 2
+
+
+def _dealt(
+    means: Means,
+    definition: str,
+    apart: np.ndarray,
+    labels: np.ndarray,
+    known: np.ndarray,
+    seed: int,
+) -> dict[str, float]:
+    """The share again, with subjects dealt to pairs at random; mean and 97.5%."""
+    rng = np.random.default_rng([seed, 6])
+    corrected = definition == "corrected"
+    inside = definitions.told_apart(means, definition)[0][known] if corrected else apart
+    shares = []
+    for _ in range(max(20, _times(means) // 4)):
+        dealt = rng.permutation(labels)
+        if corrected:
+            apart = definitions.distance(inside, definitions.others(inside, dealt))
+        shares.append(np.mean([f[1] <= NEAR for f in _folds(apart, dealt, controls=False)]))
+    return {"null": float(np.mean(shares)), "null_high": float(np.quantile(shares, 0.975))}
+
+
+# ---------------------------------------------------------------- opposites
+
+
+def overlap(means: Means, seed: int) -> pl.DataFrame:
+    """of, value, low, high, subjects: the mean share of the 20 features of largest mean activation
+    that two stories have in common: of one pair (opposites), of other pairs of the subject, of
+    other subjects. Subjects resampled."""
+    count = min(TOP, means.mean.shape[1])
+    best = np.argpartition(-means.mean, count - 1, axis=1)[:, :count]
+    held = np.take_along_axis(means.mean, best, axis=1) > 0
+    story, place = np.nonzero(held)
+    cells = np.ones(len(story), np.float32), (story, best[story, place])
+    table = scipy.sparse.csr_array(cells, shape=means.mean.shape)
+    common = (table @ table.T).toarray() / count
+    subject, pair = np.repeat(means.subject_of, 2), np.arange(len(common)) // 2
+    same = subject[:, None] == subject
+    masks = {
+        "pair": (pair[:, None] == pair) & ~np.eye(len(pair), dtype=bool),
+        "subject": same & (pair[:, None] != pair),
+        "others": ~same,
+    }
+    rows = []
+    for name, mask in masks.items():
+        with np.errstate(invalid="ignore"):
+            each = np.where(mask, common, 0).sum(axis=1) / mask.sum(axis=1)
+        value, low, high = bootstrap(each, subject, seed)
+        n = len(np.unique(subject[np.isfinite(each)]))
+        rows.append({"of": name, "value": value, "low": low, "high": high, "subjects": n})
+    return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))

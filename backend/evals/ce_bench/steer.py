@@ -1,0 +1,121 @@
+"""The authors' steering demo: features shifted towards a subject while the model writes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from backend.evals.ce_bench.definitions import Means
+from backend.evals.ce_bench.means import means, of
+from backend.evals.ce_bench.pairs import Stories, load, marked, read
+from backend.models import language_model, steering
+from backend.models import sae as sae_models
+from backend.schema import (
+    ModelError,
+    ModelRef,
+    NotFoundError,
+    PairsRef,
+    Progress,
+    SaeRef,
+    Site,
+    TesseraError,
+)
+from backend.store.memo import memoize
+
+LONGEST = 256  # tokens of a prompt
+KINDS = ("unchanged", "reconstruction", "towards", "away", "permuted")
+
+
+@memoize(version=1)
+def steer(
+    model: ModelRef,
+    site: Site,
+    sae: SaeRef,
+    pairs: PairsRef,
+    subject: str,
+    prompt: str,
+    strength: float,
+    tokens: int = 40,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Table `texts`: kind (KINDS), text, tokens, `same` (how many begin as unchanged), `mentions`
+    of the words that the subject's stories mark, `moved` (nats, divergence of the first token's
+    distribution from that of the unchanged model). Permuted is the control: the same numbers, each
+    at a random feature.
+
+    Raises:
+        NotFoundError: there is no such subject.
+        TesseraError: there is no other subject to tell it from.
+        ModelError: the prompt is empty or too long.
+    """
+    entry = means(model, site, sae, pairs, "sae", device=device, progress=progress)
+    shift = shift_of(of(entry), Stories(read(model, pairs, progress=progress)).subjects, subject)
+    progress.report(0, 1, "Writing", "texts")
+    network, autoencoder = language_model.load(model, device), sae_models.load(sae, device)
+    tokenizer = language_model.tokenizer(model)
+    given = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    if not 0 < len(given) <= LONGEST:
+        raise ModelError(
+            f"The prompt has {len(given)} tokens.", f"Write some text of at most {LONGEST} tokens."
+        )
+    dealt = np.random.default_rng([pairs.seed, 7]).permutation(shift)
+    shifts = np.stack([0 * shift, strength * shift, -strength * shift, strength * dealt])
+    rows, first = steering.continued(
+        network, autoencoder, site.layer, [network.bos, *given], torch.from_numpy(shifts), tokens
+    )
+    words = vocabulary(pairs, subject)
+    moved = (first[0].exp() * (first[0] - first)).sum(dim=1).clamp_min(0)
+    texts = [tokenizer.decode(row, skip_special_tokens=True) for row in rows]
+    columns = {
+        "kind": KINDS,
+        "text": texts,
+        "tokens": [len(row) for row in rows],
+        "same": [_common(row, rows[0]) for row in rows],
+        "mentions": [mentions(text, words) for text in texts],
+        "moved": moved.double().tolist(),
+    }
+    return {"texts": pl.DataFrame(columns), "words": sorted(words)}
+
+
+def shift_of(means: Means, subjects: list[str], subject: str) -> np.ndarray:
+    """[W] float32: mean activations over the stories of a subject less those over all others."""
+    if subject not in subjects:
+        raise NotFoundError(
+            f"No story is about {subject!r}.", f"Choose one of {', '.join(subjects[:20])}."
+        )
+    if len(subjects) < 2:
+        raise TesseraError(
+            f"All stories are about {subject}, so there is nothing to tell it from.",
+            "Use stories of two subjects or more.",
+        )
+    own = np.repeat(means.subject_of == subjects.index(subject), 2)
+    return (means.mean[own].mean(axis=0) - means.mean[~own].mean(axis=0)).astype(np.float32)
+
+
+def vocabulary(pairs: PairsRef, subject: str) -> set[str]:
+    """The words that the subject's stories mark, or else those of its name, in lower case."""
+    words = set(_words(subject))
+    for pair in load(pairs):
+        for story in pair.stories if pair.subject == subject else ():
+            text, spans, _ = marked(story)
+            words |= {word for first, last in spans for word in _words(text[first:last])}
+    return words
+
+
+def mentions(text: str, words: set[str]) -> int:
+    return sum(word in words for word in _words(text))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.findall(r"[^\W\d_]+", text.casefold()) if len(word) > 2]
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -1,0 +1,1 @@
+"""ExpertLens: units that know a concept, by average precision."""

@@ -1,0 +1,287 @@
+"""Sentences that hold a word, and others that do not: from the corpus, or from frames.
+
+Whole documents (of frames: frames, and the words that fill negatives) are split into train and test
+once for all concepts, so nothing that is said of test was seen in train. Negatives come from one
+pool and are matched in length, since the largest of many tokens is larger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.concepts import ranking
+from backend.corpus.contexts import encoded, tokenize
+from backend.evals.expert_lens import ratings
+from backend.evals.expert_lens.frames import FILLERS, FRAMES, SHOWN
+from backend.evals.expert_lens.ratings import RatingsRef
+from backend.evals.expert_lens.words import inflections, sentences, spoken
+from backend.models.language_model import tokenizer
+from backend.schema import CorpusError, CorpusRef, ModelRef, Progress
+from backend.store.memo import memoize
+
+LEAST, MOST = 10, 40  # positive sentences of a half
+DEFAULT_LEAST = 20  # those that a word needs to be chosen by itself
+PER_POSITIVE = 2  # negatives
+POOL = 480  # sentences of a half that negatives are drawn from
+CONCEPTS, LIMIT = 80, 200  # chosen by themselves; at most
+
+SENTENCES = pl.Schema(
+    {"document": pl.Int32, "half": pl.Int8, "text": pl.String, "length": pl.Int32}
+)
+
+
+@dataclass(frozen=True)
+class Half:
+    """One half of a concept: `positives` (`SENTENCES`), how many there were to choose from, and
+    rows of the pool."""
+
+    positives: pl.DataFrame
+    found: int
+    negatives: np.ndarray
+
+
+# ---------------------------------------------------------------- the corpus in sentences
+
+
+@memoize(version=1)
+def split(model: ModelRef, corpus: CorpusRef, seed: int, *, progress: Progress) -> dict[str, Any]:
+    """Table `sentences` (`SENTENCES`): every sentence of 6 to 40 words, once, in random order;
+    `half` is its document's (0 train, 1 test), `length` its tokens. Documents are read whole,
+    beyond the tokens that the study reads; of a hub stream, no more than those."""
+    if all(source.kind != "hub" for source in corpus.sources):
+        corpus = replace(corpus, tokens=0)
+    texts = tokenize(model, corpus, progress=progress).frame("documents")["text"]
+    rng, seen = np.random.default_rng(seed), set()
+    halves = rng.permutation(np.arange(len(texts)) % 2)
+    rows = []
+    for document, text in enumerate(texts):
+        for sentence in sentences(text):
+            key = " ".join(sentence.casefold().split())
+            if key not in seen:
+                seen.add(key)
+                rows.append((document, halves[document], sentence))
+    order = rng.permutation(len(rows))
+    said = [rows[at][2] for at in order]
+    lengths = [len(part) for part in encoded(tokenizer(model), said)]
+    columns = {
+        "document": [rows[at][0] for at in order],
+        "half": [rows[at][1] for at in order],
+        "text": said,
+        "length": lengths,
+    }
+    return {"sentences": pl.DataFrame(columns, schema=SENTENCES)}
+
+
+# ---------------------------------------------------------------- concepts and their sentences
+
+
+@memoize(version=1)
+def select(
+    model: ModelRef,
+    corpus: CorpusRef,
+    source: str,
+    asked: tuple[str, ...],
+    rated: tuple[RatingsRef, ...],
+    seed: int,
+    *,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Sentences of the concepts in `asked` or, if there are none, of rated words that the corpus
+    holds often enough, as `ratings.choose` picks them. `source` is corpus or templates.
+
+    Tables: `concepts` (concept, digest, positives and negatives of a half, documents, length: the
+    AUROC of length alone), `refused` (concept, train, test: positive sentences of each half),
+    `positives` (concept, half, text), `negatives` (concept, half, row), `pool` (half, text).
+    Array `together` [concepts, concepts] int64: documents that hold both words. Values: how many
+    `documents` there are, words were looked for (`rated`), and are there `often` enough.
+
+    Raises:
+        CorpusError: fewer than two concepts have enough sentences.
+    """
+    progress.report(0, 1, "Looking for sentences")
+    table = split(model, corpus, seed, progress=progress).frame("sentences")
+    tables = {ref.name: ratings.read(ref) for ref in rated}
+    rows = occurrences(table, asked or ratings.words(tables))
+    wanted = asked or tuple(default(table, rows, tables, source))
+    framed = source == "templates"
+    source_of = Frames(model) if framed else Drawn(table, rows)
+    halves = {word: source_of.halves(word) for word in wanted}
+    kept = {word: found for word, found in halves.items() if enough(found)}
+    if len(kept) < 2:
+        raise CorpusError(
+            f"Only {len(kept)} of {len(wanted)} concepts have {LEAST} sentences in either half.",
+            "Take other words, a larger corpus, or sentences from templates.",
+        )
+    return {
+        **_tables(kept, source_of.pool),
+        "refused": _refused(halves, kept),
+        "documents": table["document"].n_unique(),
+        "rated": len(rows),
+        "often": sum(often(table["half"].to_numpy(), its) for its in rows.values()),
+        "together": _together([set(table["document"].gather(rows[word])) for word in kept]),
+    }
+
+
+def occurrences(table: pl.DataFrame, words: Iterable[str]) -> dict[str, list[int]]:
+    """The rows of `SENTENCES` that hold each word or phrase whole."""
+    found: dict[str, list[int]] = {word: [] for word in words}
+    longest = max((word.count(" ") + 1 for word in found), default=1)
+    for row, text in enumerate(table["text"]):
+        said = spoken(text)
+        grams = {
+            " ".join(said[at : at + size])
+            for size in range(1, longest + 1)
+            for at in range(len(said) - size + 1)
+        }
+        for word in found.keys() & grams:
+            found[word].append(row)
+    return found
+
+
+def default(
+    table: pl.DataFrame,
+    rows: Mapping[str, list[int]],
+    rated: Mapping[str, pl.DataFrame],
+    source: str,
+) -> list[str]:
+    """The concepts that are taken if none are named: rated words of which either half of the
+    corpus holds enough; for templates any rated words, where those are too few to compare."""
+    half = table["half"].to_numpy()
+    enough = [word for word, its in rows.items() if often(half, its)]
+    few = source == "templates" and len(enough) < CONCEPTS // 4
+    return ratings.choose(rated, list(rows) if few else enough, CONCEPTS)
+
+
+def often(half: np.ndarray, rows: list[int]) -> bool:
+    """Whether rows of sentences are enough in both halves to be chosen for."""
+    return bool(np.bincount(half[rows], minlength=2).min() >= DEFAULT_LEAST)
+
+
+class Drawn:
+    """Sentences of the corpus: of as many documents as there are, then more of each."""
+
+    def __init__(self, table: pl.DataFrame, rows: Mapping[str, list[int]]) -> None:
+        self.table, self.rows = table, rows
+        parts = [_spread(table.filter(pl.col("half") == half)).head(POOL) for half in (0, 1)]
+        self.pool = pl.concat(parts)
+        self.said = [set(spoken(text)) for text in self.pool["text"]]
+
+    def halves(self, word: str) -> list[Half]:
+        found = _spread(self.table[self.rows[word]])
+        positives = [found.filter(pl.col("half") == half) for half in (0, 1)]
+        is_form = inflections(word)
+        free = np.array([not any(map(is_form, said)) for said in self.said], dtype=bool)
+        rows = [np.flatnonzero(free & (self.pool["half"].to_numpy() == half)) for half in (0, 1)]
+        count = min(MOST, *map(len, positives), *(len(its) // PER_POSITIVE for its in rows))
+        pool = self.pool["length"].to_numpy()
+        return [
+            Half(its.head(count), len(its), alike(its["length"].to_numpy()[:count], pool, held))
+            for its, held in zip(positives, rows, strict=True)
+        ]
+
+
+class Frames:
+    """Frames filled with a word; negatives are the same frames with other words. Each half has
+    frames and fillers of its own."""
+
+    def __init__(self, model: ModelRef) -> None:
+        self.model = model
+        filled = []
+        for number, frame in enumerate(FRAMES):
+            half = number % 2
+            for turn in range(SHOWN):
+                filler = FILLERS[half::2][(number // 2 + 3 * turn) % (len(FILLERS) // 2)]
+                filled.append((number, half, fill(frame, filler), filler))
+        self.fillers = [row[3] for row in filled]
+        self.pool = self._table([row[:3] for row in filled])
+
+    def _table(self, rows: list[tuple[int, int, str]]) -> pl.DataFrame:
+        lengths = [len(part) for part in encoded(tokenizer(self.model), [row[2] for row in rows])]
+        measured = [(*row, length) for row, length in zip(rows, lengths, strict=True)]
+        return pl.DataFrame(measured, schema=SENTENCES, orient="row")
+
+    def halves(self, word: str) -> list[Half]:
+        is_form, found = inflections(word), []
+        for half in (0, 1):
+            numbers = range(half, len(FRAMES), 2)
+            its = self._table([(number, half, fill(FRAMES[number], word)) for number in numbers])
+            chosen = []
+            for number in numbers:
+                shown = range(number * SHOWN, (number + 1) * SHOWN)
+                chosen += [at for at in shown if not is_form(self.fillers[at])][:PER_POSITIVE]
+            found.append(Half(its, len(its), np.array(chosen)))
+        return found
+
+
+def fill(frame: str, word: str) -> str:
+    """A frame with a word in it, which is capitalized where it begins the sentence."""
+    return frame.format(word.capitalize() if frame.startswith("{") else word)
+
+
+def alike(wanted: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Of `rows`, two for each length wanted, the nearest in length that are left; the longest, of
+    which there are fewest, choose first."""
+    left, chosen = list(rows), []
+    for length in np.sort(wanted)[::-1].repeat(PER_POSITIVE):
+        chosen.append(left.pop(int(np.abs(lengths[left] - length).argmin())))
+    return np.array(chosen, dtype=np.int64)
+
+
+def enough(halves: list[Half]) -> bool:
+    """Whether either half has positives that a score can be made of."""
+    return min(len(half.positives) for half in halves) >= LEAST
+
+
+def _spread(table: pl.DataFrame) -> pl.DataFrame:
+    """The same rows, the first of every document before the second of any."""
+    turn = pl.int_range(pl.len()).over("document")
+    return table.with_columns(turn=turn).sort("turn", maintain_order=True).drop("turn")
+
+
+def _tables(kept: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any]:
+    concepts, positives, negatives = [], [], []
+    for word, halves in kept.items():
+        said = [
+            [half.positives["text"].to_list(), pool["text"].gather(half.negatives).to_list()]
+            for half in halves
+        ]
+        lengths = [
+            np.concatenate(parts)[:, None].astype(np.float32)
+            for parts in (
+                [half.positives["length"].to_numpy() for half in halves],
+                [pool["length"].to_numpy()[half.negatives] for half in halves],
+            )
+        ]
+        documents = sum(half.positives["document"].n_unique() for half in halves)
+        digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+        sizes = len(said[0][0]), len(said[0][1]), documents
+        concepts.append((word, digest, *sizes, float(ranking.aurocs(*lengths)[0])))
+        for number, half in enumerate(halves):
+            positives += [(word, number, text) for text in half.positives["text"]]
+            negatives += [(word, number, int(row)) for row in half.negatives]
+    names = ["concept", "digest", "positives", "negatives", "documents", "length"]
+    return {
+        "concepts": pl.DataFrame(concepts, schema=names, orient="row"),
+        "positives": pl.DataFrame(positives, schema=["concept", "half", "text"], orient="row"),
+        "negatives": pl.DataFrame(negatives, schema=["concept", "half", "row"], orient="row"),
+        "pool": pool.select("half", "text"),
+    }
+
+
+def _refused(halves: Mapping[str, list[Half]], kept: Collection[str]) -> pl.DataFrame:
+    rows = [
+        (word, *(half.found for half in its)) for word, its in halves.items() if word not in kept
+    ]
+    schema = {"concept": pl.String, "train": pl.Int64, "test": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _together(documents: list[set[int]]) -> np.ndarray:
+    return np.array([[len(one & other) for other in documents] for one in documents])

@@ -1,0 +1,289 @@
+"""How alike concepts are by their experts, and how far that agrees with people and with itself.
+
+Spearman's ρ over rated pairs, with two bootstraps, over pairs and over words, of which the wider
+is given: pairs share words, so they are not independent. Under the null the words of the measure
+change places, which keeps its values and how they hang together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import ArrayLike
+
+from backend.evals.expert_lens import ratings
+from backend.evals.expert_lens.experts import TAUS
+from backend.evals.expert_lens.ratings import RatingsRef
+from backend.models import embedder as embedders
+from backend.models import language_model
+from backend.schema import EmbedderRef, ModelRef, Progress
+from backend.store.memo import Entry, memoize
+
+RESAMPLES = 2000
+LEAST_PAIRS = 8  # of which a ρ is said
+Measure = tuple[str, float | None, np.ndarray]  # name, τ, matrix over concepts
+AGREEMENT = pl.Schema(
+    {
+        "ratings": pl.String,
+        "measure": pl.String,  # cosine, centred, experts; embedder, inputs, together
+        "tau": pl.Float64,  # of experts
+        "rho": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "n": pl.Int64,  # pairs
+        "words": pl.Int64,
+        "null_low": pl.Float64,
+        "null_high": pl.Float64,
+        "over": pl.Float64,  # ρ less that of the sentence embedder, on the same pairs
+        "over_low": pl.Float64,
+        "over_high": pl.Float64,
+    }
+)
+
+
+# ---------------------------------------------------------------- between concepts
+
+
+@memoize(version=1)
+def compared(concepts: list[Entry], others: list[Entry], *, progress: Progress) -> dict[str, Any]:
+    """Likeness of concepts, given their `experts.expertise`, in the train halves of `concepts` and
+    the test halves of `others` (the same concepts read elsewhere, or the same entries).
+
+    Arrays [concepts, concepts] float64, and [len(TAUS), ...] where they depend on τ: `cosine` of
+    AP, of both halves of `concepts` averaged; `centred`, the same less the mean over concepts;
+    `experts`, Jaccard of the sets of units whose average is τ or more; `cosine_train`,
+    `cosine_test` as `centred`, by half; `across` Jaccard of train sets (rows) and test sets
+    (columns); `random` what sets of these sizes share by chance; `sizes` [len(TAUS), 2, concepts].
+    """
+    progress.report(0, 1, "Comparing concepts")
+    train = np.stack([entry.array("train") for entry in concepts])
+    test = np.stack([entry.array("test") for entry in others])
+    own = test if others == concepts else np.stack([entry.array("test") for entry in concepts])
+    mean = (train + own) / 2
+    made: dict[str, list[np.ndarray]] = {"experts": [], "across": [], "random": [], "sizes": []}
+    for tau in TAUS:
+        chosen, one, other = (rows >= np.float32(tau) for rows in (mean, train, test))
+        made["experts"].append(jaccard(chosen, chosen))
+        made["across"].append(jaccard(one, other))
+        sizes = one.sum(axis=1), other.sum(axis=1)
+        made["random"].append(by_chance(*sizes, train.shape[1]))
+        made["sizes"].append(np.stack(sizes))
+    return {
+        "best": train.argmax(axis=1),
+        "cosine": cosine(mean),
+        "centred": cosine(mean - mean.mean(axis=0)),
+        "cosine_train": cosine(train - train.mean(axis=0)),
+        "cosine_test": cosine(test - test.mean(axis=0)),
+        **{name: np.stack(parts) for name, parts in made.items()},
+    }
+
+
+def cosine(rows: np.ndarray) -> np.ndarray:
+    """[n, n] float64 cosines of the rows of [n, width]; 0 with a row of zeros."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = rows / np.where(norms > 0, norms, 1)
+    return (unit @ unit.T).astype(np.float64)
+
+
+def jaccard(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """[n, m] both over either, of the sets that rows of [n, units] and [m, units] bool are; NaN
+    where both are empty."""
+    both = (one.astype(np.float32) @ other.astype(np.float32).T).astype(np.float64)
+    either = one.sum(axis=1)[:, None] + other.sum(axis=1)[None] - both
+    return np.divide(both, either, out=np.full(both.shape, np.nan), where=either > 0)
+
+
+def by_chance(one: np.ndarray, other: np.ndarray, units: int) -> np.ndarray:
+    """[n, m] the Jaccard of sets of these sizes, of as many units as expected in common."""
+    both = one[:, None] * other[None] / units
+    either = one[:, None] + other[None] - both
+    return np.divide(both, either, out=np.full(both.shape, np.nan), where=either > 0)
+
+
+# ---------------------------------------------------------------- baselines
+
+
+@memoize(version=1)
+def by_meaning(
+    words: tuple[str, ...], embedder: EmbedderRef, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """`cosine` [words, words] of the words as a sentence embedder places them."""
+    progress.report(0, 1, "Embedding words")
+    return {"cosine": cosine(embedders.load(embedder, device).embed(words))}
+
+
+@memoize(version=1)
+def by_tokens(
+    words: tuple[str, ...], model: ModelRef, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """`cosine` [words, words] of the mean input embedding of each word's tokens, as they are after
+    a space."""
+    progress.report(0, 1, "Reading input embeddings")
+    encode = language_model.tokenizer(model)
+    weights: torch.Tensor = language_model.load(model, device).network.get_input_embeddings().weight
+    ids = [encode(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
+    return {
+        "cosine": cosine(torch.stack([weights[its].float().mean(0) for its in ids]).cpu().numpy())
+    }
+
+
+def lift(together: np.ndarray, documents: int) -> np.ndarray:
+    """[n, n] log of how much oftener two words share a document than by chance, one document being
+    added to what was seen and to what was expected; from counts of documents that hold both."""
+    alone = together.diagonal()
+    return np.log((together + 1) / (alone[:, None] * alone[None] / documents + 1))
+
+
+# ---------------------------------------------------------------- with people
+
+
+@memoize(version=1)
+def agreement(
+    concepts: Entry,
+    sentences: Entry,
+    baselines: list[Entry],
+    rated: tuple[RatingsRef, ...],
+    seed: int,
+    *,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Tables `agreement` (`AGREEMENT`), and `pairs`: ratings, word, other, human, and the value of
+    each measure but experts. Given: `compared`, `sentences.select`, `by_meaning`, `by_tokens`."""
+    words = sentences.frame("concepts")["concept"].to_list()
+    together = lift(np.asarray(sentences.array("together")), sentences.value("documents"))
+    measures = {name: np.asarray(concepts.array(name)) for name in ("cosine", "centred")}
+    measures |= {
+        name: np.asarray(entry.array("cosine"))
+        for name, entry in zip(("embedder", "inputs"), baselines, strict=True)
+    }
+    measures["together"] = together
+    every: list[Measure] = [(name, None, matrix) for name, matrix in measures.items()]
+    jaccards = np.nan_to_num(np.asarray(concepts.array("experts")))  # two empty sets share nothing
+    every += [("experts", tau, matrix) for tau, matrix in zip(TAUS, jaccards, strict=True)]
+    rows, pairs = [], []
+    for number, ref in enumerate(rated):
+        progress.report(number, len(rated), "Comparing with people", "ratings")
+        table = ratings.read(ref)
+        table = table.filter(pl.col("word").is_in(words) & pl.col("other").is_in(words))
+        ends = [np.array([words.index(w) for w in table[side]], int) for side in ("word", "other")]
+        values = {name: matrix[ends[0], ends[1]] for name, matrix in measures.items()}
+        pairs.append(
+            table.select(pl.lit(ref.name).alias("ratings"), pl.all()).with_columns(**values)
+        )
+        if len(table) >= LEAST_PAIRS:
+            found = agreements(table["human"].to_numpy(), ends[0], ends[1], every, seed)
+            rows += [(ref.name, *row) for row in found]
+    return {
+        "agreement": pl.DataFrame(rows, schema=AGREEMENT, orient="row"),
+        "pairs": pl.concat(pairs),
+    }
+
+
+def agreements(
+    human: np.ndarray,
+    one: np.ndarray,
+    other: np.ndarray,
+    every: Sequence[Measure],
+    seed: int,
+) -> list[tuple[Any, ...]]:
+    """Rows of `AGREEMENT` less the first column. `human` [pairs] rates the concepts `one` and
+    `other`."""
+    rng = np.random.default_rng(seed)
+    weights = resampled(one, other, rng)
+    known = np.union1d(one, other)
+    moved = [known[rng.permutation(len(known))] for _ in range(RESAMPLES // 4)]
+    base = next(matrix[one, other] for name, _, matrix in every if name == "embedder")
+    drawn = [spearman(base, human, part) for part in weights]
+    rows = []
+    for name, tau, matrix in every:
+        values = matrix[one, other]
+        each = [spearman(values, human, part) for part in weights]
+        rho = float(spearman(values, human)[0])
+        gain = rho - float(spearman(base, human)[0])
+        gains = [found - own for found, own in zip(each, drawn, strict=True)]
+        ends = ends_of(gains) if name != "embedder" else (None, None)
+        null = permuted(matrix, human, one, other, known, moved)
+        sizes = len(human), len(known)
+        rows.append((name, tau, rho, *ends_of(each), *sizes, *null, gain, *ends))
+    return rows
+
+
+def resampled(one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """How often each pair is in a bootstrap, [RESAMPLES, pairs] each: of pairs, and of words, where
+    a pair counts as often as both of its words together."""
+    n = len(one)
+    of_pairs = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    known = np.union1d(one, other)
+    drawn = rng.multinomial(len(known), np.full(len(known), 1 / len(known)), size=RESAMPLES)
+    at = np.searchsorted(known, one), np.searchsorted(known, other)
+    return [of_pairs, drawn[:, at[0]] * drawn[:, at[1]]]
+
+
+def spearman(one: ArrayLike, other: ArrayLike, weights: np.ndarray | None = None) -> np.ndarray:
+    """[resamples] Spearman's ρ of values [n], each counted as often as `weights` [resamples, n] say
+    (without: once); NaN where one of them is all the same."""
+    counts = np.ones((1, np.size(one))) if weights is None else weights.astype(np.float64)
+    parts = []
+    for values in (one, other):
+        order = np.argsort(np.asarray(values), kind="stable")
+        _, first, inverse = np.unique(
+            np.asarray(values)[order], return_index=True, return_inverse=True
+        )
+        ties = np.add.reduceat(counts[:, order], first, axis=1)
+        ranks = np.empty_like(counts)
+        ranks[:, order] = (np.cumsum(ties, axis=1) - (ties - 1) / 2)[:, inverse]
+        total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        parts.append(ranks - (counts * ranks).sum(axis=1, keepdims=True) / total)
+    product = (counts * parts[0] * parts[1]).sum(axis=1)
+    norm = np.sqrt(np.prod([(counts * part**2).sum(axis=1) for part in parts], axis=0))
+    return np.divide(product, norm, out=np.full(len(counts), np.nan), where=norm > 1e-9)
+
+
+def ends_of(each: list[np.ndarray]) -> tuple[float | None, float | None]:
+    """The 95% interval of the bootstrap whose interval is the wider; none where too few resamples
+    have a value."""
+    found = [
+        np.nanquantile(part, [0.025, 0.975]) for part in each if np.isfinite(part).mean() > 0.5
+    ]
+    if len(found) < len(each):
+        return None, None
+    low, high = max(found, key=lambda ends: ends[1] - ends[0])
+    return float(low), float(high)
+
+
+def permuted(
+    matrix: np.ndarray,
+    human: np.ndarray,
+    one: np.ndarray,
+    other: np.ndarray,
+    known: np.ndarray,
+    moved: list[np.ndarray],
+) -> tuple[float | None, float | None]:
+    """The middle 95% of ρ when the words that are rated (`known`) change places as in `moved`."""
+    place = np.arange(len(matrix))
+    found = []
+    for order in moved:
+        place[known] = order
+        found.append(float(spearman(matrix[place[one], place[other]], human)[0]))
+    if not np.isfinite(found).any():
+        return None, None
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def reliability(one: np.ndarray, other: np.ndarray, seed: int) -> tuple[float, Any, Any, Any, Any]:
+    """Spearman's ρ between two matrices over the same concepts, above the diagonal; its 95%
+    bootstrap interval over concepts, and the middle 95% when those of one change places."""
+    pairs = np.triu_indices(len(one), 1)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=RESAMPLES // 8)
+    weights = drawn[:, pairs[0]] * drawn[:, pairs[1]]
+    every = np.arange(len(one))
+    moved = [rng.permutation(len(one)) for _ in range(RESAMPLES // 8)]
+    rho = float(spearman(one[pairs], other[pairs])[0])
+    ends = ends_of([spearman(one[pairs], other[pairs], weights)])
+    return rho, *ends, *permuted(one, other[pairs], *pairs, every, moved)

@@ -1,0 +1,1 @@
+"""SAGE: an SAE against supervised dictionaries on a task the model solves."""

@@ -1,0 +1,299 @@
+"""Every dictionary at one place: what is put there, and the logit differences that come of it.
+
+At the residual stream of the study's site the SAE is the study's own. For what attention and the
+MLP of that block add there is none; *our projection* stands in: the features active in the residual
+stream at the same position, and least squares of the contribution on their decoder rows. (The
+paper has a step of that kind whose text was not at hand, so this is not claimed to be it.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from backend.evals.sage import dictionaries, metrics
+from backend.evals.sage.dictionaries import Coded, Supervised
+from backend.evals.sage.sites import Sizes, cleaned, patch, patcher, prompts_of
+from backend.evals.sage.tasks import PromptSet
+from backend.models import sae as sae_models
+from backend.models.patching import KINDS, Place
+from backend.schema import ModelRef, Progress, SaeRef, Site
+from backend.store.memo import memoize
+
+STEPS = {"sae": (1, 2, 4, 8, 16), "random": (4, 16)}  # features that an edit may change
+SUPERVISED = ("means", "squares", "shuffled")
+CODED = ("sae", "random")
+RUNS = pl.Schema(
+    {"what": pl.String, "dictionary": pl.String, "edit": pl.String, "attribute": pl.String}
+    | {"k": pl.Int64, "size": pl.Float64, "explained": pl.Float64}
+)
+
+
+@memoize(version=1)
+def activations(
+    model: ModelRef, site: Site, task: str, sizes: Sizes, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """What stands at the study's block: `train` [train, R, 3, width] float32 of train prompts, and
+    `test` [1 + E, test, R, 3, width] of test prompts and their counterfactuals; the third axis is
+    resid, attn, mlp."""
+    prompts, run = prompts_of(model, task, sizes, progress), patcher(model, device)
+    places = [Place(site.layer, kind) for kind in KINDS]
+    train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
+    progress.report(0, 1 + len(test.ids), "Reading activations of the task", "sets")
+    found = run.read(train.ids[0], train.places[0], places)
+    read = []
+    for edit in range(len(test.ids)):
+        progress.report(1 + edit, 1 + len(test.ids), "Reading activations of the task", "sets")
+        read.append(run.read(test.ids[edit], test.places[edit], places))
+    return {"train": found, "test": np.array(read)}
+
+
+@dataclass
+class Runs:
+    """Rows to be put at the place, with what they are."""
+
+    x: np.ndarray  # [n, width] what stands there
+    mean: np.ndarray
+    table: list[tuple[Any, ...]] = field(default_factory=list)
+    rows: list[np.ndarray] = field(default_factory=list)
+    edits: list[int] = field(default_factory=list)
+
+    def add(
+        self, what: str, dictionary: str, rows: np.ndarray, edit: tuple[int, str] = (0, ""),
+        k: int = 0, size: float | None = None, attribute: str = "",
+    ) -> None:  # fmt: skip
+        """A run; `explained` is of the deviation from the train mean, on test."""
+        left, whole = ((self.x - to) ** 2 for to in (rows, self.mean))
+        explained = 1 - float(left.sum() / whole.sum()) if what == "kept" else None
+        self.table.append((what, dictionary, edit[1], attribute, k, size, explained))
+        self.rows.append(rows.astype(np.float32))
+        self.edits.append(edit[0])
+
+
+@memoize(version=1)
+def evaluate(
+    model: ModelRef,
+    site: Site,
+    sae: SaeRef | None,
+    task: str,
+    role: str,
+    kind: str,
+    sizes: Sizes,
+    *,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Patched runs of the test prompts at one role and kind of place; dictionaries made on train.
+
+    `runs` (`RUNS`): what is put there. clean: what was there; kept: a reconstruction; removed: it
+    taken away, the mean put in; true: the counterfactual's activation; edited: at most k features
+    changed (where true does something), by `size`, ‖edit‖ over ‖counterfactual − clean‖; ablated:
+    a feature or u of the prompt's value of an attribute taken away. `ld` [runs, n] float64, under
+    the pair of the edit. `read`: which feature reads which value (at resid with an SAE). `unseen`:
+    test prompts with a value that no train prompt has, left out. `rescaled`: the SAE scales its
+    output by its input, so that features do not add up; it is then left out.
+    """
+    how: dict[str, Any] = {"device": device, "progress": progress}
+    stored = activations(model, site, task, sizes, **how)
+    prompts = prompts_of(model, task, sizes, progress)
+    train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
+    if kind != "resid":  # where one is found to matter there is more to ask
+        test = test.main()
+    kept = known(train.codes[0], test.codes)
+    test, at, place = test.part(kept), prompts.roles.index(role), KINDS.index(kind)
+    x = np.asarray(stored.array("train")[:, at], dtype=np.float64)
+    y = np.asarray(stored.array("test")[: len(test.ids), kept, at], dtype=np.float64)
+    fits = supervised(x[:, place], train, [len(v) for v in prompts.values], sizes.seed)
+    runs = Runs(y[0, :, place], fits["means"].mean)
+    _supervised_runs(runs, fits, test, y[:, :, place])
+    loaded = None if sae is None else sae_models.load(sae, device)
+    frame = pl.DataFrame()
+    if loaded is not None and loaded.is_linear:
+        coder = Coder(loaded, runs.mean, kind, sizes.seed)
+        _coded_runs(runs, coder, test, y, place)
+        if kind == "resid":
+            frame = _reading(runs, coder, fits["means"], train, test, x[:, place])
+    run, where = patcher(model, device), Place(site.layer, kind)
+    clean, position = cleaned(run, test, [where]), test.places[0][:, at]
+
+    def patched(some: list[int]) -> np.ndarray:
+        rows, pair = (np.array([part[each] for each in some]) for part in (runs.rows, runs.edits))
+        return patch(run, clean, position, [(where, rows, test.pair[pair])], progress)[0]
+
+    table, found = _ran(runs, patched)
+    rescaled = loaded is not None and not loaded.is_linear
+    unseen = int((~kept).sum())
+    return {"runs": table, "ld": found, "read": frame, "unseen": unseen, "rescaled": rescaled}
+
+
+def _ran(runs: Runs, patched: Callable[[list[int]], np.ndarray]) -> tuple[pl.DataFrame, np.ndarray]:
+    """The table of runs and their LD; edits of what does nothing here are not run."""
+    first = [each for each, row in enumerate(runs.table) if row[0] in ("clean", "true")]
+    found = dict(zip(first, patched(first), strict=True))
+    dead = _dead(runs, found)
+    rest = [
+        each
+        for each, row in enumerate(runs.table)
+        if each not in found and not (row[0] == "edited" and row[2] in dead)
+    ]
+    found |= dict(zip(rest, patched(rest), strict=True))
+    used = sorted(found)
+    table = pl.DataFrame([runs.table[each] for each in used], schema=RUNS, orient="row")
+    return table, np.array([found[each] for each in used])
+
+
+def _dead(runs: Runs, found: dict[int, np.ndarray]) -> set[str]:
+    """Counterfactuals whose own activation does nothing here, so that there is nothing to edit."""
+    parts = {(runs.table[each][0], runs.table[each][2]): ld for each, ld in found.items()}
+    drawn = metrics.draws(len(runs.x))
+    return {
+        edit for what, edit in parts
+        if what == "true" and not metrics.matters(parts[what, edit], parts["clean", edit], drawn)
+    }  # fmt: skip
+
+
+def known(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """[n] bool: test prompts whose values, `test` [1 + E, n, A], some train prompt has."""
+    seen = [np.isin(test[..., at], train[:, at]).all(axis=0) for at in range(train.shape[1])]
+    return np.all(seen, axis=0)
+
+
+def supervised(
+    x: np.ndarray, train: PromptSet, sizes: list[int], seed: int
+) -> dict[str, Supervised]:
+    """The supervised dictionaries of `x` [train, width], one of them from shuffled prompts."""
+    codes = train.codes[0]
+    mixed = np.random.default_rng(seed).permutation(len(codes))
+    return {
+        "means": dictionaries.means(x, codes, sizes),
+        "squares": dictionaries.squares(x, codes, sizes),
+        "shuffled": dictionaries.means(x, codes[mixed], sizes),
+    }
+
+
+def _supervised_runs(
+    runs: Runs, fits: dict[str, Supervised], test: PromptSet, y: np.ndarray
+) -> None:
+    """`y` [1 + E, n, width] at the place."""
+    x = runs.x
+    for number, (edit, changed) in enumerate(test.edits.items(), 1):
+        runs.add("clean", "", x, (number, edit))
+        shift = y[number] - x
+        runs.add("true", "", y[number], (number, edit), size=1.0)
+        attributes = [test.attributes.index(name) for name in changed]
+        for name, fit in fits.items():
+            change = fit.change(test.codes[0], test.codes[number], attributes)
+            size = _size(change, shift)
+            runs.add("edited", name, x + change, (number, edit), len(attributes), size)
+    runs.add("clean", "", x)
+    rebuilt = {name: fit.rebuild(test.codes[0]) for name, fit in fits.items()}
+    for name, found in (rebuilt | {"mean": np.broadcast_to(runs.mean, x.shape)}).items():
+        runs.add("kept", name, found)
+        runs.add("removed", name, x - found + runs.mean)
+
+
+def _size(change: np.ndarray, shift: np.ndarray) -> float | None:
+    whole = np.linalg.norm(shift, axis=1).mean()
+    return float(np.linalg.norm(change, axis=1).mean() / whole) if whole > 0 else None
+
+
+# ---------------------------------------------------------------- sparse codes
+
+
+class Coder:
+    """The SAE, and a dictionary of random unit vectors that is as large and as sparse."""
+
+    def __init__(self, sae: sae_models.Sae, mean: np.ndarray, kind: str, seed: int) -> None:
+        self.sae, self.mean, self.kind = sae, mean, kind
+        self.rows = sae.decoder.cpu().numpy().astype(np.float64)
+        zero = torch.zeros(1, sae.width, device=sae.device)
+        self.offset = sae.decode(zero)[0].cpu().numpy().astype(np.float64)
+        self.random = dictionaries.random_rows(len(self.rows), len(mean), seed)
+
+    def active(self, residual: np.ndarray) -> Coded:
+        """The SAE's code of the residual stream [n, width]."""
+        row, feature, value = self.sae.encode_sparse(torch.from_numpy(residual).float())
+        counts = np.bincount(row, minlength=len(residual))
+        place = np.arange(len(row)) - np.repeat(counts.cumsum() - counts, counts)
+        shape = len(residual), max(1, int(counts.max()))
+        features, values = np.full(shape, -1, dtype=np.int64), np.zeros(shape)
+        features[row, place], values[row, place] = feature, value
+        return Coded(self.rows, self.offset, features, values)
+
+    def coded(self, x: np.ndarray, residual: np.ndarray) -> dict[str, Coded]:
+        """`x` [n, width] at the place by both dictionaries."""
+        own = self.active(residual)
+        if self.kind != "resid":
+            own = dictionaries.projected(x, self.mean, self.rows, own.features)
+        return {
+            "sae": own,
+            "random": dictionaries.pursued(x, self.mean, self.random, own.features),
+        }
+
+
+def _coded_runs(runs: Runs, coder: Coder, test: PromptSet, y: np.ndarray, place: int) -> None:
+    coded = [coder.coded(each[:, place], each[:, 0]) for each in y]
+    for name in CODED:
+        found = coded[0][name].rebuild()
+        runs.add("kept", name, found)
+        runs.add("removed", name, runs.x - found + runs.mean)
+        for number, edit in enumerate(test.edits, 1):
+            shift = y[number][:, place] - runs.x
+            made = dictionaries.edits(coded[0][name], coded[number][name], shift, STEPS[name])
+            for k, change in zip(STEPS[name], made, strict=True):
+                size = _size(change, shift)
+                runs.add("edited", name, runs.x + change, (number, edit), k, size)
+
+
+def _reading(
+    runs: Runs, coder: Coder, fit: Supervised, train: PromptSet, test: PromptSet, x: np.ndarray
+) -> pl.DataFrame:
+    """Which feature, chosen on train, reads which value: attribute, value, feature, train, test
+    (F1), union (features), union_test, base, null, nearest, positives; rows whose `value` is "" are
+    of a union of `values` that one feature reads. Adds the runs that take features away."""
+    codes, coded = coder.active(x), coder.active(runs.x)
+    fires, held, rows = codes.active(), coded.active(), []
+    for at, attribute in enumerate(test.attributes):
+        values, labels, truth = test.values[at], train.codes[0][:, at], test.codes[0][:, at]
+        found = metrics.table(fires, labels, len(values))
+        chosen, tested = found.argmax(axis=1), metrics.table(held, truth, len(values))
+        null = metrics.shuffled(fires, labels, held, truth, len(values), seed=at)
+        nearest = dictionaries.nearest(fit, runs.x, at)
+        for value, name in enumerate(values):
+            joined = metrics.union(fires, labels == value)
+            right = truth == value
+            rows.append(
+                (
+                    attribute, name, [name], int(chosen[value]),
+                    float(found[value, chosen[value]]), float(tested[value, chosen[value]]),
+                    joined, _f1(held[:, joined].any(axis=1), right),
+                    metrics.base_rate(truth, value), float(null[value]),
+                    _f1(nearest == value, right), int(right.sum()),
+                )
+            )  # fmt: skip
+        feature, several, best = metrics.values_read(fires, labels, len(values))
+        right = np.isin(truth, several)
+        share = float(right.mean())
+        rows.append(
+            (
+                attribute, "", [values[each] for each in several], feature, best,
+                _f1(held[:, feature], right), [feature], _f1(held[:, feature], right),
+                2 * share / (1 + share), None, _f1(np.isin(nearest, several), right),
+                int(right.sum()),
+            )
+        )  # fmt: skip
+        ablated = coded.value_of(chosen[truth])[:, None] * coder.rows[chosen[truth]]
+        runs.add("ablated", "sae", runs.x - ablated, attribute=attribute)
+        runs.add("ablated", "means", runs.x - fit.parts[at][truth], attribute=attribute)
+    names = ["attribute", "value", "values", "feature", "train", "test", "union", "union_test"]
+    names += ["base", "null", "nearest", "positives"]
+    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+
+def _f1(said: Any, right: np.ndarray) -> float:
+    return float(metrics.f1s((said & right).sum(), said.sum(), right.sum()))

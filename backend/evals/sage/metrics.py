@@ -1,0 +1,153 @@
+"""What a dictionary is worth, from logit differences of patched runs and from which features fire.
+
+With LD the logit difference of a prompt, means over prompts throughout:
+
+- sufficiency = LD(reconstruction in place) / LD(clean), and, over mean ablation,
+  (LD(reconstruction) − LD(mean)) / (LD(clean) − LD(mean));
+- necessity = 1 − |LD(removed) − LD(mean)| / |LD(clean) − LD(mean)|, where *removed* is the
+  activation less the reconstruction, plus the mean;
+- control = (LD(edited) − LD(clean)) / (LD(true patch) − LD(clean)).
+
+Intervals: 95%, bootstrap over prompts. Where the interval of a denominator holds 0 nothing can be
+said, and the value is None.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+RESAMPLES = 2000
+UNION = 8  # features in a union
+SHUFFLES = 20
+NEGLIGIBLE = 0.05  # of LD
+Ends = tuple[float | None, float | None, float | None]
+NOTHING: Ends = (None, None, None)
+
+
+def draws(n: int, seed: int = 0) -> np.ndarray:
+    """[1 + RESAMPLES, n] weights that sum to 1: the prompts as they are, then resamples."""
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    return np.concatenate([np.ones((1, n)), counts]) / n
+
+
+def ratio(top: np.ndarray, bottom: np.ndarray, drawn: np.ndarray, folded: bool = False) -> Ends:
+    """Mean of `top` [n] over mean of `bottom` [n] with its interval; `folded`, 1 − |that|."""
+    above, below = drawn @ top, drawn @ bottom
+    low, high = np.quantile(below[1:], [0.025, 0.975])
+    if not low * high > 0:
+        return NOTHING
+    found = above / below
+    return _ends(1 - np.abs(found) if folded else found)
+
+
+def mean(values: np.ndarray, drawn: np.ndarray) -> tuple[float, float, float]:
+    """Mean of `values` [n] with its interval."""
+    value, low, high = _ends(drawn @ values)
+    return float(value or 0), float(low or 0), float(high or 0)
+
+
+def _ends(found: np.ndarray) -> Ends:
+    low, high = np.quantile(found[1:], [0.025, 0.975])
+    return float(found[0]), float(low), float(high)
+
+
+def sufficiency(kept: np.ndarray, clean: np.ndarray, drawn: np.ndarray) -> Ends:
+    """LD with the reconstruction in place, of the clean LD."""
+    return ratio(kept, clean, drawn)
+
+
+def relative(kept: np.ndarray, clean: np.ndarray, base: np.ndarray, drawn: np.ndarray) -> Ends:
+    """The same, of what mean ablation (`base`) takes away."""
+    return ratio(kept - base, clean - base, drawn)
+
+
+def necessity(removed: np.ndarray, clean: np.ndarray, base: np.ndarray, drawn: np.ndarray) -> Ends:
+    """How near to mean ablation one comes without the reconstruction."""
+    return ratio(removed - base, clean - base, drawn, folded=True)
+
+
+def control(edited: np.ndarray, clean: np.ndarray, true: np.ndarray, drawn: np.ndarray) -> Ends:
+    """How much of what the true patch does to LD the edit does."""
+    return ratio(edited - clean, true - clean, drawn)
+
+
+def matters(true: np.ndarray, clean: np.ndarray, drawn: np.ndarray) -> bool:
+    """Whether the true patch does something to LD: its interval leaves out 0, and it is no less
+    than `NEGLIGIBLE` of the clean LD."""
+    change, low, high = mean(true - clean, drawn)
+    return low * high > 0 and abs(change) >= NEGLIGIBLE * float(np.abs(clean).mean())
+
+
+def agreement(edited: np.ndarray, clean: np.ndarray, true: np.ndarray) -> tuple[int, int, int, int]:
+    """Prompts with the answer of the true patch, of all; and of those alone whose answer the true
+    patch changes, (same, of, turned, of)."""
+    same = (edited > 0) == (true > 0)
+    turned = (clean > 0) != (true > 0)
+    return int(same.sum()), len(same), int((same & turned).sum()), int(turned.sum())
+
+
+# ---------------------------------------------------------------- which features read what
+
+
+def f1s(hits: np.ndarray, fires: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """2·hits / (fires + positives), 0 where there is neither."""
+    total = fires + positives
+    return np.divide(2.0 * hits, total, out=np.zeros(np.shape(total)), where=total > 0)
+
+
+def table(active: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
+    """[values, features] F1 of `active` [n, features] for each value of `codes` [n]."""
+    hot = np.eye(size, dtype=np.float32)[codes]
+    return f1s(
+        hot.T @ active.astype(np.float32), active.sum(axis=0)[None], hot.sum(axis=0)[:, None]
+    )
+
+
+def base_rate(codes: np.ndarray, value: int) -> float:
+    """F1 of saying yes always."""
+    share = float((codes == value).mean())
+    return 2 * share / (1 + share)
+
+
+def union(active: np.ndarray, truth: np.ndarray, most: int = UNION) -> list[int]:
+    """Features, at most so many, whose union has the best F1 for `truth` [n] bool; greedy: the one
+    next that raises it most, none that does not."""
+    chosen: list[int] = []
+    covered, best = np.zeros(len(truth), dtype=bool), 0.0
+    while len(chosen) < most:
+        joined = active | covered[:, None]
+        found = f1s((joined & truth[:, None]).sum(axis=0), joined.sum(axis=0), truth.sum())
+        feature = int(found.argmax())
+        if found[feature] <= best:
+            break
+        chosen.append(feature)
+        covered, best = joined[:, feature], float(found[feature])
+    return chosen
+
+
+def values_read(active: np.ndarray, codes: np.ndarray, size: int) -> tuple[int, list[int], float]:
+    """The feature that reads a union of values best: feature, values, F1. A feature's values are
+    taken in the order of how often it fires on them; best is what is most above always saying yes,
+    which for nearly all values has an F1 near 1."""
+    hot = np.eye(size, dtype=np.float32)[codes]
+    hits, has = hot.T @ active.astype(np.float32), hot.sum(axis=0)
+    share = hits / np.maximum(has, 1)[:, None]
+    order = np.argsort(-share, axis=0, kind="stable")
+    got = np.take_along_axis(hits, order, axis=0).cumsum(axis=0)
+    positives = has[order].cumsum(axis=0)
+    found = f1s(got, active.sum(axis=0)[None], positives)
+    gain = (found - 2 * positives / (len(codes) + positives))[: max(1, size - 1)]
+    count, feature = np.unravel_index(int(gain.argmax()), gain.shape)
+    return int(feature), order[: count + 1, feature].tolist(), float(found[count, feature])
+
+
+def shuffled(
+    train: np.ndarray, codes: np.ndarray, test: np.ndarray, truth: np.ndarray, size: int, seed: int
+) -> np.ndarray:
+    """[values] mean F1 on test of the features chosen on train with shuffled values."""
+    rng, sums = np.random.default_rng(seed), np.zeros(size)
+    held = table(test, truth, size)
+    for _ in range(SHUFFLES):
+        chosen = table(train, rng.permutation(codes), size).argmax(axis=1)
+        sums += held[np.arange(size), chosen]
+    return sums / SHUFFLES

@@ -1,0 +1,239 @@
+"""Prompts of four tasks whose answer and attributes are known, each beside counterfactuals.
+
+- `ioi`: two names, one of which acts; the other is to follow (Wang et al. 2022).
+- `induction`: two pairs of words and a key again; what stood after it is to follow.
+- `agreement`: a subject, another noun after it; "is" or "are" is to follow.
+- `capital`: a country; its capital is to follow.
+
+Test prompts have templates (and for agreement nouns) that no train prompt has; words that are
+values of attributes have to be shared. A word is used only where the tokenizer makes one token of
+it. A *role* is a position named by what stands there, in a prompt and in its counterfactuals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.evals.sage.drafts import DRAW, Draft, Words, written
+from backend.evals.sage.words import TEMPLATES, WORDS
+from backend.models import language_model
+from backend.schema import ModelRef, Progress, TesseraError
+from backend.store.memo import Entry, memoize
+
+TASKS = ("ioi", "induction", "agreement", "capital")  # hardest first
+LEAST = 12  # words of a kind that a task needs
+FEWEST = 24  # prompts of a split, below which nothing is said
+TRIES = 40  # draws for every prompt asked for
+ATTRIBUTES = {
+    "ioi": ("IO", "S", "position"),
+    "induction": ("answer", "other", "asked"),
+    "agreement": ("subject", "attractor"),
+    "capital": ("country",),
+}
+ROLES = {
+    "ioi": ("IO", "S1", "S2", "end"),
+    "induction": ("first key", "first word", "second key", "second word", "end"),
+    "agreement": ("subject", "attractor", "end"),
+    "capital": ("country", "end"),
+}
+# counterfactuals and the attributes that each changes; the first is the one that sites are found by
+EDITS: dict[str, dict[str, tuple[str, ...]]] = {
+    "ioi": {"IO and S": ("IO", "S"), "IO": ("IO",), "S": ("S",), "position": ("position",)},
+    "induction": {"key": ("answer", "other", "asked"), "answer": ("answer",)},
+    "agreement": {"subject": ("subject",), "attractor": ("attractor",)},
+    "capital": {"country": ("country",)},
+}
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """n prompts as tokens with E counterfactuals each, R roles, A attributes.
+
+    `ids` [1 + E, n, positions], `places` [1 + E, n, R], `codes` [1 + E, n, A] and `pair`
+    [1 + E, n, 2] int64: row 0 is the prompt itself. The pair of a counterfactual is the prompt's
+    answer and the counterfactual's, or the rival where these are the same. `end` [n] is the last
+    position; padding follows it, where a causal model cannot see it.
+    """
+
+    task: str
+    ids: np.ndarray
+    places: np.ndarray
+    codes: np.ndarray
+    pair: np.ndarray
+    end: np.ndarray
+    test: np.ndarray  # [n] bool
+    template: np.ndarray  # [n] int64
+    roles: tuple[str, ...]
+    attributes: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]  # of each attribute
+    edits: dict[str, tuple[str, ...]]
+
+    def part(self, rows: np.ndarray) -> PromptSet:
+        """Some of the prompts."""
+        whole = {name: getattr(self, name)[:, rows] for name in ("ids", "places", "codes", "pair")}
+        each = {name: getattr(self, name)[rows] for name in ("end", "test", "template")}
+        return replace(self, **whole, **each)
+
+    def main(self) -> PromptSet:
+        """The prompts with their main counterfactual alone."""
+        whole = {name: getattr(self, name)[:2] for name in ("ids", "places", "codes", "pair")}
+        return replace(self, **whole, edits=dict(list(self.edits.items())[:1]))
+
+
+def held(entry: Entry) -> PromptSet:
+    """The prompts of an entry of `prompts`.
+
+    Raises:
+        TesseraError: there are none.
+    """
+    task = entry.value("task")
+    if problem := entry.value("problem"):
+        raise TesseraError(problem, "Choose another task.")
+    names = ("ids", "places", "codes", "pair", "end", "test", "template")
+    return PromptSet(
+        task=task,
+        **{name: np.asarray(entry.array(name)) for name in names},
+        roles=ROLES[task],
+        attributes=ATTRIBUTES[task],
+        values=tuple(tuple(values) for values in entry.value("values")),
+        edits=EDITS[task],
+    )
+
+
+@memoize(version=1)
+def prompts(
+    model: ModelRef, task: str, train: int, test: int, seed: int, *, progress: Progress
+) -> dict[str, Any]:
+    """The arrays of a `PromptSet` with up to `train` and `test` prompts, all different; its
+    `values`; `words`, how many of how many words of each kind are one token; `texts` (prompt, test,
+    text, answer, rival, counterfactual), the last being the main one. Where the tokenizer leaves
+    too few words there is nothing but `problem`, which says so."""
+    progress.report(0, 1, f"Writing prompts of {task}")
+    tokens = language_model.tokenizer(model)
+    left = {kind: single(tokens, words) for kind, words in WORDS[task].items()}
+    said = {kind: [len(left[kind]), len(words)] for kind, words in WORDS[task].items()}
+    few = [f"{some} of {of} {kind}" for kind, (some, of) in said.items() if some < LEAST]
+    if few:
+        problem = f"The tokenizer makes one token of only {', '.join(few)}; {LEAST} are needed."
+        return {"task": task, "words": said, "problem": problem}
+    rng = np.random.default_rng(seed)
+    drawn = [
+        list(_different(DRAW[task](rng, _of_split(left, split), TEMPLATES[task][split]), count))
+        for split, count in enumerate((train, test))
+    ]
+    bos = tokens.bos_token_id if tokens.bos_token_id is not None else tokens.eos_token_id
+    rows = [row for part in drawn for row in part]
+    held_out = np.repeat([False, True], [len(part) for part in drawn])
+    found = encode(tokens, bos, rows, ROLES[task]) | {"task": task, "words": said, "problem": ""}
+    return found | {"test": held_out, "texts": _texts(rows, held_out)}
+
+
+def _of_split(words: Words, split: int) -> Words:
+    """Nouns, which are no values of attributes, are of one split."""
+    return words | {kind: words[kind][split::2] for kind in ("nouns",) if kind in words}
+
+
+def single(tokens: Any, words: Sequence[str]) -> list[str]:
+    """The words of which every part (singular/plural) is one token after a space."""
+
+    def one(word: str) -> bool:
+        whole = tokens(f"the {word}", add_special_tokens=False)["input_ids"]
+        return len(whole) == 1 + len(tokens("the", add_special_tokens=False)["input_ids"])
+
+    return [word for word in words if all(one(part) for part in word.split("/"))]
+
+
+def _different(drafts: Iterator[list[Draft]], count: int) -> Iterator[list[Draft]]:
+    """Up to `count` prompts whose text nobody has had."""
+    seen: set[str] = set()
+    for row in islice(drafts, TRIES * count):
+        text = written(row[0])[0]
+        if text not in seen:
+            seen.add(text)
+            yield row
+        if len(seen) == count:
+            return
+
+
+# ---------------------------------------------------------------- from words to tokens
+
+
+def encode(
+    tokens: Any, bos: int, rows: list[list[Draft]], roles: tuple[str, ...]
+) -> dict[str, Any]:
+    """The arrays of a `PromptSet`; `values` of each attribute. A prompt of which a counterfactual
+    has another length, or a role more than one token, cannot be, since words are single tokens.
+
+    Raises:
+        TesseraError: it can be, with this tokenizer.
+    """
+    read = [[_encoded(tokens, bos, draft, roles) for draft in row] for row in rows]
+    lengths = np.array([[len(ids) for ids, _, _ in row] for row in read])
+    if (lengths != lengths[:, :1]).any() or any(p is None for row in read for _, p, _ in row):
+        raise TesseraError(
+            "The tokenizer splits prompts of one template in different ways.",
+            "Choose another task.",
+        )
+    shape = lengths.shape[1], len(rows)
+    ids = np.full((*shape, int(lengths.max())), bos, dtype=np.int64)
+    for row, drafts in enumerate(read):
+        for edit, (found, _, _) in enumerate(drafts):
+            ids[edit, row, : len(found)] = found
+    values = [
+        sorted({draft.attributes[at] for row in rows for draft in row})
+        for at in range(len(rows[0][0].attributes))
+    ]
+    codes = [
+        [[known.index(v) for known, v in zip(values, d.attributes, strict=True)] for d in row]
+        for row in rows
+    ]
+    shown = list(dict.fromkeys(row[0].template for row in rows))
+    return {
+        "ids": ids,
+        "places": np.array([[p for _, p, _ in row] for row in read]).swapaxes(0, 1),
+        "pair": np.array([[pair for _, _, pair in row] for row in read]).swapaxes(0, 1),
+        "codes": np.array(codes).swapaxes(0, 1),
+        "end": lengths[:, 0] - 1,
+        "template": np.array([shown.index(row[0].template) for row in rows]),
+        "values": values,
+    }
+
+
+def _encoded(
+    tokens: Any, bos: int, draft: Draft, roles: tuple[str, ...]
+) -> tuple[list[int], list[int] | None, list[int]]:
+    """Ids, the position of each role (None where one is not a token), ids of the pair."""
+    text, spans = written(draft)
+    found = tokens(text, add_special_tokens=False, return_offsets_mapping=True)
+    ends = {end: at for at, (_, end) in enumerate(found["offset_mapping"])}
+    places: list[int] = []
+    for role in roles:
+        if role == "end":
+            places.append(len(found["input_ids"]))
+            continue
+        start, end = spans[draft.roles[role]]
+        at = ends.get(end)
+        if at is None or found["offset_mapping"][at][0] > start:
+            return [bos, *found["input_ids"]], None, [0, 0]
+        places.append(at + 1)
+    pair = [tokens(f"{text} {word}", add_special_tokens=False)["input_ids"] for word in draft.pair]
+    return [bos, *found["input_ids"]], places, [ids[-1] for ids in pair]
+
+
+def _texts(rows: list[list[Draft]], test: np.ndarray) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "prompt": np.arange(len(rows)),
+            "test": test,
+            "text": [written(row[0])[0] for row in rows],
+            "answer": [row[0].pair[0] for row in rows],
+            "rival": [row[0].pair[1] for row in rows],
+            "counterfactual": [written(row[1])[0] for row in rows],
+        }
+    )

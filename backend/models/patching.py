@@ -1,0 +1,297 @@
+"""Activations read, written over and differentiated inside a language model, on short prompts.
+
+A *place* is the residual stream after a block, or what attention or the MLP of a block adds to it:
+their output as it is added, so after the norm that some models (Gemma 2 and 3, OLMo 2) put there.
+What is measured is the logit difference LD of two tokens after a prompt's last position.
+
+A run that is patched at a position cannot differ before it. So the prompt is run once, and a
+patched run does only the blocks from the patch on, at the positions from the patch on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from backend.models.language_model import LanguageModel
+from backend.schema import ModelError, NotFiniteError
+
+KINDS = ("resid", "attn", "mlp")
+ATTENTION = ("self_attn", "attention", "attn")
+ROWS = 256  # prompts run at once
+CLOSE = 1e-3  # of a logit, relative
+
+
+@dataclass(frozen=True)
+class Place:
+    """`kind` is resid (after the block), attn or mlp (what these add)."""
+
+    layer: int
+    kind: str = "resid"
+
+    @property
+    def before(self) -> int:
+        """The last block that need not run again; −1: all run."""
+        return self.layer if self.kind == "resid" else self.layer - 1
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Prompts [n, T] run once: keys and values of each block, and streams [n, T, width] after
+    blocks; `end` [n] as in `differences`."""
+
+    ids: Tensor
+    end: np.ndarray
+    keys: list[tuple[Tensor, Tensor]]
+    streams: dict[int, Tensor]
+
+    def part(self, rows: np.ndarray) -> Clean:
+        """Some of the prompts, without the padding that they do not need."""
+        last = int(self.end[rows].max()) + 1
+        some = torch.from_numpy(rows).to(self.ids.device)
+        keys = [(k[some, :, :last], v[some, :, :last]) for k, v in self.keys]
+        streams = {layer: stream[some, :last] for layer, stream in self.streams.items()}
+        return Clean(self.ids[some, :last], self.end[rows], keys, streams)
+
+
+class _Done(Exception):
+    """Ends a forward pass at the final norm: the unembedding of every position is not wanted."""
+
+
+class Patcher:
+    """A language model of which activations can be replaced."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+        self.layers = len(model.blocks)
+        config = model.network.config.get_text_config()
+        self.cap = getattr(config, "final_logit_softcapping", None)
+
+    def module(self, place: Place) -> nn.Module:
+        """The module whose output is the place; raises ModelError where there is none."""
+        if not 0 <= place.layer < self.layers:
+            raise ModelError(
+                f"{self.model.ref.source} has {self.layers} blocks, none of number {place.layer}.",
+                "Choose a layer that it has.",
+            )
+        block = self.model.blocks[place.layer]
+        if place.kind == "resid":
+            return block
+        names = ATTENTION if place.kind == "attn" else ("mlp",)
+        if hasattr(block, "post_feedforward_layernorm"):  # normed once more before it is added
+            kind = "attention" if place.kind == "attn" else "feedforward"
+            names = (f"post_{kind}_layernorm",)
+        found = next((getattr(block, name) for name in names if hasattr(block, name)), None)
+        if found is None:
+            raise ModelError(
+                f"Blocks of {self.model.ref.source} name neither of {', '.join(names)}.",
+                "Add the name in backend/models/patching.py.",
+            )
+        return found
+
+    # ------------------------------------------------------------ whole runs
+
+    @torch.inference_mode()
+    def differences(self, ids: np.ndarray, end: np.ndarray, pair: np.ndarray) -> np.ndarray:
+        """[n] float32 LD of `pair` [n, 2] after position `end` [n] of `ids` [n, T]."""
+        found = []
+        for rows in parts(len(ids)):
+            final = self._final(torch.from_numpy(ids[rows]))
+            found.append(self._difference(final, end[rows], pair[rows]).cpu().numpy())
+        return np.concatenate(found)
+
+    @torch.inference_mode()
+    def read(self, ids: np.ndarray, at: np.ndarray, places: Sequence[Place]) -> np.ndarray:
+        """[n, R, places, width] float32: activations at positions `at` [n, R]."""
+        read = []
+        for rows in parts(len(ids)):
+            with self._keeping(places) as kept:
+                self._final(torch.from_numpy(ids[rows]), max(place.layer for place in places))
+            index = torch.arange(len(at[rows]))[:, None], torch.from_numpy(at[rows])
+            taken = torch.stack([kept[place][index] for place in places], dim=2)
+            read.append(taken.float().cpu().numpy())
+        return np.concatenate(read)
+
+    def gradients(
+        self,
+        ids: np.ndarray,
+        end: np.ndarray,
+        pair: np.ndarray,
+        at: np.ndarray,
+        places: Sequence[Place],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Activations and ∂LD/∂a, [n, R, places, width] float32 each, and LD [n]. Raises
+        NotFiniteError, which says how many gradients are not finite."""
+        embed = self.model.network.get_input_embeddings()
+        handle = embed.register_forward_hook(lambda _m, _a, out: out.requires_grad_(True))
+        try:
+            with torch.enable_grad(), self._keeping(places) as kept:
+                final = self._final(torch.from_numpy(ids))
+                difference = self._difference(final, end, pair)
+                slopes = torch.autograd.grad(difference.sum(), [kept[place] for place in places])
+        finally:
+            handle.remove()
+        index = torch.arange(len(ids))[:, None], torch.from_numpy(at)
+        values, found = (
+            torch.stack([each[index].detach() for each in whole], dim=2).float().cpu().numpy()
+            for whole in ([kept[place] for place in places], slopes)
+        )
+        if bad := int((~np.isfinite(found)).sum()):
+            raise NotFiniteError(
+                f"{bad} of {found.size} gradients of the logit difference are not finite.",
+                "Run the model in float32.",
+            )
+        return values, found, difference.detach().cpu().numpy()
+
+    # ------------------------------------------------------------ patched runs
+
+    @torch.inference_mode()
+    def clean(self, ids: np.ndarray, end: np.ndarray, layers: Sequence[int]) -> Clean:
+        """Prompts that are to be patched, with streams after `layers` (−1 is left out)."""
+        from transformers import DynamicCache
+
+        given, cache = torch.from_numpy(ids).to(self.model.device), DynamicCache()
+        wanted = [Place(layer) for layer in layers if layer >= 0]
+        with self._keeping(wanted) as kept:
+            self._final(given, past_key_values=cache, use_cache=True)
+        keys: Any = [(layer.keys, layer.values) for layer in cache.layers]  # pyright: ignore
+        return Clean(given, end, keys, {place.layer: kept[place] for place in wanted})
+
+    @torch.inference_mode()
+    def patched(
+        self, clean: Clean, place: Place, position: int, rows: np.ndarray, pair: np.ndarray
+    ) -> np.ndarray:
+        """[m, n] LD of `pair` [m, n, 2] with `rows` [m, n, width] at a place and position, in m
+        runs of each of the n prompts."""
+        n, step = len(clean.ids), max(1, ROWS // len(clean.ids))
+        found = []
+        for first in range(0, len(rows), step):
+            some = torch.from_numpy(np.ascontiguousarray(rows[first : first + step]))
+            times = len(some)
+            put = some.to(self.model.device).flatten(0, 1)
+            with self._skipping(clean, place, position, times), self._putting(place, put):
+                ids = clean.ids[:, position:].repeat(times, 1)
+                cache = self._cache(clean, place, position, times)
+                final = self._final(ids, past_key_values=cache, use_cache=True)
+            end = np.tile(clean.end - position, times)
+            wanted = pair[first : first + step].reshape(-1, 2)
+            found.append(self._difference(final, end, wanted).view(times, n).cpu().numpy())
+        return np.concatenate(found)
+
+    def _cache(self, clean: Clean, place: Place, position: int, times: int) -> Any:
+        """Keys and values before the position, of the blocks that run; block 0 tells the length."""
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        if position:
+            for layer in {0, *range(place.before + 1, self.layers)}:
+                keys, values = (part[:, :, :position] for part in clean.keys[layer])
+                cache.update(keys.repeat(times, 1, 1, 1), values.repeat(times, 1, 1, 1), layer)
+        return cache
+
+    @contextlib.contextmanager
+    def _skipping(self, clean: Clean, place: Place, position: int, times: int) -> Iterator[None]:
+        """Blocks up to the one before the patch hand on the stream that is known."""
+        skipped = self.model.blocks[: place.before + 1]
+        if len(skipped):
+            given = clean.streams[place.before][:, position:].repeat(times, 1, 1)
+            output = given if self._bare else (given,)
+        for block in skipped:
+            block.forward = lambda *_args, **_also: output
+        try:
+            yield
+        finally:
+            for block in skipped:
+                del block.forward
+
+    @contextlib.contextmanager
+    def _putting(self, place: Place, rows: Tensor) -> Iterator[None]:
+        """Writes rows [n, width] over the first position of what runs."""
+
+        def put(_module: nn.Module, _args: Any, output: Any) -> Any:
+            whole = (output[0] if isinstance(output, tuple) else output).clone()
+            whole[:, 0] = rows.to(whole)
+            return (whole, *output[1:]) if isinstance(output, tuple) else whole
+
+        handle = self.module(place).register_forward_hook(put)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    _bare = True  # whether blocks return a tensor, and not a tuple that begins with it
+
+    @contextlib.contextmanager
+    def _keeping(self, places: Sequence[Place]) -> Iterator[dict[Place, Tensor]]:
+        """Outputs of places, filled by the run inside."""
+        kept: dict[Place, Tensor] = {}
+
+        def keeper(place: Place) -> Any:
+            def keep(_module: nn.Module, _args: Any, output: Any) -> None:
+                if place.kind == "resid":
+                    self._bare = not isinstance(output, tuple)
+                kept[place] = output[0] if isinstance(output, tuple) else output
+
+            return keep
+
+        handles = [self.module(place).register_forward_hook(keeper(place)) for place in places]
+        try:
+            yield kept
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _final(self, ids: Tensor, last: int | None = None, **options: Any) -> Tensor:
+        """[n, T, width] after the final norm; after block `last` where one is given."""
+        taken: list[Tensor] = []
+
+        def take(_module: nn.Module, _args: Any, output: Any) -> None:
+            taken.append(output[0] if isinstance(output, tuple) else output)
+            raise _Done
+
+        module = self.model.norm if last is None else self.model.blocks[last]
+        handle = module.register_forward_hook(take)
+        try:
+            self.model.network(ids.to(self.model.device), **({"use_cache": False} | options))
+        except _Done:
+            return taken[0]
+        finally:
+            handle.remove()
+        raise ModelError(f"{self.model.ref.source} did not reach its norm.", "Report the model.")
+
+    def _difference(self, final: Tensor, end: np.ndarray, pair: np.ndarray) -> Tensor:
+        logits = self._logits(final, end, pair)
+        return logits[:, 0] - logits[:, 1]
+
+    def _logits(self, final: Tensor, end: np.ndarray, pair: np.ndarray) -> Tensor:
+        read = self.model.network.get_output_embeddings()
+        rows = final[torch.arange(len(final)), torch.from_numpy(np.asarray(end))].float()
+        wanted = torch.from_numpy(np.ascontiguousarray(pair)).to(final.device)
+        logits = torch.einsum("nd,npd->np", rows, read.weight[wanted].float())
+        if getattr(read, "bias", None) is not None:
+            logits = logits + read.bias[wanted].float()
+        return self.cap * torch.tanh(logits / self.cap) if self.cap else logits
+
+    @torch.inference_mode()
+    def check(self, ids: np.ndarray, pair: np.ndarray) -> None:
+        """Raises ModelError where the model's own logits, on one prompt [T], are others."""
+        given = torch.from_numpy(ids[None])
+        own = self.model.network(given.to(self.model.device), use_cache=False, logits_to_keep=1)
+        there = own.logits[0, -1].float().cpu()[torch.from_numpy(pair)]
+        here = self._logits(self._final(given), np.array([len(ids) - 1]), pair[None])[0].cpu()
+        if not torch.allclose(here, there, rtol=CLOSE, atol=CLOSE):
+            raise ModelError(
+                f"{self.model.ref.source} makes more of its logits than its unembedding says.",
+                "Use a model whose last step is known: the unembedding, with or without a cap.",
+            )
+
+
+def parts(count: int) -> list[slice]:
+    """Slices of at most `ROWS` prompts."""
+    return [slice(at, at + ROWS) for at in range(0, count, ROWS)]

@@ -1,0 +1,71 @@
+"""Continuing a text while an SAE's features are moved: at a site, the residual stream is encoded,
+shifted in feature space, decoded and put back, at every position but the BOS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backend.models.language_model import LanguageModel, tokenizer
+from backend.models.sae import Sae
+
+
+@torch.inference_mode()
+def continued(
+    network: LanguageModel, sae: Sae, layer: int, ids: list[int], shifts: Tensor, tokens: int
+) -> tuple[list[list[int]], Tensor]:
+    """The likeliest continuation of `ids` (BOS first), first by the model as it is, then with each
+    of `shifts` [n, features] added to the features' activations; each up to `tokens` tokens or the
+    end of the text. Beside them [n + 1, vocabulary] float32 log-probabilities of the first token.
+
+    The BOS is left alone: SAEs are trained without it, and its reconstruction breaks the model.
+    All texts are continued together: a row alone takes bfloat16 far longer on a CPU.
+    """
+    fed = torch.tensor([ids] * (len(shifts) + 1))
+    handle = network.blocks[layer].register_forward_hook(_Shift(sae, shifts.to(network.device)))
+    past, drawn, first = None, [], torch.empty(0)
+    try:
+        for at in range(tokens):
+            output = network.network(
+                fed.to(network.device), past_key_values=past, use_cache=True, logits_to_keep=1
+            )
+            past, logits = output.past_key_values, output.logits[:, -1].float()
+            if at == 0:
+                first = logits.log_softmax(dim=-1).cpu()
+            fed = logits.argmax(dim=-1, keepdim=True).cpu()
+            drawn.append(fed)
+    finally:
+        handle.remove()
+    ends = _ends(network)
+    return [_until(row, ends) for row in torch.cat(drawn, dim=1).tolist()], first
+
+
+class _Shift:
+    """A hook that replaces all rows but the first."""
+
+    def __init__(self, sae: Sae, shifts: Tensor) -> None:
+        self.sae, self.shifts, self.begun = sae, shifts, False
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        whole = (output[0] if isinstance(output, tuple) else output).clone()
+        bos = 0 if self.begun else 1
+        self.begun = True
+        rows = whole[1:, bos:]
+        if rows.shape[1]:
+            codes = self.sae.encode(rows.flatten(0, 1))
+            codes = codes.unflatten(0, rows.shape[:2]) + self.shifts[:, None]
+            whole[1:, bos:] = self.sae.decode(codes.flatten(0, 1)).view(rows.shape).to(whole)
+        return (whole, *output[1:]) if isinstance(output, tuple) else whole
+
+
+def _ends(network: LanguageModel) -> set[int]:
+    given = network.network.generation_config.eos_token_id
+    several = given if isinstance(given, list) else [given]
+    return {end for end in (*several, tokenizer(network.ref).eos_token_id) if end is not None}
+
+
+def _until(ids: list[int], ends: set[int]) -> list[int]:
+    stop = next((at for at, token in enumerate(ids) if token in ends), len(ids))
+    return ids[:stop]

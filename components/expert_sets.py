@@ -1,0 +1,178 @@
+"""ExpertLens: which concepts are alike, and whether the same units are found again."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from backend.eval_views.expert_lens import ExpertLens
+from components import markup, numbers, palette
+from components.markup import escape
+
+OF = {"same": "the same concept", "other": "another concept", "random": "units at random"}
+
+
+def between(low: object, high: object) -> str:
+    """Two ends."""
+    return f"{numbers.fraction(low)} to {numbers.fraction(high)}"
+
+
+def likeness_chart(view: ExpertLens) -> go.Figure:
+    """The tree of concepts, and their likeness in its order."""
+    colours, order = palette.current(), list(view.tree.order)
+    names = [view.concepts["concept"][at] for at in order]
+    made = make_subplots(
+        1, 2, shared_yaxes=True, column_widths=[0.17, 0.83], horizontal_spacing=0.09
+    )
+    made.update_layout(palette.figure(height=max(260, 60 + 11 * len(names))).layout)
+    gaps = np.full((len(view.tree.x), 1), np.nan)
+    x, y = (np.hstack([part, gaps]).ravel() for part in (view.tree.y, (view.tree.x - 5) / 10))
+    line = {"color": colours.slate, "width": 1}
+    made.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=1)
+    values = view.centred[np.ix_(order, order)].copy()
+    np.fill_diagonal(values, np.nan)
+    limit = float(np.nanquantile(np.abs(values), 0.995)) or 1.0
+    pairs = [[f"{one} · {two}" for two in names] for one in names]
+    made.add_heatmap(
+        z=values, zmin=-limit, zmax=limit, text=pairs,
+        hovertemplate="%{text} %{z:.2f}<extra></extra>",
+        colorscale=[[0, colours.negative], [0.5, colours.ground], [1, colours.positive]],
+        colorbar={"thickness": 8, "outlinewidth": 0, "len": 0.4, "tickfont": {"size": 10}},
+        row=1, col=2,
+    )  # fmt: skip
+    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "tickfont": {"size": 9}}
+    made.update_yaxes(showgrid=False, showline=False, range=[len(names) - 0.5, -0.5])
+    made.update_yaxes(**ticks, row=1, col=2, showticklabels=True)
+    made.update_yaxes(showticklabels=False, row=1, col=1)
+    made.update_xaxes(**ticks, tickangle=-90, row=1, col=2)
+    made.update_xaxes(autorange="reversed", showticklabels=False, showline=False, row=1, col=1)
+    return made
+
+
+def map_chart(view: ExpertLens) -> go.Figure:
+    """Concepts in two dimensions, hued by branch."""
+    colours, made = palette.current(), palette.figure(height=430)
+    x, y = view.tree.places.T
+    hues = [colours.categories[(group - 1) % 8] for group in view.tree.groups]
+    made.add_scatter(
+        x=x, y=y, mode="markers+text", text=view.concepts["concept"].to_list(),
+        marker={"color": hues, "size": 6}, textposition="top center",
+        textfont={"size": 10, "color": hues}, hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
+    made.update_xaxes(showticklabels=False, showline=False)
+    made.update_yaxes(showticklabels=False, showgrid=False)
+    return made
+
+
+def stability_chart(view: ExpertLens, at: int) -> go.Figure:
+    """Jaccard of experts from two halves over τ, of one concept, of two, and of random units."""
+    colours, made = palette.current(), palette.figure(height=300)
+    looks = {"same": (colours.accent, "solid"), "other": (colours.amber, "solid"),
+             "random": (palette.OTHER, "dot")}  # fmt: skip
+    frames = [("", view.stability)]
+    if len(view.elsewhere):
+        frames.append((" · other sentences", view.elsewhere.filter(pl.col("of") == "same")))
+    for suffix, frame in frames:
+        for of, (colour, dash) in looks.items():
+            part = frame.filter((pl.col("of") == of) & (pl.col("n") > 1))
+            if not len(part):
+                continue
+            shade = {"fill": "toself", "fillcolor": palette.fade(colour, 0.15), "mode": "none"}
+            if not suffix:
+                made.add_scatter(
+                    x=[*part["tau"], *part["tau"][::-1]], y=[*part["low"], *part["high"][::-1]],
+                    hoverinfo="skip", showlegend=False, **shade,
+                )  # fmt: skip
+            made.add_scatter(
+                x=part["tau"], y=part["value"], mode="lines", name=OF[of] + suffix,
+                line={"color": colour, "width": 2, "dash": "dash" if suffix else dash},
+                customdata=part["n"],
+                hovertemplate="τ %{x:.2f}: Jaccard %{y:.2f}, n %{customdata}<extra></extra>",
+            )  # fmt: skip
+    made.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
+    made.update_xaxes(title="τ")
+    made.update_yaxes(title="Jaccard, train and test", rangemode="tozero")
+    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.22})
+    return made
+
+
+def again_html(view: ExpertLens) -> str:
+    """Whether the other half says the same of concepts."""
+    said = {
+        "likeness": ("likeness of concepts, train with test (ρ)", "concepts permuted"),
+        "elsewhere": ("likeness of concepts, other sentences (ρ)", "concepts permuted"),
+        "known": ("concepts whose test experts are the nearest to its train experts", "chance"),
+    }
+    rows = []
+    for row in view.again.iter_rows(named=True):
+        words, control = said[row["measure"]]
+        null = (
+            numbers.fraction(row["null"]) if row["null_low"] is None
+            else between(row["null_low"], row["null_high"])
+        )  # fmt: skip
+        value = markup.interval(row["value"], row["low"], row["high"])
+        rows.append(
+            [
+                f'<div style="min-width:150px">{escape(words)}</div>',
+                value,
+                f"{control} {null}",
+                numbers.count(row["n"]),
+            ]
+        )
+    return markup.table(("", "value", "control", "concepts"), rows, "tnnn")
+
+
+def chosen_html(view: ExpertLens, at: int) -> str:
+    """Sizes of expert sets over τ."""
+    rows = []
+    for row in view.chosen.iter_rows(named=True):
+        cells = [
+            numbers.fraction(row["tau"]), numbers.count(row["experts"]),
+            numbers.percent(row["share"]), numbers.percent(row["null"]),
+            markup.interval(row["kept"], row["low"], row["high"]),
+            numbers.count(row["n"]),
+        ]  # fmt: skip
+        bold = row["tau"] == view.taus[at]
+        rows.append([f"<b>{cell}</b>" for cell in cells] if bold else cells)
+    note = (
+        "Experts are chosen on train and looked at again on test. Under shuffled labels: the share "
+        "of units that reach τ by chance. At high τ few concepts have any."
+    )
+    heads = (
+        "τ",
+        "experts (median)",
+        "of all units",
+        "shuffled labels",
+        "again on test",
+        "concepts",
+    )
+    return markup.table(heads, rows, "nnnnnn", note)
+
+
+def concepts_html(view: ExpertLens) -> str:
+    """Every concept, and those that have too few sentences."""
+    rows = [
+        [
+            escape(row["concept"]), f"{row['positives']} · {row['negatives']}",
+            numbers.count(row["documents"]), numbers.fraction(row["length"]),
+            numbers.fraction(row["train"]), numbers.fraction(row["test"]),
+        ]
+        for row in view.concepts.iter_rows(named=True)
+    ]  # fmt: skip
+    note = (
+        f"{view.looked} words were looked for; {view.often} have 20 sentences or more in either "
+        "half. Sentences are those of a half, positive and negative. Length is the AUROC of a "
+        "sentence’s length alone, .50 where it says nothing. AP of the unit that is best on train."
+    )
+    heads = ("concept", "sentences", "documents", "length", "AP on train", "on test")
+    made = markup.table(heads, rows, "tnnnnn", note)
+    if not len(view.refused):
+        return made
+    left = [
+        [escape(row["concept"]), numbers.count(row["train"]), numbers.count(row["test"])]
+        for row in view.refused.iter_rows(named=True)
+    ]
+    note = "Left out: fewer than 10 sentences in a half, of either kind."
+    return made + markup.table(("concept", "in train", "in test"), left, "tnn", note)

@@ -1,0 +1,162 @@
+"""SAGE: the gate, where the task is done, and what an SAE is worth there beside dictionaries that
+know the attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from backend.eval_views.sage import Sage, SageTask
+from components import address, markup, numbers, palette, sage_charts, sage_tables
+from components.links import anchor
+from components.markup import escape
+from components.sage_tables import TASKS
+
+NO_SAE = {
+    "none": "The study has no SAE, so its marks are missing.",
+    "rescaled": "The study's SAE scales its output by its input, so that features do not add up: "
+    "its marks are missing.",
+}
+
+
+def render_sage(view: Sage) -> None:
+    """The whole tab."""
+    st.segmented_control(
+        "Task", ["", *TASKS], required=True, label_visibility="collapsed",
+        format_func=lambda task: TASKS.get(task, "the hardest solved"),
+        **address.widget("task", role=""),
+    )  # fmt: skip
+    markup.render(f'<p class="answer">{answer(view)}</p>')
+    markup.head("Does the model solve it?", "asked first, on train prompts; 95% intervals")
+    markup.render(sage_tables.gates_html(view))
+    if view.found is None:
+        return
+    _render_where(view.found)
+    if view.sae != "yes":
+        markup.note(NO_SAE[view.sae])
+    if view.role:
+        _render_worth(view, view.found)
+    else:
+        markup.note("The residual stream at the study's site does nothing here at any role.")
+
+
+def _render_where(found: SageTask) -> None:
+    markup.head("Prompts", f"{found.train} train, {found.test} test; the role under its token")
+    markup.render("".join(sage_tables.prompt_html(prompt) for prompt in found.prompts))
+    markup.note(
+        f"No test template is a train template ({found.templates[1]} and {found.templates[0]}); "
+        "values of attributes are shared, as they have to be. Prompts of one template are alike, "
+        "so intervals over prompts are narrower than the truth."
+    )
+    markup.head("Where is it done?", "a counterfactual's activation put in place of the prompt's")
+    left, right = st.columns([7, 5], gap="large")
+    with left:
+        st.plotly_chart(
+            sage_charts.attribution_chart(found), key="attribution", config=palette.CONFIG
+        )
+    with right:
+        st.plotly_chart(sage_charts.patched_chart(found), key="patched", config=palette.CONFIG)
+    markup.render(sage_tables.agreement_html(found))
+
+
+def _render_worth(view: Sage, found: SageTask) -> None:
+    markup.head("What is it worth?", f"block {view.layer}, on test prompts, n = {_n(found)}")
+    st.segmented_control(
+        "At", list(found.evaluated), required=True, label_visibility="collapsed",
+        format_func=lambda role: f"at {role}", **_role(view),
+    )  # fmt: skip
+    if found.patched.filter(drawn="site", role=view.role)["effect"][0] > 0:
+        markup.note(
+            "Here the counterfactual's activation moves LD away from the counterfactual's, as "
+            "damage of any kind may: what controls do is the measure of everything below."
+        )
+    st.plotly_chart(sage_charts.scores_chart(found, view.role), key="scores", config=palette.CONFIG)
+    markup.render(sage_tables.scores_html(found, view.role))
+    markup.head("Can it be controlled?", "an attribute changed to its counterfactual's value")
+    st.plotly_chart(sage_charts.control_chart(found), key="control", config=palette.CONFIG)
+    markup.render(sage_tables.control_html(found))
+    if len(found.read):
+        markup.head("Can it be read?", "F1 on test of what was chosen on train")
+        left, right = st.columns([6, 6], gap="large")
+        with left:
+            st.plotly_chart(sage_charts.read_chart(found), key="read", config=palette.CONFIG)
+        with right:
+            markup.render(sage_tables.unions_html(found))
+            markup.render(sage_tables.causal_html(found))
+        with st.expander("Features by value"):
+            markup.render(sage_tables.read_html(found))
+
+
+def _role(view: Sage) -> dict[str, Any]:
+    if address.get("role") != view.role:
+        address.assume(role=view.role)
+    return address.widget("role")
+
+
+def _n(found: SageTask) -> int:
+    return found.test - found.unseen
+
+
+# ---------------------------------------------------------------- what was found
+
+
+def answer(view: Sage) -> str:
+    """What was found, in a few sentences of HTML."""
+    if not view.task:
+        return "The model solves none of the tasks, so nothing is reported."
+    gate = view.gates.filter(pl.col("task") == view.task).row(0, named=True)
+    if view.found is None:
+        easier = ""
+        if view.easier:
+            link = anchor(TASKS[view.easier], "benchmarks", which="sage", task=view.easier)
+            easier = f" The next easier task that it solves: {link}."
+        return (
+            f"The model does not solve {TASKS[view.task]}: {escape(gate['problem'])} Nothing is "
+            f"reported on it.{easier}"
+        )
+    said = (
+        f"The model answers {numbers.percent(gate['accuracy'])} of {TASKS[view.task]} prompts "
+        "right, of two answers. "
+    )
+    return said + (_controlled(view, view.found) if len(view.found.control) else "")
+
+
+def _controlled(view: Sage, found: SageTask) -> str:
+    """What each dictionary does of the first edit that does anything."""
+    at = found.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
+    lives = at.filter(pl.col("dictionary") == "means")
+    if not len(lives):
+        return f"At {escape(view.role)} the true patch changes nothing that could be edited."
+    edit = lives["edit"][0]
+    mine = at.filter(pl.col("edit") == edit).sort("k")
+    shares = {
+        name: rows["value"][-1]
+        for name in ("means", "sae", "random", "shuffled")
+        if len(rows := mine.filter(pl.col("dictionary") == name))
+    }
+    first = f"supervised vectors do {numbers.fraction(shares['means'])}"
+    others = [
+        f"{words} {numbers.fraction(shares[name])}"
+        for name, words in (
+            ("sae", "16 SAE features"), ("random", "16 random directions"),
+            ("shuffled", "vectors of shuffled attributes"),
+        )
+        if name in shares
+    ]  # fmt: skip
+    return (
+        f"After block {view.layer} at {escape(view.role)}, of the change of logits that the true "
+        f"patch makes when <b>{escape(edit)}</b> is edited, {', '.join([first, *others])}."
+    )
+
+
+def tables(view: Sage) -> dict[str, pl.DataFrame]:
+    """What can be downloaded."""
+    if view.found is None:
+        return {"gates": view.gates}
+    found = view.found
+    named_ = {"patched": found.patched, "scores": found.scores, "control": found.control}
+    lists = [pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ")
+             for name in ("values", "union") if name in found.read.columns]  # fmt: skip
+    return {"gates": view.gates, **named_, "read": found.read.with_columns(lists)}
