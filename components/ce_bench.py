@@ -186,8 +186,8 @@ def scores_chart(view: CeBench, definition: str) -> go.Figure:
             if row["null"] is not None:
                 made.add_shape(
                     x0=row["null_low"], x1=row["null_high"], y0=at - 0.15, y1=at + 0.15,
-                    fillcolor=palette.fade(palette.current().amber, 0.35),
-                    line={"color": palette.fade(palette.current().amber, 0.5), "width": 1},
+                    fillcolor=palette.current().null,
+                    line={"color": palette.OTHER, "width": 0.5},
                 )  # fmt: skip
         made.add_scatter(
             x=[row["value"] for _, row in known], y=[at for at, _ in known], mode="markers",
@@ -221,7 +221,7 @@ def scores_html(view: CeBench) -> str:
         values = (c / root, i / root, c + i - 0.25 * l0)
         composite.append([whole(said), f"{l0:.1f}", *(numbers.fraction(value) for value in values)])
     note = (
-        "Mean over pairs of each pair's best feature; 95% by resampling whole subjects. Amber in "
+        "Mean over pairs of each pair's best feature; 95% by resampling whole subjects. Grey in "
         "the charts, and beside each score: the same with nothing left to find (mean and 95%): "
         "second stories dealt to other pairs; for independence subjects dealt to other pairs "
         "(corrected) or marks put elsewhere in the story (seed); the published code has nothing to "

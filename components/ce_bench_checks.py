@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 
 def hue(reader: str) -> str:
-    return palette.current().accent if reader == "sae" else palette.OTHER
+    return palette.current().accent if reader == "sae" else palette.current().slate
 
 
 # what a feature held out is chosen by
@@ -45,9 +45,9 @@ def held_chart(view: CeBench) -> go.Figure:
     colours = palette.current()
     kinds = (
         ("sae", "share", "this SAE, the subject's own pair", colours.accent),
-        ("sae", "null", "this SAE, subjects dealt at random", palette.fade(colours.amber, 0.7)),
+        ("sae", "null", "this SAE, subjects dealt at random", palette.OTHER),
         ("sae", "other_share", "this SAE, others' pairs", palette.fade(hue("sae"), 0.35)),
-        ("random_topk", "share", "random directions, own pair", palette.OTHER),
+        ("random_topk", "share", "random directions, own pair", colours.slate),
     )  # fmt: skip
     for reader, column, said, colour in kinds:
         rows = {row["definition"]: row for row in view.held.filter(reader=reader).to_dicts()}

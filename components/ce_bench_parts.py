@@ -90,7 +90,7 @@ def heat_chart(view: CeBench, definition: str) -> go.Figure:
 
 
 def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
-    """One score of every SAE over its L0; size says width, the control beside each in grey."""
+    """One score of every SAE over its L0; size says width, the control beside each in slate."""
     made, (definition, score) = palette.figure(height=300), which.split()
     part = sweep.filter((pl.col("definition") == definition) & (pl.col("score") == score))
     hues = palette.current().categories
@@ -98,7 +98,7 @@ def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
     for at, layer in enumerate(layers):
         for reader in ("sae", "random_topk"):
             rows = part.filter((pl.col("layer") == layer) & (pl.col("reader") == reader))
-            colour = hues[at % len(hues)] if reader == "sae" else palette.OTHER
+            colour = hues[at % len(hues)] if reader == "sae" else palette.current().slate
             made.add_scatter(
                 x=rows["l0"], y=rows["value"], mode="markers", customdata=rows["source"],
                 marker={

@@ -228,6 +228,9 @@ def test_every_number_says_how_it_was_computed(ready: str) -> None:
         ("document", {"document": 99999}, "99999"),
         ("document", {"document": 0, "feature": 99999}, "There is no feature 99999"),
         ("jobs", {"job": "nothing"}, "nothing"),
+        ("benchmarks", {"which": "mmlu"}, "which = 'mmlu'"),
+        ("benchmarks", {"tau": "2"}, "tau = '2'"),
+        ("benchmarks", {"pairs": "/nowhere.jsonl"}, "/nowhere.jsonl"),
     ],
 )
 def test_a_link_to_what_does_not_exist_says_so(
@@ -236,6 +239,32 @@ def test_a_link_to_what_does_not_exist_says_so(
     app = opened(page, False, **params)
     assert 'class="problem"' in html_of(app)
     assert said in text_of(app).replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize("which", ["ce_bench", "expert_lens", "sage"])
+def test_a_benchmark_waits_to_be_asked_and_can_be_cancelled(no_worker: str, which: str) -> None:
+    app = opened("benchmarks", which=which)
+    assert "Not computed yet" in text_of(app)
+    assert queries.jobs() == []
+    next(button for button in app.button if button.label.startswith("Run ")).click()
+    app.run()
+    assert "waiting for its turn" in text_of(app)
+    assert [job.query for job in queries.jobs()] == [which]
+    next(button for button in app.button if button.label == "Cancel").click()
+    app.run()
+    assert "cancelled" in text_of(app)
+
+
+def test_a_study_without_an_sae_says_which_benchmarks_need_one(
+    no_worker: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (world / "studies" / "small.toml").read_text()
+    begin, end = text.index("[sae]"), text.index("[partition]")
+    (tmp_path / "bare.toml").write_text(text[:begin] + text[end:])
+    monkeypatch.setenv("TESSERA_STUDIES", str(tmp_path))
+    assert "has no SAE" in text_of(opened("benchmarks", False, which="ce_bench"))
+    assert "Not computed yet" in text_of(opened("benchmarks", which="expert_lens"))
+    assert "Not computed yet" in text_of(opened("benchmarks", which="sage"))
 
 
 def test_a_link_from_elsewhere_does_no_harm(ready: str) -> None:

@@ -4,6 +4,7 @@ prompts by hand."""
 from __future__ import annotations
 
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,23 @@ def test_where_nothing_is_taken_away_nothing_is_said() -> None:
     clean = np.array([1.0, -1.0, 1.0, -1.0] * 10)
     assert metrics.relative(clean, clean, np.zeros(40), metrics.draws(40)) == metrics.NOTHING
     assert metrics.sufficiency(clean + 9, clean, metrics.draws(40)) == metrics.NOTHING
+
+
+@pytest.mark.parametrize(("lost", "said"), [(0.01, False), (0.5, True)])
+def test_where_mean_ablation_hardly_changes_anything_nothing_is_said(
+    lost: float, said: bool
+) -> None:
+    clean = 4 + 0.1 * RNG.standard_normal(50)
+    runs = [("clean", ""), ("kept", "mean"), ("removed", "mean"), ("kept", "sae")]
+    runs += [("removed", "sae")]
+    ld_ = np.array([clean, *(clean * (1 - share * lost) for share in (1, 0, 0.5, 0.5))])
+    names = {"what": pl.String, "dictionary": pl.String}
+    table = pl.DataFrame(runs, schema=names, orient="row")
+    frame = table.with_columns(edit=pl.lit(""), explained=pl.lit(0.5))
+    part: Any = SimpleNamespace(frame=lambda _: frame, array=lambda _: ld_)
+    found = {row[3]: row[4] for row in sage_parts.scores("end", "attn", part) if row[2] == "sae"}
+    assert found["sufficiency"] == pytest.approx(1 - lost / 2)
+    assert (found["relative"] is not None, found["necessity"] is not None) == (said, said)
 
 
 def test_a_ratio_is_of_means_with_a_bootstrap_interval() -> None:

@@ -69,16 +69,18 @@ CONTROL: Any = (
 
 
 def scores(role: str, kind: str, part: Entry) -> list[tuple[Any, ...]]:
-    """role, kind, dictionary, measure, value, low, high of every reconstruction."""
+    """role, kind, dictionary, measure, value, low, high of every reconstruction. Where mean
+    ablation does next to nothing, nothing is said of what it takes away."""
     read, rows = Read(part), []
     clean, base = read.of(what="clean", edit=""), read.of(what="kept", dictionary="mean")
+    taken, nothing = metrics.matters(base, clean, read.drawn), metrics.NOTHING
     for row in read.table.filter(pl.col("what") == "kept").iter_rows(named=True):
         name = row["dictionary"]
         kept, removed = (read.of(what=what, dictionary=name) for what in ("kept", "removed"))
         found = {
             "sufficiency": metrics.sufficiency(kept, clean, read.drawn),
-            "relative": metrics.relative(kept, clean, base, read.drawn),
-            "necessity": metrics.necessity(removed, clean, base, read.drawn),
+            "relative": metrics.relative(kept, clean, base, read.drawn) if taken else nothing,
+            "necessity": metrics.necessity(removed, clean, base, read.drawn) if taken else nothing,
             "explained": (row["explained"], None, None),
         }
         rows += [(role, kind, name, measure, *ends) for measure, ends in found.items()]

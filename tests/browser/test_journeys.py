@@ -289,3 +289,28 @@ def test_a_concept_of_ones_own_is_answered(visit: Visit) -> None:
     expect(page.get_by_text("mean pairwise distance")).to_be_visible(timeout=PATIENCE)
     page.reload()
     expect(page.get_by_text("mean pairwise distance")).to_be_visible(timeout=PATIENCE)
+
+
+# ---------------------------------------------------------------- benchmarks
+
+
+def test_a_benchmark_is_run_read_and_found_again(visit: Visit) -> None:
+    page = visit.open("benchmarks")
+    page.get_by_role("button", name="Run CE-Bench").click()
+    expect(page.locator("p.answer")).to_contain_text("on a pair held out", timeout=240_000)
+    picture(page, "benchmarks")
+    page.get_by_role("button", name="published", exact=True).click()
+    expect(page).to_have_url(re.compile("definition=published"), timeout=PATIENCE)
+    page.reload()
+    expect(page.locator("p.answer")).to_contain_text("on a pair held out", timeout=PATIENCE)
+    assert parameters(page)["definition"] == "published"
+
+
+def test_experts_of_ones_own_words_are_found(visit: Visit) -> None:
+    page = visit.open("benchmarks?which=expert_lens&sentences=templates&units=features")
+    page.get_by_label("Concepts").fill("music, market, football")
+    page.get_by_label("Concepts").press("Enter")
+    page.get_by_role("button", name="Run ExpertLens").click()
+    expect(page.locator("p.answer").first).to_contain_text("experts", timeout=240_000)
+    expect(page.locator(".stMain")).to_contain_text("football")
+    picture(page, "experts")
