@@ -120,7 +120,9 @@ def beside_html(tables: Mapping[str, pl.DataFrame]) -> str:
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None or row["value"] is None:
         return numbers.MISSING
-    value = markup.interval(row["value"], row["low"], row["high"])
+    value = numbers.fraction(row["value"])
+    if row["low"] is not None:
+        value = markup.interval(row["value"], row["low"], row["high"])
     known = row["null"] is not None
     control = f"{row['control']} {numbers.fraction(row['null'])} · " if known else ""
     return f"{value}<br><small>{escape(control)}n {row['n']:,} {escape(row['n_of'])}</small>"

@@ -54,10 +54,11 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
         for row in named
     ]
     made.add_scatter(
-        x=x[at], y=y[at], mode="markers+text", text=words, customdata=at,
+        x=x[at], y=y[at], mode="markers+text", customdata=at,
+        text=palette.legible(x[at], y[at], words), hovertext=words,
         textposition="top center", textfont={"size": 10, "color": colours.muted},
         marker={"size": 8, "color": colours.amber},
-        hovertemplate="feature %{customdata}, first for %{text}<extra></extra>",
+        hovertemplate="feature %{customdata}, first for %{hovertext}<extra></extra>",
     )  # fmt: skip
     faint = palette.fade(colours.slate, 0.5)
     made.add_histogram(x=x, yaxis="y2", nbinsx=60, marker_color=faint, hoverinfo="skip")

@@ -182,7 +182,7 @@ def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
         tickvals=list(range(len(measures))), ticktext=words, autorange="reversed", showgrid=False
     )
     made.add_vline(0, line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_xaxes(title="Spearman’s ρ with people · 95% · grey: words permuted", showgrid=True)
+    made.update_xaxes(title="Spearman’s ρ · 95% · grey: words permuted", showgrid=True)
     made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2, "x": -0.4})
     return made
 

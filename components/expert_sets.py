@@ -56,10 +56,11 @@ def map_chart(view: ExpertLens) -> go.Figure:
     colours, made = palette.current(), palette.figure(height=430)
     x, y = view.tree.places.T
     hues = [colours.categories[(group - 1) % 8] for group in view.tree.groups]
+    words = view.concepts["concept"].to_list()
     made.add_scatter(
-        x=x, y=y, mode="markers+text", text=view.concepts["concept"].to_list(),
+        x=x, y=y, mode="markers+text", text=palette.legible(x, y, words), hovertext=words,
         marker={"color": hues, "size": 6}, textposition="top center",
-        textfont={"size": 10, "color": hues}, hovertemplate="%{text}<extra></extra>",
+        textfont={"size": 10, "color": hues}, hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
     made.update_xaxes(showticklabels=False, showline=False)
     made.update_yaxes(showticklabels=False, showgrid=False)

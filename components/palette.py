@@ -7,8 +7,10 @@ common colour deficiencies (after Paul Tol's notes on qualitative schemes).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -189,3 +191,20 @@ CONFIG = {
     "modeBarButtons": [["toImage"]],
     "toImageButtonOptions": {"format": "svg", "filename": "tessera"},
 }
+
+
+def legible(x: np.ndarray, y: np.ndarray, words: Sequence[str], wide: float = 420) -> list[str]:
+    """The labels of points [n] in a chart about so many pixels wide; of those that would lie on
+    another the first stays, and the others are empty."""
+    spans = (float(np.ptp(x)) or 1.0) / wide, (float(np.ptp(y)) or 1.0) / 330
+    kept: list[tuple[float, float, float]] = []
+    shown = []
+    for at, word in enumerate(words):
+        place = x[at] / spans[0], y[at] / spans[1], 3.2 * len(word)
+        free = all(
+            abs(place[0] - left) > place[2] + half or abs(place[1] - top) > 11
+            for left, top, half in kept
+        )
+        kept += [place] if free else []
+        shown.append(word if free else "")
+    return shown

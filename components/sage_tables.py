@@ -112,10 +112,10 @@ def scores_html(found: SageTask, role: str) -> str:
         "Sufficiency: LD with the reconstruction in place, of clean LD; and of what mean ablation "
         "takes away. Necessity: 1 − |LD(removed) − LD(mean)| / |LD(clean) − LD(mean)|, the mean "
         "left in. Ratios of means, bootstrap over prompts; – where mean ablation changes LD "
-        "by less than 5%, so that nothing can be said. The SAE reads the residual stream of this block only; "
-        "for attention and MLP, our projection takes the features active there and fits the "
-        "contribution with their decoder rows (the paper's own step could not be read). Random "
-        "dictionary: as many of as many unit vectors, chosen by how much they project."
+        "by less than 5%, so that nothing can be said. The SAE reads the residual stream of this "
+        "block only; for attention and MLP, our projection takes the features active there and "
+        "fits the contribution with their decoder rows (the paper's own step could not be read). "
+        "Random dictionary: as many of as many unit vectors, chosen by how much they project."
     )
     heads = ("at", "dictionary", "sufficiency", "over mean ablation", "necessity", "explained")
     return markup.table(heads, rows, "ttnnnn", note)

@@ -344,3 +344,10 @@ def luminance(colour: str) -> float:
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_of_labels_that_would_cover_each_other_the_first_is_shown() -> None:
+    x, y = np.array([0.0, 0.01, 0.01, 1.0]), np.array([0.0, 0.0, 1.0, 0.0])
+    shown = palette.legible(x, y, ["one", "hidden", "above", "far"])
+    assert shown == ["one", "", "above", "far"]
+    assert palette.legible(x[:1], y[:1], ["alone"]) == ["alone"]
