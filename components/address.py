@@ -205,6 +205,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "asked": Field(flag, "0 or 1", False),
         "beside": Field(text, "a study", ""),
         "pairs": Field(text, "a set of pairs", ""),
+        "swept": Field(flag, "0 or 1", False),
         "definition": Field(
             one_of("corrected", "published", "seed"), "corrected, published or seed", "corrected"
         ),

@@ -27,6 +27,7 @@ from components.ce_bench_checks import (
 from components.ce_bench_parts import cloud_chart, heat_chart, sweep_chart, sweep_html
 from components.links import anchor
 from components.markup import escape
+from components.status import Desk, waiting
 
 UNITS = {"corrected": "distance, 0–1", "seed": "distance, 0–1", "published": "z over features"}
 COUNTS = {
@@ -47,8 +48,8 @@ def render_choice() -> str:
     return str(address.get("pairs"))
 
 
-def render_ce_bench(view: CeBench, sweep: Callable[[], object] | None = None) -> None:
-    """Answer, scores, checks, features, several SAEs; `sweep` starts those that are missing."""
+def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> None:
+    """Answer, scores, checks, features, several SAEs; `sweep` asks for those that are missing."""
     markup.render(f'<p class="answer">{escape(answer(view))}</p>')
     markup.render(head_html(view))
     for column, definition in zip(st.columns(3, gap="large"), DEFINITIONS, strict=True):
@@ -72,7 +73,7 @@ def render_ce_bench(view: CeBench, sweep: Callable[[], object] | None = None) ->
         st.plotly_chart(overlap_chart(view), key="overlap", config=palette.CONFIG)
         markup.render(overlap_html(view))
     _render_features(view)
-    _render_sweep(view, sweep)
+    _render_sweep(view, sweep, desk)
 
 
 def _render_features(view: CeBench) -> None:
@@ -90,7 +91,7 @@ def _render_features(view: CeBench) -> None:
         st.plotly_chart(heat_chart(view, definition), key="heat", config=palette.CONFIG)
 
 
-def _render_sweep(view: CeBench, sweep: Callable[[], object] | None) -> None:
+def _render_sweep(view: CeBench, sweep: Callable[[], object], desk: Desk) -> None:
     markup.head("Several SAEs", f"{view.listed} more listed by the study")
     if not view.listed:
         markup.note(
@@ -98,11 +99,13 @@ def _render_sweep(view: CeBench, sweep: Callable[[], object] | None) -> None:
             "layers, widths and L0."
         )
         return
-    if view.missing:
-        markup.note(f"{view.missing} of them are not computed yet.")
-        if sweep and st.button("Run them", key="sweep-saes", type="primary"):
-            sweep()
-            markup.note("Started; Jobs says how far it is.")
+    if view.missing and address.get("swept"):
+        waiting(sweep(), desk, "sweep")
+    elif view.missing:
+        markup.note(f"{view.missing} not computed yet: about a minute each.")
+        if st.button("Run them", key="sweep-saes", type="primary"):
+            address.put(swept=True)
+            st.rerun()
     if view.sweep["source"].n_unique() > 1:
         score = f"{address.get('definition')} interpretability"
         st.plotly_chart(sweep_chart(view.sweep, score), key="sweep", config=palette.CONFIG)

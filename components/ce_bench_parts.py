@@ -8,11 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
+from plotly.subplots import make_subplots
 
 from backend.eval_views.ce_bench import CeBench, CeSteer, CeSubject
 from backend.views import Passage
 from components import address, markup, numbers, palette, tokens
-from components.ce_bench_checks import DEFINITIONS, READERS
+from components.ce_bench_checks import DEFINITIONS, READERS, hue
 from components.links import anchor
 from components.markup import escape
 
@@ -90,34 +91,40 @@ def heat_chart(view: CeBench, definition: str) -> go.Figure:
     return made
 
 
+OVER = {"layer": "block", "width": "features", "l0": "L0 on the stories"}
+
+
 def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
-    """One score of every SAE over its L0; size says width, the control beside each in slate."""
-    made, (definition, score) = palette.figure(height=300), which.split()
-    part = sweep.filter((pl.col("definition") == definition) & (pl.col("score") == score))
-    hues = palette.current().categories
-    layers = sorted(part["layer"].unique())
-    for at, layer in enumerate(layers):
-        for reader in ("sae", "random_topk"):
-            rows = part.filter((pl.col("layer") == layer) & (pl.col("reader") == reader))
-            colour = hues[at % len(hues)] if reader == "sae" else palette.current().slate
+    """One score of every SAE and of the control beside it, a panel for each of layer, width and L0
+    in which they differ; a line where no two have the same."""
+    definition, score = which.split()
+    part = sweep.filter(definition=definition, score=score).with_columns(pl.col("l0").round(1))
+    over = [name for name in OVER if part[name].n_unique() > 1] or ["layer"]
+    made = make_subplots(1, len(over), shared_yaxes=True, horizontal_spacing=0.05)
+    made.update_layout(template=palette.template(palette.current()), height=300)
+    for panel, name in enumerate(over, 1):
+        for reader in READERS:
+            rows = part.filter(reader=reader).sort(name)
+            alone = rows[name].n_unique() == len(rows)
             made.add_scatter(
-                x=rows["l0"], y=rows["value"], mode="markers", customdata=rows["source"],
-                marker={
-                    "color": colour, "size": (rows["width"].log(2) * 1.1).to_list(),
-                    "symbol": "circle" if reader == "sae" else "circle-open",
-                },
+                x=rows[name], y=rows["value"], mode="lines+markers" if alone else "markers",
+                marker={"color": hue(reader), "size": 8}, line={"width": 1},
                 error_y={
                     "array": (rows["high"] - rows["value"]).to_list(),
                     "arrayminus": (rows["value"] - rows["low"]).to_list(),
                     "thickness": 1, "width": 0,
                 },
-                name=f"layer {layer}" if reader == "sae" else "random directions",
-                showlegend=reader == "sae" or at == 0,
-                hovertemplate="%{customdata}: %{y:.2f} at L0 %{x:.0f}<extra></extra>",
+                customdata=rows["source"], name=READERS[reader].replace("this ", ""),
+                showlegend=panel == 1, row=1, col=panel,
+                hovertemplate="%{customdata}: %{y:.2f}, " + OVER[name] + " %{x}<extra></extra>",
             )  # fmt: skip
+        values = sorted(part[name].unique())
+        made.update_xaxes(
+            title=OVER[name], type="log" if name == "width" else "linear", tickvals=values,
+            ticktext=[f"{value:,}" for value in values], row=1, col=panel,
+        )  # fmt: skip
     made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
-    made.update_xaxes(title="L0 on the stories · size: width")
-    made.update_yaxes(title=f"{score}, {definition}")
+    made.update_yaxes(title=f"{score}, {definition}", row=1, col=1)
     return made
 
 

@@ -26,7 +26,7 @@ def show_ce_bench() -> None:
     )
     if found is None:
         return
-    ce_bench.render_ce_bench(found, lambda: queries.ce_sweep(place.study, pairs))
+    ce_bench.render_ce_bench(found, lambda: queries.ce_sweep(place.study, pairs), queries)
     subject = ce_bench_parts.render_subjects(found)
     by = address.get("definition"), address.get("feature")
     ce_bench_parts.render_subject(queries.ce_subject(place.study, subject, pairs, *by))

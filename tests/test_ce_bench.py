@@ -637,7 +637,8 @@ def test_saes_that_a_study_lists_are_swept(
     assert len(view.rankings)
     assert view.rankings["rho"].is_between(-1, 1).all()
     chart = ce_bench_parts.sweep_chart(view.sweep, "corrected interpretability")
-    assert len(chart.data) == 8
+    assert len(chart.data) == 2 * (1 + (table["l0"].round(1).n_unique() > 1))
+    assert list(chart.data[0].x) == [0, 1, LAYER, 3]
     assert ce_bench_parts.sweep_html(view).count("<tr>") == 9
 
 

@@ -304,6 +304,8 @@ def test_a_benchmark_is_run_read_and_found_again(visit: Visit) -> None:
     page.reload()
     expect(page.locator("p.answer")).to_contain_text("on a pair held out", timeout=PATIENCE)
     assert parameters(page)["definition"] == "published"
+    page.get_by_role("button", name="Run them").click()
+    expect(page.get_by_text("From four SAEs on")).to_be_visible(timeout=240_000)
 
 
 def test_experts_of_ones_own_words_are_found(visit: Visit) -> None:
