@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 
 import numpy as np
 import polars as pl
@@ -51,7 +52,6 @@ def expert_lens(
 def _view(run: Held) -> ExpertLens:
     compared, selected = run.compared, run.selected
     elsewhere, alike = _elsewhere(run)
-    said = f"expert_lens --study {run.asked.study.name} --units {run.asked.units}"
     return ExpertLens(
         units=run.asked.units,
         sentences=run.asked.sentences,
@@ -71,8 +71,15 @@ def _view(run: Held) -> ExpertLens:
         again=pl.concat([run.again.frame("again"), alike]),
         elsewhere=elsewhere,
         seed=SEED,
-        provenance=provenance.of(compared, f"{said} --sentences {run.asked.sentences}"),
+        provenance=provenance.of(compared, f"expert_lens {_said(run)}"),
     )
+
+
+def _said(run: Held) -> str:
+    """The arguments that ask for a run."""
+    what = run.asked
+    said = f"--study {what.study.name} --units {what.units} --sentences {what.sentences}"
+    return said + (f" --concepts {shlex.quote(', '.join(what.concepts))}" if what.concepts else "")
 
 
 def _concepts(run: Held) -> pl.DataFrame:
@@ -153,7 +160,7 @@ def _concept(run: Held, word: str) -> ExpertConcept:
         sizes=summaries.sizes(train, test, np.asarray(entry.array("null_above"))),
         texts=_texts(run.selected, word),
         provenance=provenance.of(
-            entry, f"expert_concept --study {run.asked.study.name} --concept {word}"
+            entry, f"expert_concept {_said(run)} --concept {shlex.quote(word)}"
         ),
     )
 

@@ -199,7 +199,7 @@ def _layer(ref: SaeRef, hook: str) -> int:
     if before:
         return int(before[1]) - 1
     raise ModelError(
-        f"{ref.source} reads {hook or 'it does not say what'}, which is not the residual stream "
+        f"{ref.source} reads {hook or 'a place it does not name'}, not the residual stream "
         "after a block.",
         "Use an SAE of resid_post.",
     )

@@ -299,7 +299,7 @@ def test_a_benchmark_is_run_read_and_found_again(visit: Visit) -> None:
     page.get_by_role("button", name="Run CE-Bench").click()
     expect(page.locator("p.answer")).to_contain_text("on a pair held out", timeout=240_000)
     picture(page, "benchmarks")
-    page.get_by_role("button", name="published", exact=True).click()
+    page.get_by_test_id("stButtonGroup").get_by_text("published", exact=True).click()
     expect(page).to_have_url(re.compile("definition=published"), timeout=PATIENCE)
     page.reload()
     expect(page.locator("p.answer")).to_contain_text("on a pair held out", timeout=PATIENCE)
