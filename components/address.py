@@ -76,6 +76,7 @@ ORDERS = ("margin", "density", "disagreement", "random")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
 CONTRASTS = ("negative", "hard", "both")
+SAGE_TASKS = ("ioi", "induction", "agreement", "capital")
 BENCHMARKS = ("ce_bench", "expert_lens", "sage")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
 
@@ -218,7 +219,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "concepts": Field(text, "concepts", ""),
         "concept": Field(text, "a concept", ""),
         "tau": Field(correlation, "a share from 0 to 1", 0.5),
-        "task": Field(text, "a task", ""),
+        "task": Field(one_of("", *SAGE_TASKS), f"one of {', '.join(SAGE_TASKS)}", ""),
         "role": Field(text, "a place in the prompt", ""),
     },
     "document": {

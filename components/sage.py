@@ -13,6 +13,7 @@ from components import address, markup, numbers, palette, sage_charts, sage_tabl
 from components.links import anchor
 from components.markup import escape
 from components.sage_tables import TASKS
+from components.status import render_problem
 
 NO_SAE = {
     "none": "The study has no SAE, so its marks are missing.",
@@ -21,13 +22,23 @@ NO_SAE = {
 }
 
 
-def render_sage(view: Sage) -> None:
-    """The whole tab."""
+def render_choice() -> tuple[str, str]:
+    """The task ("": the hardest that is solved) and role that are asked for."""
     st.segmented_control(
         "Task", ["", *TASKS], required=True, label_visibility="collapsed",
         format_func=lambda task: TASKS.get(task, "the hardest solved"),
-        **address.widget("task", role=""),
+        **address.widget("task", role="", asked=False),
     )  # fmt: skip
+    return address.get("task"), address.get("role")
+
+
+def render_sage(view: Sage) -> None:
+    """The whole tab."""
+    if address.get("role") not in ("", view.role):
+        render_problem(
+            f"{address.get('role')!r} is no role that is evaluated.",
+            f"Shown is {view.role or 'none'}; evaluated are those that do something.",
+        )
     markup.render(f'<p class="answer">{answer(view)}</p>')
     markup.head("Does the model solve it?", "asked first, on train prompts; 95% intervals")
     markup.render(sage_tables.gates_html(view))
@@ -129,7 +140,8 @@ def _controlled(view: Sage, found: SageTask) -> str:
     lives = at.filter(pl.col("dictionary") == "means")
     if not len(lives):
         return f"At {escape(view.role)} the true patch changes nothing that could be edited."
-    edit = lives["edit"][0]
+    turned = pl.col("turned").fill_null(0)
+    edit = lives.sort(turned, descending=True, maintain_order=True)["edit"][0]
     mine = at.filter(pl.col("edit") == edit).sort("k")
     shares = {
         name: rows["value"][-1]
@@ -148,7 +160,23 @@ def _controlled(view: Sage, found: SageTask) -> str:
     return (
         f"After block {view.layer} at {escape(view.role)}, of the change of logits that the true "
         f"patch makes when <b>{escape(edit)}</b> is edited, {', '.join([first, *others])}."
+        f"{_turned(mine)}"
     )
+
+
+def _turned(mine: pl.DataFrame) -> str:
+    """Of the answers that the true patch turns, how many each dictionary turns."""
+    last = {row["dictionary"]: row for row in mine.iter_rows(named=True)}
+    whole = last["means"]["turned"]
+    if not whole:
+        return " The true patch turns no answer."
+    parts = ", ".join(
+        f"{words} {last[name]['turned_same']}"
+        for name, words in (("means", "supervised vectors"), ("sae", "SAE features"),
+                            ("random", "random directions"))
+        if name in last
+    )  # fmt: skip
+    return f" It turns {whole} of {last['means']['of']} answers; of these, {parts}."
 
 
 def tables(view: Sage) -> dict[str, pl.DataFrame]:

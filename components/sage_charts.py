@@ -130,7 +130,8 @@ def scores_chart(found: SageTask, role: str) -> go.Figure:
                 x=shown, y=[order.index(row["dictionary"]) + 0.22 * (1 - shift) for row in part],
                 mode="markers", showlegend=False,
                 marker={
-                    "symbol": SYMBOLS[kind], "size": 9 if kind == "resid" else 7,
+                    "symbol": [_symbol(kind, row["value"]) for row in part],
+                    "size": 9 if kind == "resid" else 7,
                     "color": [hue(row["dictionary"]) for row in part],
                 },
                 error_x={
@@ -158,6 +159,13 @@ def scores_chart(found: SageTask, role: str) -> go.Figure:
     made.update_yaxes(tickvals=list(range(len(order))), ticktext=[NAMES[name] for name in order])
     made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
     return made
+
+
+def _symbol(kind: str, value: float) -> str:
+    """A mark, or an arrow for what lies beyond the chart."""
+    if SHOWN[0] <= value <= SHOWN[1]:
+        return SYMBOLS[kind]
+    return "arrow-left" if value < SHOWN[0] else "arrow-right"
 
 
 def control_chart(found: SageTask) -> go.Figure:

@@ -79,6 +79,7 @@ def agreement_html(found: SageTask) -> str:
             words[row["drawn"]], numbers.count(row["n"]),
             markup.interval(row["spearman"], row["low"], row["high"]),
             markup.interval(row["same"], row["same_low"], row["same_high"]),
+            f"{row['signed']} of {row['n']}",
         ]
         for row in found.agreement.iter_rows(named=True)
     ]  # fmt: skip
@@ -86,9 +87,10 @@ def agreement_html(found: SageTask) -> str:
         "Attribution patching is a first-order guess, (a' − a)·∇LD; rings are sites that were also "
         "patched for real, on the same train prompts. 'Attention' and 'MLP' are what they add to "
         "the residual stream, after a norm of their own where the model has one. Agreement over "
-        "sites; 95% intervals by Fisher and Wilson."
+        "sites; 95% intervals by Fisher and Wilson. A sign counts where the interval of the real "
+        "effect leaves out 0."
     )
-    return markup.table(("sites", "n", "Spearman's ρ", "same sign"), rows, "tnnn", note)
+    return markup.table(("sites", "n", "Spearman's ρ", "same sign", "of"), rows, "tnnnn", note)
 
 
 def scores_html(found: SageTask, role: str) -> str:
@@ -109,7 +111,8 @@ def scores_html(found: SageTask, role: str) -> str:
             dot = named(name).replace(NAMES[name], label)
             rows.append([whole(said), dot, *shown])
     note = (
-        "Sufficiency: LD with the reconstruction in place, of clean LD; and of what mean ablation "
+        "Arrows: farther than the chart goes. Sufficiency: LD with the reconstruction in place, of "
+        "clean LD; and of what mean ablation "
         "takes away. Necessity: 1 − |LD(removed) − LD(mean)| / |LD(clean) − LD(mean)|, the mean "
         "left in. Ratios of means, bootstrap over prompts; – where mean ablation changes LD "
         "by less than 5%, so that nothing can be said. The SAE reads the residual stream of this "

@@ -49,16 +49,16 @@ def show_expert_lens() -> None:
     )
     if found is None:
         return
-    expert_lens.render_expert_lens(found)
+    at = expert_lens.render_expert_lens(found)
     concept = expert_concept.render_pick(found.concepts["concept"].to_list())
     one = queries.expert_concept(place.study, concept, *chosen)
     if not waiting(one, queries, "expert_concept"):
         expert_concept.render_expert_concept(one)
-    render_footer(expert_lens.tables(found), found.provenance, "expert_lens")
+    render_footer(expert_lens.tables(found, at), found.provenance, "expert_lens")
 
 
 def show_sage() -> None:
-    which = address.get("task"), address.get("role")
+    which = sage.render_choice()
     found = benchmarks.render_answer(
         "sage", place.study, queries, lambda study, ask: queries.sage(study, *which, ask=ask)
     )

@@ -341,8 +341,10 @@ def test_guess_and_truth_are_compared_by_rank_and_sign() -> None:
         {"drawn": ["first"] * 6 + ["random"] * 6 + ["site"],
          "estimate": [*range(1, 7), *range(1, 7), 9], "effect": [*range(2, 8), *range(-7, -1), -9]}
     )  # fmt: skip
+    wide = pl.when(pl.col("effect") == 2).then(3).otherwise(0.5)  # one that may as well be 0
+    frame = frame.with_columns(low=pl.col("effect") - wide, high=pl.col("effect") + wide)
     found = {row["drawn"]: row for row in sage_parts.agree(frame).to_dicts()}
     assert found["first"]["spearman"] == pytest.approx(1)
     assert (found["first"]["same"], found["random"]["same"]) == (1, 0)
-    assert found["all"]["n"] == 12
+    assert (found["all"]["n"], found["all"]["signed"], found["first"]["signed"]) == (12, 11, 5)
     assert found["all"]["low"] < found["all"]["spearman"] < found["all"]["high"]

@@ -201,7 +201,7 @@ def _task(
         roles=given.roles,
         attribution=np.asarray(entry.array("estimate")),
         patched=_patched(checked),
-        agreement=agree(checked.frame("patched")),
+        agreement=agree(_patched(checked)),
         searched=checked.array("effects").shape[1],
         scores=pl.DataFrame(rows, schema=SCORES, orient="row"),
         control=pl.concat(control) if control else pl.DataFrame(),

@@ -16,17 +16,19 @@ from backend.store.memo import Entry
 
 def agree(patched: pl.DataFrame) -> pl.DataFrame:
     """Spearman's ρ and equal signs of guess and truth: drawn, n, spearman, low, high, same,
-    same_low, same_high. Fisher's interval, with the variance that ranks have."""
+    same_low, same_high, signed. Fisher's interval, with the variance that ranks have. Signs count
+    where the interval of the true effect leaves out 0: `signed` of n."""
     rows = []
     for drawn in ("first", "random", "all"):
         wanted = ("first", "random") if drawn == "all" else (drawn,)
         part = patched.filter(pl.col("drawn").is_in(wanted))
         x, y = (part[name].to_numpy() for name in ("estimate", "effect"))
-        same = int((np.sign(x) == np.sign(y)).sum())
-        low, high = wilson(same, len(part))
-        share = same / len(part) if len(part) else None
-        rows.append((drawn, len(part), *_spearman(x, y), share, float(low), float(high)))
-    names = ["drawn", "n", "spearman", "low", "high", "same", "same_low", "same_high"]
+        sure = (part["low"] * part["high"] > 0).to_numpy()
+        same, signed = int((np.sign(x) == np.sign(y))[sure].sum()), int(sure.sum())
+        ends = (float(end) for end in wilson(same, signed)) if signed else (None, None)
+        share = same / signed if signed else None
+        rows.append((drawn, len(part), *_spearman(x, y), share, *ends, signed))
+    names = ["drawn", "n", "spearman", "low", "high", "same", "same_low", "same_high", "signed"]
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
 

@@ -27,7 +27,8 @@ class SageTask:
 
     `attribution` [layers, 3 (resid, attn, mlp), roles], the guess. `patched`: layer, kind, role,
     drawn (first, random, site), estimate, effect (the real change of LD), low, high. `agreement` of
-    the two: drawn (first, random, all), n, spearman, low, high, same (signs), same_low, same_high.
+    the two: drawn (first, random, all), n, spearman, low, high, same (signs), same_low, same_high,
+    signed (sites whose effect has a sign).
     `scores` of all roles: role, kind, dictionary, measure (sufficiency, relative, necessity,
     explained), value, low, high. `control` of one role: kind, edit, dictionary, k, size (of the
     edit, over the true one), value, low, high, same, of, turned_same, turned. `read` of one role:
