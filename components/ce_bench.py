@@ -16,10 +16,12 @@ from components.ce_bench_checks import (
     READERS,
     ROWS,
     Row,
+    ended,
     halves_html,
     held_chart,
     held_html,
     hue,
+    mend,
     overlap_chart,
     overlap_html,
     whole,
@@ -30,6 +32,7 @@ from components.markup import escape
 from components.status import Desk, waiting
 
 UNITS = {"corrected": "distance, 0–1", "seed": "distance, 0–1", "published": "z over features"}
+LEAST = 5  # subjects; an interval over fewer says nothing
 COUNTS = {
     "unmarked": "pairs mark no subject (the seed's independent score leaves them out)",
     "broken": "stories have broken marks, which are not used",
@@ -50,6 +53,7 @@ def render_choice() -> str:
 
 def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> None:
     """Answer, scores, checks, features, several SAEs; `sweep` asks for those that are missing."""
+    mend(view)
     markup.render(f'<p class="answer">{escape(answer(view))}</p>')
     markup.render(head_html(view))
     for column, definition in zip(st.columns(3, gap="large"), DEFINITIONS, strict=True):
@@ -77,7 +81,7 @@ def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> N
 
 
 def _render_features(view: CeBench) -> None:
-    markup.head("Features", "mean distances over pairs, by one definition")
+    markup.head("Features", "distances, by one definition")
     st.segmented_control(
         "Definition", list(DEFINITIONS), required=True, label_visibility="collapsed",
         **address.widget("definition", feature=-1),
@@ -85,9 +89,11 @@ def _render_features(view: CeBench) -> None:
     definition = str(address.get("definition"))
     left, right = st.columns([6, 6], gap="large")
     with left:
+        markup.note("Every feature: mean distances over all pairs of all subjects.")
         st.plotly_chart(cloud_chart(view, definition), key="cloud", config=palette.CONFIG)
         markup.render(firsts_html(view, definition))
     with right:
+        markup.note("First features: means over the pairs of the column's subject alone.")
         st.plotly_chart(heat_chart(view, definition), key="heat", config=palette.CONFIG)
 
 
@@ -116,33 +122,44 @@ def _render_sweep(view: CeBench, sweep: Callable[[], object], desk: Desk) -> Non
 
 
 def answer(view: CeBench) -> str:
-    """What was found, in two sentences."""
+    """What was found, in two sentences; over few subjects no verdict, and why."""
+    if len(view.subjects) < 2:
+        return "There is one subject, so nothing can be told from anything."
     rows = _scores(view)
     held = {row["reader"]: row for row in view.held.filter(definition="corrected").to_dicts()}
     own, control = held["sae"], held["random_topk"]
     if own["share"] is None:
         read = "No subject has two pairs, so nothing says whether a feature reads its subject."
     else:
+        ends = f"({numbers.percent(own['low'])} to {numbers.percent(own['high'])})"
         read = (
             f"A feature chosen for a subject is among the first 10 of {view.width:,} on a pair "
-            f"held out in {numbers.percent(own['share'])} of {own['pairs']} cases "
-            f"({numbers.percent(own['low'])} to {numbers.percent(own['high'])}), with subjects "
-            f"dealt at random in {numbers.percent(own['null'])}; of random directions in "
+            f"held out in {numbers.percent(own['share'])} of {own['pairs']} cases"
+            f"{' ' + ends if _sure(own) else ''}, with subjects dealt at random in "
+            f"{numbers.percent(own['null'])}; of random directions in "
             f"{numbers.percent(control['share'])}."
         )
     said = [words for definition in DEFINITIONS if (words := _against(rows, definition))]
-    beside = "Beside random directions CE-Bench's interpretability puts this SAE"
-    return f"{read} {beside} {', '.join(said)}."
+    if said:
+        beside = "Beside random directions CE-Bench's interpretability puts this SAE"
+        read += f" {beside} {', '.join(said)}."
+    few = len(view.subjects)
+    if few < LEAST:
+        read += f" There are {few} subjects only: intervals over fewer than {LEAST} mean nothing."
+    return read
+
+
+def _sure(row: Row) -> bool:
+    """Whether an interval stands on enough subjects to be spoken of."""
+    return row["low"] is not None and row["subjects"] >= LEAST
 
 
 def _against(rows: dict[tuple[str, str, str], Row], definition: str) -> str:
-    """Where an SAE is beside random directions; "" where either has no score."""
+    """Where an SAE is beside random directions; "" where either has no score or interval."""
     own, control = (rows[reader, definition, "interpretability"] for reader in READERS)
-    if own["value"] is None or control["value"] is None:
+    if not (_sure(own) and _sure(control)):
         return ""
-    apart = None not in (own["low"], control["low"]) and (
-        own["high"] < control["low"] or own["low"] > control["high"]
-    )
+    apart = own["high"] < control["low"] or own["low"] > control["high"]
     place = "level" if not apart else "above" if own["value"] > control["value"] else "below"
     pair = f"{numbers.fraction(own['value'])} against {numbers.fraction(control['value'])}"
     return f"{place} by the {definition} definition ({pair})"
@@ -245,12 +262,13 @@ def scores_html(view: CeBench) -> str:
 
 
 def _interval(row: Row) -> str:
-    return f"<b>{markup.interval(row['value'], row['low'], row['high'])}</b>"
+    value, *ends = (numbers.fraction(row[name]) for name in ("value", "low", "high"))
+    return ended(f"<b>{value}</b>", *ends)
 
 
 def _null(row: Row) -> str:
-    known = row["null"] is not None
-    return markup.interval(row["null"], row["null_low"], row["null_high"]) if known else "none"
+    value, *ends = (numbers.fraction(row[name]) for name in ("null", "null_low", "null_high"))
+    return "none" if value == numbers.MISSING else ended(value, *ends)
 
 
 # ---------------------------------------------------------------- features and SAEs
@@ -268,7 +286,8 @@ def firsts_html(view: CeBench, definition: str) -> str:
         for row in part.iter_rows(named=True)
     ]  # fmt: skip
     heads = ("subject", "first feature", "independent", "contrastive", "the subject has")
-    return markup.table(heads, rows, "tnnnt")
+    note = "Means over the subject's own pairs; those of the scatter are over all pairs."
+    return markup.table(heads, rows, "tnnnt", note)
 
 
 def tables(view: CeBench) -> dict[str, pl.DataFrame]:

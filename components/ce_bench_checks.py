@@ -1,4 +1,5 @@
-"""What CE-Bench's scores are worth: a pair held out, halves of the subjects, opposites."""
+"""What CE-Bench's scores are worth: a pair held out, halves of the subjects, opposites; and
+what a link asks for that is not there."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from backend.eval_views.ce_bench import CeBench
-from components import markup, numbers, palette
+from components import address, markup, numbers, palette
 from components.markup import escape
+from components.status import render_problem
 
 DEFINITIONS = {
     "corrected": "BOS left out, a subject told from all others",
@@ -23,6 +25,7 @@ OF = {
     "others": "stories of other subjects",
 }
 ROWS = ("interpretability", "independent", "contrastive")
+STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 Row = Mapping[str, Any]
 
 
@@ -37,6 +40,11 @@ HELD = {name: name for name in DEFINITIONS} | {"unmarked": "words out"}
 def whole(words: str) -> str:
     """Words that stay on one line."""
     return f'<span style="white-space:nowrap">{escape(words)}</span>'
+
+
+def ended(value: str, low: str, high: str) -> str:
+    """A value with the ends of its interval, alone where there are none."""
+    return value if numbers.MISSING in (low, high) else f"{value} <small>{low}–{high}</small>"
 
 
 def held_chart(view: CeBench) -> go.Figure:
@@ -75,14 +83,13 @@ def held_html(view: CeBench) -> str:
     """Ranks on pairs held out."""
     rows = []
     for row in view.held.iter_rows(named=True):
-        null = (
-            f"{numbers.percent(row['null'])} <small>to {numbers.percent(row['null_high'])}</small>"
-        )
+        far = numbers.percent(row["null_high"])
+        to = "" if far == numbers.MISSING else f" <small>to {far}</small>"
+        null = f"{numbers.percent(row['null'])}{to}"
         rows.append(
             [
                 whole(HELD[row["definition"]]), whole(READERS[row["reader"]]), _rank(row["median"]),
-                _percents(row),
-                null if row["null"] is not None else numbers.MISSING,
+                _percents(row), null,
                 _rank(row["other_median"]), numbers.percent(row["other_share"]),
                 numbers.count(row["pairs"]),
             ]
@@ -104,8 +111,8 @@ def held_html(view: CeBench) -> str:
 
 
 def _percents(row: Row) -> str:
-    ends = f"{numbers.percent(row['low'])}–{numbers.percent(row['high'])}"
-    return f"<b>{numbers.percent(row['share'])}</b> <small>{ends}</small>"
+    ends = numbers.percent(row["low"]), numbers.percent(row["high"])
+    return ended(f"<b>{numbers.percent(row['share'])}</b>", *ends)
 
 
 def _rank(value: float | None) -> str:
@@ -175,3 +182,30 @@ def overlap_html(view: CeBench) -> str:
     return markup.table(
         ("features of", "shared with", "mean share", "subjects"), rows, "ttnn", note
     )
+
+
+# ---------------------------------------------------------------- wrong links
+
+
+def mend(view: CeBench) -> None:
+    """Say what the address gives wrongly, and correct it."""
+    given = {name: address.get(name) for name in ("subject", "feature", "shift")}
+    wrong = amiss(view, **given)
+    for name, what in wrong.items():
+        render_problem(
+            f"The link says {name} = {address.spell(given[name])!r}, not {what}.",
+            "The usual is shown instead; choose another on the page.",
+        )
+    if wrong:
+        address.put(**{name: address.fields("benchmarks")[name].default for name in wrong})
+
+
+def amiss(view: CeBench, subject: str, feature: int, shift: float) -> dict[str, str]:
+    """What each wrong value should be: values that can be read, but are not of these stories or
+    this SAE."""
+    checks = {
+        "subject": (subject in ("", *view.subjects), "a subject of these stories"),
+        "feature": (-1 <= feature < view.width, f"a feature from 0 to {view.width - 1}"),
+        "shift": (shift in STRENGTHS, f"one of {', '.join(f'{s:g}' for s in STRENGTHS)}"),
+    }
+    return {name: what for name, (right, what) in checks.items() if not right}

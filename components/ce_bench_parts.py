@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,13 +14,12 @@ from plotly.subplots import make_subplots
 from backend.eval_views.ce_bench import CeBench, CeSteer, CeSubject
 from backend.views import Passage
 from components import address, markup, numbers, palette, tokens
-from components.ce_bench_checks import DEFINITIONS, READERS, hue
+from components.ce_bench_checks import DEFINITIONS, READERS, STRENGTHS, hue, whole
 from components.links import anchor
 from components.markup import escape
 
 DRAWN = 4000  # features of the cloud: those of largest sum
 COLUMNS = 24  # subjects of the heatmap
-STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 KINDS = {
     "unchanged": "the model as it is",
     "reconstruction": "SAE alone, no shift",
@@ -65,8 +65,8 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
     made.add_histogram(x=x, yaxis="y2", nbinsx=60, marker_color=faint, hoverinfo="skip")
     made.add_histogram(y=y, xaxis="x2", nbinsy=60, marker_color=faint, hoverinfo="skip")
     made.update_layout(
-        xaxis={"domain": [0, 0.86], "title": "contrastive distance"},
-        yaxis={"domain": [0, 0.84], "title": "independent distance"},
+        xaxis={"domain": [0, 0.86], "title": "contrastive distance, all pairs"},
+        yaxis={"domain": [0, 0.84], "title": "independent distance, all pairs"},
         xaxis2={"domain": [0.88, 1], "type": "log", "showticklabels": False, "showgrid": False},
         yaxis2={"domain": [0.86, 1], "type": "log", "showticklabels": False, "showgrid": False},
     )
@@ -133,11 +133,15 @@ def sweep_html(view: CeBench) -> str:
     part = view.sweep.filter(score="interpretability").pivot(
         "definition", index=("source", "layer", "width", "l0", "reader"), values="value"
     )
+    control = {
+        (row["source"], row["layer"]): row["corrected"]
+        for row in part.filter(pl.col("reader") != "sae").iter_rows(named=True)
+    }
     rows = [
         [
             escape(row["source"].partition(":")[2]), str(row["layer"]), numbers.count(row["width"]),
-            f"{row['l0']:.1f}", READERS[row["reader"]].replace("this ", ""),
-            *(numbers.fraction(row[name]) for name in DEFINITIONS),
+            f"{row['l0']:.1f}", whole(READERS[row["reader"]].replace("this ", "")),
+            *(numbers.fraction(row[name]) for name in DEFINITIONS), _less(row, control),
         ]
         for row in part.iter_rows(named=True)
     ]  # fmt: skip
@@ -145,12 +149,25 @@ def sweep_html(view: CeBench) -> str:
         f"{row['definition']} {row['score']} ρ {numbers.fraction(row['rho'])} (n {row['saes']})"
         for row in view.rankings.iter_rows(named=True)
     )
-    note = "Interpretability by definition. " + (
+    note = (
+        "Interpretability by definition. Scores of layers are not comparable alone: compare each "
+        "SAE with its own random directions, as in the last column (corrected). "
+    ) + (
         f"Rankings of SAEs on either half of the subjects: {said}."
         if said
         else "From four SAEs on, it is asked whether halves of the subjects rank them alike."
     )
-    return markup.table(("SAE", "layer", "width", "L0", "", *DEFINITIONS), rows, "tnnntnnn", note)
+    heads = ("SAE", "layer", "width", "L0", "", *DEFINITIONS, "SAE less random")
+    return markup.table(heads, rows, "tnnntnnnn", note)
+
+
+def _less(row: Mapping[str, Any], control: Mapping[tuple[str, int], float | None]) -> str:
+    """The corrected score of an SAE less that of its random directions; "" for the latter."""
+    if row["reader"] != "sae":
+        return ""
+    beside = control[row["source"], row["layer"]]
+    known = None not in (row["corrected"], beside)
+    return numbers.fraction(row["corrected"] - beside if known else None)
 
 
 # ---------------------------------------------------------------- one subject
@@ -160,7 +177,7 @@ def render_subjects(view: CeBench) -> str:
     """The subject whose stories are shown."""
     markup.head("One subject", "its first features, and where they fire in its stories")
     if address.get("subject") not in view.subjects:
-        address.assume(subject=view.subjects[0], feature=-1)
+        address.assume(subject=view.subjects[0])
     st.selectbox("Subject", view.subjects, **address.widget("subject", feature=-1))
     return str(address.get("subject"))
 
@@ -241,11 +258,17 @@ def render_prompt() -> tuple[str, float]:
             **address.widget("steered"),
         )  # fmt: skip
         st.segmented_control(
-            "Strength", sorted({*STRENGTHS, address.get("shift")}), required=True,
-            format_func=lambda s: f"{s:g}",
+            "Strength", STRENGTHS, required=True, format_func=lambda s: f"{s:g}",
             **address.widget("shift"),
         )  # fmt: skip
     return str(address.get("steered")).strip(), float(address.get("shift"))
+
+
+def continuation(text: str, tokens: int) -> str:
+    """A steered text as HTML, its line breaks and the spaces at its ends visible."""
+    if not text:
+        return "special tokens alone" if tokens else "nothing: it ends at once"
+    return markup.token(text).replace("⏎</span>", "⏎</span><wbr>")
 
 
 def render_steer(view: CeSteer) -> None:
@@ -253,7 +276,7 @@ def render_steer(view: CeSteer) -> None:
     rows = [
         [
             escape(KINDS[row["kind"]]),
-            f'<span dir="auto">{escape(row["text"]) or "nothing"}</span>',
+            continuation(row["text"], row["tokens"]),
             numbers.count(row["mentions"]), numbers.fraction(row["moved"]),
             numbers.count(row["same"]),
         ]

@@ -539,7 +539,9 @@ def test_the_tab_says_what_was_found(small: str, stories: str) -> None:
     run(small, pairs=stories)
     view = seen(small, stories)
     assert "of 9 cases" in tab.answer(view)
-    assert "by the corrected definition (" in tab.answer(view)
+    assert "by the corrected definition" not in tab.answer(view)
+    assert "(" not in tab.answer(view)
+    assert "There are 3 subjects only" in tab.answer(view)
     for definition in definitions.DEFINITIONS:
         assert len(tab.scores_chart(view, definition).data) == 2
         cloud = ce_bench_parts.cloud_chart(view, definition)
@@ -550,6 +552,43 @@ def test_the_tab_says_what_was_found(small: str, stories: str) -> None:
     assert ce_bench_checks.held_html(view).count("<tr>") == 9
     assert tab.scores_html(view).count("<tr>") == 13
     assert set(tab.tables(view)) >= {"scores", "held out", "pairs"}
+
+
+def test_a_verdict_needs_intervals_over_five_subjects(small: str, stories: str) -> None:
+    run(small, pairs=stories)
+    few = seen(small, stories)
+    several = pl.lit(5).alias("subjects")
+    many = replace(
+        few, subjects=tuple("abcde"),
+        scores=few.scores.with_columns(several), held=few.held.with_columns(several),
+    )  # fmt: skip
+    said = tab.answer(many)
+    assert " by the corrected definition (" in said
+    assert " to " in said
+    assert "mean nothing" not in said
+    without = pl.when(pl.col("reader") == "sae").then("low").alias("low")
+    endless = tab.answer(replace(many, scores=many.scores.with_columns(without)))
+    assert not any(word in endless for word in ("level", "above", "below"))
+
+
+def test_what_a_link_asks_for_that_is_not_there_is_named(small: str, stories: str) -> None:
+    run(small, pairs=stories)
+    view = seen(small, stories)
+    right = {"subject": "kitchen", "feature": 63, "shift": 16.0}
+    assert not ce_bench_checks.amiss(view, **right)
+    assert not ce_bench_checks.amiss(view, "", -1, 0.5)
+    for name, value in {"subject": "unicorns", "feature": 64, "shift": 99.0}.items():
+        assert list(ce_bench_checks.amiss(view, **right | {name: value})) == [name]
+    both = ce_bench_checks.amiss(view, "unicorns", -2, float("nan"))
+    assert both["feature"] == "a feature from 0 to 63"
+    assert list(both) == ["subject", "feature", "shift"]
+
+
+def test_line_breaks_of_a_steered_text_are_seen() -> None:
+    shown = ce_bench_parts.continuation("<b>a\nb", 3)
+    assert "&lt;b&gt;a" in shown
+    assert "⏎" in shown
+    assert "special tokens" in ce_bench_parts.continuation("", 2)
 
 
 def test_one_subject_and_no_marks_are_said_and_not_scored(small: str, tmp_path: Path) -> None:
@@ -564,8 +603,11 @@ def test_one_subject_and_no_marks_are_said_and_not_scored(small: str, tmp_path: 
     assert values["published", "independent"] > 0
     assert "3 pairs mark no subject" in tab.head_html(view)
     assert "there is one subject" in tab.head_html(view)
-    assert "nothing says" in tab.answer(view)
-    assert tab.scores_html(view)
+    assert tab.answer(view) == "There is one subject, so nothing can be told from anything."
+    for table in (tab.scores_html, ce_bench_checks.held_html, ce_bench_checks.overlap_html):
+        assert "–</small>" not in table(view)
+        assert "<small>–" not in table(view)
+        assert "––" not in table(view)
     assert ce_bench_parts.cloud_chart(view, "corrected").layout.annotations
     assert ce_bench.measures(view).filter(pl.col("value").is_null()).height
     study = studies.load(small)
