@@ -10,13 +10,18 @@ from backend.eval_views.expert_lens import ExpertConcept
 from components import address, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
+from components.status import render_problem
 
 
 def render_pick(concepts: list[str]) -> str:
     """The concept that is looked at."""
-    if address.get("concept") not in concepts:
-        address.assume(concept=concepts[0])
     markup.head("One concept", "its units")
+    asked = address.get("concept")
+    if not asked:
+        address.assume(concept=concepts[0])
+    elif asked not in concepts:
+        address.put(concept=concepts[0])
+        render_problem(f"{asked!r} is none of the concepts.", "The usual is shown instead.")
     st.selectbox("Concept", concepts, label_visibility="collapsed", **address.widget("concept"))
     return str(address.get("concept"))
 
@@ -33,6 +38,8 @@ def render_expert_concept(view: ExpertConcept) -> None:
     with right:
         if view.units == "maps":
             st.plotly_chart(heat_chart(view, at), key="heat", config=palette.CONFIG)
+            null = numbers.percent(view.sizes["null"][at] / view.width)
+            markup.note(f"On train sentences; {null} of all units under shuffled labels.")
         markup.render(top_html(view))
 
 
@@ -59,7 +66,8 @@ def ap_chart(view: ExpertConcept, at: int) -> go.Figure:
     colours, made = palette.current(), palette.figure(height=270)
     edges = np.linspace(0, 1, view.bins.shape[1] + 1)
     middle = (edges[:-1] + edges[1:]) / 2
-    made.add_vrect(*view.null_ends, fillcolor=colours.null, line_width=0)
+    made.add_vrect(*view.null_ends, fillcolor=colours.null, line_width=0, showlegend=True,
+                   name="their middle 95%")  # fmt: skip
     lines = (
         ("train", view.bins[0], colours.accent, "solid"),
         ("test", view.bins[1], colours.amber, "solid"),
@@ -68,16 +76,13 @@ def ap_chart(view: ExpertConcept, at: int) -> go.Figure:
     for name, heights, colour, dash in lines:
         shown = np.where(heights > 0, heights * view.width, np.nan)
         made.add_scatter(
-            x=middle, y=shown, mode="lines", name=name,
+            x=middle, y=shown, mode="lines+markers", name=name, marker={"size": 4},
             line={"color": colour, "width": 1.8, "dash": dash, "shape": "hvh"},
             hovertemplate=f"{name}: %{{y:,.0f}} units at %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
     made.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
     prior = view.positives / (view.positives + view.negatives)
-    made.update_xaxes(
-        title=f"AP · {view.positives} of {view.positives + view.negatives} positive: chance is "
-        f"about {numbers.fraction(prior)}", range=[0.15, 1],
-    )  # fmt: skip
+    made.update_xaxes(title=f"AP · chance is about {numbers.fraction(prior)}", range=[0.15, 1.01])
     made.update_yaxes(title="units", type="log", dtick=1)
     made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.28})
     return made
@@ -115,12 +120,8 @@ def heat_chart(view: ExpertConcept, at: int) -> go.Figure:
         colorbar={"thickness": 8, "outlinewidth": 0, "tickformat": ".1~%"},
         hovertemplate="block %{x}, %{y}: %{z:.2%} of its units<extra></extra>",
     )  # fmt: skip
-    tau, null = view.taus[at], view.sizes["null"][at] / view.width
-    made.update_xaxes(
-        type="category", dtick=2,
-        title=f"block · share of units with AP of {numbers.fraction(tau)} or more on train, "
-        f"{numbers.percent(null)} under shuffled labels",
-    )  # fmt: skip
+    tau = numbers.fraction(view.taus[at])
+    made.update_xaxes(type="category", dtick=2, title=f"block · share of units, AP ≥ {tau}")
     made.update_yaxes(autorange="reversed", showgrid=False)
     return made
 

@@ -3,11 +3,15 @@ and nulls."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.eval_views.expert_lens import ExpertLens
+from backend.eval_views.expert_lens import LEAST_ALIKE, ExpertLens
 from components import address, expert_sets, markup, numbers, palette
 from components.expert_sets import between
 from components.markup import escape
@@ -52,7 +56,7 @@ def render_tau(taus: tuple[float, ...]) -> int:
     """The index of the chosen τ."""
     nearest = min(taus, key=lambda tau: abs(tau - address.get("tau")))
     if nearest != address.get("tau"):
-        address.assume(tau=nearest)
+        address.put(tau=nearest)  # the address says what is shown
     st.select_slider(
         "τ, the AP from which a unit is an expert", taus, format_func=numbers.fraction,
         **address.widget("tau"),
@@ -60,9 +64,11 @@ def render_tau(taus: tuple[float, ...]) -> int:
     return taus.index(nearest)
 
 
-def render_expert_lens(view: ExpertLens) -> None:
-    """Answer, people, likeness, stability, concepts."""
+def render_expert_lens(view: ExpertLens) -> int:
+    """Answer, people, likeness, stability, concepts; gives the index of the chosen τ."""
     at = render_tau(view.taus)
+    if len(view.refused):
+        markup.note(expert_sets.left_out(view))
     markup.render(f'<p class="answer">{escape(answer(view, at))}</p>')
     if len(view.agreement):
         markup.head("As alike as people say?", "Spearman’s ρ over rated pairs of concepts")
@@ -74,31 +80,59 @@ def render_expert_lens(view: ExpertLens) -> None:
         markup.render(agreement_html(view, at))
     else:
         markup.note("Too few of these concepts are rated in pairs to compare with people.")
-    markup.head("Which concepts are alike?", "cosine of AP, less its mean over concepts")
-    st.plotly_chart(expert_sets.likeness_chart(view), key="likeness", config=palette.CONFIG)
+    render_alike(view)
     markup.head("Would the same experts be found again?", "halves share no document or frame")
     left, right = st.columns([6, 5], gap="large")
     with left:
         st.plotly_chart(expert_sets.stability_chart(view, at), key="stable", config=palette.CONFIG)
         markup.render(expert_sets.again_html(view))
-    with right:
-        st.plotly_chart(expert_sets.map_chart(view), key="places", config=palette.CONFIG)
-        markup.note(
-            f"Classical scaling: the two dimensions hold {numbers.percent(view.tree.shown)} of the "
-            "variance, so trust the tree before the map. Hues are branches of the tree."
-        )
+    if comparable(view):
+        with right:
+            st.plotly_chart(expert_sets.map_chart(view), key="places", config=palette.CONFIG)
+            markup.note(
+                f"Classical scaling: the two dimensions hold {numbers.percent(view.tree.shown)} of "
+                "the variance, so trust the tree before the map. Hues are branches of the tree."
+            )
     markup.render(expert_sets.chosen_html(view, at))
     with st.expander(f"{len(view.concepts)} concepts, their sentences and best units"):
         markup.render(expert_sets.concepts_html(view))
+    return at
 
 
-def tables(view: ExpertLens) -> dict[str, pl.DataFrame]:
+def comparable(view: ExpertLens) -> bool:
+    """Whether there are concepts enough to say how alike they are."""
+    return len(view.concepts) >= LEAST_ALIKE
+
+
+def render_alike(view: ExpertLens) -> None:
+    """Likeness and tree, or why there are none."""
+    markup.head("Which concepts are alike?", "cosine of AP, less its mean over concepts")
+    if comparable(view):
+        st.plotly_chart(expert_sets.likeness_chart(view), key="likeness", config=palette.CONFIG)
+        return
+    markup.note(
+        f"It takes five concepts to say which are alike, and here are {len(view.concepts)}: of so "
+        "few, the likeness comes from taking their mean away. No tree and no map either."
+    )
+
+
+def pairs_at(view: ExpertLens, at: int) -> pl.DataFrame:
+    """`pairs` with the Jaccard of experts at one τ (two empty sets share nothing: 0), whose ρ with
+    `human` is the one that is said."""
+    place = {word: number for number, word in enumerate(view.concepts["concept"])}
+    ends = [[place[word] for word in view.pairs[side]] for side in ("word", "other")]
+    shared = pl.Series(np.nan_to_num(view.experts[at])[ends[0], ends[1]], dtype=pl.Float64)
+    made = view.pairs.with_columns(shared.alias(f"experts at {view.taus[at]:g}"))
+    return made if comparable(view) else made.drop("centred")
+
+
+def tables(view: ExpertLens, at: int) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
     found = {
         "concepts": view.concepts,
         "refused": view.refused,
         "agreement": view.agreement,
-        "pairs": view.pairs,
+        "pairs": pairs_at(view, at),
         "stability": view.stability,
         "experts by tau": view.chosen,
         "again": view.again,
@@ -113,20 +147,40 @@ def answer(view: ExpertLens, at: int) -> str:
     units, tau = "units" if view.units == "maps" else "features", numbers.fraction(row["tau"])
     said = (
         f"Of {view.width:,} {units}, {numbers.percent(row['share'])} are experts of a concept at "
-        f"τ = {tau}, where shuffled labels give {numbers.percent(row['null'])}; of those chosen on "
-        f"train sentences, {numbers.percent(row['kept'])} are experts on test sentences."
+        f"τ = {tau}, where shuffled labels give {numbers.percent(row['null'])}; "
     )
+    if row["n"]:
+        said += (
+            f"of those chosen on train sentences, {numbers.percent(row['kept'])} are experts on "
+            f"test sentences ({row['n']} of {len(view.concepts)} concepts have any)."
+        )
+    else:
+        said += f"none of the {len(view.concepts)} concepts has one on train sentences."
     for name in view.agreement["ratings"].unique(maintain_order=True):
         rows = {row["measure"]: row for row in at_tau(view, at).filter(ratings=name).to_dicts()}
         rho = {measure: numbers.fraction(row["rho"]) for measure, row in rows.items()}
         own = rows["experts"]
+        null = f"; words permuted {between(own['null_low'], own['null_high'])}"
         said += (
-            f" {name}, {own['n']} pairs: ρ with people {rho['experts']} "
-            f"({between(own['low'], own['high'])}) by experts, {rho['cosine']} by all AP; sentence "
-            f"embedder {rho['embedder']}, input embeddings {rho['inputs']}; words permuted "
-            f"{between(own['null_low'], own['null_high'])}."
+            f" {name}, {own['n']} pairs: ρ with people {by_experts(own)}, {rho['cosine']} by all "
+            f"AP; sentence embedder {rho['embedder']}, input embeddings {rho['inputs']}"
+            f"{null if defined(own) else ''}."
         )
     return said
+
+
+def defined(row: Mapping[str, Any]) -> bool:
+    """Whether a row of `agreement` has a ρ: too few experts are all alike, and give none."""
+    return numbers.known(row["rho"]) is not None
+
+
+def by_experts(row: Mapping[str, Any]) -> str:
+    """The ρ of experts with its interval, or why there is none."""
+    if not defined(row):
+        return "by experts undefined: too few experts"
+    rho, known = numbers.fraction(row["rho"]), numbers.known(row["low"]) is not None
+    ends = between(row["low"], row["high"]) if known else "no interval: too few experts"
+    return f"{rho} ({ends}) by experts"
 
 
 # ---------------------------------------------------------------- with people
@@ -156,7 +210,7 @@ def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
         shift = (number - (len(names) - 1) / 2) * 0.26
         for place, measure in enumerate(measures):
             row = rows[measure]
-            if row["null_low"] is not None:
+            if defined(row) and row["null_low"] is not None:
                 made.add_shape(
                     type="rect", x0=row["null_low"], x1=row["null_high"], line_width=0,
                     y0=place + shift - 0.1, y1=place + shift + 0.1, fillcolor=colours.null,
@@ -182,7 +236,7 @@ def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
         tickvals=list(range(len(measures))), ticktext=words, autorange="reversed", showgrid=False
     )
     made.add_vline(0, line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_xaxes(title="Spearman’s ρ · 95% · grey: words permuted", showgrid=True)
+    made.update_xaxes(title="ρ · grey: permuted", showgrid=True)
     made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2, "x": -0.4})
     return made
 
@@ -208,14 +262,15 @@ def agreement_html(view: ExpertLens, at: int) -> str:
     for row in at_tau(view, at).iter_rows(named=True):
         over = "" if row["measure"] == "embedder" else markup.interval(
             row["over"], row["over_low"], row["over_high"])  # fmt: skip
+        value = markup.interval(row["rho"], row["low"], row["high"])
         name = f'<span style="white-space:nowrap">{escape(MEASURES[row["measure"]])}</span>'
         rows.append(
             [
                 f'<span style="white-space:nowrap">{escape(row["ratings"])}</span>',
                 f"<b>{name}</b>" if row["measure"] in OURS else name,
-                f"<b>{markup.interval(row['rho'], row['low'], row['high'])}</b>",
-                between(row["null_low"], row["null_high"]),
-                over,
+                f"<b>{value}</b>" if defined(row) else "undefined: too few experts",
+                between(row["null_low"], row["null_high"]) if defined(row) else "",
+                over if defined(row) else "",
                 f"{row['n']} · {row['words']}",
             ]
         )

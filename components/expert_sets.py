@@ -11,6 +11,8 @@ from backend.eval_views.expert_lens import ExpertLens
 from components import markup, numbers, palette
 from components.markup import escape
 
+NEEDS = "A concept needs 10 sentences with it and 20 without, in each half."
+NAMED = 40  # concepts whose names stand under the heatmap; of more, the rows have them, and hover
 OF = {"same": "the same concept", "other": "another concept", "random": "units at random"}
 
 
@@ -24,7 +26,7 @@ def likeness_chart(view: ExpertLens) -> go.Figure:
     colours, order = palette.current(), list(view.tree.order)
     names = [view.concepts["concept"][at] for at in order]
     made = make_subplots(
-        1, 2, shared_yaxes=True, column_widths=[0.17, 0.83], horizontal_spacing=0.09
+        1, 2, shared_yaxes=True, column_widths=[0.17, 0.83], horizontal_spacing=0.02
     )
     made.update_layout(palette.figure(height=max(260, 60 + 11 * len(names))).layout)
     gaps = np.full((len(view.tree.x), 1), np.nan)
@@ -39,14 +41,17 @@ def likeness_chart(view: ExpertLens) -> go.Figure:
         z=values, zmin=-limit, zmax=limit, text=pairs,
         hovertemplate="%{text} %{z:.2f}<extra></extra>",
         colorscale=[[0, colours.negative], [0.5, colours.ground], [1, colours.positive]],
-        colorbar={"thickness": 8, "outlinewidth": 0, "len": 0.4, "tickfont": {"size": 10}},
+        colorbar={
+            "thickness": 8, "outlinewidth": 0, "len": 0.4, "tickfont": {"size": 10},
+            "orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom",
+        },
         row=1, col=2,
     )  # fmt: skip
     ticks = {"tickvals": list(range(len(names))), "ticktext": names, "tickfont": {"size": 9}}
     made.update_yaxes(showgrid=False, showline=False, range=[len(names) - 0.5, -0.5])
-    made.update_yaxes(**ticks, row=1, col=2, showticklabels=True)
+    made.update_yaxes(**ticks, row=1, col=2, showticklabels=True, side="right")
     made.update_yaxes(showticklabels=False, row=1, col=1)
-    made.update_xaxes(**ticks, tickangle=-90, row=1, col=2)
+    made.update_xaxes(**ticks, tickangle=-90, showticklabels=len(names) <= NAMED, row=1, col=2)
     made.update_xaxes(autorange="reversed", showticklabels=False, showline=False, row=1, col=1)
     return made
 
@@ -152,6 +157,27 @@ def chosen_html(view: ExpertLens, at: int) -> str:
     return markup.table(heads, rows, "nnnnnn", note)
 
 
+def taken(view: ExpertLens) -> str:
+    """What a concept must have, by who chose it."""
+    if view.named:
+        return NEEDS
+    few = " Frames take any, where those are few." if view.sentences == "templates" else ""
+    return (
+        f"{view.looked} rated words were looked for; {view.often} have the 20 sentences in each "
+        f"half of the corpus that a word needs to be chosen by itself.{few}"
+    )
+
+
+def left_out(view: ExpertLens) -> str:
+    """The concepts that are left out, with what the corpus has of them."""
+    words = [
+        f"{row['concept']} ({row['train']} in train, {row['test']} in test)"
+        for row in view.refused.iter_rows(named=True)
+    ]
+    more = [f"{len(words) - 12} more, listed below"] * (len(words) > 12)
+    return f"Left out: {', '.join(words[:12] + more)}. {NEEDS}"
+
+
 def concepts_html(view: ExpertLens) -> str:
     """Every concept, and those that have too few sentences."""
     rows = [
@@ -163,9 +189,9 @@ def concepts_html(view: ExpertLens) -> str:
         for row in view.concepts.iter_rows(named=True)
     ]  # fmt: skip
     note = (
-        f"{view.looked} words were looked for; {view.often} have 20 sentences or more in either "
-        "half. Sentences are those of a half, positive and negative. Length is the AUROC of a "
-        "sentence’s length alone, .50 where it says nothing. AP of the unit that is best on train."
+        f"{taken(view)} Sentences are those of a half, positive and negative. Length is the AUROC "
+        "of a sentence’s length alone, .50 where it says nothing. AP of the unit that is best on "
+        "train."
     )
     heads = ("concept", "sentences", "documents", "length", "AP on train", "on test")
     made = markup.table(heads, rows, "tnnnnn", note)
@@ -175,5 +201,6 @@ def concepts_html(view: ExpertLens) -> str:
         [escape(row["concept"]), numbers.count(row["train"]), numbers.count(row["test"])]
         for row in view.refused.iter_rows(named=True)
     ]
-    note = "Left out: fewer than 10 sentences in a half, of either kind."
-    return made + markup.table(("concept", "in train", "in test"), left, "tnn", note)
+    return made + markup.table(
+        ("concept", "in train", "in test"), left, "tnn", f"Left out. {NEEDS}"
+    )

@@ -15,6 +15,7 @@ import pytest
 import scipy
 import torch
 from sklearn.metrics import average_precision_score
+from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from backend import study as studies
@@ -280,10 +281,12 @@ def test_the_sentences_of_a_concept_do_not_depend_on_the_others(small: str, sele
 
 def test_too_few_concepts_are_an_error_with_their_number(small: str) -> None:
     study = studies.load(small)
-    with pytest.raises(CorpusError, match="Only 1 of 2 concepts"):
+    with pytest.raises(CorpusError, match="Only 1 of 2 concepts") as caught:
         sentences.select(
             study.model, study.corpus, "corpus", ("apple", "zebra"), (), 0, progress=Progress()
         )
+    assert "zebra has 0 in train and 0 in test" in caught.value.problem
+    assert "“from frames”" in caught.value.remedy
 
 
 def test_concepts_are_chosen_by_what_the_corpus_holds_and_nothing_else() -> None:
@@ -552,7 +555,7 @@ def test_a_run_from_the_page_to_the_numbers(small: str, view: ExpertLens) -> Non
     assert frame.filter(pl.col("measure").str.contains("known again"))["null"][0] == 1 / 6
     said = page.answer(view, 3)
     assert f"{view.width:,} units" in said
-    for name, table in page.tables(view).items():
+    for name, table in page.tables(view, 3).items():
         assert len(table), name
 
 
@@ -681,6 +684,97 @@ def test_charts_show_what_they_are_given(view: ExpertLens) -> None:
         assert "<table" in made
     assert "zebra" in expert_sets.concepts_html(view)
     assert page.agreement_html(whole, at).count("AP of all units (cosine)</span></b>") == 2
+
+
+def test_words_left_out_are_said_with_their_counts(view: ExpertLens) -> None:
+    assert (
+        expert_sets.left_out(view)
+        == f"Left out: zebra (0 in train, 0 in test). {expert_sets.NEEDS}"
+    )
+    whole = expert_sets.concepts_html(view)
+    assert whole.count("needs 10 sentences with it") == 2
+    assert "20 sentences in each half" not in whole  # the threshold of words nobody named
+    assert "20 sentences in each half" in expert_sets.taken(replace(view, named=False))
+
+
+def test_of_few_concepts_nothing_is_said_of_likeness(small: str, view: ExpertLens) -> None:
+    run(small, concepts="butter, spoon, apple")
+    few = expert_lens.expert_lens(loaded(small), "maps", "corpus", "butter, spoon, apple", False)
+    assert isinstance(few, ExpertLens)
+    assert few.again["measure"].to_list() == ["known"]
+    assert not page.comparable(few)
+    assert not expert_lens.measures(few)["measure"].str.contains("likeness").any()
+    assert page.comparable(view)
+    assert view.again["measure"].to_list() == ["likeness", "known"]
+    drawn = AppTest.from_function(shown, args=(few,), default_timeout=30).run()
+    assert not drawn.exception
+    assert "takes five concepts" in said_by(drawn)
+    assert len(drawn.get("plotly_chart")) == 1  # stability alone
+
+
+def shown(view: object) -> None:
+    from components import address, expert_lens
+
+    address.begin("benchmarks")
+    expert_lens.render_expert_lens(view)  # type: ignore[arg-type]
+
+
+def said_by(drawn: AppTest) -> str:
+    return " ".join(part.proto.body for part in drawn.get("html"))
+
+
+def test_without_experts_nothing_is_said_of_them(view: ExpertLens) -> None:
+    at = len(TAUS) - 1
+    whole, last = rated(view), pl.col("tau") == TAUS[at]
+    none = pl.when(last).then(float("nan")).otherwise(pl.col("rho")).alias("rho")
+    empty = replace(
+        whole,
+        agreement=whole.agreement.with_columns(none),
+        chosen=whole.chosen.with_columns(n=pl.when(last).then(0).otherwise("n")),
+    )
+    said = page.answer(empty, at)
+    assert said.count("by experts undefined: too few experts") == 2
+    assert "permuted" not in said
+    assert "–" not in said
+    assert "none of the 6 concepts has one" in said
+    assert page.agreement_html(empty, at).count("undefined: too few experts") == 2
+    assert len(page.agreement_chart(empty, at).layout.shapes) == 11
+    half = TAUS.index(0.5)
+    assert "by experts" in page.answer(empty, half)
+    n = empty.chosen["n"][half]
+    assert f"({n} of 6 concepts have any)" in page.answer(empty, half)
+
+
+def test_the_rho_that_is_said_can_be_had_from_the_download(view: ExpertLens) -> None:
+    whole, at = rated(view), TAUS.index(0.4)
+    pairs = page.tables(whole, at)["pairs"]
+    names = view.concepts["concept"].to_list()
+    first = pairs.row(0, named=True)
+    ends = names.index(first["word"]), names.index(first["other"])
+    assert first["experts at 0.4"] == np.nan_to_num(view.experts[at])[ends]
+
+
+def test_an_address_says_what_is_shown(view: ExpertLens) -> None:
+    drawn = AppTest.from_function(shown, args=(view,), default_timeout=30)
+    drawn.query_params["tau"] = "0.52"
+    drawn.run()
+    assert not drawn.exception
+    assert "tau" not in drawn.query_params  # .5, the default
+    drawn.query_params["tau"] = "0.62"
+    drawn.run()
+    assert drawn.query_params["tau"] in ("0.6", ["0.6"])
+
+    def picked(concepts: list[str]) -> None:
+        from components import address, expert_concept
+
+        address.begin("benchmarks")
+        expert_concept.render_pick(concepts)
+
+    one = AppTest.from_function(picked, args=(["cat", "dog"],), default_timeout=30)
+    one.query_params["concept"] = "zzz"
+    one.run()
+    assert "none of the concepts" in said_by(one)
+    assert one.query_params["concept"] in ("cat", ["cat"])
 
 
 def test_the_charts_of_a_concept(small: str, view: ExpertLens) -> None:

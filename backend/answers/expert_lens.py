@@ -22,7 +22,7 @@ from backend.answers.expert_runs import (
     shared_rows,
     shared_words,
 )
-from backend.eval_views.expert_lens import ExpertConcept, ExpertLens
+from backend.eval_views.expert_lens import LEAST_ALIKE, ExpertConcept, ExpertLens
 from backend.evals.expert_lens import experts, similarity, summaries
 from backend.evals.expert_lens.experts import TAUS
 from backend.models import linear_maps
@@ -59,6 +59,7 @@ def _view(run: Held) -> ExpertLens:
         taus=TAUS,
         concepts=_concepts(run),
         refused=selected.frame("refused"),
+        named=bool(run.asked.concepts),
         looked=selected.value("rated"),
         often=selected.value("often"),
         agreement=run.agreement.frame("agreement"),
@@ -68,11 +69,16 @@ def _view(run: Held) -> ExpertLens:
         tree=summaries.tree(np.asarray(compared.array("centred"))),
         stability=summaries.stability(compared),
         chosen=summaries.chosen(compared, list(run.found.values())),
-        again=pl.concat([run.again.frame("again"), alike]),
+        again=enough(pl.concat([run.again.frame("again"), alike])),
         elsewhere=elsewhere,
         seed=SEED,
         provenance=provenance.of(compared, f"expert_lens {_said(run)}"),
     )
+
+
+def enough(again: pl.DataFrame) -> pl.DataFrame:
+    """`summaries.AGAIN` without the likeness of too few concepts."""
+    return again.filter((pl.col("measure") == "known") | (pl.col("n") >= LEAST_ALIKE))
 
 
 def _said(run: Held) -> str:
@@ -106,9 +112,9 @@ def between(
     study: Study, other: Study, units: str, sentences: str, concepts: str
 ) -> pl.DataFrame | None:
     """`summaries.AGAIN`, a row: is the likeness of concepts that of another study? On the concepts
-    that both have; None where one is not computed, or they share fewer than three."""
+    that both have; None where one is not computed, or they share fewer than `LEAST_ALIKE`."""
     first, second = (find(asked(each, units, sentences, concepts)) for each in (study, other))
-    if first is None or second is None or len(shared_words(first, second)) < 3:
+    if first is None or second is None or len(shared_words(first, second)) < LEAST_ALIKE:
         return None
     rows = shared_rows(first, second)
     return summaries.alike(*rows, SEED, progress=Progress()).frame("again")
@@ -199,9 +205,10 @@ def measures(view: ExpertLens) -> pl.DataFrame:
     at_half = pl.col("tau").is_null() | (pl.col("tau") == 0.5)
     shown = view.agreement.filter(pl.col("measure").is_in(list(words)) & at_half)
     for row in shown.iter_rows(named=True):
-        null = None if row["null_high"] is None else row["null_high"]
+        undefined = row["rho"] is None or np.isnan(row["rho"])
+        null = None if undefined else row["null_high"]
         said = f"{words[row['measure']]}, with people, {row['ratings']} (ρ)"
-        ends = row["rho"], row["low"], row["high"], row["n"]
+        ends = None if undefined else row["rho"], row["low"], row["high"], row["n"]
         rows.append((said, *ends, "pairs", null, "words permuted, 97.5%"))
     half = {
         row["of"]: row for row in view.stability.filter(pl.col("tau") == 0.5).iter_rows(named=True)

@@ -9,6 +9,8 @@ import polars as pl
 
 from backend.views import Provenance
 
+LEAST_ALIKE = 5  # concepts; of fewer, being centred makes likeness (of two it is −1 exactly)
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -30,6 +32,7 @@ class ExpertLens:
 
     `concepts`: concept, positives, negatives (of a half), documents, length (AUROC of length
     alone), best (unit), train, test (its AP). `refused`: concept, train, test (sentences).
+    `named`: whether concepts were asked for by name.
     `agreement`, `pairs` as `similarity.agreement` has them. `stability`: tau, of (same, other,
     random), value, low, high, n: Jaccard of experts from train and test. `chosen`: tau, experts
     (median of a concept), share (of all units), kept (share of them that reach τ on test), low,
@@ -43,6 +46,7 @@ class ExpertLens:
     taus: tuple[float, ...]
     concepts: pl.DataFrame
     refused: pl.DataFrame
+    named: bool
     looked: int
     often: int
     agreement: pl.DataFrame

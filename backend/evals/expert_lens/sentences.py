@@ -116,8 +116,10 @@ def select(
     kept = {word: found for word, found in halves.items() if enough(found)}
     if len(kept) < 2:
         raise CorpusError(
-            f"Only {len(kept)} of {len(wanted)} concepts have {LEAST} sentences in either half.",
-            "Take other words, a larger corpus, or sentences from templates.",
+            f"Only {len(kept)} of {len(wanted)} concepts have {LEAST} sentences with the "
+            f"word and {PER_POSITIVE * LEAST} without in each half{counted(halves)}.",
+            "Two at least are compared: take other words, a larger corpus, or sentences “from "
+            "frames”.",
         )
     return {
         **_tables(kept, source_of.pool),
@@ -232,6 +234,16 @@ def alike(wanted: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarr
     for length in np.sort(wanted)[::-1].repeat(PER_POSITIVE):
         chosen.append(left.pop(int(np.abs(lengths[left] - length).argmin())))
     return np.array(chosen, dtype=np.int64)
+
+
+def counted(halves: Mapping[str, list[Half]]) -> str:
+    """How many sentences each word has, of the first dozen."""
+    words = [
+        f"{word} has {train.found:,} in train and {test.found:,} in test"
+        for word, (train, test) in halves.items()
+    ]
+    more = [f"{len(words) - 12} more"] * (len(words) > 12)
+    return f": {'; '.join(words[:12] + more)}" if words else ""
 
 
 def enough(halves: list[Half]) -> bool:
