@@ -17,6 +17,7 @@ def started(visit: Visit) -> Page:
     if not page.get_by_role("button", name="Start", exact=True).is_visible():
         page.get_by_text("New experiment").click()
     expect(page.get_by_text("Prompts to the study's own model")).to_be_visible()
+    settle(page)  # a form that is drawn anew takes the click with it
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url("**run=**")
     return page
