@@ -74,7 +74,7 @@ def by_hand(run: Patcher, module: Any, position: int, rows: np.ndarray) -> np.nd
     def put(_module: Any, _args: Any, output: Any) -> Any:
         whole = (output[0] if isinstance(output, tuple) else output).clone()
         whole[0, position] = torch.from_numpy(rows[at])
-        return whole
+        return (whole, *output[1:]) if isinstance(output, tuple) else whole
 
     found = []
     for at in range(len(IDS)):
