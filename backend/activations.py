@@ -106,7 +106,7 @@ def _digest(contexts: list[np.ndarray]) -> str:
     return digest.hexdigest()[:32]
 
 
-@memoize(version=1)
+@memoize("corpus.activations", version=1)
 def extract(
     model: ModelRef,
     site: Site,

@@ -287,10 +287,14 @@ class Progress:
     def report(self, done: float, total: float, message: str, unit: str = "") -> None:
         """Work units done of how many, and what is being done now."""
 
+    def check(self) -> None:
+        """Raises `Cancelled` if the job was cancelled, and shows nothing."""
+
 
 @dataclass(frozen=True)
 class Job:
-    """One row of the job store. Times are Unix seconds; `eta` and `rate` are None until known."""
+    """One row of the job store: a query with its arguments (JSON), and how far it is. Times are in
+    Unix seconds; `eta` and `rate` are None until known; `title` says what is computed."""
 
     id: str
     query: str
@@ -311,6 +315,7 @@ class Job:
     attempts: int
     error: str
     traceback: str
+    title: str = ""
 
 
 # ---------------------------------------------------------------- tables

@@ -45,7 +45,7 @@ def test_arrays_tensors_tables_and_values_come_back_as_they_were() -> None:
         {"text": ["a", "é", None], "n": [1, 2, 3]}, schema_overrides={"n": pl.Int8}
     )
 
-    @memoize(version=1)
+    @memoize("toy.everything", version=1)
     def everything() -> dict[str, Any]:
         return {
             "array": array,
@@ -84,7 +84,7 @@ def test_a_result_is_computed_once_and_says_how() -> None:
 
 
 def test_the_device_is_recorded_however_it_is_passed() -> None:
-    @memoize(version=1)
+    @memoize("toy.work", version=1)
     def work(size: int, device: str) -> dict[str, Any]:
         return {"size": size, "device": device}
 
@@ -92,7 +92,7 @@ def test_the_device_is_recorded_however_it_is_passed() -> None:
 
 
 def test_blocks_written_to_the_folder_are_part_of_the_entry() -> None:
-    @memoize(version=1)
+    @memoize("toy.blocks", version=1)
     def blocks(size: int, *, folder: Path) -> dict[str, Any]:
         out = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.int32, shape=(size,))
         out[:] = np.arange(size)
@@ -114,7 +114,7 @@ def test_blocks_written_to_the_folder_are_part_of_the_entry() -> None:
 def test_objects_are_never_pickled_and_leave_nothing(
     cache: Path, value: object, error: type[Exception]
 ) -> None:
-    @memoize(version=1)
+    @memoize("toy.bad", version=1)
     def bad() -> dict[str, Any]:
         return {"value": value}
 
@@ -168,7 +168,7 @@ def test_a_process_killed_while_writing_leaves_nothing_visible(cache: Path) -> N
 
 
 def test_sweeping_spares_what_is_being_written(cache: Path) -> None:
-    @memoize(version=1)
+    @memoize("toy.swept_in_the_middle", version=1)
     def swept_in_the_middle(*, folder: Path) -> dict[str, Any]:
         np.save(folder / "x.npy", np.arange(3))
         upkeep.sweep_staging()
@@ -179,7 +179,7 @@ def test_sweeping_spares_what_is_being_written(cache: Path) -> None:
 
 
 def test_a_failing_function_leaves_nothing_and_its_error_is_its_own(cache: Path) -> None:
-    @memoize(version=1)
+    @memoize("toy.failing", version=1)
     def failing(kind: str, *, folder: Path) -> dict[str, Any]:
         np.save(folder / "x.npy", np.arange(3))
         raise {"cancel": Cancelled(), "net": ConnectionError("no network")}[kind]

@@ -51,7 +51,7 @@ class Setting:
 
 
 def test_a_key_does_not_change_between_releases() -> None:
-    @memoize(version=3)
+    @memoize("toy.stable", version=3)
     def stable(setting: Setting, entry: Entry, limits: dict[str, int | None]) -> dict[str, Any]:
         return {"never": [setting, entry, limits]}
 
@@ -69,7 +69,7 @@ def test_a_missing_or_unknown_argument_is_an_error_not_another_key() -> None:
 
 
 def test_progress_device_inputs_and_folder_are_not_keyed() -> None:
-    @memoize(version=1)
+    @memoize("toy.work", version=1)
     def work(digest: str, *, inputs: object, progress: object, device: str, folder: Path) -> Any:
         return {"all": [digest, inputs, progress, device, folder]}
 

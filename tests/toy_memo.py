@@ -19,14 +19,14 @@ from backend.store.memo import memoize
 SPAWN = multiprocessing.get_context("spawn")
 
 
-@memoize(version=1)
+@memoize("toy.squares", version=1)
 def squares(count: int, shift: float = 0.0, *, device: str = "cpu") -> dict[str, Any]:
     note("squares")
     del device
     return {"squares": np.arange(count) ** 2 + shift, "count": count}
 
 
-@memoize(version=1)
+@memoize("toy.slow", version=1)
 def slow(name: str, *, progress: Progress | None = None) -> dict[str, Any]:
     note(name)
     del progress
@@ -34,7 +34,7 @@ def slow(name: str, *, progress: Progress | None = None) -> dict[str, Any]:
     return {"name": name}
 
 
-@memoize(version=1)
+@memoize("toy.killed", version=1)
 def killed(*, folder: Path) -> dict[str, Any]:
     """Dies in the middle of writing, the first time."""
     block = np.lib.format.open_memmap(folder / "block.npy", mode="w+", dtype=np.int64, shape=(9,))

@@ -96,7 +96,7 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     return sorted(found)
 
 
-@memoize(version=2)
+@memoize("experiments.experiment", version=2)
 def run(
     subject: Subject,
     plan: Plan,

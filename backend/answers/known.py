@@ -37,7 +37,7 @@ KNOWN = pl.Schema(
 )
 
 
-@memoize(version=1)
+@memoize("experiments.judge_calibration", version=1)
 def known(
     model: ModelRef,
     corpus: CorpusRef,

@@ -29,7 +29,7 @@ CONTROLS = ("random", "other")  # instead of the real vector: one of its norm; a
 # ---------------------------------------------------------------- what a verbalizer says
 
 
-@memoize(version=1)
+@memoize("labels.verbalizations", version=1)
 def verbalized(
     subject: Subject,
     number: int,
@@ -100,7 +100,7 @@ class Author:
     verbalizer: VerbalizerRef | None
 
 
-@memoize(version=1)
+@memoize("labels.label", version=1)
 def explain(
     subject: Subject,
     number: int,
@@ -176,7 +176,7 @@ def plain(subject: Subject, number: int, method: str, sampling: Sampling) -> Lab
 # ---------------------------------------------------------------- how a judge does with a label
 
 
-@memoize(version=1)
+@memoize("labels.judgement", version=1)
 def judged(
     subject: Subject,
     number: int,
@@ -211,7 +211,7 @@ def judged(
     return {"scores": scores, "verdicts": verdicts}
 
 
-@memoize(version=1)
+@memoize("labels.embedding_score", version=1)
 def embedded(
     subject: Subject,
     number: int,

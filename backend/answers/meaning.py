@@ -31,7 +31,7 @@ LONGEST = 500  # characters of a search
 LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String})
 
 
-@memoize(version=1)
+@memoize("labels.token_frequency", version=1)
 def counted(subject: Subject, sampling: Sampling, *, progress: Progress) -> dict[str, Any]:
     """`labels` (`LABELS`) by counting alone, of all that fire in enough contexts."""
     numbers = subject.source.frequent().tolist()
@@ -60,7 +60,7 @@ def asked(subject: Subject) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LABELS, orient="row").unique(maintain_order=True)
 
 
-@memoize(version=1)
+@memoize("labels.label_vectors", version=1)
 def vectors(
     digest: str, embedder: EmbedderRef, *, inputs: list[str], device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def vectors(
     return {"vectors": embedders.load(embedder, device).embed(inputs)}
 
 
-@memoize(version=1)
+@memoize("labels.nearest_labels", version=1)
 def nearest(
     digest: str,
     embedder: EmbedderRef,

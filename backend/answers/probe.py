@@ -30,7 +30,7 @@ LONGEST = 2_000  # tokens of one's own text
 STRONGEST = 8  # features listed for each token
 
 
-@memoize(version=1)
+@memoize("features.own_text", version=1)
 def read(
     model: ModelRef,
     site: Site,

@@ -189,7 +189,7 @@ class Subject:
         return np.concatenate(found)
 
 
-@memoize(version=1)
+@memoize("labels.hard_negatives", version=1)
 def hard(
     subject: Subject, number: int, sampling: Sampling, *, device: str, progress: Progress
 ) -> dict[str, Any]:

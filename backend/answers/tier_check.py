@@ -68,7 +68,7 @@ def _corpus(study: Study) -> tuple[ModelRef, CorpusRef]:
     return study.model, study.corpus
 
 
-@memoize(version=1)
+@memoize("tiers.chosen_windows", version=1)
 def chosen(
     model: ModelRef,
     corpus: CorpusRef,
@@ -94,7 +94,7 @@ def chosen(
     return {"spec": asdict(best.spec), "thresholds": asdict(best.thresholds), "f1": best.f1}
 
 
-@memoize(version=1)
+@memoize("tiers.feature_sample", version=1)
 def sample(found: Entry, count: int, *, progress: Progress) -> dict[str, Any]:
     """The peaks of some features at random of those with most examples: `features` [n], ascending,
     and their `rows` and `values` as in `windows.peaks`."""

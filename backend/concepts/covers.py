@@ -20,7 +20,7 @@ from backend.store.memo import memoize
 SHARES = (0.5, 0.9)  # of the tokens that have any feature
 
 
-@memoize(version=1)
+@memoize("concepts.feature_coverage", version=1)
 def covers(
     model: ModelRef,
     site: Site,

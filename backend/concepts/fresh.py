@@ -21,7 +21,7 @@ MEMBERS = 300  # of the region, that distances are measured to
 RANDOM = 300  # tokens of the corpus that the same is said of
 
 
-@memoize(version=1)
+@memoize("concepts.new_texts", version=1)
 def fresh(
     model: ModelRef,
     site: Site,

@@ -22,7 +22,7 @@ CONTRASTS = ("negative", "hard", "both")
 SHUFFLES = 100
 
 
-@memoize(version=1)
+@memoize("concepts.unit_scores", version=1)
 def judged(texts: Entry, scored: Entry, *, progress: Progress) -> dict[str, Any]:
     """From `scores` [texts, R] of a concept set: `train`, `negative`, `hard`, `both` [concepts, R]
     float64, AUROC of every column on training texts, and on test texts against each contrast (NaN

@@ -24,7 +24,7 @@ CLUSTER = 5  # texts that HDBSCAN calls a cluster, at least
 ROUNDS = 12  # of k-means; later ones move hardly any token
 
 
-@memoize(version=1)
+@memoize("concepts.rival_directions", version=1)
 def rival(
     model: ModelRef,
     site: Site,
@@ -114,7 +114,7 @@ def directions(
 # ---------------------------------------------------------------- by what texts mean
 
 
-@memoize(version=1)
+@memoize("concepts.text_clusters", version=1)
 def meanings(
     texts: Entry, embedder: EmbedderRef, *, device: str, progress: Progress
 ) -> dict[str, Any]:

@@ -55,7 +55,7 @@ MEASURES = pl.Schema(
 )
 
 
-@memoize(version=1)
+@memoize("concepts.repeated_partition", version=1)
 def again(
     model: ModelRef,
     site: Site,

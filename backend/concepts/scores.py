@@ -46,7 +46,7 @@ def points(
     return found, Points(Activations(model, site, found.tokens, device, progress), about)
 
 
-@memoize(version=1)
+@memoize("concepts.strongest_similarities", version=1)
 def strongest(
     model: ModelRef,
     site: Site,
@@ -87,7 +87,7 @@ def highest(similarity: Tensor, first: int, offsets: np.ndarray, best: Tensor) -
         text += 1
 
 
-@memoize(version=1)
+@memoize("concepts.feature_activations", version=1)
 def firing(
     model: ModelRef,
     site: Site,
@@ -115,7 +115,7 @@ def firing(
     return {"scores": scores, "counts": counts}
 
 
-@memoize(version=1)
+@memoize("concepts.token_owners", version=1)
 def places(
     model: ModelRef,
     site: Site,
@@ -138,7 +138,7 @@ def places(
     return partition.assigned(every, vectors, made.value("theta"), made.value("reach"))
 
 
-@memoize(version=1)
+@memoize("concepts.text_means", version=1)
 def averages(
     model: ModelRef,
     site: Site,

@@ -30,7 +30,7 @@ from backend.store.memo import memoize
 SHORTEST, LONGEST = 8, 24  # tokens of a prompt
 
 
-@memoize(version=1)
+@memoize("concepts.interpolated_prompts", version=1)
 def interpolate(
     model: ModelRef,
     site: Site,

@@ -23,7 +23,7 @@ READERS = ("bow", "diffmean", "probe")
 SCALE = 10.0  # of mean points before the probe, whose penalty is made for values about 1
 
 
-@memoize(version=1)
+@memoize("concepts.supervised_readers", version=1)
 def readers(
     model: ModelRef,
     site: Site,

@@ -41,7 +41,7 @@ CONCEPTS = pl.Schema({"concept": pl.Int32, "name": pl.String, "genre": pl.String
 LABELS = pl.Schema({"concept": pl.Int32, "text": pl.Int32, "kind": pl.String, "split": pl.String})
 
 
-@memoize(version=1)
+@memoize("corpus.concept_set", version=1)
 def read(
     model: ModelRef, corpus: CorpusRef, ref: ConceptRef, *, progress: Progress
 ) -> dict[str, Any]:

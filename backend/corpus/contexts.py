@@ -40,7 +40,7 @@ TOKENIZE_BATCH = 64
 Document = tuple[str, str, str, str]  # source, topic, title, text
 
 
-@memoize(version=1)
+@memoize("corpus.tokens", version=1)
 def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[str, Any]:
     """Tokens of a corpus: `ids`, `starts`, `ends` ([tokens] int32; characters within the
     document), tables `documents` and `contexts`, and how many repeats were dropped.

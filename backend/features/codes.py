@@ -31,7 +31,7 @@ from backend.schema import (
 from backend.store.memo import Entry, memoize
 
 
-@memoize(version=1)
+@memoize("features.codes", version=1)
 def encode(activations: Entry, sae: SaeRef, *, device: str) -> dict[str, Any]:
     """Codes of one chunk of activations.
 
@@ -70,7 +70,7 @@ def encode(activations: Entry, sae: SaeRef, *, device: str) -> dict[str, Any]:
     }
 
 
-@memoize(version=1)
+@memoize("features.index", version=1)
 def index(
     model: ModelRef,
     site: Site,

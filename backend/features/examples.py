@@ -46,7 +46,7 @@ BANDS = 10
 # ---------------------------------------------------------------- the table of all features
 
 
-@memoize(version=1)
+@memoize("features.summary", version=1)
 def summary(
     model: ModelRef,
     site: Site,

@@ -17,7 +17,7 @@ BLOCK = 512  # features computed together
 NEIGHBOURS = 20
 
 
-@memoize(version=1)
+@memoize("features.logit_effects", version=1)
 def effects(
     model: ModelRef, sae: SaeRef, block: int, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def effects(
     return dict(direction_effects(language_model.load(model, device), directions))
 
 
-@memoize(version=1)
+@memoize("features.decoder_neighbours", version=1)
 def neighbours(sae: SaeRef, block: int, *, device: str, progress: Progress) -> dict[str, Any]:
     """The features whose decoder rows point most nearly the same way, for the same block as in
     `effects`: `features` [n, 20] int32 and `cosines` [n, 20] float32, nearest first. An SAE of

@@ -28,7 +28,7 @@ FACTOR = 10.0
 CELLS = 1 << 24  # logits in memory at a time
 
 
-@memoize(version=1)
+@memoize("tiers.input_scores", version=1)
 def reads(
     model: ModelRef,
     site: Site,
@@ -61,7 +61,7 @@ def input_scores(ids: np.ndarray, rows: np.ndarray, promoted: np.ndarray) -> np.
     return np.where(count, hit.sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
-@memoize(version=1)
+@memoize("tiers.output_scores", version=1)
 def writes(
     model: ModelRef, site: Site, sae: SaeRef, block: int, *, device: str, progress: Progress
 ) -> dict[str, Any]:

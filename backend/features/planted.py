@@ -51,7 +51,7 @@ FINE = np.linspace(0, 1, 401)  # for cross, whose scores lie closer together
 # ---------------------------------------------------------------- planting
 
 
-@memoize(version=1)
+@memoize("tiers.planted_features", version=1)
 def plant(model: ModelRef, corpus: CorpusRef, which: int, *, progress: Progress) -> dict[str, Any]:
     """Set 0 or 1: `rows` and `values` as in `windows.peaks`; table `planted`: kind, word.
 

@@ -30,7 +30,7 @@ STAND_INS = 2  # that each token is replaced by, one after the other
 AT_ONCE = 128  # tokens for each context of a batch
 
 
-@memoize(version=1)
+@memoize("features.occlusion", version=1)
 def read(
     model: ModelRef,
     site: Site,

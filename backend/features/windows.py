@@ -32,7 +32,7 @@ ROWS = 2048  # features scored at once
 # ---------------------------------------------------------------- peaks
 
 
-@memoize(version=1)
+@memoize("tiers.peaks", version=1)
 def peaks(
     model: ModelRef,
     site: Site,
@@ -89,7 +89,7 @@ def texts(tokens: Tokens, rows: np.ndarray, window: Window) -> list[str]:
     ]
 
 
-@memoize(version=1)
+@memoize("tiers.window_vectors", version=1)
 def embed(
     found: Entry,
     model: ModelRef,
@@ -116,7 +116,7 @@ def anchors(found: Entry, tranche: int) -> np.ndarray:
     return rows[rows >= 0]
 
 
-@memoize(version=1)
+@memoize("tiers.context_vectors", version=1)
 def contexts(
     model: ModelRef,
     corpus: CorpusRef,
@@ -133,7 +133,7 @@ def contexts(
     return _embedded(texts(tokens, rows, Window(whole=True)), embedder, device)
 
 
-@memoize(version=1)
+@memoize("tiers.null_pool", version=1)
 def pool(
     model: ModelRef,
     corpus: CorpusRef,
@@ -175,7 +175,7 @@ def correlation(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(some, value, np.nan)
 
 
-@memoize(version=1)
+@memoize("tiers.correlations", version=1)
 def scores(
     found: Entry,
     model: ModelRef,

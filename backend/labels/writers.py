@@ -174,7 +174,7 @@ def _usage(answer: Any) -> dict[str, int | None]:
     }
 
 
-@memoize(version=1)
+@memoize("labels.server_reply", version=1)
 def reply(
     host: str,
     model: str,

@@ -74,7 +74,7 @@ def tokenizer(model: ModelRef) -> Any:
     return loaded
 
 
-@memoize(version=1)
+@memoize("models.vocabulary", version=1)
 def vocabulary(model: ModelRef) -> dict[str, Any]:
     """Table `pieces`: the text of every token id, a leading space as a space."""
     encode = tokenizer(model)

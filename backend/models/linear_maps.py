@@ -21,7 +21,7 @@ from backend.store.memo import memoize
 MAPS = pl.Schema({"layer": pl.Int32, "module": pl.String, "first": pl.Int32, "width": pl.Int32})
 
 
-@memoize(version=1)
+@memoize("models.linear_maps", version=1)
 def maps(model: ModelRef, *, device: str, progress: Progress) -> dict[str, Any]:
     """Table `maps` (`MAPS`): the maps in the order of `responses`, and the first unit of each."""
     progress.report(0, 1, "Reading the model")

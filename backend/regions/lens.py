@@ -16,7 +16,7 @@ from backend.store.memo import memoize
 BLOCK = 512  # regions computed together
 
 
-@memoize(version=1)
+@memoize("regions.logit_lens", version=1)
 def lens(
     model: ModelRef,
     site: Site,

@@ -34,7 +34,7 @@ MATCHES = pl.Schema(
 )
 
 
-@memoize(version=1)
+@memoize("regions.feature_matches", version=1)
 def match(
     model: ModelRef,
     site: Site,

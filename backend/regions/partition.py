@@ -67,7 +67,7 @@ def _activations(
     )
 
 
-@memoize(version=1)
+@memoize("regions.centre", version=1)
 def centre(
     model: ModelRef, site: Site, corpus: CorpusRef, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def centre(
 # ---------------------------------------------------------------- the threshold
 
 
-@memoize(version=1)
+@memoize("regions.distance_percentiles", version=1)
 def spread(
     model: ModelRef, site: Site, corpus: CorpusRef, seed: int, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def theta_of(spread_entry: Entry, p: float) -> float:
     return max(float(np.float32(mean)), float(np.float32(2 * RESOLUTION)))
 
 
-@memoize(version=1)
+@memoize("regions.thresholds", version=1)
 def thresholds(
     model: ModelRef,
     site: Site,
@@ -164,7 +164,7 @@ def thresholds(
 # ---------------------------------------------------------------- the partition
 
 
-@memoize(version=1)
+@memoize("regions.partition", version=1)
 def partition(
     model: ModelRef,
     site: Site,

@@ -20,7 +20,7 @@ FEWEST = 4  # regions for which UMAP has neighbours to arrange
 SPREAD = 10.0  # width of the map that UMAP starts from
 
 
-@memoize(version=1)
+@memoize("regions.layout", version=1)
 def layout(
     model: ModelRef,
     site: Site,

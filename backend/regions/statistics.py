@@ -68,7 +68,7 @@ REGIONS = pl.Schema(
 )
 
 
-@memoize(version=1)
+@memoize("regions.description", version=1)
 def describe(
     model: ModelRef,
     site: Site,

@@ -1,7 +1,7 @@
 """Durable jobs: long work that a worker process does while pages show how far it is.
 
-A job names a task and its arguments. It survives the app, the worker and a restart; what a task
-has finished is in the memo, so a job that is begun again goes on where it was. Identical live
+A job is a query and its arguments. It survives the app, the worker and a restart; what a query
+has computed is in the memo, so a job that is begun again goes on where it was. Identical live
 requests, those of one key, share a job.
 """
 
@@ -51,7 +51,13 @@ def for_key(key: str) -> Job | None:
 
 
 def submit(
-    task: str, study: str, arguments: dict[str, Any], device: str, key: str, priority: int = 0
+    query: str,
+    study: str,
+    arguments: dict[str, Any],
+    device: str,
+    key: str,
+    priority: int = 0,
+    title: str = "",
 ) -> Job:
     """The live job of `key`, queued if there is none; its device's worker is started.
 
@@ -60,14 +66,14 @@ def submit(
         TypeError, ValueError: the arguments are no JSON.
     """
     text = json.dumps(arguments, sort_keys=True, allow_nan=False)
-    row = (uuid.uuid4().hex[:12], key, priority, task, study, text, device, time.time())
+    row = (uuid.uuid4().hex[:12], key, priority, query, study, text, device, time.time(), title)
 
     def put(connection: sqlite3.Connection) -> str:
         live = _live(connection, key)
         if live is None:
             connection.execute(
-                "INSERT INTO jobs (id, key, priority, query, study, arguments, device, created) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, key, priority, query, study, arguments, device, created, "
+                "title) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
             return row[0]

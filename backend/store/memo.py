@@ -1,8 +1,9 @@
-"""Disk memo: the result of a pure function, kept under a digest of its arguments.
+"""Disk memo: the result of a pure function, kept under its name and a digest of its arguments.
 
 An entry (`backend.store.entry`) is written in a staging folder, forced to the disk and renamed
 into place last, so an entry that exists is whole. Callers of one digest wait for each other,
-over threads and processes: it is computed once.
+over threads and processes: it is computed once. Whether a call computes or only looks is the mood
+of `backend.run`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend import settings
-from backend.schema import NotFoundError, Progress
+from backend import run, settings
+from backend.schema import Progress
 from backend.store import disk, upkeep
 from backend.store.entry import Entry, checksums, open_entry, trust, write
 
@@ -29,6 +30,7 @@ __all__ = ["Entry", "Memoized", "canonical", "memoize"]
 
 NOT_KEYED = frozenset({"progress", "folder", "device", "inputs"})
 LIBRARIES = ("torch", "transformers", "numpy", "polars", "sae-lens", "umap-learn")
+AMBIENT = ("device", "progress")  # given by the run where the caller gives none
 MARKS = frozenset({"type", "entry"})  # keys by which a dataclass or entry is told from a dict
 
 
@@ -73,22 +75,19 @@ def _fields(value: Any) -> dict[str, Any]:
     return fields
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return f"{function.__module__.removeprefix('backend.')}.{function.__qualname__}"
-
-
 # ---------------------------------------------------------------- the decorator
 
 
 class Memoized:
     """A pure function with a disk cache. Call it, or ask `find` for what is there already."""
 
-    def __init__(self, function: Callable[..., Mapping[str, Any]], version: int) -> None:
+    def __init__(self, function: Callable[..., Mapping[str, Any]], name: str, version: int) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.version = version
-        self.name = _name(function)
+        self.name = name
         self.signature = inspect.signature(function)
+        self.ambient = [each for each in AMBIENT if each in self.signature.parameters]
 
     def recipe(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What the digest is taken of: name, version and every keyed argument.
@@ -114,11 +113,11 @@ class Memoized:
         return open_entry(self._target(digest), digest)
 
     def get(self, *args: Any, **kwargs: Any) -> Entry:
-        """As `find`; raises `NotFoundError` where there is none."""
-        found = self.find(*args, **kwargs)
-        if found is None:
-            raise NotFoundError(f"{self.name} has not been computed.", "Start it and wait for it.")
-        return found
+        """As `find`; raises `Missing` where there is none, whatever the mood."""
+        entry = self.find(*args, **kwargs)
+        if entry is None:
+            raise run.Missing(self.name)
+        return entry
 
     def at(self, digest: str) -> Entry | None:
         """The entry of a digest, if it is on disk and whole."""
@@ -133,15 +132,25 @@ class Memoized:
         """The entry for these arguments, computed where it is not on disk.
 
         Raises:
+            Missing: it is not on disk, and the mood is to look.
             StoreError: the disk is full or the cache cannot be written.
         """
         digest = self.digest(*args, **kwargs)
         target = self._target(digest)
-        found = open_entry(target, digest)
-        if found is not None:
-            return found
+        entry = open_entry(target, digest)
+        if entry is not None:
+            return entry
+        if run.current().looks:
+            raise run.Missing(self.name)
+        kwargs = self._with_run(*args, **kwargs)
         with disk.locked(upkeep.lock_path(digest), functools.partial(self._wait, *args, **kwargs)):
             return open_entry(target, digest) or self._compute(digest, *args, **kwargs)
+
+    def _with_run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The keyword arguments, with device and progress of the run where they are not given."""
+        given = self.signature.bind_partial(*args, **kwargs).arguments
+        now = run.current()
+        return {n: getattr(now, n) for n in self.ambient if n not in given} | kwargs
 
     def _bound(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         bound = self.signature.bind_partial(*args, **kwargs)
@@ -154,8 +163,8 @@ class Memoized:
     def _wait(self, *args: Any, **kwargs: Any) -> None:
         """Lets a person cancel while another process computes what we need."""
         progress = self._bound(*args, **kwargs).get("progress")
-        if isinstance(progress, Progress):
-            progress.report(0, 1, "Waiting for another process to compute this")
+        told = progress if isinstance(progress, Progress) else run.current().progress
+        told.report(0, 1, "Waiting for another process to compute this")
 
     def _compute(self, digest: str, *args: Any, **kwargs: Any) -> Entry:
         staging, target = upkeep.staging_folder(digest), self._target(digest)
@@ -168,7 +177,7 @@ class Memoized:
                 "digest": digest,
                 "created": time.time(),
                 "seconds": time.time() - started,
-                "device": str(self._bound(*args, **kwargs).get("device", "cpu")),
+                "device": str(self._bound(*args, **kwargs).get("device", run.current().device)),
                 "libraries": _versions(),
                 "files": checksums(staging),
             }
@@ -187,14 +196,32 @@ class Memoized:
         return Entry(target, digest)
 
 
-def memoize(version: int) -> Callable[[Callable[..., Mapping[str, Any]]], Memoized]:
+_memoized: dict[str, Callable[..., Any]] = {}
+
+
+def memoize(name: str, version: int) -> Callable[[Callable[..., Mapping[str, Any]]], Memoized]:
     """Keep what a pure function returns: a dict of arrays, tensors, tables and JSON values.
 
-    Raise `version` whenever the function computes something else. Not part of the key are
-    `progress`, `device`, `inputs` (data that another argument gives the digest of) and
-    `folder`, where a function may write `.npy` files itself, block by block.
+    `name` (`subject.noun`) names the folder of its results, wherever the function stands in the
+    code. Raise `version` whenever it computes something else. Not part of the key are `progress`,
+    `device`, `inputs` (data that another argument gives the digest of) and `folder`, where a
+    function may write `.npy` files itself, block by block.
+
+    Raises:
+        ValueError: another function has that name.
     """
-    return lambda function: Memoized(function, version)
+
+    def decorate(function: Callable[..., Mapping[str, Any]]) -> Memoized:
+        other = _memoized.setdefault(name, function)
+        if _place(other) != _place(function):
+            raise ValueError(f"{_place(other)} and {_place(function)} are both memoized as {name}")
+        return Memoized(function, name, version)
+
+    return decorate
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 @functools.cache

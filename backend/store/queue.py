@@ -48,7 +48,8 @@ CREATE TABLE jobs (
     heartbeat REAL,
     attempts INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '',
-    traceback TEXT NOT NULL DEFAULT ''
+    traceback TEXT NOT NULL DEFAULT '',
+    title TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE {LIVE};
 CREATE INDEX jobs_by_state ON jobs (state, device);
@@ -59,7 +60,7 @@ CREATE TABLE launches (device TEXT PRIMARY KEY, count INTEGER NOT NULL, last REA
 
 def database() -> Database:
     """The file that holds the jobs of this cache."""
-    return Database(settings.current().cache / "jobs.sqlite", SCHEMA, version=1)
+    return Database(settings.current().cache / "jobs.sqlite", SCHEMA, version=2)
 
 
 def log_path(device: str) -> Path:

@@ -210,17 +210,12 @@ class RowProgress(Progress):
         self._meter = Meter()
 
     def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+        self.check()
         now = time.monotonic()
         done, total = float(done), float(total)  # SQLite takes no numpy numbers
         self.total = total
         rate, eta = self._meter.read(now, done, total, message)
         try:
-            if now - self._asked >= ASK:
-                self._asked = now
-                if not queue.is_wanted(self.job_id, self.worker):
-                    raise Cancelled
-                if queue.is_outranked(self.job_id):
-                    raise _GaveWay
             # a new phase is told at once, since it may be silent for long
             if message != self._message or now - self._written >= WRITE:
                 self._message, self._written = message, now
@@ -228,6 +223,19 @@ class RowProgress(Progress):
                 queue.update(self.job_id, self.worker, **told, rate=rate, eta=eta)
         except StoreError as error:  # the work is worth more than its progress bar
             log.warning("%s: no progress: %s", self.job_id, error)
+
+    def check(self) -> None:
+        now = time.monotonic()
+        if now - self._asked < ASK:
+            return
+        self._asked = now
+        try:
+            if not queue.is_wanted(self.job_id, self.worker):
+                raise Cancelled
+            if queue.is_outranked(self.job_id):
+                raise _GaveWay
+        except StoreError as error:
+            log.warning("%s: cannot look whether it is wanted: %s", self.job_id, error)
 
 
 class Meter:

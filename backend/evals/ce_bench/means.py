@@ -29,7 +29,7 @@ MOVES = 10  # times that marks are placed at random
 Encoder = Callable[[Tensor], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-@memoize(version=1)
+@memoize("ce_bench.codes", version=1)
 def coded(
     model: ModelRef,
     site: Site,
@@ -129,7 +129,7 @@ def _random(width: int, keep: int, centre: Tensor, seed: int) -> Encoder:
 # ---------------------------------------------------------------- means
 
 
-@memoize(version=1)
+@memoize("ce_bench.means", version=1)
 def means(
     model: ModelRef,
     site: Site,

@@ -140,7 +140,7 @@ def marked(story: str) -> tuple[str, list[tuple[int, int]], bool]:
 # ---------------------------------------------------------------- tokens
 
 
-@memoize(version=1)
+@memoize("ce_bench.stories", version=1)
 def read(model: ModelRef, ref: PairsRef, *, progress: Progress) -> dict[str, Any]:
     """Tokens of all stories, as `contexts.tokenize` gives those of a corpus: story i of pair p is
     document 2p + i and a context of its own. Beside them `marked` [tokens] bool (a token is marked

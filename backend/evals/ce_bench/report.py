@@ -17,7 +17,7 @@ from backend.store.memo import memoize
 LISTED, SHOWN = 20, 3  # features of a subject in the table, and of each in the heatmap
 
 
-@memoize(version=2)
+@memoize("ce_bench.report", version=2)
 def report(
     model: ModelRef,
     site: Site,

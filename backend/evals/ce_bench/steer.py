@@ -30,7 +30,7 @@ LONGEST = 256  # tokens of a prompt
 KINDS = ("unchanged", "reconstruction", "towards", "away", "permuted")
 
 
-@memoize(version=1)
+@memoize("ce_bench.steered_texts", version=1)
 def steer(
     model: ModelRef,
     site: Site,

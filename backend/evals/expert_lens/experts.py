@@ -103,7 +103,7 @@ class Given:
     negatives: tuple[np.ndarray, np.ndarray]  # rows of the pool
 
 
-@memoize(version=1)
+@memoize("expert_lens.average_precision", version=1)
 def expertise(
     units: Units, digest: str, seed: int, *, inputs: Given, progress: Progress
 ) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Half:
 # ---------------------------------------------------------------- the corpus in sentences
 
 
-@memoize(version=1)
+@memoize("expert_lens.corpus_sentences", version=1)
 def split(model: ModelRef, corpus: CorpusRef, seed: int, *, progress: Progress) -> dict[str, Any]:
     """Table `sentences` (`SENTENCES`): every sentence of 6 to 40 words, once, in random order;
     `half` is its document's (0 train, 1 test), `length` its tokens. Documents are read whole,
@@ -82,7 +82,7 @@ def split(model: ModelRef, corpus: CorpusRef, seed: int, *, progress: Progress) 
 # ---------------------------------------------------------------- concepts and their sentences
 
 
-@memoize(version=1)
+@memoize("expert_lens.sentences", version=1)
 def select(
     model: ModelRef,
     corpus: CorpusRef,

@@ -48,7 +48,7 @@ AGREEMENT = pl.Schema(
 # ---------------------------------------------------------------- between concepts
 
 
-@memoize(version=1)
+@memoize("expert_lens.concept_likeness", version=1)
 def compared(concepts: list[Entry], others: list[Entry], *, progress: Progress) -> dict[str, Any]:
     """Likeness of concepts, given their `experts.expertise`, in the train halves of `concepts` and
     the test halves of `others` (the same concepts read elsewhere, or the same entries).
@@ -107,7 +107,7 @@ def by_chance(one: np.ndarray, other: np.ndarray, units: int) -> np.ndarray:
 # ---------------------------------------------------------------- baselines
 
 
-@memoize(version=1)
+@memoize("expert_lens.embedder_likeness", version=1)
 def by_meaning(
     words: tuple[str, ...], embedder: EmbedderRef, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def by_meaning(
     return {"cosine": cosine(embedders.load(embedder, device).embed(words))}
 
 
-@memoize(version=1)
+@memoize("expert_lens.token_likeness", version=1)
 def by_tokens(
     words: tuple[str, ...], model: ModelRef, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def lift(together: np.ndarray, documents: int) -> np.ndarray:
 # ---------------------------------------------------------------- with people
 
 
-@memoize(version=1)
+@memoize("expert_lens.human_agreement", version=1)
 def agreement(
     concepts: Entry,
     sentences: Entry,

@@ -93,7 +93,7 @@ def chosen(compared: Entry, concepts: Sequence[Entry]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
 
-@memoize(version=1)
+@memoize("expert_lens.repeatability", version=1)
 def again(compared: Entry, seed: int, *, progress: Progress) -> dict[str, Any]:
     """Table `again` (`AGAIN`): are concepts as alike in the other half, and is each known there by
     its experts at τ = .5, of which test must share more with its own train set than with another's?
@@ -114,7 +114,7 @@ def again(compared: Entry, seed: int, *, progress: Progress) -> dict[str, Any]:
     return {"again": pl.DataFrame(rows, schema=AGAIN, orient="row")}
 
 
-@memoize(version=1)
+@memoize("expert_lens.likeness_agreement", version=1)
 def alike(
     one: Entry, other: Entry, rows: list[int], columns: list[int], seed: int, *, progress: Progress
 ) -> dict[str, Any]:

@@ -34,7 +34,7 @@ RUNS = pl.Schema(
 )
 
 
-@memoize(version=1)
+@memoize("sage.activations", version=1)
 def activations(
     model: ModelRef, site: Site, task: str, sizes: Sizes, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Runs:
         self.edits.append(edit[0])
 
 
-@memoize(version=1)
+@memoize("sage.evaluation", version=1)
 def evaluate(
     model: ModelRef,
     site: Site,

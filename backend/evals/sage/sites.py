@@ -46,7 +46,7 @@ def patcher(model: ModelRef, device: str) -> Patcher:
     return Patcher(language_model.load(replace(model, dtype="float32"), device))
 
 
-@memoize(version=1)
+@memoize("sage.gate", version=1)
 def gate(
     model: ModelRef, task: str, sizes: Sizes, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def gate(
 # ---------------------------------------------------------------- where
 
 
-@memoize(version=1)
+@memoize("sage.attribution", version=1)
 def attribution(
     model: ModelRef, task: str, sizes: Sizes, *, device: str, progress: Progress
 ) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _searched(
     return some, patcher(model, device)
 
 
-@memoize(version=1)
+@memoize("sage.verification", version=1)
 def verification(
     model: ModelRef, site: Site, task: str, sizes: Sizes, *, device: str, progress: Progress
 ) -> dict[str, Any]:

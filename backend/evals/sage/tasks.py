@@ -106,7 +106,7 @@ def held(entry: Entry) -> PromptSet:
     )
 
 
-@memoize(version=1)
+@memoize("sage.prompts", version=1)
 def prompts(
     model: ModelRef, task: str, train: int, test: int, seed: int, *, progress: Progress
 ) -> dict[str, Any]:

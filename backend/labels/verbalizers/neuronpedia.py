@@ -215,7 +215,7 @@ class Neuronpedia:
         )
 
 
-@memoize(version=1)
+@memoize("labels.neuronpedia_text", version=1)
 def described(
     host: str, model: str, layer: int, text: str, *, inputs: Neuronpedia
 ) -> dict[str, Any]:

@@ -1,0 +1,283 @@
+"""The registry of queries: what pages, the command line, notebooks and the worker may ask.
+
+A query is one function of a study. Asked by a page it looks: where a result is missing, the answer
+is the job that computes the same query with the same arguments; where only parts are missing that
+it is useful without, it comes with that job as `pending`. The worker evaluates the same function in
+the computing mood, so nothing says twice what an answer depends on.
+
+    @query("One feature", priority=queue.SHORT)
+    def feature(study: Study, feature: int) -> FeatureView: ...
+
+    feature("demo", 17)          # FeatureView | Job
+    feature.look("demo", 17)     # FeatureView | None: asks for nothing
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import inspect
+import json
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
+
+from pydantic import TypeAdapter, ValidationError
+
+from backend import run
+from backend import study as studies
+from backend.models.device import pick_device
+from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
+from backend.store import jobs
+from backend.store.memo import canonical
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Kind = Literal["query", "lookup", "action"]
+Title = str | Callable[[dict[str, Any]], str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the registry knows of one function. `kind`: a query may answer with a job, a lookup
+    always answers at once, an action keeps or starts something."""
+
+    name: str
+    kind: Kind
+    function: Callable[..., Any]
+    title: Title = ""
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @functools.cached_property
+    def hints(self) -> dict[str, Any]:
+        return typing.get_type_hints(self.function)
+
+    @property
+    def of_study(self) -> bool:
+        """Whether its first argument is a study."""
+        return next(iter(self.signature.parameters), "") == "study"
+
+    @property
+    def help(self) -> str:
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    def bound(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The arguments after the study, by name, defaults included."""
+        found = self.signature.bind(None, *args, **kwargs)
+        found.apply_defaults()
+        return {name: value for name, value in found.arguments.items() if name != "study"}
+
+    def decode(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments as a job keeps them, checked and of their types.
+
+        Raises:
+            TesseraError: they are not those of this query.
+        """
+        try:
+            self.signature.bind(None, **arguments)
+            return {n: _adapter(self.hints[n]).validate_python(v) for n, v in arguments.items()}
+        except (TypeError, ValidationError) as error:
+            raise TesseraError(
+                f"The query {self.name} does not take these arguments: {error}",
+                "They were given by another version of Tessera: ask for it again on its page.",
+            ) from error
+
+
+_registry: dict[str, Entry] = {}
+
+
+def registered() -> dict[str, Entry]:
+    """Everything that can be asked, by name."""
+    return dict(_registry)
+
+
+def find(name: str) -> Entry:
+    """The entry of a name.
+
+    Raises:
+        NotFoundError: there is none; the nearest names are said.
+    """
+    if name in _registry:
+        return _registry[name]
+    near = difflib.get_close_matches(name, _registry, 3)
+    remedy = f"Did you mean {' or '.join(near)}?" if near else "`list` names them all."
+    raise NotFoundError(f"There is no query {name!r}.", remedy)
+
+
+def _register(entry: Entry) -> Entry:
+    other = _registry.setdefault(entry.name, entry)
+    if _place(other.function) != _place(entry.function):
+        places = f"{_place(other.function)} and {_place(entry.function)}"
+        raise ValueError(f"two queries are named {entry.name}: {places}")
+    return entry
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+@functools.cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
+# ---------------------------------------------------------------- queries
+
+
+class Query(Generic[P, R]):
+    """A query as it is asked: by the name of a study."""
+
+    def __init__(
+        self, entry: Entry, priority: int | Callable[[dict[str, Any]], int], key: Callable[..., str]
+    ) -> None:
+        functools.update_wrapper(self, entry.function)
+        self.entry = entry
+        self._priority = priority
+        self._key = key
+
+    def __call__(self, study: str, *args: P.args, **kwargs: P.kwargs) -> R | Job:
+        """The answer; or the job that computes it, submitted where there is none."""
+        loaded = studies.load(study)
+        arguments = self.entry.bound(*args, **kwargs)
+        if run.current().is_job:
+            return self.entry.function(loaded, **arguments)
+        with run.looking() as look:
+            try:
+                answer = self.entry.function(loaded, **arguments)
+            except run.Missing:
+                return self._job(loaded, arguments)
+        if look.gaps and look.gaps.names and hasattr(answer, "pending"):
+            return dataclasses.replace(answer, pending=self._job(loaded, arguments))
+        return answer
+
+    def look(self, study: str, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """The answer if it is there; nothing is asked for."""
+        loaded = studies.load(study)
+        with run.looking():
+            try:
+                return self.entry.function(loaded, **self.entry.bound(*args, **kwargs))
+            except run.Missing:
+                return None
+
+    def submit(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """The job of this query: the live or failed one, or a new one."""
+        return self._job(study, self.entry.bound(*args, **kwargs))
+
+    def _job(self, study: Study, arguments: dict[str, Any]) -> Job:
+        entry, priority = self.entry, self._priority
+        key = f"{entry.name}:{self._key(study, **arguments)}"
+        latest = jobs.for_key(key)
+        if latest is not None and latest.state != "done":
+            return latest
+        title = entry.title if isinstance(entry.title, str) else entry.title(arguments)
+        return jobs.submit(
+            entry.name,
+            study.name,
+            _plain(arguments),
+            pick_device(study.device),
+            key=key,
+            priority=priority if isinstance(priority, int) else priority(arguments),
+            title=title,
+        )
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON data."""
+    return {
+        name: _adapter(Any).dump_python(value, mode="json") for name, value in arguments.items()
+    }
+
+
+def key_of(study: Study, **arguments: Any) -> str:
+    """32 hex digits: the same for the same study, as it is resolved now, and arguments."""
+    text = json.dumps(canonical({"study": study, "arguments": arguments}), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def query(
+    title: Title,
+    priority: int | Callable[[dict[str, Any]], int] = 0,
+    key: Callable[..., str] = key_of,
+) -> Callable[[Callable[Concatenate[Study, P], R]], Query[P, R]]:
+    """Register a function of a study whose answer may have to be computed first.
+
+    `title` says on the job what is computed; of two waiting jobs that of higher `priority` runs
+    first (`store.queue`: from SHORT on somebody waits for it, up to LONG it gives way); requests
+    with one `key` share a job.
+    """
+
+    def decorate(function: Callable[Concatenate[Study, P], R]) -> Query[P, R]:
+        entry = _register(Entry(function.__name__, "query", function, title))
+        return Query(entry, priority, key)
+
+    return decorate
+
+
+# ---------------------------------------------------------------- what answers at once
+
+
+@overload
+def lookup(function: Callable[Concatenate[Study, P], R]) -> Callable[Concatenate[str, P], R]: ...
+@overload
+def lookup(function: Callable[P, R]) -> Callable[P, R]: ...
+def lookup(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function that answers at once, from what is there."""
+    return _by_name(_register(Entry(function.__name__, "lookup", function)))
+
+
+@overload
+def action(function: Callable[Concatenate[Study, P], R]) -> Callable[Concatenate[str, P], R]: ...
+@overload
+def action(function: Callable[P, R]) -> Callable[P, R]: ...
+def action(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function that keeps what a person says, or starts work. Not a command."""
+    return _by_name(_register(Entry(function.__name__, "action", function)))
+
+
+def _by_name(entry: Entry) -> Callable[..., Any]:
+    """The function with a study's name for its study."""
+
+    @functools.wraps(entry.function)
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        if entry.of_study:
+            study, *rest = (kwargs.pop("study"), *args) if "study" in kwargs else args
+            args = (studies.load(study), *rest)
+        with run.looking():
+            return entry.function(*args, **kwargs)
+
+    ask.entry = entry  # type: ignore[attr-defined]
+    return ask
+
+
+# ---------------------------------------------------------------- the worker
+
+
+def compute(
+    name: str, study: str, arguments: dict[str, Any], device: str, progress: Progress
+) -> None:
+    """What a job does: evaluates its query until nothing is missing.
+
+    Raises:
+        TesseraError: there is no such query, it takes other arguments, or its answer is still
+            missing though everything was computed.
+    """
+    entry = find(name)
+    values = entry.decode(arguments)
+    loaded = studies.load(study)
+    studies.check(loaded)
+    with run.computing(device, progress):
+        entry.function(loaded, **values)
+    with run.looking():
+        try:
+            entry.function(loaded, **values)
+        except run.Missing as missing:
+            raise TesseraError(
+                f"{missing.name} is missing though {name} was computed.",
+                "Look whether the cache is smaller than one answer (TESSERA_CACHE_GB), then retry.",
+            ) from missing

@@ -1,0 +1,208 @@
+"""How an answer is evaluated: looked for, or computed.
+
+An answer is one function made of memoized calls. While *looking*, a call whose result is not on
+disk raises `Missing`, so nothing heavy ever runs; while *computing*, the same call computes. Mood,
+device and progress travel in a context variable, so that no signature repeats them. Outside of both
+moods a memoized call computes on the CPU and reports to nobody, as any function would.
+
+    with run.looking():                     # pages, terminals, notebooks
+        answer(study)                       # or Missing
+    with run.computing("cpu", progress):    # the worker
+        answer(study)                       # the same, computed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from backend.schema import NotFoundError, Progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+POLL = 1.0  # seconds between reports while threads work
+
+
+class Missing(NotFoundError):
+    """A result that a look did not find: whoever looks asks for it to be computed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} has not been computed.", "Start it and wait for it.")
+        self.name = name
+
+
+@dataclass
+class Gaps:
+    """What a look passed over: results that would improve the answer."""
+
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How memoized calls behave now. `gaps` is None unless this is a look."""
+
+    device: str = "cpu"
+    progress: Progress = field(default_factory=Progress)
+    gaps: Gaps | None = None
+    is_job: bool = False
+
+    @property
+    def looks(self) -> bool:
+        return self.gaps is not None
+
+
+_current: contextvars.ContextVar[Run] = contextvars.ContextVar("run", default=Run())  # noqa: B039
+
+
+def current() -> Run:
+    """The mood that memoized calls are in."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def _entered(run: Run) -> Iterator[Run]:
+    token = _current.set(run)
+    try:
+        yield run
+    finally:
+        _current.reset(token)
+
+
+def looking() -> contextlib.AbstractContextManager[Run]:
+    """Within it a memoized call only finds; `Missing` where there is nothing."""
+    return _entered(Run(gaps=Gaps()))
+
+
+def computing(device: str, progress: Progress) -> contextlib.AbstractContextManager[Run]:
+    """Within it a memoized call computes on a device and reports its progress."""
+    return _entered(Run(device, progress, is_job=True))
+
+
+# ---------------------------------------------------------------- progress
+
+
+def report(done: float, total: float, message: str, unit: str = "") -> None:
+    """Work units done of how many; raises `Cancelled` where the job is no longer wanted."""
+    current().progress.report(done, total, message, unit)
+
+
+def reporting(progress: Progress) -> contextlib.AbstractContextManager[Run]:
+    """Within it, reports go to another receiver."""
+    return _entered(replace(current(), progress=progress))
+
+
+class _Inner(Progress):
+    """A step inside a loop that reports itself: its own reports are not shown, but they are
+    occasions to notice that the job was cancelled."""
+
+    def __init__(self, outer: Progress) -> None:
+        self.outer = outer
+
+    def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+        self.outer.check()
+
+    def check(self) -> None:
+        self.outer.check()
+
+
+# ---------------------------------------------------------------- answers made of parts
+
+
+def optional(function: Callable[..., Result], *args: object) -> Result | None:
+    """A result that an answer is useful without: None where a look does not find it, and then the
+    answer is provisional."""
+    try:
+        return function(*args)
+    except Missing as missing:
+        _note(missing)
+        return None
+
+
+def best(*answers: Callable[[], Result]) -> Result:
+    """The last of several answers, each better than the one before. Computing makes them in order,
+    so the first is there early; a look gives the best that is there, provisional if not the last.
+
+    Raises:
+        Missing: a look finds none.
+    """
+    if not current().looks:
+        return [answer() for answer in answers][-1]
+    missing = Missing("nothing was asked for")
+    for answer in reversed(answers):
+        try:
+            found = answer()
+        except Missing as error:
+            missing = error
+            _note(error)
+        else:
+            return found
+    raise missing
+
+
+def _note(missing: Missing) -> None:
+    gaps = current().gaps
+    if gaps is None:
+        raise missing
+    gaps.names.append(missing.name)
+
+
+def each(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    message: str,
+    unit: str = "blocks",
+    workers: int = 1,
+) -> list[Result]:
+    """`function` of every item, in order; `workers` threads where it waits for others.
+
+    Where a call raises, what is under way still ends, so that replies that are paid for are kept;
+    the rest is not begun.
+    """
+    listed = list(items)
+    if current().looks:
+        return [function(item) for item in listed]
+    outer = current().progress
+    with reporting(_Inner(outer)):
+        if workers == 1:
+            return list(_in_turn(function, listed, message, unit, outer))
+        return _at_once(function, listed, (message, unit), workers, outer)
+
+
+def _in_turn(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    message: str,
+    unit: str,
+    outer: Progress,
+) -> Iterator[Result]:
+    for done, item in enumerate(items):
+        outer.report(done, len(items), message, unit)
+        yield function(item)
+
+
+def _at_once(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    words: tuple[str, str],
+    workers: int,
+    outer: Progress,
+) -> list[Result]:
+    pool = ThreadPoolExecutor(workers)
+    try:
+        # a thread does not inherit the mood
+        futures = [pool.submit(contextvars.copy_context().run, function, item) for item in items]
+        waiting: set[Future[Result]] = set(futures)
+        while waiting:
+            outer.report(len(items) - len(waiting), len(items), *words)
+            done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
