@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.corpus.contexts import Tokens
+from backend import run
+from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
-from backend.schema import ModelRef, NotFiniteError, Progress, Site
+from backend.schema import ModelRef, NotFiniteError, Progress, Reading, Site
 from backend.store.memo import Entry, memoize
 
 CHUNK = 128  # contexts
@@ -33,8 +34,6 @@ class Activations:
     model: ModelRef
     site: Site
     tokens: Tokens
-    device: str
-    progress: Progress
 
     @cached_property
     def bounds(self) -> np.ndarray:
@@ -49,17 +48,9 @@ class Activations:
     def entry(self, chunk: int) -> Entry:
         """The memo entry of one chunk."""
         contexts = self._contexts(chunk)
-        return extract(
-            self.model,
-            self.site,
-            _digest(contexts),
-            inputs=contexts,
-            device=self.device,
-            progress=_Within(self.progress, int(self.bounds[chunk]), len(self.tokens)),
-        )
-
-    def is_stored(self, chunk: int) -> bool:
-        return extract.find(self.model, self.site, _digest(self._contexts(chunk))) is not None
+        within = _Within(run.current().progress, int(self.bounds[chunk]), len(self.tokens))
+        with run.reporting(within):
+            return extract(self.model, self.site, _digest(contexts), inputs=contexts)
 
     def read(self, chunk: int) -> Tensor:
         """[tokens of the chunk, width] in the model's dtype, on the CPU; BOS left out."""
@@ -87,6 +78,12 @@ class Activations:
         return [ids[f : f + n] for f, n in zip(firsts, lengths, strict=True)]
 
 
+def read_corpus(reading: Reading) -> Activations:
+    """The activations of a corpus at a site."""
+    tokens = Tokens(tokenize(reading.model, reading.corpus))
+    return Activations(reading.model, reading.site, tokens)
+
+
 @dataclass(frozen=True)
 class _Within(Progress):
     """A chunk's progress within the whole corpus."""
@@ -98,6 +95,9 @@ class _Within(Progress):
     def report(self, done: float, total: float, message: str, unit: str = "") -> None:
         self.whole.report(self.offset + done, self.total, message, unit)
 
+    def check(self) -> None:
+        self.whole.check()
+
 
 def _digest(contexts: list[np.ndarray]) -> str:
     lengths = np.array([len(context) for context in contexts], dtype=np.int32)
@@ -108,13 +108,7 @@ def _digest(contexts: list[np.ndarray]) -> str:
 
 @memoize("corpus.activations", version=1)
 def extract(
-    model: ModelRef,
-    site: Site,
-    digest: str,
-    *,
-    inputs: list[np.ndarray],
-    device: str,
-    progress: Progress,
+    model: ModelRef, site: Site, digest: str, *, inputs: list[np.ndarray]
 ) -> dict[str, Any]:
     """`residual` [tokens, width] of contexts `inputs` (token ids without BOS), in their order.
 
@@ -123,13 +117,14 @@ def extract(
     Raises:
         NotFiniteError: the model produced NaN or infinity.
     """
+    device = run.current().device
     network = language_model.load(model, device)
     order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
     total = sum(len(context) for context in inputs)
     rows: list[Tensor] = [torch.empty(0)] * len(inputs)
     done = 0
     for at in range(0, len(order), BATCH[device]):
-        progress.report(done, total, "Reading activations", "tokens")
+        run.report(done, total, "Reading activations", "tokens")
         batch = order[at : at + BATCH[device]]
         ids, mask = padded([inputs[i] for i in batch], network.bos)
         residual = network.residual(ids, None if bool(mask.all()) else mask.to(device), site.layer)

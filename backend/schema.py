@@ -177,6 +177,23 @@ class PartitionSpec:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """The activations that everything else stands on: of a model, at a site, over a corpus."""
+
+    model: ModelRef
+    site: Site
+    corpus: CorpusRef
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The points of a reading, partitioned by a spec."""
+
+    reading: Reading
+    spec: PartitionSpec
+
+
+@dataclass(frozen=True)
 class Window:
     """Tokens from `first` to `last`, counted from a feature's peak; `whole`: its context."""
 
@@ -244,6 +261,15 @@ class Study:
     k_stops: tuple[float, ...] = (1.0, 1.1, 1.2)
     device: str = "auto"
     notes: str = ""
+
+    @property
+    def reading(self) -> Reading:
+        """The activations at its site over its corpus."""
+        return Reading(self.model, self.site, self.corpus)
+
+    def cut(self, spec: PartitionSpec | None = None) -> Partition:
+        """The partition of its points by a spec, its own where none is given."""
+        return Partition(self.reading, spec or self.partition)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from backend import study as studies
 from backend.models.device import fast_bfloat16, pick_device
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.regions.leader import LeaderPass
 from backend.regions.nearest import Assignment
 from backend.schema import Progress
@@ -45,11 +45,11 @@ def demo_points(device: str) -> tuple[Tensor, float]:
     """[≥ 70,000, width] points of the demo, and θ."""
     study = studies.load("demo")
     refs, progress = (study.model, study.site, study.corpus), Progress()
-    curve = partition.thresholds(
+    curve = partitioning.thresholds(
         *refs, [PERCENTILE], study.partition.seed, device=device, progress=progress
     )
     parts, count = [], 0
-    for _, part in partition.points(*refs, device, progress):
+    for _, part in partitioning.points(*refs, device, progress):
         parts.append(part)
         count += len(part)
         if count >= TOKENS:

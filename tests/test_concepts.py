@@ -32,7 +32,7 @@ from backend.concept_views import (
     Spread,
 )
 from backend.concepts import covers, ranking, rivals, scores
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.schema import CorpusError, Job, NotFoundError, Progress, Study
 from components import concept_parts as parts_shown
 from components import concept_tokens, markup
@@ -252,7 +252,7 @@ def test_words_tell_what_words_can_tell(study: Study, kept: str) -> None:
 def test_rivals_are_as_many_as_regions(study: Study, kept: str) -> None:
     held = computed(study, kept)
     exemplars = held.partition.array("exemplars")
-    points = torch.cat([p for _, p in partition.points(*held.where, "cpu", Progress())]).numpy()
+    points = torch.cat([p for _, p in partitioning.points(*held.where, "cpu", Progress())]).numpy()
     for kind in rivals.DIRECTIONS:
         made = rivals.directions(*held.where, held.spec, kind, 0, **HOW)
         assert made.shape == exemplars.shape
@@ -408,7 +408,7 @@ def test_partitions_do_not_wait_for_the_set(study: Study, kept: str) -> None:
     before = queries.gray_zone(study.name, kept)
     assert isinstance(before, GrayZone)
     assert concept_tokens.missing(before.table).startswith("Partition with k = 1.1")
-    partition.partition(*held.where, replace(held.spec, k=1.1), **HOW)
+    partitioning.build_partition(*held.where, replace(held.spec, k=1.1), **HOW)
     found = queries.gray_zone(study.name, kept)
     assert isinstance(found, GrayZone)
     row = found.table.row(1, named=True)

@@ -49,12 +49,12 @@ def test_residuals_have_one_huge_direction_which_centring_removes(demo: str) -> 
 
 
 def test_the_partition_agrees_with_a_plain_float64_pass(demo: str) -> None:
-    from backend.regions import leader, partition
+    from backend.regions import leader, partitioning
 
     study = studies.load(demo)
     found = partitions.find(study, study.partition)
     assert found is not None
-    centre = partition.centre.get(study.model, study.site, study.corpus).array("centre")
+    centre = partitioning.centre.get(study.model, study.site, study.corpus).array("centre")
     rows = activations(demo).rows(0, 3_000)
     points = leader.unit(rows, torch.from_numpy(np.array(centre))).double().numpy()
     chosen: list[int] = []
@@ -99,9 +99,9 @@ def test_regions_read(demo: str) -> None:
     study = studies.load(demo)
     found = partitions.find(study, study.partition)
     assert found is not None
-    from backend.regions import leader, partition
+    from backend.regions import leader, partitioning
 
-    centre = partition.centre.get(study.model, study.site, study.corpus).array("centre")
+    centre = partitioning.centre.get(study.model, study.site, study.corpus).array("centre")
     points = leader.unit(activations(demo).rows(0, 20_000), torch.from_numpy(np.array(centre)))
     largest = answer.table.sort("size", descending=True)["region"][:5]
     rng = np.random.default_rng(0)

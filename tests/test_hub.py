@@ -105,7 +105,7 @@ def prepare(hub: str, world: Path, folder: Path, repository: str) -> subprocess.
 def test_a_model_of_the_hub_needs_only_its_name(hub: str, world: Path, tmp_path: Path) -> None:
     done = prepare(hub, world, tmp_path, "tiny/model")
     assert done.returncode == 0, done.stderr
-    recipes = list((tmp_path / "cache").glob("regions.partition.partition/**/recipe.json"))
+    recipes = list((tmp_path / "cache").glob("regions.partition/**/recipe.json"))
     assert recipes
     assert all(COMMIT in recipe.read_text() for recipe in recipes)
 

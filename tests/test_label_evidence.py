@@ -12,7 +12,7 @@ from backend.features import codes
 from backend.features.examples import peaks
 from backend.labels.contract import Evidence
 from backend.labels.evidence import LEAST, POST_TRAIN, draw, of_features, of_regions
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.schema import NotFoundError
 from backend.store.memo import Entry
 
@@ -108,7 +108,7 @@ def test_a_feature_with_too_few_contexts_is_refused(read: tuple[Entry, Tokens]) 
 
 def test_members_of_regions_are_evidence_too(ready: str) -> None:
     study = studies.load(ready)
-    entry = partition.partition.get(study.model, study.site, study.corpus, study.partition)
+    entry = partitioning.build_partition.get(study.model, study.site, study.corpus, study.partition)
     tokens, source = passages.tokens_of(study.model, study.corpus), of_regions(entry)
     owner, distance = entry.array("owner"), entry.array("distance")
     theta = entry.value("theta")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend import study as studies
 from backend.features import codes
-from backend.regions import matching, partition
+from backend.regions import matching, partitioning
 from backend.regions.matching import MATCHES, ByToken, best_matches
 from backend.schema import PartitionSpec, Progress
 
@@ -103,7 +103,7 @@ def test_matches_of_a_corpus_recount_from_its_partition_and_codes(small: str) ->
     options = {"device": "cpu", "progress": Progress()}
     spec = PartitionSpec(p=10, k=1.2)
     entry = matching.match(*refs, spec, study.sae, **options)
-    made = partition.partition.get(*refs, spec)
+    made = partitioning.build_partition.get(*refs, spec)
     index = codes.index.get(*refs, study.sae)
     member = made.array("distance") <= made.value("theta")
     assert not member.all()  # with k above 1 some tokens are gray, and members of nothing

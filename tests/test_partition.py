@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend import study as studies
 from backend.regions import leader
-from backend.regions import partition as made
+from backend.regions import partitioning as made
 from backend.regions.leader import RESOLUTION, LeaderPass, epsilon, unit
 from backend.regions.nearest import assign
 from backend.regions.points import draw_contexts
@@ -247,7 +247,7 @@ def refs(name: str) -> tuple[ModelRef, Site, CorpusRef]:
 
 
 def partitioned(name: str, spec: PartitionSpec, progress: Progress | None = None) -> Entry:
-    return made.partition(*refs(name), spec, device="cpu", progress=progress or Progress())
+    return made.build_partition(*refs(name), spec, device="cpu", progress=progress or Progress())
 
 
 def all_points(name: str) -> tuple[torch.Tensor, np.ndarray]:
@@ -332,7 +332,7 @@ def test_settings_that_cannot_work_come_with_a_remedy(
     small: str, spec: PartitionSpec, remedy: str
 ) -> None:
     with pytest.raises(TesseraError, match=remedy):
-        made.partition.function(*refs(small), spec, device="cpu", progress=Progress())
+        made.build_partition.function(*refs(small), spec, device="cpu", progress=Progress())
 
 
 def test_activations_that_are_all_the_same_have_no_direction() -> None:

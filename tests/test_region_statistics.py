@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backend import study as studies
 from backend.intervals import wilson
-from backend.regions import partition, statistics
+from backend.regions import partitioning, statistics
 from backend.regions.shape import isolation, mean_distance, quantiles
 from backend.regions.statistics import REGIONS, bands, competitors, sample
 from backend.regions.token_share import (
@@ -51,7 +51,7 @@ def described(refs: Refs) -> Entry:
 
 @pytest.fixture
 def points(refs: Refs) -> partition.Points:
-    return partition.points(*refs, "cpu", Progress())
+    return partitioning.points(*refs, "cpu", Progress())
 
 
 # ---------------------------------------------------------------- a described corpus
@@ -60,7 +60,7 @@ def points(refs: Refs) -> partition.Points:
 def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
     refs: Refs, described: Entry
 ) -> None:
-    made = partition.partition.get(*refs, SPEC)
+    made = partitioning.build_partition.get(*refs, SPEC)
     members, offsets = described.array("members"), described.array("offsets")
     owner, distance = made.array("owner"), made.array("distance")
     within = np.flatnonzero(distance <= made.value("theta"))
@@ -80,7 +80,7 @@ def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
 def test_shape_measures_match_pairwise_computation(
     refs: Refs, described: Entry, points: partition.Points
 ) -> None:
-    made = partition.partition.get(*refs, SPEC)
+    made = partitioning.build_partition.get(*refs, SPEC)
     whole = torch.cat([part for _, part in points]).double().numpy()
     whole /= np.linalg.norm(whole, axis=1, keepdims=True)
     members, offsets = described.array("members"), described.array("offsets")

@@ -15,7 +15,7 @@ from backend import activations
 from backend import study as studies
 from backend.concepts import robustness
 from backend.concepts.robustness import Parting
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.regions.leader import LeaderPass, unit
 from backend.regions.nearest import assign
 from backend.schema import NotFoundError, PartitionSpec, Progress, TesseraError
@@ -144,13 +144,13 @@ def again(name: str, how: str, seed: int = 0, spec: PartitionSpec = SPEC) -> Ent
 def studied(name: str) -> Entry:
     study = studies.load(name)
     where = (study.model, study.site, study.corpus)
-    return partition.partition(*where, SPEC, device="cpu", progress=Progress())
+    return partitioning.build_partition(*where, SPEC, device="cpu", progress=Progress())
 
 
 def all_points(name: str) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Points of the whole corpus, where chunks begin and end, and the document of each token."""
     study = studies.load(name)
-    every = partition.points(study.model, study.site, study.corpus, "cpu", Progress())
+    every = partitioning.points(study.model, study.site, study.corpus, "cpu", Progress())
     tokens = every.activations.tokens
     return torch.cat([part for _, part in every]), every.activations.bounds, tokens.document_of
 
@@ -213,7 +213,7 @@ def test_a_corpus_of_one_chunk_has_one_order(small: str, monkeypatch: pytest.Mon
 def test_an_order_is_never_that_of_the_study(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activations, "CHUNK", 64)
     study = studies.load(small)
-    every = partition.points(study.model, study.site, study.corpus, "cpu", Progress())
+    every = partitioning.points(study.model, study.site, study.corpus, "cpu", Progress())
     assert every.activations.chunks == 2
     for seed in range(6):
         assert robustness._part(every, "order", seed).chunks.tolist() == [1, 0]
@@ -223,7 +223,7 @@ def test_another_seed_changes_the_threshold_only(small: str) -> None:
     entry = again(small, "seed", 1)
     study = studies.load(small)
     where = (study.model, study.site, study.corpus)
-    made = partition.partition.function(
+    made = partitioning.build_partition.function(
         *where, PartitionSpec(p=10, seed=2), device="cpu", progress=Progress()
     )
     assert entry.value("theta") == made["theta"] != entry.value("study_theta")
@@ -253,7 +253,7 @@ def test_what_cannot_be_done_again_is_said(small: str) -> None:
     with pytest.raises(NotFoundError, match="order, seed, half"):
         again(small, "backwards")
     study = studies.load(small)
-    every = partition.points(study.model, study.site, study.corpus, "cpu", Progress())
+    every = partitioning.points(study.model, study.site, study.corpus, "cpu", Progress())
     documents = every.activations.tokens.document_of
     documents[:] = 0
     with pytest.raises(TesseraError, match="more documents"):

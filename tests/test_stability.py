@@ -21,7 +21,7 @@ from backend.concepts import boundaries, stability
 from backend.concepts.segments import Segment, envelope
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.schema import Dtype, PartitionSpec, Progress, Site, TesseraError
 from backend.store.memo import Entry
 from tests.conftest import LAYER, WIDTH
@@ -267,7 +267,7 @@ def test_nothing_to_interpolate_is_said(small: str, options: dict[str, int]) -> 
 def test_prompts_are_beginnings_of_contexts_of_two_documents(small: str) -> None:
     study = studies.load(small)
     tokens = Tokens(tokenize(study.model, study.corpus, progress=Progress()))
-    made = partition.partition(
+    made = partitioning.build_partition(
         study.model,
         study.site,
         study.corpus,
@@ -465,8 +465,8 @@ def test_what_is_read_can_be_tested(small: str) -> None:
     entry = interpolated(small, pairs=16)
     study = studies.load(small)
     where = (study.model, study.site, study.corpus)
-    made = partition.partition(*where, PartitionSpec(p=10), device="cpu", progress=Progress())
-    centre = partition.centre(*where, device="cpu", progress=Progress()).array("centre")
+    made = partitioning.build_partition(*where, PartitionSpec(p=10), device="cpu", progress=Progress())
+    centre = partitioning.centre(*where, device="cpu", progress=Progress()).array("centre")
     exemplars = made.array("exemplars")
     drawn = units(np.random.default_rng(0), len(exemplars), WIDTH)
     read = {name: entry.array(name) for name in ("ends", "sharpness", "steepest", "next")}

@@ -15,7 +15,7 @@ from backend.concept_views import Gathering, GrayZone, Membership, Spread
 from backend.concepts import membership, purity, scores
 from backend.concepts.fresh import fresh
 from backend.concepts.judged import tied
-from backend.regions import partition, statistics
+from backend.regions import partitioning, statistics
 from backend.schema import ConceptRef, Job, NotFoundError, PartitionSpec, Study
 from backend.store.memo import Entry
 
@@ -214,7 +214,7 @@ def gray_zone(held: Held, concept: int, command: str) -> GrayZone:
     rows = []
     for k in held.study.k_stops:
         spec, row = replace(held.spec, k=k), {"k": k, "read": False}
-        made = partition.partition.find(*held.where, spec)
+        made = partitioning.build_partition.find(*held.where, spec)
         put = scores.places.find(*held.where, held.ref, spec, "exemplar", SEED)
         if made is not None:
             row |= _gray_partition(made)

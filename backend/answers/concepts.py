@@ -14,7 +14,7 @@ from backend.concept_views import ConceptsView
 from backend.concepts import covers, judged, rivals, scores, supervised
 from backend.corpus import concept_sets
 from backend.corpus.concept_sets import ConceptSet
-from backend.regions import partition, statistics
+from backend.regions import partitioning, statistics
 from backend.schema import (
     ConceptRef,
     CorpusRef,
@@ -75,7 +75,7 @@ class Held:
 
     @functools.cached_property
     def partition(self) -> Entry:
-        return partition.partition.get(*self.where, self.spec)
+        return partitioning.build_partition.get(*self.where, self.spec)
 
     @property
     def where(self) -> tuple[ModelRef, Site, CorpusRef]:

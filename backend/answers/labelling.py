@@ -18,7 +18,7 @@ from backend.labels.verbalizers import controls
 from backend.labels.verbalizers.neuronpedia import Neuronpedia
 from backend.models import embedder as embedders
 from backend.models import sae
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.schema import EmbedderRef, Progress, SaeRef, VerbalizerRef
 from backend.store.memo import memoize
 
@@ -144,7 +144,7 @@ def _direction(subject: Subject, drawn: Evidence, inputs: Tools, device: str) ->
         direction = sae.load(subject.of, device).decoder[drawn.feature].cpu().numpy()
     else:
         direction = np.asarray(
-            partition.partition.get(*subject.arguments).array("exemplars")[drawn.feature]
+            partitioning.build_partition.get(*subject.arguments).array("exemplars")[drawn.feature]
         )
     vector = direction * (length / float(np.linalg.norm(direction)))
     return inputs.verbalizer().verbalize(vector[None].astype(np.float32))[0]

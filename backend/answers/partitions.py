@@ -10,7 +10,7 @@ import polars as pl
 
 from backend.answers import passages, tasks
 from backend.corpus.contexts import Tokens
-from backend.regions import partition, projection, statistics
+from backend.regions import partitioning, projection, statistics
 from backend.schema import CorpusRef, Job, ModelRef, NotFoundError, PartitionSpec, Site, Study
 from backend.store.memo import Entry
 
@@ -77,7 +77,7 @@ def _partitioned(
     arguments = model, site, corpus, spec
     return Partitioned(
         *arguments,
-        partition.partition.get(*arguments),
+        partitioning.build_partition.get(*arguments),
         statistics.describe.get(*arguments),
         passages.tokens_of(model, corpus),
     )
@@ -86,7 +86,7 @@ def _partitioned(
 def find(study: Study, spec: PartitionSpec, corpus: CorpusRef | None = None) -> Partitioned | None:
     """The partition of a study's corpus, or of a part of it, if it is computed and whole."""
     arguments = study.model, study.site, corpus or study.corpus, spec
-    for step in (partition.partition, statistics.describe):
+    for step in (partitioning.build_partition, statistics.describe):
         if step.find(*arguments) is None:
             return None
     if projection.layout.find(*arguments, "pca", spec.seed) is None:

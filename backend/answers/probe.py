@@ -10,7 +10,7 @@ import torch
 
 from backend.answers import passages, tasks
 from backend.models import language_model, sae
-from backend.regions import leader, nearest, partition, statistics
+from backend.regions import leader, nearest, partitioning, statistics
 from backend.schema import (
     CorpusRef,
     Job,
@@ -69,8 +69,10 @@ def _owners(
     residual: torch.Tensor, model: ModelRef, site: Site, corpus: CorpusRef, spec: PartitionSpec
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nearest exemplar and distance of each row."""
-    centre = torch.from_numpy(np.array(partition.centre.get(model, site, corpus).array("centre")))
-    entry = partition.partition.get(model, site, corpus, spec)
+    centre = torch.from_numpy(
+        np.array(partitioning.centre.get(model, site, corpus).array("centre"))
+    )
+    entry = partitioning.build_partition.get(model, site, corpus, spec)
     exemplars = torch.from_numpy(np.array(entry.array("exemplars")))
     found = nearest.assign(leader.unit(residual, centre), exemplars, entry.value("theta"))
     return found.owner, found.distance

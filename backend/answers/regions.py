@@ -12,7 +12,7 @@ from backend.answers import passages, provenance
 from backend.answers.partitions import Partitioned, find, find_or_job, job_of
 from backend.corpus.contexts import Tokens
 from backend.intervals import wilson
-from backend.regions import lens, matching, partition, projection, statistics
+from backend.regions import lens, matching, partitioning, projection, statistics
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
 from backend.schema import (
     Job,
@@ -316,7 +316,7 @@ def region_of(study: Study, token: int, spec: PartitionSpec) -> int:
 
 def stops(study: Study) -> pl.DataFrame:
     """p, k, theta, regions, gray, overlap, ambiguous of every stop; null where not computed."""
-    curve = partition.thresholds.find(
+    curve = partitioning.thresholds.find(
         study.model, study.site, study.corpus, list(study.p_stops), study.partition.seed
     )
     thetas = dict(curve.frame("curve").iter_rows()) if curve else {}

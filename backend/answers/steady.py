@@ -14,7 +14,7 @@ from backend.concept_views import Again, Stable
 from backend.concepts import rivals, robustness, stability
 from backend.concepts.boundaries import tests
 from backend.intervals import wilson
-from backend.regions import matching, partition
+from backend.regions import matching, partitioning
 from backend.schema import Job, PartitionSpec, Study
 
 PAIRS, STEPS = 120, 33  # of prompts, and of α
@@ -38,7 +38,7 @@ def stable(study: Study, spec: PartitionSpec, ask: bool) -> Stable | Job | None:
     if read is None or control is None:
         key = stability.interpolate.digest(*where, PAIRS, STEPS, SEED)
         return tasks.ensure("stability", study, key, spec=asdict(spec)) if ask else None
-    made, centre = partition.partition.get(*where), partition.centre.get(*where[:3])
+    made, centre = partitioning.build_partition.get(*where), partitioning.centre.get(*where[:3])
     found = tests(
         ends=read.array("ends"),
         sharpness=read.array("sharpness"),
@@ -98,7 +98,7 @@ def _best_f1(study: Study, spec: PartitionSpec) -> np.ndarray | None:
     if entry is None:
         return None
     best = entry.frame("by_region").group_by("region").agg(pl.col("f1").max())
-    found = np.zeros(len(partition.partition.get(*where).array("exemplar_tokens")))
+    found = np.zeros(len(partitioning.build_partition.get(*where).array("exemplar_tokens")))
     found[best["region"].to_numpy()] = best["f1"].to_numpy()
     return found
 

@@ -25,7 +25,7 @@ from backend.labels.server import configured
 from backend.labels.trials import Trial
 from backend.labels.writers import Capped, OpenAiWriter, ask_all
 from backend.models import embedder as embedders
-from backend.regions import lens, partition
+from backend.regions import lens, partitioning
 from backend.schema import (
     CorpusRef,
     EmbedderRef,
@@ -216,4 +216,4 @@ def features_of(study: Study) -> Subject:
 def _source(subject: Subject) -> Source:
     if isinstance(subject.of, SaeRef):
         return evidence.of_features(codes.index.get(*subject.arguments))
-    return evidence.of_regions(partition.partition.get(*subject.arguments))
+    return evidence.of_regions(partitioning.build_partition.get(*subject.arguments))

@@ -17,7 +17,7 @@ from backend.corpus.contexts import Tokens, tokenize
 from backend.features import codes, examples, logits, why
 from backend.models import language_model, sae
 from backend.models.device import pick_device
-from backend.regions import lens, matching, partition, projection, statistics
+from backend.regions import lens, matching, partitioning, projection, statistics
 from backend.schema import CorpusRef, Job, ModelError, PartitionSpec, Progress, SaeRef, Study
 from backend.store import jobs, queue
 from backend.store.memo import Memoized
@@ -103,7 +103,7 @@ def _regions(request: Request) -> None:
     _map(request)
     arguments = *request.site, request.spec
     request.run(projection.layout, *arguments, "umap", request.spec.seed)
-    count = len(partition.partition.get(*arguments).array("exemplar_tokens"))
+    count = len(partitioning.build_partition.get(*arguments).array("exemplar_tokens"))
     request.blocks(count, lens.BLOCK, "Reading logits of exemplars", (lens.lens, *arguments))
 
 
@@ -112,10 +112,12 @@ def _map(request: Request) -> None:
     language_model.vocabulary(request.study.model)
     read(request)
     arguments = *request.site, request.spec
-    request.run(partition.partition, *arguments)
+    request.run(partitioning.build_partition, *arguments)
     request.run(statistics.describe, *arguments)
     request.run(projection.layout, *arguments, "pca", request.spec.seed)
-    request.run(partition.thresholds, *request.site, list(request.study.p_stops), request.spec.seed)
+    request.run(
+        partitioning.thresholds, *request.site, list(request.study.p_stops), request.spec.seed
+    )
 
 
 def read(request: Request) -> None:

@@ -10,38 +10,30 @@ from typing import Any
 
 import numpy as np
 
+from backend import run
 from backend.activations import Activations
 from backend.corpus import concept_sets
 from backend.corpus.concept_sets import ConceptSet
 from backend.features import codes
-from backend.schema import ConceptRef, CorpusRef, ModelRef, Progress, SaeRef, Site
+from backend.schema import ConceptRef, Reading, SaeRef
 from backend.store.memo import memoize
 
 SHARES = (0.5, 0.9)  # of the tokens that have any feature
 
 
 @memoize("concepts.feature_coverage", version=1)
-def covers(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    ref: ConceptRef,
-    sae: SaeRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def covers(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str, Any]:
     """Of the tokens of each concept's positive test texts: `half`, `most` [concepts] int32, how
     many features hold 50% and 90% of those with an active feature (0 where none has), and
     `uncovered`, how many have none."""
-    found = ConceptSet(concept_sets.read(model, corpus, ref, progress=progress))
-    activations = Activations(model, site, found.tokens, device, progress)
+    found = ConceptSet(concept_sets.read(reading.model, reading.corpus, ref))
+    activations = Activations(reading.model, reading.site, found.tokens)
     counts, features = [], []
     for chunk in range(activations.chunks):
-        coded = codes.encode(activations.entry(chunk), sae, device=device)
+        coded = codes.encode(activations.entry(chunk), sae)
         counts.append(coded.array("counts"))
         features.append(coded.array("features"))
-        progress.report(chunk + 1, activations.chunks, "Covering tokens", "chunks")
+        run.report(chunk + 1, activations.chunks, "Covering tokens", "chunks")
     starts, fired = np.append(0, np.cumsum(np.concatenate(counts))), np.concatenate(features)
     rows = []
     for concept in range(len(found.concepts)):

@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 import torch
 
+from backend import run
 from backend.concepts import scores
 from backend.concepts.gathered import Gathered, gathered
 from backend.concepts.rivals import rows_of
-from backend.regions import partition, statistics
+from backend.regions import partitioning, statistics
 from backend.regions.nearest import Assignment
-from backend.schema import ConceptRef, CorpusRef, ModelRef, PartitionSpec, Progress, Site
+from backend.schema import ConceptRef, Partition
 from backend.store.memo import memoize
 
 MEMBERS = 300  # of the region, that distances are measured to
@@ -22,31 +23,20 @@ RANDOM = 300  # tokens of the corpus that the same is said of
 
 
 @memoize("concepts.new_texts", version=1)
-def fresh(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    region: int,
-    ref: ConceptRef,
-    concept: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def fresh(partition: Partition, region: int, ref: ConceptRef, concept: int) -> dict[str, Any]:
     """`nearest`, `quantiles`, `shares` as in `gathered.Gathered`, each with a column `kind`
     (positive or negative), and `members`, how many were drawn."""
-    where, how = (model, site, corpus), {"device": device, "progress": progress}
-    made = partition.partition(*where, spec, **how)
-    described = statistics.describe(*where, spec, **how)
+    device = run.current().device
+    made = partitioning.build_partition(partition)
+    described = statistics.describe(partition)
     rng, theta = np.random.default_rng(region), made.value("theta")
     low, high = described.array("offsets")[region : region + 2]
     inside = described.array("members")[low:high]
-    every = partition.points(*where, device, progress)
+    every = partitioning.points(partition.reading)
     drawn = rng.choice(inside, min(MEMBERS, len(inside)), replace=False)
     random = rng.choice(len(every), min(RANDOM, len(every)), replace=False)
     members, others = (rows_of(every, np.sort(rows)).cpu().numpy() for rows in (drawn, random))
-    found, fresh_points = scores.points(*where, ref, device, progress)
+    found, fresh_points = scores.points(partition.reading, ref)
     positive, negative, hard = found.of(concept, "test")
     exemplars = torch.from_numpy(np.array(made.array("exemplars"))).to(device)
     assign = Assignment(exemplars, theta)

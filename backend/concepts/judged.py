@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from backend import run
 from backend.concepts.ranking import aurocs, permuted, ranks
 from backend.corpus.concept_sets import ConceptSet
 from backend.labels import estimates
 from backend.labels.estimates import Estimate
-from backend.schema import Progress
 from backend.store.memo import Entry, memoize
 
 # what positives are told from: AxBench's published numbers leave hard negatives out, by a spelling
@@ -23,7 +23,7 @@ SHUFFLES = 100
 
 
 @memoize("concepts.unit_scores", version=1)
-def judged(texts: Entry, scored: Entry, *, progress: Progress) -> dict[str, Any]:
+def judged(texts: Entry, scored: Entry) -> dict[str, Any]:
     """From `scores` [texts, R] of a concept set: `train`, `negative`, `hard`, `both` [concepts, R]
     float64, AUROC of every column on training texts, and on test texts against each contrast (NaN
     where it has no text); `null` [concepts, SHUFFLES], the best of all columns on the test texts
@@ -32,7 +32,7 @@ def judged(texts: Entry, scored: Entry, *, progress: Progress) -> dict[str, Any]
     names = ("train", *CONTRASTS, "null")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for concept in range(len(found.concepts)):
-        progress.report(concept, len(found.concepts), "Ranking texts", "concepts")
+        run.report(concept, len(found.concepts), "Ranking texts", "concepts")
         positive, negative, _ = found.of(concept, "train")
         rows["train"].append(aurocs(scores[positive], scores[negative]))
         positive, *_ = found.of(concept, "test")

@@ -10,12 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.corpus.concept_sets import ConceptSet
 from backend.models import embedder as embedders
-from backend.regions import partition, statistics
+from backend.regions import partitioning, statistics
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points
-from backend.schema import CorpusRef, EmbedderRef, ModelRef, PartitionSpec, Progress, Site
+from backend.schema import (
+    EmbedderRef,
+    Partition,
+)
 from backend.store.memo import Entry, memoize
 
 KINDS = ("kmeans", "coreset", "random")
@@ -25,21 +29,11 @@ ROUNDS = 12  # of k-means; later ones move hardly any token
 
 
 @memoize("concepts.rival_directions", version=1)
-def rival(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    kind: str,
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def rival(partition: Partition, kind: str, seed: int) -> dict[str, Any]:
     """`directions` [K, width] float32 unit vectors, K being the partition's, and for k-means
     `moved`, the share of tokens that changed cluster in the last round."""
-    made = partition.partition(model, site, corpus, spec, device=device, progress=progress)
-    every = partition.points(model, site, corpus, device, progress)
+    made = partitioning.build_partition(partition)
+    every = partitioning.points(partition.reading)
     count, width = made.array("exemplars").shape
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "random":
@@ -49,7 +43,7 @@ def rival(
     sample = rows_of(every, rows if kind == "kmeans" else np.sort(rng.choice(rows, count, False)))
     if kind == "coreset":
         return {"directions": sample.cpu().numpy()}
-    directions, moved = kmeans(sample, count, rng, progress)
+    directions, moved = kmeans(sample, count, rng)
     return {"directions": directions.cpu().numpy(), "moved": moved}
 
 
@@ -62,16 +56,14 @@ def rows_of(every: Points, rows: np.ndarray) -> Tensor:
     return torch.cat(parts)
 
 
-def kmeans(
-    points: Tensor, count: int, rng: np.random.Generator, progress: Progress
-) -> tuple[Tensor, float]:
+def kmeans(points: Tensor, count: int, rng: np.random.Generator) -> tuple[Tensor, float]:
     """Unit mean directions [count, width] after `ROUNDS` of Lloyd's algorithm by cosine, begun at
     points drawn at random, and the share of points that the last round moved. A cluster that loses
     all its points keeps its direction."""
     directions = points[torch.from_numpy(rng.choice(len(points), count, replace=False))].clone()
     owner, moved = np.full(len(points), -1), 1.0
     for number in range(ROUNDS):
-        progress.report(number, ROUNDS, "Clustering by k-means", "rounds")
+        run.report(number, ROUNDS, "Clustering by k-means", "rounds")
         before, owner = owner, Assignment(directions, 1.0)(points).owner
         moved = float((owner != before).mean())
         where = torch.from_numpy(owner.astype(np.int64)).to(points.device)
@@ -91,38 +83,26 @@ def _unit(rows: Tensor) -> Tensor:
 DIRECTIONS = ("exemplar", "mean", *KINDS)
 
 
-def directions(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    kind: str,
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> np.ndarray:
+def directions(partition: Partition, kind: str, seed: int) -> np.ndarray:
     """[K, width] float32 unit vectors of a kind of `DIRECTIONS`."""
-    where, how = (model, site, corpus, spec), {"device": device, "progress": progress}
     if kind == "exemplar":
-        return partition.partition(*where, **how).array("exemplars")
+        return partitioning.build_partition(partition).array("exemplars")
     if kind == "mean":
-        return statistics.describe(*where, **how).array("means")
-    return rival(*where, kind, seed, **how).array("directions")
+        return statistics.describe(partition).array("means")
+    return rival(partition, kind, seed).array("directions")
 
 
 # ---------------------------------------------------------------- by what texts mean
 
 
 @memoize("concepts.text_clusters", version=1)
-def meanings(
-    texts: Entry, embedder: EmbedderRef, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def meanings(texts: Entry, embedder: EmbedderRef) -> dict[str, Any]:
     """`cluster` [texts] int32 of a concept set's texts, -1 where they are in none: HDBSCAN on
     sentence embeddings, which see no activation. Its clusters are as many as it finds."""
+    device = run.current().device
     from sklearn.cluster import HDBSCAN  # takes a second to import
 
-    progress.report(0, 1, "Clustering texts by meaning")
+    run.report(0, 1, "Clustering texts by meaning")
     said = ConceptSet(texts).tokens.documents["text"].to_list()
     vectors = embedders.load(embedder, device).embed(said)
     made = HDBSCAN(min_cluster_size=min(CLUSTER, len(said)), copy=True)  # pyright: ignore

@@ -15,20 +15,17 @@ import scipy  # its parts load when they are used
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.concepts.rivals import rows_of
 from backend.intervals import wilson
 from backend.models.device import fast_bfloat16
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.regions.leader import LeaderPass, unit
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points
 from backend.schema import (
-    CorpusRef,
-    ModelRef,
     NotFoundError,
-    PartitionSpec,
-    Progress,
-    Site,
+    Partition,
     TesseraError,
 )
 from backend.store.memo import memoize
@@ -56,17 +53,7 @@ MEASURES = pl.Schema(
 
 
 @memoize("concepts.repeated_partition", version=1)
-def again(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    how: str,
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def again(partition: Partition, how: str, seed: int) -> dict[str, Any]:
     """Partitions a corpus again, `how` being one of `WAYS`, and compares with the study's.
 
     `order`: chunks are read in another order (a corpus of one chunk has none), rows within them as
@@ -79,26 +66,26 @@ def again(
 
     Raises:
         NotFoundError: no such way.
-        TesseraError: as `partition.partition`.
+        TesseraError: as `partitioning.build_partition`.
     """
+    device = run.current().device
     if how not in WAYS:
         raise NotFoundError(
             f"There is no way {how!r} to partition again.", f"Use one of {', '.join(WAYS)}."
         )
-    where = (model, site, corpus)
-    study = partition.partition(*where, spec, device=device, progress=progress)
+    study = partitioning.build_partition(partition)
     theta = float(study.value("theta"))
     if how == "seed":
-        other = partition.spread(*where, spec.seed + 1 + seed, device=device, progress=progress)
-        theta = partition.theta_of(other, spec.p)
-    every = partition.points(*where, device, progress)
+        other = partitioning.spread(partition.reading, partition.spec.seed + 1 + seed)
+        theta = partitioning.theta_of(other, partition.spec.p)
+    every = partitioning.points(partition.reading)
     part = _part(every, how, seed)
-    reach = partition.reach_of(spec, theta)
+    reach = partitioning.reach_of(partition.spec, theta)
     screen = torch.bfloat16 if fast_bfloat16(device) else torch.float32
-    leaders = partition.find_exemplars(
+    leaders = partitioning.find_exemplars(
         part, LeaderPass(len(part.centre), reach, device=device, screen=screen)
     )
-    fresh = partition.assigned(every, leaders.exemplars, theta, reach)
+    fresh = partitioning.assigned(every, leaders.exemplars, theta, reach)
     one = Parting(torch.from_numpy(np.array(study.array("exemplars"))), study.array("owner"))
     two = Parting(leaders.exemplars.cpu(), fresh["owner"])
     return {
@@ -110,7 +97,7 @@ def again(
         "theta": theta,
         "study_regions": len(one.exemplars),
         "study_theta": float(study.value("theta")),
-        "measures": _measures(every, part.rows, one, two, seed, progress),
+        "measures": _measures(every, part.rows, one, two, seed),
     }
 
 
@@ -176,7 +163,6 @@ def _measures(
     one: Parting,
     two: Parting,
     seed: int,
-    progress: Progress,
 ) -> pl.DataFrame:
     """`compared` for two partitions, and for two coresets of as many of the tokens that their
     exemplars were sought in: all, and `rows`."""
@@ -201,7 +187,7 @@ def _measures(
     }
     tables = []
     for done, (of, (left, right)) in enumerate(pairs.items()):
-        progress.report(done, len(pairs), "Comparing partitions")
+        run.report(done, len(pairs), "Comparing partitions")
         tables.append(compared(left, right, part, of))
     return pl.concat(tables)
 

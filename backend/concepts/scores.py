@@ -9,60 +9,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.activations import Activations
 from backend.concepts import rivals
 from backend.corpus import concept_sets
 from backend.corpus.concept_sets import ConceptSet
 from backend.features import codes
 from backend.models import sae as sae_models
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.regions.points import Points
 from backend.schema import (
     ConceptRef,
-    CorpusRef,
-    ModelRef,
-    PartitionSpec,
-    Progress,
+    Partition,
+    Reading,
     SaeRef,
-    Site,
 )
 from backend.store.memo import memoize
 
 ROWS = 2048  # points multiplied at once
 
 
-def points(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    ref: ConceptRef,
-    device: str,
-    progress: Progress,
-) -> tuple[ConceptSet, Points]:
+def points(reading: Reading, ref: ConceptRef) -> tuple[ConceptSet, Points]:
     """A concept set, and its points about the centre of the study's corpus."""
-    found = ConceptSet(concept_sets.read(model, corpus, ref, progress=progress))
-    centre = partition.centre(model, site, corpus, device=device, progress=progress)
-    about = torch.from_numpy(np.array(centre.array("centre"))).to(device)
-    return found, Points(Activations(model, site, found.tokens, device, progress), about)
+    texts = ConceptSet(concept_sets.read(reading.model, reading.corpus, ref))
+    centre = torch.from_numpy(np.array(partitioning.centre(reading).array("centre")))
+    activations = Activations(reading.model, reading.site, texts.tokens)
+    return texts, Points(activations, centre.to(run.current().device))
 
 
 @memoize("concepts.strongest_similarities", version=1)
-def strongest(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    ref: ConceptRef,
-    spec: PartitionSpec,
-    kind: str,
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def strongest(partition: Partition, ref: ConceptRef, kind: str, seed: int) -> dict[str, Any]:
     """`scores` [texts, K] float32 of a concept set along the directions of a kind."""
-    where, how = (model, site, corpus), {"device": device, "progress": progress}
-    vectors = rivals.directions(*where, spec, kind, seed, **how)
-    found, every = points(*where, ref, device, progress)
+    device = run.current().device
+    vectors = rivals.directions(partition, kind, seed)
+    found, every = points(partition.reading, ref)
     return {"scores": along(every, found.offsets, torch.from_numpy(np.array(vectors)).to(device))}
 
 
@@ -88,68 +68,41 @@ def highest(similarity: Tensor, first: int, offsets: np.ndarray, best: Tensor) -
 
 
 @memoize("concepts.feature_activations", version=1)
-def firing(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    ref: ConceptRef,
-    sae: SaeRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def firing(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str, Any]:
     """`scores` [texts, features] float32: the strongest activation of each feature in each text;
     `counts` [texts, features] int32: the tokens it is active on."""
-    found = ConceptSet(concept_sets.read(model, corpus, ref, progress=progress))
-    activations = Activations(model, site, found.tokens, device, progress)
+    device = run.current().device
+    found = ConceptSet(concept_sets.read(reading.model, reading.corpus, ref))
+    activations = Activations(reading.model, reading.site, found.tokens)
     shape = len(found.offsets) - 1, sae_models.load(sae, device).width
     scores, counts = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
     for chunk in range(activations.chunks):
-        coded = codes.encode(activations.entry(chunk), sae, device=device)
+        coded = codes.encode(activations.entry(chunk), sae)
         each = coded.array("counts")
         row = np.repeat(np.arange(len(each)), each) + int(activations.bounds[chunk])
         text = found.tokens.document_of[row]
         np.maximum.at(scores, (text, coded.array("features")), coded.array("values"))
         np.add.at(counts, (text, coded.array("features")), 1)
-        progress.report(chunk + 1, activations.chunks, "Encoding texts", "chunks")
+        run.report(chunk + 1, activations.chunks, "Encoding texts", "chunks")
     return {"scores": scores, "counts": counts}
 
 
 @memoize("concepts.token_owners", version=1)
-def places(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    ref: ConceptRef,
-    spec: PartitionSpec,
-    kind: str,
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def places(partition: Partition, ref: ConceptRef, kind: str, seed: int) -> dict[str, Any]:
     """Of every token of a concept set: `owner`, `runner_up`, `overlap` (int32), `distance`,
     `margin` (float32), as in `nearest.Nearest`, among the directions of a kind at the
     partition's θ."""
-    where, how = (model, site, corpus), {"device": device, "progress": progress}
-    made = partition.partition(*where, spec, **how)
-    vectors = torch.from_numpy(rivals.directions(*where, spec, kind, seed, **how).copy()).to(device)
-    _, every = points(*where, ref, device, progress)
-    return partition.assigned(every, vectors, made.value("theta"), made.value("reach"))
+    device = run.current().device
+    made = partitioning.build_partition(partition)
+    vectors = torch.from_numpy(rivals.directions(partition, kind, seed).copy()).to(device)
+    _, every = points(partition.reading, ref)
+    return partitioning.assigned(every, vectors, made.value("theta"), made.value("reach"))
 
 
 @memoize("concepts.text_means", version=1)
-def averages(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    ref: ConceptRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def averages(reading: Reading, ref: ConceptRef) -> dict[str, Any]:
     """`means` [texts, width] float32: the mean point of each text (not of unit length)."""
-    found, every = points(model, site, corpus, ref, device, progress)
+    found, every = points(reading, ref)
     sums = torch.zeros(len(found.offsets) - 1, len(every.centre), dtype=torch.float64)
     for first, part in every.steps("Averaging texts"):
         text = found.tokens.document_of[first : first + len(part)].astype(np.int64)

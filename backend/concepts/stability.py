@@ -20,11 +20,15 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
 from backend.models.language_model import LanguageModel
-from backend.regions import partition
-from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
+from backend.regions import partitioning
+from backend.schema import (
+    Partition,
+    TesseraError,
+)
 from backend.store.memo import memoize
 
 SHORTEST, LONGEST = 8, 24  # tokens of a prompt
@@ -32,16 +36,7 @@ SHORTEST, LONGEST = 8, 24  # tokens of a prompt
 
 @memoize("concepts.interpolated_prompts", version=1)
 def interpolate(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    pairs: int = 60,
-    steps: int = 33,
-    seed: int = 0,
-    *,
-    device: str,
-    progress: Progress,
+    partition: Partition, pairs: int = 60, steps: int = 33, seed: int = 0
 ) -> dict[str, Any]:
     """D(α) at `steps` even values of α from 0 to 1, for pairs of prompts drawn as in `draw`.
 
@@ -54,24 +49,28 @@ def interpolate(
     Raises:
         TesseraError: there are no such steps or pairs.
     """
+    device = run.current().device
     if pairs < 1 or steps < 2:
         raise TesseraError("Nothing to interpolate.", "Ask for a pair and two steps, or more.")
-    made = partition.partition(model, site, corpus, spec, device=device, progress=progress)
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    made = partitioning.build_partition(partition)
+    tokens = Tokens(tokenize(partition.reading.model, partition.reading.corpus))
     first, length = draw(tokens.contexts, tokens.ids, made.array("owner"), pairs, seed)
-    network = language_model.load(replace(model, dtype="float32"), device)
+    network = language_model.load(replace(partition.reading.model, dtype="float32"), device)
     ends, following, apart = [], [], []
     for pair in range(len(first)):
-        progress.report(pair, len(first), "Interpolating between prompts", "pairs")
+        run.report(pair, len(first), "Interpolating between prompts", "pairs")
         prompts = [
             torch.tensor([network.bos, *tokens.ids[begin : begin + size].tolist()])
             for begin, size in zip(first[pair], length[pair], strict=True)
         ]
         rows = torch.stack(
-            [network.residual(ids[None], None, site.layer)[0, -1] for ids in prompts]
+            [
+                network.residual(ids[None], None, partition.reading.site.layer)[0, -1]
+                for ids in prompts
+            ]
         )
         path = between(rows.float(), steps)
-        apart.append(relative(network.patched(prompts[0], site.layer, path)))
+        apart.append(relative(network.patched(prompts[0], partition.reading.site.layer, path)))
         ends.append(rows.float().cpu().numpy())
         following.append([_next(network, ids) for ids in prompts])
     sharpness, steepest = sharpest(np.array(apart))

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend import run
 from backend.concepts import scores
 from backend.concepts.scores import averages
-from backend.schema import ConceptRef, CorpusRef, ModelRef, Progress, Site
+from backend.schema import ConceptRef, Reading
 from backend.store.memo import memoize
 
 READERS = ("bow", "diffmean", "probe")
@@ -24,24 +25,16 @@ SCALE = 10.0  # of mean points before the probe, whose penalty is made for value
 
 
 @memoize("concepts.supervised_readers", version=1)
-def readers(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    ref: ConceptRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def readers(reading: Reading, ref: ConceptRef) -> dict[str, Any]:
     """`bow`, `diffmean`, `probe`: [concepts, texts] float32 scores of every text by the reader of
     every concept; `directions` [concepts, width] of diffmean."""
-    where, how = (model, site, corpus, ref), {"device": device, "progress": progress}
-    found, every = scores.points(*where, device, progress)
-    means = averages(*where, **how).array("means")
+    device = run.current().device
+    found, every = scores.points(reading, ref)
+    means = averages(reading, ref).array("means")
     sizes, texts = np.diff(found.offsets), found.tokens.documents["text"].to_list()
     directions, bow, probe = [], [], []
     for concept in range(len(found.concepts)):
-        progress.report(concept, len(found.concepts), "Fitting readers", "concepts")
+        run.report(concept, len(found.concepts), "Fitting readers", "concepts")
         positive, negative, _ = found.of(concept, "train")
         rows, labels = trained_on(positive, negative)
         directions.append(difference(means, sizes, positive, negative))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.corpus.concept_sources import available, load, resolve
 from backend.corpus.concept_tables import LEAST, Labelled
 from backend.corpus.contexts import TOKENIZE_BATCH, Tokens, encoded, packed, tokenize
@@ -26,7 +27,6 @@ from backend.schema import (
     CorpusRef,
     ModelRef,
     NotFoundError,
-    Progress,
     conform,
 )
 from backend.store.memo import Entry, memoize
@@ -42,9 +42,7 @@ LABELS = pl.Schema({"concept": pl.Int32, "text": pl.Int32, "kind": pl.String, "s
 
 
 @memoize("corpus.concept_set", version=1)
-def read(
-    model: ModelRef, corpus: CorpusRef, ref: ConceptRef, *, progress: Progress
-) -> dict[str, Any]:
+def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
     """The texts of a resolved set as `Tokens` reads them (a document's `topic` is its split), and
     tables `concepts` (concept, name, genre) and `labels` (concept, text, kind, split).
 
@@ -54,10 +52,10 @@ def read(
     Raises:
         CorpusError: the set cannot be read, or a concept has too few texts; it is named.
     """
-    progress.report(0, 1, "Reading labelled texts")
-    given = load(ref, lambda: Tokens(tokenize(model, corpus, progress=progress)).documents)
+    run.report(0, 1, "Reading labelled texts")
+    given = load(ref, lambda: Tokens(tokenize(model, corpus)).documents)
     rows, dropped = _cleaned(given)
-    rows, tokens, lost = _tokenized(model, rows, progress)
+    rows, tokens, lost = _tokenized(model, rows)
     dropped = {**dropped, "empty": dropped["empty"] + lost}
     rows = _split(rows, ref.seed)
     labels = _with_negatives(rows, ref.seed) if given.rest else rows
@@ -114,16 +112,14 @@ def _cleaned(given: Labelled) -> tuple[pl.DataFrame, dict[str, int]]:
     return rows.sort("row", "concept"), dropped
 
 
-def _tokenized(
-    model: ModelRef, rows: pl.DataFrame, progress: Progress
-) -> tuple[pl.DataFrame, list[np.ndarray], int]:
+def _tokenized(model: ModelRef, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[np.ndarray], int]:
     """Rows with `document`, the tokens of each document, and how many rows had none."""
     texts = rows.unique("key", keep="first", maintain_order=True)
     kept: list[str] = []
     parts: list[np.ndarray] = []
     for number, part in enumerate(encoded(tokenizer(model), texts["text"].to_list())):
         if number % TOKENIZE_BATCH == 0:
-            progress.report(number, len(texts), "Tokenizing", "texts")
+            run.report(number, len(texts), "Tokenizing", "texts")
         if len(part):  # a tokenizer may drop every character of a text
             kept.append(texts["key"][number])
             parts.append(part)

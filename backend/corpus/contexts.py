@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.corpus import sources
 from backend.corpus.repeats import Deduplicator
 from backend.models.language_model import tokenizer
@@ -28,7 +29,6 @@ from backend.schema import (
     CorpusRef,
     ModelRef,
     NotFoundError,
-    Progress,
     conform,
 )
 from backend.store.memo import Entry, memoize
@@ -41,14 +41,14 @@ Document = tuple[str, str, str, str]  # source, topic, title, text
 
 
 @memoize("corpus.tokens", version=1)
-def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[str, Any]:
+def tokenize(model: ModelRef, corpus: CorpusRef) -> dict[str, Any]:
     """Tokens of a corpus: `ids`, `starts`, `ends` ([tokens] int32; characters within the
     document), tables `documents` and `contexts`, and how many repeats were dropped.
 
     Raises:
         CorpusError: a source cannot be read, or nothing is in it.
     """
-    progress.report(0, 1, "Reading texts")
+    run.report(0, 1, "Reading texts")
     documents, repeats = _documents(corpus)
     kept: list[Document] = []
     parts: list[np.ndarray] = []
@@ -56,7 +56,7 @@ def tokenize(model: ModelRef, corpus: CorpusRef, *, progress: Progress) -> dict[
     for number, tokens in enumerate(encoded(tokenizer(model), [d[3] for d in documents])):
         if number % TOKENIZE_BATCH == 0:
             done = (total, corpus.tokens) if corpus.tokens else (number, len(documents))
-            progress.report(*done, "Tokenizing", "tokens" if corpus.tokens else "documents")
+            run.report(*done, "Tokenizing", "tokens" if corpus.tokens else "documents")
         if not len(tokens):  # a tokenizer may drop every character of a text
             continue
         parts.append(tokens[: corpus.tokens - total] if corpus.tokens else tokens)

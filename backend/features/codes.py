@@ -15,24 +15,21 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 
-from backend.activations import Activations
-from backend.corpus.contexts import Tokens, tokenize
+from backend import run
+from backend.activations import read_corpus
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.schema import (
-    CorpusRef,
-    ModelRef,
     NotFiniteError,
     NotFoundError,
-    Progress,
+    Reading,
     SaeRef,
-    Site,
 )
 from backend.store.memo import Entry, memoize
 
 
 @memoize("features.codes", version=1)
-def encode(activations: Entry, sae: SaeRef, *, device: str) -> dict[str, Any]:
+def encode(activations: Entry, sae: SaeRef) -> dict[str, Any]:
     """Codes of one chunk of activations.
 
     Arrays: `counts` [tokens] int32 active features of each token; `features` int32 and `values`
@@ -42,6 +39,7 @@ def encode(activations: Entry, sae: SaeRef, *, device: str) -> dict[str, Any]:
     Raises:
         NotFiniteError: the SAE gives NaN or infinity.
     """
+    device = run.current().device
     network = sae_models.load(sae, device)
     x = activations.tensor("residual")
     counts = np.zeros(len(x), dtype=np.int32)
@@ -71,16 +69,7 @@ def encode(activations: Entry, sae: SaeRef, *, device: str) -> dict[str, Any]:
 
 
 @memoize("features.index", version=1)
-def index(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    sae: SaeRef,
-    *,
-    device: str,
-    progress: Progress,
-    folder: Path,
-) -> dict[str, Any]:
+def index(reading: Reading, sae: SaeRef, *, folder: Path = Path()) -> dict[str, Any]:
     """The codes of a corpus, by token and by feature; token rows count without BOS.
 
     By token: `token_offsets` [tokens + 1] int64 into `token_features` int32 and `token_values`
@@ -91,17 +80,20 @@ def index(
     Raises:
         ModelError: the SAE does not belong to this model and site.
     """
-    sae_models.check(sae, model, site, int(language_model.config(model).hidden_size))
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
-    activations = Activations(model, site, tokens, device, progress)
+    device = run.current().device
+    sae_models.check(
+        sae, reading.model, reading.site, int(language_model.config(reading.model).hidden_size)
+    )
+    activations = read_corpus(reading)
+    tokens = activations.tokens
     width = sae_models.load(sae, device).width
     chunks = []
     for chunk in range(activations.chunks):
-        chunks.append(encode(activations.entry(chunk), sae, device=device))
-        progress.report(int(activations.bounds[chunk + 1]), len(tokens), "Encoding", "tokens")
+        chunks.append(encode(activations.entry(chunk), sae))
+        run.report(int(activations.bounds[chunk + 1]), len(tokens), "Encoding", "tokens")
     firsts = activations.bounds[:-1].astype(np.int64)
-    offsets = by_token(folder, chunks, len(tokens), progress)
-    by_feature(folder, chunks, firsts, width, progress)
+    offsets = by_token(folder, chunks, len(tokens))
+    by_feature(folder, chunks, firsts, width)
     return {
         "tokens": len(tokens),
         "l0": int(offsets[-1]) / len(tokens),
@@ -109,7 +101,7 @@ def index(
     }
 
 
-def by_token(folder: Path, chunks: list[Entry], tokens: int, progress: Progress) -> np.ndarray:
+def by_token(folder: Path, chunks: list[Entry], tokens: int) -> np.ndarray:
     """Writes `token_offsets`, `token_features` and `token_values`; returns the offsets."""
     counts = np.concatenate([chunk.array("counts") for chunk in chunks])
     offsets = np.zeros(tokens + 1, dtype=np.int64)
@@ -123,13 +115,11 @@ def by_token(folder: Path, chunks: list[Entry], tokens: int, progress: Progress)
             token_features[done : done + len(features)] = features
             token_values[done : done + len(features)] = chunk.array("values")
         done += len(features)
-        progress.report(done, int(offsets[-1]), "Indexing by token", "codes")
+        run.report(done, int(offsets[-1]), "Indexing by token", "codes")
     return offsets
 
 
-def by_feature(
-    folder: Path, chunks: list[Entry], firsts: np.ndarray, width: int, progress: Progress
-) -> None:
+def by_feature(folder: Path, chunks: list[Entry], firsts: np.ndarray, width: int) -> None:
     """Writes `offsets`, `rows` and `values`: one pass counts, the second puts in place."""
     offsets = np.zeros(width + 1, dtype=np.int64)
     for chunk in chunks:
@@ -151,7 +141,7 @@ def by_feature(
             values[target] = chunk.array("values")[order]
         free += found
         done += len(order)
-        progress.report(done, int(offsets[-1]), "Indexing by feature", "codes")
+        run.report(done, int(offsets[-1]), "Indexing by feature", "codes")
 
 
 class _Files:

@@ -14,11 +14,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import Column
 from backend.features.codes import index as codes_index
 from backend.intervals import wilson
-from backend.schema import CorpusRef, ModelRef, NotFoundError, Progress, SaeRef, Site, conform
+from backend.schema import (
+    NotFoundError,
+    Reading,
+    SaeRef,
+    conform,
+)
 from backend.store.memo import Entry, memoize
 
 FEATURES = pl.Schema(
@@ -47,38 +53,30 @@ BANDS = 10
 
 
 @memoize("features.summary", version=1)
-def summary(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    sae: SaeRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def summary(reading: Reading, sae: SaeRef) -> dict[str, Any]:
     """`features`: one row of `FEATURES` for each feature, in order."""
-    entry = codes_index(model, site, corpus, sae, device=device, progress=progress)
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
-    return {"features": summarize(entry, tokens, progress)}
+    entry = codes_index(reading, sae)
+    tokens = Tokens(tokenize(reading.model, reading.corpus))
+    return {"features": summarize(entry, tokens)}
 
 
-def summarize(index: Entry, tokens: Tokens, progress: Progress) -> pl.DataFrame:
+def summarize(index: Entry, tokens: Tokens) -> pl.DataFrame:
     """The table of `FEATURES`, in passes over the codes that hold no copy of them."""
     from backend.features import passes  # compiled, so pages, which never summarize, do not wait
 
     offsets, rows = np.asarray(index.array("offsets")), np.asarray(index.array("rows"))
     values, active = np.asarray(index.array("values")), np.diff(offsets)
-    progress.report(0, 4, "Summarizing features", "passes")
+    run.report(0, 4, "Summarizing features", "passes")
     peak, mean = passes.strongest(offsets, values)
-    progress.report(1, 4, "Summarizing features", "passes")
+    run.report(1, 4, "Summarizing features", "passes")
     top_token, count = passes.commonest(
         offsets, rows, np.asarray(tokens.ids), int(tokens.ids.max()) + 1
     )
-    progress.report(2, 4, "Summarizing features", "passes")
+    run.report(2, 4, "Summarizing features", "passes")
     contexts, documents = (
         passes.runs(offsets, rows, of) for of in (tokens.context_of, tokens.document_of)
     )
-    progress.report(3, 4, "Summarizing features", "passes")
+    run.report(3, 4, "Summarizing features", "passes")
     some = active > 0
     columns = {
         "feature": np.arange(len(active)),

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.models.logits import CELLS, direction_effects
-from backend.schema import ModelRef, NotFoundError, Progress, SaeRef
+from backend.schema import ModelRef, NotFoundError, SaeRef
 from backend.store.memo import memoize
 
 BLOCK = 512  # features computed together
@@ -18,9 +19,7 @@ NEIGHBOURS = 20
 
 
 @memoize("features.logit_effects", version=1)
-def effects(
-    model: ModelRef, sae: SaeRef, block: int, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def effects(model: ModelRef, sae: SaeRef, block: int) -> dict[str, Any]:
     """Effects of features block·512 to block·512 + 511 (feature f is row f mod 512).
 
     Arrays as in `direction_effects`: `promoted`, `promoted_logits`, `suppressed`,
@@ -29,13 +28,14 @@ def effects(
     Raises:
         NotFoundError: the SAE has no such block.
     """
-    progress.report(0, 1, "Reading logits of features")
+    device = run.current().device
+    run.report(0, 1, "Reading logits of features")
     directions = _block(sae_models.load(sae, device).decoder, block)
     return dict(direction_effects(language_model.load(model, device), directions))
 
 
 @memoize("features.decoder_neighbours", version=1)
-def neighbours(sae: SaeRef, block: int, *, device: str, progress: Progress) -> dict[str, Any]:
+def neighbours(sae: SaeRef, block: int) -> dict[str, Any]:
     """The features whose decoder rows point most nearly the same way, for the same block as in
     `effects`: `features` [n, 20] int32 and `cosines` [n, 20] float32, nearest first. An SAE of
     20 features or fewer has fewer columns.
@@ -43,12 +43,13 @@ def neighbours(sae: SaeRef, block: int, *, device: str, progress: Progress) -> d
     Raises:
         NotFoundError: the SAE has no such block.
     """
+    device = run.current().device
     decoder = sae_models.load(sae, device).decoder
     unit = decoder / decoder.norm(dim=1, keepdim=True).clamp_min(1e-30)
     rows, own = _block(unit, block), block * BLOCK
     features, cosines = [], []
     for some in rows.split(max(1, CELLS // len(unit))):
-        progress.report(own, len(unit), "Comparing features", "features")
+        run.report(own, len(unit), "Comparing features", "features")
         cosine = some @ unit.T
         cosine[torch.arange(len(some)), torch.arange(own, own + len(some))] = -2.0  # not itself
         best = cosine.topk(min(NEIGHBOURS, len(unit) - 1), dim=1)

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import logits, windows
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.models.language_model import LanguageModel
-from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site
+from backend.schema import ModelRef, Reading, SaeRef, Site
 from backend.store.memo import memoize
 
 NEUTRAL = "From my experience,"
@@ -29,24 +30,16 @@ CELLS = 1 << 24  # logits in memory at a time
 
 
 @memoize("tiers.input_scores", version=1)
-def reads(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    sae: SaeRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def reads(reading: Reading, sae: SaeRef) -> dict[str, Any]:
     """`score` [features] float32 input scores, NaN where a feature never fires, and `examples`
     [features] int32 that they stand on."""
-    peaks = windows.peaks(model, site, corpus, sae, device=device, progress=progress)
+    peaks = windows.peaks(reading, sae)
     rows = np.asarray(peaks.array("rows"))
-    ids = np.asarray(Tokens(tokenize(model, corpus, progress=progress)).ids)
+    ids = np.asarray(Tokens(tokenize(reading.model, reading.corpus)).ids)
     score = np.full(len(rows), np.nan, dtype=np.float32)
     for block in range(-(-len(rows) // logits.BLOCK)):
-        progress.report(block, -(-len(rows) // logits.BLOCK), "Reading input scores", "blocks")
-        found = logits.effects(model, sae, block, device=device, progress=Progress())
+        run.report(block, -(-len(rows) // logits.BLOCK), "Reading input scores", "blocks")
+        found = logits.effects(reading.model, sae, block)
         part = slice(block * logits.BLOCK, (block + 1) * logits.BLOCK)
         score[part] = input_scores(ids, rows[part], found.array("promoted"))
     return {"score": score, "examples": (rows >= 0).sum(axis=1, dtype=np.int32)}
@@ -62,13 +55,12 @@ def input_scores(ids: np.ndarray, rows: np.ndarray, promoted: np.ndarray) -> np.
 
 
 @memoize("tiers.output_scores", version=1)
-def writes(
-    model: ModelRef, site: Site, sae: SaeRef, block: int, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def writes(model: ModelRef, site: Site, sae: SaeRef, block: int) -> dict[str, Any]:
     """`score` [n] float32 output scores of features block·512 to block·512 + 511."""
-    progress.report(0, 1, "Reading output scores")
+    device = run.current().device
+    run.report(0, 1, "Reading output scores")
     network, dictionary = language_model.load(model, device), sae_models.load(sae, device)
-    promoted = logits.effects(model, sae, block, device=device, progress=Progress())
+    promoted = logits.effects(model, sae, block)
     ids = torch.tensor(
         [
             [

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import scipy  # its parts load when they are used
 
+from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import windows
 from backend.features.tiers import assign
@@ -25,7 +26,6 @@ from backend.schema import (
     CorpusError,
     CorpusRef,
     ModelRef,
-    Progress,
     Thresholds,
     Tier,
     TierSpec,
@@ -52,17 +52,17 @@ FINE = np.linspace(0, 1, 401)  # for cross, whose scores lie closer together
 
 
 @memoize("tiers.planted_features", version=1)
-def plant(model: ModelRef, corpus: CorpusRef, which: int, *, progress: Progress) -> dict[str, Any]:
+def plant(model: ModelRef, corpus: CorpusRef, which: int) -> dict[str, Any]:
     """Set 0 or 1: `rows` and `values` as in `windows.peaks`; table `planted`: kind, word.
 
     Raises:
         CorpusError: the corpus has too few words that occur often enough.
     """
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    tokens = Tokens(tokenize(model, corpus))
     pieces = language_model.vocabulary(model).frame("pieces")["text"]
     rng = np.random.default_rng([which, 2025])
     words = _words(tokens, pieces)[which::2][: 2 * EACH].tolist()
-    progress.report(0, 1, "Planting features")
+    run.report(0, 1, "Planting features")
     found = [np.flatnonzero(np.asarray(tokens.ids) == word) for word in words]
     found[EACH:] = [_before(tokens, rows) for rows in found[EACH:]]
     found += _topics(tokens, which)

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend import run
 from backend.activations import BATCH, padded
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.models.language_model import LanguageModel
 from backend.models.sae import Sae
-from backend.schema import CorpusRef, ModelRef, NotFoundError, Progress, SaeRef, Site
+from backend.schema import NotFoundError, Reading, SaeRef
 from backend.store.memo import memoize
 
 STAND_INS = 2  # that each token is replaced by, one after the other
@@ -31,17 +32,7 @@ AT_ONCE = 128  # tokens for each context of a batch
 
 
 @memoize("features.occlusion", version=1)
-def read(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    sae: SaeRef,
-    feature: int,
-    token: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def read(reading: Reading, sae: SaeRef, feature: int, token: int) -> dict[str, Any]:
     """The feature's activation at a token row, from variants of the T tokens of its context up to
     it.
 
@@ -51,12 +42,13 @@ def read(
     Raises:
         NotFoundError: the corpus has no such token.
     """
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    device = run.current().device
+    tokens = Tokens(tokenize(reading.model, reading.corpus))
     ids = up_to(tokens, token)
-    network, autoencoder = language_model.load(model, device), sae_models.load(sae, device)
+    network, autoencoder = language_model.load(reading.model, device), sae_models.load(sae, device)
     instead = stand_ins(np.asarray(tokens.ids), ids)
     variants = [*occluded(ids, instead), *runs(ids)]
-    found = last_activations(network, autoencoder, site.layer, feature, variants, progress)
+    found = last_activations(network, autoencoder, reading.site.layer, feature, variants)
     return {
         "stand_ins": instead,
         "occluded": found[: instead.size].reshape(instead.shape),
@@ -106,7 +98,6 @@ def last_activations(
     layer: int,
     feature: int,
     texts: Sequence[np.ndarray],
-    progress: Progress,
 ) -> np.ndarray:
     """[texts] float32: a feature at the last token of each text, each read after a BOS. Texts of
     like length share a forward pass, so little is padded."""
@@ -114,7 +105,7 @@ def last_activations(
     total = sum(len(text) for text in texts)
     done = 0
     for batch in _batches(texts, network.device, autoencoder.rows_at_once()):
-        progress.report(done, total, "Reading variants of the text", "tokens")
+        run.report(done, total, "Reading variants of the text", "tokens")
         chosen = [texts[i] for i in batch]
         ids, mask = padded(chosen, network.bos)
         whole = bool(mask.all())

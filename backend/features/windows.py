@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import index as codes_index
 from backend.models import embedder as embedders
-from backend.schema import CorpusRef, EmbedderRef, ModelRef, Progress, SaeRef, Site, Window
+from backend.schema import CorpusRef, EmbedderRef, ModelRef, Reading, SaeRef, Window
 from backend.store.memo import Entry, memoize
 
 MOST = 20  # examples looked at
@@ -33,20 +34,12 @@ ROWS = 2048  # features scored at once
 
 
 @memoize("tiers.peaks", version=1)
-def peaks(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    sae: SaeRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def peaks(reading: Reading, sae: SaeRef) -> dict[str, Any]:
     """The strongest peak of each of a feature's strongest documents: `rows` [features, MOST] int64
     token rows, strongest first, -1 where it fires in fewer; `values` float32 likewise."""
-    index = codes_index(model, site, corpus, sae, device=device, progress=progress)
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
-    progress.report(0, 1, "Looking for peaks")
+    index = codes_index(reading, sae)
+    tokens = Tokens(tokenize(reading.model, reading.corpus))
+    run.report(0, 1, "Looking for peaks")
     offsets, at, heights = (np.asarray(index.array(n)) for n in ("offsets", "rows", "values"))
     rows, values = strongest(offsets, at, heights, tokens)
     return {"rows": rows, "values": values}
@@ -98,13 +91,11 @@ def embed(
     window: Window,
     tranche: int,
     block: int,
-    *,
-    device: str,
-    progress: Progress,
 ) -> dict[str, Any]:
     """Vectors of a block of the windows around `anchors`: `vectors` [n, width] float16, unit
     length, and `empty` [n] bool. Each text is embedded once."""
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    device = run.current().device
+    tokens = Tokens(tokenize(model, corpus))
     rows = anchors(found, tranche)[block * BLOCK : (block + 1) * BLOCK]
     return _embedded(texts(tokens, rows, window), embedder, device)
 
@@ -118,16 +109,11 @@ def anchors(found: Entry, tranche: int) -> np.ndarray:
 
 @memoize("tiers.context_vectors", version=1)
 def contexts(
-    model: ModelRef,
-    corpus: CorpusRef,
-    embedder: EmbedderRef,
-    block: int,
-    *,
-    device: str,
-    progress: Progress,
+    model: ModelRef, corpus: CorpusRef, embedder: EmbedderRef, block: int
 ) -> dict[str, Any]:
     """As `embed`, of whole contexts `block` · CONTEXTS and on: every feature shares them."""
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    device = run.current().device
+    tokens = Tokens(tokenize(model, corpus))
     firsts = tokens.contexts["first_token"].to_numpy().astype(np.int64)
     rows = firsts[block * CONTEXTS : (block + 1) * CONTEXTS]
     return _embedded(texts(tokens, rows, Window(whole=True)), embedder, device)
@@ -135,16 +121,11 @@ def contexts(
 
 @memoize("tiers.null_pool", version=1)
 def pool(
-    model: ModelRef,
-    corpus: CorpusRef,
-    embedder: EmbedderRef,
-    window: Window,
-    *,
-    device: str,
-    progress: Progress,
+    model: ModelRef, corpus: CorpusRef, embedder: EmbedderRef, window: Window
 ) -> dict[str, Any]:
     """As `embed`, of windows around POOL `rows` [n] int64 at random, for a null."""
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
+    device = run.current().device
+    tokens = Tokens(tokenize(model, corpus))
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(len(tokens), min(POOL, len(tokens)), replace=False))
     return {"rows": rows, **_embedded(texts(tokens, rows, window), embedder, device)}
@@ -183,9 +164,6 @@ def scores(
     embedder: EmbedderRef,
     window: Window,
     count: int,
-    *,
-    device: str,
-    progress: Progress,
 ) -> dict[str, Any]:
     """ρ of every feature over its `count` strongest examples.
 
@@ -194,9 +172,8 @@ def scores(
     ascending: `random`, plain ρ of as many windows around random tokens, and `shuffled`, of
     windows of as many different features.
     """
-    tokens = Tokens(tokenize(model, corpus, progress=progress))
-    how = {"device": device, "progress": progress}
-    vectors = _vectors(found, tokens, model, corpus, embedder, window, count, **how)
+    tokens = Tokens(tokenize(model, corpus))
+    vectors = _vectors(found, tokens, model, corpus, embedder, window, count)
     rows = np.asarray(found.array("rows"))[:, :count]
     values = np.asarray(found.array("values"))[:, :count]
     parts = [
@@ -209,7 +186,7 @@ def scores(
     if window.whole:
         chance = vectors
     else:
-        kept = pool(model, corpus, embedder, window, **how)
+        kept = pool(model, corpus, embedder, window)
         chance = _Vectors(tokens, window, np.asarray(kept.array("rows")), [kept])
     return {
         **columns,
@@ -264,9 +241,6 @@ def _vectors(
     embedder: EmbedderRef,
     window: Window,
     count: int,
-    *,
-    device: str,
-    progress: Progress,
 ) -> _Vectors:
     """Vectors of the windows of the `count` strongest peaks, embedded where they are not yet."""
     calls: list[tuple[int, Callable[..., Entry]]] = []
@@ -290,8 +264,8 @@ def _vectors(
         ]
     done, entries = 0, []
     for size, call in calls:
-        progress.report(done, len(rows), f"Embedding windows {window.words}", "windows")
-        entries.append(call(device=device, progress=Progress()))
+        run.report(done, len(rows), f"Embedding windows {window.words}", "windows")
+        entries.append(call())
         done += size
     return _Vectors(tokens, window, rows, entries)
 

@@ -13,18 +13,20 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
+from backend import run
 from backend.models import language_model
 from backend.models.language_model import LanguageModel
-from backend.schema import ModelError, ModelRef, Progress
+from backend.schema import ModelError, ModelRef
 from backend.store.memo import memoize
 
 MAPS = pl.Schema({"layer": pl.Int32, "module": pl.String, "first": pl.Int32, "width": pl.Int32})
 
 
 @memoize("models.linear_maps", version=1)
-def maps(model: ModelRef, *, device: str, progress: Progress) -> dict[str, Any]:
+def maps(model: ModelRef) -> dict[str, Any]:
     """Table `maps` (`MAPS`): the maps in the order of `responses`, and the first unit of each."""
-    progress.report(0, 1, "Reading the model")
+    device = run.current().device
+    run.report(0, 1, "Reading the model")
     return {"maps": table(language_model.load(model, device))}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.regions.partition import check_spec
+from backend.regions.partitioning import check_spec
 from backend.schema import (
     ModelError,
     NotFoundError,

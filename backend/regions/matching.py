@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 import scipy  # its parts load when they are used: pages need none of them
 
+from backend import run
 from backend.features import codes
-from backend.regions import partition
-from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, SaeRef, Site
+from backend.regions import partitioning
+from backend.schema import Partition, SaeRef
 from backend.store.memo import memoize
 
 KEPT = 5  # best matches of each region, and of each feature
@@ -35,26 +36,17 @@ MATCHES = pl.Schema(
 
 
 @memoize("regions.feature_matches", version=1)
-def match(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    sae: SaeRef,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def match(partition: Partition, sae: SaeRef) -> dict[str, Any]:
     """The five best matches each way, best first, as tables of `MATCHES`: `by_region` in order
     of regions and `by_feature` in order of features. What shares no token with anything is in
     neither."""
-    made = partition.partition(model, site, corpus, spec, device=device, progress=progress)
-    index = codes.index(model, site, corpus, sae, device=device, progress=progress)
+    made = partitioning.build_partition(partition)
+    index = codes.index(partition.reading, sae)
     owner = np.where(made.array("distance") <= made.value("theta"), made.array("owner"), -1)
     active = np.diff(index.array("offsets"))
     by_token = ByToken(index.array("token_offsets"), index.array("token_features"), len(active))
     count = len(made.array("exemplar_tokens"))
-    by_region, by_feature = best_matches(owner, count, by_token, active, progress)
+    by_region, by_feature = best_matches(owner, count, by_token, active)
     return {"by_region": by_region, "by_feature": by_feature}
 
 
@@ -77,7 +69,7 @@ class ByToken:
 
 
 def best_matches(
-    owner: np.ndarray, regions: int, by_token: ByToken, active: np.ndarray, progress: Progress
+    owner: np.ndarray, regions: int, by_token: ByToken, active: np.ndarray
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`by_region` and `by_feature`. `owner` [N] is the region each token is a member of, or
     negative; `active` [features] counts the tokens where each feature is active.
@@ -92,7 +84,7 @@ def best_matches(
     by_feature = pl.DataFrame(schema=MATCHES)
     first = 0
     while first < regions:
-        progress.report(first, regions, "Matching regions with features", "regions")
+        run.report(first, regions, "Matching regions with features", "regions")
         begin = ends[first] - sizes[first]
         last = max(first + 1, int(np.searchsorted(ends, begin + ROWS, side="right")))
         tokens = members[begin : ends[last - 1]]

@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.activations import Activations
 from backend.regions.leader import unit
 
@@ -41,7 +42,7 @@ class Points:
         for first, points in self:
             for at, part in enumerate(points.split(STEP)):
                 row = first + at * STEP
-                self.activations.progress.report(row, len(self), message, "tokens")
+                run.report(row, len(self), message, "tokens")
                 yield row, part
 
 
@@ -71,7 +72,7 @@ def read_contexts(every: Points, drawn: list[np.ndarray]) -> list[Tensor]:
     found: dict[int, Tensor] = {}
     chunks = np.unique(chunk_of)
     for done, chunk in enumerate(chunks):
-        activations.progress.report(done, len(chunks), "Sampling distances", "chunks")
+        run.report(done, len(chunks), "Sampling distances", "chunks")
         residual, begin = activations.read(int(chunk)), int(activations.bounds[chunk])
         for context in wanted[chunk_of == chunk]:
             at = int(firsts[context]) - begin

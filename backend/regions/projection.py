@@ -11,8 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from backend.regions import partition
-from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
+from backend import run
+from backend.regions import partitioning
+from backend.schema import (
+    Partition,
+    TesseraError,
+)
 from backend.store.memo import memoize
 
 NEIGHBOURS = 15  # that UMAP keeps near each point
@@ -21,26 +25,16 @@ SPREAD = 10.0  # width of the map that UMAP starts from
 
 
 @memoize("regions.layout", version=1)
-def layout(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    method: Literal["pca", "umap"],
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def layout(partition: Partition, method: Literal["pca", "umap"], seed: int) -> dict[str, Any]:
     """`xy` [K, 2] float32, one row per region; and the `method` it came by in the end: UMAP of
     fewer than four regions is their PCA.
 
     Raises:
         TesseraError: there is no such method.
     """
-    entry = partition.partition(model, site, corpus, spec, device=device, progress=progress)
+    entry = partitioning.build_partition(partition)
     exemplars = np.array(entry.array("exemplars"))
-    progress.report(0, 1, f"Laying out {len(exemplars):,} regions", "layouts")
+    run.report(0, 1, f"Laying out {len(exemplars):,} regions", "layouts")
     xy, used = place(exemplars, method, seed)
     return {"xy": xy, "method": used}
 

@@ -16,7 +16,7 @@ import torch
 
 from backend.corpus.contexts import Tokens
 from backend.intervals import wilson
-from backend.regions import partition
+from backend.regions import partitioning
 from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
 from backend.regions.token_share import (
@@ -27,7 +27,11 @@ from backend.regions.token_share import (
     modes,
     nulls,
 )
-from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError, conform
+from backend.schema import (
+    Partition,
+    TesseraError,
+    conform,
+)
 from backend.store.memo import Entry, memoize
 
 SUPPORT = 5  # members of a topic that its lift is stated for
@@ -69,15 +73,7 @@ REGIONS = pl.Schema(
 
 
 @memoize("regions.description", version=1)
-def describe(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def describe(partition: Partition) -> dict[str, Any]:
     """Statistics of every region: `regions`, a table of `REGIONS` whose row number is the region;
     `members` [n] int32 token rows, region by region and nearest first, of which region r has
     `offsets[r]` to `offsets[r + 1]` ([K + 1] int64; n leaves out tokens beyond θ); `means`
@@ -85,8 +81,8 @@ def describe(
 
     With n unit members, the mean pairwise distance is n(1 - κ²)/(n - 1), exactly.
     """
-    entry = partition.partition(model, site, corpus, spec, device=device, progress=progress)
-    every = partition.points(model, site, corpus, device, progress)
+    entry = partitioning.build_partition(partition)
+    every = partitioning.points(partition.reading)
     theta, count = entry.value("theta"), len(entry.array("exemplar_tokens"))
     owner, distance = entry.array("owner"), entry.array("distance")
     inside = np.flatnonzero(distance <= theta)
@@ -106,7 +102,7 @@ def describe(
         **_distances(entry, members, offsets),
         "isolation": isolation(torch.from_numpy(np.array(entry.array("exemplars")))),
         **_topics(every.activations.tokens, owner, members, sizes),
-        **_explained(every.activations.tokens, owner, members, sizes, spec.seed),
+        **_explained(every.activations.tokens, owner, members, sizes, partition.spec.seed),
     }
     directions = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-300)
     return {

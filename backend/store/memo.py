@@ -19,18 +19,18 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, ParamSpec
 
 from backend import run, settings
-from backend.schema import Progress
 from backend.store import disk, upkeep
 from backend.store.entry import Entry, checksums, open_entry, trust, write
 
+P = ParamSpec("P")
+
 __all__ = ["Entry", "Memoized", "canonical", "memoize"]
 
-NOT_KEYED = frozenset({"progress", "folder", "device", "inputs"})
+NOT_KEYED = frozenset({"folder", "inputs"})
 LIBRARIES = ("torch", "transformers", "numpy", "polars", "sae-lens", "umap-learn")
-AMBIENT = ("device", "progress")  # given by the run where the caller gives none
 MARKS = frozenset({"type", "entry"})  # keys by which a dataclass or entry is told from a dict
 
 
@@ -78,16 +78,15 @@ def _fields(value: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- the decorator
 
 
-class Memoized:
+class Memoized(Generic[P]):
     """A pure function with a disk cache. Call it, or ask `find` for what is there already."""
 
-    def __init__(self, function: Callable[..., Mapping[str, Any]], name: str, version: int) -> None:
+    def __init__(self, function: Callable[P, Mapping[str, Any]], name: str, version: int) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.version = version
         self.name = name
         self.signature = inspect.signature(function)
-        self.ambient = [each for each in AMBIENT if each in self.signature.parameters]
 
     def recipe(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What the digest is taken of: name, version and every keyed argument.
@@ -128,7 +127,7 @@ class Memoized:
         folder = settings.current().cache / self.name
         return sorted(path.name for path in folder.glob("*") if path.is_dir())
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Entry:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Entry:
         """The entry for these arguments, computed where it is not on disk.
 
         Raises:
@@ -142,15 +141,8 @@ class Memoized:
             return entry
         if run.current().looks:
             raise run.Missing(self.name)
-        kwargs = self._with_run(*args, **kwargs)
-        with disk.locked(upkeep.lock_path(digest), functools.partial(self._wait, *args, **kwargs)):
+        with disk.locked(upkeep.lock_path(digest), _wait):
             return open_entry(target, digest) or self._compute(digest, *args, **kwargs)
-
-    def _with_run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The keyword arguments, with device and progress of the run where they are not given."""
-        given = self.signature.bind_partial(*args, **kwargs).arguments
-        now = run.current()
-        return {n: getattr(now, n) for n in self.ambient if n not in given} | kwargs
 
     def _bound(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         bound = self.signature.bind_partial(*args, **kwargs)
@@ -160,24 +152,19 @@ class Memoized:
     def _target(self, digest: str) -> Path:
         return settings.current().cache / self.name / digest
 
-    def _wait(self, *args: Any, **kwargs: Any) -> None:
-        """Lets a person cancel while another process computes what we need."""
-        progress = self._bound(*args, **kwargs).get("progress")
-        told = progress if isinstance(progress, Progress) else run.current().progress
-        told.report(0, 1, "Waiting for another process to compute this")
-
     def _compute(self, digest: str, *args: Any, **kwargs: Any) -> Entry:
         staging, target = upkeep.staging_folder(digest), self._target(digest)
         try:
             staging.mkdir(parents=True)
             started = time.time()
-            place = {"folder": staging} if "folder" in self.signature.parameters else {}
-            write(staging, self.function(*args, **kwargs, **place))
+            if "folder" in self.signature.parameters:
+                kwargs = kwargs | {"folder": staging}
+            write(staging, self.function(*args, **kwargs))  # type: ignore[call-arg]
             recipe = self.recipe(*args, **kwargs) | {
                 "digest": digest,
                 "created": time.time(),
                 "seconds": time.time() - started,
-                "device": str(self._bound(*args, **kwargs).get("device", run.current().device)),
+                "device": run.current().device,
                 "libraries": _versions(),
                 "files": checksums(staging),
             }
@@ -196,22 +183,27 @@ class Memoized:
         return Entry(target, digest)
 
 
+def _wait() -> None:
+    """Lets a person cancel while another process computes what we need."""
+    run.report(0, 1, "Waiting for another process to compute this")
+
+
 _memoized: dict[str, Callable[..., Any]] = {}
 
 
-def memoize(name: str, version: int) -> Callable[[Callable[..., Mapping[str, Any]]], Memoized]:
+def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:
     """Keep what a pure function returns: a dict of arrays, tensors, tables and JSON values.
 
     `name` (`subject.noun`) names the folder of its results, wherever the function stands in the
-    code. Raise `version` whenever it computes something else. Not part of the key are `progress`,
-    `device`, `inputs` (data that another argument gives the digest of) and `folder`, where a
-    function may write `.npy` files itself, block by block.
+    code. Raise `version` whenever it computes something else. Not part of the key are `inputs`
+    (data that another argument gives the digest of) and `folder`, where a function may write
+    `.npy` files itself, block by block: the memo gives it.
 
     Raises:
         ValueError: another function has that name.
     """
 
-    def decorate(function: Callable[..., Mapping[str, Any]]) -> Memoized:
+    def decorate(function: Callable[P, Mapping[str, Any]]) -> Memoized[P]:
         other = _memoized.setdefault(name, function)
         if _place(other) != _place(function):
             raise ValueError(f"{_place(other)} and {_place(function)} are both memoized as {name}")

@@ -15,13 +15,14 @@ import scipy  # its parts load when they are used
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.activations import Activations
 from backend.evals.ce_bench import definitions
 from backend.evals.ce_bench.definitions import Means
 from backend.evals.ce_bench.pairs import Stories, read
 from backend.models import language_model
 from backend.models import sae as sae_models
-from backend.schema import ModelRef, NotFiniteError, PairsRef, Progress, SaeRef, Site
+from backend.schema import ModelRef, NotFiniteError, PairsRef, SaeRef, Site
 from backend.store.memo import Entry, memoize
 
 READERS = ("sae", "random_topk")
@@ -30,16 +31,7 @@ Encoder = Callable[[Tensor], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @memoize("ce_bench.codes", version=1)
-def coded(
-    model: ModelRef,
-    site: Site,
-    sae: SaeRef,
-    pairs: PairsRef,
-    reader: str,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def coded(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str) -> dict[str, Any]:
     """What fires on every token of the stories: `offsets` [tokens + 1] into `features` int32 and
     `values` float32, `bos` [width] float32 the activations at the BOS, and `width`.
 
@@ -47,9 +39,10 @@ def coded(
         ModelError: the SAE does not belong to this model and site.
         NotFiniteError: the SAE gives NaN or infinity.
     """
+    device = run.current().device
     sae_models.check(sae, model, site, int(language_model.config(model).hidden_size))
-    stories = Stories(read(model, pairs, progress=progress))
-    activations = Activations(model, site, stories.tokens, device, progress)
+    stories = Stories(read(model, pairs))
+    activations = Activations(model, site, stories.tokens)
     for chunk in range(activations.chunks):
         activations.entry(chunk)
     network = language_model.load(model, device)
@@ -57,7 +50,7 @@ def coded(
     width, encode = _encoder(activations, sae, pairs, reader)
     counts, features, values = [], [], []
     for first, residual in activations:
-        progress.report(first, len(stories.tokens), "Encoding stories", "tokens")
+        run.report(first, len(stories.tokens), "Encoding stories", "tokens")
         row, feature, value = encode(residual)
         counts.append(np.bincount(row, minlength=len(residual)))
         features.append(feature)
@@ -83,12 +76,11 @@ def _encoder(
     activations: Activations, sae: SaeRef, pairs: PairsRef, reader: str
 ) -> tuple[int, Encoder]:
     """The width of a reader, and what it does."""
-    device, progress = activations.device, activations.progress
     if reader == "sae":
-        network = sae_models.load(sae, device)
+        network = sae_models.load(sae, run.current().device)
         return network.width, network.encode_sparse
     where = activations.model, activations.site, sae, pairs
-    own = coded(*where, "sae", device=device, progress=progress)
+    own = coded(*where, "sae")
     width, active = own.value("width"), len(own.array("values")) / len(activations.tokens)
     keep = min(max(1, round(active)), width)
     return width, _random(width, keep, _centre(activations), pairs.seed)
@@ -130,21 +122,12 @@ def _random(width: int, keep: int, centre: Tensor, seed: int) -> Encoder:
 
 
 @memoize("ce_bench.means", version=1)
-def means(
-    model: ModelRef,
-    site: Site,
-    sae: SaeRef,
-    pairs: PairsRef,
-    reader: str,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str) -> dict[str, Any]:
     """Arrays of `definitions.Means`, and with them `l0` [stories], the mean number of active
     features, BOS out; `bos_l0`, that of the BOS; `moved` [10, pairs], the seed's independent score
     with as many runs of marks of the same lengths placed at random in the same stories."""
-    codes = coded(model, site, sae, pairs, reader, device=device, progress=progress)
-    stories = Stories(read(model, pairs, progress=progress))
+    codes = coded(model, site, sae, pairs, reader)
+    stories = Stories(read(model, pairs))
     offsets, width, number = stories.offsets, codes.value("width"), len(stories.pairs)
     mean, marked = (np.zeros((2 * number, width), np.float32) for _ in range(2))
     moved, rng = np.full((MOVES, number), np.nan), np.random.default_rng([pairs.seed, 2])
@@ -157,7 +140,7 @@ def means(
         total, size = mean[story].astype(np.float64) * len(mask), np.array([mask.sum(), len(mask)])
         if story % 2 == 0:
             before = fake, total, size
-            progress.report(story // 2, number, "Averaging stories", "pairs")
+            run.report(story // 2, number, "Averaging stories", "pairs")
             continue
         marks, tokens = before[2] + size
         sums = (before[0] + fake, before[1] + total)
@@ -198,13 +181,13 @@ def placed(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The same runs of marks, of the same lengths, in random order at random places that do not
     touch where they did not."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    runs = rng.permutation(edges[1::2] - edges[::2])
+    lengths = rng.permutation(edges[1::2] - edges[::2])
     free = len(mask) - int(mask.sum())
     # a run stands before one of the free tokens, or after the last
-    gaps = np.sort(rng.choice(free + 1, len(runs), replace=False))
+    gaps = np.sort(rng.choice(free + 1, len(lengths), replace=False))
     found = np.zeros(len(mask), dtype=bool)
-    for gap, before, run in zip(gaps, np.cumsum(runs) - runs, runs, strict=True):
-        found[gap + before : gap + before + run] = True
+    for gap, before, length in zip(gaps, np.cumsum(lengths) - lengths, lengths, strict=True):
+        found[gap + before : gap + before + length] = True
     return found
 
 

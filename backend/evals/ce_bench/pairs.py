@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend import settings
+from backend import run, settings
 from backend.corpus import sources
 from backend.corpus.contexts import Tokens, encoded, packed
 from backend.models import language_model
-from backend.schema import CorpusError, ModelRef, PairsRef, Progress, SourceRef
+from backend.schema import CorpusError, ModelRef, PairsRef, SourceRef
 from backend.store.memo import Entry, memoize
 
 OWN = Path(__file__).with_name("pairs.jsonl")
@@ -141,7 +141,7 @@ def marked(story: str) -> tuple[str, list[tuple[int, int]], bool]:
 
 
 @memoize("ce_bench.stories", version=1)
-def read(model: ModelRef, ref: PairsRef, *, progress: Progress) -> dict[str, Any]:
+def read(model: ModelRef, ref: PairsRef) -> dict[str, Any]:
     """Tokens of all stories, as `contexts.tokenize` gives those of a corpus: story i of pair p is
     document 2p + i and a context of its own. Beside them `marked` [tokens] bool (a token is marked
     where it overlaps a mark), table `pairs` (COLUMNS), and `counts`: `unmarked` pairs without a
@@ -150,7 +150,7 @@ def read(model: ModelRef, ref: PairsRef, *, progress: Progress) -> dict[str, Any
     Raises:
         CorpusError: as `load`; or a story has no token.
     """
-    progress.report(0, 1, "Reading stories")
+    run.report(0, 1, "Reading stories")
     pairs = load(ref)
     limit = min(LONGEST, _positions(model) - 1)
     parsed = [marked(story) for pair in pairs for story in pair.stories]

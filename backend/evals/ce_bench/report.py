@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.evals.ce_bench import checks, definitions
 from backend.evals.ce_bench.definitions import DEFINITIONS, SCORES, Distances, Means
 from backend.evals.ce_bench.means import means, of
 from backend.evals.ce_bench.pairs import Stories, read
-from backend.schema import ModelRef, PairsRef, Progress, SaeRef, Site
+from backend.schema import ModelRef, PairsRef, SaeRef, Site
 from backend.store.memo import memoize
 
 LISTED, SHOWN = 20, 3  # features of a subject in the table, and of each in the heatmap
@@ -19,14 +20,7 @@ LISTED, SHOWN = 20, 3  # features of a subject in the table, and of each in the 
 
 @memoize("ce_bench.report", version=2)
 def report(
-    model: ModelRef,
-    site: Site,
-    sae: SaeRef,
-    pairs: PairsRef,
-    reader: str,
-    *,
-    device: str,
-    progress: Progress,
+    model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
 ) -> dict[str, Any]:
     """Tables `scores`, `halves`, `held` (with `unmarked`, the corrected definition over unmarked
     tokens alone) and `overlap` as in `checks`; `pairs` (definition, pair,
@@ -36,23 +30,23 @@ def report(
     float32 of the features `<d>_shown`. Values `width`, `l0` and `bos_l0` (mean active features a
     token, without and with the BOS).
     """
-    entry = means(model, site, sae, pairs, reader, device=device, progress=progress)
+    entry = means(model, site, sae, pairs, reader)
     given, moved, seed = of(entry), entry.array("moved"), pairs.seed
     found = {}
     for at, definition in enumerate(DEFINITIONS):
-        progress.report(at, 6, f"Scoring pairs, {definition}", "steps")
+        run.report(at, 6, f"Scoring pairs, {definition}", "steps")
         found[definition] = definitions.score(given, definition)
-    subjects = Stories(read(model, pairs, progress=progress)).subjects
-    progress.report(3, 6, "Shuffling stories and subjects", "steps")
+    subjects = Stories(read(model, pairs)).subjects
+    run.report(3, 6, "Shuffling stories and subjects", "steps")
     made: dict[str, Any] = {"scores": checks.scores(given, found, moved, seed)}
-    progress.report(4, 6, "Holding pairs out", "steps")
+    run.report(4, 6, "Holding pairs out", "steps")
     bare = given.unmarked()
     without = {"corrected": definitions.score(bare, "corrected")}
     words_out = checks.held_out(bare, without, seed).with_columns(definition=pl.lit("unmarked"))
     made["held"] = pl.concat(
         [checks.held_out(given, found, seed), words_out], how="vertical_relaxed"
     )
-    progress.report(5, 6, "Splitting subjects", "steps")
+    run.report(5, 6, "Splitting subjects", "steps")
     made |= {"halves": checks.halves(given, seed), "overlap": checks.overlap(given, seed)}
     made["pairs"] = pl.concat(_pairs(given, *each, subjects) for each in found.items())
     tops = []

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from backend import run
 from backend.evals.ce_bench.definitions import Means
 from backend.evals.ce_bench.means import means, of
 from backend.evals.ce_bench.pairs import Stories, load, marked, read
@@ -19,7 +20,6 @@ from backend.schema import (
     ModelRef,
     NotFoundError,
     PairsRef,
-    Progress,
     SaeRef,
     Site,
     TesseraError,
@@ -40,9 +40,6 @@ def steer(
     prompt: str,
     strength: float,
     tokens: int = 40,
-    *,
-    device: str,
-    progress: Progress,
 ) -> dict[str, Any]:
     """Table `texts`: kind (KINDS), text, tokens, `same` (how many begin as unchanged), `mentions`
     of the words that the subject's stories mark, `moved` (nats, divergence of the first token's
@@ -54,9 +51,10 @@ def steer(
         TesseraError: there is no other subject to tell it from.
         ModelError: the prompt is empty or too long.
     """
-    entry = means(model, site, sae, pairs, "sae", device=device, progress=progress)
-    shift = shift_of(of(entry), Stories(read(model, pairs, progress=progress)).subjects, subject)
-    progress.report(0, 1, "Writing", "texts")
+    device = run.current().device
+    entry = means(model, site, sae, pairs, "sae")
+    shift = shift_of(of(entry), Stories(read(model, pairs)).subjects, subject)
+    run.report(0, 1, "Writing", "texts")
     network, autoencoder = language_model.load(model, device), sae_models.load(sae, device)
     tokenizer = language_model.tokenizer(model)
     given = tokenizer(prompt, add_special_tokens=False)["input_ids"]

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend import run
 from backend.activations import BATCH, padded
 from backend.concepts import ranking
 from backend.corpus.contexts import encoded
 from backend.models import language_model, linear_maps
 from backend.models import sae as sae_models
-from backend.schema import ModelRef, NotFiniteError, Progress, SaeRef, Site
+from backend.schema import ModelRef, NotFiniteError, SaeRef, Site
 from backend.store.memo import memoize
 
 TAUS = tuple(step / 20 for step in range(7, 20))  # .35 to .95
@@ -45,14 +46,13 @@ class Reader:
     units: Units
     pool: list[str]
     device: str
-    progress: Progress
 
     @cached_property
     def pooled(self) -> Tensor:
         """[pool, units] responses to the pool."""
-        return self.read(self.pool, self.progress)
+        return self.read(self.pool)
 
-    def read(self, texts: list[str], progress: Progress) -> Tensor:
+    def read(self, texts: list[str]) -> Tensor:
         """[texts, units] responses, on the CPU, in the model's dtype (of features, float32).
 
         Raises:
@@ -63,7 +63,7 @@ class Reader:
         order = np.argsort([len(part) for part in tokens], kind="stable")
         rows: list[Tensor] = [torch.empty(0)] * len(texts)
         for at in range(0, len(order), BATCH[self.device]):
-            progress.report(at, len(order), "Reading sentences", "sentences")
+            run.report(at, len(order), "Reading sentences", "sentences")
             batch = order[at : at + BATCH[self.device]]
             found = self._responses(network, *padded([tokens[row] for row in batch], network.bos))
             for row, its in zip(batch, found.cpu(), strict=True):
@@ -104,9 +104,7 @@ class Given:
 
 
 @memoize("expert_lens.average_precision", version=1)
-def expertise(
-    units: Units, digest: str, seed: int, *, inputs: Given, progress: Progress
-) -> dict[str, Any]:
+def expertise(units: Units, digest: str, seed: int, *, inputs: Given) -> dict[str, Any]:
     """Average precision of every unit for one concept, whose sentences `digest` names.
 
     Arrays: `train`, `test` [units] float32, by half; and under labels shuffled within train, over
@@ -124,7 +122,7 @@ def expertise(
     for half, name in enumerate(("train", "test")):
         texts = inputs.positives[half]
         others = inputs.reader.pooled[inputs.negatives[half]]
-        scores = torch.cat([inputs.reader.read(texts, progress), others]).float().numpy()
+        scores = torch.cat([inputs.reader.read(texts), others]).float().numpy()
         positive = np.arange(len(scores)) < len(texts)
         found[name] = ranking.average_precisions(scores, positive).astype(np.float32)
         if name == "train":

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.concepts import ranking
 from backend.corpus.contexts import encoded, tokenize
 from backend.evals.expert_lens import ratings
@@ -23,7 +24,7 @@ from backend.evals.expert_lens.frames import FILLERS, FRAMES, SHOWN
 from backend.evals.expert_lens.ratings import RatingsRef
 from backend.evals.expert_lens.words import inflections, sentences, spoken
 from backend.models.language_model import tokenizer
-from backend.schema import CorpusError, CorpusRef, ModelRef, Progress
+from backend.schema import CorpusError, CorpusRef, ModelRef
 from backend.store.memo import memoize
 
 LEAST, MOST = 10, 40  # positive sentences of a half
@@ -51,13 +52,13 @@ class Half:
 
 
 @memoize("expert_lens.corpus_sentences", version=1)
-def split(model: ModelRef, corpus: CorpusRef, seed: int, *, progress: Progress) -> dict[str, Any]:
+def split(model: ModelRef, corpus: CorpusRef, seed: int) -> dict[str, Any]:
     """Table `sentences` (`SENTENCES`): every sentence of 6 to 40 words, once, in random order;
     `half` is its document's (0 train, 1 test), `length` its tokens. Documents are read whole,
     beyond the tokens that the study reads; of a hub stream, no more than those."""
     if all(source.kind != "hub" for source in corpus.sources):
         corpus = replace(corpus, tokens=0)
-    texts = tokenize(model, corpus, progress=progress).frame("documents")["text"]
+    texts = tokenize(model, corpus).frame("documents")["text"]
     rng, seen = np.random.default_rng(seed), set()
     halves = rng.permutation(np.arange(len(texts)) % 2)
     rows = []
@@ -90,8 +91,6 @@ def select(
     asked: tuple[str, ...],
     rated: tuple[RatingsRef, ...],
     seed: int,
-    *,
-    progress: Progress,
 ) -> dict[str, Any]:
     """Sentences of the concepts in `asked` or, if there are none, of rated words that the corpus
     holds often enough, as `ratings.choose` picks them. `source` is corpus or templates.
@@ -105,8 +104,8 @@ def select(
     Raises:
         CorpusError: fewer than two concepts have enough sentences.
     """
-    progress.report(0, 1, "Looking for sentences")
-    table = split(model, corpus, seed, progress=progress).frame("sentences")
+    run.report(0, 1, "Looking for sentences")
+    table = split(model, corpus, seed).frame("sentences")
     tables = {ref.name: ratings.read(ref) for ref in rated}
     rows = occurrences(table, asked or ratings.words(tables))
     wanted = asked or tuple(default(table, rows, tables, source))

@@ -15,12 +15,13 @@ import polars as pl
 import torch
 from numpy.typing import ArrayLike
 
+from backend import run
 from backend.evals.expert_lens import ratings
 from backend.evals.expert_lens.experts import TAUS
 from backend.evals.expert_lens.ratings import RatingsRef
 from backend.models import embedder as embedders
 from backend.models import language_model
-from backend.schema import EmbedderRef, ModelRef, Progress
+from backend.schema import EmbedderRef, ModelRef
 from backend.store.memo import Entry, memoize
 
 RESAMPLES = 2000
@@ -49,7 +50,7 @@ AGREEMENT = pl.Schema(
 
 
 @memoize("expert_lens.concept_likeness", version=1)
-def compared(concepts: list[Entry], others: list[Entry], *, progress: Progress) -> dict[str, Any]:
+def compared(concepts: list[Entry], others: list[Entry]) -> dict[str, Any]:
     """Likeness of concepts, given their `experts.expertise`, in the train halves of `concepts` and
     the test halves of `others` (the same concepts read elsewhere, or the same entries).
 
@@ -59,7 +60,7 @@ def compared(concepts: list[Entry], others: list[Entry], *, progress: Progress) 
     `cosine_test` as `centred`, by half; `across` Jaccard of train sets (rows) and test sets
     (columns); `random` what sets of these sizes share by chance; `sizes` [len(TAUS), 2, concepts].
     """
-    progress.report(0, 1, "Comparing concepts")
+    run.report(0, 1, "Comparing concepts")
     train = np.stack([entry.array("train") for entry in concepts])
     test = np.stack([entry.array("test") for entry in others])
     own = test if others == concepts else np.stack([entry.array("test") for entry in concepts])
@@ -108,21 +109,19 @@ def by_chance(one: np.ndarray, other: np.ndarray, units: int) -> np.ndarray:
 
 
 @memoize("expert_lens.embedder_likeness", version=1)
-def by_meaning(
-    words: tuple[str, ...], embedder: EmbedderRef, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def by_meaning(words: tuple[str, ...], embedder: EmbedderRef) -> dict[str, Any]:
     """`cosine` [words, words] of the words as a sentence embedder places them."""
-    progress.report(0, 1, "Embedding words")
+    device = run.current().device
+    run.report(0, 1, "Embedding words")
     return {"cosine": cosine(embedders.load(embedder, device).embed(words))}
 
 
 @memoize("expert_lens.token_likeness", version=1)
-def by_tokens(
-    words: tuple[str, ...], model: ModelRef, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def by_tokens(words: tuple[str, ...], model: ModelRef) -> dict[str, Any]:
     """`cosine` [words, words] of the mean input embedding of each word's tokens, as they are after
     a space."""
-    progress.report(0, 1, "Reading input embeddings")
+    device = run.current().device
+    run.report(0, 1, "Reading input embeddings")
     encode = language_model.tokenizer(model)
     weights: torch.Tensor = language_model.load(model, device).network.get_input_embeddings().weight
     ids = [encode(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
@@ -148,8 +147,6 @@ def agreement(
     baselines: list[Entry],
     rated: tuple[RatingsRef, ...],
     seed: int,
-    *,
-    progress: Progress,
 ) -> dict[str, Any]:
     """Tables `agreement` (`AGREEMENT`), and `pairs`: ratings, word, other, human, and the value of
     each measure but experts. Given: `compared`, `sentences.select`, `by_meaning`, `by_tokens`."""
@@ -166,7 +163,7 @@ def agreement(
     every += [("experts", tau, matrix) for tau, matrix in zip(TAUS, jaccards, strict=True)]
     rows, pairs = [], []
     for number, ref in enumerate(rated):
-        progress.report(number, len(rated), "Comparing with people", "ratings")
+        run.report(number, len(rated), "Comparing with people", "ratings")
         table = ratings.read(ref)
         table = table.filter(pl.col("word").is_in(words) & pl.col("other").is_in(words))
         ends = [np.array([words.index(w) for w in table[side]], int) for side in ("word", "other")]

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 import scipy  # its parts load when they are used
 
+from backend import run
 from backend.eval_views.expert_lens import Tree
 from backend.evals.expert_lens import experts, similarity
 from backend.evals.expert_lens.experts import TAUS
 from backend.intervals import wilson
 from backend.labels import estimates
-from backend.schema import Progress
 from backend.store.memo import Entry, memoize
 
 TOP = 40  # units listed
@@ -94,11 +94,11 @@ def chosen(compared: Entry, concepts: Sequence[Entry]) -> pl.DataFrame:
 
 
 @memoize("expert_lens.repeatability", version=1)
-def again(compared: Entry, seed: int, *, progress: Progress) -> dict[str, Any]:
+def again(compared: Entry, seed: int) -> dict[str, Any]:
     """Table `again` (`AGAIN`): are concepts as alike in the other half, and is each known there by
     its experts at τ = .5, of which test must share more with its own train set than with another's?
     """
-    progress.report(0, 1, "Comparing halves")
+    run.report(0, 1, "Comparing halves")
     one, other = (np.asarray(compared.array(f"cosine_{half}")) for half in ("train", "test"))
     rho, low, high, *null = similarity.reliability(one, other, seed)
     across = np.nan_to_num(np.asarray(compared.array("across"))[TAUS.index(0.5)])
@@ -116,11 +116,11 @@ def again(compared: Entry, seed: int, *, progress: Progress) -> dict[str, Any]:
 
 @memoize("expert_lens.likeness_agreement", version=1)
 def alike(
-    one: Entry, other: Entry, rows: list[int], columns: list[int], seed: int, *, progress: Progress
+    one: Entry, other: Entry, rows: list[int], columns: list[int], seed: int
 ) -> dict[str, Any]:
     """Table `again` (`AGAIN`, one row): are concepts as alike in another run? Given are `compared`,
     and the numbers of the same concepts in each."""
-    progress.report(0, 1, "Comparing runs")
+    run.report(0, 1, "Comparing runs")
     parts = ((one, rows), (other, columns))
     first, second = (np.asarray(entry.array("centred"))[np.ix_(at, at)] for entry, at in parts)
     rho, low, high, *null = similarity.reliability(first, second, seed)

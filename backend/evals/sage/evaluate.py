@@ -16,13 +16,14 @@ import numpy as np
 import polars as pl
 import torch
 
+from backend import run
 from backend.evals.sage import dictionaries, metrics
 from backend.evals.sage.dictionaries import Coded, Supervised
-from backend.evals.sage.sites import Sizes, cleaned, patch, patcher, prompts_of
+from backend.evals.sage.sites import Sizes, cleaned, load_patcher, patch, prompts_of
 from backend.evals.sage.tasks import PromptSet
 from backend.models import sae as sae_models
 from backend.models.patching import KINDS, Place
-from backend.schema import ModelRef, Progress, SaeRef, Site
+from backend.schema import ModelRef, SaeRef, Site
 from backend.store.memo import memoize
 
 STEPS = {"sae": (1, 2, 4, 8, 16), "random": (4, 16)}  # features that an edit may change
@@ -35,21 +36,19 @@ RUNS = pl.Schema(
 
 
 @memoize("sage.activations", version=1)
-def activations(
-    model: ModelRef, site: Site, task: str, sizes: Sizes, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def activations(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[str, Any]:
     """What stands at the study's block: `train` [train, R, 3, width] float32 of train prompts, and
     `test` [1 + E, test, R, 3, width] of test prompts and their counterfactuals; the third axis is
     resid, attn, mlp."""
-    prompts, run = prompts_of(model, task, sizes, progress), patcher(model, device)
+    prompts, patcher = prompts_of(model, task, sizes), load_patcher(model)
     places = [Place(site.layer, kind) for kind in KINDS]
     train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
-    progress.report(0, 1 + len(test.ids), "Reading activations of the task", "sets")
-    found = run.read(train.ids[0], train.places[0], places)
+    run.report(0, 1 + len(test.ids), "Reading activations of the task", "sets")
+    found = patcher.read(train.ids[0], train.places[0], places)
     read = []
     for edit in range(len(test.ids)):
-        progress.report(1 + edit, 1 + len(test.ids), "Reading activations of the task", "sets")
-        read.append(run.read(test.ids[edit], test.places[edit], places))
+        run.report(1 + edit, 1 + len(test.ids), "Reading activations of the task", "sets")
+        read.append(patcher.read(test.ids[edit], test.places[edit], places))
     return {"train": found, "test": np.array(read)}
 
 
@@ -77,16 +76,7 @@ class Runs:
 
 @memoize("sage.evaluation", version=1)
 def evaluate(
-    model: ModelRef,
-    site: Site,
-    sae: SaeRef | None,
-    task: str,
-    role: str,
-    kind: str,
-    sizes: Sizes,
-    *,
-    device: str,
-    progress: Progress,
+    model: ModelRef, site: Site, sae: SaeRef | None, task: str, role: str, kind: str, sizes: Sizes
 ) -> dict[str, Any]:
     """Patched runs of the test prompts at one role and kind of place; dictionaries made on train.
 
@@ -98,9 +88,9 @@ def evaluate(
     test prompts with a value that no train prompt has, left out. `rescaled`: the SAE scales its
     output by its input, so that features do not add up; it is then left out.
     """
-    how: dict[str, Any] = {"device": device, "progress": progress}
-    stored = activations(model, site, task, sizes, **how)
-    prompts = prompts_of(model, task, sizes, progress)
+    device = run.current().device
+    stored = activations(model, site, task, sizes)
+    prompts = prompts_of(model, task, sizes)
     train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
     if kind != "resid":  # where one is found to matter there is more to ask
         test = test.main()
@@ -118,12 +108,12 @@ def evaluate(
         _coded_runs(runs, coder, test, y, place)
         if kind == "resid":
             frame = _reading(runs, coder, fits["means"], train, test, x[:, place])
-    run, where = patcher(model, device), Place(site.layer, kind)
-    clean, position = cleaned(run, test, [where]), test.places[0][:, at]
+    patcher, where = load_patcher(model), Place(site.layer, kind)
+    clean, position = cleaned(patcher, test, [where]), test.places[0][:, at]
 
     def patched(some: list[int]) -> np.ndarray:
         rows, pair = (np.array([part[each] for each in some]) for part in (runs.rows, runs.edits))
-        return patch(run, clean, position, [(where, rows, test.pair[pair])], progress)[0]
+        return patch(patcher, clean, position, [(where, rows, test.pair[pair])])[0]
 
     table, found = _ran(runs, patched)
     rescaled = loaded is not None and not loaded.is_linear

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.evals.sage import tasks
 from backend.evals.sage.tasks import PromptSet
 from backend.models import language_model
 from backend.models.patching import KINDS, Clean, Patcher, Place
-from backend.schema import ModelRef, Progress, Site
+from backend.schema import ModelRef, Site
 from backend.store.memo import memoize
 
 GATE = 60  # train prompts
@@ -35,29 +36,27 @@ class Sizes:
     seed: int = 0
 
 
-def prompts_of(model: ModelRef, task: str, sizes: Sizes, progress: Progress) -> PromptSet:
+def prompts_of(model: ModelRef, task: str, sizes: Sizes) -> PromptSet:
     """The prompts of a task; raises TesseraError where the tokenizer allows none."""
-    made = tasks.prompts(model, task, sizes.train, sizes.test, sizes.seed, progress=progress)
+    made = tasks.prompts(model, task, sizes.train, sizes.test, sizes.seed)
     return tasks.held(made)
 
 
-def patcher(model: ModelRef, device: str) -> Patcher:
+def load_patcher(model: ModelRef) -> Patcher:
     """The model in float32, to be patched."""
-    return Patcher(language_model.load(replace(model, dtype="float32"), device))
+    return Patcher(language_model.load(replace(model, dtype="float32"), run.current().device))
 
 
 @memoize("sage.gate", version=1)
-def gate(
-    model: ModelRef, task: str, sizes: Sizes, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def gate(model: ModelRef, task: str, sizes: Sizes) -> dict[str, Any]:
     """`ld` [2, n] float64: LD of train prompts, and of their main counterfactuals, answer less
     rival both times."""
-    prompts = prompts_of(model, task, sizes, progress)
+    prompts = prompts_of(model, task, sizes)
     some = prompts.part(np.flatnonzero(~prompts.test)[:GATE])
-    progress.report(0, 1, f"Asking whether the model solves {task}")
-    run = patcher(model, device)
-    run.check(some.ids[0, 0, : some.end[0] + 1], some.pair[0, 0])
-    found = [run.differences(some.ids[edit], some.end, some.pair[0]) for edit in (0, 1)]
+    run.report(0, 1, f"Asking whether the model solves {task}")
+    patcher = load_patcher(model)
+    patcher.check(some.ids[0, 0, : some.end[0] + 1], some.pair[0, 0])
+    found = [patcher.differences(some.ids[edit], some.end, some.pair[0]) for edit in (0, 1)]
     return {"ld": np.array(found, dtype=np.float64)}
 
 
@@ -65,63 +64,57 @@ def gate(
 
 
 @memoize("sage.attribution", version=1)
-def attribution(
-    model: ModelRef, task: str, sizes: Sizes, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def attribution(model: ModelRef, task: str, sizes: Sizes) -> dict[str, Any]:
     """(a_counterfactual − a)·∇_a LD at every block, kind of place and role, mean over train
     prompts: `estimate` [layers, kinds, roles] float64. The gradient is that of the prompt as it is.
 
     Raises:
         NotFiniteError: a gradient is not finite.
     """
-    prompts, run = _searched(model, task, sizes, device, progress)
-    places = [Place(layer, kind) for layer in range(run.layers) for kind in KINDS]
+    prompts, patcher = _searched(model, task, sizes)
+    places = [Place(layer, kind) for layer in range(patcher.layers) for kind in KINDS]
     total = np.zeros((len(prompts.roles), len(places)))
     for first in range(0, len(prompts.end), BATCH):
-        progress.report(first, len(prompts.end), "Attribution patching", "prompts")
+        run.report(first, len(prompts.end), "Attribution patching", "prompts")
         some = prompts.part(np.arange(first, min(first + BATCH, len(prompts.end))))
-        values, slopes, _ = run.gradients(
+        values, slopes, _ = patcher.gradients(
             some.ids[0], some.end, some.pair[0], some.places[0], places
         )
-        shift = run.read(some.ids[1], some.places[1], places) - values
+        shift = patcher.read(some.ids[1], some.places[1], places) - values
         total += np.einsum("nrpd,nrpd->rp", shift, slopes, dtype=np.float64)
-    mean = (total / len(prompts.end)).T.reshape(run.layers, len(KINDS), len(prompts.roles))
+    mean = (total / len(prompts.end)).T.reshape(patcher.layers, len(KINDS), len(prompts.roles))
     return {"estimate": mean}
 
 
-def _searched(
-    model: ModelRef, task: str, sizes: Sizes, device: str, progress: Progress
-) -> tuple[PromptSet, Patcher]:
-    prompts = prompts_of(model, task, sizes, progress)
+def _searched(model: ModelRef, task: str, sizes: Sizes) -> tuple[PromptSet, Patcher]:
+    prompts = prompts_of(model, task, sizes)
     some = prompts.part(np.flatnonzero(~prompts.test)[:SEARCHED])
-    return some, patcher(model, device)
+    return some, load_patcher(model)
 
 
 @memoize("sage.verification", version=1)
-def verification(
-    model: ModelRef, site: Site, task: str, sizes: Sizes, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def verification(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[str, Any]:
     """Real patching of the counterfactual's activation at `CHECKED` sites that attribution puts
     first, as many others at random, and the residual stream at the study's site at every role.
 
     `patched`: layer, kind, role, drawn (first, random or site), estimate, effect: mean change of
     LD. `effects` [sites, n] float64 of each train prompt; `ld` [n] and `ld_counterfactual` [n].
     """
-    guessed = attribution(model, task, sizes, device=device, progress=progress)
+    guessed = attribution(model, task, sizes)
     estimate = np.asarray(guessed.array("estimate"))
-    prompts, run = _searched(model, task, sizes, device, progress)
+    prompts, patcher = _searched(model, task, sizes)
     sites = _to_check(estimate, site.layer, sizes.seed)
     effects = np.zeros((len(sites), len(prompts.end)))
-    clean = run.differences(prompts.ids[0], prompts.end, prompts.pair[0])
+    clean = patcher.differences(prompts.ids[0], prompts.end, prompts.pair[0])
     places = list(dict.fromkeys(Place(layer, KINDS[kind]) for layer, kind, _, _ in sites))
-    whole = cleaned(run, prompts, places)
-    other = run.read(prompts.ids[1], prompts.places[1], places)
+    whole = cleaned(patcher, prompts, places)
+    other = patcher.read(prompts.ids[1], prompts.places[1], places)
     for role in range(len(prompts.roles)):
         mine = [at for at, found in enumerate(sites) if found[2] == role]
         at_role = [Place(sites[at][0], KINDS[sites[at][1]]) for at in mine]
         wanted = [(place, other[None, :, role, places.index(place)]) for place in at_role]
         jobs = [(place, rows, prompts.pair[:1]) for place, rows in wanted]
-        found = patch(run, whole, prompts.places[0][:, role], jobs, progress)
+        found = patch(patcher, whole, prompts.places[0][:, role], jobs)
         for at, values in zip(mine, found, strict=True):
             effects[at] = values[0]
     table = [
@@ -131,7 +124,7 @@ def verification(
     names = ["layer", "kind", "role", "drawn", "estimate"]
     frame = pl.DataFrame(table, schema=names, orient="row")
     change = effects - clean
-    corrupt = run.differences(prompts.ids[1], prompts.end, prompts.pair[0])
+    corrupt = patcher.differences(prompts.ids[1], prompts.end, prompts.pair[0])
     return {
         "patched": frame.with_columns(effect=pl.Series(change.mean(axis=1))),
         "effects": change,
@@ -155,25 +148,24 @@ def _to_check(estimate: np.ndarray, layer: int, seed: int) -> list[tuple[int, in
 Wanted = tuple[Place, np.ndarray, np.ndarray]  # rows [m, n, width], pair [m, n, 2]
 
 
-def cleaned(run: Patcher, prompts: PromptSet, places: Iterable[Place]) -> Clean:
+def cleaned(patcher: Patcher, prompts: PromptSet, places: Iterable[Place]) -> Clean:
     """The prompts, run once for all that is to be patched at these places."""
-    return run.clean(prompts.ids[0], prompts.end, sorted({place.before for place in places}))
+    return patcher.clean(prompts.ids[0], prompts.end, sorted({place.before for place in places}))
 
 
 def patch(
-    run: Patcher,
+    patcher: Patcher,
     clean: Clean,
     position: np.ndarray,
     wanted: Sequence[Wanted],
-    progress: Progress,
 ) -> list[np.ndarray]:
     """[m, n] float64 LD of each, its rows put at `position` [n] of the n prompts in m runs."""
     found = [np.zeros(rows.shape[:2]) for _, rows, _ in wanted]
     for at in np.unique(position).tolist():
         some = np.flatnonzero(position == at)
         done = int((position < at).sum())
-        progress.report(done, len(position), "Patching prompts", "prompts")
+        run.report(done, len(position), "Patching prompts", "prompts")
         part = clean.part(some)
         for made, (place, rows, pair) in zip(found, wanted, strict=True):
-            made[:, some] = run.patched(part, place, at, rows[:, some], pair[:, some])
+            made[:, some] = patcher.patched(part, place, at, rows[:, some], pair[:, some])
     return found

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.evals.sage.drafts import DRAW, Draft, Words, written
 from backend.evals.sage.words import TEMPLATES, WORDS
 from backend.models import language_model
-from backend.schema import ModelRef, Progress, TesseraError
+from backend.schema import ModelRef, TesseraError
 from backend.store.memo import Entry, memoize
 
 TASKS = ("ioi", "induction", "agreement", "capital")  # hardest first
@@ -107,14 +108,12 @@ def held(entry: Entry) -> PromptSet:
 
 
 @memoize("sage.prompts", version=1)
-def prompts(
-    model: ModelRef, task: str, train: int, test: int, seed: int, *, progress: Progress
-) -> dict[str, Any]:
+def prompts(model: ModelRef, task: str, train: int, test: int, seed: int) -> dict[str, Any]:
     """The arrays of a `PromptSet` with up to `train` and `test` prompts, all different; its
     `values`; `words`, how many of how many words of each kind are one token; `texts` (prompt, test,
     text, answer, rival, counterfactual), the last being the main one. Where the tokenizer leaves
     too few words there is nothing but `problem`, which says so."""
-    progress.report(0, 1, f"Writing prompts of {task}")
+    run.report(0, 1, f"Writing prompts of {task}")
     tokens = language_model.tokenizer(model)
     left = {kind: single(tokens, words) for kind, words in WORDS[task].items()}
     said = {kind: [len(left[kind]), len(words)] for kind, words in WORDS[task].items()}

@@ -17,13 +17,19 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from backend.activations import Activations
-from backend.corpus.contexts import Tokens, tokenize
+from backend import run
+from backend.activations import read_corpus
+from backend.corpus.contexts import Tokens
 from backend.models.device import fast_bfloat16
 from backend.regions.leader import RESOLUTION, LeaderPass
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points, draw_contexts, pairwise, read_contexts
-from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
+from backend.schema import (
+    Partition,
+    PartitionSpec,
+    Reading,
+    TesseraError,
+)
 from backend.store.memo import Entry, memoize
 
 CENTRED_ON = 200_000  # activations, at least, that the centre is the mean of
@@ -50,33 +56,20 @@ def check_spec(spec: PartitionSpec) -> None:
 # ---------------------------------------------------------------- points
 
 
-def points(
-    model: ModelRef, site: Site, corpus: CorpusRef, device: str, progress: Progress
-) -> Points:
-    """The points of a corpus, about its memoized centre."""
-    entry = centre(model, site, corpus, device=device, progress=progress)
-    activations = _activations(model, site, corpus, device, progress)
-    return Points(activations, torch.from_numpy(np.array(entry.array("centre"))).to(device))
-
-
-def _activations(
-    model: ModelRef, site: Site, corpus: CorpusRef, device: str, progress: Progress
-) -> Activations:
-    return Activations(
-        model, site, Tokens(tokenize(model, corpus, progress=progress)), device, progress
-    )
+def points(reading: Reading) -> Points:
+    """The points of a corpus, about its memoized centre, on the device of the run."""
+    middle = torch.from_numpy(np.array(centre(reading).array("centre")))
+    return Points(read_corpus(reading), middle.to(run.current().device))
 
 
 @memoize("regions.centre", version=1)
-def centre(
-    model: ModelRef, site: Site, corpus: CorpusRef, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def centre(reading: Reading) -> dict[str, Any]:
     """`centre` [width] float32: the part of the mean activation that lies along the mean
     direction, from the first 200,000 activations or, where there are fewer, all. Also how many
     (`tokens`)."""
     count = 0
     total = directions = torch.zeros(1, dtype=torch.float64)
-    for _, activations in _activations(model, site, corpus, device, progress):
+    for _, activations in read_corpus(reading):
         exact = activations.double()
         norms = torch.linalg.vector_norm(exact, dim=1, keepdim=True)
         total = total + exact.sum(dim=0)
@@ -94,9 +87,7 @@ def centre(
 
 
 @memoize("regions.distance_percentiles", version=1)
-def spread(
-    model: ModelRef, site: Site, corpus: CorpusRef, seed: int, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def spread(reading: Reading, seed: int) -> dict[str, Any]:
     """How far apart points are: `percentiles` [batches, 5001] float32, the distances that 0,
     0.01, ... 50% of the pairs of a batch stay within.
 
@@ -107,7 +98,7 @@ def spread(
     Raises:
         TesseraError: there are no two points to measure between.
     """
-    every = points(model, site, corpus, device, progress)
+    every = points(reading)
     drawn = draw_contexts(every.activations.tokens.contexts, seed)
     rows, pairs = [], 0
     for batch in read_contexts(every, drawn):
@@ -139,18 +130,9 @@ def theta_of(spread_entry: Entry, p: float) -> float:
 
 
 @memoize("regions.thresholds", version=1)
-def thresholds(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    p_stops: list[float],
-    seed: int,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def thresholds(reading: Reading, p_stops: list[float], seed: int) -> dict[str, Any]:
     """`curve` (p, theta): the threshold at every stop, with the `batches` it is a mean over."""
-    entry = spread(model, site, corpus, seed, device=device, progress=progress)
+    entry = spread(reading, seed)
     for p in p_stops:
         check_spec(PartitionSpec(p=p))
     curve = {"p": [float(p) for p in p_stops], "theta": [theta_of(entry, p) for p in p_stops]}
@@ -165,15 +147,7 @@ def thresholds(
 
 
 @memoize("regions.partition", version=1)
-def partition(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def build_partition(partition: Partition) -> dict[str, Any]:
     """Finds the exemplars and gives every token to its nearest.
 
     Arrays: `exemplars` [K, width] float32 unit vectors; `exemplar_tokens` [K] int64 token rows;
@@ -186,11 +160,12 @@ def partition(
     Raises:
         TesseraError: p or k cannot be used at this θ, or there would be too many regions.
     """
-    check_spec(spec)
-    sampled = spread(model, site, corpus, spec.seed, device=device, progress=progress)
-    theta = theta_of(sampled, spec.p)
-    reach = reach_of(spec, theta)
-    every = points(model, site, corpus, device, progress)
+    device = run.current().device
+    check_spec(partition.spec)
+    sampled = spread(partition.reading, partition.spec.seed)
+    theta = theta_of(sampled, partition.spec.p)
+    reach = reach_of(partition.spec, theta)
+    every = points(partition.reading)
     screen = torch.bfloat16 if fast_bfloat16(device) else torch.float32
     leaders = find_exemplars(
         every, LeaderPass(len(every.centre), reach, device=device, screen=screen)
@@ -206,7 +181,7 @@ def partition(
         "growth": _growth(rows, len(tokens)),
         "batches": sampled.value("batches"),
         "order_hash": _order_hash(tokens),
-        "dtype": model.dtype,
+        "dtype": partition.reading.model.dtype,
         "screen": str(screen).removeprefix("torch."),
     }
 
