@@ -17,8 +17,8 @@ import polars as pl
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import Column
 from backend.features.codes import index as codes_index
-from backend.intervals import wilson
 from backend.schema import CorpusRef, ModelRef, NotFoundError, Progress, SaeRef, Site, conform
+from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
 FEATURES = pl.Schema(

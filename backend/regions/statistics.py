@@ -15,7 +15,6 @@ import polars as pl
 import torch
 
 from backend.corpus.contexts import Tokens
-from backend.intervals import wilson
 from backend.regions import partition
 from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
@@ -28,6 +27,7 @@ from backend.regions.token_share import (
     nulls,
 )
 from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError, conform
+from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
 SUPPORT = 5  # members of a topic that its lift is stated for

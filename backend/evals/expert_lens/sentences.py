@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.concepts import ranking
 from backend.corpus.contexts import encoded, tokenize
 from backend.evals.expert_lens import ratings
 from backend.evals.expert_lens.frames import FILLERS, FRAMES, SHOWN
@@ -24,6 +23,7 @@ from backend.evals.expert_lens.ratings import RatingsRef
 from backend.evals.expert_lens.words import inflections, sentences, spoken
 from backend.models.language_model import tokenizer
 from backend.schema import CorpusError, CorpusRef, ModelRef, Progress
+from backend.statistics import ranking
 from backend.store.memo import memoize
 
 LEAST, MOST = 10, 40  # positive sentences of a half
