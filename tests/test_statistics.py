@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import scipy
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     balanced_accuracy_score,
@@ -34,6 +34,7 @@ def test_wilson_intervals_match_published_values(k: int, n: int, low: float, hig
     assert float(ends[1]) == pytest.approx(high, abs=1e-4)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200), st.integers(1, 200))
 def test_wilson_is_scipys(k: int, more: int) -> None:
     n = k + more - 1 or 1
@@ -49,6 +50,7 @@ def test_wilson_takes_arrays_and_halves() -> None:
     assert low[1, 0] + high[1, 0] == pytest.approx(1)  # half of five
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30))
 def test_a_mean_has_the_t_interval_of_scipy(values: list[float]) -> None:
     assume(np.std(values) > 1e-6)
@@ -100,6 +102,7 @@ def value(estimate: estimates.Estimate) -> float:
 numbers = st.lists(st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(numbers, numbers)
 def test_auroc_is_that_of_scikit_learn(high: list[float], low: list[float]) -> None:
     estimate = estimates.auroc(high, low)
@@ -109,6 +112,7 @@ def test_auroc_is_that_of_scikit_learn(high: list[float], low: list[float]) -> N
     assert value(estimate) - 1e-9 <= estimate.high <= 1 + 1e-9
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40))
 def test_balanced_accuracy_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     truth, answers = zip(*[(True, True), (False, True), *pairs], strict=True)

@@ -27,6 +27,7 @@ from backend.statistics.correlation import (
 # ---------------------------------------------------------------- correlation
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(5, 40))
 def test_spearman_is_scipys_with_fishers_interval(seed: int, n: int) -> None:
     x, y = np.random.default_rng(seed).integers(0, 6, (2, n)).astype(float)
@@ -87,6 +88,7 @@ def test_partial_rank_correlation_is_that_of_the_three_plain_ones(seed: int, n: 
 # ---------------------------------------------------------------- agreement
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=60))
 def test_kappa_is_agreement_less_chance(pairs: list[tuple[int, int]]) -> None:
     one, other = np.array(pairs, dtype=int).reshape(-1, 2).T
@@ -99,6 +101,7 @@ def test_kappa_is_agreement_less_chance(pairs: list[tuple[int, int]]) -> None:
     assert kappa == pytest.approx((same - chance) / (1 - chance), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_f1_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     truth, called = np.array(pairs).T
