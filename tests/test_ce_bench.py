@@ -266,14 +266,6 @@ def test_overlap_counts_features_in_common() -> None:
     assert rows == {"pair": 1.0, "subject": pytest.approx(0.75), "others": pytest.approx(0.0)}
 
 
-def test_intervals_resample_whole_subjects() -> None:
-    values = np.repeat([0.0, 1.0], 20)
-    assert checks.bootstrap(values, np.repeat([0, 1], 20), 0) == (0.5, 0.0, 1.0)
-    value, low, _ = checks.bootstrap(values, np.zeros(40, int), 0)
-    assert value == 0.5
-    assert np.isnan(low)
-
-
 # ---------------------------------------------------------------- marks
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from backend import queries
 from backend import study as studies
@@ -31,7 +31,7 @@ from backend.concept_views import (
     Membership,
     Spread,
 )
-from backend.concepts import covers, ranking, rivals, scores
+from backend.concepts import covers, rivals, scores
 from backend.regions import partitioning
 from backend.schema import CorpusError, Job, NotFoundError, Progress, Study
 from components import concept_parts as parts_shown
@@ -42,57 +42,6 @@ from tests.conftest import SUBJECTS, sentences
 from tests.test_pages import opened, text_of
 
 HOW: dict[str, Any] = {"device": "cpu", "progress": Progress()}
-
-
-# ---------------------------------------------------------------- ranks
-
-
-@settings(deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 30), st.integers(1, 4))
-def test_ranks_are_those_of_scikit_learn(seed: int, m: int, n: int, grain: int) -> None:
-    """With ties and without, columns at once."""
-    rng = np.random.default_rng(seed)
-    scores_ = np.round(rng.normal(size=(m + n, 5)), grain - 1).astype(np.float32)
-    positive = np.arange(m + n) < m
-    found = ranking.aurocs(scores_[:m], scores_[m:])
-    precise = ranking.average_precisions(scores_, positive)
-    for column in range(5):
-        wanted = roc_auc_score(positive, scores_[:, column])
-        assert found[column] == pytest.approx(wanted, abs=1e-12)
-        wanted = average_precision_score(positive, scores_[:, column])
-        assert precise[column] == pytest.approx(wanted, abs=1e-12)
-
-
-def test_columns_are_ranked_in_blocks_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    given_ = rng.normal(size=(20, 33)).astype(np.float32)
-    whole = ranking.aurocs(given_[:8], given_[8:])
-    monkeypatch.setattr(ranking, "CELLS", 100)
-    assert np.array_equal(ranking.aurocs(given_[:8], given_[8:]), whole)
-
-
-def test_a_class_without_texts_has_no_auroc() -> None:
-    assert np.isnan(ranking.aurocs(np.zeros((0, 3)), np.ones((2, 3)))).all()
-    assert np.isnan(ranking.average_precisions(np.ones((2, 3)), np.zeros(2, bool))).all()
-
-
-def test_both_zeros_are_one_score() -> None:
-    scores_ = np.array([[0.0], [-0.0], [-1.0]], dtype=np.float32)
-    for positive in ([True, False, False], [False, True, False]):
-        assert ranking.average_precisions(scores_, np.array(positive)) == [0.5]
-
-
-def test_the_best_of_many_is_far_from_chance_by_chance() -> None:
-    """Thousands of random columns over 36 + 36 texts: the best is near .75 and above."""
-    rng = np.random.default_rng(1)
-    noise = rng.normal(size=(72, 3000)).astype(np.float32)
-    null = ranking.permuted(ranking.ranks(noise), 36, 20, 0)
-    best = ranking.aurocs(noise[:36], noise[36:]).max()
-    assert null.min() > 0.68
-    assert null.min() - 0.05 < best < null.max() + 0.05
-    assert ranking.permuted(ranking.ranks(noise[:, :1]), 36, 400, 0).mean() == pytest.approx(
-        0.5, abs=0.02
-    )
 
 
 # ---------------------------------------------------------------- the small world

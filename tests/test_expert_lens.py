@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import scipy
 import torch
 from sklearn.metrics import average_precision_score
 from streamlit.testing.v1 import AppTest
@@ -39,6 +38,7 @@ from backend.schema import (
     Study,
     TesseraError,
 )
+from backend.statistics.agreement import cosines
 from components import expert_concept, expert_sets
 from components import expert_lens as page
 
@@ -359,43 +359,11 @@ def test_packaged_ratings_and_a_file_of_ones_own(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- likeness and agreement
 
 
-def test_spearman_is_scipys_and_weights_are_repeats() -> None:
-    rng = np.random.default_rng(3)
-    one, other = rng.integers(0, 9, 40), rng.normal(size=40)
-    expected = scipy.stats.spearmanr(one, other).statistic
-    assert similarity.spearman(one, other)[0] == pytest.approx(expected)
-    weights = rng.integers(0, 4, (3, 40))
-    for found, counts in zip(similarity.spearman(one, other, weights), weights, strict=True):
-        repeated = scipy.stats.spearmanr(one.repeat(counts), other.repeat(counts)).statistic
-        assert found == pytest.approx(repeated)
-    assert np.isnan(similarity.spearman(np.ones(5), np.arange(5))[0])
-
-
-def test_jaccard_and_what_chance_shares() -> None:
-    rng = np.random.default_rng(4)
-    one, other = rng.random((4, 50)) < 0.3, rng.random((3, 50)) < 0.2
-    one[0] = other[0] = False
-    found = similarity.jaccard(one, other)
-    for i, j in np.ndindex(4, 3):
-        either = (one[i] | other[j]).sum()
-        if either:
-            assert found[i, j] == pytest.approx((one[i] & other[j]).sum() / either)
-        else:
-            assert np.isnan(found[i, j])
-    sets = [rng.permutation(1000)[:size] for size in (300, 200) for _ in range(1)]
-    drawn = []
-    for _ in range(200):
-        a, b = (set(rng.permutation(1000)[: len(part)].tolist()) for part in sets)
-        drawn.append(len(a & b) / len(a | b))
-    chance = similarity.by_chance(np.array([300]), np.array([200]), 1000)[0, 0]
-    assert chance == pytest.approx(np.mean(drawn), abs=0.004)
-
-
 def test_agreement_with_people_beside_its_null_and_the_embedder() -> None:
     rng = np.random.default_rng(5)
     places = rng.normal(size=(30, 3))
-    near = similarity.cosine(places)
-    noise = similarity.cosine(rng.normal(size=(30, 3)))
+    near = cosines(places)
+    noise = cosines(rng.normal(size=(30, 3)))
     one, other = (part[:80] for part in np.triu_indices(30, 1))
     every: list[similarity.Measure] = [("cosine", None, near), ("embedder", None, noise)]
     ours, base = similarity.agreements(near[one, other] * 10, one, other, every, 0)
@@ -410,19 +378,6 @@ def test_agreement_with_people_beside_its_null_and_the_embedder() -> None:
     assert base["high"] > -0.3
     assert base["over_low"] is None
     assert (ours["n"], ours["words"]) == (80, len(np.union1d(one, other)))
-
-
-def test_the_wider_of_two_bootstraps_stands() -> None:
-    """Pairs of one word hang together: a bootstrap over words knows, one over pairs does not."""
-    rng = np.random.default_rng(6)
-    one, other = np.triu_indices(8, 1)
-    matrix = similarity.cosine(rng.normal(size=(8, 2)))
-    human = matrix[one, other] + rng.normal(0, 0.5, len(one))
-    weights = similarity.resampled(one, other, rng)
-    each = [similarity.spearman(matrix[one, other], human, part) for part in weights]
-    widths = [np.diff(np.nanquantile(part, [0.025, 0.975]))[0] for part in each]
-    assert np.diff(np.array(similarity.ends_of(each)))[0] == pytest.approx(max(widths))
-    assert weights[0].sum(axis=1).tolist() == [len(one)] * similarity.RESAMPLES
 
 
 # ---------------------------------------------------------------- sets over τ
@@ -643,9 +598,7 @@ def rated(view: ExpertLens) -> ExpertLens:
     for name in ("A", "B"):
         human = rng.random(len(one))
         every = [
-            (m, None, similarity.cosine(rng.normal(size=(6, 3))))
-            for m in page.MEASURES
-            if m != "experts"
+            (m, None, cosines(rng.normal(size=(6, 3)))) for m in page.MEASURES if m != "experts"
         ]
         every += [("experts", tau, view.centred) for tau in TAUS]
         rows += [(name, *row) for row in similarity.agreements(human, one, other, every, 0)]

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from backend.labels import estimates, judges, scorers, trials
+from backend.labels import judges, scorers, trials
 from backend.labels.contract import Evidence, Excerpt, Message
 from backend.labels.judges import LikelihoodJudge, WriterJudge
 from backend.schema import LlmError, LlmUnavailableError
+from backend.statistics import estimates
 
 COLOURS = "amber blue crimson green indigo".split()
 WORDS = [f"{a}{b}" for a in "mo ta ri ske lun".split() for b in "na bel dor vik sum pa".split()]
@@ -469,90 +470,6 @@ def test_a_window_keeps_the_peak_before_an_embedder_that_reads_little() -> None:
     assert cut.value == 1.0
     assert whole.low < 0.5 < whole.high
     assert (cut.setting, whole.setting) == ("window 6", "whole contexts")
-
-
-# ---------------------------------------------------------------- estimates
-
-numbers = st.lists(st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
-
-
-@given(numbers, numbers)
-def test_auroc_is_that_of_scikit_learn(high: list[float], low: list[float]) -> None:
-    found = estimates.auroc(high, low)
-    theirs = roc_auc_score([1] * len(high) + [0] * len(low), [*high, *low])
-    assert found.value == pytest.approx(theirs, abs=1e-12)
-    assert -1e-9 <= found.low <= value(found) + 1e-9
-    assert value(found) - 1e-9 <= found.high <= 1 + 1e-9
-
-
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40))
-def test_balanced_accuracy_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
-    truth, said = zip(*[(True, True), (False, True), *pairs], strict=True)
-    kinds = [(True, True), (False, True), (False, False), (True, False)]
-    counts = [list(zip(truth, said, strict=True)).count(kind) for kind in kinds]
-    found = estimates.balanced_accuracy(*counts)
-    assert found.value == pytest.approx(balanced_accuracy_score(truth, said), abs=1e-12)
-    assert 0 <= found.low < found.high <= 1
-    assert found.low <= value(found) <= found.high
-
-
-CASES = 3000  # of true coverage .95, one run in a million is below .93
-
-
-def coverage(true: float, case: Callable[[np.random.Generator], estimates.Estimate]) -> float:
-    rng = np.random.default_rng(11)
-    found = [case(rng) for _ in range(CASES)]
-    return float(np.mean([each.low <= true <= each.high for each in found]))
-
-
-@pytest.mark.parametrize(("tpr", "tnr"), [(0.5, 0.5), (0.8, 0.7), (0.95, 0.6)])
-def test_intervals_of_balanced_accuracy_cover(tpr: float, tnr: float) -> None:
-    def case(rng: np.random.Generator) -> estimates.Estimate:
-        tp, tn = int(rng.binomial(10, tpr)), int(rng.binomial(10, tnr))
-        return estimates.balanced_accuracy(tp, 10 - tn, tn, 10 - tp)
-
-    assert coverage((tpr + tnr) / 2, case) >= 0.93
-
-
-@pytest.mark.parametrize("area", [0.5, 0.75, 0.9])
-def test_intervals_of_auroc_and_of_a_cut_at_the_median_cover(area: float) -> None:
-    shift = float(scipy.stats.norm.ppf(area) * np.sqrt(2))
-
-    def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        return rng.normal(shift, 1, 10), rng.normal(0, 1, 10)
-
-    def at_median(rng: np.random.Generator) -> estimates.Estimate:
-        answers = judges.cut_at_median(np.concatenate(drawn(rng))).answers
-        tp, fp = answers[:10].count(1), answers[10:].count(1)
-        return estimates.balanced_accuracy(tp, fp, 10 - fp, 10 - tp)
-
-    assert coverage(area, lambda rng: estimates.auroc(*drawn(rng))) >= 0.93
-    assert coverage(float(scipy.stats.norm.cdf(shift / 2)), at_median) >= 0.93
-
-
-@pytest.mark.parametrize("spread", [1.0, 3.0])
-def test_intervals_of_gaps_cover(spread: float) -> None:
-    def case(rng: np.random.Generator) -> estimates.Estimate:
-        return estimates.gap(rng.normal(0.1, 0.05 * spread, 10), rng.normal(0.05, 0.05, 10))
-
-    assert coverage(0.05, case) >= 0.93
-
-
-def test_one_excerpt_a_class_says_nothing_and_nan_is_refused() -> None:
-    assert estimates.gap([0.4], [0.1]).low == -2
-    assert estimates.auroc([1.0], []).value is None
-    assert estimates.auroc([1.0] * 10, [0.0] * 10).low < 0.9
-    with pytest.raises(ValueError, match="NaN"):
-        estimates.auroc([float("nan")], [0.0])
-
-
-@pytest.mark.parametrize("n", [5, 20, 80])
-def test_the_smallest_difference_is_found_with_its_power(n: int) -> None:
-    true = scorers.smallest_difference(n, 2.0)
-    cases = np.random.default_rng(1).normal(true, 2.0, size=(8000, n))
-    shown_by = scipy.stats.ttest_1samp(cases, 0, axis=1).pvalue < 0.05
-    assert shown_by.mean() == pytest.approx(0.8, abs=0.015)
-    assert scorers.smallest_difference(1, 2.0) == np.inf
 
 
 # ---------------------------------------------------------------- controls, many features

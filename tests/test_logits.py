@@ -13,7 +13,6 @@ from backend.features import logits as feature_logits
 from backend.models import language_model, logits
 from backend.models import sae as sae_models
 from backend.regions.lens import lens
-from backend.regions.partitioning import build_partition
 from backend.schema import (
     CorpusRef,
     ModelRef,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.concepts.membership import RATES, by_ball, by_owner, chosen, rates, union, united
-from backend.labels.estimates import balanced_accuracy
 from backend.regions.nearest import assign
+from backend.statistics.estimates import balanced_accuracy
 
 THETA = float(np.float32(0.3))
 

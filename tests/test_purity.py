@@ -10,22 +10,21 @@ import polars as pl
 import pytest
 import scipy
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.concepts.purity import (
     PURITY,
     SPREAD,
     entropy,
-    partial_spearman,
     splitting,
     spread,
     table,
     table_of,
 )
-from backend.intervals import wilson
-from backend.labels.estimates import Z
 from backend.regions.nearest import assign
+from backend.statistics.correlation import partial_spearman
+from backend.statistics.intervals import Z, wilson
 
 RATIOS = [name for name, kind in PURITY.items() if kind == pl.Float64]
 
@@ -216,22 +215,6 @@ def test_small_and_unknown_regions_are_left_out_and_counted() -> None:
     assert found(frame, "f1", "radius")["rho"] == found(rest, "f1", "radius")["rho"]
     lost = found(frame, "f1", "mean_distance")
     assert (lost["n"], lost["left_out"]) == (25, 5)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.integers(8, 40))
-def test_partial_rank_correlation_is_that_of_the_three_plain_ones(seed: int, n: int) -> None:
-    rng = np.random.default_rng(seed)
-    one, other, control = rng.integers(0, 9, (3, n)) + 0.0
-    one[:2] = other[1:3] = control[2:4] = [0, 9]
-    plain = scipy.stats.spearmanr(np.stack([one, other, control]), axis=1).statistic
-    ab, ac, bc = plain[0, 1], plain[0, 2], plain[1, 2]
-    rho, low, high = partial_spearman(one, other, control)
-    assume(low is not None)
-    assert rho == pytest.approx((ab - ac * bc) / math.sqrt((1 - ac**2) * (1 - bc**2)), abs=1e-9)
-    for end, sign in ((low, -1), (high, 1)):
-        z = math.atanh(rho) + sign * 1.959964 / math.sqrt(n - 4)
-        assert end == pytest.approx(math.tanh(z), abs=1e-6)
 
 
 def test_where_nothing_can_be_compared_nothing_is_said() -> None:

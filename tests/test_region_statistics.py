@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend import study as studies
-from backend.intervals import wilson
 from backend.regions import partitioning, statistics
 from backend.regions.shape import isolation, mean_distance, quantiles
 from backend.regions.statistics import REGIONS, bands, competitors, sample
@@ -28,6 +27,7 @@ from backend.regions.token_share import (
     nulls,
 )
 from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
+from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
 
 Refs = tuple[ModelRef, Site, CorpusRef]
@@ -246,15 +246,6 @@ def test_a_region_of_one_word_is_token_driven_and_a_random_one_is_not() -> None:
     counts = np.bincount(rng.choice(ids, 200, replace=False))
     assert counts.max() / 200 <= high[0]
     assert high[0] < 0.1
-
-
-@pytest.mark.parametrize(
-    ("k", "n", "low", "high"), [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (0, 0, 0.0, 1.0)]
-)
-def test_wilson_intervals_match_published_values(k: int, n: int, low: float, high: float) -> None:
-    found = wilson(k, n)
-    assert float(found[0]) == pytest.approx(low, abs=1e-4)
-    assert float(found[1]) == pytest.approx(high, abs=1e-4)
 
 
 # ---------------------------------------------------------------- one region, on demand

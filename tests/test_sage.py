@@ -18,6 +18,8 @@ from backend.answers import sage_parts
 from backend.evals.sage import dictionaries, drafts, metrics, tasks
 from backend.evals.sage.dictionaries import Coded, Supervised
 from backend.evals.sage.words import TEMPLATES, WORDS
+from backend.statistics.bootstrap import weight_rows
+from backend.statistics.intervals import NOTHING
 
 RNG = np.random.default_rng(0)
 CODES = np.array(list(product(range(3), range(2), range(4))) * 2)  # every combination, twice
@@ -42,7 +44,7 @@ def ld(rows: np.ndarray) -> np.ndarray:
     return (rows - X.mean(axis=0)) @ READ + 2
 
 
-DRAWN = metrics.draws(len(X))
+DRAWN = weight_rows(len(X))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_a_perfect_dictionary_is_worth_exactly_one(fit: Any, shifted: np.ndarray
     base = ld(np.broadcast_to(found.mean, X.shape))
     parts = [part[shifted] for part in (ld(found.rebuild(CODES)), ld(X), base)]
     removed = ld(X - found.rebuild(CODES) + found.mean)[shifted]
-    drawn = metrics.draws(int(shifted.sum()))
+    drawn = weight_rows(int(shifted.sum()))
     ones = [
         metrics.sufficiency(parts[0], parts[1], drawn),
         metrics.relative(parts[0], parts[1], parts[2], drawn),
@@ -72,7 +74,7 @@ def test_a_perfect_dictionary_is_worth_exactly_one(fit: Any, shifted: np.ndarray
     true = ld(TRUTH.rebuild(EDITED))
     change = found.change(CODES, EDITED, [0])
     turned = true - ld(X) > 0.5
-    some = metrics.draws(int(turned.sum()))
+    some = weight_rows(int(turned.sum()))
     ones.append(metrics.control(ld(X + change)[turned], ld(X)[turned], true[turned], some))
     assert np.allclose(ones, 1)
 
@@ -83,11 +85,11 @@ def test_a_useless_dictionary_is_worth_exactly_nothing(shifted: np.ndarray) -> N
     rebuilt = useless.rebuild(CODES)
     base = ld(np.broadcast_to(mean, X.shape))
     clean, kept, removed = (part[shifted] for part in (ld(X), ld(rebuilt), ld(X - rebuilt + mean)))
-    drawn = metrics.draws(int(shifted.sum()))
+    drawn = weight_rows(int(shifted.sum()))
     true = ld(TRUTH.rebuild(EDITED))
     turned = true - ld(X) > 0.5
     edited = ld(X + useless.change(CODES, EDITED, [0]))
-    some = metrics.draws(int(turned.sum()))
+    some = weight_rows(int(turned.sum()))
     zeros = [
         metrics.relative(kept, clean, base[shifted], drawn),
         metrics.necessity(removed, clean, base[shifted], drawn),
@@ -98,8 +100,8 @@ def test_a_useless_dictionary_is_worth_exactly_nothing(shifted: np.ndarray) -> N
 
 def test_where_nothing_is_taken_away_nothing_is_said() -> None:
     clean = np.array([1.0, -1.0, 1.0, -1.0] * 10)
-    assert metrics.relative(clean, clean, np.zeros(40), metrics.draws(40)) == metrics.NOTHING
-    assert metrics.sufficiency(clean + 9, clean, metrics.draws(40)) == metrics.NOTHING
+    assert metrics.relative(clean, clean, np.zeros(40), weight_rows(40)) == NOTHING
+    assert metrics.sufficiency(clean + 9, clean, weight_rows(40)) == NOTHING
 
 
 @pytest.mark.parametrize(("lost", "said"), [(0.01, False), (0.5, True)])
@@ -117,14 +119,6 @@ def test_where_mean_ablation_hardly_changes_anything_nothing_is_said(
     found = {row[3]: row[4] for row in sage_parts.scores("end", "attn", part) if row[2] == "sae"}
     assert found["sufficiency"] == pytest.approx(1 - lost / 2)
     assert (found["relative"] is not None, found["necessity"] is not None) == (said, said)
-
-
-def test_a_ratio_is_of_means_with_a_bootstrap_interval() -> None:
-    top, bottom = np.array([1.0, 2.0, 3.0]), np.array([4.0, 2.0, 6.0])
-    value, low, high = metrics.ratio(top, bottom, metrics.draws(3))
-    assert value == pytest.approx(0.5)
-    assert (low, high) == (pytest.approx(0.25, abs=0.1), pytest.approx(1.0, abs=0.3))
-    assert low < value < high
 
 
 def test_agreement_counts_turned_prompts_apart() -> None:

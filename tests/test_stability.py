@@ -465,7 +465,9 @@ def test_what_is_read_can_be_tested(small: str) -> None:
     entry = interpolated(small, pairs=16)
     study = studies.load(small)
     where = (study.model, study.site, study.corpus)
-    made = partitioning.build_partition(*where, PartitionSpec(p=10), device="cpu", progress=Progress())
+    made = partitioning.build_partition(
+        *where, PartitionSpec(p=10), device="cpu", progress=Progress()
+    )
     centre = partitioning.centre(*where, device="cpu", progress=Progress()).array("centre")
     exemplars = made.array("exemplars")
     drawn = units(np.random.default_rng(0), len(exemplars), WIDTH)

@@ -9,8 +9,8 @@ import json
 import numpy as np
 
 from backend.answers import decisions, meaning, queue, tasks
-from backend.labels import scorers
 from backend.schema import Job, Study
+from backend.statistics.intervals import mean_interval
 from backend.views import Agreement
 
 
@@ -27,7 +27,7 @@ def agreement(study: Study, person: str) -> Agreement | Job:
     rows = np.asarray(entry.array("vectors"))
     one, two = (rows[[texts.index(text) for text in side]] for side in zip(*both, strict=True))
     cosines = one @ two.T
-    mean, low, high = scorers.mean_of(np.diag(cosines).tolist())
+    mean, low, high = mean_interval(np.diag(cosines).tolist())
     others = cosines[~np.eye(len(both), dtype=bool)]
     if not len(others):
         return Agreement(len(both), mean, low, high, None, None, None)

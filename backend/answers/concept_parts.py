@@ -17,6 +17,7 @@ from backend.concepts.fresh import fresh
 from backend.concepts.judged import tied
 from backend.regions import partitioning, statistics
 from backend.schema import ConceptRef, Job, NotFoundError, PartitionSpec, Study
+from backend.statistics.agreement import constant_f1
 from backend.store.memo import Entry
 
 RULES = ("ball", "owner", "both")
@@ -130,7 +131,7 @@ def spread(held: Held, concept: int, command: str) -> Spread:
         splitting=pl.DataFrame(splits),
         relations=relations,
         prior=prior,
-        whole_f1=purity.whole_f1(prior),
+        whole_f1=constant_f1(prior),
         left_out=max(relations["left_out"].to_list(), default=0),
         provenance=provenance.of(held.placed["exemplar"], command),
     )
@@ -226,7 +227,7 @@ def gray_zone(held: Held, concept: int, command: str) -> GrayZone:
         table=pl.DataFrame([{name: row.get(name) for name in names} for row in rows]),
         theta=held.theta,
         prior=prior,
-        whole_f1=purity.whole_f1(prior),
+        whole_f1=constant_f1(prior),
         provenance=provenance.of(held.partition, command),
     )
 

@@ -14,11 +14,12 @@ from backend.answers.concepts import Held
 from backend.concept_views import AnyRegion
 from backend.concepts import judged, supervised
 from backend.concepts.judged import CONTRASTS
-from backend.labels import estimates
 from backend.schema import ConceptRef, PartitionSpec, Study
+from backend.statistics import estimates
+from backend.statistics.bootstrap import weighted_mean
+from backend.statistics.intervals import Ends, Z, mean_interval
 
 LEVELS = (0.6, 0.7, 0.8, 0.9)
-RESAMPLES = 2000
 
 
 READERS = pl.Schema(
@@ -88,7 +89,7 @@ def _length(
         return (None, found.low, found.high), (None, None)
     m, n = len(positive), len(other)
     error = math.sqrt((m + n + 1) / (12 * m * n))  # of the rank sum
-    chance = 0.5 + error * math.sqrt(2 / math.pi), min(0.5 + estimates.Z * error, 1.0)
+    chance = 0.5 + error * math.sqrt(2 / math.pi), min(0.5 + Z * error, 1.0)
     if found.value < 0.5:
         return (1 - found.value, 1 - found.high, 1 - found.low), chance
     return (found.value, found.low, found.high), chance
@@ -142,16 +143,5 @@ def _different(held: Held, contrast: str) -> int:
     return len(np.unique(np.concatenate(parts)))
 
 
-def _mean(
-    values: np.ndarray, weights: np.ndarray, contrast: str
-) -> tuple[float | None, float | None, float | None]:
-    return _weighted(values, weights) if contrast == "hard" else estimates.mean_of(values)
-
-
-def _weighted(
-    values: np.ndarray, weights: np.ndarray
-) -> tuple[float | None, float | None, float | None]:
-    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    means = np.average(values[drawn], axis=1, weights=weights[drawn])
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(np.average(values, weights=weights)), float(low), float(high)
+def _mean(values: np.ndarray, weights: np.ndarray, contrast: str) -> Ends:
+    return weighted_mean(values, weights) if contrast == "hard" else mean_interval(values)

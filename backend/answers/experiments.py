@@ -17,13 +17,13 @@ from backend.answers import labelling
 from backend.answers.running import Running
 from backend.answers.subjects import Models, Subject, Tools
 from backend.features.examples import peaks
-from backend.intervals import wilson
 from backend.labels import explainers, scorers, tables
 from backend.labels.contract import Embedder
 from backend.labels.evidence import LEAST, NEGATIVES, SPLITS
 from backend.labels.verbalizers import controls
 from backend.models import embedder as embedders
 from backend.schema import NotFoundError, Plan, Progress
+from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 
 SCORERS = ("detection", "fuzzing", "embedding")

@@ -15,10 +15,10 @@ import polars as pl
 from backend.answers import passages
 from backend.answers.subjects import Tools
 from backend.corpus.contexts import Tokens
-from backend.labels import scorers
-from backend.labels.estimates import auroc, balanced_accuracy
 from backend.labels.judges import Question, Verdicts
 from backend.schema import CorpusRef, ModelRef, NotFoundError, Progress
+from backend.statistics.estimates import auroc, balanced_accuracy
+from backend.statistics.intervals import mean_interval
 from backend.store.memo import memoize
 
 WORDS, EACH = 8, 10  # labels, and texts with and without the word
@@ -65,7 +65,7 @@ def known(
     for name in ("detection", "detection_auroc"):
         values = [value for each in marks if (value := each.get(name)) is not None]
         if values:
-            mean, low, high = scorers.mean_of(values)
+            mean, low, high = mean_interval(values)
             bounds = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
             rows.append((name, mean, *bounds, len(values), n, failed))
     return {"known": pl.DataFrame(rows, schema=KNOWN, orient="row")}

@@ -13,11 +13,11 @@ import polars as pl
 
 from backend.answers import labelling, runs
 from backend.answers.subjects import features_of, sampling_of, setting_of
-from backend.intervals import wilson
 from backend.labels import scorers
 from backend.labels.judges import Verdicts
 from backend.labels.trials import Trial
 from backend.schema import NotFoundError, Plan, Study
+from backend.statistics.intervals import mean_interval, wilson
 from backend.store import annotations
 from backend.store.annotations import Event
 from backend.views import Guess, Task
@@ -156,7 +156,7 @@ def detectors(study: Study, run: str) -> pl.DataFrame:
 
 def _mean(who: str, scored: list[tuple[float | None, int, int]]) -> tuple[Any, ...]:
     values = [value for value, _, _ in scored if value is not None]
-    mean, low, high = scorers.mean_of(values)
+    mean, low, high = mean_interval(values)
     return who, mean, low, high, len(values), sum(s[1] for s in scored), sum(s[2] for s in scored)
 
 

@@ -14,8 +14,8 @@ from backend.answers import decisions, features, passages, runs, tiers
 from backend.answers import labels as label_answers
 from backend.answers.decisions import Ledger
 from backend.features import codes, examples
-from backend.intervals import wilson
 from backend.schema import Job, NotFoundError, Study, Thresholds, Tier, TierSpec
+from backend.statistics.intervals import wilson
 from backend.views import Decided, Decision, Example, Hint, Queue, QueueItem, Same
 
 ORDERS = ("margin", "density", "disagreement", "random")

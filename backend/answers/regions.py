@@ -11,7 +11,6 @@ import polars as pl
 from backend.answers import passages, provenance
 from backend.answers.partitions import Partitioned, find, find_or_job, job_of
 from backend.corpus.contexts import Tokens
-from backend.intervals import wilson
 from backend.regions import lens, matching, partitioning, projection, statistics
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
 from backend.schema import (
@@ -21,6 +20,7 @@ from backend.schema import (
     PartitionSpec,
     Study,
 )
+from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
 from backend.views import Draw, Member, Passage, RegionMap, RegionView
 

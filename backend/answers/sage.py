@@ -14,11 +14,10 @@ from backend.evals.sage import evaluate, sites
 from backend.evals.sage import tasks as prompts
 from backend.evals.sage.sites import Sizes
 from backend.evals.sage.tasks import PromptSet, held
-from backend.intervals import wilson
-from backend.labels import estimates
 from backend.models import language_model
 from backend.models.patching import KINDS
 from backend.schema import Job, NotFoundError, Progress, Study
+from backend.statistics.intervals import mean_interval, wilson
 from backend.store.memo import Entry
 
 SIZES = Sizes()
@@ -101,7 +100,7 @@ def gate_row(task: str, words: str, problem: str, ld: np.ndarray | None) -> dict
     row: dict[str, Any] = {"task": task, "n": 0, **dict.fromkeys(names)}
     solved = False
     if ld is not None:
-        ends, other = estimates.mean_of(ld[0]), estimates.mean_of(ld[1])
+        ends, other = mean_interval(ld[0]), mean_interval(ld[1])
         right, n = int((ld[0] > 0).sum()), ld.shape[1]
         low, high = wilson(right, n)
         values = *ends, right / n, float(low), float(high), *other, float((ld[1] > 0).mean())
@@ -236,7 +235,7 @@ def _examples(study: Study, given: PromptSet, made: Entry) -> tuple[SagePrompt, 
 
 def _patched(checked: Entry) -> pl.DataFrame:
     effects = np.asarray(checked.array("effects"))
-    ends = [estimates.mean_of(row) for row in effects]
+    ends = [mean_interval(row) for row in effects]
     low, high = (pl.Series([each[at] for each in ends]) for at in (1, 2))
     return checked.frame("patched").with_columns(low=low, high=high)
 

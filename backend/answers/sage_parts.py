@@ -9,8 +9,9 @@ import polars as pl
 
 from backend.evals.sage import metrics
 from backend.evals.sage.tasks import PromptSet
-from backend.intervals import wilson
-from backend.labels import estimates
+from backend.statistics.bootstrap import mean_of_rows, ratio_of_means, weight_rows
+from backend.statistics.correlation import spearman_interval
+from backend.statistics.intervals import NOTHING, wilson
 from backend.store.memo import Entry
 
 
@@ -27,21 +28,9 @@ def agree(patched: pl.DataFrame) -> pl.DataFrame:
         same, signed = int((np.sign(x) == np.sign(y))[sure].sum()), int(sure.sum())
         ends = (float(end) for end in wilson(same, signed)) if signed else (None, None)
         share = same / signed if signed else None
-        rows.append((drawn, len(part), *_spearman(x, y), share, *ends, signed))
+        rows.append((drawn, len(part), *spearman_interval(x, y), share, *ends, signed))
     names = ["drawn", "n", "spearman", "low", "high", "same", "same_low", "same_high", "signed"]
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> metrics.Ends:
-    if len(x) < 5:
-        return metrics.NOTHING
-    ranks = estimates.midranks(x), estimates.midranks(y)
-    if any(np.ptp(each) == 0 for each in ranks):
-        return metrics.NOTHING
-    rho = float(np.corrcoef(*ranks)[0, 1])
-    half = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(x) - 3))
-    middle = np.arctanh(np.clip(rho, -0.999999, 0.999999))
-    return rho, float(np.tanh(middle - half)), float(np.tanh(middle + half))
 
 
 class Read:
@@ -50,7 +39,7 @@ class Read:
     def __init__(self, part: Entry) -> None:
         self.table = part.frame("runs").with_row_index("run")
         self.ld = np.asarray(part.array("ld"), dtype=np.float64)
-        self.drawn = metrics.draws(self.ld.shape[1])
+        self.drawn = weight_rows(self.ld.shape[1])
 
     def of(self, **asked: str) -> np.ndarray:
         """[n] LD of the one run that is so."""
@@ -75,7 +64,7 @@ def scores(role: str, kind: str, part: Entry) -> list[tuple[Any, ...]]:
     ablation does next to nothing, nothing is said of what it takes away."""
     read, rows = Read(part), []
     clean, base = read.of(what="clean", edit=""), read.of(what="kept", dictionary="mean")
-    taken, nothing = metrics.matters(base, clean, read.drawn), metrics.NOTHING
+    taken, nothing = metrics.matters(base, clean, read.drawn), NOTHING
     for row in read.table.filter(pl.col("what") == "kept").iter_rows(named=True):
         name = row["dictionary"]
         kept, removed = (read.of(what=what, dictionary=name) for what in ("kept", "removed"))
@@ -120,8 +109,8 @@ def causes(given: PromptSet, part: Entry) -> pl.DataFrame:
             read.of(what="ablated", dictionary=name, attribute=attribute) - clean
             for name in ("sae", "means")
         )
-        ends = *metrics.mean(sae, read.drawn), *metrics.mean(means, read.drawn)
-        rows.append((attribute, *ends, *metrics.ratio(sae, means, read.drawn)))
+        ends = *mean_of_rows(sae, read.drawn), *mean_of_rows(means, read.drawn)
+        rows.append((attribute, *ends, *ratio_of_means(sae, means, read.drawn)))
     names = ["sae", "means", "share"]
     names = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     return pl.DataFrame(rows, ["attribute", *names], orient="row", infer_schema_length=None)

@@ -13,9 +13,9 @@ from backend.answers.concepts import SEED
 from backend.concept_views import Again, Stable
 from backend.concepts import rivals, robustness, stability
 from backend.concepts.boundaries import tests
-from backend.intervals import wilson
 from backend.regions import matching, partitioning
 from backend.schema import Job, PartitionSpec, Study
+from backend.statistics.intervals import wilson
 
 PAIRS, STEPS = 120, 33  # of prompts, and of α
 GOOD = 0.5  # F1 from which the paper calls a region a feature's

@@ -16,9 +16,7 @@ from backend.answers.tiers import Scores
 from backend.features import logits, opinion, planted, windows
 from backend.features.examples import peaks
 from backend.features.tiers import agreement, assign
-from backend.labels import estimates
 from backend.labels.evidence import LEAST
-from backend.labels.scorers import mean_of
 from backend.schema import (
     CorpusRef,
     EmbedderRef,
@@ -33,12 +31,15 @@ from backend.schema import (
     TierSpec,
     Window,
 )
+from backend.statistics import estimates
+from backend.statistics.agreement import f1_scores
+from backend.statistics.bootstrap import RESAMPLES, percentile_interval
+from backend.statistics.intervals import mean_interval
 from backend.store.memo import Entry, memoize
 from backend.views import Experiment, TierCheck
 
 METHODS = ("token_frequency", "eleuther_acts_top5")
 SAMPLE = 400  # features that are scored with other windows
-RESAMPLES = 2000
 TIERS = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
 GRID = (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
 
@@ -219,9 +220,9 @@ def _f1s(kinds: np.ndarray, found: np.ndarray) -> pl.DataFrame:
     rows = []
     for tier in TIERS:
         both = ((true == tier) & (said == tier)).sum(axis=1)
-        either = (true == tier).sum(axis=1) + (said == tier).sum(axis=1)
-        low, high = np.quantile(2 * both / np.maximum(1, either), [0.025, 0.975])
-        rows.append((int(tier), planted.f1(kinds, found, tier), float(low), float(high)))
+        either = (said == tier).sum(axis=1), (true == tier).sum(axis=1)
+        ends = percentile_interval(f1_scores(both, *either))
+        rows.append((int(tier), planted.f1(kinds, found, tier), *ends))
     return pl.DataFrame(rows, schema=["tier", "f1", "low", "high"], orient="row")
 
 
@@ -269,7 +270,7 @@ def _opinions(assigned: np.ndarray, read: np.ndarray, written: np.ndarray) -> pl
     rows = []
     for tier in TIERS:
         inside = (assigned == tier) & np.isfinite(read)
-        means = (mean_of(score[inside].tolist()) for score in (read, written))
+        means = (mean_interval(score[inside].tolist()) for score in (read, written))
         rows.append((int(tier), int(inside.sum()), *(end for mean in means for end in mean)))
     names = [f"{side}{end}" for side in ("input", "output") for end in ("", "_low", "_high")]
     return pl.DataFrame(rows, schema=["tier", "features", *names], orient="row")
@@ -318,7 +319,7 @@ def labels_by_tier(
     table = table.with_columns(tier=pl.Series(assigned[table["feature"].to_numpy()]))
     rows = []
     for key, part in table.group_by("tier", "method", "scorer", "of", maintain_order=True):
-        mean, low, high = mean_of(part["value"].to_list())
+        mean, low, high = mean_interval(part["value"].to_list())
         rows.append((*key, mean, low, high, part["feature"].n_unique()))
     names = ("tier", "method", "scorer", "of", "mean", "low", "high", "features")
     return pl.DataFrame(rows, schema=names, orient="row").sort("scorer", "method", "tier", "of")

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from backend.concepts.segments import Segment, envelope
-from backend.labels.estimates import auroc, mean_of
+from backend.statistics.estimates import auroc
+from backend.statistics.intervals import mean_interval
 
 CALIPER = 0.2  # of the standard deviation of ‖A − B‖: pairs farther apart are no match
 
@@ -146,7 +147,7 @@ def to_boundary(segments: list[Segment], steepest: np.ndarray) -> tuple[np.ndarr
 def _mean(values: np.ndarray) -> tuple[float | None, float | None, float | None, int]:
     """Mean, interval and number of what is not NaN."""
     known = values[np.isfinite(values)]
-    return (*mean_of(known), len(known))
+    return (*mean_interval(known), len(known))
 
 
 # ---------------------------------------------------------------- (ii) sharpness
@@ -157,9 +158,9 @@ def _sharpness(
 ) -> tuple[object, ...]:
     pairs = matched(apart, one, seed)
     inside, across = sharpness[pairs[:, 0]], sharpness[pairs[:, 1]]
-    means = (mean_of(inside)[0], mean_of(across)[0])
+    means = (mean_interval(inside)[0], mean_interval(across)[0])
     counts = (len(pairs), int(one.sum()), int((~one).sum()))
-    return (of, *means, *mean_of(inside - across), *counts)
+    return (of, *means, *mean_interval(inside - across), *counts)
 
 
 def matched(apart: np.ndarray, one: np.ndarray, seed: int) -> np.ndarray:

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from backend.concepts.membership import with_nulls
-from backend.intervals import wilson
-from backend.labels.estimates import Z
 from backend.regions.nearest import Nearest
+from backend.statistics.correlation import percentile_ranks
+from backend.statistics.intervals import Z, wilson
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -104,8 +104,8 @@ def gathered(
         "owner": near.owner[rows],
         "margin": near.margin[rows].astype(np.float64),
         "to_members": _means(apart),
-        "among_pairs": _ranked(_means(apart), pairs),
-        "among_members": _ranked(_means(apart), _mean_to_others(own)),
+        "among_pairs": percentile_ranks(_means(apart), pairs),
+        "among_members": percentile_ranks(_means(apart), _mean_to_others(own)),
     }
     nearest = with_nulls(columns, NEAREST)
     shares = [
@@ -147,15 +147,6 @@ def _mean_to_others(own: np.ndarray) -> np.ndarray:
     return (own.sum(axis=1) - np.diag(own)) / (len(own) - 1)
 
 
-def _ranked(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Share of `among` below each value, a tie being half; NaN where there is nothing."""
-    if not len(among):
-        return np.full(len(values), np.nan)
-    ordered = np.sort(among)
-    sides = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return np.sum([*sides], axis=0) / (2 * len(among))
-
-
 def _below(name: str, apart: np.ndarray, limit: float) -> list[Row]:
     near = apart < limit if apart.size else np.empty((0, 1), dtype=bool)
     parts = {"pairs": near.mean(axis=1), "each": near.all(axis=1)}
@@ -178,7 +169,7 @@ def _quantiles(apart: np.ndarray, pairs: np.ndarray, margin: np.ndarray) -> pl.D
     columns = {
         "level": np.array(LEVELS),
         "to_members": at(apart),
-        "among_pairs": _ranked(at(apart), pairs) if apart.size else at(apart),
+        "among_pairs": percentile_ranks(at(apart), pairs) if apart.size else at(apart),
         "own": at(pairs),
         "margin": at(margin.astype(np.float64)),
     }

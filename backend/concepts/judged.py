@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from backend import run
-from backend.concepts.ranking import aurocs, permuted, ranks
 from backend.corpus.concept_sets import ConceptSet
-from backend.labels import estimates
-from backend.labels.estimates import Estimate
+from backend.statistics import estimates
+from backend.statistics.estimates import Estimate
+from backend.statistics.ranking import aurocs, permuted, ranks
 from backend.store.memo import Entry, memoize
 
 # what positives are told from: AxBench's published numbers leave hard negatives out, by a spelling

@@ -14,9 +14,8 @@ import polars as pl
 import scipy  # its parts load when they are used
 from numpy.typing import ArrayLike
 
-from backend.intervals import wilson
-from backend.labels.estimates import Z
 from backend.schema import conform
+from backend.statistics.intervals import Z, wilson
 
 # null where a class has no text, and so for its interval; J = TPR + TNR − 1
 RATES = pl.Schema(
@@ -64,7 +63,7 @@ def rates(
     inside: np.ndarray | scipy.sparse.csr_array, positive: ArrayLike, negative: ArrayLike
 ) -> pl.DataFrame:
     """`RATES`, a row a region. Intervals: Wilson's; of J from those of TPR and TNR, squared and
-    added, as `labels.estimates.balanced_accuracy` does."""
+    added, as `statistics.estimates.balanced_accuracy` does."""
     rows = [_rows(positive), _rows(negative)]
     tp, fp = (_counts(inside, part) for part in rows)
     of = np.array([[len(part)] for part in rows])

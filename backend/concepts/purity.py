@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from backend.concepts.membership import with_nulls
-from backend.intervals import wilson
-from backend.labels.estimates import Z, midranks
+from backend.statistics.correlation import partial_spearman
+from backend.statistics.intervals import Z, wilson
 
 LEAST = 5  # tokens of a region whose purity is compared with its shape
 MEASURES = ("purity", "coverage", "f1")
@@ -124,11 +124,6 @@ def splitting(hits: np.ndarray, uncovered: int = 0) -> Splitting:
     return Splitting(math.exp(entropy(hits)), half, most, total, uncovered)
 
 
-def whole_f1(prior: float) -> float:
-    """F1 of calling every token positive: a larger part comes nearer to it, whatever it holds."""
-    return 2 * prior / (1 + prior)
-
-
 def entropy(counts: np.ndarray) -> float:
     """Entropy of the shares that counts make, in nats; 0 without any."""
     shares = counts[counts > 0] / max(int(counts.sum()), 1)
@@ -158,29 +153,3 @@ def spread(purity: pl.DataFrame, shape: pl.DataFrame) -> pl.DataFrame:
             found = partial_spearman(*(pair[name].to_numpy() for name in pair.columns))
             rows.append((measure, of, *found, len(pair), len(purity) - len(pair)))
     return pl.DataFrame(rows, schema=SPREAD, orient="row")
-
-
-def partial_spearman(
-    one: np.ndarray, other: np.ndarray, control: np.ndarray
-) -> tuple[float | None, float | None, float | None]:
-    """ρ of what the ranks of `control` leave of the ranks of both, and its 95% interval."""
-    of = midranks(control)
-    left, right = (_residual(midranks(values), of) for values in (one, other))
-    if len(one) < 5 or left is None or right is None:
-        return None, None, None
-    rho = float(left @ right)
-    if abs(rho) > 1 - 1e-12:
-        return float(round(rho)), None, None
-    z, half = math.atanh(rho), Z / math.sqrt(len(one) - 4)
-    return rho, math.tanh(z - half), math.tanh(z + half)
-
-
-def _residual(ranks: np.ndarray, of: np.ndarray) -> np.ndarray | None:
-    """Of unit length; None where regression on `of` leaves nothing but rounding."""
-    if not len(ranks):
-        return None
-    ranks, of = ranks - ranks.mean(), of - of.mean()
-    size = float(of @ of)
-    rest = ranks - of * (float(ranks @ of) / size) if size else ranks
-    length = float(np.linalg.norm(rest))
-    return rest / length if length > 1e-6 * float(np.linalg.norm(ranks)) else None

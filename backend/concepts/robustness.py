@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import scipy  # its parts load when they are used
 import torch
 from torch import Tensor
 
 from backend import run
 from backend.concepts.rivals import rows_of
-from backend.intervals import wilson
 from backend.models.device import fast_bfloat16
 from backend.regions import partitioning
 from backend.regions.leader import LeaderPass, unit
@@ -28,6 +26,7 @@ from backend.schema import (
     Partition,
     TesseraError,
 )
+from backend.statistics.intervals import jackknife_half_width, wilson
 from backend.store.memo import memoize
 
 WAYS = {
@@ -213,7 +212,7 @@ def compared(one: Parting, two: Parting, part: np.ndarray, of: str) -> pl.DataFr
     }
     for measure, function in measures.items():
         value = function(np.arange(len(part)))
-        half = _jackknife(function, part)
+        half = jackknife_half_width(function, part)
         ends = (None, None) if half is None else (max(value - half, -1.0), min(value + half, 1.0))
         rows.append((measure, of, value, *ends, len(part)))
     return pl.DataFrame(rows, MEASURES, orient="row")
@@ -230,14 +229,3 @@ def agreement(one: np.ndarray, two: np.ndarray) -> float:
     from sklearn.metrics import adjusted_mutual_info_score
 
     return float(adjusted_mutual_info_score(one, two))
-
-
-def _jackknife(function: Callable[[np.ndarray], float], part: np.ndarray) -> float | None:
-    """Half the 95% interval of a function of tokens, from leaving out each part."""
-    names = np.unique(part)
-    if len(names) < 2:
-        return None
-    without = np.array([function(np.flatnonzero(part != name)) for name in names])
-    count = len(names)
-    error = np.sqrt((count - 1) * without.var())
-    return float(scipy.special.stdtrit(count - 1, 0.975) * error)

@@ -10,7 +10,7 @@ import polars as pl
 
 from backend.corpus.contexts import Tokens
 from backend.features.codes import Column
-from backend.intervals import wilson
+from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
 
 

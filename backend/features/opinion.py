@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import logits, windows
-from backend.models import language_model
+from backend.models import edit, language_model
 from backend.models import sae as sae_models
 from backend.models.language_model import LanguageModel
 from backend.schema import ModelRef, Reading, SaeRef, Site
@@ -86,17 +86,12 @@ def writes(model: ModelRef, site: Site, sae: SaeRef, block: int) -> dict[str, An
 def _amplified(network: LanguageModel, ids: Tensor, layer: int, added: Tensor) -> Tensor:
     """[n, vocabulary] logits after `ids`, each row of `added` put onto its last residual."""
 
-    def put(_module: nn.Module, _args: Any, output: Any) -> Any:
-        whole = (output[0] if isinstance(output, tuple) else output).clone()
-        whole[:, -1] += added.to(whole)
-        return (whole, *output[1:]) if isinstance(output, tuple) else whole
+    def add(hidden: Tensor) -> Tensor:
+        return edit.overwritten(hidden, -1, hidden[:, -1] + added.to(hidden))
 
-    handle = network.blocks[layer].register_forward_hook(put)
-    try:
+    with edit.edited(network.blocks[layer], add):
         many = ids.to(network.device).expand(len(added), -1)
         return network.network(many, use_cache=False, logits_to_keep=1).logits[:, -1].float()
-    finally:
-        handle.remove()
 
 
 def output_scores(logit: Tensor, promoted: Tensor) -> Tensor:

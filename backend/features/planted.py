@@ -20,7 +20,6 @@ from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import windows
 from backend.features.tiers import assign
-from backend.intervals import wilson
 from backend.models import language_model
 from backend.schema import (
     CorpusError,
@@ -31,6 +30,8 @@ from backend.schema import (
     TierSpec,
     Window,
 )
+from backend.statistics.agreement import f1_scores
+from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 
 KINDS = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
@@ -191,7 +192,7 @@ def _best_pair(kinds: np.ndarray, one: np.ndarray, other: np.ndarray) -> tuple[f
     grid = np.zeros((len(STEPS), len(STEPS)))
     for kind, found in ((Tier.INPUT, first & ~outward), (Tier.OUTPUT, first & outward)):
         both = (found & (kinds == kind)).sum(axis=2)
-        grid += 2 * both / np.maximum(1, found.sum(axis=2) + (kinds == kind).sum())
+        grid += f1_scores(both, found.sum(axis=2), (kinds == kind).sum())
     a, b = _middle(np.argwhere(grid >= grid.max() - 1e-12))
     return float(STEPS[a]), float(STEPS[b])
 
@@ -218,8 +219,8 @@ def _middle(places: np.ndarray) -> tuple[int, ...]:
 
 def f1(true: np.ndarray, found: np.ndarray, tier: Tier) -> float:
     """2 TP / (2 TP + FP + FN); 0 where there is none of either."""
-    both = int(((true == tier) & (found == tier)).sum())
-    return 2 * both / max(1, int((true == tier).sum() + (found == tier).sum()))
+    both = ((true == tier) & (found == tier)).sum()
+    return float(f1_scores(both, (found == tier).sum(), (true == tier).sum()))
 
 
 def macro_f1(true: np.ndarray, found: np.ndarray) -> float:

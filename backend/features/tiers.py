@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from backend.schema import Thresholds, Tier
+from backend.statistics.agreement import cohen_kappa
 
 
 def assign(
@@ -31,9 +32,7 @@ def agreement(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     a, b = one[both], other[both]
     if not len(a):
         return float("nan"), float("nan")
-    same = float((a == b).mean())
-    chance = sum(float((a == tier).mean() * (b == tier).mean()) for tier in Tier)
-    return same, (same - chance) / (1 - chance) if chance < 1 else float("nan")
+    return float((a == b).mean()), cohen_kappa(a, b)
 
 
 def margin(

@@ -16,15 +16,14 @@ import numpy as np
 import polars as pl
 
 from backend.labels.contract import Embedder, Evidence
-from backend.labels.estimates import (
+from backend.labels.judges import Judge, Verdicts
+from backend.labels.trials import Marks, Trial, trial
+from backend.statistics.estimates import (
     auroc,
     balanced_accuracy,
     gap,
-    mean_of,
-    smallest_difference,
 )
-from backend.labels.judges import Judge, Verdicts
-from backend.labels.trials import Marks, Trial, trial
+from backend.statistics.intervals import mean_interval, smallest_difference
 
 WINDOW = 20  # tokens on either side of the peak that an embedder reads
 
@@ -240,7 +239,7 @@ def summary(scores: Iterable[Score]) -> pl.DataFrame:
     keys = ["method", *ALIKE]
     for values, part in table(scores).group_by(keys, maintain_order=True):
         means = _by_feature(part)
-        mean, low, high = mean_of(list(means.values()))
+        mean, low, high = mean_interval(list(means.values()))
         rows.append(
             {
                 **dict(zip(keys, values, strict=True)),
@@ -272,7 +271,7 @@ def differences(scores: Iterable[Score]) -> pl.DataFrame:
 
 
 def _paired(both: Sequence[float]) -> dict[str, Any]:
-    mean, low, high = mean_of(both)
+    mean, low, high = mean_interval(both)
     sd = float(np.std(both, ddof=1)) if len(both) > 1 else None
     smallest = None if sd is None else smallest_difference(len(both), sd)
     return {

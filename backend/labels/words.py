@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.intervals import wilson
 from backend.labels.contract import Excerpt
 from backend.labels.prompts import visible
+from backend.statistics.intervals import wilson
 
 STOP_WORDS = frozenset(
     "a about after again all also am an and any are as at be because been before being but by can "

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from backend import settings
+from backend.models import edit
 from backend.schema import ModelError, ModelRef
 from backend.store.memo import memoize
 
@@ -90,10 +91,6 @@ def beside(model: ModelRef, name: str) -> Path:
     return Path(_loading(model, lambda where, **options: cached_file(where, name, **options)))
 
 
-class _Captured(Exception):
-    """Ends a forward pass once the site has been read."""
-
-
 class LanguageModel:
     """A loaded model; `residual` is what activations are made of."""
 
@@ -128,36 +125,22 @@ class LanguageModel:
         `ids` is [batch, positions]; `mask` is None where nothing is padded. Equals transformers'
         `hidden_states[layer + 1]`, but for the last block, whose hidden state is normed.
         """
-        taken: list[Tensor] = []
-
-        def take(_module: nn.Module, _args: Any, output: Any) -> None:
-            taken.append(output[0] if isinstance(output, tuple) else output)
-            raise _Captured
-
-        handle = self.blocks[layer].register_forward_hook(take)
-        try:
-            self.network(ids.to(self.device), attention_mask=mask, use_cache=False)
-        except _Captured:
-            return taken[0]
-        finally:
-            handle.remove()
-        raise ModelError(f"Block {layer} of {self.ref.source} did not run.", "Report the model.")
+        hidden = edit.output_of(
+            self.blocks[layer],
+            lambda: self.network(ids.to(self.device), attention_mask=mask, use_cache=False),
+        )
+        if hidden is None:
+            raise ModelError(
+                f"Block {layer} of {self.ref.source} did not run.", "Report the model."
+            )
+        return hidden
 
     @torch.inference_mode()
     def patched(self, ids: Tensor, layer: int, rows: Tensor) -> Tensor:
         """[n, width] output of the last block at the last of `ids` [positions], for each of
         `rows` [n, width] put there in place of the residual stream after block `layer`."""
-
-        def put(_module: nn.Module, _args: Any, output: Any) -> Any:
-            whole = (output[0] if isinstance(output, tuple) else output).clone()
-            whole[:, -1] = rows.to(whole)
-            return (whole, *output[1:]) if isinstance(output, tuple) else whole
-
-        handle = self.blocks[layer].register_forward_hook(put)
-        try:
+        with edit.edited(self.blocks[layer], lambda hidden: edit.overwritten(hidden, -1, rows)):
             return self.residual(ids.expand(len(rows), -1), None, len(self.blocks) - 1)[:, -1]
-        finally:
-            handle.remove()
 
     @property
     def norm(self) -> nn.Module:

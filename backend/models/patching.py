@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from backend.models import edit
+from backend.models.edit import Captured
 from backend.models.language_model import LanguageModel
 from backend.schema import ModelError, NotFiniteError
 
@@ -44,12 +48,13 @@ class Place:
 @dataclass(frozen=True)
 class Clean:
     """Prompts [n, T] run once: keys and values of each block, and streams [n, T, width] after
-    blocks; `end` [n] as in `differences`."""
+    blocks; `end` [n] as in `differences`; `tuples`: whether blocks give tuples."""
 
     ids: Tensor
     end: np.ndarray
     keys: list[tuple[Tensor, Tensor]]
     streams: dict[int, Tensor]
+    tuples: bool
 
     def part(self, rows: np.ndarray) -> Clean:
         """Some of the prompts, without the padding that they do not need."""
@@ -57,11 +62,7 @@ class Clean:
         some = torch.from_numpy(rows).to(self.ids.device)
         keys = [(k[some, :, :last], v[some, :, :last]) for k, v in self.keys]
         streams = {layer: stream[some, :last] for layer, stream in self.streams.items()}
-        return Clean(self.ids[some, :last], self.end[rows], keys, streams)
-
-
-class _Done(Exception):
-    """Ends a forward pass at the final norm: the unembedding of every position is not wanted."""
+        return Clean(self.ids[some, :last], self.end[rows], keys, streams, self.tuples)
 
 
 class Patcher:
@@ -111,10 +112,10 @@ class Patcher:
         """[n, R, places, width] float32: activations at positions `at` [n, R]."""
         read = []
         for rows in parts(len(ids)):
-            with self._keeping(places) as kept:
+            with self._captured(places) as kept:
                 self._final(torch.from_numpy(ids[rows]), max(place.layer for place in places))
             index = torch.arange(len(at[rows]))[:, None], torch.from_numpy(at[rows])
-            taken = torch.stack([kept[place][index] for place in places], dim=2)
+            taken = torch.stack([kept.hidden[place][index] for place in places], dim=2)
             read.append(taken.float().cpu().numpy())
         return np.concatenate(read)
 
@@ -131,16 +132,17 @@ class Patcher:
         embed = self.model.network.get_input_embeddings()
         handle = embed.register_forward_hook(lambda _m, _a, out: out.requires_grad_(True))
         try:
-            with torch.enable_grad(), self._keeping(places) as kept:
+            with torch.enable_grad(), self._captured(places) as kept:
                 final = self._final(torch.from_numpy(ids))
                 difference = self._difference(final, end, pair)
-                slopes = torch.autograd.grad(difference.sum(), [kept[place] for place in places])
+                hidden = [kept.hidden[place] for place in places]
+                slopes = torch.autograd.grad(difference.sum(), hidden)
         finally:
             handle.remove()
         index = torch.arange(len(ids))[:, None], torch.from_numpy(at)
         values, found = (
             torch.stack([each[index].detach() for each in whole], dim=2).float().cpu().numpy()
-            for whole in ([kept[place] for place in places], slopes)
+            for whole in (hidden, slopes)
         )
         if bad := int((~np.isfinite(found)).sum()):
             raise NotFiniteError(
@@ -158,10 +160,11 @@ class Patcher:
 
         given, cache = torch.from_numpy(ids).to(self.model.device), DynamicCache()
         wanted = [Place(layer) for layer in layers if layer >= 0]
-        with self._keeping(wanted) as kept:
+        with self._captured(wanted) as kept:
             self._final(given, past_key_values=cache, use_cache=True)
         keys: Any = [(layer.keys, layer.values) for layer in cache.layers]  # pyright: ignore
-        return Clean(given, end, keys, {place.layer: kept[place] for place in wanted})
+        streams = {place.layer: kept.hidden[place] for place in wanted}
+        return Clean(given, end, keys, streams, tuples=bool(kept.tuples))
 
     @torch.inference_mode()
     def patched(
@@ -175,7 +178,8 @@ class Patcher:
             some = torch.from_numpy(np.ascontiguousarray(rows[first : first + step]))
             times = len(some)
             put = some.to(self.model.device).flatten(0, 1)
-            with self._skipping(clean, place, position, times), self._putting(place, put):
+            changed = edit.edited(self.module(place), partial(edit.overwritten, at=0, rows=put))
+            with self._skipping(clean, place, position, times), changed:
                 ids = clean.ids[:, position:].repeat(times, 1)
                 cache = self._cache(clean, place, position, times)
                 final = self._final(ids, past_key_values=cache, use_cache=True)
@@ -201,7 +205,7 @@ class Patcher:
         skipped = self.model.blocks[: place.before + 1]
         if len(skipped):
             given = clean.streams[place.before][:, position:].repeat(times, 1, 1)
-            output = given if self._bare else (given,)
+            output = (given,) if clean.tuples else given
         for block in skipped:
             block.forward = lambda *_args, **_also: output
         try:
@@ -210,60 +214,23 @@ class Patcher:
             for block in skipped:
                 del block.forward
 
-    @contextlib.contextmanager
-    def _putting(self, place: Place, rows: Tensor) -> Iterator[None]:
-        """Writes rows [n, width] over the first position of what runs."""
-
-        def put(_module: nn.Module, _args: Any, output: Any) -> Any:
-            whole = (output[0] if isinstance(output, tuple) else output).clone()
-            whole[:, 0] = rows.to(whole)
-            return (whole, *output[1:]) if isinstance(output, tuple) else whole
-
-        handle = self.module(place).register_forward_hook(put)
-        try:
-            yield
-        finally:
-            handle.remove()
-
-    _bare = True  # whether blocks return a tensor, and not a tuple that begins with it
-
-    @contextlib.contextmanager
-    def _keeping(self, places: Sequence[Place]) -> Iterator[dict[Place, Tensor]]:
+    def _captured(self, places: Sequence[Place]) -> AbstractContextManager[Captured[Place]]:
         """Outputs of places, filled by the run inside."""
-        kept: dict[Place, Tensor] = {}
-
-        def keeper(place: Place) -> Any:
-            def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-                if place.kind == "resid":
-                    self._bare = not isinstance(output, tuple)
-                kept[place] = output[0] if isinstance(output, tuple) else output
-
-            return keep
-
-        handles = [self.module(place).register_forward_hook(keeper(place)) for place in places]
-        try:
-            yield kept
-        finally:
-            for handle in handles:
-                handle.remove()
+        return edit.captured({place: self.module(place) for place in places})
 
     def _final(self, ids: Tensor, last: int | None = None, **options: Any) -> Tensor:
         """[n, T, width] after the final norm; after block `last` where one is given."""
-        taken: list[Tensor] = []
-
-        def take(_module: nn.Module, _args: Any, output: Any) -> None:
-            taken.append(output[0] if isinstance(output, tuple) else output)
-            raise _Done
-
+        # the pass ends there: the unembedding of every position is not wanted
         module = self.model.norm if last is None else self.model.blocks[last]
-        handle = module.register_forward_hook(take)
-        try:
-            self.model.network(ids.to(self.model.device), **({"use_cache": False} | options))
-        except _Done:
-            return taken[0]
-        finally:
-            handle.remove()
-        raise ModelError(f"{self.model.ref.source} did not reach its norm.", "Report the model.")
+        options = {"use_cache": False} | options
+        final = edit.output_of(
+            module, lambda: self.model.network(ids.to(self.model.device), **options)
+        )
+        if final is None:
+            raise ModelError(
+                f"{self.model.ref.source} did not reach its norm.", "Report the model."
+            )
+        return final
 
     def _difference(self, final: Tensor, end: np.ndarray, pair: np.ndarray) -> Tensor:
         logits = self._logits(final, end, pair)

@@ -3,11 +3,10 @@ shifted in feature space, decoded and put back, at every position but the BOS.""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from backend.models import edit
 from backend.models.language_model import LanguageModel, tokenizer
 from backend.models.sae import Sae
 
@@ -24,9 +23,8 @@ def continued(
     All texts are continued together: a row alone takes bfloat16 far longer on a CPU.
     """
     fed = torch.tensor([ids] * (len(shifts) + 1))
-    handle = network.blocks[layer].register_forward_hook(_Shift(sae, shifts.to(network.device)))
     past, drawn, first = None, [], torch.empty(0)
-    try:
+    with edit.edited(network.blocks[layer], _Shift(sae, shifts.to(network.device))):
         for at in range(tokens):
             output = network.network(
                 fed.to(network.device), past_key_values=past, use_cache=True, logits_to_keep=1
@@ -36,20 +34,19 @@ def continued(
                 first = logits.log_softmax(dim=-1).cpu()
             fed = logits.argmax(dim=-1, keepdim=True).cpu()
             drawn.append(fed)
-    finally:
-        handle.remove()
     ends = _ends(network)
     return [_until(row, ends) for row in torch.cat(drawn, dim=1).tolist()], first
 
 
 class _Shift:
-    """A hook that replaces all rows but the first."""
+    """Moves features in all rows but the first, at all positions but the BOS, which the first
+    call brings."""
 
     def __init__(self, sae: Sae, shifts: Tensor) -> None:
         self.sae, self.shifts, self.begun = sae, shifts, False
 
-    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
-        whole = (output[0] if isinstance(output, tuple) else output).clone()
+    def __call__(self, hidden: Tensor) -> Tensor:
+        whole = hidden.clone()
         bos = 0 if self.begun else 1
         self.begun = True
         rows = whole[1:, bos:]
@@ -57,7 +54,7 @@ class _Shift:
             codes = self.sae.encode(rows.flatten(0, 1))
             codes = codes.unflatten(0, rows.shape[:2]) + self.shifts[:, None]
             whole[1:, bos:] = self.sae.decode(codes.flatten(0, 1)).view(rows.shape).to(whole)
-        return (whole, *output[1:]) if isinstance(output, tuple) else whole
+        return whole
 
 
 def _ends(network: LanguageModel) -> set[int]:

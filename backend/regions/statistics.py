@@ -15,7 +15,6 @@ import polars as pl
 import torch
 
 from backend.corpus.contexts import Tokens
-from backend.intervals import wilson
 from backend.regions import partitioning
 from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
@@ -32,6 +31,7 @@ from backend.schema import (
     TesseraError,
     conform,
 )
+from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
 SUPPORT = 5  # members of a topic that its lift is stated for

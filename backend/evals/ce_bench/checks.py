@@ -11,27 +11,19 @@ import scipy  # its parts load when they are used
 
 from backend.evals.ce_bench import definitions
 from backend.evals.ce_bench.definitions import DEFINITIONS, SCORES, Distances, Means
+from backend.statistics.bootstrap import grouped_mean, percentile_interval
 
 SHUFFLES, CELLS = 200, 2_000_000_000  # times that stories or subjects are shuffled; of all cells
-RESAMPLES = 2000  # of subjects
 TOP = 20  # features of a story that are looked for in another
 NEAR = 10  # a rank that counts as found again
 
 
-def bootstrap(values: np.ndarray, subject_of: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """Mean of `values` [P] where they are finite, and its 95% percentile interval over subjects
-    resampled whole; NaN ends where there are fewer than two subjects."""
-    known = np.isfinite(values)
-    if not known.any():
-        return np.nan, np.nan, np.nan
-    names, group = np.unique(subject_of[known], return_inverse=True)
-    sums, counts = np.bincount(group, values[known]), np.bincount(group)
-    if len(names) < 2:
-        return float(values[known].mean()), np.nan, np.nan
-    drawn = np.random.default_rng([seed, 4]).integers(len(names), size=(RESAMPLES, len(names)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(values[known].mean()), float(low), float(high)
+def over_subjects(
+    values: np.ndarray, subject_of: np.ndarray, seed: int
+) -> tuple[float, float, float]:
+    """Mean of `values` [P] where they are finite, with its interval over subjects resampled whole;
+    NaN ends where there are fewer than two subjects."""
+    return grouped_mean(values, subject_of, np.random.default_rng([seed, 4]))
 
 
 def _times(means: Means) -> int:
@@ -50,7 +42,7 @@ def scores(means: Means, found: dict[str, Distances], moved: np.ndarray, seed: i
         for column, score in enumerate(SCORES):
             values = distances.scores[:, column]
             subjects = len(np.unique(means.subject_of[np.isfinite(values)]))
-            value, low, high = bootstrap(values, means.subject_of, seed)
+            value, low, high = over_subjects(values, means.subject_of, seed)
             rows.append(
                 {
                     "definition": definition, "score": score,
@@ -65,8 +57,8 @@ def _spread(draws: np.ndarray) -> dict[str, float]:
     known = draws[np.isfinite(draws)]
     if not len(known):
         return dict.fromkeys(("null", "null_low", "null_high"), np.nan)
-    low, high = np.quantile(known, [0.025, 0.975])
-    return {"null": float(known.mean()), "null_low": float(low), "null_high": float(high)}
+    low, high = percentile_interval(known)
+    return {"null": float(known.mean()), "null_low": low, "null_high": high}
 
 
 def nulls(means: Means, definition: str, moved: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -179,7 +171,7 @@ def held_out(means: Means, found: dict[str, Distances], seed: int) -> pl.DataFra
         if folds:
             own, elsewhere = (np.array([fold[at] for fold in folds], dtype=float) for at in (1, 2))
             pairs = np.array([fold[0] for fold in folds])
-            value, low, high = bootstrap((own <= NEAR).astype(float), labels[pairs], seed)
+            value, low, high = over_subjects((own <= NEAR).astype(float), labels[pairs], seed)
             row |= {
                 "median": float(np.median(own)), "share": value, "low": low, "high": high,
                 "other_median": float(np.median(elsewhere)),
@@ -270,7 +262,7 @@ def overlap(means: Means, seed: int) -> pl.DataFrame:
     for name, mask in masks.items():
         with np.errstate(invalid="ignore"):
             each = np.where(mask, common, 0).sum(axis=1) / mask.sum(axis=1)
-        value, low, high = bootstrap(each, subject, seed)
+        value, low, high = over_subjects(each, subject, seed)
         n = len(np.unique(subject[np.isfinite(each)]))
         rows.append({"of": name, "value": value, "low": low, "high": high, "subjects": n})
     return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from backend import run
 from backend.activations import BATCH, padded
-from backend.concepts import ranking
 from backend.corpus.contexts import encoded
 from backend.models import language_model, linear_maps
 from backend.models import sae as sae_models
 from backend.schema import ModelRef, NotFiniteError, SaeRef, Site
+from backend.statistics import ranking
 from backend.store.memo import memoize
 
 TAUS = tuple(step / 20 for step in range(7, 20))  # .35 to .95

@@ -17,7 +17,6 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.concepts import ranking
 from backend.corpus.contexts import encoded, tokenize
 from backend.evals.expert_lens import ratings
 from backend.evals.expert_lens.frames import FILLERS, FRAMES, SHOWN
@@ -25,6 +24,7 @@ from backend.evals.expert_lens.ratings import RatingsRef
 from backend.evals.expert_lens.words import inflections, sentences, spoken
 from backend.models.language_model import tokenizer
 from backend.schema import CorpusError, CorpusRef, ModelRef
+from backend.statistics import ranking
 from backend.store.memo import memoize
 
 LEAST, MOST = 10, 40  # positive sentences of a half

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import ArrayLike
 
 from backend import run
 from backend.evals.expert_lens import ratings
@@ -22,9 +21,16 @@ from backend.evals.expert_lens.ratings import RatingsRef
 from backend.models import embedder as embedders
 from backend.models import language_model
 from backend.schema import EmbedderRef, ModelRef
+from backend.statistics.agreement import chance_jaccard, cosines, jaccard
+from backend.statistics.bootstrap import (
+    RESAMPLES,
+    pair_weights,
+    percentile_interval,
+    wider_interval,
+)
+from backend.statistics.correlation import weighted_spearman
 from backend.store.memo import Entry, memoize
 
-RESAMPLES = 2000
 LEAST_PAIRS = 8  # of which a ρ is said
 Measure = tuple[str, float | None, np.ndarray]  # name, τ, matrix over concepts
 AGREEMENT = pl.Schema(
@@ -71,38 +77,16 @@ def compared(concepts: list[Entry], others: list[Entry]) -> dict[str, Any]:
         made["experts"].append(jaccard(chosen, chosen))
         made["across"].append(jaccard(one, other))
         sizes = one.sum(axis=1), other.sum(axis=1)
-        made["random"].append(by_chance(*sizes, train.shape[1]))
+        made["random"].append(chance_jaccard(*sizes, train.shape[1]))
         made["sizes"].append(np.stack(sizes))
     return {
         "best": train.argmax(axis=1),
-        "cosine": cosine(mean),
-        "centred": cosine(mean - mean.mean(axis=0)),
-        "cosine_train": cosine(train - train.mean(axis=0)),
-        "cosine_test": cosine(test - test.mean(axis=0)),
+        "cosine": cosines(mean),
+        "centred": cosines(mean - mean.mean(axis=0)),
+        "cosine_train": cosines(train - train.mean(axis=0)),
+        "cosine_test": cosines(test - test.mean(axis=0)),
         **{name: np.stack(parts) for name, parts in made.items()},
     }
-
-
-def cosine(rows: np.ndarray) -> np.ndarray:
-    """[n, n] float64 cosines of the rows of [n, width]; 0 with a row of zeros."""
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = rows / np.where(norms > 0, norms, 1)
-    return (unit @ unit.T).astype(np.float64)
-
-
-def jaccard(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """[n, m] both over either, of the sets that rows of [n, units] and [m, units] bool are; NaN
-    where both are empty."""
-    both = (one.astype(np.float32) @ other.astype(np.float32).T).astype(np.float64)
-    either = one.sum(axis=1)[:, None] + other.sum(axis=1)[None] - both
-    return np.divide(both, either, out=np.full(both.shape, np.nan), where=either > 0)
-
-
-def by_chance(one: np.ndarray, other: np.ndarray, units: int) -> np.ndarray:
-    """[n, m] the Jaccard of sets of these sizes, of as many units as expected in common."""
-    both = one[:, None] * other[None] / units
-    either = one[:, None] + other[None] - both
-    return np.divide(both, either, out=np.full(both.shape, np.nan), where=either > 0)
 
 
 # ---------------------------------------------------------------- baselines
@@ -113,7 +97,7 @@ def by_meaning(words: tuple[str, ...], embedder: EmbedderRef) -> dict[str, Any]:
     """`cosine` [words, words] of the words as a sentence embedder places them."""
     device = run.current().device
     run.report(0, 1, "Embedding words")
-    return {"cosine": cosine(embedders.load(embedder, device).embed(words))}
+    return {"cosine": cosines(embedders.load(embedder, device).embed(words))}
 
 
 @memoize("expert_lens.token_likeness", version=1)
@@ -126,7 +110,7 @@ def by_tokens(words: tuple[str, ...], model: ModelRef) -> dict[str, Any]:
     weights: torch.Tensor = language_model.load(model, device).network.get_input_embeddings().weight
     ids = [encode(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
     return {
-        "cosine": cosine(torch.stack([weights[its].float().mean(0) for its in ids]).cpu().numpy())
+        "cosine": cosines(torch.stack([weights[its].float().mean(0) for its in ids]).cpu().numpy())
     }
 
 
@@ -190,66 +174,23 @@ def agreements(
     """Rows of `AGREEMENT` less the first column. `human` [pairs] rates the concepts `one` and
     `other`."""
     rng = np.random.default_rng(seed)
-    weights = resampled(one, other, rng)
+    weights = pair_weights(one, other, rng)
     known = np.union1d(one, other)
     moved = [known[rng.permutation(len(known))] for _ in range(RESAMPLES // 4)]
     base = next(matrix[one, other] for name, _, matrix in every if name == "embedder")
-    drawn = [spearman(base, human, part) for part in weights]
+    drawn = [weighted_spearman(base, human, part) for part in weights]
     rows = []
     for name, tau, matrix in every:
         values = matrix[one, other]
-        each = [spearman(values, human, part) for part in weights]
-        rho = float(spearman(values, human)[0])
-        gain = rho - float(spearman(base, human)[0])
+        each = [weighted_spearman(values, human, part) for part in weights]
+        rho = float(weighted_spearman(values, human)[0])
+        gain = rho - float(weighted_spearman(base, human)[0])
         gains = [found - own for found, own in zip(each, drawn, strict=True)]
-        ends = ends_of(gains) if name != "embedder" else (None, None)
+        ends = wider_interval(gains) if name != "embedder" else (None, None)
         null = permuted(matrix, human, one, other, known, moved)
         sizes = len(human), len(known)
-        rows.append((name, tau, rho, *ends_of(each), *sizes, *null, gain, *ends))
+        rows.append((name, tau, rho, *wider_interval(each), *sizes, *null, gain, *ends))
     return rows
-
-
-def resampled(one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """How often each pair is in a bootstrap, [RESAMPLES, pairs] each: of pairs, and of words, where
-    a pair counts as often as both of its words together."""
-    n = len(one)
-    of_pairs = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    known = np.union1d(one, other)
-    drawn = rng.multinomial(len(known), np.full(len(known), 1 / len(known)), size=RESAMPLES)
-    at = np.searchsorted(known, one), np.searchsorted(known, other)
-    return [of_pairs, drawn[:, at[0]] * drawn[:, at[1]]]
-
-
-def spearman(one: ArrayLike, other: ArrayLike, weights: np.ndarray | None = None) -> np.ndarray:
-    """[resamples] Spearman's ρ of values [n], each counted as often as `weights` [resamples, n] say
-    (without: once); NaN where one of them is all the same."""
-    counts = np.ones((1, np.size(one))) if weights is None else weights.astype(np.float64)
-    parts = []
-    for values in (one, other):
-        order = np.argsort(np.asarray(values), kind="stable")
-        _, first, inverse = np.unique(
-            np.asarray(values)[order], return_index=True, return_inverse=True
-        )
-        ties = np.add.reduceat(counts[:, order], first, axis=1)
-        ranks = np.empty_like(counts)
-        ranks[:, order] = (np.cumsum(ties, axis=1) - (ties - 1) / 2)[:, inverse]
-        total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        parts.append(ranks - (counts * ranks).sum(axis=1, keepdims=True) / total)
-    product = (counts * parts[0] * parts[1]).sum(axis=1)
-    norm = np.sqrt(np.prod([(counts * part**2).sum(axis=1) for part in parts], axis=0))
-    return np.divide(product, norm, out=np.full(len(counts), np.nan), where=norm > 1e-9)
-
-
-def ends_of(each: list[np.ndarray]) -> tuple[float | None, float | None]:
-    """The 95% interval of the bootstrap whose interval is the wider; none where too few resamples
-    have a value."""
-    found = [
-        np.nanquantile(part, [0.025, 0.975]) for part in each if np.isfinite(part).mean() > 0.5
-    ]
-    if len(found) < len(each):
-        return None, None
-    low, high = max(found, key=lambda ends: ends[1] - ends[0])
-    return float(low), float(high)
 
 
 def permuted(
@@ -257,19 +198,17 @@ def permuted(
     human: np.ndarray,
     one: np.ndarray,
     other: np.ndarray,
-    known: np.ndarray,
+    rated: np.ndarray,
     moved: list[np.ndarray],
 ) -> tuple[float | None, float | None]:
-    """The middle 95% of ρ when the words that are rated (`known`) change places as in `moved`."""
+    """The middle 95% of ρ when the words that are rated (`rated`) change places as in `moved`."""
     place = np.arange(len(matrix))
-    found = []
+    rhos = []
     for order in moved:
-        place[known] = order
-        found.append(float(spearman(matrix[place[one], place[other]], human)[0]))
-    if not np.isfinite(found).any():
-        return None, None
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return float(low), float(high)
+        place[rated] = order
+        rhos.append(float(weighted_spearman(matrix[place[one], place[other]], human)[0]))
+    known = np.array(rhos)[np.isfinite(rhos)]
+    return percentile_interval(known) if len(known) else (None, None)
 
 
 def reliability(one: np.ndarray, other: np.ndarray, seed: int) -> tuple[float, Any, Any, Any, Any]:
@@ -281,6 +220,6 @@ def reliability(one: np.ndarray, other: np.ndarray, seed: int) -> tuple[float, A
     weights = drawn[:, pairs[0]] * drawn[:, pairs[1]]
     every = np.arange(len(one))
     moved = [rng.permutation(len(one)) for _ in range(RESAMPLES // 8)]
-    rho = float(spearman(one[pairs], other[pairs])[0])
-    ends = ends_of([spearman(one[pairs], other[pairs], weights)])
+    rho = float(weighted_spearman(one[pairs], other[pairs])[0])
+    ends = wider_interval([weighted_spearman(one[pairs], other[pairs], weights)])
     return rho, *ends, *permuted(one, other[pairs], *pairs, every, moved)

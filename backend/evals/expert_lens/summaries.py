@@ -13,13 +13,11 @@ from backend import run
 from backend.eval_views.expert_lens import Tree
 from backend.evals.expert_lens import experts, similarity
 from backend.evals.expert_lens.experts import TAUS
-from backend.intervals import wilson
-from backend.labels import estimates
+from backend.statistics.intervals import Ends, mean_interval, wilson
 from backend.store.memo import Entry, memoize
 
 TOP = 40  # units listed
 GROUPS = 8  # branches of the tree that are told apart
-Ends = tuple[float | None, float | None, float | None]  # value, low, high
 STABILITY = pl.Schema(
     {"tau": pl.Float64, "of": pl.String, "value": pl.Float64, "low": pl.Float64,
      "high": pl.Float64, "n": pl.Int64}
@@ -71,7 +69,7 @@ def stability(compared: Entry) -> pl.DataFrame:
 
 def within(shares: np.ndarray) -> Ends:
     """Mean of shares and its 95% t interval, cut to what a share can be."""
-    mean, low, high = estimates.mean_of(shares)
+    mean, low, high = mean_interval(shares)
     return mean, None if low is None else max(low, 0.0), None if high is None else min(high, 1.0)
 
 

@@ -24,6 +24,8 @@ from backend.evals.sage.tasks import PromptSet
 from backend.models import sae as sae_models
 from backend.models.patching import KINDS, Place
 from backend.schema import ModelRef, SaeRef, Site
+from backend.statistics.agreement import f1_scores
+from backend.statistics.bootstrap import weight_rows
 from backend.store.memo import memoize
 
 STEPS = {"sae": (1, 2, 4, 8, 16), "random": (4, 16)}  # features that an edit may change
@@ -140,7 +142,7 @@ def _ran(runs: Runs, patched: Callable[[list[int]], np.ndarray]) -> tuple[pl.Dat
 def _dead(runs: Runs, found: dict[int, np.ndarray]) -> set[str]:
     """Counterfactuals whose own activation does nothing here, so that there is nothing to edit."""
     parts = {(runs.table[each][0], runs.table[each][2]): ld for each, ld in found.items()}
-    drawn = metrics.draws(len(runs.x))
+    drawn = weight_rows(len(runs.x))
     return {
         edit for what, edit in parts
         if what == "true" and not metrics.matters(parts[what, edit], parts["clean", edit], drawn)
@@ -286,4 +288,4 @@ def _reading(
 
 
 def _f1(said: Any, right: np.ndarray) -> float:
-    return float(metrics.f1s((said & right).sum(), said.sum(), right.sum()))
+    return float(f1_scores((said & right).sum(), said.sum(), right.sum()))

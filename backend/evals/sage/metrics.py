@@ -16,65 +16,39 @@ from __future__ import annotations
 
 import numpy as np
 
-RESAMPLES = 2000
+from backend.statistics.agreement import constant_f1, f1_scores
+from backend.statistics.bootstrap import mean_of_rows, ratio_of_means
+from backend.statistics.intervals import Ends
+
 UNION = 8  # features in a union
 SHUFFLES = 20
 NEGLIGIBLE = 0.05  # of LD
-Ends = tuple[float | None, float | None, float | None]
-NOTHING: Ends = (None, None, None)
-
-
-def draws(n: int, seed: int = 0) -> np.ndarray:
-    """[1 + RESAMPLES, n] weights that sum to 1: the prompts as they are, then resamples."""
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    return np.concatenate([np.ones((1, n)), counts]) / n
-
-
-def ratio(top: np.ndarray, bottom: np.ndarray, drawn: np.ndarray, folded: bool = False) -> Ends:
-    """Mean of `top` [n] over mean of `bottom` [n] with its interval; `folded`, 1 − |that|."""
-    above, below = drawn @ top, drawn @ bottom
-    low, high = np.quantile(below[1:], [0.025, 0.975])
-    if not low * high > 0:
-        return NOTHING
-    found = above / below
-    return _ends(1 - np.abs(found) if folded else found)
-
-
-def mean(values: np.ndarray, drawn: np.ndarray) -> tuple[float, float, float]:
-    """Mean of `values` [n] with its interval."""
-    value, low, high = _ends(drawn @ values)
-    return float(value or 0), float(low or 0), float(high or 0)
-
-
-def _ends(found: np.ndarray) -> Ends:
-    low, high = np.quantile(found[1:], [0.025, 0.975])
-    return float(found[0]), float(low), float(high)
 
 
 def sufficiency(kept: np.ndarray, clean: np.ndarray, drawn: np.ndarray) -> Ends:
     """LD with the reconstruction in place, of the clean LD."""
-    return ratio(kept, clean, drawn)
+    return ratio_of_means(kept, clean, drawn)
 
 
 def relative(kept: np.ndarray, clean: np.ndarray, base: np.ndarray, drawn: np.ndarray) -> Ends:
     """The same, of what mean ablation (`base`) takes away."""
-    return ratio(kept - base, clean - base, drawn)
+    return ratio_of_means(kept - base, clean - base, drawn)
 
 
 def necessity(removed: np.ndarray, clean: np.ndarray, base: np.ndarray, drawn: np.ndarray) -> Ends:
     """How near to mean ablation one comes without the reconstruction."""
-    return ratio(removed - base, clean - base, drawn, folded=True)
+    return ratio_of_means(removed - base, clean - base, drawn, folded=True)
 
 
 def control(edited: np.ndarray, clean: np.ndarray, true: np.ndarray, drawn: np.ndarray) -> Ends:
     """How much of what the true patch does to LD the edit does."""
-    return ratio(edited - clean, true - clean, drawn)
+    return ratio_of_means(edited - clean, true - clean, drawn)
 
 
 def matters(true: np.ndarray, clean: np.ndarray, drawn: np.ndarray) -> bool:
     """Whether the true patch does something to LD: its interval leaves out 0, and it is no less
     than `NEGLIGIBLE` of the clean LD."""
-    change, low, high = mean(true - clean, drawn)
+    change, low, high = mean_of_rows(true - clean, drawn)
     return low * high > 0 and abs(change) >= NEGLIGIBLE * float(np.abs(clean).mean())
 
 
@@ -89,24 +63,17 @@ def agreement(edited: np.ndarray, clean: np.ndarray, true: np.ndarray) -> tuple[
 # ---------------------------------------------------------------- which features read what
 
 
-def f1s(hits: np.ndarray, fires: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """2·hits / (fires + positives), 0 where there is neither."""
-    total = fires + positives
-    return np.divide(2.0 * hits, total, out=np.zeros(np.shape(total)), where=total > 0)
-
-
 def table(active: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
     """[values, features] F1 of `active` [n, features] for each value of `codes` [n]."""
     hot = np.eye(size, dtype=np.float32)[codes]
-    return f1s(
+    return f1_scores(
         hot.T @ active.astype(np.float32), active.sum(axis=0)[None], hot.sum(axis=0)[:, None]
     )
 
 
 def base_rate(codes: np.ndarray, value: int) -> float:
     """F1 of saying yes always."""
-    share = float((codes == value).mean())
-    return 2 * share / (1 + share)
+    return constant_f1(float((codes == value).mean()))
 
 
 def union(active: np.ndarray, truth: np.ndarray, most: int = UNION) -> list[int]:
@@ -116,7 +83,7 @@ def union(active: np.ndarray, truth: np.ndarray, most: int = UNION) -> list[int]
     covered, best = np.zeros(len(truth), dtype=bool), 0.0
     while len(chosen) < most:
         joined = active | covered[:, None]
-        found = f1s((joined & truth[:, None]).sum(axis=0), joined.sum(axis=0), truth.sum())
+        found = f1_scores((joined & truth[:, None]).sum(axis=0), joined.sum(axis=0), truth.sum())
         feature = int(found.argmax())
         if found[feature] <= best:
             break
@@ -135,7 +102,7 @@ def values_read(active: np.ndarray, codes: np.ndarray, size: int) -> tuple[int, 
     order = np.argsort(-share, axis=0, kind="stable")
     got = np.take_along_axis(hits, order, axis=0).cumsum(axis=0)
     positives = has[order].cumsum(axis=0)
-    found = f1s(got, active.sum(axis=0)[None], positives)
+    found = f1_scores(got, active.sum(axis=0)[None], positives)
     gain = (found - 2 * positives / (len(codes) + positives))[: max(1, size - 1)]
     count, feature = np.unravel_index(int(gain.argmax()), gain.shape)
     return int(feature), order[: count + 1, feature].tolist(), float(found[count, feature])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backend.models import edit
 from backend.schema import ModelError
 
 if TYPE_CHECKING:
@@ -69,26 +70,19 @@ def out_of(block: nn.Module, at: int, vectors: np.ndarray) -> Iterator[None]:
     """As `into`, but what leaves the block."""
     caller = threading.get_ident()
 
-    def write(_module: nn.Module, _given: Any, output: Any) -> Any:
-        hidden = output[0] if isinstance(output, tuple) else output
+    def write(hidden: Tensor) -> Tensor | None:
         if threading.get_ident() != caller or hidden.shape[1] <= at:
             return None
-        hidden = _written(hidden, at, vectors)
-        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+        return _written(hidden, at, vectors)
 
-    handle = block.register_forward_hook(write)
-    try:
+    with edit.edited(block, write):
         yield
-    finally:
-        handle.remove()
 
 
 def _written(hidden: Tensor, at: int, vectors: np.ndarray) -> Tensor:
     import torch
 
-    hidden = hidden.clone()
-    hidden[:, at] = torch.from_numpy(np.ascontiguousarray(vectors)).to(hidden)
-    return hidden
+    return edit.overwritten(hidden, at, torch.from_numpy(np.ascontiguousarray(vectors)))
 
 
 def go_on(

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.intervals import wilson
 from backend.labels.contract import Embedder
-from backend.labels.estimates import Estimate, Z
+from backend.statistics.estimates import Estimate
+from backend.statistics.intervals import Z, wilson
 
 CHANCE = 0.5
 ROUNDING = 1e-6  # of a cosine in float32: a smaller difference is a tie

@@ -1,11 +1,10 @@
-"""What scores are made of: estimates with 95% intervals that hold for few excerpts.
+"""Estimates with 95% intervals that hold for few excerpts.
 
 - Balanced accuracy: Wilson's intervals of TPR and TNR, distances from the point squared and added
   (Newcombe 1998, method 10, there for a difference), halved with the sum.
 - AUROC: the values that a score test with Hanley and McNeil's variance does not reject (Newcombe
   2006, method 5), so that a perfect AUROC of few excerpts still has a wide interval.
 - Gap of means: bootstrap within both groups, made wider for small n (Hesterberg 2015).
-- Means over features: Student's t, features as the units.
 """
 
 from __future__ import annotations
@@ -17,10 +16,8 @@ import numpy as np
 import scipy  # its parts load when they are used
 from numpy.typing import ArrayLike
 
-from backend.intervals import wilson
-
-Z = 1.959963984540054
-RESAMPLES = 2000
+from backend.statistics.bootstrap import RESAMPLES
+from backend.statistics.intervals import Z, wilson
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,10 @@ class Estimate:
 def balanced_accuracy(tp: int, fp: int, tn: int, fn: int) -> Estimate:
     """(TPR + TNR)/2 of counts."""
     how = "Wilson for TPR and TNR, square-and-add"
-    right, of = np.array([tp, tn]), np.array([tp + fn, tn + fp])
-    if not of.all():
+    right, sizes = np.array([tp, tn]), np.array([tp + fn, tn + fp])
+    if not sizes.all():
         return Estimate(None, 0.0, 1.0, 0.5, how)
-    shares, (low, high) = right / of, wilson(right, of, Z)
+    shares, (low, high) = right / sizes, wilson(right, sizes, Z)
     value = float(shares.mean())
     below, above = (float(np.linalg.norm(shares - end)) / 2 for end in (low, high))
     return Estimate(value, max(value - below, 0.0), min(value + above, 1.0), 0.5, how)
@@ -59,21 +56,17 @@ def auroc(positives: ArrayLike, negatives: ArrayLike) -> Estimate:
         raise ValueError("AUROC of NaN")
     if not len(high) or not len(low):
         return Estimate(None, 0.0, 1.0, 0.5, how)
-    ranks = midranks(np.concatenate([high, low]))[: len(high)]
+    # scikit-learn's `roc_auc_score` gives the same to 1e-15 and takes 20 times as long: a table of
+    # readers has thousands of these
+    ranks = scipy.stats.rankdata(np.concatenate([high, low]))[: len(high)]
     value = float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
     above = _furthest(value, len(high), len(low))
     below = 1 - _furthest(1 - value, len(high), len(low))
     return Estimate(value, below, above, 0.5, how)
 
 
-def midranks(values: np.ndarray) -> np.ndarray:
-    """[n] ranks from 1; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-
 def _furthest(value: float, m: int, n: int) -> float:
-    """The highest AUROC that is z standard errors or less above the one found, by bisection."""
+    """The highest AUROC that is z standard errors or less above `value`, by bisection."""
 
     def error(area: float) -> float:
         pairs = (1 - area) / (2 - area) + area / (1 + area)
@@ -116,40 +109,8 @@ def _freedom(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _deviations(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[RESAMPLES] means of resamples less the mean, widened."""
+    """[RESAMPLES] means of resamples less the mean, widened. The same resamples as those of
+    `scipy.stats.bootstrap`, which takes twice as long, feature by feature."""
     n = len(group)
     means = group[rng.integers(n, size=(RESAMPLES, n))].mean(axis=1)
     return (means - group.mean()) * math.sqrt(n / (n - 1))
-
-
-def mean_of(values: ArrayLike) -> tuple[float | None, float | None, float | None]:
-    """Mean and its 95% t interval; no interval of a single value, nothing of none."""
-    found = np.asarray(values, dtype=np.float64)
-    n = len(found)
-    if n < 2:
-        return (float(found[0]) if n else None), None, None
-    half = float(scipy.special.stdtrit(n - 1, 0.975) * found.std(ddof=1) / math.sqrt(n))
-    return float(found.mean()), float(found.mean()) - half, float(found.mean()) + half
-
-
-def smallest_difference(n: int, sd: float, power: float = 0.8) -> float:
-    """The smallest true mean difference that `n` pairs would show at 95% (two-sided paired t test)
-    with this power; `sd` is the standard deviation of the differences. Infinite below two pairs.
-
-    Source: the noncentral t distribution, without approximation.
-
-    Raises:
-        ValueError: `power` is not between 0.05 and 1, or `sd` is negative.
-    """
-    if not 0.05 < power < 1 or sd < 0:
-        raise ValueError(f"power {power} or standard deviation {sd} cannot be")
-    if n < 2:
-        return math.inf
-    edge = float(scipy.special.stdtrit(n - 1, 0.975))
-
-    def missing(shift: float) -> float:
-        t = scipy.special.nctdtr  # NaN in the far tail, where nothing is left
-        return power - float(1 - t(n - 1, shift, edge) + np.nan_to_num(t(n - 1, shift, -edge)))
-
-    shift = scipy.optimize.brentq(missing, 0.0, 20 + 3 * edge, xtol=1e-10)
-    return float(shift) * sd / math.sqrt(n)

@@ -1,0 +1,100 @@
+"""What modules of a model give, read and changed while the model runs: capture, patch, steer.
+
+A block returns its hidden states [batch, positions, width] alone or, in some architectures, in a
+tuple with more behind them; what stands here does not tell which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:  # a page that only reads the cache is spared torch
+    from torch import Tensor, nn
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def hidden_states(output: Any) -> Tensor:
+    """The hidden states in the output of a module."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+@contextlib.contextmanager
+def edited(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
+    """While it is open, the hidden states that `module` gives go through `change`, which must not
+    write into them; None leaves them as they are."""
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        hidden = change(hidden_states(output))
+        if hidden is None:
+            return None
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def overwritten(hidden: Tensor, at: int, rows: Tensor) -> Tensor:
+    """A copy of `hidden` [n, positions, width] with `rows` [n, width] at one position."""
+    copy = hidden.clone()
+    copy[:, at] = rows.to(copy)
+    return copy
+
+
+@dataclass
+class Captured(Generic[Key]):
+    """Hidden states by the key of their module, and keys whose module gives a tuple."""
+
+    hidden: dict[Key, Tensor] = field(default_factory=dict)
+    tuples: set[Key] = field(default_factory=set)
+
+    def hook(self, key: Key) -> Callable[..., None]:
+        """A forward hook that keeps what the module of `key` gives."""
+
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            self.hidden[key] = hidden_states(output)
+            if isinstance(output, tuple):
+                self.tuples.add(key)
+
+        return keep
+
+
+@contextlib.contextmanager
+def captured(modules: Mapping[Key, nn.Module]) -> Iterator[Captured[Key]]:
+    """What modules give, filled by the run inside."""
+    capture: Captured[Key] = Captured()
+    handles = [module.register_forward_hook(capture.hook(key)) for key, module in modules.items()]
+    try:
+        yield capture
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Stop(Exception):
+    """Ends a forward pass once what is wanted has been read."""
+
+
+def output_of(module: nn.Module, run: Callable[[], Any]) -> Tensor | None:
+    """The hidden states that `module` gives in `run`, a forward pass that ends there; None where
+    the pass does not come to it."""
+    outputs: list[Tensor] = []
+
+    def stop(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        outputs.append(hidden_states(output))
+        raise _Stop
+
+    handle = module.register_forward_hook(stop)
+    try:
+        run()
+    except _Stop:
+        return outputs[0]
+    finally:
+        handle.remove()
+    return None
