@@ -188,12 +188,12 @@ def shown(value: Any) -> str:
 
 
 def _worker(rest: list[str]) -> int:
-    from backend.answers import tasks
+    from backend import query
     from backend.store import worker
 
     parser = argparse.ArgumentParser(prog="python -m backend worker")
     parser.add_argument("--device", required=True)
-    worker.run(parser.parse_args(rest).device, tasks.resolve)
+    worker.run(parser.parse_args(rest).device, query.compute)
     return 0
 
 

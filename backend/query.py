@@ -14,6 +14,7 @@ the computing mood, so nothing says twice what an answer depends on.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import functools
@@ -21,7 +22,7 @@ import hashlib
 import inspect
 import json
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -150,11 +151,37 @@ class Query(Generic[P, R]):
         with run.looking() as look:
             try:
                 answer = self.entry.function(loaded, **arguments)
-            except run.Missing:
-                return self._job(loaded, arguments)
-        if look.gaps and look.gaps.names and hasattr(answer, "pending"):
-            return dataclasses.replace(answer, pending=self._job(loaded, arguments))
+            except run.Missing as missing:
+                return missing.ask() if missing.ask else self._job(loaded, arguments)
+        if look.gaps and look.gaps.missing and hasattr(answer, "pending"):
+            first = look.gaps.missing[0]
+            job = first.ask() if first.ask else self._job(loaded, arguments)
+            return dataclasses.replace(answer, pending=job)
         return answer
+
+    def part(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The answer as a part of another one.
+
+        Raises:
+            Missing: it is not there, and this query's job makes it.
+        """
+        with self.asking(study, *args, **kwargs):
+            return self.entry.function(study, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def asking(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+        """What a look misses within is made by this query's job, which all share that need it."""
+        ask = functools.partial(self._job, study, self.entry.bound(*args, **kwargs))
+        gaps = run.current().gaps or run.Gaps()
+        before = len(gaps.missing)
+        try:
+            yield
+        except run.Missing as missing:
+            raise run.Missing(missing.name, missing.ask or ask) from missing
+        finally:
+            gaps.missing[before:] = [
+                run.Missing(gap.name, gap.ask or ask) for gap in gaps.missing[before:]
+            ]
 
     def look(self, study: str, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """The answer if it is there; nothing is asked for."""

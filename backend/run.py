@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from backend.schema import NotFoundError, Progress
+from backend.schema import Job, NotFoundError, Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,19 +28,24 @@ Result = TypeVar("Result")
 POLL = 1.0  # seconds between reports while threads work
 
 
-class Missing(NotFoundError):
-    """A result that a look did not find: whoever looks asks for it to be computed."""
+Ask = Callable[[], Job]
 
-    def __init__(self, name: str) -> None:
+
+class Missing(NotFoundError):
+    """A result that a look did not find: whoever looks asks for it to be computed. `ask` submits
+    the job that does; None where that is the job of the answer looked for."""
+
+    def __init__(self, name: str, ask: Ask | None = None) -> None:
         super().__init__(f"{name} has not been computed.", "Start it and wait for it.")
         self.name = name
+        self.ask = ask
 
 
 @dataclass
 class Gaps:
     """What a look passed over: results that would improve the answer."""
 
-    names: list[str] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def _note(missing: Missing) -> None:
     gaps = current().gaps
     if gaps is None:
         raise missing
-    gaps.names.append(missing.name)
+    gaps.missing.append(missing)
 
 
 def each(

@@ -267,6 +267,15 @@ class Study:
         """The activations at its site over its corpus."""
         return Reading(self.model, self.site, self.corpus)
 
+    def require_sae(self) -> SaeRef:
+        """The SAE; raises ModelError where the study names none."""
+        if self.sae is None:
+            raise ModelError(
+                f"The study {self.name} names no SAE, so it has no features.",
+                "Add an [sae] table to its file, or pick a study with one.",
+            )
+        return self.sae
+
     def cut(self, spec: PartitionSpec | None = None) -> Partition:
         """The partition of its points by a spec, its own where none is given."""
         return Partition(self.reading, spec or self.partition)

@@ -157,6 +157,7 @@ class FeatureTable:
     fvu: float
     dead: int
     provenance: Provenance
+    pending: Job | None = None  # what reads their logits
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the Features page shows, put together from memoized results."""
+"""What the Features page asks: all features, one feature, its examples, what is found in them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backend.answers import partitions, passages, provenance, regions, tasks
+from backend import run
+from backend.answers import partitions, passages, provenance
 from backend.corpus.contexts import Tokens
 from backend.features import codes, examples, facets, logits
+from backend.query import query
 from backend.regions import matching
-from backend.schema import CorpusRef, Job, ModelRef, NotFoundError, SaeRef, Site, Study
+from backend.schema import ModelRef, NotFoundError, Reading, SaeRef, Study
+from backend.store import queue
 from backend.store.memo import Entry
-from backend.views import Draw, Example, FeatureTable, FeatureView, Passage
+from backend.views import Draw, Example, FeatureTable, FeatureView
 
 LISTED = 20
 
 
 @dataclass(frozen=True)
-class Read:
+class FeatureIndex:
     """An SAE that was read over a corpus, with what is needed to show it, kept in memory."""
 
-    model: ModelRef
-    site: Site
-    corpus: CorpusRef
+    reading: Reading
     sae: SaeRef
     index: Entry
     summary: Entry
     tokens: Tokens
 
     @property
-    def arguments(self) -> tuple[ModelRef, Site, CorpusRef, SaeRef]:
-        return self.model, self.site, self.corpus, self.sae
+    def model(self) -> ModelRef:
+        return self.reading.model
 
     @functools.cached_property
     def table(self) -> pl.DataFrame:
@@ -70,142 +71,122 @@ class Read:
         return dense
 
 
-@functools.lru_cache(maxsize=4)
-def _read(digest: str, study: Study) -> Read:
-    arguments = study.model, study.site, study.corpus, study.sae
-    assert study.sae is not None
-    return Read(
-        study.model,
-        study.site,
-        study.corpus,
-        study.sae,
-        codes.index.get(*arguments),
-        examples.summary.get(*arguments),
-        passages.tokens_of(study.model, study.corpus),
-    )
+_kept = functools.lru_cache(maxsize=4)(FeatureIndex)
 
 
-def find_or_job(study: Study) -> Read | Job:
-    """The read SAE, or the job that reads it."""
-    arguments = study.model, study.site, study.corpus, study.sae
-    digest = examples.summary.digest(*arguments)
-    for step in (codes.index, examples.summary):
-        if step.find(*arguments) is None:
-            return tasks.ensure("features", study, digest)
-    return _read(digest, study)
+def feature_index(study: Study) -> FeatureIndex:
+    """The study's SAE as it was read over the corpus; where it was not, the job is that of all
+    features.
+
+    Raises:
+        ModelError: the study names no SAE.
+    """
+    with features.asking(study):
+        return _index(study)
 
 
-def read_or_raise(study: Study) -> Read:
-    read = find_or_job(study)
-    if isinstance(read, Job):
-        raise NotFoundError("The features are not computed yet.", "Wait for their job.")
-    return read
+def _index(study: Study) -> FeatureIndex:
+    reading, sae = study.reading, study.require_sae()
+    tokens = passages.tokens_of(reading.model, reading.corpus)
+    return _kept(reading, sae, codes.index(reading, sae), examples.summary(reading, sae), tokens)
 
 
-def top_tokens(study: Study, features: np.ndarray) -> list[str]:
-    """The token each feature fires on most often."""
-    read = find_or_job(study)
-    if isinstance(read, Job):
-        return [""] * len(features)
-    column = read.table["top_token"]
-    return [column[int(feature)] for feature in features]
+def with_top_token(index: FeatureIndex, frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with the token that each of its features fires on most often."""
+    column = index.table["top_token"]
+    texts = [column[int(feature)] for feature in frame["feature"]]
+    return frame.with_columns(pl.Series("top_token", texts, pl.String))
 
 
 # ---------------------------------------------------------------- all features
 
 
-def table(study: Study) -> FeatureTable | Job:
-    read = find_or_job(study)
-    if isinstance(read, Job):
-        return read
-    shown = _matched(read, study).with_columns(promoted=pl.Series(_promoted(read), dtype=pl.String))
+@query("Features of the SAE", priority=20)
+def features(study: Study) -> FeatureTable:
+    """All features of the study's SAE, with density, tokens and topics."""
+    index = _index(study)
     return FeatureTable(
-        table=shown,
-        tokens=len(read.tokens),
-        l0=float(read.index.value("l0")),
-        fvu=float(read.index.value("fvu") or "nan"),
-        dead=int((read.table["active"] == 0).sum()),
-        provenance=provenance.of(read.index, f"features --study {study.name}"),
+        table=_with_regions(index, study).with_columns(
+            promoted=pl.Series(_promoted(index), dtype=pl.String)
+        ),
+        tokens=len(index.tokens),
+        l0=float(index.index.value("l0")),
+        fvu=float(index.index.value("fvu") or "nan"),
+        dead=int((index.table["active"] == 0).sum()),
+        provenance=provenance.of(index.index, f"features --study {study.name}"),
     )
 
 
-def _matches(read: Read, study: Study) -> Entry | None:
-    return matching.match.find(read.model, read.site, read.corpus, study.partition, read.sae)
+def _matches(index: FeatureIndex, study: Study) -> Entry | None:
+    return matching.match.find(study.cut(), index.sae)
 
 
-def _matched(read: Read, study: Study) -> pl.DataFrame:
+def _with_regions(index: FeatureIndex, study: Study) -> pl.DataFrame:
     """The table with each feature's best region; -1 where none is known."""
-    entry = _matches(read, study)
+    entry = _matches(index, study)
     if entry is None:
-        return read.table.with_columns(region=pl.lit(-1, pl.Int32), f1=pl.lit(None, pl.Float64))
+        return index.table.with_columns(region=pl.lit(-1, pl.Int32), f1=pl.lit(None, pl.Float64))
     best = entry.frame("by_feature").group_by("feature", maintain_order=True).first()
     chosen = best.select(pl.col("feature").cast(pl.Int32), "region", "f1")
-    return read.table.join(chosen, on="feature", how="left", maintain_order="left").with_columns(
+    return index.table.join(chosen, on="feature", how="left", maintain_order="left").with_columns(
         pl.col("region").fill_null(-1)
     )
 
 
-def _promoted(read: Read) -> list[str]:
-    """The three most promoted tokens of each feature; empty where not computed yet."""
-    count = len(read.table)
-    found = tuple(
-        entry.digest if (entry := _effects(read, block * logits.BLOCK)) else ""
-        for block in range(-(-count // logits.BLOCK))
-    )
-    return _promoted_texts(read.model, read.sae, found, count)
+def _promoted(index: FeatureIndex) -> list[str]:
+    """The three most promoted tokens of each feature; empty where they are not computed yet."""
+    blocks = tuple(run.optional(_read_logits, index) or ())
+    return _promoted_texts(index.model, blocks) if blocks else [""] * len(index.table)
+
+
+def _read_logits(index: FeatureIndex) -> list[Entry]:
+    """What every feature promotes, block by block; and its nearest others."""
+
+    def read(block: int) -> Entry:
+        logits.neighbours(index.sae, block)
+        return logits.effects(index.model, index.sae, block)
+
+    blocks = range(-(-len(index.table) // logits.BLOCK))
+    return run.each(read, blocks, "Reading logits of features")
 
 
 @functools.lru_cache(maxsize=4)
-def _promoted_texts(model: ModelRef, sae: SaeRef, found: tuple[str, ...], count: int) -> list[str]:
-    texts: list[str] = []
-    for block, digest in enumerate(found):
-        size = min(logits.BLOCK, count - len(texts))
-        if not digest:
-            texts += [""] * size
-            continue
-        ids = logits.effects.get(model, sae, block).array("promoted")[:, :3]
-        words = passages.token_text(model, ids.ravel())
-        texts += [" ".join(words[3 * row : 3 * row + 3]) for row in range(size)]
-    return texts
-
-
-def _effects(read: Read, feature: int) -> Entry | None:
-    return logits.effects.find(read.model, read.sae, feature // logits.BLOCK)
+def _promoted_texts(model: ModelRef, blocks: tuple[Entry, ...]) -> list[str]:
+    ids = np.concatenate([np.asarray(block.array("promoted"))[:, :3] for block in blocks])
+    words = passages.token_text(model, ids.ravel())
+    return [" ".join(words[3 * row : 3 * row + 3]) for row in range(len(ids))]
 
 
 # ---------------------------------------------------------------- one feature
 
 
-def view(study: Study, feature: int) -> FeatureView | Job:
-    read = find_or_job(study)
-    if isinstance(read, Job):
-        return read
-    column = read.column(feature)
-    answer = table(study)
-    assert isinstance(answer, FeatureTable)
-    effects, row = _effects(read, feature), feature % logits.BLOCK
+@query("One feature", priority=queue.SHORT)
+def feature(study: Study, feature: int) -> FeatureView:
+    """One feature: logits, histogram, tokens, topics, nearest and co-firing features, regions."""
+    table, index = features.part(study).table, _index(study)
+    column = index.column(feature)
+    block, row = feature // logits.BLOCK, feature % logits.BLOCK
+    effects = run.optional(logits.effects, index.model, index.sae, block)
+    promoted, suppressed = (
+        passages.logit_frame(index.model, effects, name, row) for name in ("promoted", "suppressed")
+    )
+    command = f"feature --study {study.name} --feature {feature}"
     return FeatureView(
         feature=feature,
-        row=answer.table.row(feature, named=True),
+        row=table.row(feature, named=True),
         histogram=facets.histogram(column),
-        quantiles=examples.quantile_bands(column, read.tokens),
-        promoted=regions.logit_frame(read.model, effects, "promoted", row),
-        suppressed=regions.logit_frame(read.model, effects, "suppressed", row),
+        quantiles=examples.quantile_bands(column, index.tokens),
+        promoted=promoted,
+        suppressed=suppressed,
         logit_histogram=_logit_histogram(effects, row),
-        tokens=_tokens(read, column),
-        topics=facets.topic_counts(column, read.tokens),
-        documents=facets.document_counts(column, read.tokens, LISTED),
-        nearest=_nearest(read, feature),
-        cofiring=_named(read, facets.cofiring(read.index, column, LISTED)),
-        regions=_regions(read, study, feature),
-        provenance=provenance.of(read.index, f"feature --study {study.name} --feature {feature}"),
-        pending=None if effects else _pending(study),
+        tokens=_tokens(index, column),
+        topics=facets.topic_counts(column, index.tokens),
+        documents=facets.document_counts(column, index.tokens, LISTED),
+        nearest=_nearest(index, feature),
+        cofiring=with_top_token(index, facets.cofiring(index.index, column, LISTED)),
+        regions=_regions(index, study, feature),
+        provenance=provenance.of(index.index, command),
     )
-
-
-def _pending(study: Study) -> Job:
-    digest = examples.summary.digest(study.model, study.site, study.corpus, study.sae)
-    return tasks.ensure("features", study, digest)
 
 
 def _logit_histogram(effects: Entry | None, row: int) -> pl.DataFrame:
@@ -216,110 +197,87 @@ def _logit_histogram(effects: Entry | None, row: int) -> pl.DataFrame:
     return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "count": counts})
 
 
-def _tokens(read: Read, column: codes.Column) -> pl.DataFrame:
+def _tokens(index: FeatureIndex, column: codes.Column) -> pl.DataFrame:
     """text, count, share, mean: the tokens a feature fires on."""
-    counted = facets.token_counts(column, read.tokens, LISTED)
-    texts = passages.token_text(read.model, counted["token"].to_numpy())
+    counted = facets.token_counts(column, index.tokens, LISTED)
+    texts = passages.token_text(index.model, counted["token"].to_numpy())
     return counted.select(pl.Series("text", texts, pl.String), "count", "share", "mean")
 
 
-def _nearest(read: Read, feature: int) -> pl.DataFrame:
+def _nearest(index: FeatureIndex, feature: int) -> pl.DataFrame:
     """feature, cosine, top_token; empty where not computed yet."""
-    entry = logits.neighbours.find(read.sae, feature // logits.BLOCK)
-    row = feature % logits.BLOCK
-    found = {"feature": [], "cosine": []} if entry is None else {
-        "feature": entry.array("features")[row],
-        "cosine": entry.array("cosines")[row],
-    }  # fmt: skip
-    frame = pl.DataFrame(found, schema={"feature": pl.Int32, "cosine": pl.Float32})
-    return _named(read, frame)
+    entry = run.optional(logits.neighbours, index.sae, feature // logits.BLOCK)
+    row, schema = feature % logits.BLOCK, {"feature": pl.Int32, "cosine": pl.Float32}
+    columns = (
+        {name: [] for name in schema}
+        if entry is None
+        else {"feature": entry.array("features")[row], "cosine": entry.array("cosines")[row]}
+    )
+    return with_top_token(index, pl.DataFrame(columns, schema=schema))
 
 
-def _named(read: Read, frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with the top token of each of its features."""
-    column = read.table["top_token"]
-    texts = [column[int(feature)] for feature in frame["feature"]]
-    return frame.with_columns(pl.Series("top_token", texts, pl.String))
-
-
-def _regions(read: Read, study: Study, feature: int) -> pl.DataFrame:
+def _regions(index: FeatureIndex, study: Study, feature: int) -> pl.DataFrame:
     """region, f1, precision, recall, token: the regions whose members it fires on."""
-    entry = _matches(read, study)
-    mapped = partitions.find(study, study.partition)
+    entry = _matches(index, study)
     columns = ("region", "f1", "precision", "recall")
-    if entry is None or mapped is None:
+    if entry is None:
         kinds = dict.fromkeys(columns, pl.Float64) | {"region": pl.Int32, "token": pl.String}
         return pl.DataFrame(schema=kinds)
     frame = entry.frame("by_feature").filter(pl.col("feature") == feature).select(columns)
+    mapped = partitions.partitioned(study.cut())
     rows = mapped.regions["token"].to_numpy()[frame["region"].to_numpy()]
-    texts = [passages.piece_at(read.tokens, int(row)) for row in rows]
+    texts = [passages.piece_at(index.tokens, int(row)) for row in rows]
     return frame.with_columns(pl.Series("token", texts, pl.String))
 
 
-# ---------------------------------------------------------------- examples, search, documents
+# ---------------------------------------------------------------- examples, search
 
 
-def draw(study: Study, feature: int, how: str, count: int, seed: int, topic: str) -> Draw:
-    read = read_or_raise(study)
-    whole = read.column(feature)
-    sample = _sample(read, whole, how, count, seed, topic)
+@query("Examples of a feature", priority=queue.SHORT)
+def feature_examples(
+    study: Study, feature: int, draw: str = "top", count: int = 8, seed: int = 0, topic: str = ""
+) -> Draw:
+    """Contexts of a feature: top, random, silent, or one of ten quantiles ("quantile 1")."""
+    index = feature_index(study)
+    whole = index.column(feature)
+    sample = _sample(index, whole, draw, count, seed, topic)
+
+    def values(first: int, last: int) -> np.ndarray:
+        return index.values(whole, first, last)
+
     items = tuple(
-        Example(
-            token=int(row),
-            activation=float(activation),
-            passage=passages.context(
-                read.tokens, int(row), lambda first, last: read.values(whole, first, last)
-            ),
-        )
+        Example(int(row), float(activation), passages.context(index.tokens, int(row), values))
         for row, activation in zip(sample.tokens, sample.activations, strict=True)
     )
     return Draw(sample.how, sample.of, items)
 
 
 def _sample(
-    read: Read, whole: codes.Column, how: str, count: int, seed: int, topic: str
+    index: FeatureIndex, whole: codes.Column, draw: str, count: int, seed: int, topic: str
 ) -> examples.Sample:
-    column = examples.restrict(whole, read.tokens, topic)
-    if how == "top":
-        return examples.top(column, read.tokens, count)
-    if how == "random":
-        return examples.random_active(column, read.tokens, count, seed)
-    if how == "silent":
-        return examples.silent(whole, read.tokens, count, seed, topic)
-    kind, _, number = how.partition(" ")
+    column = examples.restrict(whole, index.tokens, topic)
+    if draw == "top":
+        return examples.top(column, index.tokens, count)
+    if draw == "random":
+        return examples.random_active(column, index.tokens, count, seed)
+    if draw == "silent":
+        return examples.silent(whole, index.tokens, count, seed, topic)
+    kind, _, number = draw.partition(" ")
     if kind == "quantile" and number.isdecimal():
-        return examples.quantile(column, read.tokens, int(number), count, seed)
+        return examples.quantile(column, index.tokens, int(number), count, seed)
     raise NotFoundError(
-        f"There is no draw {how!r}.", "Choose top, random, silent, or quantile 1 to quantile 10."
+        f"There is no draw {draw!r}.", "Choose top, random, silent, or quantile 1 to quantile 10."
     )
 
 
-def search(study: Study, text: str) -> pl.DataFrame:
-    """feature, hits, share: features that fire on `text`, most hits first."""
-    read = read_or_raise(study)
-    rows = passages.find_text(read.tokens, text)
-    hits = facets.together(
-        rows,
-        read.index.array("token_offsets"),
-        read.index.array("token_features"),
-        len(read.table),
-    )
-    return (
-        pl.DataFrame(
-            {
-                "feature": read.table["feature"],
-                "hits": hits,
-                "share": hits / np.maximum(1, read.table["active"].to_numpy()),
-            }
-        )
-        .filter(pl.col("hits") > 0)
-        .sort("hits", "share", descending=True)
-    )
-
-
-def document(study: Study, number: int, feature: int) -> Passage:
-    """A whole document, each token valued by a feature."""
-    read = read_or_raise(study)
-    column = read.column(feature)
-    first, last = read.tokens.document_span(number)
-    return passages.passage(read.tokens, first, last, -1, read.values(column, first, last))
+@query("A search of features", priority=queue.SHORT)
+def search_features(study: Study, text: str) -> pl.DataFrame:
+    """Features that fire on a text, most hits first: feature, hits, share. Whole words; `*` for
+    parts."""
+    index = feature_index(study)
+    rows = passages.find_text(index.tokens, text)
+    offsets, columns = (index.index.array(f"token_{name}") for name in ("offsets", "features"))
+    hits = facets.together(rows, offsets, columns, len(index.table))
+    share = hits / np.maximum(1, index.table["active"].to_numpy())
+    table = pl.DataFrame({"feature": index.table["feature"], "hits": hits, "share": share})
+    return table.filter(pl.col("hits") > 0).sort("hits", "share", descending=True)

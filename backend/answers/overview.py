@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from backend import study as studies
-from backend.answers import features, passages, regions, tasks
-from backend.corpus.contexts import tokenize
+from backend import study as loading
+from backend.answers import features, passages, regions
 from backend.models.device import pick_device
-from backend.regions import statistics
-from backend.schema import Job, Study, TesseraError
+from backend.query import lookup, query
+from backend.schema import Study, TesseraError
 from backend.views import Overview, StudyCard
 
 
@@ -19,9 +18,9 @@ def card(name: str) -> StudyCard:
     The hub is not asked: revisions of what is there stand as the file gives them.
     """
     try:
-        study = studies.parse(name)
+        study = loading.parse(name)
         if not _on_the_hub(study):
-            study = studies.load(name)
+            study = loading.load(name)
         device = pick_device(study.device)
     except TesseraError as error:
         return _bad(name, error)
@@ -76,11 +75,12 @@ def _bad(name: str, error: TesseraError) -> StudyCard:
     )
 
 
-def overview(study: Study) -> Overview | Job:
-    mapped = regions.region_map(study, study.partition)
-    if tokenize.find(study.model, study.corpus) is None:
-        return mapped if isinstance(mapped, Job) else _whole_job(study)
-    tokens = passages.tokens_of(study.model, study.corpus)
+@query("The corpus", priority=35)
+def overview(study: Study) -> Overview:
+    """What a study holds: texts, topics, regions, features, and K at every stop. Each part is an
+    answer or a job of its own."""
+    with regions.regions.asking(study):
+        tokens = passages.tokens_of(study.model, study.corpus)
     topics = (
         tokens.documents.group_by("topic")
         .agg(pl.len().alias("documents"), pl.col("tokens").sum())
@@ -92,13 +92,20 @@ def overview(study: Study) -> Overview | Job:
         tokens=len(tokens),
         repeats=int(tokens.entry.value("repeats")),
         topics=topics,
-        regions=mapped,
-        features=features.table(study) if study.sae else None,
-        stops=regions.stops(study),
+        regions=regions.regions(study.name),
+        features=features.features(study.name) if study.sae else None,
+        stops=regions.stops(study.name),
     )
 
 
-def _whole_job(study: Study) -> Job:
-    key = statistics.describe.digest(study.model, study.site, study.corpus, study.partition)
-    spec = study.partition
-    return tasks.ensure("regions", study, key, spec={"p": spec.p, "k": spec.k, "seed": spec.seed})
+@lookup
+def studies() -> list[StudyCard]:
+    """All studies, with what each looks at; a bad study file comes with its problem."""
+    return [card(name) for name in loading.names()]
+
+
+@lookup
+def study(study: str) -> StudyCard:
+    """What one study looks at: model, site, corpus, SAE, embedder, their revisions."""
+    loading.load(study)
+    return card(study)

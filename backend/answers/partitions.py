@@ -1,35 +1,39 @@
-"""A finished partition in memory, or the job that makes it."""
+"""A finished partition in memory, and the stages by which a study's first map comes."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from backend.answers import passages, tasks
+from backend.answers import passages
 from backend.corpus.contexts import Tokens
 from backend.regions import partitioning, projection, statistics
-from backend.schema import CorpusRef, Job, ModelRef, NotFoundError, PartitionSpec, Site, Study
+from backend.schema import ModelRef, NotFoundError, Partition, PartitionSpec, Study
 from backend.store.memo import Entry
+
+PREVIEW_TOKENS = 40_000  # of the corpus, that a first map stands on
 
 
 @dataclass(frozen=True)
 class Partitioned:
-    """A finished partition with everything that is read from it, kept in memory."""
+    """A finished partition with everything that is read from it."""
 
-    model: ModelRef
-    site: Site
-    corpus: CorpusRef
-    spec: PartitionSpec
+    partition: Partition
     entry: Entry
     described: Entry
+    plane: Entry  # a first layout
     tokens: Tokens
 
     @property
-    def arguments(self) -> tuple[ModelRef, Site, CorpusRef, PartitionSpec]:
-        return self.model, self.site, self.corpus, self.spec
+    def model(self) -> ModelRef:
+        return self.partition.reading.model
+
+    @property
+    def spec(self) -> PartitionSpec:
+        return self.partition.spec
 
     @functools.cached_property
     def regions(self) -> pl.DataFrame:
@@ -70,46 +74,32 @@ class Partitioned:
             )
 
 
-@functools.lru_cache(maxsize=6)
-def _partitioned(
-    digest: str, model: ModelRef, site: Site, corpus: CorpusRef, spec: PartitionSpec
-) -> Partitioned:
-    arguments = model, site, corpus, spec
-    return Partitioned(
-        *arguments,
-        partitioning.build_partition.get(*arguments),
-        statistics.describe.get(*arguments),
-        passages.tokens_of(model, corpus),
-    )
+def partitioned(partition: Partition) -> Partitioned:
+    """A partition with its statistics and a first layout, kept in memory."""
+    tokens = passages.tokens_of(partition.reading.model, partition.reading.corpus)
+    built, described = partitioning.build_partition(partition), statistics.describe(partition)
+    return _kept(partition, built, described, projection.layout(partition, "pca"), tokens)
 
 
-def find(study: Study, spec: PartitionSpec, corpus: CorpusRef | None = None) -> Partitioned | None:
-    """The partition of a study's corpus, or of a part of it, if it is computed and whole."""
-    arguments = study.model, study.site, corpus or study.corpus, spec
-    for step in (partitioning.build_partition, statistics.describe):
-        if step.find(*arguments) is None:
-            return None
-    if projection.layout.find(*arguments, "pca", spec.seed) is None:
-        return None
-    return _partitioned(statistics.describe.digest(*arguments), *arguments)
+_kept = functools.lru_cache(maxsize=6)(Partitioned)
 
 
-def find_or_job(study: Study, spec: PartitionSpec) -> tuple[Partitioned | None, Job | None]:
-    """The partition of the whole corpus, or else of its beginning; and the job of what is
-    missing. Where there is no partition yet, there is a job."""
-    whole = find(study, spec)
-    key = statistics.describe.digest(study.model, study.site, study.corpus, spec)
-    if whole is not None:
-        complete = projection.layout.find(*whole.arguments, "umap", spec.seed) is not None
-        return whole, None if complete else job_of("regions", study, key, spec)
-    job = job_of("regions", study, key, spec)
-    beginning = tasks.preview_corpus(study.corpus)
-    preview = find(study, spec, beginning) if beginning else None
-    if preview is None and beginning is not None and job.state in ("queued", "running"):
-        first = job_of("preview", study, key, spec)
-        return None, first if first.state in ("queued", "running") else job
-    return preview, job
+def stages(study: Study, spec: PartitionSpec) -> list[Partition]:
+    """The partitions that are computed one after the other: of the beginning, of everything."""
+    whole = study.cut(spec)
+    if study.corpus.tokens and study.corpus.tokens <= PREVIEW_TOKENS:
+        return [whole]
+    beginning = replace(study.corpus, tokens=PREVIEW_TOKENS)
+    return [Partition(replace(whole.reading, corpus=beginning), spec), whole]
 
 
-def job_of(task: str, study: Study, key: str, spec: PartitionSpec) -> Job:
-    return tasks.ensure(task, study, key, spec={"p": spec.p, "k": spec.k, "seed": spec.seed})
+def spec_of(study: Study, p: float | None, k: float | None) -> PartitionSpec:
+    """The study's spec with p and k where they are given.
+
+    Raises:
+        TesseraError: p or k cannot be used.
+    """
+    own = study.partition
+    spec = replace(own, p=own.p if p is None else float(p), k=own.k if k is None else float(k))
+    partitioning.check_spec(spec)
+    return spec

@@ -12,6 +12,7 @@ import polars as pl
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models.language_model import vocabulary
 from backend.schema import CorpusRef, ModelRef
+from backend.store.memo import Entry
 from backend.views import Passage
 
 BEFORE, AFTER = 28, 14  # tokens shown around a region's member
@@ -21,13 +22,13 @@ Values = Callable[[int, int], np.ndarray]  # token rows first..last-1 -> one num
 
 
 @functools.lru_cache(maxsize=4)
-def _tokens(digest: str, model: ModelRef, corpus: CorpusRef) -> Tokens:
-    return Tokens(tokenize.get(model, corpus))
+def _tokens(entry: Entry) -> Tokens:
+    return Tokens(entry)
 
 
 def tokens_of(model: ModelRef, corpus: CorpusRef) -> Tokens:
     """The tokenized corpus, kept in memory."""
-    return _tokens(tokenize.digest(model, corpus), model, corpus)
+    return _tokens(tokenize(model, corpus))
 
 
 def passage(tokens: Tokens, first: int, last: int, focus: int, values: np.ndarray) -> Passage:
@@ -61,13 +62,13 @@ def context(tokens: Tokens, row: int, values: Values) -> Passage:
 
 
 @functools.lru_cache(maxsize=4)
-def _pieces(model: ModelRef) -> list[str]:
-    return vocabulary.get(model).frame("pieces")["text"].to_list()
+def _pieces(entry: Entry) -> list[str]:
+    return entry.frame("pieces")["text"].to_list()
 
 
 def token_text(model: ModelRef, ids: np.ndarray) -> list[str]:
     """The text of each vocabulary entry."""
-    pieces = _pieces(model)
+    pieces = _pieces(vocabulary(model))
     return [pieces[i] for i in ids.tolist()]
 
 
@@ -114,3 +115,12 @@ def find_text(tokens: Tokens, text: str) -> np.ndarray:
                 end = np.searchsorted(starts, high, side="left")
                 found.append(np.arange(first + begin, first + end))
     return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+
+
+def logit_frame(model: ModelRef, entry: Entry | None, name: str, row: int) -> pl.DataFrame:
+    """text, logit: one row of a block of logit effects; empty where there is no block."""
+    if entry is None:
+        return pl.DataFrame(schema={"text": pl.String, "logit": pl.Float32})
+    ids = entry.array(name)[row]
+    logits = entry.array(f"{name}_logits")[row]
+    return pl.DataFrame({"text": token_text(model, ids), "logit": logits})

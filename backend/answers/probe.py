@@ -8,21 +8,13 @@ import numpy as np
 import polars as pl
 import torch
 
-from backend.answers import passages, tasks
-from backend.models import language_model, sae
+from backend import run
+from backend.answers import passages
+from backend.models import language_model
+from backend.models import sae as sae_models
+from backend.query import query
 from backend.regions import leader, nearest, partitioning, statistics
-from backend.schema import (
-    CorpusRef,
-    Job,
-    ModelError,
-    ModelRef,
-    NotFoundError,
-    PartitionSpec,
-    Progress,
-    SaeRef,
-    Site,
-    Study,
-)
+from backend.schema import ModelError, Partition, PartitionSpec, Reading, SaeRef, Study
 from backend.store.memo import Entry, memoize
 from backend.views import Passage, Probe
 
@@ -31,76 +23,62 @@ STRONGEST = 8  # features listed for each token
 
 
 @memoize("features.own_text", version=1)
-def read(
-    model: ModelRef,
-    site: Site,
-    corpus: CorpusRef,
-    spec: PartitionSpec | None,
-    autoencoder: SaeRef | None,
-    text: str,
-    *,
-    device: str,
-    progress: Progress,
+def read_text(
+    reading: Reading, spec: PartitionSpec | None, sae: SaeRef | None, text: str
 ) -> dict[str, Any]:
     """`starts`, `ends` [n] characters of each token; `token`, `feature`, `value` [nnz] of active
     features; with a partition, `owner`, `distance` [n] of its nearest exemplar."""
+    model, device = reading.model, run.current().device
     network = language_model.load(model, device)
-    progress.report(0, 1, "Reading your text")
+    run.report(0, 1, "Reading your text")
     encoded = language_model.tokenizer(model)(
         text, add_special_tokens=False, return_offsets_mapping=True
     )
     ids = torch.tensor([[network.bos, *encoded["input_ids"]]])
-    residual = network.residual(ids, None, site.layer)[0, 1:].float().cpu()
+    residual = network.residual(ids, None, reading.site.layer)[0, 1:].float().cpu()
     offsets = np.array(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2)
     result: dict[str, Any] = {
         "starts": np.ascontiguousarray(offsets[:, 0]),
         "ends": np.ascontiguousarray(offsets[:, 1]),
     }
     if spec is not None:
-        owners = _owners(residual, model, site, corpus, spec)
+        owners = _owners(residual, Partition(reading, spec))
         result |= dict(zip(("owner", "distance"), owners, strict=True))
-    if autoencoder is not None:
-        active = sae.load(autoencoder, device).encode_sparse(residual)
+    if sae is not None:
+        active = sae_models.load(sae, device).encode_sparse(residual)
         result |= dict(zip(("token", "feature", "value"), map(np.asarray, active), strict=True))
     return result
 
 
-def _owners(
-    residual: torch.Tensor, model: ModelRef, site: Site, corpus: CorpusRef, spec: PartitionSpec
-) -> tuple[np.ndarray, np.ndarray]:
+def _owners(residual: torch.Tensor, partition: Partition) -> tuple[np.ndarray, np.ndarray]:
     """Nearest exemplar and distance of each row."""
-    centre = torch.from_numpy(
-        np.array(partitioning.centre.get(model, site, corpus).array("centre"))
-    )
-    entry = partitioning.build_partition.get(model, site, corpus, spec)
-    exemplars = torch.from_numpy(np.array(entry.array("exemplars")))
-    found = nearest.assign(leader.unit(residual, centre), exemplars, entry.value("theta"))
-    return found.owner, found.distance
+    centre = torch.from_numpy(np.array(partitioning.centre(partition.reading).array("centre")))
+    built = partitioning.build_partition(partition)
+    exemplars = torch.from_numpy(np.array(built.array("exemplars")))
+    nearest_of = nearest.assign(leader.unit(residual, centre), exemplars, built.value("theta"))
+    return nearest_of.owner, nearest_of.distance
 
 
-def asked(study: Study, text: str) -> tuple[Any, ...]:
-    """What `read` is given: without regions while they are not computed."""
-    of = study.model, study.site, study.corpus
-    there = statistics.describe.find(*of, study.partition) is not None
-    return *of, study.partition if there else None, study.sae, text
-
-
-def probe(study: Study, text: str, feature: int | None) -> Probe | Job:
-    """The text's tokens valued by a feature, or by distance to the nearest exemplar.
+@query("Your text, read by the model", priority=50)
+def probe(study: Study, text: str, feature: int | None = None) -> Probe:
+    """One's own text, read by the model: each token's regions and strongest features, valued by a
+    feature, or by its distance to the nearest exemplar.
 
     Raises:
         ModelError: the text is empty or too long.
-        NotFoundError: regions are asked for, and not computed.
     """
     _check(text)
-    arguments = asked(study, text)
-    if feature is None and arguments[3] is None:
-        raise NotFoundError("The study's regions are not computed yet.", "Wait for their job.")
-    entry = read.find(*arguments)
-    if entry is None:
-        return tasks.ensure("probe", study, read.digest(*arguments), text=text)
-    regions = () if arguments[3] is None else tuple(entry.array("owner").tolist())
+    entry = read_text(study.reading, _spec(study, feature), study.sae, text)
+    regions = tuple(entry.array("owner").tolist()) if "owner" in entry else ()
     return Probe(_passage(entry, text, feature, regions), _strongest(study, entry))
+
+
+def _spec(study: Study, feature: int | None) -> PartitionSpec | None:
+    """The partition, which a text is read without where a feature is asked for before regions are
+    computed."""
+    if feature is None or statistics.describe.find(study.cut()) is not None:
+        return study.partition
+    return None
 
 
 def _check(text: str) -> None:

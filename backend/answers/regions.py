@@ -1,28 +1,27 @@
-"""What the Regions page shows, put together from memoized results."""
+"""What the Regions page asks: the map, one region, its members, what is found in them."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from backend.answers import passages, provenance
-from backend.answers.partitions import Partitioned, find, find_or_job, job_of
+from backend import run
+from backend.answers import features, passages, provenance
+from backend.answers.partitions import Partitioned, partitioned, spec_of, stages
 from backend.corpus.contexts import Tokens
+from backend.features import codes
+from backend.query import lookup, query
 from backend.regions import lens, matching, partitioning, projection, statistics
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
-from backend.schema import (
-    Job,
-    ModelRef,
-    NotFoundError,
-    PartitionSpec,
-    Study,
-)
+from backend.schema import NotFoundError, Partition, Study
 from backend.statistics.intervals import wilson
+from backend.store import queue
 from backend.store.memo import Entry
-from backend.views import Draw, Member, Passage, RegionMap, RegionView
+from backend.views import Draw, Member, RegionMap, RegionView
 
 LISTED = 20  # rows of the short tables in the inspector
 SAMPLED = 20_000  # members behind the inspector's histograms
@@ -31,70 +30,67 @@ SAMPLED = 20_000  # members behind the inspector's histograms
 # ---------------------------------------------------------------- the map
 
 
-def region_map(study: Study, spec: PartitionSpec) -> RegionMap | Job:
-    found, job = find_or_job(study, spec)
-    if found is None:
-        assert job is not None
-        return job
-    method = "umap" if projection.layout.find(*found.arguments, "umap", spec.seed) else "pca"
-    matched = _matches(study, found)
-    table = _map_table(
-        statistics.describe.digest(*found.arguments),
-        found,
-        method,
-        matched if isinstance(matched, Entry) else None,
-    )
-    gray, uncovered, overlap, ambiguous = found.shares
+@query("Regions of the corpus", priority=30)
+def regions(study: Study, p: float | None = None, k: float | None = None) -> RegionMap:
+    """The map of all regions at a stop of p and k (default: the study's)."""
+    parts = stages(study, spec_of(study, p, k))
+    first = (functools.partial(_map, study, part, "pca") for part in parts)
+    return run.best(*first, functools.partial(_map, study, parts[-1], "umap"))
+
+
+def available(study: Study, p: float | None, k: float | None) -> Partitioned:
+    """The partition of the whole corpus, or of its beginning while that is all there is; where
+    neither is there, the job is that of the map."""
+    parts = stages(study, spec_of(study, p, k))
+    with regions.asking(study, p, k):
+        return run.best(*(functools.partial(partitioned, part) for part in parts))
+
+
+def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> RegionMap:
+    shown = partitioned(partition)
+    layout = projection.layout(partition, method)
+    matched = _matches(study, partition)
+    if method == "umap":
+        run.optional(_thresholds, study)
+        run.optional(_read_logits, shown)
+    gray, uncovered, overlap, ambiguous = shown.shares
+    p, k = partition.spec.p, partition.spec.k
     return RegionMap(
-        table=table,
+        table=_map_table(shown, layout, matched),
         layout=method,
-        p=spec.p,
-        k=spec.k,
-        theta=found.theta,
-        tokens=len(found.tokens),
-        corpus_tokens=study.corpus.tokens or len(found.tokens),
+        p=p,
+        k=k,
+        theta=shown.theta,
+        tokens=len(shown.tokens),
+        corpus_tokens=study.corpus.tokens or len(shown.tokens),
         gray=gray,
         uncovered=uncovered,
         overlap=overlap,
         ambiguous=ambiguous,
-        saturated=bool(found.entry.value("saturated")),
-        provenance=provenance.of(
-            found.entry, f"regions --study {study.name} --p {spec.p:g} --k {spec.k:g}"
-        ),
-        pending=job or (matched if isinstance(matched, Job) else None),
+        saturated=bool(shown.entry.value("saturated")),
+        provenance=provenance.of(shown.entry, f"regions --study {study.name} --p {p:g} --k {k:g}"),
     )
 
 
-def _matches(study: Study, found: Partitioned) -> Entry | Job | None:
+def _read_logits(shown: Partitioned) -> list[Entry]:
+    """What every exemplar promotes, block by block."""
+    blocks = range(-(-len(shown.regions) // lens.BLOCK))
+    read = functools.partial(lens.lens, shown.partition)
+    return run.each(read, blocks, "Reading logits of exemplars")
+
+
+def _matches(study: Study, partition: Partition) -> Entry | None:
     """Matched features; None without an SAE, for a preview, or while features are not read."""
-    from backend.features import codes
-
-    if study.sae is None or found.corpus != study.corpus:
+    if study.sae is None or partition.reading != study.reading:
         return None
-    arguments = *found.arguments, study.sae
-    entry = matching.match.find(*arguments)
-    if entry is not None:
-        return entry
-    if codes.index.find(study.model, study.site, study.corpus, study.sae) is None:
+    if codes.index.find(study.reading, study.sae) is None:
         return None
-    return job_of("matches", study, matching.match.digest(*arguments), found.spec)
+    return run.optional(matching.match, partition, study.sae)
 
 
-_tables: dict[tuple[str, str, str], pl.DataFrame] = {}
-
-
-def _map_table(digest: str, found: Partitioned, method: str, matched: Entry | None) -> pl.DataFrame:
-    key = (digest, method, matched.digest if matched else "")
-    if key not in _tables:
-        if len(_tables) > 6:
-            _tables.pop(next(iter(_tables)))
-        _tables[key] = _build_table(found, method, matched)
-    return _tables[key]
-
-
-def _build_table(found: Partitioned, method: str, matched: Entry | None) -> pl.DataFrame:
-    tokens, table = found.tokens, found.regions
-    xy = projection.layout.get(*found.arguments, method, found.spec.seed).array("xy")
+@functools.lru_cache(maxsize=6)
+def _map_table(shown: Partitioned, layout: Entry, matched: Entry | None) -> pl.DataFrame:
+    tokens, table, xy = shown.tokens, shown.regions, layout.array("xy")
     rows = table["token"].to_numpy()
     before, token, after = zip(*(_snippet(tokens, int(row)) for row in rows), strict=True)
     names = [*tokens.topic_names, ""]
@@ -106,7 +102,7 @@ def _build_table(found: Partitioned, method: str, matched: Entry | None) -> pl.D
         after=pl.Series(after),
         document=pl.Series(tokens.document_of[rows]),
         topic=pl.Series([names[code] for code in table["topic"]]),
-        top_token=pl.Series(passages.token_text(found.model, table["token_value"].to_numpy())),
+        top_token=pl.Series(passages.token_text(shown.model, table["token_value"].to_numpy())),
     )
     best = (
         matched.frame("by_region").group_by("region", maintain_order=True).first()
@@ -129,40 +125,36 @@ def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
 # ---------------------------------------------------------------- one region
 
 
-def region_view(study: Study, region: int, spec: PartitionSpec) -> RegionView | Job:
-    found, job = find_or_job(study, spec)
-    if found is None:
-        assert job is not None
-        return job
-    found.check(region)
-    members = found.members(region)
+@query("One region", priority=queue.SHORT)
+def region(study: Study, region: int, p: float | None = None, k: float | None = None) -> RegionView:
+    """One region: exemplar, tokens, topics, what explains it, competitors, logits, features."""
+    spec = spec_of(study, p, k)
+    shown = available(study, p, k)
+    shown.check(region)
+    members = shown.members(region)
     sample = members[np.linspace(0, len(members) - 1, min(len(members), SAMPLED)).astype(int)]
-    margins = found.entry.array("margin")[sample]
-    following = members[members + 1 < len(found.tokens)] + 1
-    answer = region_map(study, spec)
-    assert isinstance(answer, RegionMap)
-    promoted, suppressed = _lens(found, region)
+    margins = shown.entry.array("margin")[sample]
+    following = members[members + 1 < len(shown.tokens)] + 1
+    table = regions.part(study, p, k).table
+    promoted, suppressed = _lens(shown, region)
+    command = f"region --study {study.name} --region {region} --p {spec.p:g} --k {spec.k:g}"
     return RegionView(
         region=region,
-        row=answer.table.row(region, named=True),
-        theta=found.theta,
-        exemplar=_member(found, int(found.regions["token"][region])),
-        tokens=passages.counted(found.model, found.tokens.ids[members], LISTED),
-        next_tokens=passages.counted(found.model, found.tokens.ids[following], LISTED),
-        topics=topic_shares(found.tokens, members),
-        explained=_explained(found, region),
-        bands=statistics.bands(found.distance[members]),
-        distances=tuple(found.distance[sample].tolist()),
+        row=table.row(region, named=True),
+        theta=shown.theta,
+        exemplar=_member(shown, int(shown.regions["token"][region])),
+        tokens=passages.counted(shown.model, shown.tokens.ids[members], LISTED),
+        next_tokens=passages.counted(shown.model, shown.tokens.ids[following], LISTED),
+        topics=topic_shares(shown.tokens, members),
+        explained=_explained(shown, region),
+        bands=statistics.bands(shown.distance[members]),
+        distances=tuple(shown.distance[sample].tolist()),
         margins=tuple(margins.tolist()),
-        competitors=_competitors(found, members),
+        competitors=_competitors(shown, members),
         promoted=promoted,
         suppressed=suppressed,
-        features=_features(study, found, region),
-        provenance=provenance.of(
-            found.described,
-            f"region --study {study.name} --region {region} --p {spec.p:g} --k {spec.k:g}",
-        ),
-        pending=job or answer.pending,
+        features=_features(study, shown, region),
+        provenance=provenance.of(shown.described, command),
     )
 
 
@@ -186,23 +178,23 @@ def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
     ).sort("lift", descending=True)
 
 
-def _member(found: Partitioned, row: int) -> Member:
-    entry = found.entry
+def _member(shown: Partitioned, row: int) -> Member:
+    entry = shown.entry
     return Member(
         token=row,
-        distance=float(found.distance[row]),
+        distance=float(shown.distance[row]),
         margin=float(entry.array("margin")[row]),
         runner_up=int(entry.array("runner_up")[row]),
-        passage=passages.around(found.tokens, row, lambda first, last: found.distance[first:last]),
+        passage=passages.around(shown.tokens, row, lambda first, last: shown.distance[first:last]),
     )
 
 
-def _explained(found: Partitioned, region: int) -> pl.DataFrame:
+def _explained(shown: Partitioned, region: int) -> pl.DataFrame:
     """what, share, null, explained, value: how much of a region is one value of an attribute."""
-    row = found.regions.row(region, named=True)
+    row = shown.regions.row(region, named=True)
     value = {name: row[f"{name}_value"] for name in ATTRIBUTES}
-    texts = passages.token_text(found.model, np.array([value["token"], max(0, value["next"])]))
-    titles = found.tokens.documents["title"]
+    texts = passages.token_text(shown.model, np.array([value["token"], max(0, value["next"])]))
+    titles = shown.tokens.documents["title"]
     said = {
         "token": texts[0],
         "next": texts[1] if value["next"] >= 0 else "(end of text)",
@@ -221,124 +213,109 @@ def _explained(found: Partitioned, region: int) -> pl.DataFrame:
     )
 
 
-def _competitors(found: Partitioned, members: np.ndarray) -> pl.DataFrame:
+def _competitors(shown: Partitioned, members: np.ndarray) -> pl.DataFrame:
     """region, token, count, share, margin (median): which regions are second nearest."""
-    runner_up, margin = (found.entry.array(name)[members] for name in ("runner_up", "margin"))
+    runner_up, margin = (shown.entry.array(name)[members] for name in ("runner_up", "margin"))
     frame = statistics.competitors(runner_up, margin).head(LISTED)
-    rows = found.regions["token"].to_numpy()[frame["region"].to_numpy()]
-    token = [passages.piece_at(found.tokens, int(row)) for row in rows]
+    rows = shown.regions["token"].to_numpy()[frame["region"].to_numpy()]
+    token = [passages.piece_at(shown.tokens, int(row)) for row in rows]
     return frame.with_columns(pl.Series("token", token, pl.String))
 
 
-def _lens(found: Partitioned, region: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _lens(shown: Partitioned, region: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Tokens that the exemplar's direction promotes and suppresses; empty until computed."""
-    entry = lens.lens.find(*found.arguments, region // lens.BLOCK)
+    entry = run.optional(lens.lens, shown.partition, region // lens.BLOCK)
     row = region % lens.BLOCK
     return tuple(  # type: ignore[return-value]
-        logit_frame(found.model, entry, name, row) for name in ("promoted", "suppressed")
+        passages.logit_frame(shown.model, entry, name, row) for name in ("promoted", "suppressed")
     )
 
 
-def logit_frame(model: ModelRef, entry: Entry | None, name: str, row: int) -> pl.DataFrame:
-    """text, logit: one row of a block of logit effects."""
-    if entry is None:
-        return pl.DataFrame(schema={"text": pl.String, "logit": pl.Float32})
-    ids = entry.array(name)[row]
-    return pl.DataFrame(
-        {
-            "text": passages.token_text(model, ids),
-            "logit": entry.array(f"{name}_logits")[row],
-        }
-    )
-
-
-def _features(study: Study, found: Partitioned, region: int) -> pl.DataFrame:
-    from backend.answers import features
-
-    matched = _matches(study, found)
+def _features(study: Study, shown: Partitioned, region: int) -> pl.DataFrame:
+    matched = _matches(study, shown.partition)
     columns = ("feature", "f1", "precision", "recall")
-    if study.sae is None or not isinstance(matched, Entry):
+    if matched is None:
         kinds: dict[str, Any] = dict.fromkeys(columns, pl.Float64) | {"feature": pl.Int32}
         return pl.DataFrame(schema=kinds | {"top_token": pl.String})
     frame = matched.frame("by_region").filter(pl.col("region") == region).select(columns)
-    return frame.with_columns(
-        pl.Series("top_token", features.top_tokens(study, frame["feature"].to_numpy()), pl.String)
-    )
+    return features.with_top_token(features.feature_index(study), frame)
 
 
 # ---------------------------------------------------------------- members, search, stops
 
 
-def draw(study: Study, region: int, spec: PartitionSpec, how: str, count: int, seed: int) -> Draw:
-    found, _ = find_or_job(study, spec)
-    if found is None:
-        raise NotFoundError("This partition is not computed yet.", "Wait for its job.")
-    found.check(region)
-    members = found.members(region)
-    members = members[members != found.regions["token"][region]]
-    rows, said = statistics.sample(members, found.distance[members], how, count, seed)
-    return Draw(said, len(members), tuple(_member(found, int(row)) for row in rows))
+@query("Members of a region", priority=queue.SHORT)
+def region_members(
+    study: Study,
+    region: int,
+    p: float | None = None,
+    k: float | None = None,
+    draw: str = "closest",
+    count: int = 8,
+    seed: int = 0,
+) -> Draw:
+    """Members of a region: closest, farthest, random, or of one distance band ("band 1")."""
+    shown = available(study, p, k)
+    shown.check(region)
+    inside = shown.members(region)
+    inside = inside[inside != shown.regions["token"][region]]
+    rows, words = statistics.sample(inside, shown.distance[inside], draw, count, seed)
+    return Draw(words, len(inside), tuple(_member(shown, int(row)) for row in rows))
 
 
-def search(study: Study, text: str, spec: PartitionSpec) -> pl.DataFrame:
-    """region, hits, share: regions whose members spell `text`, most hits first."""
-    found, _ = find_or_job(study, spec)
-    if found is None:
-        raise NotFoundError("This partition is not computed yet.", "Wait for its job.")
-    rows = passages.find_text(found.tokens, text)
-    rows = rows[found.distance[rows] <= found.theta]
-    hits = np.bincount(found.owner[rows], minlength=len(found.regions))
-    return (
-        pl.DataFrame(
-            {
-                "region": found.regions["region"],
-                "hits": hits,
-                "share": hits / np.maximum(1, found.regions["size"].to_numpy()),
-            }
-        )
-        .filter(pl.col("hits") > 0)
-        .sort("hits", "share", descending=True)
-    )
+@query("A search of regions", priority=queue.SHORT)
+def search_regions(
+    study: Study, text: str, p: float | None = None, k: float | None = None
+) -> pl.DataFrame:
+    """Regions whose members spell a text, most hits first: region, hits, share. Whole words; `*`
+    for parts."""
+    shown = available(study, p, k)
+    rows = passages.find_text(shown.tokens, text)
+    rows = rows[shown.distance[rows] <= shown.theta]
+    hits = np.bincount(shown.owner[rows], minlength=len(shown.regions))
+    size = np.maximum(1, shown.regions["size"].to_numpy())
+    table = pl.DataFrame({"region": shown.regions["region"], "hits": hits, "share": hits / size})
+    return table.filter(pl.col("hits") > 0).sort("hits", "share", descending=True)
 
 
-def region_of(study: Study, token: int, spec: PartitionSpec) -> int:
-    """The region of a token row."""
-    found, _ = find_or_job(study, spec)
-    if found is None:
-        raise NotFoundError("This partition is not computed yet.", "Wait for its job.")
-    if not 0 <= token < len(found.tokens):
+@query("The region of a token", priority=queue.SHORT)
+def region_of(study: Study, token: int, p: float | None = None, k: float | None = None) -> int:
+    """The region that a token of the corpus lies in: its nearest exemplar's."""
+    shown = available(study, p, k)
+    if not 0 <= token < len(shown.tokens):
         raise NotFoundError(
             f"There is no token {token} in this partition.",
-            f"It holds tokens 0 to {len(found.tokens) - 1}.",
+            f"It holds tokens 0 to {len(shown.tokens) - 1}.",
         )
-    return int(found.owner[token])
+    return int(shown.owner[token])
 
 
+@lookup
 def stops(study: Study) -> pl.DataFrame:
-    """p, k, theta, regions, gray, overlap, ambiguous of every stop; null where not computed."""
-    curve = partitioning.thresholds.find(
-        study.model, study.site, study.corpus, list(study.p_stops), study.partition.seed
-    )
+    """p, k, theta, regions, gray, overlap, ambiguous of every stop; where a stop's partition is
+    not computed, nobody asks for it here and its columns are null."""
+    curve = run.optional(_thresholds, study)
     thetas = dict(curve.frame("curve").iter_rows()) if curve else {}
-    rows = []
-    for p in study.p_stops:
-        for k in study.k_stops:
-            found = find(study, replace(study.partition, p=p, k=k))
-            gray, _, overlap, ambiguous = found.shares if found else (None,) * 4
-            count = len(found.regions) if found else None
-            theta = found.theta if found else thetas.get(p)
-            rows.append((p, k, theta, count, gray, overlap, ambiguous))
+    rows = [
+        (p, k, *_stop(study.cut(replace(study.partition, p=p, k=k)), thetas.get(p)))
+        for p in study.p_stops
+        for k in study.k_stops
+    ]
     kinds: dict[str, Any] = dict.fromkeys(
         ("p", "k", "theta", "regions", "gray", "overlap", "ambiguous"), pl.Float64
     )
     return pl.DataFrame(rows, schema=kinds | {"regions": pl.Int64}, orient="row")
 
 
-def document(study: Study, number: int, spec: PartitionSpec) -> Passage:
-    """A whole document: each token's region, valued by its distance to the exemplar."""
-    found, _ = find_or_job(study, spec)
-    if found is None:
-        raise NotFoundError("This partition is not computed yet.", "Wait for its job.")
-    first, last = found.tokens.document_span(number)
-    shown = passages.passage(found.tokens, first, last, -1, found.distance[first:last])
-    return replace(shown, regions=tuple(found.owner[first:last].tolist()))
+def _thresholds(study: Study) -> Entry:
+    return partitioning.thresholds(study.reading, list(study.p_stops), study.partition.seed)
+
+
+def _stop(partition: Partition, theta: float | None) -> tuple[float | int | None, ...]:
+    """theta, regions, gray, overlap, ambiguous."""
+    steps = partitioning.build_partition, statistics.describe
+    if any(step.find(partition) is None for step in steps):
+        return theta, None, None, None, None
+    shown = partitioned(partition)
+    gray, _, overlap, ambiguous = shown.shares
+    return shown.theta, len(shown.regions), gray, overlap, ambiguous

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from backend.answers import features as feature_answers
-from backend.answers import passages, provenance, tasks
-from backend.answers.features import Read
+from backend.answers import features, passages, provenance
+from backend.answers.features import FeatureIndex
 from backend.features import why as variants
-from backend.schema import Job, NotFoundError, Study
+from backend.query import query
+from backend.schema import NotFoundError, Study
 from backend.store.memo import Entry
 from backend.views import Why
 
@@ -17,32 +17,27 @@ SHARES = (0.5, 0.8)  # of the activation, that the shortest runs give
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.03}  # of the activation, by which rounding may move it
 
 
-def why(study: Study, feature: int, token: int) -> Why | Job:
-    """What the tokens up to one add to a feature's activation there.
+@query("Variants of an example, read by the model", priority=50)
+def why(study: Study, feature: int, token: int) -> Why:
+    """Why a feature fires at a token: what each token before adds, and how little text suffices.
 
     Raises:
         NotFoundError: no such feature or token, or the feature is silent there.
     """
-    read = feature_answers.find_or_job(study)
-    if isinstance(read, Job):
-        return read
-    stored = _stored(read, feature, token)
-    arguments = *read.arguments, feature, token
-    entry = variants.read.find(*arguments)
-    if entry is None:
-        digest = variants.read.digest(*arguments)
-        return tasks.ensure("why", study, digest, feature=feature, token=token)
-    return _view(read, entry, feature, token, stored, study.name)
+    index = features.feature_index(study)
+    stored = _stored(index, feature, token)
+    entry = variants.read(index.reading, index.sae, feature, token)
+    return _view(index, entry, feature, token, stored, study.name)
 
 
-def _stored(read: Read, feature: int, token: int) -> float:
+def _stored(index: FeatureIndex, feature: int, token: int) -> float:
     """The activation as the corpus was read."""
-    column = read.column(feature)
-    if not 0 <= token < len(read.tokens):
+    column = index.column(feature)
+    if not 0 <= token < len(index.tokens):
         raise NotFoundError(
-            f"There is no token {token}.", f"The corpus has tokens 0 to {len(read.tokens) - 1}."
+            f"There is no token {token}.", f"The corpus has tokens 0 to {len(index.tokens) - 1}."
         )
-    stored = float(read.values(column, token, token + 1)[0])
+    stored = float(index.values(column, token, token + 1)[0])
     if stored <= 0:
         raise NotFoundError(
             f"Feature {feature} does not fire at token {token}.",
@@ -51,7 +46,9 @@ def _stored(read: Read, feature: int, token: int) -> float:
     return stored
 
 
-def _view(read: Read, entry: Entry, feature: int, token: int, stored: float, name: str) -> Why:
+def _view(
+    index: FeatureIndex, entry: Entry, feature: int, token: int, stored: float, name: str
+) -> Why:
     runs = entry.array("runs")
     full = float(runs[-1])
     if full <= 0:
@@ -62,18 +59,18 @@ def _view(read: Read, entry: Entry, feature: int, token: int, stored: float, nam
         )
     effects = variants.effects(entry.array("occluded"), full)
     first = token + 1 - len(runs)
-    passage = passages.passage(read.tokens, first, token + 1, token, effects.mean(axis=1))
+    passage = passages.passage(index.tokens, first, token + 1, token, effects.mean(axis=1))
     return Why(
         feature=feature,
         token=token,
         stored=stored,
         full=full,
-        agrees=abs(full - stored) <= TOLERANCE[read.model.dtype] * stored,
+        agrees=abs(full - stored) <= TOLERANCE[index.model.dtype] * stored,
         passage=passage,
         tokens=_tokens(passage.pieces, effects),
         runs=_runs(passage.pieces, runs),
         shortest=_shortest(passage.pieces, runs),
-        stand_ins=_stand_ins(read, entry),
+        stand_ins=_stand_ins(index, entry),
         provenance=provenance.of(entry, f"why --study {name} --feature {feature} --token {token}"),
     )
 
@@ -113,7 +110,7 @@ def _shortest(pieces: tuple[str, ...], runs: np.ndarray) -> pl.DataFrame:
     )
 
 
-def _stand_ins(read: Read, entry: Entry) -> tuple[str, ...]:
+def _stand_ins(index: FeatureIndex, entry: Entry) -> tuple[str, ...]:
     """The tokens that stood in for others, commonest first."""
     used, counts = np.unique(entry.array("stand_ins"), return_counts=True)
-    return tuple(passages.token_text(read.model, used[np.argsort(-counts, kind="stable")]))
+    return tuple(passages.token_text(index.model, used[np.argsort(-counts, kind="stable")]))

@@ -25,7 +25,7 @@ SPREAD = 10.0  # width of the map that UMAP starts from
 
 
 @memoize("regions.layout", version=1)
-def layout(partition: Partition, method: Literal["pca", "umap"], seed: int) -> dict[str, Any]:
+def layout(partition: Partition, method: Literal["pca", "umap"]) -> dict[str, Any]:
     """`xy` [K, 2] float32, one row per region; and the `method` it came by in the end: UMAP of
     fewer than four regions is their PCA.
 
@@ -35,7 +35,7 @@ def layout(partition: Partition, method: Literal["pca", "umap"], seed: int) -> d
     entry = partitioning.build_partition(partition)
     exemplars = np.array(entry.array("exemplars"))
     run.report(0, 1, f"Laying out {len(exemplars):,} regions", "layouts")
-    xy, used = place(exemplars, method, seed)
+    xy, used = place(exemplars, method, partition.spec.seed)
     return {"xy": xy, "method": used}
 
 

@@ -42,6 +42,10 @@ class Entry:
     folder: Path
     digest: str
 
+    def __contains__(self, name: str) -> bool:
+        """Whether it holds an array of that name."""
+        return (self.folder / f"{name}.npy").exists()
+
     def array(self, name: str) -> np.ndarray:
         return np.load(self._file(f"{name}.npy"), mmap_mode="r", allow_pickle=False)
 
@@ -50,9 +54,6 @@ class Entry:
 
     def frame(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self._file(f"{name}.parquet"))
-
-    def scan(self, name: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self._file(f"{name}.parquet"))
 
     def value(self, name: str) -> Any:
         return json.loads(self._file("values.json").read_text())[name]

@@ -28,7 +28,8 @@ from backend.store import disk, jobs, launch, queue, upkeep
 
 log = logging.getLogger("tessera.worker")
 
-Task = Callable[[str, dict[str, Any], str, Progress], None]  # study, arguments, device, progress
+# query, study, arguments, device, progress
+Compute = Callable[[str, str, dict[str, Any], str, Progress], None]
 
 POLL = 0.25  # seconds between looks into the queue
 BEAT = 2.0  # seconds between heartbeats
@@ -47,10 +48,10 @@ class _GaveWay(Cancelled):
     """Somebody waits for something short; the job goes on after it."""
 
 
-def run(device: str, resolve: Callable[[str], Task]) -> None:
+def run(device: str, compute: Compute) -> None:
     """Works on the jobs of a device until there are none; returns at once if another does.
 
-    `resolve` gives the function that does a task.
+    `compute` does what a job asks for.
 
     Raises:
         StoreError: the cache cannot be written.
@@ -67,7 +68,7 @@ def run(device: str, resolve: Callable[[str], Task]) -> None:
             signal.signal(number, _stop)
         try:
             _prepare(device)
-            _serve(device, worker, resolve)
+            _serve(device, worker, compute)
         except _Stopped:
             queue.release(worker)
             log.info("told to end")
@@ -100,14 +101,14 @@ def _prepare(device: str) -> None:
     upkeep.sweep_staging()
 
 
-def _serve(device: str, worker: str, resolve: Callable[[str], Task]) -> None:
+def _serve(device: str, worker: str, compute: Compute) -> None:
     idle_since = time.monotonic()
     while time.monotonic() - idle_since <= settings.current().worker_idle:
         job = queue.claim(device, worker)
         if job is None:
             time.sleep(POLL)
             continue
-        if not _work(job, worker, resolve):
+        if not _work(job, worker, compute):
             return
         idle_since = time.monotonic()
     log.info("idle")
@@ -116,13 +117,13 @@ def _serve(device: str, worker: str, resolve: Callable[[str], Task]) -> None:
 # ---------------------------------------------------------------- one job
 
 
-def _work(job: Job, worker: str, resolve: Callable[[str], Task]) -> bool:
+def _work(job: Job, worker: str, compute: Compute) -> bool:
     """Runs a job and writes how it ended; False if this process had better be replaced."""
     log.info("%s: %s of %s begins", job.id, job.query, job.study)
     progress = RowProgress(job.id, worker)
     try:
         with _heartbeat(job.id, worker):
-            resolve(job.query)(job.study, json.loads(job.arguments), job.device, progress)
+            compute(job.query, job.study, json.loads(job.arguments), job.device, progress)
     except _GaveWay:
         queue.release(worker)
     except Cancelled:
