@@ -160,12 +160,15 @@ def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def compute(study: str, spec: dict[str, float]) -> None:
-    """Everything that a study's pages show first, by the tasks that jobs run."""
-    from backend.answers import tasks
+    """Everything that a study's pages show first, as the worker computes it."""
+    from backend import run
+    from backend.answers.features import features
+    from backend.answers.regions import regions
     from backend.schema import Progress
 
-    for task in ("regions", "features", "matches"):
-        tasks.resolve(task)(study, {"spec": spec}, "cpu", Progress())
+    with run.computing("cpu", Progress()):
+        features(study)
+        regions(study, **spec)
 
 
 @contextlib.contextmanager
