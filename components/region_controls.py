@@ -118,12 +118,14 @@ def preview_words(view: RegionMap) -> str:
     return "; ".join(said) + "." if said else ""
 
 
-def open_token(region_of: Callable[[int], int]) -> None:
+def open_token(region_of: Callable[[int], int | Job]) -> None:
     """A link may name a token instead of a region: it holds for every partition."""
     token = address.get("token")
     if token >= 0 and address.get("region") is None:
         with reported():
-            address.put(region=region_of(token), token=-1)
+            region = region_of(token)
+            if not isinstance(region, Job):
+                address.put(region=region, token=-1)
 
 
 # ---------------------------------------------------------------- the map's controls

@@ -16,7 +16,7 @@ class Finder(Protocol):
 
     def search_regions(
         self, study: str, text: str, p: float | None, k: float | None
-    ) -> pl.DataFrame: ...
+    ) -> pl.DataFrame | Job: ...
 
     def search_labels(
         self, study: str, text: str, of: str, p: float | None, k: float | None

@@ -37,6 +37,7 @@ def show_list(view: FeatureTable) -> None:
             return
         listed = rows(view)
         feature_table.render_list(listed, view)
+        render_pending(view.pending, queries, "Tokens they promote are being read.", "features")
         render_footer({"features": listed}, view.provenance, "features")
 
 
@@ -56,11 +57,12 @@ def show_inspector(view: FeatureTable) -> None:
         render_pending(feature.pending, queries, "", "feature")
         examples.render_draw(feature)
         how = address.get("draw"), 10, address.get("seed"), address.get("facet")
-        draw = queries.examples(place.study, number, *how)
+        draw = queries.feature_examples(place.study, number, *how)
         peak = feature_inspector.peak(feature)
-        why.render_examples(
-            draw, number, peak, lambda token: queries.why(place.study, number, token), queries
-        )
+        if not waiting(draw, queries, "draw"):
+            why.render_examples(
+                draw, number, peak, lambda token: queries.why(place.study, number, token), queries
+            )
         feature_inspector.render_details(feature, "details")
         if text := examples.render_own():
             probe = queries.probe(place.study, text, number)

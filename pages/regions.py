@@ -56,8 +56,9 @@ def show_inspector(view: RegionMap) -> None:
         labels.render_section(queries, INSPECTOR, place.study, number, "region", *where)
         controls.render_draw(region)
         drawn = address.get("draw"), 8, address.get("seed")
-        members = queries.members(place.study, number, *where, *drawn)
-        region_inspector.render_members(region, members, address.get("draw"))
+        members = queries.region_members(place.study, number, *where, *drawn)
+        if not waiting(members, queries, "members"):
+            region_inspector.render_members(region, members, address.get("draw"))
         render_pending(None if view.pending else region.pending, queries, "", "region")
         region_inspector.render_details(region, "details")
         render_footer(region_inspector.downloads_of(region), region.provenance, "region")

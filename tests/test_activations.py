@@ -33,8 +33,8 @@ class Stop(Progress):
 
 def opened(name: str, progress: Progress | None = None, layer: int = LAYER) -> Activations:
     study = studies.load(name)
-    tokens = Tokens(tokenize(study.model, study.corpus, progress=Progress()))
-    return Activations(study.model, Site(layer), tokens, "cpu", progress or Progress())
+    tokens = Tokens(tokenize(study.model, study.corpus))
+    return Activations(study.model, Site(layer), tokens)
 
 
 @pytest.mark.parametrize("layer", [0, LAYER])
@@ -81,8 +81,8 @@ def test_a_longer_corpus_shares_the_chunks_of_its_beginning(
     monkeypatch.setattr(module, "CHUNK", 16)
     study = studies.load(small)
     short = type(study.corpus)(study.corpus.sources, 1_500, study.corpus.context_length)
-    tokens = Tokens(tokenize(study.model, short, progress=Progress()))
-    list(Activations(study.model, study.site, tokens, "cpu", Progress()))
+    tokens = Tokens(tokenize(study.model, short))
+    list(Activations(study.model, study.site, tokens))
     acts = opened(small)
     assert [acts.is_stored(chunk) for chunk in range(acts.chunks)][:3] == [True] * 3
 
@@ -103,13 +103,13 @@ def test_nan_activations_are_an_error_that_names_the_remedy(
         with torch.no_grad():
             weight[0, 0] = kept
     assert "NaN" in caught.value.problem
-    assert not acts.is_stored(0)
+    assert extract.stored() == []
 
 
 def test_the_key_ignores_how_and_keeps_what(small: str) -> None:
     acts = opened(small)
     one = [np.array([5, 6, 7], dtype=np.int32)]
-    key = extract.digest(acts.model, acts.site, "d", inputs=one, device="cpu", progress=Progress())
+    key = extract.digest(acts.model, acts.site, "d", inputs=one, device="cpu")
     assert key == extract.digest(acts.model, acts.site, "d", device="cuda")
     assert key != extract.digest(acts.model, Site(1), "d")
 

@@ -23,7 +23,7 @@ from backend.schema import (
     ModelError,
     ModelRef,
     NotFoundError,
-    Progress,
+    Reading,
     SaeRef,
     Site,
     SourceRef,
@@ -68,8 +68,8 @@ def test_both_indexes_give_back_the_dense_table(
     entries = [stored(folder, number, part) for number, part in enumerate(parts)]
     dense = np.concatenate(parts)
     firsts = np.cumsum([0, *map(len, parts)])[:-1]
-    codes.by_token(folder, entries, len(dense), Progress())
-    codes.by_feature(folder, entries, firsts, dense.shape[1], Progress())
+    codes.by_token(folder, entries, len(dense))
+    codes.by_feature(folder, entries, firsts, dense.shape[1])
     index = Entry(folder, "index")
     by_token, by_feature = np.zeros_like(dense), np.zeros_like(dense)
     offsets = index.array("token_offsets")
@@ -106,9 +106,9 @@ def test_the_index_of_a_corpus_equals_the_sae_run_on_all_activations(
     refs: tuple[ModelRef, CorpusRef, SaeRef],
 ) -> None:
     model, corpus, sae = refs
-    index = codes.index(model, SITE, corpus, sae, device="cpu", progress=Progress())
-    tokens = Tokens(tokenize(model, corpus, progress=Progress()))
-    x = torch.cat([part for _, part in Activations(model, SITE, tokens, "cpu", Progress())])
+    index = codes.index(Reading(model, SITE, corpus), sae)
+    tokens = Tokens(tokenize(model, corpus))
+    x = torch.cat([part for _, part in Activations(model, SITE, tokens)])
     network = sae_models.load(sae, "cpu")
     expected = network.encode(x)
     got = np.zeros(expected.shape, dtype=np.float32)
@@ -127,7 +127,7 @@ def test_a_second_run_encodes_no_chunk_again(
     refs: tuple[ModelRef, CorpusRef, SaeRef], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, corpus, sae = refs
-    first = codes.index(model, SITE, corpus, sae, device="cpu", progress=Progress())
+    first = codes.index(Reading(model, SITE, corpus), sae)
     longer = CorpusRef(corpus.sources, 1800, 32)
     encoded: list[int] = []
     run = sae_models.Sae.encode
@@ -137,7 +137,7 @@ def test_a_second_run_encodes_no_chunk_again(
         return run(self, x)
 
     monkeypatch.setattr(sae_models.Sae, "encode", counting)
-    second = codes.index(model, SITE, longer, sae, device="cpu", progress=Progress())
+    second = codes.index(Reading(model, SITE, longer), sae)
     assert sum(encoded) < 1000  # the chunks of both corpora were kept
     before = int(first.array("token_offsets")[-1])
     np.testing.assert_array_equal(
@@ -150,7 +150,7 @@ def test_an_sae_of_another_site_and_a_feature_that_is_not_there_are_refused(
 ) -> None:
     model, corpus, sae = refs
     with pytest.raises(ModelError, match="after block 2, the study after block 1"):
-        codes.index(model, Site(1), corpus, sae, device="cpu", progress=Progress())
-    index = codes.index(model, SITE, corpus, sae, device="cpu", progress=Progress())
+        codes.index(Reading(model, Site(1), corpus), sae)
+    index = codes.index(Reading(model, SITE, corpus), sae)
     with pytest.raises(NotFoundError, match="features 0 to 63"):
         codes.column(index, 64)

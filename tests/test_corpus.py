@@ -24,7 +24,6 @@ from backend.schema import (
     CorpusRef,
     ModelRef,
     NotFoundError,
-    Progress,
     SourceRef,
 )
 
@@ -71,7 +70,7 @@ def files(path: Path, **fields: str) -> SourceRef:
 
 def cut(model: ModelRef, path: Path, tokens: int = 0, length: int = 16, **fields: str) -> Tokens:
     corpus = CorpusRef((sources.resolve(files(path, **fields)),), tokens, length)
-    return Tokens(tokenize(model, corpus, progress=Progress()))
+    return Tokens(tokenize(model, corpus))
 
 
 def story(number: int, words: int = 40) -> str:

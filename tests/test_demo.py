@@ -16,7 +16,6 @@ from backend.activations import Activations
 from backend.answers import partitions, passages
 from backend.features import codes
 from backend.models import sae
-from backend.schema import Progress
 from backend.views import FeatureTable, RegionMap
 from tests.conftest import ROOT
 
@@ -26,7 +25,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 def activations(name: str) -> Activations:
     study = studies.load(name)
     tokens = passages.tokens_of(study.model, study.corpus)
-    return Activations(study.model, study.site, tokens, "cpu", Progress())
+    return Activations(study.model, study.site, tokens)
 
 
 def test_texts_come_from_all_topics_once(demo: str) -> None:
@@ -42,8 +41,7 @@ def test_residuals_have_one_huge_direction_which_centring_removes(demo: str) -> 
     """The published reason for centring: raw residuals are nearly parallel, centred ones not."""
     raw = activations(demo).rows(0, 2_000).float()
     raw_cosine = torch.nn.functional.cosine_similarity(raw[:1_000], raw[1_000:])
-    found = partitions.find(studies.load(demo), studies.load(demo).partition)
-    assert found is not None
+    found = partitions.partitioned(studies.load(demo).cut())
     assert float(raw_cosine.median()) > 0.8
     assert 0.5 < found.theta < 0.95
 
@@ -52,9 +50,8 @@ def test_the_partition_agrees_with_a_plain_float64_pass(demo: str) -> None:
     from backend.regions import leader, partitioning
 
     study = studies.load(demo)
-    found = partitions.find(study, study.partition)
-    assert found is not None
-    centre = partitioning.centre.get(study.model, study.site, study.corpus).array("centre")
+    found = partitions.partitioned(study.cut())
+    centre = partitioning.centre(study.reading).array("centre")
     rows = activations(demo).rows(0, 3_000)
     points = leader.unit(rows, torch.from_numpy(np.array(centre))).double().numpy()
     chosen: list[int] = []
@@ -83,7 +80,7 @@ def test_encoding_equals_saelens(demo: str) -> None:
     theirs = SAE.load_from_disk(ROOT / "studies" / "demo-sae", device="cpu")
     ours = sae.load(study.sae, "cpu")
     assert torch.allclose(ours.encode(x), theirs.encode(x), atol=1e-2, rtol=1e-3)
-    entry = codes.index.get(study.model, study.site, study.corpus, study.sae)
+    entry = codes.index(study.reading, study.sae)
     dense = np.zeros((256, ours.width), dtype=np.float32)
     offsets = entry.array("token_offsets")[:257]
     for row in range(256):
@@ -97,11 +94,10 @@ def test_regions_read(demo: str) -> None:
     answer = queries.regions(demo)
     assert isinstance(answer, RegionMap)
     study = studies.load(demo)
-    found = partitions.find(study, study.partition)
-    assert found is not None
+    found = partitions.partitioned(study.cut())
     from backend.regions import leader, partitioning
 
-    centre = partitioning.centre.get(study.model, study.site, study.corpus).array("centre")
+    centre = partitioning.centre(study.reading).array("centre")
     points = leader.unit(activations(demo).rows(0, 20_000), torch.from_numpy(np.array(centre)))
     largest = answer.table.sort("size", descending=True)["region"][:5]
     rng = np.random.default_rng(0)

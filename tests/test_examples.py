@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from backend.corpus.contexts import Tokens
 from backend.features import codes, examples, facets
 from backend.features.codes import Column
-from backend.schema import CONTEXTS, DOCUMENTS, NotFoundError, Progress
+from backend.schema import CONTEXTS, DOCUMENTS, NotFoundError
 from backend.store.entry import Entry, write
 
 LENGTHS = (7, 3, 12, 5, 9, 1, 8)  # tokens of each document
@@ -66,8 +66,8 @@ def indexed(folder: Path, dense: np.ndarray) -> Entry:
     values = dense[row, feature]
     write(chunk, {"counts": counts, "features": feature.astype(np.int32), "values": values})
     entries = [Entry(chunk, "chunk")]
-    codes.by_token(folder, entries, len(dense), Progress())
-    codes.by_feature(folder, entries, np.zeros(1, np.int64), dense.shape[1], Progress())
+    codes.by_token(folder, entries, len(dense))
+    codes.by_feature(folder, entries, np.zeros(1, np.int64), dense.shape[1])
     return Entry(folder, "index")
 
 
@@ -116,7 +116,7 @@ every_feature = pytest.mark.parametrize("feature", range(FEATURES))
 
 @every_feature
 def test_the_table_equals_brute_force(world: World, feature: int) -> None:
-    row = examples.summarize(world.index, world.tokens, Progress()).row(feature, named=True)
+    row = examples.summarize(world.index, world.tokens).row(feature, named=True)
     values = world.dense[:, feature]
     rows = np.flatnonzero(values)
     assert row["feature"] == feature

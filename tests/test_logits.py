@@ -13,12 +13,14 @@ from backend.features import logits as feature_logits
 from backend.models import language_model, logits
 from backend.models import sae as sae_models
 from backend.regions.lens import lens
+from backend.regions.partitioning import build_partition
 from backend.schema import (
     CorpusRef,
     ModelRef,
     NotFoundError,
+    Partition,
     PartitionSpec,
-    Progress,
+    Reading,
     SaeRef,
     Site,
     SourceRef,
@@ -84,7 +86,7 @@ def test_effects_of_features_come_in_blocks(
     monkeypatch.setattr(feature_logits, "BLOCK", 40)
     decoder = sae_models.load(sae, "cpu").decoder
     for block, rows in ((0, decoder[:40]), (1, decoder[40:])):
-        entry = feature_logits.effects(model, sae, block, device="cpu", progress=Progress())
+        entry = feature_logits.effects(model, sae, block)
         names = ("promoted", "suppressed", "promoted_logits", "suppressed_logits")
         found = {name: entry.array(name) for name in (*names, "histogram", "edges")}
         assert len(found["promoted"]) == len(rows)
@@ -92,7 +94,7 @@ def test_effects_of_features_come_in_blocks(
     for function, first in ((feature_logits.effects, (model,)), (feature_logits.neighbours, ())):
         for block in (-1, 2):
             with pytest.raises(NotFoundError, match="64 features"):
-                function(*first, sae, block, device="cpu", progress=Progress())
+                function(*first, sae, block)
 
 
 def test_neighbours_are_the_features_of_highest_cosine(
@@ -105,9 +107,7 @@ def test_neighbours_are_the_features_of_highest_cosine(
     unit = torch.nn.functional.normalize(decoder, dim=1)
     cosine = (unit @ unit.T).numpy()
     np.fill_diagonal(cosine, -2)
-    parts = [
-        feature_logits.neighbours(sae, block, device="cpu", progress=Progress()) for block in (0, 1)
-    ]
+    parts = [feature_logits.neighbours(sae, block) for block in (0, 1)]
     features = np.concatenate([part.array("features") for part in parts])
     cosines = np.concatenate([part.array("cosines") for part in parts])
     np.testing.assert_allclose(cosines, -np.sort(-cosine, axis=1)[:, :20], rtol=1e-5)
@@ -117,11 +117,10 @@ def test_neighbours_are_the_features_of_highest_cosine(
 def test_the_lens_reads_exemplars(world: Path, model: ModelRef) -> None:
     source = sources.resolve(SourceRef("files", path=str(world / "corpus")))
     corpus, spec = CorpusRef((source,), 1500, 32), PartitionSpec(p=10.0)
-    arguments = (model, Site(2), corpus, spec)
-    options = {"device": "cpu", "progress": Progress()}
-    entry = lens(*arguments, 0, **options)
-    exemplars = torch.from_numpy(np.array(partition(*arguments, **options).array("exemplars")))
+    partition = Partition(Reading(model, Site(2), corpus), spec)
+    entry = lens(partition, 0)
+    exemplars = torch.from_numpy(np.array(build_partition(partition).array("exemplars")))
     best = dense(model, exemplars).argmax(axis=1)
     assert entry.array("promoted")[:, 0].tolist() == best.tolist()
     with pytest.raises(NotFoundError, match=f"{len(exemplars)} regions"):
-        lens(*arguments, 1, **options)
+        lens(partition, 1)

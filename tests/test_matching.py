@@ -12,7 +12,7 @@ from backend import study as studies
 from backend.features import codes
 from backend.regions import matching, partitioning
 from backend.regions.matching import MATCHES, ByToken, best_matches
-from backend.schema import PartitionSpec, Progress
+from backend.schema import PartitionSpec
 
 
 def world(seed: int, tokens: int, regions: int, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +27,7 @@ def by_token(active: np.ndarray) -> ByToken:
 
 
 def matched(owner: np.ndarray, active: np.ndarray, regions: int) -> tuple[pl.DataFrame, ...]:
-    return best_matches(owner, regions, by_token(active), active.sum(axis=0), Progress())
+    return best_matches(owner, regions, by_token(active), active.sum(axis=0))
 
 
 def brute(owner: np.ndarray, active: np.ndarray, regions: int) -> pl.DataFrame:
@@ -99,12 +99,10 @@ def test_regions_without_a_shared_token_have_no_match() -> None:
 def test_matches_of_a_corpus_recount_from_its_partition_and_codes(small: str) -> None:
     study = studies.load(small)
     assert study.sae is not None
-    refs = study.model, study.site, study.corpus
-    options = {"device": "cpu", "progress": Progress()}
     spec = PartitionSpec(p=10, k=1.2)
-    entry = matching.match(*refs, spec, study.sae, **options)
-    made = partitioning.build_partition.get(*refs, spec)
-    index = codes.index.get(*refs, study.sae)
+    entry = matching.match(study.cut(spec), study.sae)
+    made = partitioning.build_partition(study.cut(spec))
+    index = codes.index(study.reading, study.sae)
     member = made.array("distance") <= made.value("theta")
     assert not member.all()  # with k above 1 some tokens are gray, and members of nothing
     for row in entry.frame("by_region").sample(20, seed=0).iter_rows(named=True):

@@ -69,8 +69,8 @@ def test_a_token_leads_to_its_region(ready: str) -> None:
 def test_members_are_drawn_as_said(ready: str) -> None:
     table = region_map(ready).table
     region = int(table.sort("size", descending=True)["region"][0])
-    closest = queries.members(ready, region, draw="closest", count=5)
-    farthest = queries.members(ready, region, draw="farthest", count=5)
+    closest = queries.region_members(ready, region, draw="closest", count=5)
+    farthest = queries.region_members(ready, region, draw="farthest", count=5)
     near = [member.distance for member in closest.items]
     far = [member.distance for member in farthest.items]
     assert near == sorted(near)
@@ -79,7 +79,7 @@ def test_members_are_drawn_as_said(ready: str) -> None:
     assert {int(owner[m.token]) for m in (*closest.items, *farthest.items)} == {region}
     assert closest.of == table["size"][region] - 1  # the exemplar is shown above
     one, again, other = (
-        [m.token for m in queries.members(ready, region, draw="random", seed=s).items]
+        [m.token for m in queries.region_members(ready, region, draw="random", seed=s).items]
         for s in (0, 0, 1)
     )
     assert one == again
@@ -120,7 +120,7 @@ def test_a_document_is_shown_whole_by_region_and_by_feature(ready: str) -> None:
         assert len(shown.regions) == len(shown.values) == len(shown.pieces)
     study = studies.load(ready)
     assert study.sae is not None
-    entry = codes.index.get(study.model, study.site, study.corpus, study.sae)
+    entry = codes.index(study.reading, study.sae)
     busiest = int(np.argmax(np.diff(entry.array("offsets"))))
     first, last = tokens.document_span(0)
     low, high = entry.array("offsets")[busiest : busiest + 2]
@@ -147,7 +147,7 @@ def test_features_agree_with_their_index(ready: str) -> None:
     assert isinstance(answer, FeatureTable)
     study = studies.load(ready)
     assert study.sae is not None
-    entry = codes.index.get(study.model, study.site, study.corpus, study.sae)
+    entry = codes.index(study.reading, study.sae)
     active = np.diff(entry.array("offsets"))
     assert answer.table["active"].to_list() == active.tolist()
     assert answer.dead == int((active == 0).sum())
@@ -163,15 +163,15 @@ def test_a_feature_and_its_examples(ready: str) -> None:
     assert view.histogram["count"].sum() == view.row["active"]
     assert len(view.promoted) > 0
     assert len(view.regions) > 0
-    top = queries.examples(ready, busiest, draw="top", count=4)
+    top = queries.feature_examples(ready, busiest, draw="top", count=4)
     peaks = [example.activation for example in top.items]
     assert peaks == sorted(peaks, reverse=True)
     assert peaks[0] == pytest.approx(view.row["max"])
     for example in top.items:
         assert max(example.passage.values) == pytest.approx(example.activation)
-    silent = queries.examples(ready, busiest, draw="silent", count=4)
+    silent = queries.feature_examples(ready, busiest, draw="silent", count=4)
     assert all(max(example.passage.values) == 0 for example in silent.items)
-    quantile = queries.examples(ready, busiest, draw="quantile 1", count=4)
+    quantile = queries.feature_examples(ready, busiest, draw="quantile 1", count=4)
     assert all(example.activation > 0 for example in quantile.items)
 
 
@@ -200,8 +200,8 @@ def test_overview_adds_up(ready: str) -> None:
         lambda study: queries.feature(study, 10_000),
         lambda study: queries.document(study, 10_000),
         lambda study: queries.document(study, 0, feature=-5),
-        lambda study: queries.members(study, 0, draw="sideways"),
-        lambda study: queries.examples(study, 0, draw="quantile 11"),
+        lambda study: queries.region_members(study, 0, draw="sideways"),
+        lambda study: queries.feature_examples(study, 0, draw="quantile 11"),
         lambda study: queries.job("no such job"),
     ],
 )

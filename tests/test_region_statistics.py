@@ -26,41 +26,40 @@ from backend.regions.token_share import (
     modes,
     nulls,
 )
-from backend.schema import CorpusRef, ModelRef, PartitionSpec, Progress, Site, TesseraError
+from backend.schema import Partition, PartitionSpec, Reading, TesseraError
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
 
-Refs = tuple[ModelRef, Site, CorpusRef]
 SPEC = PartitionSpec(p=10, k=1.2)
 
 
 @pytest.fixture(scope="module")
-def refs(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refs]:
+def refs(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     """The small study's references; what is computed is kept for all tests here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TESSERA_STUDIES", str(world / "studies"))
         patch.setenv("TESSERA_CACHE", str(tmp_path_factory.mktemp("cache")))
         study = studies.load("small")
-        yield study.model, study.site, study.corpus
+        yield study.reading
 
 
 @pytest.fixture
-def described(refs: Refs) -> Entry:
-    return statistics.describe(*refs, SPEC, device="cpu", progress=Progress())
+def described(refs: Reading) -> Entry:
+    return statistics.describe(Partition(refs, SPEC))
 
 
 @pytest.fixture
-def points(refs: Refs) -> partition.Points:
-    return partitioning.points(*refs, "cpu", Progress())
+def points(refs: Reading) -> partitioning.Points:
+    return partitioning.points(refs)
 
 
 # ---------------------------------------------------------------- a described corpus
 
 
 def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
-    refs: Refs, described: Entry
+    refs: Reading, described: Entry
 ) -> None:
-    made = partitioning.build_partition.get(*refs, SPEC)
+    made = partitioning.build_partition(Partition(refs, SPEC))
     members, offsets = described.array("members"), described.array("offsets")
     owner, distance = made.array("owner"), made.array("distance")
     within = np.flatnonzero(distance <= made.value("theta"))
@@ -78,9 +77,9 @@ def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
 
 
 def test_shape_measures_match_pairwise_computation(
-    refs: Refs, described: Entry, points: partition.Points
+    refs: Reading, described: Entry, points: partitioning.Points
 ) -> None:
-    made = partitioning.build_partition.get(*refs, SPEC)
+    made = partitioning.build_partition(Partition(refs, SPEC))
     whole = torch.cat([part for _, part in points]).double().numpy()
     whole /= np.linalg.norm(whole, axis=1, keepdims=True)
     members, offsets = described.array("members"), described.array("offsets")
@@ -106,7 +105,7 @@ def test_shape_measures_match_pairwise_computation(
 
 
 def test_the_topic_is_the_one_of_highest_lift_with_enough_members(
-    described: Entry, points: partition.Points
+    described: Entry, points: partitioning.Points
 ) -> None:
     topic_of = points.activations.tokens.topic_of
     prior = np.bincount(topic_of) / len(topic_of)
@@ -128,7 +127,7 @@ def test_the_topic_is_the_one_of_highest_lift_with_enough_members(
 
 
 def test_shares_of_attributes_count_the_commonest_value(
-    described: Entry, points: partition.Points
+    described: Entry, points: partitioning.Points
 ) -> None:
     values = attributes(points.activations.tokens)
     members, offsets = described.array("members"), described.array("offsets")
@@ -145,7 +144,7 @@ def test_shares_of_attributes_count_the_commonest_value(
             assert row["token_explained"] >= 0.5
 
 
-def test_attributes_are_what_the_text_says(points: partition.Points) -> None:
+def test_attributes_are_what_the_text_says(points: partitioning.Points) -> None:
     tokens = points.activations.tokens
     values = attributes(tokens)
     first, last = tokens.document_span(3)

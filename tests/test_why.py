@@ -14,21 +14,20 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from backend import queries
+from backend import queries, query
 from backend import study as studies
-from backend.answers import tasks
 from backend.answers import why as answers
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import why
 from backend.models import language_model, sae
-from backend.schema import Job, ModelRef, NotFoundError, Progress, SaeRef, Site
+from backend.schema import Job, ModelRef, NotFoundError, Progress, Reading, SaeRef, Site
 from backend.views import Example, FeatureTable, Why
 from tests.conftest import LAYER, WIDTH
 from tests.test_pages import html_of, opened, param, text_of
 
 
 def answered(study: str, feature: int, token: int) -> Why:
-    tasks.resolve("why")(study, {"feature": feature, "token": token}, "cpu", Progress())
+    query.compute("why", study, {"feature": feature, "token": token}, "cpu", Progress())
     answer = queries.why(study, feature, token)
     assert isinstance(answer, Why)
     return answer
@@ -40,7 +39,7 @@ def example(ready: str) -> tuple[int, Example]:
     table = queries.features(ready)
     assert isinstance(table, FeatureTable)
     for feature in table.table.sort("active", descending=True)["feature"]:
-        for item in queries.examples(ready, feature, count=10).items:
+        for item in queries.feature_examples(ready, feature, count=10).items:
             if isinstance(item, Example) and 12 <= item.passage.focus <= 24:
                 return feature, item
     raise AssertionError("no example has its peak in the middle of a context")
@@ -55,7 +54,7 @@ def test_equals_reading_every_variant_by_itself(
     feature, item = example
     answer = answered(ready, feature, item.token)
     study = studies.load(ready)
-    tokens = Tokens(tokenize.get(study.model, study.corpus))
+    tokens = Tokens(tokenize(study.model, study.corpus))
     ids = tokens.ids[item.passage.first : item.token + 1].tolist()
     alone = Alone(world, feature)
     full = alone.read(ids)
@@ -154,7 +153,7 @@ def planted(small: str, model: ModelRef, ref: SaeRef, row: int) -> tuple[np.ndar
     """Effects of each token, and the activations of the runs."""
     corpus = studies.load(small).corpus
     read = why.read.function
-    found = read(model, PLANTED, corpus, ref, 0, row, device="cpu", progress=Progress())
+    found = read(Reading(model, PLANTED, corpus), ref, 0, row)
     return why.effects(found["occluded"], found["runs"][-1]), found["runs"]
 
 
@@ -162,7 +161,7 @@ def text_of_eight(small: str, model: ModelRef) -> tuple[np.ndarray, int, np.ndar
     """Eight different tokens at the beginning of a context, the row of the last, and what stands
     in for others."""
     corpus = studies.load(small).corpus
-    tokens = Tokens(tokenize(model, corpus, progress=Progress()))
+    tokens = Tokens(tokenize(model, corpus))
     ids = np.asarray(tokens.ids)
     common = np.argsort(-np.bincount(ids), kind="stable")[:3]
     for first in tokens.contexts["first_token"]:
@@ -251,7 +250,9 @@ def test_what_is_not_read_yet_is_a_job_asked_for_once(
 ) -> None:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     feature, _ = example
-    item = queries.examples(ready, feature, "quantile 1").items[-1]  # no other test asks about it
+    item = queries.feature_examples(ready, feature, "quantile 1").items[
+        -1
+    ]  # no other test asks about it
     assert isinstance(item, Example)
     first, again = (queries.why(ready, feature, item.token) for _ in range(2))
     assert isinstance(first, Job)

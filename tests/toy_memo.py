@@ -13,23 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from backend.schema import Progress
 from backend.store.memo import memoize
 
 SPAWN = multiprocessing.get_context("spawn")
 
 
 @memoize("toy.squares", version=1)
-def squares(count: int, shift: float = 0.0, *, device: str = "cpu") -> dict[str, Any]:
+def squares(count: int, shift: float = 0.0) -> dict[str, Any]:
     note("squares")
-    del device
     return {"squares": np.arange(count) ** 2 + shift, "count": count}
 
 
 @memoize("toy.slow", version=1)
-def slow(name: str, *, progress: Progress | None = None) -> dict[str, Any]:
+def slow(name: str) -> dict[str, Any]:
     note(name)
-    del progress
     time.sleep(0.5)
     return {"name": name}
 

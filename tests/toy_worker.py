@@ -1,4 +1,4 @@
-"""A worker with toy tasks, for the tests of jobs: `python -m tests.toy_worker <device>`.
+"""A worker with toy queries, for the tests of jobs: `python -m tests.toy_worker <device>`.
 
 `python -m tests.toy_worker <device> submit` submits a job instead, from a process of its own.
 """
@@ -21,7 +21,7 @@ def note(name: str, text: str) -> None:
         file.write(f"{text}\n")
 
 
-def count(_study: str, arguments: dict[str, Any], _device: str, progress: Progress) -> None:
+def count(arguments: dict[str, Any], progress: Progress) -> None:
     """Keeps each chunk it has finished, like memoized work, and skips it the next time."""
     chunks = arguments["chunks"]
     for chunk in range(chunks):
@@ -34,7 +34,7 @@ def count(_study: str, arguments: dict[str, Any], _device: str, progress: Progre
     progress.report(chunks, chunks, "Counting", "chunks")
 
 
-def fail(_study: str, arguments: dict[str, Any], _device: str, _progress: Progress) -> None:
+def fail(arguments: dict[str, Any], _progress: Progress) -> None:
     kinds = {
         "bug": ValueError("seven is not prime enough"),
         "told": CorpusError("The corpus is empty.", "Give it a text."),
@@ -43,8 +43,17 @@ def fail(_study: str, arguments: dict[str, Any], _device: str, _progress: Progre
     raise kinds[arguments["kind"]]
 
 
-def die(_study: str, _arguments: dict[str, Any], _device: str, _progress: Progress) -> None:
+def die(_arguments: dict[str, Any], _progress: Progress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+TOYS = {"count": count, "fail": fail, "die": die}
+
+
+def compute(
+    query: str, _study: str, arguments: dict[str, Any], _device: str, progress: Progress
+) -> None:
+    TOYS[query](arguments, progress)
 
 
 def command(device: str) -> list[str]:
@@ -59,4 +68,4 @@ if __name__ == "__main__":
         print(job.id)
     else:
         note("pids.txt", str(os.getpid()))
-        worker.run(sys.argv[1], {"count": count, "fail": fail, "die": die}.__getitem__)
+        worker.run(sys.argv[1], compute)
