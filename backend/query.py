@@ -30,9 +30,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from backend import run
 from backend import study as studies
+from backend.executor import LOCAL, Request
 from backend.models.device import pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
-from backend.store import jobs
 from backend.store.memo import canonical
 
 P = ParamSpec("P")
@@ -198,20 +198,15 @@ class Query(Generic[P, R]):
 
     def _job(self, study: Study, arguments: dict[str, Any]) -> Job:
         entry, priority = self.entry, self._priority
-        key = f"{entry.name}:{self._key(study, **arguments)}"
-        latest = jobs.for_key(key)
-        if latest is not None and latest.state != "done":
-            return latest
-        title = entry.title if isinstance(entry.title, str) else entry.title(arguments)
-        return jobs.submit(
-            entry.name,
-            study.name,
-            _plain(arguments),
-            pick_device(study.device),
-            key=key,
+        request = Request(
+            query=entry.name,
+            study=study.name,
+            arguments=_plain(arguments),
+            key=f"{entry.name}:{self._key(study, **arguments)}",
             priority=priority if isinstance(priority, int) else priority(arguments),
-            title=title,
+            title=entry.title if isinstance(entry.title, str) else entry.title(arguments),
         )
+        return LOCAL.submit(request, pick_device(study.device))
 
 
 def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +293,7 @@ def compute(
     values = entry.decode(arguments)
     loaded = studies.load(study)
     studies.check(loaded)
-    with run.computing(device, progress):
+    with run.computing(device, progress, LOCAL.each):
         entry.function(loaded, **values)
     with run.looking():
         try:

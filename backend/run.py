@@ -15,18 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backend.schema import Job, NotFoundError, Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-POLL = 1.0  # seconds between reports while threads work
-
 
 Ask = Callable[[], Job]
 
@@ -48,12 +44,24 @@ class Gaps:
     missing: list[Missing] = field(default_factory=list)
 
 
+def _in_order(
+    function: Callable[[Any], Any], items: list[Any], report: Callable[[int], None], _workers: int
+) -> list[Any]:
+    results = []
+    for item in items:
+        report(len(results))
+        results.append(function(item))
+    return results
+
+
 @dataclass(frozen=True)
 class Run:
-    """How memoized calls behave now. `gaps` is None unless this is a look."""
+    """How memoized calls behave now. `gaps` is None unless this is a look; `each` is how blocks
+    are run."""
 
     device: str = "cpu"
     progress: Progress = field(default_factory=Progress)
+    each: Callable[..., list[Any]] = _in_order
     gaps: Gaps | None = None
     is_job: bool = False
 
@@ -84,9 +92,11 @@ def looking() -> contextlib.AbstractContextManager[Run]:
     return _entered(Run(gaps=Gaps()))
 
 
-def computing(device: str, progress: Progress) -> contextlib.AbstractContextManager[Run]:
+def computing(
+    device: str, progress: Progress, each: Callable[..., list[Any]] = _in_order
+) -> contextlib.AbstractContextManager[Run]:
     """Within it a memoized call computes on a device and reports its progress."""
-    return _entered(Run(device, progress, is_job=True))
+    return _entered(Run(device, progress, each, is_job=True))
 
 
 # ---------------------------------------------------------------- progress
@@ -164,50 +174,15 @@ def each(
     unit: str = "blocks",
     workers: int = 1,
 ) -> list[Result]:
-    """`function` of every item, in order; `workers` threads where it waits for others.
-
-    Where a call raises, what is under way still ends, so that replies that are paid for are kept;
-    the rest is not begun.
-    """
+    """`function` of every item, in order, as the run's executor does it (`executor.Executor.each`);
+    `workers`: how many wait for others at once."""
     listed = list(items)
     if current().looks:
         return [function(item) for item in listed]
-    outer = current().progress
+    outer, engine = current().progress, current().each
+
+    def tell(done: int) -> None:
+        outer.report(done, len(listed), message, unit)
+
     with reporting(_Inner(outer)):
-        if workers == 1:
-            return list(_in_turn(function, listed, message, unit, outer))
-        return _at_once(function, listed, (message, unit), workers, outer)
-
-
-def _in_turn(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    message: str,
-    unit: str,
-    outer: Progress,
-) -> Iterator[Result]:
-    for done, item in enumerate(items):
-        outer.report(done, len(items), message, unit)
-        yield function(item)
-
-
-def _at_once(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    words: tuple[str, str],
-    workers: int,
-    outer: Progress,
-) -> list[Result]:
-    pool = ThreadPoolExecutor(workers)
-    try:
-        # a thread does not inherit the mood
-        futures = [pool.submit(contextvars.copy_context().run, function, item) for item in items]
-        waiting: set[Future[Result]] = set(futures)
-        while waiting:
-            outer.report(len(items) - len(waiting), len(items), *words)
-            done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        return engine(function, listed, tell, workers)

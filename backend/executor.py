@@ -1,0 +1,112 @@
+"""Where work runs: one small interface, and this machine behind it.
+
+`submit` hands a query with its arguments to whatever computes it and gives the job that a page can
+follow; `each` runs a function over the blocks of one query. Everything above asks through this, so
+that another engine can take the place of the local worker without a change there.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from backend.schema import Job
+from backend.store import jobs
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+POLL = 1.0  # seconds between reports while threads work
+
+
+@dataclass(frozen=True)
+class Request:
+    """A query that somebody wants answered. Requests of one `key` share a job; of two that wait the
+    one of higher `priority` runs first; `title` says what is computed."""
+
+    query: str
+    study: str
+    arguments: dict[str, Any]  # JSON data
+    key: str
+    priority: int = 0
+    title: str = ""
+
+
+class Executor(Protocol):
+    """What computes. `tests/store/test_executor.py` is the contract of every implementation."""
+
+    def submit(self, request: Request, device: str) -> Job:
+        """The live or failed job of the request's key, or a new one."""
+        ...
+
+    def each(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        report: Callable[[int], None],
+        workers: int,
+    ) -> list[Result]:
+        """`function` of every item, in order; `report` is called with how many have ended, and
+        may raise. `workers`: how many items wait for others at once. After an error what is
+        under way still ends, so that replies that are paid for are kept; the rest is not begun."""
+        ...
+
+
+class Local:
+    """This machine: one worker process for each device, blocks in order or in threads."""
+
+    def submit(self, request: Request, device: str) -> Job:
+        latest = jobs.for_key(request.key)
+        if latest is not None and latest.state != "done":
+            return latest
+        return jobs.submit(
+            request.query,
+            request.study,
+            request.arguments,
+            device,
+            request.key,
+            request.priority,
+            request.title,
+        )
+
+    def each(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        report: Callable[[int], None],
+        workers: int,
+    ) -> list[Result]:
+        if workers > 1:
+            return _in_threads(function, items, report, workers)
+        results = []
+        for item in items:
+            report(len(results))
+            results.append(function(item))
+        return results
+
+
+def _in_threads(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    report: Callable[[int], None],
+    workers: int,
+) -> list[Result]:
+    pool = ThreadPoolExecutor(workers)
+    try:
+        # a thread does not inherit the mood
+        futures = [pool.submit(contextvars.copy_context().run, function, item) for item in items]
+        waiting: set[Future[Result]] = set(futures)
+        while waiting:
+            report(len(items) - len(waiting))
+            done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+LOCAL: Executor = Local()
