@@ -11,6 +11,7 @@ import polars as pl
 from backend.answers import passages, provenance
 from backend.answers.partitions import Partitioned, find, find_or_job, job_of
 from backend.corpus.contexts import Tokens
+from backend.corpus.topics import topic_shares
 from backend.regions import lens, matching, partition, projection, statistics
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
 from backend.schema import (
@@ -20,7 +21,6 @@ from backend.schema import (
     PartitionSpec,
     Study,
 )
-from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
 from backend.views import Draw, Member, Passage, RegionMap, RegionView
 
@@ -164,26 +164,6 @@ def region_view(study: Study, region: int, spec: PartitionSpec) -> RegionView | 
         ),
         pending=job or answer.pending,
     )
-
-
-def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
-    """topic, count, share, prior, lift, low, high: of some tokens against all of the corpus."""
-    kinds = len(tokens.topic_names)
-    counts = np.bincount(tokens.topic_of[rows], minlength=kinds)
-    prior = np.bincount(tokens.topic_of, minlength=kinds) / len(tokens)
-    low, high = wilson(counts, max(1, len(rows)))
-    share = counts / max(1, len(rows))
-    return pl.DataFrame(
-        {
-            "topic": tokens.topic_names,
-            "count": counts,
-            "share": share,
-            "prior": prior,
-            "lift": share / prior,
-            "low": low / prior,
-            "high": high / prior,
-        }
-    ).sort("lift", descending=True)
 
 
 def _member(found: Partitioned, row: int) -> Member:
