@@ -71,6 +71,23 @@ class Activations:
             parts.append(self.read(chunk)[max(first - low, 0) : min(last, high) - low])
         return torch.cat(parts)
 
+    def centre(self, least: int = 0) -> tuple[Tensor, int]:
+        """[width] float32, the part of the mean activation that lies along the mean direction; and
+        how many activations it is of: all, or whole chunks until there are `least`."""
+        count = 0
+        total = directions = torch.zeros(1, dtype=torch.float64)
+        for _, activations in self:
+            rows = activations.double()
+            norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+            total = total + rows.sum(dim=0)
+            directions = directions + (rows / norms.clamp_min(1e-300)).sum(dim=0)
+            count += len(rows)
+            if 0 < least <= count:
+                break
+        length = torch.linalg.vector_norm(directions)
+        direction = directions / length if length > 0 else directions
+        return (direction * (total / count).dot(direction)).float(), count
+
     def _contexts(self, chunk: int) -> list[np.ndarray]:
         table = self.tokens.contexts[chunk * CHUNK : (chunk + 1) * CHUNK]
         firsts, lengths = table["first_token"].to_numpy(), table["length"].to_numpy()

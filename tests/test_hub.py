@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.models import hub as backend_hub
+
 ROOT = Path(__file__).parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -117,3 +119,36 @@ def test_a_gated_model_without_a_token_names_the_remedy(
     assert done.returncode != 0
     assert "tiny/gated is gated" in done.stderr
     assert "HF_TOKEN" in done.stderr
+
+
+# ---------------------------------------------------------------- versions of files
+
+
+def sha(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()
+
+
+def test_a_digest_of_files_is_of_their_contents_in_order_and_of_names_where_given(
+    tmp_path: Path,
+) -> None:
+    paths = [tmp_path / name for name in ("a.txt", "b.txt")]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 3)
+    parts = [path.name.encode() * 3 for path in paths]
+    contents = sha(sha(parts[0]) + sha(parts[1])).hex()[:16]
+    assert backend_hub.files_digest(paths) == contents
+    named = sha(b"a.txt\0" + sha(parts[0]) + b"b.txt\0" + sha(parts[1])).hex()[:16]
+    assert backend_hub.files_digest(paths, lambda path: path.name) == named
+    assert backend_hub.files_digest(reversed(paths)) != contents
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n one\ntwo"), "one"),
+        (ConnectionError(), "ConnectionError"),
+        (OSError("x" * 400), "x" * 300),
+    ],
+)
+def test_an_error_of_others_is_told_by_its_first_line(error: Exception, line: str) -> None:
+    assert backend_hub.first_line(error) == line

@@ -13,12 +13,16 @@ from backend import run
 from backend.answers import features, passages, provenance
 from backend.answers.partitions import Partitioned, partitioned, spec_of, stages
 from backend.corpus.contexts import Tokens
+from backend.corpus.topics import topic_shares
 from backend.features import codes
 from backend.query import lookup, query
 from backend.regions import lens, matching, partitioning, projection, statistics
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
-from backend.schema import NotFoundError, Partition, Study
-from backend.statistics.intervals import wilson
+from backend.schema import (
+    NotFoundError,
+    Partition,
+    Study,
+)
 from backend.store import queue
 from backend.store.memo import Entry
 from backend.views import Draw, Member, RegionMap, RegionView
@@ -156,26 +160,6 @@ def region(study: Study, region: int, p: float | None = None, k: float | None = 
         features=_features(study, shown, region),
         provenance=provenance.of(shown.described, command),
     )
-
-
-def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
-    """topic, count, share, prior, lift, low, high: of some tokens against all of the corpus."""
-    kinds = len(tokens.topic_names)
-    counts = np.bincount(tokens.topic_of[rows], minlength=kinds)
-    prior = np.bincount(tokens.topic_of, minlength=kinds) / len(tokens)
-    low, high = wilson(counts, max(1, len(rows)))
-    share = counts / max(1, len(rows))
-    return pl.DataFrame(
-        {
-            "topic": tokens.topic_names,
-            "count": counts,
-            "share": share,
-            "prior": prior,
-            "lift": share / prior,
-            "low": low / prior,
-            "high": high / prior,
-        }
-    ).sort("lift", descending=True)
 
 
 def _member(shown: Partitioned, row: int) -> Member:

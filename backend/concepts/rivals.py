@@ -59,7 +59,10 @@ def rows_of(every: Points, rows: np.ndarray) -> Tensor:
 def kmeans(points: Tensor, count: int, rng: np.random.Generator) -> tuple[Tensor, float]:
     """Unit mean directions [count, width] after `ROUNDS` of Lloyd's algorithm by cosine, begun at
     points drawn at random, and the share of points that the last round moved. A cluster that loses
-    all its points keeps its direction."""
+    all its points keeps its direction.
+
+    scikit-learn's KMeans measures straight distance to means of any length, which gives other
+    clusters, and moves empty clusters elsewhere."""
     directions = points[torch.from_numpy(rng.choice(len(points), count, replace=False))].clone()
     owner, moved = np.full(len(points), -1), 1.0
     for number in range(ROUNDS):

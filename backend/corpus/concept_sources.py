@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,11 +50,7 @@ def resolve(ref: ConceptRef) -> ConceptRef:
         raise CorpusError(f"There is no concept set of kind {ref.kind!r}.", f"Use one of {kinds}.")
     if ref.digest or ref.kind == "topics":
         return ref
-    digest = hashlib.sha256()
-    for path in _paths(ref):
-        digest.update(f"{path.name}\0".encode())
-        digest.update(hashlib.sha256(sources.contents(path)).digest())
-    return replace(ref, digest=digest.hexdigest()[:16])
+    return replace(ref, digest=sources.files_digest(_paths(ref), lambda path: path.name))
 
 
 def available(folder: Path) -> list[ConceptRef]:

@@ -15,13 +15,14 @@ import importlib.metadata
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from backend import settings
+from backend.models import hub
 from backend.schema import CorpusError, SourceRef
 
 Document = tuple[str, str, str]  # topic, title, text
@@ -70,7 +71,7 @@ def resolve(source: SourceRef) -> SourceRef:
     if source.kind == "hub":
         digest = _hub_revision(source.path)
     elif source.kind == "files":
-        digest = _files_digest(_root(source))
+        digest = _digest_under(_root(source))
     else:
         digest = _package(source.kind).version
     return SourceRef(**{**vars(source), "digest": digest})
@@ -172,12 +173,17 @@ def contents(path: Path) -> bytes:
         ) from error
 
 
-def _files_digest(root: Path) -> str:
-    digest = hashlib.sha256()
-    for path in _paths(root):
-        digest.update(f"{path.relative_to(root)}\0".encode())
-        digest.update(hashlib.sha256(contents(path)).digest())
-    return digest.hexdigest()[:16]
+def files_digest(paths: Iterable[Path], name: Callable[[Path], str]) -> str:
+    """A digest of the names and contents of files.
+
+    Raises:
+        CorpusError: one cannot be read.
+    """
+    return hub.files_digest(paths, name, lambda path: hashlib.sha256(contents(path)).digest())
+
+
+def _digest_under(root: Path) -> str:
+    return files_digest(_paths(root), lambda path: str(path.relative_to(root)))
 
 
 def _files(source: SourceRef) -> Iterator[Document]:
@@ -261,19 +267,17 @@ TABLES: dict[str, Callable[[Path], Iterator[Any]]] = {
 
 
 def _hub_revision(repo: str) -> str:
-    from huggingface_hub import HfApi
-
     name = repo.partition(":")[0]
     try:
-        return str(HfApi().dataset_info(name, timeout=20).sha)
+        return hub.dataset_commit(name)
     except Exception as error:  # the hub client raises many kinds; each means: not reachable
         raise _unreachable(name, error) from error
 
 
 def _unreachable(name: str, error: Exception) -> CorpusError:
-    reason = str(error).strip().split("\n")[0][:200]
+    kind = type(error).__name__
     return CorpusError(
-        f"The dataset {name} cannot be reached ({type(error).__name__}: {reason}).",
+        f"The dataset {name} cannot be reached ({kind}: {hub.first_line(error, 200)}).",
         "Check the name and the network, set HF_TOKEN for a gated one, or use local files.",
     )
 

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from backend.corpus.contexts import Tokens
+from backend.corpus.topics import topic_shares
 from backend.features.codes import Column
-from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
 
 
@@ -24,29 +24,9 @@ def histogram(column: Column, bins: int = 40) -> pl.DataFrame:
 
 
 def topic_counts(column: Column, tokens: Tokens) -> pl.DataFrame:
-    """`topic`, `count` and `share` of the tokens the feature fires on, `prior` share of all
-    tokens, `lift` = share / prior with its 95% interval `low`, `high` (Wilson's of the share,
-    over the prior); highest lift first.
-
-    Tokens of a document are not independent, so intervals are narrower than they should be.
-    """
-    names = tokens.topic_names
-    prior = np.bincount(tokens.topic_of, minlength=len(names)) / len(tokens)
-    count = np.bincount(tokens.topic_of[column.rows], minlength=len(names))
-    of = max(len(column.rows), 1)
-    low, high = wilson(count, np.full(len(names), of))
-    table = pl.DataFrame(
-        {
-            "topic": names,
-            "count": count,
-            "share": count / of,
-            "prior": prior,
-            "lift": count / of / prior,
-            "low": low / prior,
-            "high": high / prior,
-        }
-    )
-    return table.sort("lift", descending=True) if len(column.rows) else table.clear()
+    """`topic_shares` of the tokens the feature fires on; no row where it never fires."""
+    table = topic_shares(tokens, column.rows)
+    return table if len(column.rows) else table.clear()
 
 
 def document_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFrame:

@@ -120,7 +120,11 @@ def _topics(tokens: Tokens, which: int) -> list[np.ndarray]:
 
 
 def _tf_idf(tokens: Tokens) -> scipy.sparse.csr_array:
-    """[documents, vocabulary] (1 + ln tf) · ln(documents / df), rows of unit length."""
+    """[documents, vocabulary] (1 + ln tf) · ln(documents / df), rows of unit length.
+
+    scikit-learn's TfidfTransformer adds one to ln(documents / df), so that words of every document
+    count; those say nothing of a topic, and other documents would be nearest.
+    """
     ids, documents = np.asarray(tokens.ids), tokens.document_of
     pairs, counts = np.unique(np.stack([documents, ids]), axis=1, return_counts=True)
     rare = np.log(len(tokens.documents) / np.bincount(pairs[1])[pairs[1]])

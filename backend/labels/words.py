@@ -44,6 +44,8 @@ def stem(word: str) -> str:
     The first that leaves three letters with a vowel: -ies/-ied to -y; -es after ss, x, ch, sh;
     -s not after s, i, u; -ed not after e; -ing. Then, with four letters left, a last -e goes, and
     with three left, a doubled last consonant is halved. Irregular and short words stay apart.
+
+    snowballstemmer folds derivations too (operate, operation), which are other words in a label.
     """
     if not re.fullmatch("[a-z]+", word):
         return word

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backend import settings
+from backend.models import hub
 from backend.schema import EmbedderRef, ModelError
 
 # package name -> its module, whose MODEL_DIR holds the model
@@ -63,8 +64,7 @@ def _loaded(ref: EmbedderRef, device: str) -> Any:
             where, options["revision"] = name, ref.revision
         return SentenceTransformer(where, **options)
     except (OSError, ValueError, ImportError) as error:
-        first = str(error).strip().split("\n")[0][:300]
         raise ModelError(
-            f"The embedder {ref.source} cannot be loaded: {first}",
+            f"The embedder {ref.source} cannot be loaded: {hub.first_line(error)}",
             "Check the name and the network, or give a local copy as folder:<path>.",
         ) from error

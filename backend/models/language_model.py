@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib
 import shutil
 import uuid
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from backend import settings
-from backend.models import edit
+from backend.models import edit, hub
 from backend.schema import ModelError, ModelRef
 from backend.store.memo import memoize
 
@@ -207,38 +206,26 @@ def _explain(source: str, error: Exception) -> tuple[str, str]:
         )
     if "trust_remote_code" in text or "custom code" in text:
         return f"{source} needs code of its own, which Tessera never runs.", "Use another model."
-    first = str(error).strip().split("\n")[0][:300]
     return (
-        f"{source} cannot be loaded: {first}",
+        f"{source} cannot be loaded: {hub.first_line(error)}",
         "Check the name and the network, or give a local copy as folder:<path>.",
     )
 
 
-def _hub_commit(repo: str, revision: str) -> str:
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
+def _hub_commit(repository: str, revision: str) -> str:
     try:
-        return str(HfApi().model_info(repo, revision=revision or None).sha)
-    except Exception as error:  # the hub client raises many kinds; a local copy serves instead
-        cached = try_to_load_from_cache(repo, "config.json", revision=revision or None)
-        if isinstance(cached, str):
-            return Path(cached).parent.name
-        raise ModelError(*_explain(f"hub:{repo}", error)) from error
+        return hub.model_commit(repository, revision, "config.json")
+    except Exception as error:  # of whatever kind the hub client raises
+        raise ModelError(*_explain(f"hub:{repository}", error)) from error
 
 
 def _folder_digest(folder: Path) -> str:
-    files = sorted(
-        path for kind in ("json", "safetensors", "yaml") for path in folder.glob(f"*.{kind}")
-    )
     if not (folder / "config.json").exists():
         raise ModelError(
             f"{folder} holds no model (no config.json).", "Point `source` at a saved model."
         )
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+    kinds = ("json", "safetensors", "yaml")
+    return hub.files_digest(sorted(path for kind in kinds for path in folder.glob(f"*.{kind}")))
 
 
 def _package(name: str) -> Any:

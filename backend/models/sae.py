@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from backend import settings
+from backend.models import hub
 from backend.schema import ModelError, ModelRef, SaeRef, Site
 
 if TYPE_CHECKING:  # four seconds of imports, which a page that only reads the cache is spared
@@ -143,7 +143,7 @@ def load(ref: SaeRef, device: str) -> Sae:
             network = SAE.from_pretrained(release, sae_id, device=device, dtype="float32")
     except UNREADABLE as error:
         raise _unreadable(ref.source, error) from error
-    now = resolve(ref.source) if kind == "folder" else _cached_commit(_repository(name))
+    now = resolve(ref.source) if kind == "folder" else hub.local_commit(_repository(name))
     if now and ref.revision and now != ref.revision:
         raise ModelError(
             f"{ref.source} is now at {now}, no longer at {ref.revision}.",
@@ -252,11 +252,7 @@ def resolve(source: str, revision: str = "") -> str:
     """
     kind, name = _parts(source)
     if kind == "folder":
-        digest = hashlib.sha256()
-        for file in FILES:
-            with (_folder(name) / file).open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest()[:16]
+        return hub.files_digest(_folder(name) / file for file in FILES)
     return _hub_commit(source, _repository(name), revision)
 
 
@@ -363,30 +359,14 @@ def _config(source: str) -> dict[str, Any]:
 
 
 def _hub_commit(source: str, repository: str, revision: str) -> str:
-    from huggingface_hub import HfApi
-
     try:
-        return str(HfApi().model_info(repository, revision=revision or None).sha)
-    except Exception as error:  # the hub client raises many kinds; a local copy serves instead
-        cached = _cached_commit(repository)
-        if cached and revision in ("", cached):
-            return cached
+        return hub.model_commit(repository, revision)
+    except Exception as error:  # of whatever kind the hub client raises
         raise _unreadable(source, error) from error
 
 
-def _cached_commit(repository: str) -> str:
-    """The commit of the local copy of a hub repository; empty where there is none."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.file_download import repo_folder_name
-
-    folder = repo_folder_name(repo_id=repository, repo_type="model")
-    main = Path(HF_HUB_CACHE) / folder / "refs" / "main"
-    return main.read_text().strip() if main.is_file() else ""
-
-
 def _unreadable(source: str, error: Exception) -> ModelError:
-    first = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
     remedy = "Check the name and the network, or give a local copy as folder:<path>."
     if source.startswith("folder:"):
         remedy = "Save it again with SAELens."
-    return ModelError(f"{source} cannot be loaded: {first}", remedy)
+    return ModelError(f"{source} cannot be loaded: {hub.first_line(error)}", remedy)

@@ -67,20 +67,8 @@ def centre(reading: Reading) -> dict[str, Any]:
     """`centre` [width] float32: the part of the mean activation that lies along the mean
     direction, from the first 200,000 activations or, where there are fewer, all. Also how many
     (`tokens`)."""
-    count = 0
-    total = directions = torch.zeros(1, dtype=torch.float64)
-    for _, activations in read_corpus(reading):
-        exact = activations.double()
-        norms = torch.linalg.vector_norm(exact, dim=1, keepdim=True)
-        total = total + exact.sum(dim=0)
-        directions = directions + (exact / norms.clamp_min(1e-300)).sum(dim=0)
-        count += len(exact)
-        if count >= CENTRED_ON:
-            break
-    length = torch.linalg.vector_norm(directions)
-    direction = directions / length if length > 0 else directions
-    along = direction * (total / count).dot(direction)
-    return {"centre": along.float().numpy(), "tokens": count}
+    along, count = read_corpus(reading).centre(CENTRED_ON)
+    return {"centre": along.numpy(), "tokens": count}
 
 
 # ---------------------------------------------------------------- the threshold

@@ -52,12 +52,14 @@ def place(exemplars: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, st
 def principal(exemplars: np.ndarray) -> np.ndarray:
     """[K, 2] float32 coordinates along the two directions of most variance; along each, the
     direction's largest component is positive, so the same points give the same map."""
-    points = exemplars.astype(np.float64) - exemplars.mean(axis=0, dtype=np.float64)
-    _, directions = np.linalg.eigh(points.T @ points)
-    axes = directions[:, ::-1][:, :2]
-    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
-    flat = points @ (axes * np.where(largest < 0, -1.0, 1.0))
-    return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1]))).astype(np.float32)
+    from sklearn.decomposition import PCA  # takes a second to import
+
+    flat = np.zeros((len(exemplars), 2), dtype=np.float32)
+    if np.ptp(exemplars, axis=0).any():  # points that are all the same vary in no direction
+        axes = min(2, *exemplars.shape)
+        reducer = PCA(axes, svd_solver="covariance_eigh")
+        flat[:, :axes] = reducer.fit_transform(exemplars.astype(np.float64))
+    return flat
 
 
 def _umap(exemplars: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray:

@@ -83,18 +83,7 @@ def _encoder(
     own = coded(*where, "sae")
     width, active = own.value("width"), len(own.array("values")) / len(activations.tokens)
     keep = min(max(1, round(active)), width)
-    return width, _random(width, keep, _centre(activations), pairs.seed)
-
-
-def _centre(activations: Activations) -> Tensor:
-    """[d] the part of the mean of all rows that lies along the mean of their directions."""
-    total = directions = torch.zeros(1, dtype=torch.float64)
-    for _, residual in activations:
-        rows = residual.double()
-        total = total + rows.sum(dim=0)
-        directions = directions + torch.nn.functional.normalize(rows, dim=1).sum(dim=0)
-    direction = torch.nn.functional.normalize(directions, dim=0)
-    return (direction * (total / len(activations.tokens)).dot(direction)).float()
+    return width, _random(width, keep, activations.centre()[0], pairs.seed)
 
 
 def _random(width: int, keep: int, centre: Tensor, seed: int) -> Encoder:

@@ -36,6 +36,7 @@ def tree(likeness: np.ndarray) -> Tree:
     hierarchy = scipy.cluster.hierarchy
     linked = hierarchy.linkage(scipy.spatial.distance.squareform(distance), "average")
     drawn = hierarchy.dendrogram(linked, no_plot=True)
+    # scikit-learn's ClassicalMDS keeps two eigenvalues only, and `shown` is a share of them all
     middle = np.eye(len(distance)) - 1 / len(distance)
     values, vectors = np.linalg.eigh(-middle @ distance**2 @ middle / 2)
     kept = np.clip(values[:-3:-1], 0, None)
