@@ -113,7 +113,10 @@ def _signature(function: Callable[..., Any]) -> str:
     parts = []
     for name, parameter in inspect.signature(function).parameters.items():
         needed = parameter.default is inspect.Parameter.empty
-        parts.append(f"--{name} …" if needed else f"[--{name} {parameter.default}]")
+        if isinstance(parameter.default, bool):
+            parts.append(f"[--{'no-' if parameter.default else ''}{name}]")
+        else:
+            parts.append(f"--{name} …" if needed else f"[--{name} {parameter.default}]")
     return " " + " ".join(parts) if parts else ""
 
 
@@ -129,7 +132,8 @@ def _parse(name: str, function: Callable[..., Any], rest: list[str]) -> dict[str
             parts[parameter.name] = kind
             _add_fields(parser, parameter.name, kind)
         else:
-            parser.add_argument(f"--{parameter.name}", type=kind, required=needed, default=default)
+            how = _reading(kind)
+            parser.add_argument(f"--{parameter.name}", required=needed, default=default, **how)
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     found = vars(parser.parse_args(rest))
     for part, kind in parts.items():
@@ -141,9 +145,13 @@ def _parse(name: str, function: Callable[..., Any], rest: list[str]) -> dict[str
 def _add_fields(parser: argparse.ArgumentParser, name: str, kind: Any) -> None:
     """An option for each field of a dataclass: `--spec.count 10`."""
     for field in dataclasses.fields(kind):
-        flag = isinstance(field.default, bool)
-        how: Any = {"action": "store_true"} if flag else {"type": type(field.default)}
+        how = _reading(type(field.default))
         parser.add_argument(f"--{name}.{field.name}", default=field.default, **how)
+
+
+def _reading(kind: Any) -> Any:
+    """How an option is read; a flag is `--name` or `--no-name`, as "False" is a text and true."""
+    return {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
 
 
 # ---------------------------------------------------------------- printing
