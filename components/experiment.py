@@ -76,14 +76,13 @@ def choose(runs: list[Run], missing: str) -> str:
 
 
 def title(run: Run) -> str:
-    """An experiment in a line."""
+    """An experiment in a line; not whether it has ended, as the browser tells a choice by this."""
     plan = run.plan
     made = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
-    state = "" if run.done else " · not ended"
     who = run.writer.split("@")[0].split(" at ")[0].removeprefix("package:")
     return (
         f"{plan.features} features · {', '.join(plan.methods)} · {who} · "
-        f"split {plan.split} · seed {plan.seed} · {made}{state}"
+        f"split {plan.split} · seed {plan.seed} · {made}"
     )
 
 

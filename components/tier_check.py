@@ -209,8 +209,7 @@ def latest(runs: list[Run]) -> str:
 def words(run: Run) -> str:
     """An experiment as a reader says it."""
     of = "by tier" if run.plan.among else "at random"
-    left = "" if run.done else " · not ended"
-    return f"{run.plan.features} features {of} · {', '.join(run.plan.methods)}{left}"
+    return f"{run.plan.features} features {of} · {', '.join(run.plan.methods)}"
 
 
 def labels_html(frame: pl.DataFrame) -> str:
