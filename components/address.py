@@ -2,11 +2,12 @@
 
 `FIELDS` lists every URL parameter of every page. Their values live in one dictionary of the
 session, so that they outlast a change of page, and are mirrored in the URL, where a default is
-left out. The URL wins when it was changed from outside; widgets start from the values here.
+left out. The URL wins when it was changed from outside; `controls` shows and sets the values here.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,20 @@ from backend.schema import Plan, Thresholds, TierSpec
 
 @dataclass(frozen=True)
 class Field:
-    """One URL parameter: how to read it (raises ValueError), what it is, and its default."""
+    """One URL parameter: how to read it (raises ValueError), what it is, its default and, of a
+    number, the least and the most that it can be."""
 
     read: Callable[[str], Any]
     what: str
     default: Any = None
+    least: float | None = None
+    most: float | None = None
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is within the bounds."""
+        return (self.least is None or value >= self.least) and (
+            self.most is None or value <= self.most
+        )
 
 
 def text(value: str) -> str:
@@ -30,18 +40,15 @@ def text(value: str) -> str:
 
 
 def whole(value: str) -> int:
+    if abs(int(value)) >= 2**53:  # a browser holds no larger one exactly
+        raise ValueError(value)
     return int(value)
 
 
 def number(value: str) -> float:
-    return float(value)
-
-
-def correlation(value: str) -> float:
-    found = float(value)
-    if not 0 <= found <= 1:  # nan is not either
+    if not math.isfinite(float(value)):
         raise ValueError(value)
-    return found
+    return float(value)
 
 
 def flag(value: str) -> bool:
@@ -91,9 +98,9 @@ SORTED: dict[str, Field] = {
     "output": Field(whole, "a number of tokens", SPEC.output),
     "cross": Field(whole, "a number of tokens", SPEC.cross),
     "weighted": Field(flag, "0 or 1", SPEC.weighted),
-    "tau_in": Field(correlation, "a correlation from 0 to 1", TAU.input),
-    "tau_out": Field(correlation, "a correlation from 0 to 1", TAU.output),
-    "tau_cross": Field(correlation, "a correlation from 0 to 1", TAU.cross),
+    "tau_in": Field(number, "a correlation from 0 to 1", TAU.input, 0.0, 1.0),
+    "tau_out": Field(number, "a correlation from 0 to 1", TAU.output, 0.0, 1.0),
+    "tau_cross": Field(number, "a correlation from 0 to 1", TAU.cross, 0.0, 1.0),
 }
 SHARED: dict[str, Field] = {
     "study": Field(text, "a study", ""),
@@ -108,15 +115,15 @@ FIELDS: dict[str, dict[str, Field]] = {
         "colour": Field(one_of(*COLOURS), f"one of {', '.join(COLOURS)}", "coherence"),
         "search": Field(text, "a text", ""),
         "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
-        "least": Field(whole, "a number of members", 1),
-        "most": Field(whole, "a number of members", 0),
-        "kappa": Field(number, "a coherence", 0.0),
+        "least": Field(whole, "a number of members from 1", 1, 1),
+        "most": Field(whole, "a number of members", 0, 0),
+        "kappa": Field(number, "a coherence from 0 to 1", 0.0, 0.0, 1.0),
         "topic": Field(text, "a topic", ""),
         "beyond": Field(flag, "0 or 1", False),
         "drag": Field(one_of(*DRAGS), f"one of {', '.join(DRAGS)}", "pan"),
         "area": Field(text, "an area of the map", ""),
         "draw": Field(one_of(*MEMBER_DRAWS), f"one of {', '.join(MEMBER_DRAWS)}", "closest"),
-        "seed": Field(whole, "a whole number", 0),
+        "seed": Field(whole, "a whole number from 0", 0, 0),
         "asked": Field(whole, "a region's number", -1),
         "scored": Field(whole, "a region's number", -1),
     },
@@ -125,15 +132,15 @@ FIELDS: dict[str, dict[str, Field]] = {
         "search": Field(text, "a text", ""),
         "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
         "sort": Field(one_of(*SORTS), f"one of {', '.join(SORTS)}", "density"),
-        "sparse": Field(number, "a density", 0.0),
-        "dense": Field(number, "a density", 1.0),
-        "strong": Field(number, "an activation", 0.0),
+        "sparse": Field(number, "a density in percent", 0.0, 0.0),
+        "dense": Field(number, "a density from 0 to 1", 1.0, 0.0, 1.0),
+        "strong": Field(number, "an activation from 0", 0.0, 0.0),
         "topic": Field(text, "a topic", ""),
         "token": Field(text, "a token", ""),
         "draw": Field(one_of(*EXAMPLE_DRAWS), f"one of {', '.join(EXAMPLE_DRAWS)}", "top"),
         "view": Field(one_of(*VIEWS), f"one of {', '.join(VIEWS)}", "snippet"),
         "facet": Field(text, "a topic", ""),
-        "seed": Field(whole, "a whole number", 0),
+        "seed": Field(whole, "a whole number from 0", 0, 0),
         "own": Field(text, "a text", ""),
         "why": Field(whole, "a token's number", -1),
         "asked": Field(whole, "a feature's number", -1),
@@ -144,17 +151,17 @@ FIELDS: dict[str, dict[str, Field]] = {
         "measure": Field(one_of("auroc", "post"), "auroc or post", "auroc"),
         "methods": Field(text, "methods", ",".join(PLAN.methods)),
         "scorers": Field(text, "scorers", ",".join(PLAN.scorers)),
-        "count": Field(whole, "a number of features", PLAN.features),
+        "count": Field(whole, "a number of features from 2 to 500", PLAN.features, 2, 500),
         "split": Field(one_of("range", "post"), "range or post", PLAN.split),
         "negatives": Field(
             one_of("other", "silent", "hard"), "other, silent or hard", PLAN.negatives
         ),
         "marks": Field(one_of("matched", "post"), "matched or post", PLAN.marks),
-        "window": Field(whole, "a number of tokens", PLAN.window),
-        "seed": Field(whole, "a whole number", PLAN.seed),
+        "window": Field(whole, "a number of tokens from 0 to 500", PLAN.window, 0, 500),
+        "seed": Field(whole, "a whole number from 0", PLAN.seed, 0),
         "who": Field(one_of("own", "server"), "own or server", "own"),
-        "calls": Field(whole, "a number of calls", 0),
-        "cost": Field(number, "a cost", 0.0),
+        "calls": Field(whole, "a number of calls", 0, 0),
+        "cost": Field(number, "a cost", 0.0, 0.0),
     },
     "compare": {
         "run": Field(text, "an experiment", ""),
@@ -171,9 +178,9 @@ FIELDS: dict[str, dict[str, Field]] = {
         "checked": Field(flag, "0 or 1", False),
         "run": Field(text, "an experiment", ""),
         "who": Field(one_of("own", "server"), "own or server", "own"),
-        "most": Field(whole, "a number of features", 100),
-        "calls": Field(whole, "a number of calls", 500),  # a server's calls cost money
-        "cost": Field(number, "a cost", 0.0),
+        "most": Field(whole, "a number of features", 100, 0),
+        "calls": Field(whole, "a number of calls", 500, 0),  # a server's calls cost money
+        "cost": Field(number, "a cost", 0.0, 0.0),
         "routed": Field(text, "a job", ""),
     },
     "judge": {
@@ -188,7 +195,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "obscure"),
         "only": Field(text, "features", ""),
         "order": Field(one_of(*ORDERS), f"one of {', '.join(ORDERS)}", "margin"),
-        "seed": Field(whole, "a whole number", 0),
+        "seed": Field(whole, "a whole number from 0", 0, 0),
         "compare": Field(flag, "0 or 1", False),
         **SORTED,
     },
@@ -218,7 +225,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "sentences": Field(one_of("corpus", "templates"), "corpus or templates", "corpus"),
         "concepts": Field(text, "concepts", ""),
         "concept": Field(text, "a concept", ""),
-        "tau": Field(correlation, "a share from 0 to 1", 0.5),
+        "tau": Field(number, "a share from 0 to 1", 0.5, 0.0, 1.0),
         "task": Field(one_of("", *SAGE_TASKS), f"one of {', '.join(SAGE_TASKS)}", ""),
         "role": Field(text, "a place in the prompt", ""),
     },
@@ -246,7 +253,10 @@ def read(params: Mapping[str, str], known: Mapping[str, Field]) -> tuple[dict[st
         if name not in known:
             continue
         try:
-            values[name] = known[name].read(params[name])
+            value = known[name].read(params[name])
+            if not known[name].holds(value):
+                raise ValueError(value)
+            values[name] = value
         except ValueError:
             problems.append(f"The link says {name} = {params[name]!r}, not {known[name].what}.")
     return values, problems
@@ -296,15 +306,21 @@ def page() -> str:
     return st.session_state["address.page"]
 
 
+def field(name: str) -> Field:
+    """One of the page's parameters."""
+    return fields(page())[name]
+
+
 def get(name: str) -> Any:
     """The value of one of the page's parameters."""
-    return _values().get(_where(name), fields(page())[name].default)
+    return _values().get(_where(name), field(name).default)
 
 
 def put(**values: Any) -> None:
     """Set parameters of the page, here and in the URL."""
     if "why" in fields(page()) and values.get("feature", get("feature")) != get("feature"):
         values = {"why": -1} | values  # it asks about a token of one feature
+    _of_study(values.get("study"))
     _values().update({_where(name): value for name, value in values.items()})
     _mirror()
 
@@ -312,27 +328,6 @@ def put(**values: Any) -> None:
 def assume(**values: Any) -> None:
     """Set parameters here alone: what was not asked for, but links should name."""
     _values().update({_where(name): value for name, value in values.items()})
-
-
-def widget(name: str, *rerun: str, **also: Any) -> dict[str, Any]:
-    """`key`, `on_change` and `args` of a widget that shows and sets a parameter.
-
-    A change reruns the named fragments only (none named: what Streamlit would), and sets the
-    parameters in `also` with it.
-    """
-    key = f"{page()}:{name}"
-    if key not in st.session_state or st.session_state[key] != get(name):
-        st.session_state[key] = get(name)  # sent to the browser, over what was moved there since
-    return {"key": key, "on_change": _changed, "args": (name, key, rerun, also)}
-
-
-def _changed(name: str, key: str, rerun: tuple[str, ...], also: dict[str, Any]) -> None:
-    value = st.session_state[key]
-    if name == "study":
-        _of_study(value)
-    put(**{name: fields(page())[name].default if value is None else value} | also)
-    if rerun:
-        st.rerun(list(rerun))
 
 
 def _of_study(study: str | None) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.schema import Job
 from backend.views import StudyCard
-from components import address, links, markup, numbers, status
+from components import address, controls, links, markup, numbers, status
 from components.markup import escape
 from components.status import reported, waiting
 
@@ -44,9 +44,9 @@ TAKES = {
 
 def render_which() -> str:
     """The benchmark that is shown."""
-    st.segmented_control(
-        "Benchmark", list(NAMES), format_func=lambda name: NAMES[name], required=True,
-        label_visibility="collapsed", **address.widget("which", asked=False),
+    controls.segmented_control(
+        "which", "Benchmark", list(NAMES), format_func=NAMES.__getitem__,
+        label_visibility="collapsed", also={"asked": False},
     )  # fmt: skip
     which = str(address.get("which"))
     markup.note(HINTS[which])
@@ -84,9 +84,9 @@ def _render_beside(study: str, found: Any, desk: Desk, query: Query, between: Be
     titles = {card.name: card.title for card in desk.studies()}
     with st.expander("Headline numbers, beside another study", expanded=bool(chosen)), reported():
         others = [name for name in titles if name != study]
-        st.selectbox(
-            "Beside another study", ["", *others], label_visibility="collapsed",
-            format_func=lambda name: titles.get(name, "choose a study"), **address.widget("beside"),
+        controls.selectbox(
+            "beside", "Beside another study", ["", *others], label_visibility="collapsed",
+            format_func=lambda name: titles.get(name, name or "choose a study"),
         )  # fmt: skip
         tables = {titles[study]: desk.measures(found)}
         if chosen in others:

@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from backend.eval_views.ce_bench import CeBench
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.ce_bench_checks import (
     DEFINITIONS,
     READERS,
@@ -42,11 +42,12 @@ COUNTS = {
 
 def render_choice() -> str:
     """Whose stories are read; "" for Tessera's own."""
-    st.text_input(
-        "Stories", placeholder="Tessera's own · or the path of a table, or a dataset on the hub",
+    controls.text_input(
+        "pairs", "Stories",
+        placeholder="Tessera's own · or the path of a table, or a dataset on the hub",
         help="JSONL, CSV or Parquet with story1, story2 and subject (marked <subject>…</subject>), "
         "or a name such as GulkoA/contrastive-stories-v4.",
-        **address.widget("pairs", subject="", feature=-1, asked=False),
+        also={"subject": "", "feature": -1, "asked": False},
     )  # fmt: skip
     return str(address.get("pairs"))
 
@@ -82,9 +83,9 @@ def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> N
 
 def _render_features(view: CeBench) -> None:
     markup.head("Features", "distances, by one definition")
-    st.segmented_control(
-        "Definition", list(DEFINITIONS), required=True, label_visibility="collapsed",
-        **address.widget("definition", feature=-1),
+    controls.segmented_control(
+        "definition", "Definition", list(DEFINITIONS), label_visibility="collapsed",
+        also={"feature": -1},
     )  # fmt: skip
     definition = str(address.get("definition"))
     left, right = st.columns([6, 6], gap="large")

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from backend.eval_views.ce_bench import CeBench, CeSteer, CeSubject
 from backend.views import Passage
-from components import address, markup, numbers, palette, tokens
+from components import address, controls, markup, numbers, palette, tokens
 from components.ce_bench_checks import DEFINITIONS, READERS, STRENGTHS, hue, whole
 from components.links import anchor
 from components.markup import escape
@@ -178,7 +178,7 @@ def render_subjects(view: CeBench) -> str:
     markup.head("One subject", "its first features, and where they fire in its stories")
     if address.get("subject") not in view.subjects:
         address.assume(subject=view.subjects[0])
-    st.selectbox("Subject", view.subjects, **address.widget("subject", feature=-1))
+    controls.selectbox("subject", "Subject", view.subjects, also={"feature": -1})
     return str(address.get("subject"))
 
 
@@ -253,14 +253,9 @@ def render_prompt() -> tuple[str, float]:
         "strength, and the sum is decoded in its place. Authors use .5."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "Prompt", placeholder="The beginning of a text: On Sunday morning we went to the",
-            **address.widget("steered"),
-        )  # fmt: skip
-        st.segmented_control(
-            "Strength", STRENGTHS, required=True, format_func=lambda s: f"{s:g}",
-            **address.widget("shift"),
-        )  # fmt: skip
+        prompt = "The beginning of a text: On Sunday morning we went to the"
+        controls.text_input("steered", "Prompt", placeholder=prompt)
+        controls.segmented_control("shift", "Strength", STRENGTHS, format_func=lambda s: f"{s:g}")
     return str(address.get("steered")).strip(), float(address.get("shift"))
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from backend.views import Comparison, Experiment, Judgement, Passage
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.experiment import doubt, measure, name
 from components.links import anchor
 from components.markup import escape
@@ -52,21 +52,18 @@ def render_controls(view: Experiment) -> None:
         options = pairs(view)
         if len(options) > 1 and not address.get("blind"):
             shown = address.get("pair")
-            st.selectbox(
+            controls.selectbox(
+                "pair",
                 "Pair",
                 options,
-                index=options.index(shown) if shown in options else 0,
-                key="compare-pair",
-                on_change=_pair,
+                shown if shown in options else options[0],
                 label_visibility="collapsed",
+                rerun=(LIST, INSPECTOR),
+                also={"feature": None},
             )
         judged = [s for s in view.plan.scorers if s != "embedding"]
-        st.segmented_control(
-            "By",
-            judged,
-            required=True,
-            label_visibility="collapsed",
-            **address.widget("by", LIST, INSPECTOR),
+        controls.segmented_control(
+            "by", "By", judged, label_visibility="collapsed", rerun=(LIST, INSPECTOR)
         )
         st.button(
             "Show names" if address.get("blind") else "Blind",
@@ -76,11 +73,6 @@ def render_controls(view: Experiment) -> None:
             help="Hide which method is which, and say which label you prefer",
             on_click=_blind,
         )
-
-
-def _pair() -> None:
-    address.put(pair=st.session_state["compare-pair"], feature=None)
-    st.rerun([LIST, INSPECTOR])
 
 
 def _blind() -> None:

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from backend.concept_views import ConceptChoice, ConceptsView
 from backend.schema import TesseraError
-from components import address, markup, numbers
+from components import address, controls, markup, numbers
 from components.markup import escape
 from components.status import render_problem
 
@@ -44,9 +44,9 @@ HINTS = {
 
 def render_asks() -> str:
     """The question that is asked."""
-    st.segmented_control(
-        "Question", list(ASKS), format_func=lambda ask: ASKS[ask], required=True,
-        label_visibility="collapsed", **address.widget("ask", asked=False),
+    controls.segmented_control(
+        "ask", "Question", list(ASKS), format_func=ASKS.__getitem__, label_visibility="collapsed",
+        also={"asked": False},
     )  # fmt: skip
     asked = str(address.get("ask"))
     markup.note(HINTS[asked])
@@ -56,22 +56,21 @@ def render_asks() -> str:
 def render_fresh(choices: list[ConceptChoice]) -> str:
     """The set whose texts are looked for in the chosen region; "" for the set's own."""
     names = ["", *(choice.name for choice in choices if choice.name != address.get("set"))]
-    st.selectbox(
-        "Texts", names, format_func=lambda name: name or "test texts of this set",
-        **address.widget("of"),
-    )  # fmt: skip
+    controls.selectbox(
+        "of", "Texts", names, format_func=lambda name: name or "test texts of this set"
+    )
     return str(address.get("of"))
 
 
 def render_choice(choices: list[ConceptChoice]) -> tuple[str, DeltaGenerator]:
     """The name of the set that is asked about, and the place beside it."""
     said = {choice.name: f"{choice.name} · {choice.said}" for choice in choices}
-    names = list(dict.fromkeys([*said, address.get("set")]))
     left, right = st.columns(2)
-    left.selectbox(
-        "Concept set", names, format_func=lambda name: said.get(name) or name,
-        **address.widget("set", concept=""),
-    )  # fmt: skip
+    with left:
+        controls.selectbox(
+            "set", "Concept set", list(said), format_func=lambda name: said.get(name) or name,
+            also={"concept": ""},
+        )  # fmt: skip
     return str(address.get("set")), right
 
 
@@ -84,7 +83,7 @@ def render_concept(view: ConceptsView) -> str:
         render_problem(said, f"{names[0]!r} is shown instead.")
     if not address.get("concept"):
         address.assume(concept=names[0])
-    st.selectbox("Concept", names, **address.widget("concept"))
+    controls.selectbox("concept", "Concept", names)
     return str(address.get("concept"))
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 
 from backend.concept_views import Gathering, Membership
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.concepts import NAMES, among, hue, named
 from components.links import anchor
 
@@ -50,10 +50,7 @@ def render_membership(view: Membership) -> None:
     markup.head("Every region", "not the best but each of them")
     left, right = st.columns([6, 6], gap="large")
     with left:
-        st.segmented_control(
-            "Rule", list(RULES), required=True, label_visibility="collapsed",
-            **address.widget("rule"),
-        )  # fmt: skip
+        controls.segmented_control("rule", "Rule", list(RULES), label_visibility="collapsed")
         rule = address.get("rule")
         markup.note(f"A text is in a region: {RULES[rule]}.")
         st.plotly_chart(j_chart(view, rule), key="js", config=palette.CONFIG)

@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from backend.concept_views import AnyRegion
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
 
@@ -70,9 +70,9 @@ def tables(view: AnyRegion) -> dict[str, pl.DataFrame]:
 def render(view: AnyRegion) -> None:
     """All regions against the chosen one, the fitted readers and chance."""
     if "hard" in view.over["contrast"]:
-        st.segmented_control(
-            "Against", address.CONTRASTS, required=True, label_visibility="collapsed",
-            format_func=lambda c: f"against {_other(c)} texts", **address.widget("contrast"),
+        controls.segmented_control(
+            "contrast", "Against", address.CONTRASTS, label_visibility="collapsed",
+            format_func=lambda c: f"against {_other(c)} texts",
         )  # fmt: skip
     markup.render(f'<p class="answer">{escape(answer(view))}</p>')
     left, right = st.columns([5, 7], gap="large")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.views import Draw, Example, FeatureView, Passage, Probe
-from components import address, markup, numbers
+from components import address, controls, markup, numbers
 from components.feature_table import INSPECTOR
 from components.links import anchor
 from components.markup import escape
@@ -18,30 +18,27 @@ SIDE = 14  # tokens beside the peak in a snippet
 def render_draw(view: FeatureView) -> None:
     """Which examples, how they are drawn and shown."""
     with st.container(horizontal=True, gap="small", key="draw", vertical_alignment="center"):
-        st.selectbox(
+        controls.selectbox(
+            "draw",
             "Examples",
             address.EXAMPLE_DRAWS,
             format_func=_draw_name,
             label_visibility="collapsed",
             width=148,
-            **address.widget("draw", INSPECTOR, seed=0),
+            rerun=(INSPECTOR,),
+            also={"seed": 0},
         )
-        topics = ["", *view.topics["topic"].to_list()]
-        facet = address.get("facet")
-        st.selectbox(
+        controls.selectbox(
+            "facet",
             "Topic",
-            topics if facet in topics else [*topics, facet],
+            ["", *view.topics["topic"].to_list()],
             format_func=lambda topic: topic or "all topics",
             label_visibility="collapsed",
             width=132,
-            **address.widget("facet", INSPECTOR),
+            rerun=(INSPECTOR,),
         )
-        st.segmented_control(
-            "View",
-            address.VIEWS,
-            required=True,
-            label_visibility="collapsed",
-            **address.widget("view", INSPECTOR),
+        controls.segmented_control(
+            "view", "View", address.VIEWS, label_visibility="collapsed", rerun=(INSPECTOR,)
         )
         st.button(
             "Draw again",
@@ -138,13 +135,14 @@ def _part(passage: Passage, first: int, last: int, look: Look) -> str:
 def render_own() -> str:
     """A field for one's own text; gives the text to read, or nothing."""
     markup.head("Try your own text", "each token is valued by this feature")
-    st.text_area(
+    controls.text_area(
+        "own",
         "Your text",
         label_visibility="collapsed",
         placeholder="Write or paste a text, then press Ctrl+Enter",
         height=72,
         max_chars=2000,
-        **address.widget("own", INSPECTOR),
+        rerun=(INSPECTOR,),
     )
     return address.get("own").strip()
 

@@ -12,7 +12,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from backend.views import Experiment, Run
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
 from components.status import render_empty
@@ -52,12 +52,13 @@ def scorers(means: pl.DataFrame, of: str) -> list[str]:
 def render_runs(runs: list[Run], opened: str) -> None:
     """The experiments of the study; the one that is looked at is chosen."""
     named = {run.run: run for run in runs}
-    st.selectbox(
+    controls.selectbox(
+        "run",
         "Experiment",
-        list(named) if opened in named or not opened else [opened, *named],
+        list(named),
+        opened,
         format_func=lambda run: title(named[run]) if run in named else f"{run[:12]} (missing)",
         label_visibility="collapsed",
-        **address.widget("run"),
     )
 
 
@@ -75,14 +76,13 @@ def choose(runs: list[Run], missing: str) -> str:
 
 
 def title(run: Run) -> str:
-    """An experiment in a line."""
+    """An experiment in a line; not whether it has ended, as the browser tells a choice by this."""
     plan = run.plan
     made = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
-    state = "" if run.done else " · not ended"
     who = run.writer.split("@")[0].split(" at ")[0].removeprefix("package:")
     return (
         f"{plan.features} features · {', '.join(plan.methods)} · {who} · "
-        f"split {plan.split} · seed {plan.seed} · {made}{state}"
+        f"split {plan.split} · seed {plan.seed} · {made}"
     )
 
 
@@ -195,13 +195,12 @@ def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
 
 def render_measures() -> None:
     """Which number of a judge is shown."""
-    st.segmented_control(
+    controls.segmented_control(
+        "measure",
         "Measure",
         list(MEASURES),
         format_func=MEASURES.__getitem__,
-        required=True,
         label_visibility="collapsed",
-        **address.widget("measure"),
     )
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.schema import Plan
 from backend.views import Quote
-from components import address, markup, numbers
+from components import address, controls, markup, numbers
 from components.markup import escape
 
 FORM = "form"
@@ -49,65 +49,47 @@ def render_form(methods: pl.DataFrame, server: str) -> None:
     left, middle, right = st.columns([5, 4, 4], gap="medium")
     with left:
         helps = dict(zip(methods["method"], methods["help"], strict=True))
-        _several("Methods", "methods", list(helps))
+        controls.multiselect("methods", "Methods", list(helps), rerun=(FORM,))
         asked = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
         st.caption("  \n".join(asked))
-        _several("Judged by", "scorers", list(SCORERS))
+        controls.multiselect("scorers", "Judged by", list(SCORERS), rerun=(FORM,))
     with middle:
-        st.number_input("Features", 2, 500, step=10, **address.widget("count", FORM))
+        controls.number_input("count", "Features", step=10, rerun=(FORM,))
         _choice("Train and test", "split", SPLITS)
-        st.number_input(
-            "Seed", 0, step=1, help="of the sample and all draws", **address.widget("seed", FORM)
-        )
+        drawn = "of the sample and all draws"
+        controls.number_input("seed", "Seed", step=1, help=drawn, rerun=(FORM,))
     with right:
         _choice("Negatives", "negatives", NEGATIVES)
         _choice("Marks on negatives, in fuzzing", "marks", MARKS)
-        st.number_input(
-            "Tokens on either side that the judge sees (0: all)",
-            0,
-            500,
-            step=4,
-            **address.widget("window", FORM),
-        )
-    _who(server)
-
-
-def _several(label: str, field: str, options: list[str]) -> None:
-    """Some of several, kept as one text."""
-    key = f"{FORM}:{field}"
-    st.session_state[key] = [name for name in names(address.get(field)) if name in options]
-
-    def changed() -> None:
-        address.put(**{field: ",".join(st.session_state[key])})
-        st.rerun([FORM])
-
-    st.multiselect(label, options, key=key, on_change=changed)
+        seen = "Tokens on either side that the judge sees (0: all)"
+        controls.number_input("window", seen, step=4, rerun=(FORM,))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        render_writer("Who writes and judges", server, FORM)
+        render_caps(FORM)
 
 
 def _choice(label: str, field: str, options: dict[str, str]) -> None:
-    st.selectbox(
-        label, list(options), format_func=options.__getitem__, **address.widget(field, FORM)
+    controls.selectbox(field, label, list(options), format_func=options.get, rerun=(FORM,))
+
+
+def render_writer(label: str, server: str, fragment: str) -> None:
+    """Which model writes: the study's own, or the one that a server offers."""
+    controls.segmented_control(
+        "who",
+        label,
+        list(WHO),
+        format_func=lambda who: (
+            f"{WHO[who]} · {server}" if who == "server" and server else WHO[who]
+        ),
+        rerun=(fragment,),
     )
 
 
-def _who(server: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.segmented_control(
-            "Who writes and judges",
-            list(WHO),
-            format_func=lambda who: (
-                f"{WHO[who]} · {server}" if who == "server" and server else WHO[who]
-            ),
-            required=True,
-            **address.widget("who", FORM),
-        )
-        if address.get("who") == "server":
-            st.number_input(
-                "Stop at calls (0: no limit)", 0, step=100, **address.widget("calls", FORM)
-            )
-            st.number_input(
-                "Stop at cost (0: no limit)", 0.0, step=1.0, **address.widget("cost", FORM)
-            )
+def render_caps(fragment: str) -> None:
+    """Where a server's calls and costs end."""
+    if address.get("who") == "server":
+        controls.number_input("calls", "Stop at calls (0: no limit)", step=100, rerun=(fragment,))
+        controls.number_input("cost", "Stop at cost (0: no limit)", step=1.0, rerun=(fragment,))
 
 
 def quote_html(found: Quote) -> str:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from backend.eval_views.expert_lens import ExpertConcept
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
 from components.status import render_problem
@@ -22,7 +22,7 @@ def render_pick(concepts: list[str]) -> str:
     elif asked not in concepts:
         address.put(concept=concepts[0])
         render_problem(f"{asked!r} is none of the concepts.", "The usual is shown instead.")
-    st.selectbox("Concept", concepts, label_visibility="collapsed", **address.widget("concept"))
+    controls.selectbox("concept", "Concept", concepts, label_visibility="collapsed")
     return str(address.get("concept"))
 
 

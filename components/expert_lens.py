@@ -12,7 +12,7 @@ import polars as pl
 import streamlit as st
 
 from backend.eval_views.expert_lens import LEAST_ALIKE, ExpertLens
-from components import address, expert_sets, markup, numbers, palette
+from components import address, controls, expert_sets, markup, numbers, palette
 from components.expert_sets import between
 from components.markup import escape
 
@@ -34,20 +34,20 @@ PUBLISHED = (
 def render_choice() -> tuple[str, str, str]:
     """Units, source of sentences and concepts, as they are asked for."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Units", ("maps", "features"), required=True, width="content",
+        controls.segmented_control(
+            "units", "Units", ("maps", "features"), width="content",
             format_func={"maps": "all linear maps", "features": "SAE features"}.__getitem__,
-            **address.widget("units", asked=False),
+            also={"asked": False},
         )  # fmt: skip
-        st.segmented_control(
-            "Sentences", ("corpus", "templates"), required=True, width="content",
+        controls.segmented_control(
+            "sentences", "Sentences", ("corpus", "templates"), width="content",
             format_func={"corpus": "from the corpus", "templates": "from frames"}.__getitem__,
             help="Frames are the same sentences for every word, so only the word tells them apart.",
-            **address.widget("sentences", asked=False),
+            also={"asked": False},
         )  # fmt: skip
-        st.text_input(
-            "Concepts", placeholder="rated words that the corpus holds · or your own: cat, dog, …",
-            **address.widget("concepts", asked=False, concept=""),
+        controls.text_input(
+            "concepts", "Concepts", also={"asked": False, "concept": ""},
+            placeholder="rated words that the corpus holds · or your own: cat, dog, …",
         )  # fmt: skip
     return address.get("units"), address.get("sentences"), address.get("concepts")
 
@@ -57,10 +57,8 @@ def render_tau(taus: tuple[float, ...]) -> int:
     nearest = min(taus, key=lambda tau: abs(tau - address.get("tau")))
     if nearest != address.get("tau"):
         address.put(tau=nearest)  # the address says what is shown
-    st.select_slider(
-        "τ, the AP from which a unit is an expert", taus, format_func=numbers.fraction,
-        **address.widget("tau"),
-    )  # fmt: skip
+    name = "τ, the AP from which a unit is an expert"
+    controls.select_slider("tau", name, taus, format_func=numbers.fraction)
     return taus.index(nearest)
 
 

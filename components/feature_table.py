@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 
 from backend.views import FeatureTable
-from components import address, numbers
+from components import address, controls, numbers
 from components.markup import NOTHING, chip, chips, escape
 from components.region_table import one_line, token_cell
 from components.rows import render_rows
@@ -123,52 +123,53 @@ def render_controls(view: FeatureTable) -> None:
     """Search, filters and order above the list."""
     with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
         with st.container(key="search", width="stretch"):
-            st.text_input(
+            controls.text_input(
+                "search",
                 "Search",
                 label_visibility="collapsed",
                 placeholder=PLACEHOLDERS[address.get("by")],
                 type="search",
                 icon=":material/search:",
-                **address.widget("search", LIST),
+                rerun=(LIST,),
             )
-        st.segmented_control(
+        controls.segmented_control(
+            "by",
             "Search by",
             list(PLACEHOLDERS),
-            required=True,
             label_visibility="collapsed",
             help="Text that it fires on, or the meaning of its labels",
-            **address.widget("by", LIST),
+            rerun=(LIST,),
         )
         on = len(filter_words())
         with st.popover(f"Filter · {on}" if on else "Filter", key="filter"):
             _render_filters(view)
-        st.selectbox(
+        controls.selectbox(
+            "sort",
             "Order",
             address.SORTS,
             format_func=lambda sort: ORDERS[sort][1],
             label_visibility="collapsed",
             width=168,
-            **address.widget("sort", LIST),
+            rerun=(LIST,),
         )
 
 
 def _render_filters(view: FeatureTable) -> None:
     left, right = st.columns(2)
-    left.number_input(
-        "Density from, %", min_value=0.0, step=0.01, format="%.3f", **address.widget("sparse", LIST)
-    )
-    right.number_input(
-        "Density to, share", 0.0, 1.0, step=0.01, format="%.3f", **address.widget("dense", LIST)
-    )
-    st.number_input("Maximum from", min_value=0.0, step=1.0, **address.widget("strong", LIST))
-    topics = ["", *sorted(view.table["topic"].drop_nulls().unique().to_list())]
-    st.selectbox(
+    fine = {"step": 0.01, "format": "%.3f", "rerun": (LIST,)}
+    with left:
+        controls.number_input("sparse", "Density from, %", **fine)
+    with right:
+        controls.number_input("dense", "Density to, share", **fine)
+    controls.number_input("strong", "Maximum from", step=1.0, rerun=(LIST,))
+    controls.selectbox(
+        "topic",
         "Topic of highest lift",
-        topics if address.get("topic") in topics else [*topics, address.get("topic")],
+        ["", *sorted(view.table["topic"].drop_nulls().unique().to_list())],
         format_func=lambda topic: topic or "any",
-        **address.widget("topic", LIST),
+        rerun=(LIST,),
     )
-    st.text_input("Top token contains", **address.widget("token", LIST))
+    controls.text_input("token", "Top token contains", rerun=(LIST,))
 
 
 def filter_words() -> list[str]:

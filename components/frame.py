@@ -14,7 +14,7 @@ import streamlit as st
 
 from backend.schema import Job
 from backend.views import StudyCard
-from components import address
+from components import address, controls
 from components.links import render_links
 from components.markup import escape
 from components.status import ahead, name_of, pace, render_problem, reported, share_of
@@ -170,14 +170,13 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
         with st._main:
             render_problem(f"There is no study {asked!r}.", "Choose one of those in the sidebar.")
     options = ([asked] if wrong else []) + list(named)
-    settings = address.widget("study")
-    st.session_state[settings["key"]] = asked or options[0]
-    st.selectbox(
+    controls.selectbox(
+        "study",
         "Study",
         options,
+        asked or options[0],
         format_func=lambda name: named[name].title if name in named else f"{name} (missing)",
         label_visibility="collapsed",
-        **settings,
     )
     if wrong:
         return None

@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from backend.schema import Job
-from components import address, numbers
+from components import address, controls, numbers
 from components.provenance import recipe_html
 from components.rows import render_rows
 from components.status import (
@@ -77,9 +77,7 @@ def render_live(jobs: list[Job], desk: Desk) -> None:
 
 def render_ended(jobs: list[Job]) -> None:
     """What has ended; a row opens below."""
-    st.segmented_control(
-        "State", STATES, required=True, label_visibility="collapsed", **address.widget("state")
-    )
+    controls.segmented_control("state", "State", STATES, label_visibility="collapsed")
     state = address.get("state")
     shown = [job for job in jobs if state in ("all", job.state)]
     if not shown:

@@ -8,7 +8,7 @@ import polars as pl
 import streamlit as st
 
 from backend.views import Guess, Task
-from components import address, markup, numbers
+from components import address, controls, markup, numbers
 from components.markup import escape
 from components.tokens import piece_html
 
@@ -18,18 +18,17 @@ TASK = "task"
 def render_person() -> str:
     """Whose answers these are."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="who"):
-        st.text_input(
-            "Your name, kept with every answer", width=240, **address.widget("person", TASK)
-        )
-        st.segmented_control(
+        name = "Your name, kept with every answer"
+        controls.text_input("person", name, width=240, rerun=(TASK,))
+        controls.segmented_control(
+            "task",
             "Task",
             ("excerpts", "activations"),
             format_func=lambda task: {
                 "excerpts": "Which excerpts fit a label",
                 "activations": "Which text was said of this activation",
             }[task],
-            required=True,
-            **address.widget("task", TASK),
+            rerun=(TASK,),
         )
     return address.get("person")
 
@@ -70,10 +69,9 @@ def render_task(task: Task) -> Sequence[int | None] | None:
     marks = ticked(task)
     for at, text in enumerate(task.texts):
         tick, body = st.columns([1, 24], gap="small", vertical_alignment="center")
-        key = f"tick-{task.item}-{at}"
-        st.session_state[key] = bool(marks[at])
+        key = controls.element(f"tick-{task.item}-{at}", bool(marks[at]))
         tick.checkbox(
-            f"Excerpt {at + 1}", key=key, label_visibility="collapsed",
+            f"Excerpt {at + 1}", bool(marks[at]), key=key, label_visibility="collapsed",
             on_change=_tick, args=(task, at, key),
         )  # fmt: skip
         body.html(f'<div class="passage">{piece_html(text.strip(), breaks=False)}</div>')

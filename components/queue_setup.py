@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.schema import Job
 from backend.views import Agreement
-from components import address, markup, numbers, status
+from components import address, controls, markup, numbers, status
 from components.links import anchor
 
 QUEUE = "queue"
@@ -24,23 +24,24 @@ class AgreementDesk(status.Desk, Protocol):
 def render_person(render_files: Callable[[str], None]) -> str:
     """Who labels, and what is in the queue; files beside it."""
     if not address.get("person").strip():
-        st.text_input(
+        controls.text_input(
+            "person",
             "Your name, kept with every decision",
             width=280,
             max_chars=80,
-            **address.widget("person", QUEUE),
+            rerun=(QUEUE,),
         )
         markup.note("Labels are kept by name, so the queue begins when you have given yours.")
         return ""
     with st.container(horizontal=True, gap="small", key="queue-setup", vertical_alignment="center"):
         markup.note(_what())
         with st.popover("Change", type="tertiary"):
-            st.text_input("Your name", max_chars=80, **address.widget("person", QUEUE))
+            controls.text_input("person", "Your name", max_chars=80, rerun=(QUEUE,))
             if not address.get("only"):
-                st.selectbox("Features", address.TIERS, **address.widget("tier", QUEUE))
-            st.selectbox("Order", address.ORDERS, **address.widget("order", QUEUE))
-            st.number_input("Seed", min_value=0, step=1, **address.widget("seed", QUEUE))
-            st.toggle("Compare my repeats by meaning", **address.widget("compare", QUEUE))
+                controls.selectbox("tier", "Features", address.TIERS, rerun=(QUEUE,))
+            controls.selectbox("order", "Order", address.ORDERS, rerun=(QUEUE,))
+            controls.number_input("seed", "Seed", step=1, rerun=(QUEUE,))
+            controls.toggle("compare", "Compare my repeats by meaning", rerun=(QUEUE,))
         render_files(address.get("person").strip())
     return address.get("person").strip()
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.schema import Job, TesseraError
 from backend.views import RegionMap, RegionView
-from components import address, numbers
+from components import address, controls, numbers
 from components.frame import Place
 from components.markup import NOTHING, chip, chips, escape
 from components.region_map import Marks
@@ -28,6 +28,7 @@ from components.selection import (
 from components.status import reported
 
 MAP, TABLE, INSPECTOR = "map", "table", "inspector"
+FILTERED = (MAP, TABLE)  # fragments that show what search and filters leave
 CHART, ROWS = "map-chart", "region-rows"
 DRAG_NAMES = {
     "pan": ":material/pan_tool_alt:",
@@ -53,15 +54,14 @@ def render_stops(place: Place, stops: pl.DataFrame) -> None:
 
 def _stop(what: str, value: float, stops: tuple[float, ...], name: Callable[[float], str]) -> None:
     st.html(f'<span class="name">{what}</span>', width="content")
-    settings = address.widget(what, region=None, area="")
-    st.session_state[settings["key"]] = value
-    st.segmented_control(
+    controls.segmented_control(
+        what,
         what,
         stops,
+        value,
         format_func=name,
-        required=True,
         label_visibility="collapsed",
-        **settings,
+        also={"region": None, "area": ""},
     )
 
 
@@ -163,30 +163,32 @@ PLACEHOLDERS = {
 def render_controls(view: RegionMap) -> None:
     """Colour, search and filters above the map."""
     with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
-        st.selectbox(
+        controls.selectbox(
+            "colour",
             "Colour",
             address.COLOURS,
             label_visibility="collapsed",
             width=150,
-            **address.widget("colour", MAP),
+            rerun=(MAP,),
         )
         with st.container(key="search", width="stretch"):
-            st.text_input(
+            controls.text_input(
+                "search",
                 "Search",
                 label_visibility="collapsed",
                 placeholder=PLACEHOLDERS[address.get("by")],
                 type="search",
                 icon=":material/search:",
-                **address.widget("search", MAP, TABLE),
+                rerun=FILTERED,
             )
-        st.segmented_control(
+        controls.segmented_control(
+            "drag",
             "Drag",
             address.DRAGS,
             format_func=DRAG_NAMES.__getitem__,
-            required=True,
             label_visibility="collapsed",
             help="What dragging does: move the map, draw a lasso, draw a box",
-            **address.widget("drag", MAP),
+            rerun=(MAP,),
         )
         on = len(filters().words())
         with st.popover(f"Filter · {on}" if on else "Filter", key="filter"):
@@ -194,28 +196,26 @@ def render_controls(view: RegionMap) -> None:
 
 
 def _render_filters(view: RegionMap) -> None:
-    st.segmented_control(
+    controls.segmented_control(
+        "by",
         "Search finds",
         list(PLACEHOLDERS),
         format_func={"text": "what members spell", "meaning": "what labels mean"}.__getitem__,
-        required=True,
-        **address.widget("by", MAP, TABLE),
+        rerun=FILTERED,
     )
-    st.toggle("Not token-driven", **address.widget("beyond", MAP, TABLE))
+    controls.toggle("beyond", "Not token-driven", rerun=FILTERED)
     left, right = st.columns(2)
-    left.number_input(
-        "At least members", min_value=1, step=10, **address.widget("least", MAP, TABLE)
-    )
-    right.number_input(
-        "At most (0: any)", min_value=0, step=100, **address.widget("most", MAP, TABLE)
-    )
-    st.slider("Coherence κ from", 0.0, 1.0, step=0.05, **address.widget("kappa", MAP, TABLE))
-    topics = ["", *sorted(view.table["topic"].drop_nulls().unique().to_list())]
-    st.selectbox(
+    with left:
+        controls.number_input("least", "At least members", step=10, rerun=FILTERED)
+    with right:
+        controls.number_input("most", "At most (0: any)", step=100, rerun=FILTERED)
+    controls.slider("kappa", "Coherence κ from", step=0.05, rerun=FILTERED)
+    controls.selectbox(
+        "topic",
         "Topic of highest lift",
-        topics if address.get("topic") in topics else [*topics, address.get("topic")],
+        ["", *sorted(view.table["topic"].drop_nulls().unique().to_list())],
         format_func=lambda topic: topic or "any",
-        **address.widget("topic", MAP, TABLE),
+        rerun=FILTERED,
     )
 
 
@@ -301,13 +301,13 @@ def _clear() -> None:
 def render_draw(view: RegionView) -> None:
     """How members are drawn."""
     with st.container(horizontal=True, gap="small", key="draw", vertical_alignment="center"):
-        st.segmented_control(
+        controls.segmented_control(
+            "draw",
             "Members",
             address.MEMBER_DRAWS,
             format_func=lambda draw: draw if draw == "band 1" else draw.removeprefix("band "),
-            required=True,
             label_visibility="collapsed",
-            **address.widget("draw", INSPECTOR),
+            rerun=(INSPECTOR,),
         )
         st.button(
             "Draw again",

@@ -8,8 +8,8 @@ import streamlit as st
 
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.views import Quote, TierTable
-from components import address, markup, numbers
-from components.experiment_form import WHO, quote_html
+from components import address, controls, markup, numbers
+from components.experiment_form import quote_html, render_caps, render_writer
 from components.links import anchor
 from components.status import Desk, waiting
 
@@ -50,25 +50,11 @@ def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> 
         "which counts more: one in ten is asked a second time.</p>"
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.segmented_control(
-            "Who labels tier 2",
-            list(WHO),
-            format_func=lambda who: (
-                f"{WHO[who]} · {server}" if who == "server" and server else WHO[who]
-            ),
-            required=True,
-            **address.widget("who", "routes"),
+        render_writer("Who labels tier 2", server, "routes")
+        controls.number_input(
+            "most", "Features of tier 2 (0: all)", step=50, width=180, rerun=("routes",)
         )
-        st.number_input(
-            "Features of tier 2 (0: all)", 0, step=50, width=180, **address.widget("most", "routes")
-        )
-        if address.get("who") == "server":
-            st.number_input(
-                "Stop at calls (0: no limit)", 0, step=100, **address.widget("calls", "routes")
-            )
-            st.number_input(
-                "Stop at cost (0: no limit)", 0.0, step=1.0, **address.widget("cost", "routes")
-            )
+        render_caps("routes")
     asked = study, view.spec, view.thresholds, address.get("who"), address.get("most")
     by_server = address.get("who") == "server"
     lacks = by_server and not server

@@ -3,13 +3,11 @@ know the attributes."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 import streamlit as st
 
 from backend.eval_views.sage import Sage, SageTask
-from components import address, markup, numbers, palette, sage_charts, sage_tables
+from components import address, controls, markup, numbers, palette, sage_charts, sage_tables
 from components.links import anchor
 from components.markup import escape
 from components.sage_tables import TASKS
@@ -24,10 +22,10 @@ NO_SAE = {
 
 def render_choice() -> tuple[str, str]:
     """The task ("": the hardest that is solved) and role that are asked for."""
-    st.segmented_control(
-        "Task", ["", *TASKS], required=True, label_visibility="collapsed",
+    controls.segmented_control(
+        "task", "Task", ["", *TASKS], label_visibility="collapsed",
         format_func=lambda task: TASKS.get(task, "the hardest solved"),
-        **address.widget("task", role="", asked=False),
+        also={"role": "", "asked": False},
     )  # fmt: skip
     return address.get("task"), address.get("role")
 
@@ -74,9 +72,11 @@ def _render_where(found: SageTask) -> None:
 
 def _render_worth(view: Sage, found: SageTask) -> None:
     markup.head("What is it worth?", f"block {view.layer}, on test prompts, n = {_n(found)}")
-    st.segmented_control(
-        "At", list(found.evaluated), required=True, label_visibility="collapsed",
-        format_func=lambda role: f"at {role}", **_role(view),
+    if address.get("role") != view.role:
+        address.assume(role=view.role)
+    controls.segmented_control(
+        "role", "At", list(found.evaluated), label_visibility="collapsed",
+        format_func=lambda role: f"at {role}",
     )  # fmt: skip
     if found.patched.filter(drawn="site", role=view.role)["effect"][0] > 0:
         markup.note(
@@ -98,12 +98,6 @@ def _render_worth(view: Sage, found: SageTask) -> None:
             markup.render(sage_tables.causal_html(found))
         with st.expander("Features by value"):
             markup.render(sage_tables.read_html(found))
-
-
-def _role(view: Sage) -> dict[str, Any]:
-    if address.get("role") != view.role:
-        address.assume(role=view.role)
-    return address.widget("role")
 
 
 def _n(found: SageTask) -> int:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.views import Run, TierCheck
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.markup import escape
 from components.status import Desk, waiting
 from components.tiers import name, side_words
@@ -194,11 +194,11 @@ def choose_run(runs: list[Run]) -> str:
     if not named:
         return ""
     chosen = address.get("run")
-    settings = address.widget("run")
-    st.session_state[settings["key"]] = chosen if chosen in named else latest(list(named.values()))
-    return str(
-        st.selectbox("Experiment", list(named), format_func=lambda r: words(named[r]), **settings)
+    shown = chosen if chosen in named else latest(list(named.values()))
+    controls.selectbox(
+        "run", "Experiment", list(named), shown, format_func=lambda run: words(named[run])
     )
+    return shown
 
 
 def latest(runs: list[Run]) -> str:
@@ -209,8 +209,7 @@ def latest(runs: list[Run]) -> str:
 def words(run: Run) -> str:
     """An experiment as a reader says it."""
     of = "by tier" if run.plan.among else "at random"
-    left = "" if run.done else " · not ended"
-    return f"{run.plan.features} features {of} · {', '.join(run.plan.methods)}{left}"
+    return f"{run.plan.features} features {of} · {', '.join(run.plan.methods)}"
 
 
 def labels_html(frame: pl.DataFrame) -> str:

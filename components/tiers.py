@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.views import TierTable
-from components import address, markup, numbers, palette
+from components import address, controls, markup, numbers, palette
 from components.feature_table import INSPECTOR, LIST
 from components.region_table import token_cell
 from components.rows import render_rows
@@ -62,26 +62,22 @@ def titled(tier: int) -> str:
 def render_windows() -> None:
     """Examples and windows: another value embeds new windows, as a job."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="windows"):
-        st.segmented_control(
-            "Examples",
-            COUNTS,
-            required=True,
-            help="The strongest, one a document",
-            **address.widget("count"),
+        controls.segmented_control(
+            "count", "Examples", COUNTS, help="The strongest, one a document"
         )
         for window, stops in SIDES.items():
-            st.selectbox(
+            controls.selectbox(
+                window,
                 f"{window.capitalize()} window",
-                stops if address.get(window) in stops else (*stops, address.get(window)),
+                stops,
                 format_func=lambda side, window=window: side_words(window, side),
                 help=HELP[window],
                 width=150,
-                **address.widget(window),
             )
-        st.toggle(
+        controls.toggle(
+            "weighted",
             "Weight by activation",
             help="Pairs of strong examples count more, as in the post's footnote",
-            **address.widget("weighted"),
         )
 
 
@@ -98,8 +94,8 @@ def render_thresholds() -> None:
     """τ of each window: every feature is sorted anew at once."""
     for column, (field, window) in zip(st.columns(3, gap="medium"), TAUS.items(), strict=True):
         step, shown = (0.005, "%.3f") if window == "cross" else (0.01, "%.2f")
-        settings = address.widget(field, *SORTED)
-        column.slider(f"τ {window}", 0.0, 1.0, step=step, format=shown, **settings)
+        with column:
+            controls.slider(field, f"τ {window}", step=step, format=shown, rerun=SORTED)
     usual = Thresholds()
     st.button(
         f"Defaults: τ {usual.input:.2f}, {usual.output:.2f}, {usual.cross:.3f}",
@@ -207,12 +203,8 @@ COLUMNS = {
 def render_list(rows: pl.DataFrame, of: int) -> None:
     """Which tier is listed, and its features."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.segmented_control(
-            "Tier",
-            address.TIERS,
-            required=True,
-            label_visibility="collapsed",
-            **address.widget("tier", BOARD),
+        controls.segmented_control(
+            "tier", "Tier", address.TIERS, label_visibility="collapsed", rerun=(BOARD,)
         )
         cut = f" · the first {LIMIT:,} are listed" if len(rows) > LIMIT else ""
         markup.note(f"{len(rows):,} of {of:,} features, nearest to another tier first{cut}")

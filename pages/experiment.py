@@ -29,12 +29,11 @@ def show_form() -> None:
 with reported():
     runs = queries.experiments(place.study)
     opened = address.get("run") or (runs[0].run if runs else "")
-    with st.container(horizontal=True, gap="small", key="runs", vertical_alignment="center"):
+    bar = st.container(horizontal=True, gap="small", key="runs", vertical_alignment="center")
+    with bar:
         if runs:
             address.assume(run=opened)
             experiment.render_runs(runs, opened)
-            if any(run.done for run in runs if run.run == opened):
-                experiment_files.render_export(queries, place.study, opened)
         experiment_files.render_import(queries)
     with st.expander("New experiment", expanded=not runs, key="new"):
         show_form()
@@ -43,6 +42,8 @@ with reported():
         st.stop()
     view = queries.experiment(place.study, opened)
     if not waiting(view, queries, "experiment"):
+        with bar:  # it may have ended after the list was read
+            experiment_files.render_export(queries, place.study, opened)
         markup.render(experiment.plan_html(view))
         markup.head("Scores", "mean over features")
         if len(view.known):

@@ -141,9 +141,9 @@ def view(study: Study, run: str) -> Experiment | Job:
     Raises:
         NotFoundError: there is none of that name.
     """
+    job = jobs.for_key(_key(run))  # before its result: what is done by now has one
     entry = experiments.run.at(run)
     if entry is None:
-        job = jobs.for_key(_key(run))
         if job is None or job.study != study.name or job.state == "done":  # done, and evicted
             raise NotFoundError(
                 f"There is no experiment {run[:12]} of this study.",

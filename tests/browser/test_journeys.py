@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.visits import NARROW, PATIENCE, Visit, parameters, picture, settle
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=20_000)
 NAMES = "club team captain eleven striker visitor champion neighbour".split()
 
 

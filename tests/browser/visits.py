@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parent.parent.parent
 ARTEFACTS = ROOT / "artefacts"
 PATIENCE = 60_000  # ms
+expect.set_options(timeout=20_000)  # a busy machine; a test that fails waits as long
 WIDE, NARROW = (1280, 720), (390, 844)
 
 

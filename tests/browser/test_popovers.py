@@ -1,0 +1,190 @@
+"""Looking changes nothing: what is opened and closed again leaves URL and page as they were, and
+controls that the browser mounts late show what is in force."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.visits import Visit, parameters, picture, settle
+
+pytestmark = pytest.mark.browser
+FILTERS = "beyond=1&least=5&most=4000&kappa=0.2&topic=sport&by=text"
+LINKS = {
+    "overview": "overview?study=demo",
+    "regions": f"regions?study=demo&{FILTERS}&region=3",
+    "features": "features?study=demo&sparse=0.1&dense=0.9&strong=2&token=a&feature=3&view=full",
+    "document": "document?study=demo&document=2",
+    "experiment": "experiment?study=demo&methods=token_frequency&count=4&split=post&window=8",
+    "compare": "compare?study=demo",
+    "judge": "judge?study=demo&person=ann",
+    "tiers": "tiers?study=demo&tau_in=0.4&tier=input&weighted=1",
+    "queue": "queue?study=demo&person=ann&tier=all&order=density&seed=3&compare=1",
+    "concepts": "concepts?study=demo&ask=purity",
+    "benchmarks": "benchmarks?study=demo&which=sage&task=ioi",
+    "jobs": "jobs?study=demo&state=done",
+}
+STATE = """() => {
+  const main = document.querySelector(".stMain"), all = (what) => [...main.querySelectorAll(what)];
+  const words = all("[data-testid=stElementContainer]")
+    .filter((each) => !each.querySelector(".js-plotly-plot")).map((each) => each.innerText);
+  const controls = all("input, textarea, [role=radio]").map((each) => [
+    each.getAttribute("aria-label") ?? each.innerText, each.value ?? "", Boolean(each.checked),
+    each.getAttribute("aria-checked")]);
+  return [words, controls];
+}"""
+LONG = 240_000  # ms: a job is cancelled between two of its steps
+
+
+def rest(page: Page) -> None:
+    """Stop what a page has begun to compute, so that nothing on it moves by itself."""
+    cancel = page.locator(".stMain").get_by_role("button", name="Cancel")
+    if cancel.count():
+        cancel.click()
+        cancel.wait_for(state="detached", timeout=LONG)
+
+
+def state(page: Page) -> tuple[str, object]:
+    """The URL, and what the page shows in words and controls."""
+    settle(page)
+    return page.url, page.evaluate(STATE)
+
+
+def openers(page: Page) -> list[Locator]:
+    """What opens something over or within the page: popovers, expanders, the list of keys."""
+    kinds = "[data-testid=stPopoverButton], [data-testid=stExpander] summary"
+    return [
+        *page.locator(".stMain").locator(kinds).all(),
+        page.get_by_role("button", name="Keyboard"),
+    ]
+
+
+def open_and_close(page: Page, opener: Locator) -> None:
+    """Open, wait until what is inside is there, and close as a person does."""
+    opener.click()
+    settle(page)
+    if opener.evaluate("each => each.tagName") == "SUMMARY":
+        opener.click()
+    else:
+        page.keyboard.press("Escape")
+    settle(page)
+
+
+def walk(page: Page) -> None:
+    """Open and close everything on a page, and look at each of its tabs: nothing changes."""
+    before = state(page)
+    for opener in openers(page):
+        open_and_close(page, opener)
+        assert state(page) == before
+    for bar in page.locator(".stMain [role=tablist]").all():
+        tabs = bar.get_by_role("tab").all()
+        for tab in [*tabs[1:], tabs[0]]:
+            tab.click()
+        assert state(page) == before
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_what_is_opened_and_closed_leaves_all_as_it_was(visit: Visit, name: str) -> None:
+    page = visit.open(LINKS[name])
+    rest(page)
+    walk(page)
+    walk(page)  # the list of keys, opened last, has run the script again
+
+
+def searched(visit: Visit, path: str, text: str) -> Page:
+    """A page whose list has run again on its own, after a search."""
+    page = visit.open(path)
+    page.get_by_label("Search", exact=True).fill(text)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**search=**")
+    settle(page)
+    return page
+
+
+def open_filter(page: Page) -> Locator:
+    page.get_by_role("button", name="Filter").click()
+    settle(page)
+    return page.get_by_test_id("stPopoverBody")
+
+
+def close(page: Page) -> None:
+    """Close a popover, and run the script again with all that the browser holds by now."""
+    for _ in range(2):
+        page.keyboard.press("Escape")
+        settle(page)
+        page.get_by_role("button", name="Keyboard").click()
+        settle(page)
+        page.keyboard.press("Escape")
+    settle(page)
+
+
+def test_a_filter_that_is_opened_after_a_search_shows_none_and_sets_none(visit: Visit) -> None:
+    page = searched(visit, "features?study=demo", "goal")
+    listed = page.locator(".st-key-listed").inner_text()
+    filters = open_filter(page)
+    expect(filters.get_by_label("Density to, share")).to_have_value("1.000")
+    close(page)
+    assert page.locator(".st-key-listed").inner_text() == listed
+    assert parameters(page) == {"study": "demo", "search": "goal"}
+
+
+def test_a_linked_filter_stands_in_the_popover_after_a_search(visit: Visit) -> None:
+    linked = {"study": "demo", "beyond": "1", "least": "5", "kappa": "0.6", "topic": "sport"}
+    page = searched(visit, "regions?" + "&".join(f"{k}={v}" for k, v in linked.items()), "goal")
+    page.get_by_label("Search", exact=True).fill("")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "search=" not in url)
+    settle(page)
+    listed = page.locator(".st-key-listed").inner_text()
+    filters = open_filter(page)
+    picture(page, "regions-filter")
+    expect(filters.get_by_role("radio", name="what members spell")).to_be_checked()
+    expect(filters.get_by_label("Not token-driven")).to_be_checked()
+    expect(filters.get_by_label("At least members")).to_have_value("5")
+    expect(filters.get_by_label("Topic of highest lift")).to_have_value("sport")
+    close(page)
+    assert page.locator(".st-key-listed").inner_text() == listed
+    assert parameters(page) == linked
+
+
+def test_what_was_set_in_a_popover_and_cleared_beside_it_stays_cleared(visit: Visit) -> None:
+    page = visit.open("regions?study=demo")
+    open_filter(page).get_by_text("Not token-driven").click()
+    page.wait_for_url("**beyond=1**")
+    close(page)
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_url(lambda url: "beyond" not in url)
+    close(page)
+    expect(open_filter(page).get_by_label("Not token-driven")).not_to_be_checked()
+    close(page)
+    assert parameters(page) == {"study": "demo"}
+
+
+def test_a_queue_keeps_name_and_order_when_change_and_files_are_looked_at(visit: Visit) -> None:
+    page = visit.open("queue?study=demo&person=ann&tier=all&order=density&seed=3")
+    before = page.url, page.locator(".st-key-queue-setup").inner_text()
+    for name in ("Files", "Change", "Files"):
+        page.get_by_role("button", name=name).click()
+        settle(page)
+        if name == "Change":
+            body = page.get_by_test_id("stPopoverBody")
+            expect(body.get_by_label("Your name")).to_have_value("ann")
+            expect(body.get_by_label("Order")).to_have_value("density")
+            expect(body.get_by_label("Seed")).to_have_value("3")
+            picture(page, "queue-change")
+        close(page)
+        assert (page.url, page.locator(".st-key-queue-setup").inner_text()) == before
+
+
+def test_what_is_typed_outlasts_a_rerun_of_its_fragment(visit: Visit) -> None:
+    page = visit.open("features?study=demo")
+    field = page.get_by_label("Search", exact=True)
+    field.press_sequentially("goa")
+    page.evaluate(
+        "() => document.querySelector('.stMain [data-testid=stDataFrame] canvas').scrollIntoView()"
+    )
+    page.wait_for_timeout(4_000)  # the list of jobs in the sidebar runs every three seconds
+    expect(field).to_have_value("goa")
+    field.press_sequentially("l")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**search=goal**")
