@@ -42,18 +42,18 @@ def render_sage(view: Sage) -> None:
     markup.render(f'<p class="answer">{answer(view)}</p>')
     markup.head("Does the model solve it?", "asked first, on train prompts; 95% intervals")
     markup.render(sage_tables.gates_html(view))
-    if view.found is None:
+    if view.results is None:
         return
-    _render_where(view.found)
+    _render_where(view.results)
     if view.sae != "yes":
         markup.note(NO_SAE[view.sae])
     if view.role:
-        _render_worth(view, view.found)
+        _render_worth(view, view.results)
     else:
         markup.note("The residual stream at the study's site does nothing here at any role.")
 
 
-def _render_where(found: SageTask) -> None:
+def _render_where(results: SageTask) -> None:
     markup.head("Prompts", f"{found.train} train, {found.test} test; the role under its token")
     markup.render("".join(sage_tables.prompt_html(prompt) for prompt in found.prompts))
     markup.note(
@@ -72,7 +72,7 @@ def _render_where(found: SageTask) -> None:
     markup.render(sage_tables.agreement_html(found))
 
 
-def _render_worth(view: Sage, found: SageTask) -> None:
+def _render_worth(view: Sage, results: SageTask) -> None:
     markup.head("What is it worth?", f"block {view.layer}, on test prompts, n = {_n(found)}")
     st.segmented_control(
         "At", list(found.evaluated), required=True, label_visibility="collapsed",
@@ -106,7 +106,7 @@ def _role(view: Sage) -> dict[str, Any]:
     return address.widget("role")
 
 
-def _n(found: SageTask) -> int:
+def _n(results: SageTask) -> int:
     return found.test - found.unseen
 
 
@@ -118,7 +118,7 @@ def answer(view: Sage) -> str:
     if not view.task:
         return "The model solves none of the tasks, so nothing is reported."
     gate = view.gates.filter(pl.col("task") == view.task).row(0, named=True)
-    if view.found is None:
+    if view.results is None:
         easier = ""
         if view.easier:
             link = anchor(TASKS[view.easier], "benchmarks", which="sage", task=view.easier)
@@ -131,10 +131,10 @@ def answer(view: Sage) -> str:
         f"The model answers {numbers.percent(gate['accuracy'])} of {TASKS[view.task]} prompts "
         "right, of two answers. "
     )
-    return said + (_controlled(view, view.found) if len(view.found.control) else "")
+    return said + (_controlled(view, view.results) if len(view.results.control) else "")
 
 
-def _controlled(view: Sage, found: SageTask) -> str:
+def _controlled(view: Sage, results: SageTask) -> str:
     """What each dictionary does of the first edit that does anything."""
     at = found.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
     lives = at.filter(pl.col("dictionary") == "means")
@@ -181,9 +181,9 @@ def _turned(mine: pl.DataFrame) -> str:
 
 def tables(view: Sage) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
-    if view.found is None:
+    if view.results is None:
         return {"gates": view.gates}
-    found = view.found
+    found = view.results
     named_ = {"patched": found.patched, "scores": found.scores, "control": found.control}
     lists = [pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ")
              for name in ("values", "union") if name in found.read.columns]  # fmt: skip

@@ -49,7 +49,7 @@ def named(dictionary: str) -> str:
     return f'<span style="white-space:nowrap">{dot}{NAMES[dictionary]}</span>'
 
 
-def attribution_chart(found: SageTask) -> go.Figure:
+def attribution_chart(results: SageTask) -> go.Figure:
     """The guess at every block and role, a panel a kind; the sites that were patched are ringed."""
     colours, made = palette.current(), palette.figure(height=420)
     made.set_subplots(1, len(KINDS), shared_yaxes=True, horizontal_spacing=0.03)
@@ -77,7 +77,7 @@ def attribution_chart(found: SageTask) -> go.Figure:
     return made
 
 
-def patched_chart(found: SageTask) -> go.Figure:
+def patched_chart(results: SageTask) -> go.Figure:
     """The guess against the real change of LD."""
     colours, made = palette.current(), palette.figure(height=380)
     hues = {"first": colours.accent, "random": palette.OTHER, "site": colours.amber}
@@ -110,7 +110,7 @@ def patched_chart(found: SageTask) -> go.Figure:
     return made
 
 
-def scores_chart(found: SageTask, role: str) -> go.Figure:
+def scores_chart(results: SageTask, role: str) -> go.Figure:
     """Every dictionary by every measure, a mark a kind of place, with intervals."""
     colours, made = palette.current(), palette.figure(height=330)
     made.set_subplots(1, len(MEASURES), shared_yaxes=True, horizontal_spacing=0.03)
@@ -168,7 +168,7 @@ def _symbol(kind: str, value: float) -> str:
     return "arrow-left" if value < SHOWN[0] else "arrow-right"
 
 
-def control_chart(found: SageTask) -> go.Figure:
+def control_chart(results: SageTask) -> go.Figure:
     """How much of the true patch an edit of k features does, a panel an edit."""
     at = found.control.filter(pl.col("kind") == "resid")
     edits = at["edit"].unique(maintain_order=True).to_list()
@@ -220,7 +220,7 @@ def control_chart(found: SageTask) -> go.Figure:
     return made
 
 
-def read_chart(found: SageTask) -> go.Figure:
+def read_chart(results: SageTask) -> go.Figure:
     """F1 on test of what reads each value, beside what knows nothing."""
     rows = found.read.filter(pl.col("value") != "")
     words = [f"{row['attribute']} = {row['value']}" for row in rows.to_dicts()][::-1]

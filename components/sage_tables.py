@@ -71,7 +71,7 @@ def prompt_html(prompt: SagePrompt) -> str:
     )
 
 
-def agreement_html(found: SageTask) -> str:
+def agreement_html(results: SageTask) -> str:
     """Is the guess any good?"""
     words = {"first": "put first by the guess", "random": "others at random", "all": "both"}
     rows = [
@@ -93,7 +93,7 @@ def agreement_html(found: SageTask) -> str:
     return markup.table(("sites", "n", "Spearman's ρ", "same sign", "of"), rows, "tnnnn", note)
 
 
-def scores_html(found: SageTask, role: str) -> str:
+def scores_html(results: SageTask, role: str) -> str:
     """Every dictionary at every kind of place."""
     at = found.scores.filter(pl.col("role") == role)
     cells = {(r["kind"], r["dictionary"], r["measure"]): r for r in at.iter_rows(named=True)}
@@ -124,7 +124,7 @@ def scores_html(found: SageTask, role: str) -> str:
     return markup.table(heads, rows, "ttnnnn", note)
 
 
-def control_html(found: SageTask) -> str:
+def control_html(results: SageTask) -> str:
     """The largest edit of each dictionary."""
     rows = []
     for (kind, edit), part in found.control.group_by("kind", "edit", maintain_order=True):
@@ -150,7 +150,7 @@ def control_html(found: SageTask) -> str:
     return markup.table(heads, rows, "tttnnnnn", note)
 
 
-def unions_html(found: SageTask) -> str:
+def unions_html(results: SageTask) -> str:
     """For each attribute, the feature that reads some of its values best."""
     rows = [
         [
@@ -169,7 +169,7 @@ def unions_html(found: SageTask) -> str:
     return markup.table(heads, rows, "tttnnn", note)
 
 
-def causal_html(found: SageTask) -> str:
+def causal_html(results: SageTask) -> str:
     """Does taking the feature away do what taking u away does?"""
     rows = [
         [escape(row["attribute"])]
@@ -186,7 +186,7 @@ def causal_html(found: SageTask) -> str:
     return markup.table(("attribute", "feature", "u", "share"), rows, "tnnn", note)
 
 
-def read_html(found: SageTask) -> str:
+def read_html(results: SageTask) -> str:
     """The features chosen for each value."""
     rows = [
         [

@@ -124,15 +124,24 @@ def experts_between(
     sentences: str = "corpus",
     concepts: str = "",
 ) -> pl.DataFrame | None:
-    """`summaries.AGAIN`, a row: is the likeness of concepts that of another study? On the concepts
-    that both have; None where one is not computed, or they share fewer than `LEAST_ALIKE`."""
+    """A row of headline numbers (`MEASURES`, and `null_low`, `null_high`): is the likeness of
+    concepts that of another study? On the concepts that both have; None where one is not computed,
+    or they share fewer than `LEAST_ALIKE`."""
     first, second = (
         find_results(parse_setup(each, units, sentences, concepts))
         for each in (study, studies.load(other))
     )
     if first is None or second is None or len(shared_words(first, second)) < LEAST_ALIKE:
         return None
-    return compare_likeness(first, second).frame("again")
+    return (
+        compare_likeness(first, second)
+        .frame("again")
+        .with_columns(
+            measure=pl.lit("likeness of concepts, one study with the other (ρ)"),
+            n_of=pl.lit("concepts"),
+            control=pl.lit("concepts permuted"),
+        )
+    )
 
 
 # ---------------------------------------------------------------- one concept

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from backend.query import Query
 
 # The headline numbers of an evaluation, by which studies are compared. `n` counts `n_of`; `null`
 # is what `control` gives in place of `value`.
@@ -38,13 +41,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the tab asks. `query` takes a study's name and the arguments that the tab chooses, and
-    has `look`; `measures` gives the headline numbers (`MEASURES`) of its answer; `between` compares
-    two studies by name."""
+    """What the tab asks: `query` takes a study's name and the arguments that the tab chooses, and
+    `measures` gives the headline numbers (`MEASURES`) of its answer. `between` takes the names of
+    two studies and the same arguments; its `MEASURES` are of both together."""
 
-    query: Callable[..., Any]
+    query: Query[Any, Any]
     measures: Callable[[Any], pl.DataFrame]
-    between: Callable[..., Any] | None = None
+    between: Query[Any, pl.DataFrame | None] | None = None
 
 
 @dataclass(frozen=True)
