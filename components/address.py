@@ -211,7 +211,9 @@ FIELDS: dict[str, dict[str, Field]] = {
         "asked": Field(flag, "0 or 1", False),
     },
     "benchmarks": {
-        "which": Field(one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", [*EVALUATIONS][0]),
+        "which": Field(
+            one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", next(iter(EVALUATIONS))
+        ),
         "asked": Field(flag, "0 or 1", False),
         "beside": Field(text, "a study", ""),
         **{

@@ -54,10 +54,10 @@ def render_sage(view: Sage) -> None:
 
 
 def _render_where(results: SageTask) -> None:
-    markup.head("Prompts", f"{found.train} train, {found.test} test; the role under its token")
-    markup.render("".join(sage_tables.prompt_html(prompt) for prompt in found.prompts))
+    markup.head("Prompts", f"{results.train} train, {results.test} test; the role under its token")
+    markup.render("".join(sage_tables.prompt_html(prompt) for prompt in results.prompts))
     markup.note(
-        f"No test template is a train template ({found.templates[1]} and {found.templates[0]}); "
+        f"No test template is a train template ({results.templates[1]} and {results.templates[0]}); "
         "values of attributes are shared, as they have to be. Prompts of one template are alike, "
         "so intervals over prompts are narrower than the truth."
     )
@@ -65,39 +65,41 @@ def _render_where(results: SageTask) -> None:
     left, right = st.columns([7, 5], gap="large")
     with left:
         st.plotly_chart(
-            sage_charts.attribution_chart(found), key="attribution", config=palette.CONFIG
+            sage_charts.attribution_chart(results), key="attribution", config=palette.CONFIG
         )
     with right:
-        st.plotly_chart(sage_charts.patched_chart(found), key="patched", config=palette.CONFIG)
-    markup.render(sage_tables.agreement_html(found))
+        st.plotly_chart(sage_charts.patched_chart(results), key="patched", config=palette.CONFIG)
+    markup.render(sage_tables.agreement_html(results))
 
 
 def _render_worth(view: Sage, results: SageTask) -> None:
-    markup.head("What is it worth?", f"block {view.layer}, on test prompts, n = {_n(found)}")
+    markup.head("What is it worth?", f"block {view.layer}, on test prompts, n = {_n(results)}")
     st.segmented_control(
-        "At", list(found.evaluated), required=True, label_visibility="collapsed",
+        "At", list(results.evaluated), required=True, label_visibility="collapsed",
         format_func=lambda role: f"at {role}", **_role(view),
     )  # fmt: skip
-    if found.patched.filter(drawn="site", role=view.role)["effect"][0] > 0:
+    if results.patched.filter(drawn="site", role=view.role)["effect"][0] > 0:
         markup.note(
             "Here the counterfactual's activation moves LD away from the counterfactual's, as "
             "damage of any kind may: what controls do is the measure of everything below."
         )
-    st.plotly_chart(sage_charts.scores_chart(found, view.role), key="scores", config=palette.CONFIG)
-    markup.render(sage_tables.scores_html(found, view.role))
+    st.plotly_chart(
+        sage_charts.scores_chart(results, view.role), key="scores", config=palette.CONFIG
+    )
+    markup.render(sage_tables.scores_html(results, view.role))
     markup.head("Can it be controlled?", "an attribute changed to its counterfactual's value")
-    st.plotly_chart(sage_charts.control_chart(found), key="control", config=palette.CONFIG)
-    markup.render(sage_tables.control_html(found))
-    if len(found.read):
+    st.plotly_chart(sage_charts.control_chart(results), key="control", config=palette.CONFIG)
+    markup.render(sage_tables.control_html(results))
+    if len(results.read):
         markup.head("Can it be read?", "F1 on test of what was chosen on train")
         left, right = st.columns([6, 6], gap="large")
         with left:
-            st.plotly_chart(sage_charts.read_chart(found), key="read", config=palette.CONFIG)
+            st.plotly_chart(sage_charts.read_chart(results), key="read", config=palette.CONFIG)
         with right:
-            markup.render(sage_tables.unions_html(found))
-            markup.render(sage_tables.causal_html(found))
+            markup.render(sage_tables.unions_html(results))
+            markup.render(sage_tables.causal_html(results))
         with st.expander("Features by value"):
-            markup.render(sage_tables.read_html(found))
+            markup.render(sage_tables.read_html(results))
 
 
 def _role(view: Sage) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def _role(view: Sage) -> dict[str, Any]:
 
 
 def _n(results: SageTask) -> int:
-    return found.test - found.unseen
+    return results.test - results.unseen
 
 
 # ---------------------------------------------------------------- what was found
@@ -136,7 +138,7 @@ def answer(view: Sage) -> str:
 
 def _controlled(view: Sage, results: SageTask) -> str:
     """What each dictionary does of the first edit that does anything."""
-    at = found.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
+    at = results.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
     lives = at.filter(pl.col("dictionary") == "means")
     if not len(lives):
         return f"At {escape(view.role)} the true patch changes nothing that could be edited."
@@ -183,8 +185,8 @@ def tables(view: Sage) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
     if view.results is None:
         return {"gates": view.gates}
-    found = view.results
-    named_ = {"patched": found.patched, "scores": found.scores, "control": found.control}
+    results = view.results
+    named_ = {"patched": results.patched, "scores": results.scores, "control": results.control}
     lists = [pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ")
-             for name in ("values", "union") if name in found.read.columns]  # fmt: skip
-    return {"gates": view.gates, **named_, "read": found.read.with_columns(lists)}
+             for name in ("values", "union") if name in results.read.columns]  # fmt: skip
+    return {"gates": view.gates, **named_, "read": results.read.with_columns(lists)}

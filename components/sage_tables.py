@@ -81,7 +81,7 @@ def agreement_html(results: SageTask) -> str:
             markup.interval(row["same"], row["same_low"], row["same_high"]),
             f"{row['signed']} of {row['n']}",
         ]
-        for row in found.agreement.iter_rows(named=True)
+        for row in results.agreement.iter_rows(named=True)
     ]  # fmt: skip
     note = (
         "Attribution patching is a first-order guess, (a' − a)·∇LD; rings are sites that were also "
@@ -95,7 +95,7 @@ def agreement_html(results: SageTask) -> str:
 
 def scores_html(results: SageTask, role: str) -> str:
     """Every dictionary at every kind of place."""
-    at = found.scores.filter(pl.col("role") == role)
+    at = results.scores.filter(pl.col("role") == role)
     cells = {(r["kind"], r["dictionary"], r["measure"]): r for r in at.iter_rows(named=True)}
     rows = []
     for kind, said in KINDS.items():
@@ -127,7 +127,7 @@ def scores_html(results: SageTask, role: str) -> str:
 def control_html(results: SageTask) -> str:
     """The largest edit of each dictionary."""
     rows = []
-    for (kind, edit), part in found.control.group_by("kind", "edit", maintain_order=True):
+    for (kind, edit), part in results.control.group_by("kind", "edit", maintain_order=True):
         for name in CONTROLLED:
             mine = part.filter(pl.col("dictionary") == name).sort("k")
             for row in mine.tail(1).iter_rows(named=True):
@@ -158,7 +158,7 @@ def unions_html(results: SageTask) -> str:
             numbers.fraction(row["train"]), numbers.fraction(row["test"]),
             numbers.fraction(row["base"]),
         ]
-        for row in found.read.filter(pl.col("value") == "").iter_rows(named=True)
+        for row in results.read.filter(pl.col("value") == "").iter_rows(named=True)
     ]  # fmt: skip
     note = (
         "One feature for a union of values: the pair that is most above always saying yes on "
@@ -177,7 +177,7 @@ def causal_html(results: SageTask) -> str:
             markup.interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
             for name in ("sae", "means", "share")
         ]
-        for row in found.causal.iter_rows(named=True)
+        for row in results.causal.iter_rows(named=True)
     ]
     note = (
         "Change of LD when the feature that reads the prompt's value is taken away, and when u of "
@@ -195,7 +195,7 @@ def read_html(results: SageTask) -> str:
             " ".join(_feature(each) for each in row["union"]), numbers.fraction(row["union_test"]),
             numbers.count(row["positives"]),
         ]
-        for row in found.read.filter(pl.col("value") != "").iter_rows(named=True)
+        for row in results.read.filter(pl.col("value") != "").iter_rows(named=True)
     ]  # fmt: skip
     heads = ("attribute", "value", "feature", "train", "test", "union", "its test", "positives")
     return markup.table(heads, rows, "tttnntnn")
