@@ -14,6 +14,8 @@ from typing import Any
 
 import streamlit as st
 
+from backend.evals.evaluation import Parameter
+from backend.evals.words import EVALUATIONS
 from backend.schema import Plan, Thresholds, TierSpec
 
 
@@ -66,6 +68,16 @@ def one_of(*options: str) -> Callable[[str], str]:
     return read
 
 
+READERS = {"text": text, "whole": whole, "number": number, "share": number, "flag": flag}
+
+
+def field_of(parameter: Parameter) -> Field:
+    """The field of a parameter that an evaluation names."""
+    read = one_of(*parameter.options) if parameter.options else READERS[parameter.kind]
+    bounds = (0.0, 1.0) if parameter.kind == "share" else (None, None)
+    return Field(read, parameter.words, parameter.default, *bounds)
+
+
 COLOURS = (
     "coherence",
     "topic",
@@ -83,8 +95,6 @@ ORDERS = ("margin", "density", "disagreement", "random")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
 CONTRASTS = ("negative", "hard", "both")
-SAGE_TASKS = ("ioi", "induction", "agreement", "capital")
-BENCHMARKS = ("ce_bench", "expert_lens", "sage")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
 
 TIERS = ("all", "input", "output", "cross", "obscure")
@@ -209,25 +219,16 @@ FIELDS: dict[str, dict[str, Field]] = {
         "asked": Field(flag, "0 or 1", False),
     },
     "benchmarks": {
-        "which": Field(one_of(*BENCHMARKS), f"one of {', '.join(BENCHMARKS)}", BENCHMARKS[0]),
+        "which": Field(
+            one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", next(iter(EVALUATIONS))
+        ),
         "asked": Field(flag, "0 or 1", False),
         "beside": Field(text, "a study", ""),
-        "pairs": Field(text, "a set of pairs", ""),
-        "swept": Field(flag, "0 or 1", False),
-        "definition": Field(
-            one_of("corrected", "published", "seed"), "corrected, published or seed", "corrected"
-        ),
-        "subject": Field(text, "a subject", ""),
-        "feature": Field(whole, "a feature's number", -1),
-        "steered": Field(text, "a prompt", ""),
-        "shift": Field(number, "a strength", 0.5),
-        "units": Field(one_of("maps", "features"), "maps or features", "maps"),
-        "sentences": Field(one_of("corpus", "templates"), "corpus or templates", "corpus"),
-        "concepts": Field(text, "concepts", ""),
-        "concept": Field(text, "a concept", ""),
-        "tau": Field(number, "a share from 0 to 1", 0.5, 0.0, 1.0),
-        "task": Field(one_of("", *SAGE_TASKS), f"one of {', '.join(SAGE_TASKS)}", ""),
-        "role": Field(text, "a place in the prompt", ""),
+        **{
+            name: field_of(parameter)
+            for evaluation in EVALUATIONS.values()
+            for name, parameter in evaluation.parameters.items()
+        },
     },
     "document": {
         "document": Field(whole, "a document's number"),

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import polars as pl
 import streamlit as st
 
+from backend.evals.evaluation import Evaluation
+from backend.evals.words import EVALUATIONS
 from backend.schema import Job
 from backend.views import StudyCard
 from components import address, controls, links, markup, numbers, status
+from components.evals.tab import Arguments, Tab
+from components.footer import render_footer
 from components.markup import escape
 from components.status import reported, waiting
-
-Query = Callable[[str, bool], Any]  # of a study, and whether to ask for what is not computed
-Between = Callable[[str, str], pl.DataFrame | None]
 
 
 class Desk(status.Desk, Protocol):
@@ -23,62 +25,53 @@ class Desk(status.Desk, Protocol):
 
     def studies(self) -> list[StudyCard]: ...
 
-    def measures(self, view: Any) -> pl.DataFrame: ...
-
-
-NAMES = {"ce_bench": "CE-Bench", "expert_lens": "ExpertLens", "sage": "SAGE"}
-HINTS = {
-    "ce_bench": "Do features tell two stories on one subject apart, and subjects from each other?",
-    "expert_lens": "Which units know a concept, and are concepts alike to them as to people?",
-    "sage": "Does the SAE hold what a task is known to need, and can it be changed there?",
-}
-TAKES = {
-    "ce_bench": "Not computed yet: the model reads the stories once, for the study's SAE and for a "
-    "control. One to three minutes, computed once.",
-    "expert_lens": "Not computed yet: the model reads some thousand sentences, and every unit is "
-    "ranked for every concept. Up to ten minutes; what is done is kept if you stop.",
-    "sage": "Not computed yet: the model is asked whether it can do the tasks, then sites are "
-    "found and patched. Up to fifteen minutes; what is done is kept if you stop.",
-}
-
 
 def render_which() -> str:
     """The benchmark that is shown."""
     controls.segmented_control(
-        "which", "Benchmark", list(NAMES), format_func=NAMES.__getitem__,
+        "which", "Benchmark", list(EVALUATIONS),
+        format_func=lambda name: EVALUATIONS[name].title,
         label_visibility="collapsed", also={"asked": False},
     )  # fmt: skip
     which = str(address.get("which"))
-    markup.note(HINTS[which])
+    markup.note(EVALUATIONS[which].hint)
     return which
 
 
-def render_ask(which: str) -> None:
+def tab_of(name: str) -> Tab:
+    """The tab of an evaluation, which is loaded when it is shown."""
+    return importlib.import_module(f"components.evals.{name}").TAB
+
+
+def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
+    """What is to be evaluated, then the answer with another study beside it; while there is none,
+    what would start it, or how far it is."""
+    tab, query = tab_of(evaluation.name), evaluation.answers.query
+    arguments = tab.choose()
+    ask = query if address.get("asked") else query.look
+    view = ask(study, *arguments)
+    if view is None:
+        render_ask(evaluation)
+    elif not waiting(view, desk, evaluation.name):
+        _render_beside(evaluation, study, view, arguments, desk)
+        tables = tab.render(view, study, arguments, desk)
+        render_footer(tables, view.provenance, evaluation.name)
+
+
+def render_ask(evaluation: Evaluation) -> None:
     """What is not computed yet, and the button that asks for it."""
-    markup.note(TAKES[which])
-    if st.button(f"Run {NAMES[which]}", key="ask", type="primary"):
+    markup.note(evaluation.cost)
+    if st.button(f"Run {evaluation.title}", key="ask", type="primary"):
         address.put(asked=True)
         st.rerun()
-
-
-def render_answer(
-    which: str, study: str, desk: Desk, query: Query, between: Between = lambda _study, _other: None
-) -> Any:
-    """What `query` answers, with another study beside it; None where there is no answer yet, and
-    the page says what would start one."""
-    found = query(study, bool(address.get("asked")))
-    if found is None:
-        render_ask(which)
-    elif not waiting(found, desk, which):
-        _render_beside(study, found, desk, query, between)
-        return found
-    return None
 
 
 # ---------------------------------------------------------------- side by side
 
 
-def _render_beside(study: str, found: Any, desk: Desk, query: Query, between: Between) -> None:
+def _render_beside(
+    evaluation: Evaluation, study: str, view: Any, arguments: Arguments, desk: Desk
+) -> None:
     """The headline numbers of this study, of another, and of both together."""
     chosen = address.get("beside")
     titles = {card.name: card.title for card in desk.studies()}
@@ -88,18 +81,31 @@ def _render_beside(study: str, found: Any, desk: Desk, query: Query, between: Be
             "beside", "Beside another study", ["", *others], label_visibility="collapsed",
             format_func=lambda name: titles.get(name, name or "choose a study"),
         )  # fmt: skip
-        tables = {titles[study]: desk.measures(found)}
+        tables = {titles[study]: evaluation.answers.measures(view)}
         if chosen in others:
-            other = query(chosen, False)
-            if other is None or isinstance(other, Job):
-                here = {"which": address.get("which"), "study": chosen}
-                to = links.anchor(escape(titles[chosen]), "benchmarks", **here)
+            other = evaluation.answers.query.look(chosen, *arguments)
+            if other is None:
+                to = links.anchor(
+                    escape(titles[chosen]), "benchmarks", which=evaluation.name, study=chosen
+                )
                 markup.render(f'<p class="note">Not computed yet for {to}: run it there.</p>')
             else:
-                tables[titles[chosen]] = desk.measures(other)
-                if (both := between(study, chosen)) is not None:
-                    tables["both together"] = both
+                tables[titles[chosen]] = evaluation.answers.measures(other)
+                tables |= _both(evaluation, (study, chosen), arguments, desk)
         markup.render(beside_html(tables))
+
+
+def _both(
+    evaluation: Evaluation, studies: tuple[str, str], arguments: Arguments, desk: Desk
+) -> dict[str, pl.DataFrame]:
+    """What is measured of two studies together, where the evaluation does so and it is there."""
+    if evaluation.answers.between is None:
+        return {}
+    table = evaluation.answers.between(*studies, *arguments)
+    if isinstance(table, Job):
+        waiting(table, desk, "between")
+        return {}
+    return {} if table is None else {"both together": table}
 
 
 def beside_html(tables: Mapping[str, pl.DataFrame]) -> str:

@@ -40,22 +40,22 @@ def render_sage(view: Sage) -> None:
     markup.render(f'<p class="answer">{answer(view)}</p>')
     markup.head("Does the model solve it?", "asked first, on train prompts; 95% intervals")
     markup.render(sage_tables.gates_html(view))
-    if view.found is None:
+    if view.results is None:
         return
-    _render_where(view.found)
+    _render_where(view.results)
     if view.sae != "yes":
         markup.note(NO_SAE[view.sae])
     if view.role:
-        _render_worth(view, view.found)
+        _render_worth(view, view.results)
     else:
         markup.note("The residual stream at the study's site does nothing here at any role.")
 
 
-def _render_where(found: SageTask) -> None:
-    markup.head("Prompts", f"{found.train} train, {found.test} test; the role under its token")
-    markup.render("".join(sage_tables.prompt_html(prompt) for prompt in found.prompts))
+def _render_where(results: SageTask) -> None:
+    markup.head("Prompts", f"{results.train} train, {results.test} test; the role under its token")
+    markup.render("".join(sage_tables.prompt_html(prompt) for prompt in results.prompts))
     markup.note(
-        f"No test template is a train template ({found.templates[1]} and {found.templates[0]}); "
+        f"No test template is a train template ({results.templates[1]} and {results.templates[0]}); "
         "values of attributes are shared, as they have to be. Prompts of one template are alike, "
         "so intervals over prompts are narrower than the truth."
     )
@@ -63,45 +63,47 @@ def _render_where(found: SageTask) -> None:
     left, right = st.columns([7, 5], gap="large")
     with left:
         st.plotly_chart(
-            sage_charts.attribution_chart(found), key="attribution", config=palette.CONFIG
+            sage_charts.attribution_chart(results), key="attribution", config=palette.CONFIG
         )
     with right:
-        st.plotly_chart(sage_charts.patched_chart(found), key="patched", config=palette.CONFIG)
-    markup.render(sage_tables.agreement_html(found))
+        st.plotly_chart(sage_charts.patched_chart(results), key="patched", config=palette.CONFIG)
+    markup.render(sage_tables.agreement_html(results))
 
 
-def _render_worth(view: Sage, found: SageTask) -> None:
-    markup.head("What is it worth?", f"block {view.layer}, on test prompts, n = {_n(found)}")
+def _render_worth(view: Sage, results: SageTask) -> None:
+    markup.head("What is it worth?", f"block {view.layer}, on test prompts, n = {_n(results)}")
     if address.get("role") != view.role:
         address.assume(role=view.role)
     controls.segmented_control(
-        "role", "At", list(found.evaluated), label_visibility="collapsed",
+        "role", "At", list(results.evaluated), label_visibility="collapsed",
         format_func=lambda role: f"at {role}",
     )  # fmt: skip
-    if found.patched.filter(drawn="site", role=view.role)["effect"][0] > 0:
+    if results.patched.filter(drawn="site", role=view.role)["effect"][0] > 0:
         markup.note(
             "Here the counterfactual's activation moves LD away from the counterfactual's, as "
             "damage of any kind may: what controls do is the measure of everything below."
         )
-    st.plotly_chart(sage_charts.scores_chart(found, view.role), key="scores", config=palette.CONFIG)
-    markup.render(sage_tables.scores_html(found, view.role))
+    st.plotly_chart(
+        sage_charts.scores_chart(results, view.role), key="scores", config=palette.CONFIG
+    )
+    markup.render(sage_tables.scores_html(results, view.role))
     markup.head("Can it be controlled?", "an attribute changed to its counterfactual's value")
-    st.plotly_chart(sage_charts.control_chart(found), key="control", config=palette.CONFIG)
-    markup.render(sage_tables.control_html(found))
-    if len(found.read):
+    st.plotly_chart(sage_charts.control_chart(results), key="control", config=palette.CONFIG)
+    markup.render(sage_tables.control_html(results))
+    if len(results.read):
         markup.head("Can it be read?", "F1 on test of what was chosen on train")
         left, right = st.columns([6, 6], gap="large")
         with left:
-            st.plotly_chart(sage_charts.read_chart(found), key="read", config=palette.CONFIG)
+            st.plotly_chart(sage_charts.read_chart(results), key="read", config=palette.CONFIG)
         with right:
-            markup.render(sage_tables.unions_html(found))
-            markup.render(sage_tables.causal_html(found))
+            markup.render(sage_tables.unions_html(results))
+            markup.render(sage_tables.causal_html(results))
         with st.expander("Features by value"):
-            markup.render(sage_tables.read_html(found))
+            markup.render(sage_tables.read_html(results))
 
 
-def _n(found: SageTask) -> int:
-    return found.test - found.unseen
+def _n(results: SageTask) -> int:
+    return results.test - results.unseen
 
 
 # ---------------------------------------------------------------- what was found
@@ -112,7 +114,7 @@ def answer(view: Sage) -> str:
     if not view.task:
         return "The model solves none of the tasks, so nothing is reported."
     gate = view.gates.filter(pl.col("task") == view.task).row(0, named=True)
-    if view.found is None:
+    if view.results is None:
         easier = ""
         if view.easier:
             link = anchor(TASKS[view.easier], "benchmarks", which="sage", task=view.easier)
@@ -125,12 +127,12 @@ def answer(view: Sage) -> str:
         f"The model answers {numbers.percent(gate['accuracy'])} of {TASKS[view.task]} prompts "
         "right, of two answers. "
     )
-    return said + (_controlled(view, view.found) if len(view.found.control) else "")
+    return said + (_controlled(view, view.results) if len(view.results.control) else "")
 
 
-def _controlled(view: Sage, found: SageTask) -> str:
+def _controlled(view: Sage, results: SageTask) -> str:
     """What each dictionary does of the first edit that does anything."""
-    at = found.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
+    at = results.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
     lives = at.filter(pl.col("dictionary") == "means")
     if not len(lives):
         return f"At {escape(view.role)} the true patch changes nothing that could be edited."
@@ -175,10 +177,10 @@ def _turned(mine: pl.DataFrame) -> str:
 
 def tables(view: Sage) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
-    if view.found is None:
+    if view.results is None:
         return {"gates": view.gates}
-    found = view.found
-    named_ = {"patched": found.patched, "scores": found.scores, "control": found.control}
+    results = view.results
+    named_ = {"patched": results.patched, "scores": results.scores, "control": results.control}
     lists = [pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ")
-             for name in ("values", "union") if name in found.read.columns]  # fmt: skip
-    return {"gates": view.gates, **named_, "read": found.read.with_columns(lists)}
+             for name in ("values", "union") if name in results.read.columns]  # fmt: skip
+    return {"gates": view.gates, **named_, "read": results.read.with_columns(lists)}

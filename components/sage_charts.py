@@ -49,21 +49,21 @@ def named(dictionary: str) -> str:
     return f'<span style="white-space:nowrap">{dot}{NAMES[dictionary]}</span>'
 
 
-def attribution_chart(found: SageTask) -> go.Figure:
+def attribution_chart(results: SageTask) -> go.Figure:
     """The guess at every block and role, a panel a kind; the sites that were patched are ringed."""
     colours, made = palette.current(), palette.figure(height=420)
     made.set_subplots(1, len(KINDS), shared_yaxes=True, horizontal_spacing=0.03)
-    top = float(np.abs(found.attribution).max()) or 1.0
+    top = float(np.abs(results.attribution).max()) or 1.0
     scale = [[0.0, colours.negative], [0.5, colours.ground], [1.0, colours.positive]]
     for at, (kind, name) in enumerate(KINDS.items()):
         made.add_heatmap(
-            z=found.attribution[:, at], x=list(found.roles), zmin=-top, zmax=top,
+            z=results.attribution[:, at], x=list(results.roles), zmin=-top, zmax=top,
             colorscale=scale, showscale=at == 2, xgap=1, ygap=1,
             colorbar={"thickness": 8, "outlinewidth": 0, "title": {"text": "ΔLD", "side": "top"}},
             hovertemplate=f"{name}, block %{{y}}, %{{x}}: %{{z:.2f}}<extra></extra>",
             row=1, col=at + 1,
         )  # fmt: skip
-        ringed = found.patched.filter(pl.col("kind") == kind, pl.col("drawn") != "random")
+        ringed = results.patched.filter(pl.col("kind") == kind, pl.col("drawn") != "random")
         made.add_scatter(
             x=ringed["role"].to_list(), y=ringed["layer"].to_list(), mode="markers",
             marker={"symbol": "circle-open", "size": 9, "color": colours.ink, "line": {"width": 1}},
@@ -77,19 +77,19 @@ def attribution_chart(found: SageTask) -> go.Figure:
     return made
 
 
-def patched_chart(found: SageTask) -> go.Figure:
+def patched_chart(results: SageTask) -> go.Figure:
     """The guess against the real change of LD."""
     colours, made = palette.current(), palette.figure(height=380)
     hues = {"first": colours.accent, "random": palette.OTHER, "site": colours.amber}
     words = {"first": "put first", "random": "at random", "site": "the study's site"}
-    both = found.patched.select("estimate", "effect").to_numpy()
+    both = results.patched.select("estimate", "effect").to_numpy()
     ends = [float(both.min(initial=0)) - 0.5, float(both.max(initial=0)) + 0.5]
     made.add_scatter(
         x=ends, y=ends, mode="lines", hoverinfo="skip", showlegend=False,
         line={"color": colours.muted, "width": 1, "dash": "dash"},
     )  # fmt: skip
     for drawn, name in words.items():
-        part = found.patched.filter(pl.col("drawn") == drawn)
+        part = results.patched.filter(pl.col("drawn") == drawn)
         said = [f"block {r['layer']}, {KINDS[r['kind']]}, {r['role']}" for r in part.to_dicts()]
         made.add_scatter(
             x=part["estimate"].to_list(), y=part["effect"].to_list(), mode="markers", name=name,
@@ -105,16 +105,16 @@ def patched_chart(found: SageTask) -> go.Figure:
     made.add_hline(0, line={"color": colours.line, "width": 1})
     made.add_vline(0, line={"color": colours.line, "width": 1})
     made.update_xaxes(title="guess by attribution patching")
-    made.update_yaxes(title=f"real change of LD · n = {found.searched} prompts")
+    made.update_yaxes(title=f"real change of LD · n = {results.searched} prompts")
     made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
     return made
 
 
-def scores_chart(found: SageTask, role: str) -> go.Figure:
+def scores_chart(results: SageTask, role: str) -> go.Figure:
     """Every dictionary by every measure, a mark a kind of place, with intervals."""
     colours, made = palette.current(), palette.figure(height=330)
     made.set_subplots(1, len(MEASURES), shared_yaxes=True, horizontal_spacing=0.03)
-    at_role = found.scores.filter(pl.col("role") == role)
+    at_role = results.scores.filter(pl.col("role") == role)
     order = [name for name in NAMES if name in at_role["dictionary"]][::-1]
     for column, (measure, words) in enumerate(MEASURES.items(), 1):
         for shift, (kind, said) in enumerate(KINDS.items()):
@@ -168,9 +168,9 @@ def _symbol(kind: str, value: float) -> str:
     return "arrow-left" if value < SHOWN[0] else "arrow-right"
 
 
-def control_chart(found: SageTask) -> go.Figure:
+def control_chart(results: SageTask) -> go.Figure:
     """How much of the true patch an edit of k features does, a panel an edit."""
-    at = found.control.filter(pl.col("kind") == "resid")
+    at = results.control.filter(pl.col("kind") == "resid")
     edits = at["edit"].unique(maintain_order=True).to_list()
     colours, made = palette.current(), palette.figure(height=360)
     made.set_subplots(1, len(edits), shared_yaxes=True, horizontal_spacing=0.03)
@@ -220,9 +220,9 @@ def control_chart(found: SageTask) -> go.Figure:
     return made
 
 
-def read_chart(found: SageTask) -> go.Figure:
+def read_chart(results: SageTask) -> go.Figure:
     """F1 on test of what reads each value, beside what knows nothing."""
-    rows = found.read.filter(pl.col("value") != "")
+    rows = results.read.filter(pl.col("value") != "")
     words = [f"{row['attribute']} = {row['value']}" for row in rows.to_dicts()][::-1]
     z = rows.select(list(READ)).to_numpy().astype(np.float64)[::-1]
     made = palette.figure(height=70 + 19 * len(rows))

@@ -71,7 +71,7 @@ def prompt_html(prompt: SagePrompt) -> str:
     )
 
 
-def agreement_html(found: SageTask) -> str:
+def agreement_html(results: SageTask) -> str:
     """Is the guess any good?"""
     words = {"first": "put first by the guess", "random": "others at random", "all": "both"}
     rows = [
@@ -81,7 +81,7 @@ def agreement_html(found: SageTask) -> str:
             markup.interval(row["same"], row["same_low"], row["same_high"]),
             f"{row['signed']} of {row['n']}",
         ]
-        for row in found.agreement.iter_rows(named=True)
+        for row in results.agreement.iter_rows(named=True)
     ]  # fmt: skip
     note = (
         "Attribution patching is a first-order guess, (a' − a)·∇LD; rings are sites that were also "
@@ -93,9 +93,9 @@ def agreement_html(found: SageTask) -> str:
     return markup.table(("sites", "n", "Spearman's ρ", "same sign", "of"), rows, "tnnnn", note)
 
 
-def scores_html(found: SageTask, role: str) -> str:
+def scores_html(results: SageTask, role: str) -> str:
     """Every dictionary at every kind of place."""
-    at = found.scores.filter(pl.col("role") == role)
+    at = results.scores.filter(pl.col("role") == role)
     cells = {(r["kind"], r["dictionary"], r["measure"]): r for r in at.iter_rows(named=True)}
     rows = []
     for kind, said in KINDS.items():
@@ -124,10 +124,10 @@ def scores_html(found: SageTask, role: str) -> str:
     return markup.table(heads, rows, "ttnnnn", note)
 
 
-def control_html(found: SageTask) -> str:
+def control_html(results: SageTask) -> str:
     """The largest edit of each dictionary."""
     rows = []
-    for (kind, edit), part in found.control.group_by("kind", "edit", maintain_order=True):
+    for (kind, edit), part in results.control.group_by("kind", "edit", maintain_order=True):
         for name in CONTROLLED:
             mine = part.filter(pl.col("dictionary") == name).sort("k")
             for row in mine.tail(1).iter_rows(named=True):
@@ -150,7 +150,7 @@ def control_html(found: SageTask) -> str:
     return markup.table(heads, rows, "tttnnnnn", note)
 
 
-def unions_html(found: SageTask) -> str:
+def unions_html(results: SageTask) -> str:
     """For each attribute, the feature that reads some of its values best."""
     rows = [
         [
@@ -158,7 +158,7 @@ def unions_html(found: SageTask) -> str:
             numbers.fraction(row["train"]), numbers.fraction(row["test"]),
             numbers.fraction(row["base"]),
         ]
-        for row in found.read.filter(pl.col("value") == "").iter_rows(named=True)
+        for row in results.read.filter(pl.col("value") == "").iter_rows(named=True)
     ]  # fmt: skip
     note = (
         "One feature for a union of values: the pair that is most above always saying yes on "
@@ -169,7 +169,7 @@ def unions_html(found: SageTask) -> str:
     return markup.table(heads, rows, "tttnnn", note)
 
 
-def causal_html(found: SageTask) -> str:
+def causal_html(results: SageTask) -> str:
     """Does taking the feature away do what taking u away does?"""
     rows = [
         [escape(row["attribute"])]
@@ -177,7 +177,7 @@ def causal_html(found: SageTask) -> str:
             markup.interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
             for name in ("sae", "means", "share")
         ]
-        for row in found.causal.iter_rows(named=True)
+        for row in results.causal.iter_rows(named=True)
     ]
     note = (
         "Change of LD when the feature that reads the prompt's value is taken away, and when u of "
@@ -186,7 +186,7 @@ def causal_html(found: SageTask) -> str:
     return markup.table(("attribute", "feature", "u", "share"), rows, "tnnn", note)
 
 
-def read_html(found: SageTask) -> str:
+def read_html(results: SageTask) -> str:
     """The features chosen for each value."""
     rows = [
         [
@@ -195,7 +195,7 @@ def read_html(found: SageTask) -> str:
             " ".join(_feature(each) for each in row["union"]), numbers.fraction(row["union_test"]),
             numbers.count(row["positives"]),
         ]
-        for row in found.read.filter(pl.col("value") != "").iter_rows(named=True)
+        for row in results.read.filter(pl.col("value") != "").iter_rows(named=True)
     ]  # fmt: skip
     heads = ("attribute", "value", "feature", "train", "test", "union", "its test", "positives")
     return markup.table(heads, rows, "tttnntnn")

@@ -14,11 +14,12 @@ import polars as pl
 import pytest
 import torch
 
+from backend import query, run
 from backend import study as studies
-from backend.answers import ce_bench, ce_sweep, tasks
+from backend.answers import ce_bench, ce_sweep
 from backend.corpus import sources
-from backend.eval_views.ce_bench import CeBench
-from backend.evals.ce_bench import checks, definitions, means, pairs, steer
+from backend.eval_views.ce_bench import CeBench, CeSubject
+from backend.evals.ce_bench import DEFINITIONS, checks, definitions, means, pairs, steer
 from backend.evals.ce_bench.definitions import Means
 from backend.models import language_model
 from backend.models import sae as sae_models
@@ -37,8 +38,6 @@ from backend.schema import (
 from components import ce_bench as tab
 from components import ce_bench_checks, ce_bench_parts
 from tests.conftest import LAYER, SUBJECTS, VERBS, write_sae
-
-HOW: dict[str, Any] = {"device": "cpu", "progress": Progress()}
 
 
 def given(
@@ -161,7 +160,7 @@ def test_one_subject_has_no_corrected_independence() -> None:
 
 
 def test_silent_features_are_no_distance_apart() -> None:
-    for definition in definitions.DEFINITIONS:
+    for definition in DEFINITIONS:
         found = definitions.score(
             given(np.zeros((4, 3)), [0, 1], marked=np.zeros((4, 3))), definition
         )
@@ -318,7 +317,7 @@ ROWS = [row(subject, number) for subject in SUBJECTS for number in range(3)]
 
 
 def read(study: str, ref: PairsRef) -> pairs.Stories:
-    return pairs.Stories(pairs.read(studies.load(study).model, ref, progress=Progress()))
+    return pairs.Stories(pairs.read(studies.load(study).model, ref))
 
 
 def test_a_token_is_marked_where_it_overlaps_a_mark(small: str, tmp_path: Path) -> None:
@@ -445,14 +444,17 @@ def listing(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: 
     return "many"
 
 
-def run(study: str, **asked: Any) -> None:
-    tasks.resolve("ce_bench")(study, asked, "cpu", Progress())
+def compute(study: str, stories: str) -> None:
+    """What the job of CE-Bench does."""
+    with run.computing("cpu", Progress()):
+        ce_bench.ce_bench(study, stories)
 
 
-def seen(study: str, name: str) -> CeBench:
-    found = ce_bench.ce_bench(studies.load(study), name, ask=False)
-    assert isinstance(found, CeBench)
-    return found
+def look(study: str, stories: str) -> CeBench:
+    """CE-Bench as it is computed."""
+    view = ce_bench.ce_bench.look(study, stories)
+    assert view is not None
+    return view
 
 
 @pytest.fixture
@@ -471,16 +473,16 @@ def test_a_feature_set_to_read_one_subject_is_its_first(
         text.replace(str(world / "sae"), ref.source[7:])
     )
     monkeypatch.setenv("TESSERA_STUDIES", str(tmp_path / "studies"))
-    run("read", pairs=stories)
-    view = seen("read", stories)
+    compute("read", stories)
+    view = look("read", stories)
     for definition in ("corrected", "seed"):
         tops = view.tops.filter(definition=definition, subject="kitchen")
         assert tops.row(0, named=True)["feature"] == 7
         assert tops.row(0, named=True)["above"] == 1
         others = view.tops.filter((pl.col("subject") != "kitchen") & (pl.col("rank") <= 3))
         assert 7 not in others.filter((pl.col("definition") == definition) & (pl.col("above") > 0))
-    study = studies.load("read")
-    one = ce_bench.ce_subject(study, stories, "kitchen")
+    one = ce_bench.ce_subject("read", "kitchen", stories)
+    assert isinstance(one, CeSubject)
     assert one.feature == 7
     read_ = read("read", pairs.choose(stories))
     for number, passage in enumerate(one.stories[0], 6):  # of the fourth pair
@@ -494,13 +496,11 @@ def test_everything_is_computed_by_one_job_and_read_without_a_model(
     small: str, stories: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
-    study = studies.load(small)
-    assert ce_bench.ce_bench(study, stories, ask=False) is None
-    job = ce_bench.ce_bench(study, stories, ask=True)
-    assert isinstance(job, Job)
-    run(small, pairs=stories)
+    assert ce_bench.ce_bench.look(small, stories) is None
+    assert isinstance(ce_bench.ce_bench(small, stories), Job)
+    compute(small, stories)
     monkeypatch.setattr(language_model, "load", lambda *_: pytest.fail("a model was loaded"))
-    view = seen(small, stories)
+    view = look(small, stories)
     assert view.subjects == tuple(SUBJECTS)
     assert view.width == 64
     assert set(view.scores["reader"]) == {"sae", "random_topk"}
@@ -509,14 +509,14 @@ def test_everything_is_computed_by_one_job_and_read_without_a_model(
     assert len(view.sweep.filter(reader="sae")) == 9
     assert not view.missing
     with pytest.raises(NotFoundError, match="no feature 64"):
-        ce_bench.ce_subject(study, stories, "", "seed", 64)
+        ce_bench.ce_subject(small, "", stories, "seed", 64)
     with pytest.raises(NotFoundError, match="no subject 'cars'"):
-        ce_bench.ce_subject(study, stories, "cars")
+        ce_bench.ce_subject(small, "cars", stories)
 
 
 def test_headline_numbers_carry_n_and_what_their_control_gives(small: str, stories: str) -> None:
-    run(small, pairs=stories)
-    table = ce_bench.measures(seen(small, stories))
+    compute(small, stories)
+    table = ce_bench.measures(look(small, stories))
     assert table.columns == ["measure", "value", "low", "high", "n", "n_of", "null", "control"]
     rows = {r["measure"]: r for r in table.iter_rows(named=True)}
     assert rows["independent score, corrected"]["control"] == "subjects dealt at random"
@@ -528,13 +528,13 @@ def test_headline_numbers_carry_n_and_what_their_control_gives(small: str, stori
 
 
 def test_the_tab_says_what_was_found(small: str, stories: str) -> None:
-    run(small, pairs=stories)
-    view = seen(small, stories)
+    compute(small, stories)
+    view = look(small, stories)
     assert "of 9 cases" in tab.answer(view)
     assert "by the corrected definition" not in tab.answer(view)
     assert "(" not in tab.answer(view)
     assert "There are 3 subjects only" in tab.answer(view)
-    for definition in definitions.DEFINITIONS:
+    for definition in DEFINITIONS:
         assert len(tab.scores_chart(view, definition).data) == 2
         cloud = ce_bench_parts.cloud_chart(view, definition)
         assert len(cloud.data[0].x) == 64
@@ -547,12 +547,12 @@ def test_the_tab_says_what_was_found(small: str, stories: str) -> None:
 
 
 def test_a_verdict_needs_intervals_over_five_subjects(small: str, stories: str) -> None:
-    run(small, pairs=stories)
-    few = seen(small, stories)
+    compute(small, stories)
+    few = look(small, stories)
     several = pl.lit(5).alias("subjects")
     many = replace(
         few, subjects=tuple("abcde"),
-        scores=few.scores.with_columns(several), held=few.held.with_columns(several),
+        scores=few.scores.with_columns(several), held_out=few.held_out.with_columns(several),
     )  # fmt: skip
     said = tab.answer(many)
     assert " by the corrected definition (" in said
@@ -564,8 +564,8 @@ def test_a_verdict_needs_intervals_over_five_subjects(small: str, stories: str) 
 
 
 def test_what_a_link_asks_for_that_is_not_there_is_named(small: str, stories: str) -> None:
-    run(small, pairs=stories)
-    view = seen(small, stories)
+    compute(small, stories)
+    view = look(small, stories)
     right = {"subject": "kitchen", "feature": 63, "shift": 16.0}
     assert not ce_bench_checks.amiss(view, **right)
     assert not ce_bench_checks.amiss(view, "", -1, 0.5)
@@ -586,8 +586,8 @@ def test_line_breaks_of_a_steered_text_are_seen() -> None:
 def test_one_subject_and_no_marks_are_said_and_not_scored(small: str, tmp_path: Path) -> None:
     name = str(tmp_path / "one.jsonl")
     write(tmp_path / "one.jsonl", [row("harbour", at, marked=False) for at in range(3)])
-    run(small, pairs=name)
-    view = seen(small, name)
+    compute(small, name)
+    view = look(small, name)
     values = {(r["definition"], r["score"]): r["value"] for r in view.scores.to_dicts()}
     for definition in ("seed", "corrected"):
         assert values[definition, "independent"] is None
@@ -605,18 +605,18 @@ def test_one_subject_and_no_marks_are_said_and_not_scored(small: str, tmp_path: 
     study = studies.load(small)
     where = study.model, study.site, study.sae, pairs.choose(name)
     with pytest.raises(TesseraError, match="nothing to tell it from"):
-        steer.steer(*where, "harbour", "A boat", 1.0, 4, **HOW)
+        steer.steer(*where, "harbour", "A boat", 1.0, 4)
 
 
 def test_random_directions_keep_as_many_as_the_sae(small: str, stories: str) -> None:
     study, ref = studies.load(small), pairs.choose(stories)
     where = study.model, study.site, study.sae, ref
-    own, control = (means.coded(*where, reader, **HOW) for reader in means.READERS)
+    own, control = (means.coded(*where, reader) for reader in means.READERS)
     assert control.value("width") == own.value("width")
     assert set(np.diff(control.array("offsets")).tolist()) == {6}
     assert (control.array("values") > 0).all()
     assert not np.array_equal(control.array("features"), own.array("features"))
-    made, rows = means.of(means.means(*where, "sae", **HOW)), own.array("offsets")
+    made, rows = means.of(means.means(*where, "sae")), own.array("offsets")
     last = read(small, ref).offsets[1]
     cells = slice(0, rows[last])
     wanted = np.bincount(own.array("features")[cells], own.array("values")[cells], 64) / last
@@ -630,7 +630,7 @@ def test_an_sae_of_another_site_or_without_numbers_is_refused(
     write_sae(tmp_path / "elsewhere", layer=1)
     other = SaeRef(f"folder:{tmp_path / 'elsewhere'}", "")
     with pytest.raises(ModelError, match="after block 1"):
-        means.coded(study.model, study.site, other, ref, "sae", **HOW)
+        means.coded(study.model, study.site, other, ref, "sae")
     write_sae(tmp_path / "bad")
     from sae_lens import SAE
 
@@ -639,9 +639,9 @@ def test_an_sae_of_another_site_or_without_numbers_is_refused(
     made.save_model(tmp_path / "bad")
     bad = SaeRef(f"folder:{tmp_path / 'bad'}", "")
     with pytest.raises(NotFiniteError):
-        means.coded(study.model, study.site, bad, ref, "sae", **HOW)
+        means.coded(study.model, study.site, bad, ref, "sae")
     with pytest.raises(ModelError, match="has no SAE"):
-        ce_bench.ce_bench(replace(study, sae=None), stories)
+        ce_bench.ce_bench.entry.function(replace(study, sae=None), stories)
 
 
 # ---------------------------------------------------------------- several SAEs
@@ -660,12 +660,13 @@ def test_saes_that_a_study_lists_are_swept(
     assert [site.layer for site, _ in study.saes] == [0, 1, 3]
     assert all(ref.revision for _, ref in study.saes)
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
-    assert isinstance(ce_sweep.ce_sweep(study, stories, ask=True), Job)
-    run("many", pairs=stories, sweep=True)
-    table = ce_sweep.ce_sweep(study, stories, ask=False)
-    assert isinstance(table, pl.DataFrame)
+    assert isinstance(ce_sweep.ce_sweep("many", stories), Job)
+    with run.computing("cpu", Progress()):
+        ce_sweep.ce_sweep("many", stories)
+    table = ce_sweep.ce_sweep.look("many", stories)
+    assert table is not None
     assert sorted(table["layer"].unique()) == [0, 1, LAYER, 3]
-    view = seen("many", stories)
+    view = look("many", stories)
     assert (view.listed, view.missing) == (3, 0)
     assert view.rankings["saes"].to_list() == [4] * len(view.rankings)
     assert len(view.rankings)
@@ -716,9 +717,11 @@ def test_releases_are_matched_as_the_original_matches_them() -> None:
 
 def test_saes_of_another_model_are_listed_with_the_reason(small: str) -> None:
     study = studies.load(small)
-    named = replace(study, model=replace(study.model, source="hub:google/gemma-3-270m"))
+    other = replace(study, model=replace(study.model, source="hub:google/gemma-3-270m"))
     with pytest.raises(ModelError, match="none can be run here: It was trained on gemma-2-2b"):
-        ce_sweep.ce_bench_sweep(named, "gemma-scope-2b-pt-res", "layer_12/width_16k/.*")
+        ce_sweep.ce_bench_sweep.entry.function(
+            other, "gemma-scope-2b-pt-res", "layer_12/width_16k/.*"
+        )
 
 
 def test_matches_of_the_study_s_model_run_at_their_own_layer(
@@ -727,7 +730,6 @@ def test_matches_of_the_study_s_model_run_at_their_own_layer(
     """The registry is stood in for by folders, which take the same way."""
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     write_sae(tmp_path / "sae1", layer=1)
-    study = studies.load(small)
     rows = [
         {"release": "r", "id": str(at), "model": m, "repository": ""} for at, m in enumerate("ab")
     ]
@@ -735,12 +737,10 @@ def test_matches_of_the_study_s_model_run_at_their_own_layer(
     monkeypatch.setattr(sae_models, "is_named", lambda name, _: name == "a")
     local = SaeRef(f"folder:{tmp_path / 'sae1'}", "")
     monkeypatch.setattr(ce_sweep, "SaeRef", lambda source, rev: replace(local, revision=rev))
-    job = ce_sweep.ce_bench_sweep(study, "r", ".*", stories)
+    job = ce_sweep.ce_bench_sweep(small, "r", ".*", stories)
     assert isinstance(job, Job)
-    asked = json.loads(job.arguments)
-    assert [each[0] for each in asked["saes"]] == [1]
-    run(small, **asked)
-    table = ce_sweep.ce_bench_sweep(study, "r", ".*", stories)
+    query.compute(job.query, small, json.loads(job.arguments), "cpu", Progress())
+    table = ce_sweep.ce_bench_sweep(small, "r", ".*", stories)
     assert isinstance(table, pl.DataFrame)
     assert set(table["layer"].drop_nulls()) == {1}
     assert table["reason"].drop_nulls().len() == 1
@@ -775,13 +775,13 @@ def by_hand(study: Any, ids: list[int], shift: torch.Tensor | None, count: int) 
 def test_steered_texts_equal_hooks_written_by_hand(small: str, stories: str) -> None:
     study, ref = studies.load(small), pairs.choose(stories)
     entry = steer.steer(
-        study.model, study.site, study.sae, ref, "kitchen", "The oven finds", 4.0, 6, **HOW
+        study.model, study.site, study.sae, ref, "kitchen", "The oven finds", 4.0, 6
     )
     texts = dict(entry.frame("texts").select("kind", "text").iter_rows())
     encode = language_model.tokenizer(study.model)
     network = language_model.load(study.model, "cpu")
     ids = [network.bos, *encode("The oven finds", add_special_tokens=False)["input_ids"]]
-    made = means.of(means.means(study.model, study.site, study.sae, ref, "sae", **HOW))
+    made = means.of(means.means(study.model, study.site, study.sae, ref, "sae"))
     own = np.repeat(made.subject_of == 1, 2)
     shift = torch.from_numpy(made.mean[own].mean(axis=0) - made.mean[~own].mean(axis=0))
     for kind, given_ in {
@@ -805,9 +805,9 @@ def test_what_cannot_be_steered_is_said(small: str, stories: str) -> None:
     study, ref = studies.load(small), pairs.choose(stories)
     where = study.model, study.site, study.sae, ref
     with pytest.raises(NotFoundError, match="No story is about 'cars'"):
-        steer.steer(*where, "cars", "The boat", 1.0, **HOW)
+        steer.steer(*where, "cars", "The boat", 1.0)
     with pytest.raises(ModelError, match="tokens"):
-        steer.steer(*where, "harbour", "boat " * 300, 1.0, **HOW)
+        steer.steer(*where, "harbour", "boat " * 300, 1.0)
     for prompt, strength in ((" ", 1.0), ("The boat", float("nan"))):
         with pytest.raises(ModelError):
-            ce_bench.ce_steer(study, stories, "harbour", prompt, strength)
+            ce_bench.ce_steer(small, "harbour", prompt, strength, stories)

@@ -3,6 +3,7 @@ that do not leak, Spearman against scipy, and the whole of it on the small world
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +18,14 @@ from sklearn.metrics import average_precision_score
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+from backend import run
 from backend import study as studies
 from backend.activations import padded
-from backend.answers import expert_lens, tasks
+from backend.answers import expert_lens
 from backend.corpus.contexts import encoded
 from backend.eval_views.expert_lens import ExpertLens
 from backend.evals.expert_lens import experts, ratings, sentences, similarity, summaries, words
-from backend.evals.expert_lens.experts import TAUS, Given, Reader, Units
+from backend.evals.expert_lens.experts import TAUS, ConceptSentences, Reader, Units
 from backend.evals.expert_lens.frames import FILLERS, FRAMES
 from backend.models import language_model, linear_maps
 from backend.models import sae as sae_models
@@ -39,7 +41,8 @@ from backend.schema import (
     TesseraError,
 )
 from backend.statistics.agreement import cosines
-from components import expert_concept, expert_sets
+from backend.store import jobs
+from components import benchmarks, expert_concept, expert_sets
 from components import expert_lens as page
 
 MODEL = ModelRef("folder:nowhere", "0", "float32")
@@ -54,7 +57,7 @@ class Made(Reader):
 
     rows: Any = None
 
-    def read(self, texts: list[str], progress: Progress) -> torch.Tensor:
+    def read(self, texts: list[str]) -> torch.Tensor:
         return torch.from_numpy(self.rows[[int(text) for text in texts]])
 
 
@@ -62,12 +65,12 @@ def ranked(rows: np.ndarray, positives: int, seed: int = 0) -> dict[str, np.ndar
     """`expertise` of responses [2 × sentences, units], positives first in each half."""
     half = len(rows) // 2
     pool = [str(row) for row in range(len(rows))]
-    reader = Made(Units(MODEL), pool, "cpu", Progress(), rows)
+    reader = Made(Units(MODEL), pool, rows)
     parts = [range(at * half, (at + 1) * half) for at in (0, 1)]
     texts = tuple([str(row) for row in part[:positives]] for part in parts)
-    others = tuple(np.array(part[positives:]) for part in parts)
-    given = Given(reader, texts, others)  # type: ignore[arg-type]
-    return experts.expertise.function(Units(MODEL), "0", seed, inputs=given, progress=Progress())  # type: ignore[return-value]
+    others = tuple(list(part[positives:]) for part in parts)
+    sentences_ = ConceptSentences(reader, texts, others)  # type: ignore[arg-type]
+    return experts.expertise.function(Units(MODEL), sentences_, seed)  # type: ignore[return-value]
 
 
 # ---------------------------------------------------------------- units
@@ -143,7 +146,7 @@ def test_a_map_that_does_not_run_is_refused(network: Any) -> None:
 def test_features_respond_with_their_strongest_token(small: str) -> None:
     study = studies.load(small)
     units, texts = Units(study.model, study.site, study.sae), ["a boat", "the oven keeps an apple"]
-    found = Reader(units, [], "cpu", Progress()).read(texts, Progress())
+    found = Reader(units, []).read(texts)
     network = language_model.load(study.model, "cpu")
     sae = sae_models.load(study.sae, "cpu")
     for row, part in zip(found, encoded(language_model.tokenizer(study.model), texts), strict=True):
@@ -155,7 +158,7 @@ def test_features_respond_with_their_strongest_token(small: str) -> None:
 def test_a_response_that_is_not_finite_is_an_error(network: Any) -> None:
     network.blocks[2].mlp.up_proj.weight.data[3] = torch.nan
     with pytest.raises(NotFiniteError, match=r"1 of 1 sentences .* NaN"):
-        Reader(Units(network.ref), [], "cpu", Progress()).read(["a boat"], Progress())
+        Reader(Units(network.ref), []).read(["a boat"])
 
 
 # ---------------------------------------------------------------- expertise
@@ -200,10 +203,10 @@ def test_noise_passes_half_at_one_half_positives_and_not_at_a_third() -> None:
 
 
 def test_a_reader_of_other_units_is_refused() -> None:
-    given = Given(Reader(Units(MODEL), [], "cpu", Progress()), ([], []), (np.array([]),) * 2)
+    nothing = ConceptSentences(Reader(Units(MODEL), []), ([], []), ([], []))
     other = Units(replace(MODEL, revision="1"))
     with pytest.raises(ValueError, match="other units"):
-        experts.expertise.function(other, "0", 0, inputs=given, progress=Progress())
+        experts.expertise.function(other, nothing, 0)
 
 
 # ---------------------------------------------------------------- sentences
@@ -231,12 +234,12 @@ def test_words_are_whole_and_forms_are_known() -> None:
 def selected(small: str) -> Any:
     study = studies.load(small)
     asked = "butter", "spoon", "apple", "cider", "boat", "no such thing"
-    return sentences.select(study.model, study.corpus, "corpus", asked, (), 0, progress=Progress())
+    return sentences.select(study.model, study.corpus, "corpus", asked, (), 0)
 
 
 def test_halves_share_no_document_and_no_sentence(small: str, selected: Any) -> None:
     study = studies.load(small)
-    table = sentences.split(study.model, study.corpus, 0, progress=Progress()).frame("sentences")
+    table = sentences.split(study.model, study.corpus, 0).frame("sentences")
     assert table.group_by("document").agg(pl.col("half").n_unique())["half"].max() == 1
     assert table["text"].str.to_lowercase().is_unique().all()
     said, pool = selected.frame("positives"), selected.frame("pool")
@@ -410,7 +413,7 @@ def planted(seed: int = 0) -> list[Any]:
 
 def test_planted_groups_stand_together_and_are_found_again() -> None:
     entries = planted()
-    found = Kept(**similarity.compared.function(entries, entries, progress=Progress()))  # type: ignore[arg-type]
+    found = Kept(**similarity.compared.function(entries, entries))  # type: ignore[arg-type]
     tree = summaries.tree(found.array("centred"))
     assert {frozenset(tree.order[:3]), frozenset(tree.order[3:])} == {
         frozenset(range(3)), frozenset(range(3, 6))
@@ -429,9 +432,7 @@ def test_planted_groups_stand_together_and_are_found_again() -> None:
     assert (row["experts"], row["kept"], row["n"]) == (30, 1, 6)
     again = {
         row["measure"]: row["value"]
-        for row in summaries.again.function(found, 0, progress=Progress())["again"].iter_rows(
-            named=True
-        )
+        for row in summaries.again.function(found, 0)["again"].iter_rows(named=True)
     }  # type: ignore[arg-type]
     assert again["known"] == 1
 
@@ -442,12 +443,10 @@ def test_concepts_without_experts_are_not_known_again() -> None:
         Kept(**{half: rng.normal(0.33, 0.03, 400).astype(np.float32) for half in ("train", "test")})
         for _ in range(5)
     ]
-    found = Kept(**similarity.compared.function(noise, noise, progress=Progress()))  # type: ignore[arg-type]
+    found = Kept(**similarity.compared.function(noise, noise))  # type: ignore[arg-type]
     again = {
         row["measure"]: row
-        for row in summaries.again.function(found, 0, progress=Progress())["again"].iter_rows(
-            named=True
-        )
+        for row in summaries.again.function(found, 0)["again"].iter_rows(named=True)
     }  # type: ignore[arg-type]
     assert again["known"]["value"] == 0
     assert not len(summaries.stability(found).filter((pl.col("tau") == 0.95) & (pl.col("n") > 0)))  # type: ignore[arg-type]
@@ -468,16 +467,23 @@ def test_heat_is_the_share_of_each_map() -> None:
 # ---------------------------------------------------------------- the whole of it
 
 
-def run(study: str, **asked: str) -> None:
-    tasks.resolve("expert_lens")(study, ASK | asked, "cpu", Progress())
+def compute(study: str, **choice: str) -> None:
+    """What the job of ExpertLens does."""
+    with run.computing("cpu", Progress()):
+        expert_lens.expert_lens(study, **ASK | choice)
+
+
+def look(study: str, units: str, source: str, concepts: str) -> ExpertLens:
+    """ExpertLens as it is computed."""
+    view = expert_lens.expert_lens.look(study, units, source, concepts)
+    assert view is not None
+    return view
 
 
 @pytest.fixture
 def view(small: str) -> ExpertLens:
-    run(small)
-    found = expert_lens.expert_lens(studies.load(small), *WHAT, False)
-    assert isinstance(found, ExpertLens)
-    return found
+    compute(small)
+    return look(small, *WHAT)
 
 
 def loaded(small: str) -> Study:
@@ -487,16 +493,23 @@ def loaded(small: str) -> Study:
 def test_nothing_is_computed_unasked_and_a_job_knows_what_was_asked(
     small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(tasks, "ensure", lambda *given, **more: asked.append((given, more)))
-    study = loaded(small)
-    assert expert_lens.expert_lens(study, *WHAT, False) is None
-    assert not asked
-    for units in ("maps", "features", "maps"):
-        expert_lens.expert_lens(study, units, "corpus", " Butter;spoon,,butter", True)
-    keys = [given[2] for given, _ in asked]
-    assert keys[0] == keys[2] != keys[1]
-    assert asked[0][1] == ASK | {"concepts": "butter, spoon"}
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    assert expert_lens.expert_lens.look(small, *WHAT) is None
+    assert jobs.recent() == []
+    asked = [
+        expert_lens.expert_lens(small, units, "corpus", concepts)
+        for units, concepts in (
+            ("maps", " Butter;spoon,,butter"),
+            ("features", "butter, spoon"),
+            ("maps", "butter, spoon"),
+        )
+    ]
+    assert all(isinstance(job, Job) for job in asked)
+    assert asked[0].id == asked[2].id != asked[1].id
+    assert json.loads(asked[1].arguments) == ASK | {
+        "units": "features",
+        "concepts": "butter, spoon",
+    }
 
 
 def test_a_run_from_the_page_to_the_numbers(small: str, view: ExpertLens) -> None:
@@ -520,20 +533,19 @@ def test_what_was_ranked_is_not_ranked_again(
     read: list[int] = []
     original = Reader.read
 
-    def counting(self: Reader, texts: list[str], progress: Progress) -> Any:
+    def counting(self: Reader, texts: list[str]) -> Any:
         read.append(len(texts))
-        return original(self, texts, progress)
+        return original(self, texts)
 
     monkeypatch.setattr(Reader, "read", counting)
-    run(small)
+    compute(small)
     assert not read
-    run(small, concepts=f"{OWN}, pepper")  # one more concept: the pool and two halves
+    compute(small, concepts=f"{OWN}, pepper")  # one more concept: the pool and two halves
     assert len(read) == 3
 
 
 def test_one_concept_and_its_units(small: str, view: ExpertLens) -> None:
-    study = loaded(small)
-    found = expert_lens.expert_concept(study, *WHAT, "butter")
+    found = expert_lens.expert_concept(small, "butter", *WHAT)
     assert not isinstance(found, Job)
     best = view.concepts.row(by_predicate=pl.col("concept") == "butter", named=True)
     top = found.top.row(0, named=True)
@@ -545,45 +557,43 @@ def test_one_concept_and_its_units(small: str, view: ExpertLens) -> None:
     counts = found.texts.group_by("half", "positive").len()["len"].to_list()
     assert counts == [4] * 4
     with pytest.raises(NotFoundError, match="none of the concepts"):
-        expert_lens.expert_concept(study, *WHAT, "buttr")
+        expert_lens.expert_concept(small, "buttr", *WHAT)
     assert "butter" in expert_concept.answer(found, 3)
 
 
 def test_features_and_frames_and_what_they_share(small: str, view: ExpertLens) -> None:
-    study = loaded(small)
     for asked in ({"sentences": "templates"}, {"units": "features"}):
-        run(small, **asked)
-    features = expert_lens.expert_lens(study, "features", "corpus", OWN, False)
-    framed = expert_lens.expert_lens(study, "maps", "templates", OWN, False)
-    assert isinstance(features, ExpertLens)
-    assert isinstance(framed, ExpertLens)
+        compute(small, **asked)
+    features = look(small, "features", "corpus", OWN)
+    framed = look(small, "maps", "templates", OWN)
     assert features.width == 64
     assert "zebra" in framed.concepts["concept"]  # frames hold any word
-    again = expert_lens.expert_lens(study, *WHAT, False)  # the frames came after it
-    assert isinstance(again, ExpertLens)
+    again = look(small, *WHAT)  # the frames came after it
     for each in (framed, again):
         assert len(each.elsewhere)
         assert each.again.filter(measure="elsewhere")["n"].to_list() == [6]
     assert not len(view.elsewhere)
-    found = expert_lens.expert_concept(study, "features", "corpus", OWN, "")
+    found = expert_lens.expert_concept(small, "", "features", "corpus", OWN)
     assert not isinstance(found, Job)
     assert found.heat.shape == (len(TAUS), 1, 1)
-    same = expert_lens.between(study, study, "maps", "corpus", OWN)
-    assert same is not None
+    with run.computing("cpu", Progress()):
+        same = expert_lens.experts_between(small, small, "maps", "corpus", OWN)
+        few = expert_lens.experts_between(small, small, "maps", "corpus", "apple, spoon, pepper")
+    assert isinstance(same, pl.DataFrame)
     assert same["value"][0] == pytest.approx(1)
-    assert expert_lens.between(study, study, "maps", "corpus", "apple, spoon, pepper") is None
+    assert few is None
+    assert "concepts permuted" in benchmarks.beside_html({"both together": same})
 
 
 def test_bad_choices_are_named(small: str) -> None:
-    study = loaded(small)
     with pytest.raises(TesseraError, match="no units 'neurons'"):
-        expert_lens.expert_lens(study, "neurons", "corpus", "", False)
+        expert_lens.expert_lens(small, "neurons", "corpus", "")
     many = ", ".join(f"word{number}" for number in range(201))
     with pytest.raises(TesseraError, match="201 concepts are too many"):
-        expert_lens.expert_lens(study, "maps", "corpus", many, False)
-    bare = replace(study, sae=None)
+        expert_lens.expert_lens(small, "maps", "corpus", many)
+    bare = replace(loaded(small), sae=None)
     with pytest.raises(ModelError, match="no SAE"):
-        expert_lens.expert_lens(bare, "features", "templates", OWN, True)
+        expert_lens.expert_lens.entry.function(bare, "features", "templates", OWN)
 
 
 # ---------------------------------------------------------------- on the page
@@ -651,9 +661,8 @@ def test_words_left_out_are_said_with_their_counts(view: ExpertLens) -> None:
 
 
 def test_of_few_concepts_nothing_is_said_of_likeness(small: str, view: ExpertLens) -> None:
-    run(small, concepts="butter, spoon, apple")
-    few = expert_lens.expert_lens(loaded(small), "maps", "corpus", "butter, spoon, apple", False)
-    assert isinstance(few, ExpertLens)
+    compute(small, concepts="butter, spoon, apple")
+    few = look(small, "maps", "corpus", "butter, spoon, apple")
     assert few.again["measure"].to_list() == ["known"]
     assert not page.comparable(few)
     assert not expert_lens.measures(few)["measure"].str.contains("likeness").any()
@@ -731,7 +740,7 @@ def test_an_address_says_what_is_shown(view: ExpertLens) -> None:
 
 
 def test_the_charts_of_a_concept(small: str, view: ExpertLens) -> None:
-    found = expert_lens.expert_concept(loaded(small), *WHAT, "apple")
+    found = expert_lens.expert_concept(small, "apple", *WHAT)
     assert not isinstance(found, Job)
     chart = expert_concept.ap_chart(found, 3)
     assert [trace.name for trace in chart.data] == ["train", "test", "shuffled labels"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backend.answers import sage as answers
 from backend.answers import sage_parts
-from backend.evals.sage import dictionaries, drafts, metrics, tasks
+from backend.evals.sage import TASKS, dictionaries, drafts, metrics, tasks
 from backend.evals.sage.dictionaries import Coded, Supervised
 from backend.evals.sage.words import TEMPLATES, WORDS
 from backend.statistics.bootstrap import weight_rows
@@ -281,7 +281,7 @@ def test_a_task_is_solved_only_where_both_conditions_hold() -> None:
 # ---------------------------------------------------------------- prompts
 
 
-@pytest.mark.parametrize("task", tasks.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_counterfactuals_change_what_they_say_and_nothing_else(task: str) -> None:
     words = {kind: list(given) for kind, given in WORDS[task].items()}
     rows = drafts.DRAW[task](np.random.default_rng(0), words, TEMPLATES[task][0])

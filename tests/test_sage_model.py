@@ -3,6 +3,7 @@ from prompts to charts. The random model solves nothing, so its gate is held ope
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +14,17 @@ import polars as pl
 import pytest
 import torch
 
+from backend import run
 from backend import study as studies
-from backend.answers import sage, sage_parts, tasks
+from backend.answers import sage, sage_parts
 from backend.eval_views.sage import Sage
-from backend.evals.sage import evaluate, sites
+from backend.evals.sage import TASKS, evaluate, sites
 from backend.evals.sage import tasks as prompts
 from backend.evals.sage.sites import Sizes
 from backend.models import language_model
 from backend.models.patching import KINDS, Patcher, Place
-from backend.schema import ModelError, ModelRef, NotFiniteError, NotFoundError, Progress, Study
+from backend.schema import Job, ModelError, ModelRef, NotFiniteError, NotFoundError, Progress, Study
+from backend.store import jobs
 from components import address, links, sage_charts, sage_tables
 from components import sage as shown
 from tests.conftest import LAYER, WIDTH
@@ -56,7 +59,7 @@ def study(words: None) -> Study:
 
 
 @pytest.fixture
-def run(world: Path) -> Patcher:
+def patcher(world: Path) -> Patcher:
     ref = ModelRef(f"folder:{world / 'model'}", "", "float32")
     return Patcher(language_model.LanguageModel(ref, "cpu"))
 
@@ -68,7 +71,7 @@ PAIR = RNG.integers(5, 300, (6, 2))
 
 
 @torch.inference_mode()
-def by_hand(run: Patcher, module: Any, position: int, rows: np.ndarray) -> np.ndarray:
+def by_hand(patcher: Patcher, module: Any, position: int, rows: np.ndarray) -> np.ndarray:
     """LD of whole runs, each prompt by itself, without padding, one position overwritten."""
 
     def put(_module: Any, _args: Any, output: Any) -> Any:
@@ -80,7 +83,7 @@ def by_hand(run: Patcher, module: Any, position: int, rows: np.ndarray) -> np.nd
     for at in range(len(IDS)):
         ids, end, pair = IDS[at], END[at], PAIR[at]
         handle = module.register_forward_hook(put)
-        logits = run.model.network(torch.from_numpy(ids[None, : end + 1])).logits[0, -1]
+        logits = patcher.model.network(torch.from_numpy(ids[None, : end + 1])).logits[0, -1]
         handle.remove()
         found.append(float(logits[pair[0]] - logits[pair[1]]))
     return np.array(found)
@@ -93,70 +96,70 @@ def by_hand(run: Patcher, module: Any, position: int, rows: np.ndarray) -> np.nd
 @pytest.mark.parametrize("layer", [0, 1, 3])
 @pytest.mark.parametrize("position", [1, 5, 7])
 def test_patched_runs_equal_hooks_by_hand(
-    run: Patcher, kind: str, layer: int, position: int
+    patcher: Patcher, kind: str, layer: int, position: int
 ) -> None:
-    block = run.model.blocks[layer]
+    block = patcher.model.blocks[layer]
     names = {"attn": "post_attention_layernorm", "mlp": "post_feedforward_layernorm"}
     module = block if kind == "resid" else getattr(block, names[kind])
     rows = RNG.standard_normal((3, 6, WIDTH)).astype(np.float32)
     place = Place(layer, kind)
-    clean = run.clean(IDS, END, [place.before])
-    found = run.patched(clean, place, position, rows, np.repeat(PAIR[None], 3, axis=0))
+    clean = patcher.clean(IDS, END, [place.before])
+    found = patcher.patched(clean, place, position, rows, np.repeat(PAIR[None], 3, axis=0))
     for at in range(3):
-        assert np.allclose(found[at], by_hand(run, module, position, rows[at]), atol=1e-5)
+        assert np.allclose(found[at], by_hand(patcher, module, position, rows[at]), atol=1e-5)
     moved = np.ptp(found, axis=0) > 1e-5
     assert moved.all() if layer < 3 else np.array_equal(moved, position == END)
 
 
-def test_nothing_stays_behind_in_the_model(run: Patcher) -> None:
-    before = run.differences(IDS, END, PAIR)
+def test_nothing_stays_behind_in_the_model(patcher: Patcher) -> None:
+    before = patcher.differences(IDS, END, PAIR)
     place = Place(2, "attn")
     rows = np.ones((1, 6, WIDTH), dtype=np.float32)
-    run.patched(run.clean(IDS, END, [1]), place, 3, rows, PAIR[None])
-    assert np.array_equal(run.differences(IDS, END, PAIR), before)
-    own = run.read(IDS, np.full((6, 1), 3), [place])[:, 0, 0]
-    same = run.patched(run.clean(IDS, END, [1]), place, 3, own[None], PAIR[None])
+    patcher.patched(patcher.clean(IDS, END, [1]), place, 3, rows, PAIR[None])
+    assert np.array_equal(patcher.differences(IDS, END, PAIR), before)
+    own = patcher.read(IDS, np.full((6, 1), 3), [place])[:, 0, 0]
+    same = patcher.patched(patcher.clean(IDS, END, [1]), place, 3, own[None], PAIR[None])
     assert np.allclose(same[0], before, atol=1e-5)
 
 
-def test_a_gradient_is_the_slope_of_the_patched_run(run: Patcher) -> None:
+def test_a_gradient_is_the_slope_of_the_patched_run(patcher: Patcher) -> None:
     places = [Place(1, kind) for kind in KINDS]
     at = np.full((6, 1), 4)
-    values, slopes, found = run.gradients(IDS, END, PAIR, at, places)
-    assert np.allclose(found, run.differences(IDS, END, PAIR), atol=1e-6)
+    values, slopes, found = patcher.gradients(IDS, END, PAIR, at, places)
+    assert np.allclose(found, patcher.differences(IDS, END, PAIR), atol=1e-6)
     for number, place in enumerate(places):
         step = RNG.standard_normal((6, WIDTH)).astype(np.float32) * 1e-2
         both = np.stack([values[:, 0, number] + step, values[:, 0, number] - step])
-        clean = run.clean(IDS, END, [place.before])
-        up, down = run.patched(clean, place, 4, both, np.repeat(PAIR[None], 2, axis=0))
+        clean = patcher.clean(IDS, END, [place.before])
+        up, down = patcher.patched(clean, place, 4, both, np.repeat(PAIR[None], 2, axis=0))
         assert np.allclose(up - down, 2 * (slopes[:, 0, number] * step).sum(axis=1), atol=2e-5)
 
 
-def test_gradients_that_are_not_finite_are_counted(run: Patcher) -> None:
-    run.model.norm.weight.data[3] = torch.nan
+def test_gradients_that_are_not_finite_are_counted(patcher: Patcher) -> None:
+    patcher.model.norm.weight.data[3] = torch.nan
     with pytest.raises(NotFiniteError, match=f"{6 * WIDTH} of {6 * WIDTH} gradients"):
-        run.gradients(IDS, END, PAIR, np.full((6, 1), 4), [Place(1)])
+        patcher.gradients(IDS, END, PAIR, np.full((6, 1), 4), [Place(1)])
 
 
-def test_a_block_that_is_not_there_is_said(run: Patcher) -> None:
+def test_a_block_that_is_not_there_is_said(patcher: Patcher) -> None:
     with pytest.raises(ModelError, match="4 blocks, none of number 9"):
-        run.read(IDS, np.full((6, 1), 3), [Place(9)])
+        patcher.read(IDS, np.full((6, 1), 3), [Place(9)])
 
 
-def test_a_model_whose_logits_are_something_else_is_refused(run: Patcher) -> None:
-    run.check(IDS[0], PAIR[0])
-    head = run.model.network.get_output_embeddings()
+def test_a_model_whose_logits_are_something_else_is_refused(patcher: Patcher) -> None:
+    patcher.check(IDS[0], PAIR[0])
+    head = patcher.model.network.get_output_embeddings()
     head.register_forward_hook(lambda _m, _a, out: out * 2)
     with pytest.raises(ModelError, match="makes more of its logits"):
-        run.check(IDS[0], PAIR[0])
+        patcher.check(IDS[0], PAIR[0])
 
 
 # ---------------------------------------------------------------- prompts and sites
 
 
 def test_prompts_are_the_tokens_that_they_say(study: Study) -> None:
-    entry = prompts.prompts(study.model, "induction", 40, 24, 0, progress=Progress())
-    found, texts = prompts.held(entry), entry.frame("texts")
+    entry = prompts.prompts(study.model, "induction", 40, 24, 0)
+    found, texts = prompts.prompt_set(entry), entry.frame("texts")
     decode = language_model.tokenizer(study.model)
     for row in (0, 41, 60):
         ids = found.ids[0, row, : found.end[row] + 1]
@@ -174,10 +177,10 @@ def test_prompts_are_the_tokens_that_they_say(study: Study) -> None:
 
 
 def test_too_few_single_tokens_are_said(study: Study) -> None:
-    entry = prompts.prompts(study.model, "capital", 40, 24, 0, progress=Progress())
+    entry = prompts.prompts(study.model, "capital", 40, 24, 0)
     assert "of 37 countries" in entry.value("problem")
     with pytest.raises(Exception, match="Choose another task"):
-        prompts.held(entry)
+        prompts.prompt_set(entry)
 
 
 def test_a_planted_site_is_found_first(
@@ -193,16 +196,15 @@ def test_a_planted_site_is_found_first(
             block.post_attention_layernorm.weight.data[:] = -1
     monkeypatch.setattr(sites.language_model, "load", lambda _ref, _device: model)
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "planted"))
-    how: dict[str, Any] = {"device": "cpu", "progress": Progress()}
     # with the key at the end unchanged, what was seen before has to be carried there
     monkeypatch.setitem(prompts.EDITS, "induction", {"answer": ("answer",)})
-    original = prompts.held
-    monkeypatch.setattr(sites.tasks, "held", lambda entry: second_edit(original(entry)))
-    found = sites.attribution(study.model, "induction", SIZES, **how).array("estimate")
+    original = prompts.prompt_set
+    monkeypatch.setattr(sites.tasks, "prompt_set", lambda entry: second_edit(original(entry)))
+    found = sites.attribution(study.model, "induction", SIZES).array("estimate")
     parts = np.abs(found[:, 1:])  # what attention and MLP add
     assert np.unravel_index(parts.argmax(), parts.shape) == (1, 0, 4)
     assert np.count_nonzero(parts > 1e-9) == 1 + np.count_nonzero(parts[1, 0, :4] > 1e-9)
-    entry = sites.verification(study.model, study.site, "induction", SIZES, **how)
+    entry = sites.verification(study.model, study.site, "induction", SIZES)
     checked = entry.frame("patched")
     real = checked.filter(layer=1, kind="attn", role="end")["effect"][0]
     whole = (entry.array("ld_counterfactual") - entry.array("ld")).mean()
@@ -229,15 +231,15 @@ def view(study: Study) -> Sage:
         open_ = lambda *given: gate(*given) | {"solved": not given[2], "problem": given[2]}  # noqa: E731
         patch.setattr(sage, "gate_row", open_)
         patch.setattr(sage, "NEGLIGIBLE", 0.0)
-        request = tasks.Request(study, "cpu", Progress(), study.partition, {"on": ""})
-        sage.compute(request)
-        found = sage.sage(study, ask=False)
-    assert isinstance(found, Sage)
-    return found
+        with run.computing("cpu", Progress()):
+            sage.sage("small")
+        view = sage.sage.look("small")
+    assert view is not None
+    return view
 
 
-def test_runs_put_in_place_what_they_say(study: Study, view: Sage, run: Patcher) -> None:
-    given = sites.prompts_of(study.model, "induction", SIZES, Progress())
+def test_runs_put_in_place_what_they_say(study: Study, view: Sage, patcher: Patcher) -> None:
+    given = sites.prompts_of(study.model, "induction", SIZES)
     train, test = given.part(~given.test), given.part(given.test)
     kept = evaluate.known(train.codes[0], test.main().codes)
     test = test.part(kept)
@@ -245,7 +247,7 @@ def test_runs_put_in_place_what_they_say(study: Study, view: Sage, run: Patcher)
     entry = evaluate.evaluate.get(*where)
     read = sage_parts.Read(entry)
     stored = evaluate.activations.get(study.model, study.site, "induction", SIZES)
-    module = run.model.blocks[LAYER].post_feedforward_layernorm
+    module = patcher.model.blocks[LAYER].post_feedforward_layernorm
     mean = np.asarray(stored.array("train"))[:, 4, 2].mean(axis=0)
     other = np.asarray(stored.array("test"))[1, kept, 4, 2]
     for at in (0, 13):
@@ -259,7 +261,7 @@ def test_runs_put_in_place_what_they_say(study: Study, view: Sage, run: Patcher)
                 return whole
 
             handle = module.register_forward_hook(put)
-            logits = run.model.network(ids).logits[0, -1].detach()
+            logits = patcher.model.network(ids).logits[0, -1].detach()
             handle.remove()
             pair = test.pair[1 if what == "true" else 0, at]
             named = {"dictionary": "mean"} if what == "kept" else {"edit": "key"}
@@ -268,7 +270,7 @@ def test_runs_put_in_place_what_they_say(study: Study, view: Sage, run: Patcher)
 
 
 def test_mean_ablation_is_the_zero_of_everything(view: Sage) -> None:
-    found = view.found
+    found = view.results
     assert found is not None
     for measure in ("relative", "necessity", "explained"):
         values = found.scores.filter(measure=measure, dictionary="mean")["value"].drop_nulls()
@@ -282,7 +284,7 @@ def test_mean_ablation_is_the_zero_of_everything(view: Sage) -> None:
 
 
 def test_the_sae_explains_more_than_random_rows_of_its_own_activations(view: Sage) -> None:
-    found = view.found
+    found = view.results
     assert found is not None
     assert set(found.scores["dictionary"]) == set(sage_charts.NAMES) - {"true", "none"}
     assert found.evaluated[0] == view.role
@@ -309,7 +311,7 @@ def test_roles_that_carry_the_answer_come_before_those_that_do_more() -> None:
 
 
 def test_gates_of_all_tasks_stand_before_anything_else(view: Sage) -> None:
-    assert view.gates["task"].to_list() == list(prompts.TASKS)
+    assert view.gates["task"].to_list() == list(TASKS)
     assert view.gates["solved"].to_list() == [False, True, False, False]
     html = sage_tables.gates_html(view)
     assert "of 37 countries" in html
@@ -317,7 +319,7 @@ def test_gates_of_all_tasks_stand_before_anything_else(view: Sage) -> None:
 
 
 def test_charts_hold_what_was_measured(view: Sage) -> None:
-    found = view.found
+    found = view.results
     assert found is not None
     heat = sage_charts.attribution_chart(found)
     assert np.array_equal(np.array(heat.data[0].z), found.attribution[:, 0])
@@ -335,7 +337,7 @@ def test_charts_hold_what_was_measured(view: Sage) -> None:
 
 def test_tables_link_features_and_mark_roles(view: Sage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links.address, "get", lambda name: address.SHARED[name].default)
-    found = view.found
+    found = view.results
     assert found is not None
     feature = found.read.filter(pl.col("feature") > 0)["feature"][0]
     assert f'features?feature={feature}"' in sage_tables.read_html(found)
@@ -354,9 +356,9 @@ def test_a_task_that_the_model_fails_is_stated_and_not_scored(
     study: Study, view: Sage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sage, "ACCURACY", 1.1)
-    found = sage.sage(study, "induction", ask=False)
-    assert isinstance(found, Sage)
-    assert found.found is None
+    found = sage.sage.look("small", "induction")
+    assert found is not None
+    assert found.results is None
     monkeypatch.setattr(links.address, "get", lambda name: address.SHARED[name].default)
     assert "does not solve induction" in shown.answer(found)
     easier = replace(found, easier="capital")
@@ -371,28 +373,25 @@ def test_without_an_sae_the_supervised_part_stands(
     open_ = lambda *given: gate(*given) | {"solved": not given[2]}  # noqa: E731
     monkeypatch.setattr(sage, "gate_row", open_)
     bare = replace(study, sae=None)
-    assert sage.sage(bare, ask=False) is None
-    sage.compute(tasks.Request(bare, "cpu", Progress(), bare.partition, {}))
-    found = sage.sage(bare, ask=False)
-    assert isinstance(found, Sage)
-    assert found.found is not None
+    answer = sage.sage.entry.function
+    with run.looking(), pytest.raises(run.Missing):
+        answer(bare)
+    with run.computing("cpu", Progress()):
+        found = answer(bare)
+    assert found.results is not None
     assert found.sae == "none"
-    assert set(found.found.scores["dictionary"]) == {"means", "squares", "shuffled", "mean"}
-    assert len(found.found.read) == 0
-    control = sage_charts.control_chart(found.found)
+    assert set(found.results.scores["dictionary"]) == {"means", "squares", "shuffled", "mean"}
+    assert len(found.results.read) == 0
+    control = sage_charts.control_chart(found.results)
     assert not any(trace.name == "SAE" for trace in control.data)
 
 
-def test_what_is_missing_becomes_a_job(small: str, words: None) -> None:
-    loaded = studies.load(small)
-    assert sage.sage(loaded, ask=False) is None
+def test_what_is_missing_becomes_a_job(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    assert sage.sage.look(small) is None
     with pytest.raises(NotFoundError, match="no task 'chess'"):
-        sage.sage(loaded, "chess")
-
-
-def test_asking_submits_one_job(small: str, words: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(sage.tasks, "ensure", lambda *given, **also: asked.append((given, also)))
-    sage.sage(studies.load(small), "ioi")
-    assert asked[0][0][0] == "sage"
-    assert asked[0][1] == {"on": "ioi"}
+        sage.sage(small, "chess")
+    assert jobs.recent() == []
+    job = sage.sage(small, "ioi")
+    assert isinstance(job, Job)
+    assert (job.query, json.loads(job.arguments)) == ("sage", {"task": "ioi", "role": ""})

@@ -1,29 +1,37 @@
-"""An ExpertLens run: what is asked for, the job that computes it, and what is computed."""
+"""An ExpertLens run: its setup, and everything that is computed of it."""
 
 from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
-import polars as pl
-
-from backend import settings
-from backend.answers import tasks
-from backend.evals.expert_lens import experts, ratings, sentences, similarity, summaries
-from backend.evals.expert_lens.experts import Given, Reader, Units
+from backend import run, settings
+from backend.evals.expert_lens import (
+    SOURCES,
+    UNITS,
+    experts,
+    ratings,
+    sentences,
+    similarity,
+    summaries,
+)
+from backend.evals.expert_lens.experts import ConceptSentences, Reader, Units
 from backend.evals.expert_lens.words import spoken
 from backend.models import linear_maps
-from backend.schema import Job, ModelError, Progress, Study, TesseraError
+from backend.query import key_of
+from backend.schema import ModelError, Study, TesseraError
 from backend.store.memo import Entry
 
 SEED = 0
 
+# ---------------------------------------------------------------- what is asked for
+
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked of a study."""
+class Setup:
+    """Which units of a study read which sentences of which concepts (none: rated words)."""
 
     study: Study
     units: str
@@ -42,22 +50,21 @@ class Asked:
         return Units(self.study.model, self.study.site, self.study.sae)
 
     @functools.cached_property
-    def selection(self) -> tuple[object, ...]:
-        """The arguments of `sentences.select`."""
-        rated = ratings.available(settings.current().annotations / "ratings")
-        model, corpus = self.study.model, self.study.corpus
-        return model, corpus, self.sentences, self.concepts, rated, SEED
+    def rated(self) -> tuple[ratings.RatingsRef, ...]:
+        """The files of rated pairs: those that are packaged, and one's own."""
+        return ratings.available(settings.current().annotations / "ratings")
 
 
-def asked(study: Study, units: str, sentences_: str, concepts: str) -> Asked:
-    """What is asked for; `concepts` are words or phrases between commas, "" for rated words.
+def parse_setup(study: Study, units: str, source: str, concepts: str) -> Setup:
+    """A setup as queries take it; `concepts` are words or phrases between commas, "" for rated
+    words.
 
     Raises:
         TesseraError: there is no such choice, or there are too many concepts.
     """
-    if units not in ("maps", "features") or sentences_ not in ("corpus", "templates"):
+    if units not in UNITS or source not in SOURCES:
         raise TesseraError(
-            f"There are no units {units!r} or sentences {sentences_!r}.",
+            f"There are no units {units!r} or sentences {source!r}.",
             "Use maps or features, and corpus or templates.",
         )
     named = (" ".join(spoken(part)) for part in re.split(r"[,;\n]", concepts))
@@ -66,135 +73,112 @@ def asked(study: Study, units: str, sentences_: str, concepts: str) -> Asked:
         raise TesseraError(
             f"{len(words)} concepts are too many.", f"Name {sentences.LIMIT} at most."
         )
-    return Asked(study, units, sentences_, words)
+    return Setup(study, units, source, words)
 
 
-# ---------------------------------------------------------------- the job
-
-
-def compute(request: tasks.Request) -> None:
-    """What the job does: reads sentences, ranks all units concept by concept, compares concepts."""
-    progress = request.progress
-    names = ("units", "sentences", "concepts")
-    what = asked(request.study, *(request.asked[name] for name in names))
-    if what.units == "maps":
-        request.run(linear_maps.maps, request.study.model)
-    selected = sentences.select(*what.selection, progress=progress)
-    words = tuple(selected.frame("concepts")["concept"])
-    pool = selected.frame("pool")["text"].to_list()
-    reader = Reader(what.read, pool, request.device, progress)
-    found = []
-    for number, (word, digest) in enumerate(_digests(selected)):
-        progress.report(number, len(words), "Ranking units", "concepts")
-        given = _given(selected, word, reader)
-        found.append(experts.expertise(what.read, digest, SEED, inputs=given, progress=Progress()))
-    compared = similarity.compared(found, found, progress=progress)
-    summaries.again(compared, SEED, progress=progress)
-    baselines = [
-        request.run(similarity.by_meaning, words, request.study.embedder),
-        request.run(similarity.by_tokens, words, request.study.model),
-    ]
-    rated = what.selection[4]
-    similarity.agreement(compared, selected, baselines, rated, SEED, progress=progress)
-    run = find(what)
-    crossed = run and crossing(run)
-    if run and crossed:  # either page then shows it
-        for one, two in ((run, crossed), (crossed, run)):
-            similarity.compared(*shared_entries(one, two), progress=progress)
-            summaries.alike(*shared_rows(one, two), SEED, progress=progress)
-
-
-def _digests(selected: Entry) -> list[tuple[str, str]]:
-    return list(selected.frame("concepts").select("concept", "digest").iter_rows())
-
-
-def _given(selected: Entry, word: str, reader: Reader) -> Given:
-    parts = []
-    for name, column in (("positives", "text"), ("negatives", "row")):
-        its = selected.frame(name).filter(pl.col("concept") == word)
-        parts.append([its.filter(pl.col("half") == half)[column] for half in (0, 1)])
-    (train, test), (one, other) = parts
-    texts = train.to_list(), test.to_list()
-    return Given(reader, texts, (np.array(one), np.array(other)))
+def setup_key(
+    study: Study, units: str = "maps", sentences: str = "corpus", concepts: str = "", **more: Any
+) -> str:
+    """Requests share a job however the concepts are spelled; new ratings make another."""
+    setup = parse_setup(study, units, sentences, concepts)
+    return key_of(
+        study, units=units, sentences=sentences, concepts=setup.concepts, rated=setup.rated, **more
+    )
 
 
 # ---------------------------------------------------------------- what is computed
 
 
 @dataclass(frozen=True)
-class Held:
-    """All results, computed already."""
+class ExpertResults:
+    """Everything that is computed of a setup."""
 
-    asked: Asked
-    selected: Entry
-    found: dict[str, Entry]  # by concept
-    compared: Entry
-    agreement: Entry
-    again: Entry
+    setup: Setup
+    selected: Entry  # sentences
+    concepts: dict[str, Entry]  # average precision of all units, by concept
+    likeness: Entry  # of concepts
+    repeated: Entry  # in the other half
+    agreement: Entry  # with people
 
     @property
     def words(self) -> list[str]:
-        return list(self.found)
+        return list(self.concepts)
 
 
-def find(what: Asked) -> Held | None:
-    """All results, or None where one is missing."""
-    selected = sentences.select.find(*what.selection)
-    if selected is None:
-        return None
-    entries = {
-        word: experts.expertise.find(what.read, digest, SEED) for word, digest in _digests(selected)
-    }
-    found = {word: entry for word, entry in entries.items() if entry}
-    if len(found) < len(entries):
-        return None
-    words, each = tuple(found), list(found.values())
-    compared = similarity.compared.find(each, each)
-    embedded = similarity.by_meaning.find(words, what.study.embedder)
-    tokens = similarity.by_tokens.find(words, what.study.model)
-    again = summaries.again.find(compared, SEED) if compared else None
-    if not (compared and again and embedded and tokens):
-        return None
-    agreement = similarity.agreement.find(
-        compared, selected, [embedded, tokens], what.selection[4], SEED
+def expert_results(setup: Setup) -> ExpertResults:
+    """Reads the sentences, ranks all units concept by concept, compares concepts with each other
+    and with what people say of them."""
+    study, units = setup.study, setup.read
+    if setup.units == "maps":
+        linear_maps.maps(study.model)
+    selected = sentences.select(
+        study.model, study.corpus, setup.sentences, setup.concepts, setup.rated, SEED
     )
-    return Held(what, selected, found, compared, agreement, again) if agreement else None
+    of_concept = _sentences_by_concept(selected, units)
+    words = tuple(of_concept)
+    rank = functools.partial(experts.expertise, units, seed=SEED)
+    ranked = run.each(rank, of_concept.values(), "Ranking units", "concepts")
+    likeness = similarity.compared(ranked, ranked)
+    repeated = summaries.again(likeness, SEED)
+    baselines = [
+        similarity.by_meaning(words, study.embedder),
+        similarity.by_tokens(words, study.model),
+    ]
+    agreement = similarity.agreement(likeness, selected, baselines, setup.rated, SEED)
+    concepts = dict(zip(words, ranked, strict=True))
+    return ExpertResults(setup, selected, concepts, likeness, repeated, agreement)
 
 
-def held(what: Asked, ask: bool) -> Held | Job | None:
-    found = find(what)
-    if found is not None or not ask:
-        return found
-    read = experts.expertise.digest(what.read, "", SEED)
-    key = f"{sentences.select.digest(*what.selection)}:{read}"
-    return tasks.ensure(
-        "expert_lens", what.study, key,
-        units=what.units, sentences=what.sentences, concepts=", ".join(what.concepts),
-    )  # fmt: skip
+def find_results(setup: Setup) -> ExpertResults | None:
+    """The same where all of it is computed already; nobody asks for it."""
+    with run.looking():
+        try:
+            return expert_results(setup)
+        except run.Missing:
+            return None
+
+
+def _sentences_by_concept(selected: Entry, units: Units) -> dict[str, ConceptSentences]:
+    """The sentences of each concept, all with one reader: it reads the pool of negatives once."""
+    reader = Reader(units, selected.frame("pool")["text"].to_list())
+    positives, negatives = (
+        selected.frame(name).partition_by("concept", "half", as_dict=True)
+        for name in ("positives", "negatives")
+    )
+    return {
+        word: ConceptSentences(
+            reader,
+            (positives[word, 0]["text"].to_list(), positives[word, 1]["text"].to_list()),
+            (negatives[word, 0]["row"].to_list(), negatives[word, 1]["row"].to_list()),
+        )
+        for word in selected.frame("concepts")["concept"]
+    }
 
 
 # ---------------------------------------------------------------- two runs
 
 
-def crossing(run: Held) -> Held | None:
+def other_source(results: ExpertResults) -> ExpertResults | None:
     """The same with the other source of sentences, if it is computed for two of the concepts."""
-    source = "templates" if run.asked.sentences == "corpus" else "corpus"
-    other = find(Asked(run.asked.study, run.asked.units, source, run.asked.concepts))
-    return other if other and len(shared_words(run, other)) > 1 else None
+    source = "templates" if results.setup.sentences == "corpus" else "corpus"
+    other = find_results(replace(results.setup, sentences=source))
+    return other if other and len(shared_words(results, other)) > 1 else None
 
 
-def shared_words(one: Held, other: Held) -> list[str]:
+def shared_words(one: ExpertResults, other: ExpertResults) -> list[str]:
     """The concepts of both."""
-    return [word for word in one.words if word in other.found]
+    return [word for word in one.words if word in other.concepts]
 
 
-def shared_entries(one: Held, other: Held) -> tuple[list[Entry], list[Entry]]:
-    """The arguments of `similarity.compared` for the concepts of both."""
+def compare_halves(one: ExpertResults, other: ExpertResults) -> Entry:
+    """`similarity.compared` of the concepts of both, train halves of one with test of the other."""
     words = shared_words(one, other)
-    return [one.found[word] for word in words], [other.found[word] for word in words]
+    entries = ([results.concepts[word] for word in words] for results in (one, other))
+    return similarity.compared(*entries)
 
 
-def shared_rows(one: Held, other: Held) -> tuple[Entry, Entry, list[int], list[int]]:
-    """The arguments of `summaries.alike` for the concepts of both."""
-    first, second = ([its.words.index(w) for w in shared_words(one, other)] for its in (one, other))
-    return one.compared, other.compared, first, second
+def compare_likeness(one: ExpertResults, other: ExpertResults) -> Entry:
+    """`summaries.alike` over the concepts of both."""
+    words = shared_words(one, other)
+    rows, columns = ([results.words.index(word) for word in words] for results in (one, other))
+    return summaries.alike(one.likeness, other.likeness, rows, columns, SEED)

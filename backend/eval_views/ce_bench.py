@@ -24,16 +24,16 @@ class CeBench:
 
     `scores`: reader, definition, score, value, low, high, null, null_low, null_high, pairs,
     subjects. `readers`: reader, l0, bos_l0. `halves`: reader, definition, score, half, value,
-    agreement, pairs, subjects. `held`: reader, definition, median, share, low, high, other_median,
-    other_share, null, null_high, chance, pairs, subjects. `overlap`: reader, of, value, low, high,
-    subjects. `pairs`: definition, pair, subject, aspects, the three scores, feature. `clouds`: by
-    definition, contrastive and independent distance of each feature, means over pairs. `sweep` and
-    `rankings` as `sweep_of` in answers; `listed` SAEs of the study are in the sweep, `missing` of
-    them not computed.
+    agreement, pairs, subjects. `held_out`: reader, definition, median, share, low, high,
+    other_median, other_share, null, null_high, chance, pairs, subjects. `overlap`: reader, of,
+    value, low, high, subjects. `pairs`: definition, pair, subject, aspects, the three scores,
+    feature. `clouds`: by definition, contrastive and independent distance of each feature, means
+    over pairs. `sweep` and `rankings` as `sweep_table` in answers; `listed` SAEs of the study are
+    in the sweep, `missing` of them not computed.
     """
 
     name: str
-    said: str
+    source: str  # whose stories they are
     subjects: tuple[str, ...]
     tokens: int
     counts: dict[str, int]
@@ -42,7 +42,7 @@ class CeBench:
     scores: pl.DataFrame
     readers: pl.DataFrame
     halves: pl.DataFrame
-    held: pl.DataFrame
+    held_out: pl.DataFrame
     overlap: pl.DataFrame
     pairs: pl.DataFrame
     tops: pl.DataFrame

@@ -23,7 +23,7 @@ class SagePrompt:
 
 @dataclass(frozen=True)
 class SageTask:
-    """What was found on a task that the model solves.
+    """What was measured on a task that the model solves.
 
     `attribution` [layers, 3 (resid, attn, mlp), roles], the guess. `patched`: layer, kind, role,
     drawn (first, random, site), estimate, effect (the real change of LD), low, high. `agreement` of
@@ -60,7 +60,7 @@ class SageTask:
 class Sage:
     """An SAE against supervised dictionaries. `gates` of all tasks, hardest first: task, n, ld,
     low, high, accuracy, accuracy_low, accuracy_high, corrupted with ends, kept (share of
-    counterfactuals that still get the prompt's answer), words, solved, problem. `found` is None
+    counterfactuals that still get the prompt's answer), words, solved, problem. `results` is None
     where the model fails the task."""
 
     task: str
@@ -71,5 +71,5 @@ class Sage:
     seed: int
     gates: pl.DataFrame
     easier: str  # the next easier task that the model solves; "": none
-    found: SageTask | None
+    results: SageTask | None
     provenance: Provenance

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import scipy  # its parts load when they are used
 
-from backend.evals.ce_bench import definitions
-from backend.evals.ce_bench.definitions import DEFINITIONS, SCORES, Distances, Means
+from backend.evals.ce_bench import DEFINITIONS, definitions
+from backend.evals.ce_bench.definitions import SCORES, Distances, Means
 from backend.statistics.bootstrap import grouped_mean, percentile_interval
 
 SHUFFLES, CELLS = 200, 2_000_000_000  # times that stories or subjects are shuffled; of all cells

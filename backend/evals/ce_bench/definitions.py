@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-DEFINITIONS = ("seed", "published", "corrected")
 SCORES = ("contrastive", "independent", "interpretability")
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.evals.ce_bench import checks, definitions
-from backend.evals.ce_bench.definitions import DEFINITIONS, SCORES, Distances, Means
+from backend.evals.ce_bench import DEFINITIONS, checks, definitions
+from backend.evals.ce_bench.definitions import SCORES, Distances, Means
 from backend.evals.ce_bench.means import means, of
 from backend.evals.ce_bench.pairs import Stories, read
 from backend.schema import ModelRef, PairsRef, SaeRef, Site

@@ -8,6 +8,8 @@ padding and BOS count.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -45,7 +47,6 @@ class Reader:
 
     units: Units
     pool: list[str]
-    device: str
 
     @cached_property
     def pooled(self) -> Tensor:
@@ -58,25 +59,19 @@ class Reader:
         Raises:
             NotFiniteError: a response is NaN or infinite.
         """
-        network = language_model.load(self.units.model, self.device)
+        device = run.current().device
+        network = language_model.load(self.units.model, device)
         tokens = [part[:, 0] for part in encoded(language_model.tokenizer(self.units.model), texts)]
+        # sentences of like length share a forward pass, so little is padded
         order = np.argsort([len(part) for part in tokens], kind="stable")
         rows: list[Tensor] = [torch.empty(0)] * len(texts)
-        for at in range(0, len(order), BATCH[self.device]):
-            run.report(at, len(order), "Reading sentences", "sentences")
-            batch = order[at : at + BATCH[self.device]]
-            found = self._responses(network, *padded([tokens[row] for row in batch], network.bos))
-            for row, its in zip(batch, found.cpu(), strict=True):
-                rows[row] = its
-        read = torch.stack(rows)
-        if not bool(torch.isfinite(read).all()):
-            bad = int((~torch.isfinite(read)).any(dim=1).sum())
-            raise NotFiniteError(
-                f"Responses to {bad} of {len(texts)} sentences are NaN or infinite "
-                f"({self.units.model.dtype}).",
-                "Compute in float32: set `dtype` in the study or TESSERA_DTYPE.",
-            )
-        return read
+        for first in range(0, len(order), BATCH[device]):
+            run.report(first, len(order), "Reading sentences", "sentences")
+            batch = order[first : first + BATCH[device]]
+            ids, mask = padded([tokens[row] for row in batch], network.bos)
+            for row, response in zip(batch, self._responses(network, ids, mask).cpu(), strict=True):
+                rows[row] = response
+        return self._checked(torch.stack(rows))
 
     def _responses(
         self, network: language_model.LanguageModel, ids: Tensor, mask: Tensor
@@ -84,28 +79,49 @@ class Reader:
         units = self.units
         if units.sae is None or units.site is None:
             return linear_maps.responses(network, ids, mask)
-        sae = sae_models.load(units.sae, self.device)
-        part = None if bool(mask.all()) else mask.to(self.device)
+        sae = sae_models.load(units.sae, network.device)
+        part = None if bool(mask.all()) else mask.to(network.device)
         residual = network.residual(ids, part, units.site.layer)
         each = [
-            sae.encode(text[1:length]).amax(dim=0)
+            sae.encode(text[1:length]).amax(dim=0)  # position 0 is the BOS
             for text, length in zip(residual, mask.sum(dim=1).tolist(), strict=True)
         ]
         return torch.stack(each)
 
+    def _checked(self, responses: Tensor) -> Tensor:
+        finite = torch.isfinite(responses).all(dim=1)
+        if not bool(finite.all()):
+            raise NotFiniteError(
+                f"Responses to {int((~finite).sum())} of {len(responses)} sentences are NaN or "
+                f"infinite ({self.units.model.dtype}).",
+                "Compute in float32: set `dtype` in the study or TESSERA_DTYPE.",
+            )
+        return responses
+
 
 @dataclass(frozen=True)
-class Given:
-    """The sentences of a concept, by half, and who reads them."""
+class ConceptSentences:
+    """The sentences of a concept by half (train, test), and who reads them. A key holds
+    `content_digest`, which is computed from the sentences themselves; the units that are read
+    stand beside it."""
 
     reader: Reader
     positives: tuple[list[str], list[str]]
-    negatives: tuple[np.ndarray, np.ndarray]  # rows of the pool
+    negatives: tuple[list[int], list[int]]  # rows of the reader's pool
+
+    @cached_property
+    def content_digest(self) -> str:
+        """32 hex digits that the texts of both halves decide."""
+        texts = [
+            [positives, [self.reader.pool[row] for row in rows]]
+            for positives, rows in zip(self.positives, self.negatives, strict=True)
+        ]
+        return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
 
 
 @memoize("expert_lens.average_precision", version=1)
-def expertise(units: Units, digest: str, seed: int, *, inputs: Given) -> dict[str, Any]:
-    """Average precision of every unit for one concept, whose sentences `digest` names.
+def expertise(units: Units, sentences: ConceptSentences, seed: int) -> dict[str, Any]:
+    """Average precision of every unit for the concept of these sentences.
 
     Arrays: `train`, `test` [units] float32, by half; and under labels shuffled within train, over
     all units and shuffles: `null_above` [len(TAUS)] the share at or above each τ, `null_bins`
@@ -114,20 +130,21 @@ def expertise(units: Units, digest: str, seed: int, *, inputs: Given) -> dict[st
 
     Raises:
         NotFiniteError: a response is NaN or infinite.
-        ValueError: `inputs` reads other units.
+        ValueError: the sentences are read by other units.
     """
-    if inputs.reader.units != units:
+    reader = sentences.reader
+    if reader.units != units:
         raise ValueError("the reader reads other units")
-    found = {}
+    result: dict[str, Any] = {}
     for half, name in enumerate(("train", "test")):
-        texts = inputs.positives[half]
-        others = inputs.reader.pooled[inputs.negatives[half]]
-        scores = torch.cat([inputs.reader.read(texts), others]).float().numpy()
-        positive = np.arange(len(scores)) < len(texts)
-        found[name] = ranking.average_precisions(scores, positive).astype(np.float32)
+        texts = sentences.positives[half]
+        negatives = reader.pooled[sentences.negatives[half]]
+        responses = torch.cat([reader.read(texts), negatives]).float().numpy()
+        positive = np.arange(len(responses)) < len(texts)
+        result[name] = ranking.average_precisions(responses, positive).astype(np.float32)
         if name == "train":
-            found |= null(scores, positive, seed)
-    return found
+            result |= null(responses, positive, seed)
+    return result
 
 
 def null(scores: np.ndarray, positive: np.ndarray, seed: int) -> dict[str, np.ndarray]:

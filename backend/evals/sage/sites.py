@@ -38,8 +38,7 @@ class Sizes:
 
 def prompts_of(model: ModelRef, task: str, sizes: Sizes) -> PromptSet:
     """The prompts of a task; raises TesseraError where the tokenizer allows none."""
-    made = tasks.prompts(model, task, sizes.train, sizes.test, sizes.seed)
-    return tasks.held(made)
+    return tasks.prompt_set(tasks.prompts(model, task, sizes.train, sizes.test, sizes.seed))
 
 
 def load_patcher(model: ModelRef) -> Patcher:

@@ -27,7 +27,6 @@ from backend.models import language_model
 from backend.schema import ModelRef, TesseraError
 from backend.store.memo import Entry, memoize
 
-TASKS = ("ioi", "induction", "agreement", "capital")  # hardest first
 LEAST = 12  # words of a kind that a task needs
 FEWEST = 24  # prompts of a split, below which nothing is said
 TRIES = 40  # draws for every prompt asked for
@@ -87,7 +86,7 @@ class PromptSet:
         return replace(self, **whole, edits=dict(list(self.edits.items())[:1]))
 
 
-def held(entry: Entry) -> PromptSet:
+def prompt_set(entry: Entry) -> PromptSet:
     """The prompts of an entry of `prompts`.
 
     Raises:

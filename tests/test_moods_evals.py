@@ -1,0 +1,142 @@
+"""Every query of the evaluations, asked of an empty cache: one job; computed, an answer without
+one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import query
+from backend.answers import ce_bench, ce_sweep, expert_lens, sage
+from backend.evals.sage.sites import Sizes
+from backend.evals.words import EVALUATIONS
+from backend.query import Query
+from backend.schema import Job, Progress
+from backend.store import jobs
+from tests.conftest import SUBJECTS
+
+STORIES = [
+    {
+        "story1": f"The <subject>{word}</subject> finds the {other} on day {day}.",
+        "story2": f"On day {day} the <subject>{word}</subject> loses the {other}.",
+        "subject": subject,
+    }
+    for subject, words in SUBJECTS.items()
+    for day, (word, other) in enumerate(zip(words[:2], words[2:4], strict=True), 1)
+]
+CONCEPTS = "butter, spoon, kettle, apple, ladder, cider"
+
+
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+
+
+@pytest.fixture
+def stories(tmp_path: Path) -> str:
+    path = tmp_path / "stories.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in STORIES))
+    return str(path)
+
+
+def compute(job: Job) -> None:
+    """What the worker does with a job."""
+    query.compute(job.query, job.study, json.loads(job.arguments), "cpu", Progress())
+    jobs.cancel(job.id)  # so that it is nobody's answer any more
+
+
+def answer_after_one_job(asked: Query[Any, Any], study: str, *arguments: Any) -> Any:
+    """The answer, once its job has run; looking before asks for nothing."""
+    assert asked.look(study, *arguments) is None
+    assert jobs.recent() == []
+    job = asked(study, *arguments)
+    assert isinstance(job, Job)
+    assert [each.id for each in jobs.recent()] == [job.id]
+    compute(job)
+    answer = asked(study, *arguments)
+    assert not isinstance(answer, Job)
+    if dataclasses.is_dataclass(answer):
+        assert getattr(answer, "pending", None) is None
+    assert [each.id for each in jobs.recent()] == [job.id]
+    return answer
+
+
+def test_ce_bench(small: str, stories: str) -> None:
+    view = answer_after_one_job(ce_bench.ce_bench, small, stories)
+    assert view.subjects == tuple(SUBJECTS)
+    assert not isinstance(ce_sweep.ce_sweep(small, stories), Job)  # the study lists no other
+
+
+@pytest.mark.parametrize(
+    ("asked", "arguments"),
+    [
+        (ce_bench.ce_subject, ("kitchen",)),
+        (ce_bench.ce_steer, ("kitchen", "The oven finds", 2.0)),
+    ],
+)
+def test_parts_of_ce_bench(small: str, stories: str, asked: Any, arguments: Any) -> None:
+    if asked is ce_bench.ce_subject:
+        job = asked(small, *arguments, stories)
+        assert job.query == "ce_bench"  # which is a part of it, and shared
+        compute(job)
+        assert not isinstance(asked(small, *arguments, stories), Job)
+    else:
+        view = answer_after_one_job(asked, small, *arguments, stories)
+        assert view.subject == "kitchen"
+
+
+def test_ce_sweep(small: str, stories: str) -> None:
+    table = answer_after_one_job(ce_sweep.ce_sweep, small, stories)
+    assert set(table["reader"]) == {"sae", "random_topk"}
+
+
+def test_expert_lens(small: str) -> None:
+    view = answer_after_one_job(expert_lens.expert_lens, small, "features", "corpus", CONCEPTS)
+    assert view.width == 64
+    one = expert_lens.expert_concept(small, "butter", "features", "corpus", CONCEPTS)
+    assert not isinstance(one, Job)  # its parts are those of the whole
+    job = expert_lens.experts_between(small, small, "features", "corpus", CONCEPTS)
+    assert isinstance(job, Job)
+    compute(job)
+    assert expert_lens.experts_between(small, small, "features", "corpus", CONCEPTS)["n"][0] == 6
+
+
+def test_one_concept_is_computed_by_the_job_of_all(small: str) -> None:
+    first = expert_lens.expert_concept(small, "butter", "features", "corpus", "butter, apple")
+    second = expert_lens.expert_lens(small, "features", "corpus", "Butter;apple,,butter")
+    assert isinstance(first, Job)
+    assert isinstance(second, Job)
+    assert (first.id, first.query) == (second.id, "expert_lens")
+    other = expert_lens.expert_lens(small, "maps", "corpus", "butter, apple")
+    assert isinstance(other, Job)
+    assert other.id != first.id
+
+
+def test_sage(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sage, "SIZES", Sizes(train=40, test=24))
+    view = answer_after_one_job(sage.sage, small)
+    assert view.gates["task"].to_list() == list(sage.TASKS)
+    assert view.results is None  # a random model solves nothing
+
+
+def test_roles_of_a_task_share_a_job(small: str) -> None:
+    one, other = (sage.sage(small, "ioi", role) for role in ("", "IO"))
+    assert isinstance(one, Job)
+    assert isinstance(other, Job)
+    assert one.id == other.id
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_an_evaluation_is_registered_by_its_name(name: str) -> None:
+    evaluation = EVALUATIONS[name]
+    assert evaluation.name == name
+    assert evaluation.answers.query is query_of(name)
+
+
+def query_of(name: str) -> Any:
+    modules = {"ce_bench": ce_bench, "expert_lens": expert_lens, "sage": sage}
+    return getattr(modules[name], name)
