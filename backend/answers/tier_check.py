@@ -209,11 +209,11 @@ def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) 
 def _halves(
     scores: Correlations, thresholds: Thresholds, features: np.ndarray
 ) -> tuple[float, float, int]:
-    odd, even = (
-        assign(*(np.asarray(entry.array(half))[features] for entry in scores.entries), thresholds)
-        for half in ("odd", "even")
-    )
-    return *agreement(odd, even), len(features)
+    tiers_of_half = []
+    for half in ("odd", "even"):
+        inward, outward, cross = (np.asarray(e.array(half))[features] for e in scores.entries)
+        tiers_of_half.append(assign(inward, outward, cross, thresholds))
+    return *agreement(*tiers_of_half), len(features)
 
 
 def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
