@@ -45,9 +45,11 @@ def render_files(desk: DecisionDesk, study: str, person: str) -> None:
                 type="tertiary",
                 help=each.loses or "Holds everything",
             )
+        whole = " or ".join(each.title for each in formats if not each.loses)
+        markup.note(f"Nothing is lost in {whole}; what the others lose, their hints say.")
         upload = st.file_uploader(
             f"Import a file of events or labels ({', '.join(endings(formats))})",
-            type=[ending.rsplit(".")[-1] for ending in endings(formats)],
+            type=list(dict.fromkeys(ending.rsplit(".")[-1] for ending in endings(formats))),
             key="decisions-in",
         )
         if upload is not None:

@@ -7,7 +7,7 @@ from typing import Protocol
 import polars as pl
 import streamlit as st
 
-from backend.features.tier_words import Route
+from backend.features.tier_words import RoutePlan
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.views import Quote, TierTable
 from components import address, markup, numbers
@@ -20,11 +20,11 @@ class RouteDesk(Desk, Protocol):
     """The part of `backend.queries` that routes."""
 
     def estimate_route_cost(
-        self, study: str, spec: TierSpec, thresholds: Thresholds, route: Route
+        self, study: str, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
     ) -> Quote: ...
 
     def route(
-        self, study: str, spec: TierSpec, thresholds: Thresholds, route: Route
+        self, study: str, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
     ) -> pl.DataFrame | Job: ...
 
 
@@ -65,26 +65,26 @@ def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> 
             st.number_input(
                 "Stop at cost (0: no limit)", 0.0, step=1.0, **address.widget("cost", "routes")
             )
-    route = chosen_route()
-    lacks_server = route.who == "server" and not server
+    plan = chosen_plan()
+    lacks_server = plan.who == "server" and not server
     if lacks_server:
         markup.note(NO_SERVER)
     else:
-        quote = desk.estimate_route_cost(study, view.spec, view.thresholds, route)
+        quote = desk.estimate_route_cost(study, view.spec, view.thresholds, plan)
         _render_quote(quote, view.counts[Tier.CROSS])
     if st.button("Label tiers 1 and 2", type="primary", key="route", disabled=lacks_server):
-        answer = desk.route(study, view.spec, view.thresholds, route)
+        answer = desk.route(study, view.spec, view.thresholds, plan)
         address.put(routed=answer.id if isinstance(answer, Job) else LABELLED)
         st.rerun(scope="fragment")
     _render_routed(desk, address.get("routed"))
 
 
-def chosen_route() -> Route:
+def chosen_plan() -> RoutePlan:
     """What the controls say; only a server's calls have limits."""
     who, most = address.get("who"), address.get("most")
     if who == "server":
-        return Route(who, most, address.get("calls"), address.get("cost"))
-    return Route(who, most)
+        return RoutePlan(who, most, address.get("calls"), address.get("cost"))
+    return RoutePlan(who, most)
 
 
 def _render_routed(desk: Desk, routed: str) -> None:

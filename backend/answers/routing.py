@@ -4,23 +4,23 @@ tier 3. What that asks for, the labels that it makes, and all that came of it.""
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from backend.answers import decision_files, labelling, meaning, quotes, tiers
 from backend.answers.running import Running
-from backend.answers.subjects import Sampling, Subject, features_of, models_of
-from backend.features.tier_words import Route
-from backend.labels import evidence
-from backend.labels.costs import Cap, capped
+from backend.answers.subjects import Sampling, Subject, exact, features_of, models_of
+from backend.features.tier_words import RoutePlan
+from backend.labels import evidence, writers
 from backend.query import lookup, query
 from backend.schema import Plan, Study, Thresholds, Tier, TierSpec
 from backend.store import queue
 from backend.views import Quote
 
 COUNTING, READING = "token_frequency", "eleuther_acts_top5"  # the methods of tiers 1 and 2
-PLAN = Plan(methods=(READING,), scorers=())
+EXPERIMENT = Plan(methods=(READING,), scorers=())
 LABELS = pl.Schema(
     {"feature": pl.Int32, "method": pl.String, "label": pl.String, "writer": pl.String}
 )
@@ -37,31 +37,40 @@ def numbers(study: Study, spec: TierSpec, thresholds: Thresholds, most: int) -> 
 
 @lookup
 def estimate_route_cost(
-    study: Study, spec: TierSpec, thresholds: Thresholds, route: Route
+    study: Study, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
 ) -> Quote:
     """What labelling tier 2 by a model asks for, at most.
 
     Raises:
         LlmError: no server is named, where one is to be asked.
     """
-    chosen = numbers(study, spec, thresholds, route.most)
-    return quotes.of_labels(study, chosen, READING, route.who)
+    return quotes.of_labels(study, numbers(study, spec, thresholds, plan.most), READING, plan.who)
 
 
 @query("Labels by tier", priority=queue.LONG)
 def route(
-    study: Study, spec: TierSpec, thresholds: Thresholds, route: Route | None = None
+    study: Study, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan | None = None
 ) -> pl.DataFrame:
-    """Labels tier 1 by counting and tier 2 by a model, which may not ask for more than the route
-    says: `LABELS`. What is labelled already is not asked again."""
-    route = route or Route()
-    subject = features_of(study)
+    """Labels tier 1 by counting and tier 2 by a model, which is asked for no more than the plan
+    allows: `LABELS`. What is labelled already is not asked again.
+
+    Raises:
+        LlmError: no server is named, or the cost is limited and prices are not known.
+    """
+    plan = plan or RoutePlan()
+    # a worker with other settings than ours must not take another server for ours
+    plan = replace(plan, who=exact(study, plan.who))
+    models = models_of(study, plan.who)
+    with (
+        route.asking(study, spec, thresholds, plan),
+        writers.limit_cost(models.writer, plan.calls, plan.cost),
+    ):
+        subject = features_of(study)
+        counted = meaning.counted(subject, Sampling()).frame("labels")
+        chosen = numbers(study, spec, thresholds, plan.most)
+        may = tuple(number for number in chosen if _can_be_drawn(subject, number))
+        labels = Running(subject, EXPERIMENT, models, may).labels()
     assigned = tiers.correlations(study, spec).assign(thresholds)
-    counted = meaning.counted(subject, Sampling()).frame("labels")
-    chosen = numbers(study, spec, thresholds, route.most)
-    may = tuple(number for number in chosen if _can_be_drawn(subject, number))
-    with capped(Cap(calls=route.calls or None, cost=route.cost or None)):
-        labels = Running(subject, PLAN, models_of(study, route.who), may).labels()
     by_model = labels.filter(pl.col("failed") == "").select(
         pl.col("feature").cast(pl.Int32), "method", label="text", writer=pl.lit("")
     )
@@ -121,4 +130,4 @@ def _by_hand(study: Study) -> pl.DataFrame:
 @functools.lru_cache(maxsize=2)
 def _by_model(subject: Subject, stored: tuple[str, ...]) -> pl.DataFrame:
     del stored  # only tells apart what was labelled since
-    return meaning.asked(subject)
+    return meaning.labels_by_models(subject)

@@ -21,10 +21,9 @@ from backend.features.planted import Rho
 from backend.features.tier_words import COUNTS, PER_TIER
 from backend.features.tiers import agreement, assign
 from backend.features.windows import PeakSet
-from backend.labels.costs import Cap
 from backend.labels.evidence import LEAST
 from backend.query import action, query
-from backend.schema import Plan, Study, Thresholds, Tier, TierSpec, Window
+from backend.schema import Job, Plan, Study, Thresholds, Tier, TierSpec, Window
 from backend.statistics import estimates
 from backend.statistics.agreement import f1_scores
 from backend.statistics.bootstrap import RESAMPLES, percentile_interval
@@ -242,7 +241,8 @@ def start_experiment_by_tier(
     Raises:
         NotFoundError: the tiers are not computed.
     """
-    return runs.start(study, plan_by_tier(study, spec, thresholds, each), who, Cap())
+    plan = plan_by_tier(study, spec, thresholds, each)
+    return runs.start_experiment(study.name, plan, who)
 
 
 def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int) -> Plan:
@@ -265,12 +265,15 @@ def _contexts(subject: Subject, number: int) -> int:
 @query("Label scores by tier", priority=queue.LONG)
 def labels_by_tier(
     study: Study, run: str, spec: TierSpec | None = None, thresholds: Thresholds | None = None
-) -> pl.DataFrame:
+) -> pl.DataFrame | Job:
     """tier, method, scorer, of, mean, low, high, features: an experiment's scores by the tiers of
-    its features."""
+    its features; its job where it has not ended."""
     assigned = tiers.correlations(study, spec or TierSpec()).assign(thresholds or Thresholds())
     is_shown = pl.col("scorer").str.ends_with("_auroc") & pl.col("value").is_not_null()
-    table = runs.view(study, run).scores.filter(is_shown)
+    experiment = runs.view(study, run)
+    if isinstance(experiment, Job):
+        return experiment
+    table = experiment.scores.filter(is_shown)
     table = table.with_columns(tier=pl.Series(assigned[table["feature"].to_numpy()]))
     rows = []
     for key, part in table.group_by("tier", "method", "scorer", "of", maintain_order=True):

@@ -15,7 +15,7 @@ PER_TIER = 15  # features of each tier in an experiment by tier
 
 
 @dataclass(frozen=True)
-class Route:
+class RoutePlan:
     """Who labels tier 2, `own` model or `server`; of how many features (`most`), and how many
     calls and how much cost that may take: 0 is no limit."""
 
