@@ -435,7 +435,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionReceipt:
     """What became of decisions that were sent: uids that are on disk now, and reasons by uid."""
 
     kept: tuple[str, ...]
@@ -443,7 +443,7 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Taken:
+class DecisionImport:
     """What became of a file of decisions: how many were kept, how many were known, and what is
     wrong with the others; `notes` say how some of the rest were understood."""
 
@@ -454,7 +454,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Same:
+class RepeatAgreement:
     """How many of the features that a person decided twice got the same both times."""
 
     pairs: int
@@ -474,7 +474,7 @@ class Queue:
     of: int
     seconds: float | None  # median of the last decisions
     history: tuple[tuple[Decision, bool], ...]  # the last decisions, and whether undone
-    agreement: Same
+    agreement: RepeatAgreement
 
 
 @dataclass(frozen=True)

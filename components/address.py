@@ -14,8 +14,10 @@ from typing import Any
 
 import streamlit as st
 
+from backend.answers.annotation_words import ORDERS
 from backend.evals.evaluation import Parameter
 from backend.evals.words import EVALUATIONS
+from backend.features.tier_words import TIERS
 from backend.schema import Plan, Thresholds, TierSpec
 
 
@@ -91,13 +93,11 @@ DRAGS = ("pan", "lasso", "select")
 MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
 EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
 VIEWS = ("stacked", "snippet", "full")
-ORDERS = ("margin", "density", "disagreement", "random")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
 CONTRASTS = ("negative", "hard", "both")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
 
-TIERS = ("all", "input", "output", "cross", "obscure")
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 

@@ -3,94 +3,82 @@
 from __future__ import annotations
 
 import functools
-import re
+from collections.abc import Sequence
 from typing import Protocol
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from backend.views import Taken
+from backend.answers.annotation_words import FileFormat, format_of
+from backend.views import DecisionImport
 from components import markup, numbers
 from components.status import reported
 
-FORMATS = {
-    "events": ("everything that was said, as JSONL", "events.jsonl", "application/jsonl"),
-    "jsonl": ("current labels as JSONL", "jsonl", "application/jsonl"),
-    "csv": ("current labels as CSV", "csv", "text/csv"),
-    "parquet": ("current labels as Parquet", "parquet", "application/vnd.apache.parquet"),
-    "neuronpedia": ("current labels as Neuronpedia explanations", "zip", "application/zip"),
-}
-# a browser that has a file of this name puts a number into it: a.events (1).jsonl
-ENDINGS = {
-    r"\.events\b.*\.jsonl": "events",
-    r"\.jsonl": "jsonl",
-    r"\.csv": "csv",
-    r"\.parquet": "parquet",
-}
-HELD = (
-    "Only the first holds everything: what was undone or superseded, tags, confidence, flags, "
-    "texts, whether hints were seen. JSONL, CSV and Parquet hold who called which feature what, "
-    "notes and times; Neuronpedia’s form the labels alone, and is not taken in."
-)
-TAKEN = "decisions.taken"  # in the session: the upload taken last, and what was answered
+LAST = "decisions.import"  # in the session: the last upload, and what became of it
+MOST_PROBLEMS = 20  # that are listed
 
 
 class DecisionDesk(Protocol):
     """The part of `backend.queries` that reads and writes decisions."""
 
+    def decision_formats(self) -> list[FileFormat]: ...
+
     def export_decisions(self, study: str, format: str) -> bytes: ...
 
-    def take_decisions(
+    def import_decisions(
         self, study: str, person: str, data: bytes, format: str, file: str
-    ) -> Taken: ...
+    ) -> DecisionImport: ...
 
 
 def render_files(desk: DecisionDesk, study: str, person: str) -> None:
-    """Every format out, and a field for a file to take in."""
+    """Every format out, and a field for a file that is imported."""
+    formats = desk.decision_formats()
     with st.popover("Files", type="tertiary", key="decision-files"):
-        for kind, (words, ending, mime) in FORMATS.items():
+        for each in formats:
             st.download_button(
-                words,
-                data=functools.partial(desk.export_decisions, study, kind),
-                file_name=f"{study}-by-hand.{ending}",
-                mime=mime,
-                key=f"decisions-{kind}",
+                each.title,
+                data=functools.partial(desk.export_decisions, study, each.name),
+                file_name=f"{study}-by-hand.{each.ending}",
+                mime=each.mime,
+                key=f"decisions-{each.name}",
                 on_click="ignore",
                 type="tertiary",
+                help=each.loses or "Holds everything",
             )
-        markup.note(HELD)
-        given = st.file_uploader(
-            "Take in a file of events (.events.jsonl) or labels (.jsonl, .csv, .parquet)",
-            type=["jsonl", "csv", "parquet"],
+        whole = " or ".join(each.title for each in formats if not each.loses)
+        markup.note(f"Nothing is lost in {whole}; what the others lose, their hints say.")
+        upload = st.file_uploader(
+            f"Import a file of events or labels ({', '.join(endings(formats))})",
+            type=list(dict.fromkeys(ending.rsplit(".")[-1] for ending in endings(formats))),
             key="decisions-in",
         )
-        if given is not None:
+        if upload is not None:
             with reported():
-                markup.render(taken_html(_taken(desk, study, person, given)))
+                markup.render(import_html(_imported(desk, study, person, upload)))
 
 
-def _taken(desk: DecisionDesk, study: str, person: str, given: UploadedFile) -> Taken:
-    """What became of an upload; each is taken once, however often the page runs."""
-    upload = study, person, given.file_id
-    last, answer = st.session_state.get(TAKEN, (None, None))
-    if last != upload:
-        kind = format_of(given.name)
-        answer = desk.take_decisions(study, person, given.getvalue(), kind, given.name)
-        st.session_state[TAKEN] = upload, answer
+def endings(formats: Sequence[FileFormat]) -> list[str]:
+    """How the names of files end that can be imported."""
+    return [f".{each.ending}" for each in formats if each.can_import]
+
+
+def _imported(desk: DecisionDesk, study: str, person: str, upload: UploadedFile) -> DecisionImport:
+    """What became of an upload; each is imported once, however often the page runs."""
+    identity = study, person, upload.file_id
+    last, answer = st.session_state.get(LAST, (None, None))
+    if last != identity:
+        kind = format_of(upload.name, desk.decision_formats())
+        answer = desk.import_decisions(study, person, upload.getvalue(), kind, upload.name)
+        st.session_state[LAST] = identity, answer
     return answer
 
 
-def format_of(name: str) -> str:
-    """The format of a file by how its name ends."""
-    lower = name.lower()
-    return next((kind for end, kind in ENDINGS.items() if re.search(f"{end}$", lower)), "")
-
-
-def taken_html(taken: Taken) -> str:
+def import_html(answer: DecisionImport) -> str:
     """What became of a file."""
-    said = f"{numbers.count(taken.kept)} taken in, {numbers.count(taken.known)} known already."
-    said = " ".join([said, *map(markup.escape, taken.notes)])
-    wrong = "".join(f"<li>{markup.escape(problem)}</li>" for problem in taken.problems[:20])
-    more = len(taken.problems) - 20
+    counts = f"{numbers.count(answer.kept)} imported, {numbers.count(answer.known)} known already."
+    words = " ".join([counts, *map(markup.escape, answer.notes)])
+    problems = answer.problems[:MOST_PROBLEMS]
+    listed = "".join(f"<li>{markup.escape(problem)}</li>" for problem in problems)
+    more = len(answer.problems) - len(problems)
     rest = f"<li>and {numbers.count(more)} more</li>" if more > 0 else ""
-    return f'<p class="note">{said}</p>' + (f"<ul>{wrong}{rest}</ul>" if wrong else "")
+    return f'<p class="note">{words}</p>' + (f"<ul>{listed}{rest}</ul>" if listed else "")

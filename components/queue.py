@@ -17,8 +17,9 @@ import polars as pl
 import streamlit as st
 from streamlit.components.v2 import component
 
+from backend.answers.annotation_words import Selection
 from backend.schema import TAGS, Job, StoreError, TesseraError, Thresholds, TierSpec
-from backend.views import Decided, Example, Hint, Probe, Queue, QueueItem
+from backend.views import DecisionReceipt, Example, Hint, Probe, Queue, QueueItem
 from components import address, numbers, queue_setup, status, tiers
 from components.links import href
 from components.markup import visible
@@ -58,20 +59,17 @@ class QueueDesk(status.Desk, Protocol):
         self,
         study: str,
         person: str,
-        tier: str,
-        order: str,
-        seed: int,
-        only: str,
-        history: bool,
+        selection: Selection,
         spec: TierSpec,
         thresholds: Thresholds,
+        history: bool,
     ) -> Queue | Job: ...
 
     def queue_items(self, study: str, features: Sequence[int]) -> list[QueueItem]: ...
 
     def queue_hints(self, study: str, feature: int) -> tuple[Hint, ...]: ...
 
-    def decide(self, study: str, person: str, events: Sequence[object]) -> Decided: ...
+    def decide(self, study: str, person: str, events: Sequence[object]) -> DecisionReceipt: ...
 
     def probe(self, study: str, text: str, feature: int | None) -> Probe | Job: ...
 
@@ -83,9 +81,9 @@ class QueueDesk(status.Desk, Protocol):
 
 def render_queue(desk: QueueDesk, study: str, person: str) -> None:
     """The queue of a person, where there is one; keeps what they say."""
-    of = [study, person, [address.get(name) for name in LIST]]
-    wire = _wire() if _wire().get("of") == of else {}  # else it was said at another queue
-    data = dict(zip(("study", "person", "list"), of, strict=True)) | {
+    identity = [study, person, [address.get(name) for name in LIST]]
+    wire = _wire() if _wire().get("of") == identity else {}  # else it was said at another queue
+    data = dict(zip(("study", "person", "list"), identity, strict=True)) | {
         "tags": TAGS,
         "seq": wire.get("seq", ""),
         **st.session_state.get("queue.reply", EMPTY),
@@ -94,16 +92,16 @@ def render_queue(desk: QueueDesk, study: str, person: str) -> None:
         "decided": None,
     }
     try:
-        found = _asked(desk, study, person, history=not wire or bool(wire.get("history")))
+        answer = _queue_of(desk, study, person, history=not wire or bool(wire.get("history")))
     except StoreError as error:  # what is typed stays on the screen
-        data["problem"] = _told(error)
+        data["problem"] = _words_of(error)
     else:
-        if status.waiting(found, desk, "queue"):
+        if status.waiting(answer, desk, "queue"):
             return
-        if not found.of and not wire:
+        if not answer.of and not wire:
             return queue_setup.render_nothing()
-        data |= {"queue": _counts(found), "history": _history(found) if found.history else None}
-        data["decided"] = _decided(desk, study, wire.get("at"), found)
+        data |= {"queue": _counts(answer), "history": _history(answer) if answer.history else None}
+        data["decided"] = _decided(desk, study, wire.get("at"), answer)
     want = wire.get("want") or [feature for feature, _, _ in (data["queue"] or {}).get("slots", ())]
     data["items"] = _items(desk, study, want[: AT_ONCE if wire else FIRST])
     data["hints"] = _hints(desk, study, wire.get("hints", -1))
@@ -113,14 +111,13 @@ def render_queue(desk: QueueDesk, study: str, person: str) -> None:
 
 def _wire() -> dict[str, Any]:
     """What the browser said last."""
-    said = getattr(st.session_state.get("queue-desk"), "wire", None)
-    return said if isinstance(said, dict) else {}
+    wire = getattr(st.session_state.get("queue-desk"), "wire", None)
+    return wire if isinstance(wire, dict) else {}
 
 
-def _asked(desk: QueueDesk, study: str, person: str, history: bool) -> Queue | Job:
-    tier, order, seed, only = (address.get(name) for name in LIST[:4])
-    by = tiers.spec(), tiers.thresholds()
-    return desk.queue(study, person, tier, order, seed, only, history, *by)
+def _queue_of(desk: QueueDesk, study: str, person: str, history: bool) -> Queue | Job:
+    selection = Selection(*(address.get(name) for name in LIST[:4]))
+    return desk.queue(study, person, selection, tiers.spec(), tiers.thresholds(), history)
 
 
 def _keep(desk: QueueDesk) -> None:
@@ -128,64 +125,64 @@ def _keep(desk: QueueDesk) -> None:
     reply = EMPTY | {"acked": [], "refused": {}}
     for box in _wire().get("boxes", ()):
         try:
-            done = desk.decide(box["study"], box["person"], box["events"])
+            receipt = desk.decide(box["study"], box["person"], box["events"])
         except TesseraError as error:
-            reply["problem"] = _told(error)
+            reply["problem"] = _words_of(error)
         except Exception as error:  # the browser keeps it and says so
             log.exception("decisions were not kept")
             reply["problem"] = {"problem": f"{type(error).__name__}: {error}.", "remedy": ""}
         else:
-            reply["acked"] += done.kept
-            reply["refused"] |= done.refused
+            reply["acked"] += receipt.kept
+            reply["refused"] |= receipt.refused
     st.session_state["queue.reply"] = reply
 
 
-def _told(error: TesseraError) -> dict[str, str]:
+def _words_of(error: TesseraError) -> dict[str, str]:
     return {"problem": error.problem, "remedy": error.remedy}
 
 
 # ---------------------------------------------------------------- what the browser is told
 
 
-def _counts(found: Queue) -> dict[str, Any]:
+def _counts(queue: Queue) -> dict[str, Any]:
     names = ("slots", "done", "skipped", "of", "seconds")
-    return {name: getattr(found, name) for name in names} | asdict(found.agreement)
+    return {name: getattr(queue, name) for name in names} | asdict(queue.agreement)
 
 
-def _history(found: Queue) -> list[dict[str, Any]]:
-    return [asdict(decision) | {"undone": undone} for decision, undone in found.history]
+def _history(queue: Queue) -> list[dict[str, Any]]:
+    return [asdict(decision) | {"undone": undone} for decision, undone in queue.history]
 
 
-def _decided(desk: QueueDesk, study: str, at: Any, found: Queue) -> dict[str, Any] | None:
+def _decided(desk: QueueDesk, study: str, at: Any, queue: Queue) -> dict[str, Any] | None:
     """What was decided, not skipped, of an item on the screen that is not to be labelled any more;
     of others too."""
-    if not isinstance(at, str) or at in {f"{slot[0]}.{slot[1]}" for slot in found.slots}:
+    if not isinstance(at, str) or at in {f"{slot[0]}.{slot[1]}" for slot in queue.slots}:
         return None
     feature, _, occurrence = at.partition(".")
     if not (feature.isdecimal() and occurrence.isdecimal()):
         return None
-    held = desk.human_labels(study).filter(feature=int(feature), occurrence=int(occurrence))
-    return {"slot": at, "decisions": held.filter(pl.col("action") != "skip").rows(named=True)}
+    labels = desk.human_labels(study).filter(feature=int(feature), occurrence=int(occurrence))
+    return {"slot": at, "decisions": labels.filter(pl.col("action") != "skip").rows(named=True)}
 
 
 def _items(desk: QueueDesk, study: str, want: Sequence[Any]) -> dict[str, Any]:
     """Items, as many as can be had in `PATIENCE`, at least one."""
-    until, found = time.monotonic() + PATIENCE, {}
+    until, items = time.monotonic() + PATIENCE, {}
     for feature in want:
-        if found and time.monotonic() > until:
+        if items and time.monotonic() > until:
             break
         try:
             item = desk.queue_items(study, [int(feature)])[0]
         except TesseraError:
             continue
-        found[str(item.feature)] = {
+        items[str(item.feature)] = {
             "href": href("features", feature=item.feature),
             "contexts": item.contexts,
             "maximum": item.maximum,
             "strongest": [_example(one) for one in item.strongest],
             "drawn": [_example(one) for one in item.drawn],
         }
-    return found
+    return items
 
 
 def _example(one: Example) -> dict[str, Any]:
@@ -203,27 +200,27 @@ def _hints(desk: QueueDesk, study: str, feature: Any) -> dict[str, Any] | None:
     if not isinstance(feature, int) or feature < 0:
         return None
     try:
-        found = desk.queue_hints(study, feature)
+        hints = desk.queue_hints(study, feature)
     except TesseraError as error:
         return {"feature": feature, "hints": [], "problem": error.problem}
-    return {"feature": feature, "hints": [asdict(hint) for hint in found], "problem": ""}
+    return {"feature": feature, "hints": [asdict(hint) for hint in hints], "problem": ""}
 
 
-def _probe(desk: QueueDesk, study: str, asked: Any) -> dict[str, Any] | None:
+def _probe(desk: QueueDesk, study: str, wish: Any) -> dict[str, Any] | None:
     """A text as the feature sees it, or how far its reading is."""
-    if not isinstance(asked, dict):
+    if not isinstance(wish, dict):
         return None
-    said: dict[str, Any] = {"id": asked["id"], "ended": True, "problem": ""}
+    reply: dict[str, Any] = {"id": wish["id"], "ended": True, "problem": ""}
     try:
-        found = desk.probe(study, str(asked["text"]), int(asked["feature"]))
+        answer = desk.probe(study, str(wish["text"]), int(wish["feature"]))
     except TesseraError as error:
-        return said | {"problem": f"{error.problem} {error.remedy}"}
-    if isinstance(found, Job):
-        if found.state in ("failed", "cancelled"):
-            return said | {"problem": found.error or "Its reading was cancelled."}
-        return said | {"ended": False, "words": found.message or status.pace(found)}
-    pieces = [visible(piece) for piece in found.passage.pieces]
-    return said | {"pieces": pieces, "values": _short(found.passage.values)}
+        return reply | {"problem": f"{error.problem} {error.remedy}"}
+    if isinstance(answer, Job):
+        if answer.state in ("failed", "cancelled"):
+            return reply | {"problem": answer.error or "Its reading was cancelled."}
+        return reply | {"ended": False, "words": answer.message or status.pace(answer)}
+    pieces = [visible(piece) for piece in answer.passage.pieces]
+    return reply | {"pieces": pieces, "values": _short(answer.passage.values)}
 
 
 def _short(values: Sequence[float]) -> list[float]:

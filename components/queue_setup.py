@@ -7,6 +7,8 @@ from typing import Protocol
 
 import streamlit as st
 
+from backend.answers.annotation_words import ORDERS
+from backend.features.tier_words import TIERS
 from backend.schema import Job
 from backend.views import Agreement
 from components import address, controls, markup, numbers, status
@@ -38,8 +40,8 @@ def render_person(render_files: Callable[[str], None]) -> str:
         with st.popover("Change", type="tertiary"):
             controls.text_input("person", "Your name", max_chars=80, rerun=(QUEUE,))
             if not address.get("only"):
-                controls.selectbox("tier", "Features", address.TIERS, rerun=(QUEUE,))
-            controls.selectbox("order", "Order", address.ORDERS, rerun=(QUEUE,))
+                controls.selectbox("tier", "Features", TIERS, rerun=(QUEUE,))
+            controls.selectbox("order", "Order", list(ORDERS), rerun=(QUEUE,))
             controls.number_input("seed", "Seed", step=1, rerun=(QUEUE,))
             controls.toggle("compare", "Compare my repeats by meaning", rerun=(QUEUE,))
         render_files(address.get("person").strip())
@@ -49,34 +51,32 @@ def render_person(render_files: Callable[[str], None]) -> str:
 def _what() -> str:
     only, tier = address.get("only"), address.get("tier")
     which = f"{len(only.split(','))} chosen features" if only else f"{tier} features"
-    whole = bool(only) or tier == "all"
-    how = {
-        "margin": "densest first" if whole else "nearest to another tier first",
-        "density": "densest first",
-        "disagreement": "those first that methods call most differently",
-        "random": f"at random (seed {address.get('seed')})",
-    }[address.get("order")]
-    return f"{address.get('person').strip()} · {which}, {how}"
+    order = address.get("order")
+    if order == "margin" and (only or tier == "all"):
+        order = "density"  # what is of no tier has no margin
+    seed = f" (seed {address.get('seed')})" if order == "random" else ""
+    return f"{address.get('person').strip()} · {which}, {ORDERS[order]}{seed}"
 
 
 def render_agreement(desk: AgreementDesk, study: str, person: str) -> None:
     """How much alike a person's labels of the same feature are, where that is asked for."""
     if address.get("compare"):
-        found = desk.agreement(study, person)
-        if not status.waiting(found, desk, "agreement"):
-            markup.note(agreement_words(found))
+        answer = desk.agreement(study, person)
+        if not status.waiting(answer, desk, "agreement"):
+            markup.note(agreement_words(answer))
 
 
-def agreement_words(found: Agreement) -> str:
-    if found.mean is None:
+def agreement_words(agreement: Agreement) -> str:
+    if agreement.mean is None:
         return "No feature has two labels of yours yet: one in ten comes back."
-    ends = f"{numbers.fraction(found.low)}–{numbers.fraction(found.high)}"
-    said = f"Your labels of the same feature: cosine {numbers.fraction(found.mean)} ({ends})"
-    said += f", n = {found.pairs}"
-    if found.null is None:
-        return f"{said}."
-    nulls = f"{numbers.fraction(found.null_low)}–{numbers.fraction(found.null_high)}"
-    return f"{said}; of different features {numbers.fraction(found.null)} (9 of 10 in {nulls})."
+    ends = f"{numbers.fraction(agreement.low)}–{numbers.fraction(agreement.high)}"
+    words = f"Your labels of the same feature: cosine {numbers.fraction(agreement.mean)} ({ends})"
+    words += f", n = {agreement.pairs}"
+    if agreement.null is None:
+        return f"{words}."
+    nulls = f"{numbers.fraction(agreement.null_low)}–{numbers.fraction(agreement.null_high)}"
+    null = numbers.fraction(agreement.null)
+    return f"{words}; of different features {null} (9 of 10 in {nulls})."
 
 
 def render_nothing() -> None:

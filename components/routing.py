@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import polars as pl
 import streamlit as st
 
+from backend.features.tier_words import RoutePlan
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.views import Quote, TierTable
 from components import address, controls, markup, numbers
@@ -17,22 +19,16 @@ from components.status import Desk, waiting
 class RouteDesk(Desk, Protocol):
     """The part of `backend.queries` that routes."""
 
-    def route_quote(
-        self, study: str, spec: TierSpec, thresholds: Thresholds, who: str, most: int
+    def estimate_route_cost(
+        self, study: str, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
     ) -> Quote: ...
 
     def route(
-        self,
-        study: str,
-        spec: TierSpec,
-        thresholds: Thresholds,
-        who: str,
-        most: int,
-        calls: int,
-        cost: float,
-    ) -> Job: ...
+        self, study: str, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
+    ) -> pl.DataFrame | Job: ...
 
 
+LABELLED = "all"  # instead of a job, where all was labelled before
 NO_SERVER = (
     "No server is configured: set TESSERA_LLM_URL and TESSERA_LLM_MODEL, and TESSERA_LLM_KEY where "
     "it wants a key; or let the study's own model label tier 2."
@@ -55,32 +51,43 @@ def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> 
             "most", "Features of tier 2 (0: all)", step=50, width=180, rerun=("routes",)
         )
         render_caps("routes")
-    asked = study, view.spec, view.thresholds, address.get("who"), address.get("most")
-    by_server = address.get("who") == "server"
-    lacks = by_server and not server
-    if lacks:
+    plan = chosen_plan()
+    lacks_server = plan.who == "server" and not server
+    if lacks_server:
         markup.note(NO_SERVER)
     else:
-        _render_quote(desk.route_quote(*asked), view.counts[Tier.CROSS])
-    if st.button("Label tiers 1 and 2", type="primary", key="route", disabled=lacks):
-        caps = (address.get("calls"), address.get("cost")) if by_server else (0, 0.0)
-        job = desk.route(*asked, *caps)
-        address.put(routed=job.id)
+        quote = desk.estimate_route_cost(study, view.spec, view.thresholds, plan)
+        _render_quote(quote, view.counts[Tier.CROSS])
+    if st.button("Label tiers 1 and 2", type="primary", key="route", disabled=lacks_server):
+        answer = desk.route(study, view.spec, view.thresholds, plan)
+        address.put(routed=answer.id if isinstance(answer, Job) else LABELLED)
         st.rerun(scope="fragment")
-    if address.get("routed"):
-        job = desk.job(address.get("routed"))
-        if job.state == "done":
-            markup.note("They are labelled: the labels stand in the list above.")
-        else:
-            waiting(job, desk, "route")
+    _render_routed(desk, address.get("routed"))
 
 
-def _render_quote(found: Quote, cross: int) -> None:
+def chosen_plan() -> RoutePlan:
+    """What the controls say; only a server's calls have limits."""
+    who, most = address.get("who"), address.get("most")
+    if who == "server":
+        return RoutePlan(who, most, address.get("calls"), address.get("cost"))
+    return RoutePlan(who, most)
+
+
+def _render_routed(desk: Desk, routed: str) -> None:
+    """What became of the labels that were asked for last."""
+    job = desk.job(routed) if routed not in ("", LABELLED) else None
+    if routed == LABELLED or (job and job.state == "done"):
+        markup.note("They are labelled: the labels stand in the list above.")
+    elif job:
+        waiting(job, desk, "route")
+
+
+def _render_quote(quote: Quote, cross: int) -> None:
     """What labelling tier 2 asks for, and why that may be of fewer features than it has."""
-    markup.render(quote_html(found))
+    markup.render(quote_html(quote))
     most = address.get("most")
-    if found.features < min(cross, most or cross):
+    if quote.features < min(cross, most or cross):
         markup.note(
-            f"{numbers.count(cross - found.features)} of tier 2 fire in too few contexts to be "
+            f"{numbers.count(cross - quote.features)} of tier 2 fire in too few contexts to be "
             "labelled."
         )

@@ -39,16 +39,16 @@ def _on_point() -> None:
 def plane(view: TierTable, opened: int | None) -> go.Figure:
     """Every feature by ρ of input and output, its τ as lines, the null as grey bands."""
     colours, table = palette.current(), view.table
-    made = palette.figure(height=360)
-    _bands(made, view)
+    chart = palette.figure(height=360)
+    _bands(chart, view)
     x, y = table["input"].to_numpy(), table["output"].to_numpy()
     if len(table) > POINTS:
-        made.add_histogram2d(
+        chart.add_histogram2d(
             x=x, y=y, nbinsx=160, nbinsy=160, colorscale=colours.scale("slate"), showscale=False
         )
     else:
         hues = np.array([palette.fade(palette.tier(tier), 0.7) for tier in Tier])
-        made.add_scattergl(
+        chart.add_scattergl(
             x=x,
             y=y,
             mode="markers",
@@ -60,19 +60,19 @@ def plane(view: TierTable, opened: int | None) -> go.Figure:
             unselected={"marker": {"opacity": 0.7}},
         )
     if opened is not None and 0 <= opened < len(table):
-        made.add_scattergl(
+        chart.add_scattergl(
             x=x[[opened]], y=y[[opened]], mode="markers", hoverinfo="skip",
             marker={"size": 14, "symbol": "circle-open", "color": colours.ink},
         )  # fmt: skip
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
-    made.add_vline(view.thresholds.input, line=line)
-    made.add_hline(view.thresholds.output, line=line)
+    chart.add_vline(view.thresholds.input, line=line)
+    chart.add_hline(view.thresholds.output, line=line)
     both = int((np.isfinite(x) & np.isfinite(y)).sum())
-    made.update_xaxes(
+    chart.update_xaxes(
         title=f"ρ input · n = {both:,} features", range=_range(x, view.thresholds.input)
     )
-    made.update_yaxes(title="ρ output", showline=True, range=_range(y, view.thresholds.output))
-    return made
+    chart.update_yaxes(title="ρ output", showline=True, range=_range(y, view.thresholds.output))
+    return chart
 
 
 def _words(table: pl.DataFrame) -> list[str]:
@@ -85,34 +85,34 @@ def _words(table: pl.DataFrame) -> list[str]:
 
 def _range(values: np.ndarray, tau: float) -> tuple[float, float]:
     """All values and τ with a margin: the mark of the open feature moves no axis."""
-    held = [*values[np.isfinite(values)].tolist(), 0.0, tau]
-    return min(held) - 0.03, max(held) + 0.03
+    ends = [*values[np.isfinite(values)].tolist(), 0.0, tau]
+    return min(ends) - 0.03, max(ends) + 0.03
 
 
 def legend(view: TierTable) -> str:
     """What is drawn, and how many features are not."""
     drawn = view.table.filter(pl.col("input").is_finite() & pl.col("output").is_finite())
     scored = len(view.table) - view.counts[Tier.UNSCORED]
-    said = (
+    words = (
         "ρ: mean cosine of a feature's windows, two by two; 1: all alike. Dotted: τ. "
         "Grey: 90% of sets of windows at random."
     )
     if scored > len(drawn):
-        said += (
+        words += (
             f" {numbers.count(scored)} features are sorted; {numbers.count(scored - len(drawn))} "
             "of them lack one of the two windows and have no point here."
         )
-    return said
+    return words
 
 
-def _bands(made: go.Figure, view: TierTable) -> None:
+def _bands(chart: go.Figure, view: TierTable) -> None:
     """Where 90% of sets of random windows lie."""
     null = palette.current().null
     for row in view.nulls.filter(pl.col("null") == "random").iter_rows(named=True):
         if row["window"] == "input":
-            made.add_vrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
+            chart.add_vrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
         elif row["window"] == "output":
-            made.add_hrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
+            chart.add_hrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
 
 
 def cross_chart(view: TierTable) -> go.Figure:
@@ -120,25 +120,25 @@ def cross_chart(view: TierTable) -> go.Figure:
     colours = palette.current()
     rest = view.table.filter(pl.col("tier").is_in([int(Tier.CROSS), int(Tier.OBSCURE)]))
     values = rest["cross"].drop_nans().to_numpy()
-    made = palette.figure(height=130)
+    chart = palette.figure(height=130)
     for row in view.nulls.filter(
         (pl.col("null") == "random") & (pl.col("window") == "cross")
     ).iter_rows(named=True):
-        made.add_vrect(row["p5"], row["p95"], fillcolor=colours.null, line_width=0, layer="below")
+        chart.add_vrect(row["p5"], row["p95"], fillcolor=colours.null, line_width=0, layer="below")
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     heights, edges = np.histogram(values, bins=60, range=(min(low, 0.0), max(high, 0.5)))
     over = edges[:-1] >= view.thresholds.cross
     hues = [palette.tier(Tier.CROSS if above else Tier.OBSCURE) for above in over]
-    made.add_bar(
+    chart.add_bar(
         x=(edges[:-1] + edges[1:]) / 2,
         y=heights,
         width=np.diff(edges),
         marker={"color": hues, "line": {"width": 0}},
         hovertemplate="ρ cross %{x:.2f}: %{y} features<extra></extra>",
     )
-    made.add_vline(view.thresholds.cross, line={"color": colours.ink, "width": 1, "dash": "dot"})
-    made.update_xaxes(title=f"ρ cross · n = {len(values):,} features outside tier 1")
-    return made
+    chart.add_vline(view.thresholds.cross, line={"color": colours.ink, "width": 1, "dash": "dot"})
+    chart.update_xaxes(title=f"ρ cross · n = {len(values):,} features outside tier 1")
+    return chart
 
 
 def nulls_html(nulls: pl.DataFrame) -> str:
@@ -163,11 +163,11 @@ def nulls_html(nulls: pl.DataFrame) -> str:
 
 def profile_chart(frame: pl.DataFrame) -> go.Figure:
     """Shares of tiers by layer: early layers are said to read, late ones to write."""
-    held = frame.filter(pl.col("share").is_not_null())
-    made = palette.figure(height=60 + 34 * held["study"].n_unique())
+    known = frame.filter(pl.col("share").is_not_null())
+    chart = palette.figure(height=60 + 34 * known["study"].n_unique())
     for tier in (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE):
-        part = held.filter(pl.col("tier") == int(tier))
-        made.add_bar(
+        part = known.filter(pl.col("tier") == int(tier))
+        chart.add_bar(
             y=[f"layer {layer} · {study}" for layer, study in part.select("layer", "study").rows()],
             x=part["share"],
             orientation="h",
@@ -175,9 +175,9 @@ def profile_chart(frame: pl.DataFrame) -> go.Figure:
             customdata=part["count"],
             hovertemplate=f"{name(tier)}: %{{x:.1%}}, %{{customdata}} features<extra></extra>",
         )
-    made.update_layout(barmode="stack")
-    made.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return made
+    chart.update_layout(barmode="stack")
+    chart.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return chart
 
 
 def render_profile(frame: pl.DataFrame) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import polars as pl
 import streamlit as st
 
+from backend.features.tier_words import PER_TIER
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.views import Run, TierCheck
 from components import address, controls, markup, numbers, palette
@@ -15,25 +16,31 @@ from components.markup import escape
 from components.status import Desk, waiting
 from components.tiers import name, side_words
 
-ASKED = (
+EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
     "detection, fuzzing and embedding, on as many features of each tier"
 )
-SIDES = {"count": "count", "input": "input", "output": "output", "cross": "cross"}
+
+
+class CheckQuery(Protocol):
+    """The query of a check: asked, or looked for."""
+
+    def __call__(self, study: str, spec: TierSpec, thresholds: Thresholds) -> TierCheck | Job: ...
+
+    def look(self, study: str, spec: TierSpec, thresholds: Thresholds) -> TierCheck | None: ...
 
 
 class CheckDesk(Desk, Protocol):
     """The part of `backend.queries` that checks tiers."""
 
-    def tier_check(
-        self, study: str, spec: TierSpec, thresholds: Thresholds, ask: bool
-    ) -> TierCheck | Job | None: ...
+    @property
+    def tier_check(self) -> CheckQuery: ...
 
     def labels_by_tier(
         self, study: str, run: str, spec: TierSpec, thresholds: Thresholds
     ) -> pl.DataFrame | Job: ...
 
-    def start_by_tier(
+    def start_experiment_by_tier(
         self, study: str, spec: TierSpec, thresholds: Thresholds, each: int
     ) -> str: ...
 
@@ -42,7 +49,8 @@ class CheckDesk(Desk, Protocol):
 
 def render(desk: CheckDesk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
     """The check, or the button that asks for it, and label scores by tier."""
-    check = desk.tier_check(study, spec, thresholds, address.get("checked"))
+    ask = desk.tier_check if address.get("checked") else desk.tier_check.look
+    check = ask(study, spec, thresholds)
     if check is None:
         _render_ask()
     elif not waiting(check, desk, "check"):
@@ -50,14 +58,14 @@ def render(desk: CheckDesk, study: str, spec: TierSpec, thresholds: Thresholds) 
     markup.head("Labels by tier", "do cheap ones hold up in tier 1, do models fail in tier 3?")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = choose_run(desk.experiments(study))
-        each = st.number_input("Features a tier", 5, 60, 15, step=5, width=140, key="each")
-        if st.button("Score labels by tier", key="by-tier", help=ASKED):
-            address.put(run=desk.start_by_tier(study, spec, thresholds, int(each)))
+        each = st.number_input("Features a tier", 5, 60, PER_TIER, step=5, width=140, key="each")
+        if st.button("Score labels by tier", key="by-tier", help=EXPERIMENT):
+            address.put(run=desk.start_experiment_by_tier(study, spec, thresholds, int(each)))
             st.rerun(scope="fragment")
     if run:
-        found = desk.labels_by_tier(study, run, spec, thresholds)
-        if not waiting(found, desk, "labels"):
-            markup.render(labels_html(found))
+        scores = desk.labels_by_tier(study, run, spec, thresholds)
+        if not waiting(scores, desk, "labels"):
+            markup.render(labels_html(scores))
 
 
 def _render_ask() -> None:
@@ -72,7 +80,7 @@ def _render_ask() -> None:
 
 
 def render_check(view: TierCheck) -> None:
-    """All that was found."""
+    """Every table of the check."""
     left, right = st.columns([7, 5], gap="large")
     with left:
         markup.render(planted_html(view))
@@ -89,8 +97,8 @@ def planted_html(view: TierCheck) -> str:
     rows = []
     for kind in tiers:
         part = view.confusion.filter(pl.col("kind") == int(kind))
-        found = {row["tier"]: row for row in part.iter_rows(named=True)}
-        cells = [_share(found[int(tier)], tier == kind) for tier in tiers]
+        shares = {row["tier"]: row for row in part.iter_rows(named=True)}
+        cells = [_share(shares[int(tier)], tier == kind) for tier in tiers]
         own = f1[int(kind)]
         rows.append(
             [
@@ -134,9 +142,9 @@ def separation_html(frame: pl.DataFrame) -> str:
     counts = sorted(frame["count"].unique().to_list())
     rows = []
     for (window,), part in frame.group_by("window", maintain_order=True):
-        found = {row["count"]: row for row in part.iter_rows(named=True)}
+        areas = {row["count"]: row for row in part.iter_rows(named=True)}
         cells = [
-            markup.interval(found[c]["auroc"], found[c]["low"], found[c]["high"]) for c in counts
+            markup.interval(areas[c]["auroc"], areas[c]["low"], areas[c]["high"]) for c in counts
         ]
         rows.append([str(window), *cells])
     note = "AUROC of ρ between planted features on a topic and at random; chance is .50."
@@ -149,7 +157,7 @@ def stability_html(frame: pl.DataFrame) -> str:
     """How many features keep their tier when something changes."""
     rows = [
         [
-            SIDES[row["changed"]],
+            row["changed"],
             _changed(row["changed"], row["to"]),
             numbers.percent(row["same"]),
             numbers.fraction(row["kappa"]),
@@ -208,19 +216,19 @@ def latest(runs: list[Run]) -> str:
 
 def words(run: Run) -> str:
     """An experiment as a reader says it."""
-    of = "by tier" if run.plan.among else "at random"
-    return f"{run.plan.features} features {of} · {', '.join(run.plan.methods)}"
+    how = "by tier" if run.plan.among else "at random"
+    return f"{run.plan.features} features {how} · {', '.join(run.plan.methods)}"
 
 
 def labels_html(frame: pl.DataFrame) -> str:
     """Mean label scores by tier and method, beside the same labels given to other features."""
-    held = frame.filter((pl.col("of") != "empty") & (pl.col("tier") > 0))
-    scorers = sorted(held["scorer"].unique().to_list())
+    shown = frame.filter((pl.col("of") != "empty") & (pl.col("tier") > 0))
+    scorers = sorted(shown["scorer"].unique().to_list())
     rows = []
-    for (method, tier), part in held.group_by("method", "tier", maintain_order=True):
-        found = {(row["scorer"], row["of"]): row for row in part.iter_rows(named=True)}
-        count = max(row["features"] for row in found.values())
-        cells = [_beside(found.get((s, "label")), found.get((s, "shuffled"))) for s in scorers]
+    for (method, tier), part in shown.group_by("method", "tier", maintain_order=True):
+        means = {(row["scorer"], row["of"]): row for row in part.iter_rows(named=True)}
+        count = max(row["features"] for row in means.values())
+        cells = [_beside(means.get((s, "label")), means.get((s, "shuffled"))) for s in scorers]
         rows.append([str(method), named(int(str(tier))), *cells, str(count)])
     rows.sort(key=lambda row: row[0])
     note = (

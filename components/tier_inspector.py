@@ -34,7 +34,7 @@ def head_html(view: TierEvidence, whole: TierTable) -> str:
     tier = int(whole.table["tier"][view.feature])
     dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
     link = anchor("its page", "features", feature=view.feature)
-    said = f'<div class="exemplar">{dot}<b>{titled(tier)}</b> {link}</div>'
+    head = f'<div class="exemplar">{dot}<b>{titled(tier)}</b> {link}</div>'
     rows = [
         [
             row["window"],
@@ -45,7 +45,7 @@ def head_html(view: TierEvidence, whole: TierTable) -> str:
         for row in view.rho.iter_rows(named=True)
     ]
     heads = ("window", "tokens", "ρ", "τ", "ρ ≥ τ", "of random sets below")
-    return said + markup.table(heads, rows, "ttnntn")
+    return head + markup.table(heads, rows, "ttnntn")
 
 
 def against(rho: float | None, tau: float) -> tuple[str, str, str]:
@@ -64,10 +64,10 @@ def _yes(true: bool) -> str:
 
 def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
     """What people and the feature's route call it; nothing where nobody does."""
-    held = labels.filter(feature=feature) if labels is not None else pl.DataFrame()
+    own = labels.filter(feature=feature) if labels is not None else pl.DataFrame()
     rows = [
         [name(row["method"]), f"<b>{escape(row['label'])}</b>", escape(row["writer"])]
-        for row in held.iter_rows(named=True)
+        for row in own.iter_rows(named=True)
     ]
     return markup.table(("method", "label", "by"), rows, "ttt") if rows else ""
 

@@ -7,19 +7,19 @@ from typing import Protocol
 import polars as pl
 import streamlit as st
 
+from backend.features.tier_words import COUNTS, STOPS, TIERS
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.views import TierTable
 from components import address, controls, markup, numbers, palette
 from components.feature_table import INSPECTOR, LIST
 from components.region_table import token_cell
 from components.rows import render_rows
+from components.status import Desk, waiting
 
 BOARD = LIST  # the board holds the list
 CHECK, ROUTES = "check", "routes"
 SORTED = (BOARD, INSPECTOR, ROUTES, CHECK)  # fragments that show what the thresholds change
 ROWS = "tier-rows"
-COUNTS = (5, 10, 20)
-SIDES = {"input": (0, 1, 2, 5, 10, 20), "output": (1, 2, 5, 10, 20), "cross": (0, 1, 2, 5, 10, 20)}
 TAUS = {"tau_in": "input", "tau_out": "output", "tau_cross": "cross"}
 LIMIT = 5_000  # rows sent to the browser
 HELP = {
@@ -56,6 +56,23 @@ def titled(tier: int) -> str:
     return f"{NUMBERED.get(Tier(tier), '')} {name(tier)}".strip()
 
 
+class TierDesk(Desk, Protocol):
+    """The part of `backend.queries` that knows tiers and their labels."""
+
+    def tiers(self, study: str, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job: ...
+
+    def tier_labels(
+        self, study: str, spec: TierSpec, thresholds: Thresholds
+    ) -> pl.DataFrame | Job: ...
+
+
+def current(desk: TierDesk, study: str, spec: TierSpec, key: str) -> TierTable | None:
+    """The tiers by the thresholds of now, since a fragment runs alone when a slider moves; None
+    while they are computed, which is shown."""
+    view = desk.tiers(study, spec, thresholds())
+    return None if waiting(view, desk, key) else view
+
+
 # ---------------------------------------------------------------- controls
 
 
@@ -65,7 +82,7 @@ def render_windows() -> None:
         controls.segmented_control(
             "count", "Examples", COUNTS, help="The strongest, one a document"
         )
-        for window, stops in SIDES.items():
+        for window, stops in STOPS.items():
             controls.selectbox(
                 window,
                 f"{window.capitalize()} window",
@@ -119,9 +136,9 @@ def counts_html(view: TierTable) -> str:
         count = view.counts[tier]
         if tier != Tier.UNSCORED or count:
             dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
-            said = f"{dot}{numbers.count(count)} · {numbers.percent(count / total)}"
+            value = f"{dot}{numbers.count(count)} · {numbers.percent(count / total)}"
             hint = WAYS.get(tier, "fewer than two examples in different documents")
-            chips.append(markup.chip(titled(tier), said, hint))
+            chips.append(markup.chip(titled(tier), value, hint))
     return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
 
 
@@ -140,18 +157,10 @@ def saved(counts: list[int]) -> str:
 # ---------------------------------------------------------------- list
 
 
-class LabelDesk(Protocol):
-    """The part of `backend.queries` that knows labels of tiers."""
-
-    def tier_labels(
-        self, study: str, spec: TierSpec, thresholds: Thresholds
-    ) -> pl.DataFrame | Job: ...
-
-
-def labels(desk: LabelDesk, study: str, view: TierTable) -> pl.DataFrame | None:
+def labels(desk: TierDesk, study: str, view: TierTable) -> pl.DataFrame | None:
     """Labels by hand and by routing, those by hand first; None where there are none."""
-    found = desk.tier_labels(study, view.spec, view.thresholds)
-    return None if isinstance(found, Job) or not len(found) else found
+    table = desk.tier_labels(study, view.spec, view.thresholds)
+    return None if isinstance(table, Job) or not len(table) else table
 
 
 def listed(view: TierTable, labels: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -200,14 +209,14 @@ COLUMNS = {
 }
 
 
-def render_list(rows: pl.DataFrame, of: int) -> None:
-    """Which tier is listed, and its features."""
+def render_list(rows: pl.DataFrame, total: int) -> None:
+    """Which tier is listed, and its features, of a total."""
     with st.container(horizontal=True, vertical_alignment="center"):
         controls.segmented_control(
-            "tier", "Tier", address.TIERS, label_visibility="collapsed", rerun=(BOARD,)
+            "tier", "Tier", TIERS, label_visibility="collapsed", rerun=(BOARD,)
         )
         cut = f" · the first {LIMIT:,} are listed" if len(rows) > LIMIT else ""
-        markup.note(f"{len(rows):,} of {of:,} features, nearest to another tier first{cut}")
+        markup.note(f"{len(rows):,} of {total:,} features, nearest to another tier first{cut}")
     names = [titled(tier) for tier in Tier]
     shown = rows.head(LIMIT).with_columns(
         pl.col("density") * 100,

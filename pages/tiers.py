@@ -21,7 +21,8 @@ place = frame("Tiers", queries, KEYS, (INSPECTOR, BOARD))
 def show_board(spec: TierSpec) -> None:
     with reported():
         tiers.render_thresholds()
-        view = queries.wait(lambda: queries.tiers(place.study, spec, tiers.thresholds()))
+        if (view := tiers.current(queries, place.study, spec, BOARD)) is None:
+            return
         markup.render(tiers.counts_html(view))
         tier_charts.render_charts(view)
         rows = tiers.listed(view, tiers.labels(queries, place.study, view))
@@ -34,7 +35,8 @@ def show_board(spec: TierSpec) -> None:
 @st.fragment(key=INSPECTOR)
 def show_inspector(spec: TierSpec) -> None:
     with reported():
-        view = queries.wait(lambda: queries.tiers(place.study, spec, tiers.thresholds()))
+        if (view := tiers.current(queries, place.study, spec, INSPECTOR)) is None:
+            return
         render_title(tiers.steps(view))
         if (number := address.get("feature")) is None:
             render_empty("No feature is open.", "Click a point or a row, or press N.")
@@ -48,7 +50,8 @@ def show_inspector(spec: TierSpec) -> None:
 @st.fragment(key=ROUTES)
 def show_routes(spec: TierSpec) -> None:
     with reported():
-        view = queries.wait(lambda: queries.tiers(place.study, spec, tiers.thresholds()))
+        if (view := tiers.current(queries, place.study, spec, ROUTES)) is None:
+            return
         markup.head("Routes", "each tier to the cheapest method")
         routing.render_routes(queries, place.study, view, queries.server())
         tier_charts.render_profile(queries.tier_profile(place.study, spec, tiers.thresholds()))
@@ -64,7 +67,7 @@ def show_check(spec: TierSpec) -> None:
 with reported():
     tiers.render_windows()
     chosen = tiers.spec()
-    if not waiting(queries.tiers(place.study, chosen, tiers.thresholds()), queries):
+    if tiers.current(queries, place.study, chosen, "page") is not None:
         left, right = st.columns([11, 9], gap="medium")
         with left:
             show_board(chosen)

@@ -15,14 +15,16 @@ import pytest
 from backend import queries
 from backend import study as studies
 from backend.answers import decision_files, exchange, experiments
-from backend.answers.subjects import Tools, features_of, models_of
+from backend.answers.annotation_words import Selection, format_of
+from backend.answers.decision_formats import FORMATS
+from backend.answers.decision_formats.contract import DecisionFormat
+from backend.answers.subjects import features_of, models_of
 from backend.labels.interchange import neuronpedia
 from backend.labels.interchange.records import FormatError
-from backend.schema import NotFoundError, Plan, Progress
+from backend.schema import NotFoundError, Plan, Study
 from backend.store import annotations
-from backend.views import Taken
+from backend.views import DecisionImport
 from components import decision_files as shown
-from tests.test_experiments import Knows, Says, Scripted
 from tests.test_pages import opened, text_of
 
 
@@ -61,10 +63,10 @@ def test_events_go_out_and_come_back_whole(
     assert len(events.splitlines()) == 5
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     assert not len(queries.human_labels(labelled))
-    taken = queries.take_decisions(labelled, "", events, "events")
+    taken = queries.import_decisions(labelled, "", events, "events")
     assert (taken.kept, taken.known, taken.problems) == (5, 0, ())
     assert queries.human_labels(labelled).equals(before), "the undone stays undone, times too"
-    again = queries.take_decisions(labelled, "", events, "events")
+    again = queries.import_decisions(labelled, "", events, "events")
     assert (again.kept, again.known) == (0, 5)
     assert queries.export_decisions(labelled, "events") == events
 
@@ -76,7 +78,7 @@ def test_labels_go_out_and_come_back_once(
     held, data = said(labelled), queries.export_decisions(labelled, format)
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     for kept, known in ((3, 0), (0, 3)):
-        taken = queries.take_decisions(labelled, "cyd", data, format)
+        taken = queries.import_decisions(labelled, "cyd", data, format)
         assert (taken.kept, taken.known, taken.problems) == (kept, known, ())
         assert said(labelled) == held
 
@@ -88,7 +90,7 @@ def test_ones_own_labels_taken_in_again_change_nothing(ready: str, format: str) 
     first.append(decision("a3", 3, "boats", occurrence=1))  # the same label at the repeat
     queries.decide(ready, "ann", first)
     data, before = queries.export_decisions(ready, format), queries.human_labels(ready)
-    taken = queries.take_decisions(ready, "ann", data, format)
+    taken = queries.import_decisions(ready, "ann", data, format)
     assert (taken.kept, taken.known, taken.problems, taken.notes) == (0, 3, (), ())
     assert queries.human_labels(ready).equals(before)
 
@@ -101,16 +103,16 @@ def test_what_is_older_does_not_stand_before_a_later_decision(
     data = queries.export_decisions(ready, format)
     made = queries.human_labels(ready)["made"].to_list()
     queries.decide(ready, "ann", [decision("a3", 3, "new")])
-    assert queries.take_decisions(ready, "ann", data, format).kept == 0
+    assert queries.import_decisions(ready, "ann", data, format).kept == 0
     assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     queries.decide(ready, "ann", [decision("b1", 3, "new")])
     for kept, known in ((2, 0), (0, 2)):
-        taken = queries.take_decisions(ready, "ann", data, format)
+        taken = queries.import_decisions(ready, "ann", data, format)
         assert (taken.kept, taken.known, taken.problems) == (kept, known, ())
         assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
     assert queries.human_labels(ready)["made"].to_list()[-1] == made[-1]
-    found = queries.queue(ready, "ann", tier="all")
+    found = queries.queue(ready, "ann", Selection("all"))
     assert [one.label for one, _ in found.history] == ["old", "alone", "new"]  # type: ignore[union-attr]
 
 
@@ -119,12 +121,12 @@ def test_a_label_that_was_mended_in_a_file_is_taken_and_one_without_a_time_repla
 ) -> None:
     queries.decide(ready, "ann", [decision("a1", 3, "baots")])
     data = queries.export_decisions(ready, "csv")
-    queries.take_decisions(ready, "ann", data.replace(b"baots", b"boats"), "csv")
+    queries.import_decisions(ready, "ann", data.replace(b"baots", b"boats"), "csv")
     assert said(ready) == [("ann", 3, "label", "boats")]
-    assert queries.take_decisions(ready, "ann", data, "csv").kept == 0
+    assert queries.import_decisions(ready, "ann", data, "csv").kept == 0
     rows = [{"feature": n, "method": "human", "writer": "ann", "text": "hull"} for n in (3, 6)]
     undated = "\n".join(map(json.dumps, rows)).encode()
-    taken = queries.take_decisions(ready, "ann", undated, "jsonl", "mine.jsonl")
+    taken = queries.import_decisions(ready, "ann", undated, "jsonl", "mine.jsonl")
     assert said(ready) == [("ann", 3, "label", "boats"), ("ann", 6, "label", "hull")]
     assert "mine.jsonl, line 1: Feature 3 has another decision of ann" in taken.problems[0]
 
@@ -139,7 +141,9 @@ def test_rows_without_a_writer_are_counted_and_failures_of_methods_are_no_decisi
         {"feature": 4, "method": "baez", "failed": "no reply"},
         {"feature": 9999, "method": "human", "text": "nowhere"},
     ]
-    taken = queries.take_decisions(ready, "ann", "\n".join(map(json.dumps, rows)).encode(), "jsonl")
+    taken = queries.import_decisions(
+        ready, "ann", "\n".join(map(json.dumps, rows)).encode(), "jsonl"
+    )
     assert "2 rows had no writer and count as yours." in taken.notes
     assert [(who, number) for who, number, *_ in said(ready)] == [("ann", n) for n in (1, 2, 3)]
     assert "baez gave no label" in taken.problems[0]
@@ -150,7 +154,7 @@ def test_an_event_of_a_file_has_all_that_one_of_here_has(ready: str) -> None:
     line = {"uid": "bare0001", "made": 5.0, "person": "ann", "kind": "decision", "value": value}
     late = line | {"uid": "late0001", "made": time.time() + 1e6}
     data = "\n".join(map(json.dumps, [line, late])).encode()
-    taken = queries.take_decisions(ready, "ann", data, "events", "e.events.jsonl")
+    taken = queries.import_decisions(ready, "ann", data, "events", "e.events.jsonl")
     assert said(ready) == [("ann", 1, "label", "bare")]
     assert taken.problems == (
         "e.events.jsonl, line 2: It was made in the future: `made` is in Unix seconds.",
@@ -161,11 +165,11 @@ def test_an_event_of_a_file_has_all_that_one_of_here_has(ready: str) -> None:
 def test_a_file_that_holds_nothing_is_told_by_its_name(ready: str, format: str) -> None:
     for data in (b"", b" \n"):
         with pytest.raises(FormatError, match=r"my file is empty\.") as told:
-            queries.take_decisions(ready, "ann", data, format, "my file")
+            queries.import_decisions(ready, "ann", data, format, "my file")
         assert "feature, method and text" in told.value.remedy
     if format == "parquet":
         with pytest.raises(FormatError, match="my file cannot be read"):
-            queries.take_decisions(ready, "ann", b"junk", format, "my file")
+            queries.import_decisions(ready, "ann", b"junk", format, "my file")
 
 
 def test_an_upload_is_taken_once_and_its_answer_stays(
@@ -180,20 +184,20 @@ def test_an_upload_is_taken_once_and_its_answer_stays(
         return SimpleNamespace(file_id=name, name="mine.jsonl", getvalue=io.BytesIO(data).getvalue)
 
     for _ in range(3):
-        taken = shown._taken(queries, ready, "ann", upload("a"))
+        taken = shown._imported(queries, ready, "ann", upload("a"))
         assert (taken.kept, taken.known) == (1, 0)
     assert len(annotations.of_study(ready, ["decision"])) == 1
-    assert shown._taken(queries, ready, "ann", upload("b")).known == 1
+    assert shown._imported(queries, ready, "ann", upload("b")).known == 1
 
 
 def test_labels_of_other_methods_become_those_of_whoever_takes_them_in(ready: str) -> None:
     rows = [{"feature": 9, "method": "baez", "writer": "gpt", "text": "sea"}]
     data = "\n".join(json.dumps(row) for row in rows).encode()
-    queries.take_decisions(ready, "ann", data, "jsonl")
+    queries.import_decisions(ready, "ann", data, "jsonl")
     assert said(ready) == [("ann", 9, "label", "sea")]
     assert queries.human_labels(ready)["notes"][0] == "by baez"
     with pytest.raises(NotFoundError, match="Nobody is named"):
-        queries.take_decisions(ready, " ", data, "jsonl")
+        queries.import_decisions(ready, " ", data, "jsonl")
 
 
 def test_what_is_wrong_in_a_file_is_named_and_the_rest_taken(ready: str) -> None:
@@ -206,13 +210,13 @@ def test_what_is_wrong_in_a_file_is_named_and_the_rest_taken(ready: str) -> None
         json.dumps(good | {"text": "x" * 2001}),
         "{broken",
     ]
-    taken = queries.take_decisions(ready, "ann", "\n".join(lines).encode(), "jsonl")
+    taken = queries.import_decisions(ready, "ann", "\n".join(lines).encode(), "jsonl")
     assert taken.kept == 1
     told = " | ".join(taken.problems)
     for word in ("There is no feature 4096", "neither a text", "2,001 characters", "line 6"):
         assert word in told
-    with pytest.raises(NotFoundError, match="cannot be taken in"):
-        queries.take_decisions(ready, "ann", b"", "neuronpedia")
+    with pytest.raises(NotFoundError, match="cannot be imported"):
+        queries.import_decisions(ready, "ann", b"", "neuronpedia")
     with pytest.raises(NotFoundError, match="There is no format"):
         queries.export_decisions(ready, "pickle")
 
@@ -240,18 +244,11 @@ def test_a_label_is_on_the_pages_at_once(labelled: str) -> None:
     assert "feature 3, which fits the region best" in shown
 
 
-class Ignorant(Knows):
-    name = "ignorant"  # what a judge of one name said is kept for other tests
-
-
 def test_a_label_is_on_compare_unless_it_is_blind(ready: str) -> None:
     study = studies.load(ready)
-    of, given = features_of(study), Tools(Scripted(), Ignorant({}), Says, 1)
     methods = "token_frequency", "eleuther_acts_top5"
-    plan = Plan(methods, scorers=("detection",), features=3)
-    run = experiments.run(
-        of, plan, models_of(study, given), inputs=given, device="cpu", progress=Progress()
-    )
+    plan = Plan(methods, scorers=("detection",), features=3, seed=9)  # of no other test
+    run = experiments.run(features_of(study), plan, models_of(study, "own"))
     number = int(run.frame("labels").filter(pl.col("failed") == "")["feature"][0])
     queries.decide(ready, "ann", [decision("c1", number, "days <of> the week")])
     link = {"study": ready, "run": run.digest, "feature": number}
@@ -268,11 +265,30 @@ def test_files_are_named_by_what_they_hold() -> None:
         ("a.jsonl", "jsonl"),
         ("b.parquet", "parquet"),
     ):
-        assert shown.format_of(name) == kind
-    assert shown.format_of("labels.txt") == ""
+        assert format_of(name, queries.decision_formats()) == kind
+    assert format_of("labels.txt", queries.decision_formats()) == ""
     notes = ("2 rows had <no> writer.",)
-    told = shown.taken_html(Taken(1, 2, tuple(f"line {n}: <b>" for n in range(25)), notes))
+    told = shown.import_html(
+        DecisionImport(1, 2, tuple(f"line {n}: <b>" for n in range(25)), notes)
+    )
     assert "2 rows had &lt;no&gt; writer." in told
-    assert "1 taken in, 2 known already" in told
+    assert "1 imported, 2 known already" in told
     assert "&lt;b&gt;" in told
     assert "and 5 more" in told
+
+
+def test_a_format_of_ones_own_is_in_the_popover_and_goes_out(
+    labelled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(study: Study) -> bytes:
+        return "\n".join(decision_files.labels_of(study)["text"]).encode()
+
+    own = DecisionFormat(
+        "lines", "labels, one a line", "txt", "text/plain", "Loses all else", write
+    )
+    monkeypatch.setitem(FORMATS, own.name, own)
+    assert queries.export_decisions(labelled, "lines").splitlines()[0] == b"days of the week"
+    with pytest.raises(NotFoundError, match="cannot be imported"):
+        queries.import_decisions(labelled, "ann", b"x", "lines")
+    app = opened("queue", study=labelled, person="ann", tier="all")
+    assert own.title in [button.label for button in app.get("download_button")]

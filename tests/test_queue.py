@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from backend import queries
 from backend.answers import decisions
 from backend.answers import queue as queue_answers
+from backend.answers.annotation_words import Selection
 from backend.answers.queue import schedule
 from backend.schema import Job, NotFoundError, StoreError
 from backend.store import annotations
 from backend.views import Agreement, Queue
-from components import address, queue_setup
+from components import queue_setup
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def undo(of: dict[str, Any], kind: str = "undo") -> dict[str, Any]:
 
 
 def asked(study: str, person: str = "Anna", **also: Any) -> Queue:
-    found = queries.queue(study, person, **({"tier": "all"} | also))
+    found = queries.queue(study, person, Selection(**({"tier": "all"} | also)))
     assert isinstance(found, Queue)
     return found
 
@@ -133,9 +134,9 @@ def test_a_tier_is_queued_nearest_to_its_bounds_first(
     study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = [feature for feature, _ in ahead(study)[:4]][::-1]
-    monkeypatch.setattr("backend.answers.tiers.numbers", lambda *_: np.array(few))
+    monkeypatch.setattr("backend.answers.tiers.of_tier", lambda *_: np.array(few))
     assert [feature for feature, _ in ahead(study, tier="obscure")] == few
-    monkeypatch.setattr("backend.answers.tiers.numbers", lambda *_: np.array([], np.int64))
+    monkeypatch.setattr("backend.answers.tiers.of_tier", lambda *_: np.array([], np.int64))
     assert asked(study, tier="obscure").of == 0
 
 
@@ -318,7 +319,8 @@ def test_meaning_is_compared_beside_a_null(study: str, monkeypatch: pytest.Monke
         def array(self, name: str) -> np.ndarray:
             return np.array([[1, 0, 0], [0.6, 0.8, 0], [0, 0, 1]])
 
-    monkeypatch.setattr("backend.answers.meaning.vectors.find", lambda *_: Entry())
+    # what the embedder makes of the texts, as if its job had run
+    monkeypatch.setattr("backend.answers.meaning.vectors", lambda *_: Entry())
     found = queries.agreement(study, "Anna")
     assert isinstance(found, Agreement)
     assert (found.pairs, found.mean, found.null) == (2, pytest.approx(0.8), 0)
@@ -344,8 +346,3 @@ def test_hints_are_what_methods_say(study: str) -> None:
     hints = queries.queue_hints(study, busy)
     assert "token_frequency" in {hint.method for hint in hints}
     assert len(hints) <= 9
-
-
-def test_pages_and_answers_use_the_same_words() -> None:
-    assert set(queue_answers.ORDERS) == set(address.ORDERS)
-    assert set(queue_answers.TIERS) == set(address.TIERS)

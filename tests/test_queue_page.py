@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend import queries
-from backend.answers import queue as queue_answers
+from backend.answers.annotation_words import ORDERS, Selection
 from backend.schema import NotFoundError, StoreError
 from backend.store import annotations
 from backend.views import Queue
@@ -56,7 +56,7 @@ def test_a_queue_has_slots_examples_counts_and_history(study: str) -> None:
     }  # fmt: skip
     queries.decide(study, "Anna", [event])
     data = told(opened("queue", person="Anna", tier="all"))
-    found = queries.queue(study, "Anna", tier="all")
+    found = queries.queue(study, "Anna", Selection("all"))
     assert isinstance(found, Queue)
     assert [tuple(slot) for slot in data["queue"]["slots"]] == list(found.slots)
     assert (data["queue"]["done"], data["queue"]["of"]) == (1, found.of)
@@ -68,7 +68,7 @@ def test_a_queue_has_slots_examples_counts_and_history(study: str) -> None:
 
 
 def test_what_others_decided_of_the_item_on_the_screen_is_told(study: str) -> None:
-    found = queries.queue(study, "Anna", tier="all")
+    found = queries.queue(study, "Anna", Selection("all"))
     assert isinstance(found, Queue)
     feature, occurrence, _ = found.slots[0]
     at = f"{feature}.{occurrence}"
@@ -80,7 +80,7 @@ def test_what_others_decided_of_the_item_on_the_screen_is_told(study: str) -> No
     queries.decide(study, "Ben", [event])
     skip = event | {"uid": "0123456789abcdee", "action": "skip", "label": ""}
     queries.decide(study, "Cyd", [skip])
-    later = queries.queue(study, "Anna", tier="all")
+    later = queries.queue(study, "Anna", Selection("all"))
     assert isinstance(later, Queue)
     told = queue._decided(queries, study, at, later)
     assert told is not None
@@ -91,7 +91,7 @@ def test_what_others_decided_of_the_item_on_the_screen_is_told(study: str) -> No
 def test_where_no_feature_is_obscure_it_says_what_to_do_next(
     study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.answers.tiers.numbers", lambda *_: np.array([], np.int64))
+    monkeypatch.setattr("backend.answers.tiers.of_tier", lambda *_: np.array([], np.int64))
     app = opened("queue", person="Anna")
     assert "No obscure feature is left to label." in text_of(app)
     assert 'href="tiers' in html_of(app)
@@ -187,4 +187,4 @@ def test_a_text_is_tried_or_its_failure_told(study: str) -> None:
 
 
 def test_orders_are_told_in_words() -> None:
-    assert set(queue_answers.ORDERS) == {"margin", "density", "disagreement", "random"}
+    assert set(ORDERS) == {"margin", "density", "disagreement", "random"}

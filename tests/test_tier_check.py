@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
-from backend import queries
+from backend import queries, run
 from backend import study as studies
-from backend.answers import tasks, tier_check
+from backend.answers import tier_check
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import planted, windows
+from backend.features.tier_words import COUNTS
+from backend.features.windows import PeakSet
 from backend.models import language_model
 from backend.schema import CorpusError, Job, Progress, Study, Thresholds, Tier, TierSpec, Window
 from backend.store.memo import Entry
@@ -47,8 +48,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
         patch.setattr(planted, "NEAR", NEAR)
         patch.setattr(tier_check, "SAMPLE", 20)
         study = studies.load("small")
-        for task in ("features", "tier_check"):
-            tasks.resolve(task)("small", {"tiers": asdict(TierSpec())}, "cpu", Progress())
+        with run.computing("cpu", Progress()):
+            queries.tier_check("small")
         yield study
 
 
@@ -60,8 +61,8 @@ def checked(large: Study) -> TierCheck:
 
 
 def planted_in(study: Study, which: int) -> tuple[Entry, Tokens, np.ndarray]:
-    found = planted.plant.get(study.model, study.corpus, which)
-    return found, Tokens(tokenize.get(study.model, study.corpus)), found.array("rows")
+    found = planted.plant(study.model, study.corpus, which)
+    return found, Tokens(tokenize(study.model, study.corpus)), found.array("rows")
 
 
 # ---------------------------------------------------------------- planted features
@@ -69,13 +70,13 @@ def planted_in(study: Study, which: int) -> tuple[Entry, Tokens, np.ndarray]:
 
 def test_planted_features_are_what_they_are_said_to_be(large: Study) -> None:
     """But for a tenth of strays. `near`: how far from the peak the word is."""
-    pieces = language_model.vocabulary.get(large.model).frame("pieces")["text"].to_numpy()
+    pieces = language_model.vocabulary(large.model).frame("pieces")["text"].to_numpy()
     for which in (0, 1):
         found, tokens, rows = planted_in(large, which)
         table = found.frame("planted")
         assert table["kind"].to_list() == np.repeat(planted.KINDS, EACH).tolist()
-        for (kind, word), held in zip(table.iter_rows(), rows, strict=True):
-            there = held[held >= 0]
+        for (kind, word), row in zip(table.iter_rows(), rows, strict=True):
+            there = row[row >= 0]
             if kind in (Tier.INPUT, Tier.OUTPUT):
                 near = there + (kind == Tier.OUTPUT)
                 share = np.mean(pieces[tokens.ids[np.minimum(near, len(tokens) - 1)]] == word)
@@ -100,7 +101,7 @@ def test_the_sets_share_neither_word_nor_topic(large: Study) -> None:
 def test_planting_needs_a_corpus_that_is_large_enough(ready: str) -> None:
     study = studies.load(ready)
     with pytest.raises(CorpusError, match="Read more of it"):
-        planted.plant(study.model, study.corpus, 0, progress=Progress())
+        planted.plant(study.model, study.corpus, 0)
 
 
 def test_f1_and_confusion_are_those_of_scikit_learn() -> None:
@@ -125,7 +126,7 @@ def test_what_separates_the_kinds_is_chosen() -> None:
         (window, count): rng.uniform(0, 0.2, len(kinds))
         + 0.6 * ((kinds == telling.get(window, 99)) & (count == 10))
         for window in (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
-        for count in windows.COUNTS
+        for count in COUNTS
     }
     found = planted.choose(kinds, scored)
     assert found.spec == TierSpec(10, 1, 5, 10)
@@ -138,13 +139,13 @@ def test_what_separates_the_kinds_is_chosen() -> None:
 
 
 def test_the_check_is_of_the_other_set(large: Study, checked: TierCheck) -> None:
-    """What `view` shows is what one finds by sorting the second set by hand."""
+    """What the check shows is what one finds by sorting the second set by hand."""
     found, _, _ = planted_in(large, 1)
     spec, tau = TierSpec(), Thresholds()
     rho = [
         np.asarray(
             windows.scores.get(
-                found, large.model, large.corpus, large.embedder, window, spec.count
+                PeakSet(found, large.model, large.corpus, large.embedder), window, spec.count
             ).array("plain")
         )
         for window in spec.windows
@@ -164,7 +165,8 @@ def test_the_check_is_of_the_other_set(large: Study, checked: TierCheck) -> None
 
 def test_what_was_chosen_sorts_the_other_set(large: Study, checked: TierCheck) -> None:
     assert checked.f1 > 0.6, "four kinds at random have .25"
-    tasks.resolve("tier_check")(large.name, {"tiers": asdict(checked.spec)}, "cpu", Progress())
+    with run.computing("cpu", Progress()):
+        queries.tier_check(large.name, checked.spec)
     best = queries.tier_check(large.name, checked.spec, checked.thresholds)
     assert isinstance(best, TierCheck)
     right = best.confusion.filter(pl.col("kind") == pl.col("tier"))["count"].sum()

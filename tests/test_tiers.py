@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from backend import queries
+from backend import queries, run
 from backend import study as studies
-from backend.answers import experiments, routing, tasks, tier_check
+from backend.answers import experiments, routing, tier_check
 from backend.answers import tiers as tier_answers
-from backend.answers.subjects import Tools, features_of, models_of
+from backend.answers.subjects import features_of, models_of
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import examples, logits, opinion, passes, tiers, windows
 from backend.features.codes import Column
+from backend.features.tier_words import RoutePlan
+from backend.features.windows import PeakSet
 from backend.models import embedder as embedders
 from backend.models import language_model
 from backend.models import sae as sae_models
@@ -41,7 +42,6 @@ from backend.views import Run
 from components import address, tier_charts, tier_inspector
 from components import tiers as shown_tiers
 from components.tier_check import latest
-from tests.test_experiments import Knows, Says, Scripted
 from tests.test_pages import opened, text_of
 from tests.test_queue import decision
 
@@ -56,15 +56,19 @@ def study(ready: str) -> Study:
 
 @pytest.fixture
 def tokens(study: Study) -> Tokens:
-    return Tokens(tokenize(study.model, study.corpus, progress=Progress()))
+    return Tokens(tokenize(study.model, study.corpus))
 
 
 @pytest.fixture
 def sorted_study(study: Study) -> Study:
     """With tiers computed."""
-    asked = {"tiers": {"count": 5, "input": 1, "output": 1, "cross": 5, "weighted": False}}
-    tasks.resolve("tiers")(study.name, asked, "cpu", Progress())
+    compute_tiers(study, SPEC)
     return study
+
+
+def compute_tiers(study: Study, spec: TierSpec) -> None:
+    with run.computing("cpu", Progress()):
+        queries.tiers(study.name, spec)
 
 
 # ---------------------------------------------------------------- ρ
@@ -95,10 +99,8 @@ def test_rho_is_the_mean_over_pairs(seed: int, features: int, n: int, weighted: 
 
 
 def test_peaks_are_the_strongest_of_each_document(study: Study, tokens: Tokens) -> None:
-    made = windows.peaks(
-        study.model, study.site, study.corpus, study.sae, device="cpu", progress=Progress()
-    )
-    index = examples.codes_index.get(study.model, study.site, study.corpus, study.sae)
+    peaks = windows.peaks(study.reading, study.require_sae())
+    index = examples.codes_index(study.reading, study.require_sae())
     for feature in range(0, 64, 7):
         low, high = index.array("offsets")[feature : feature + 2]
         rows, values = index.array("rows")[low:high], index.array("values")[low:high]
@@ -108,7 +110,7 @@ def test_peaks_are_the_strongest_of_each_document(study: Study, tokens: Tokens) 
             if document not in best or value > best[document][0]:
                 best[document] = (value, row)
         wanted = sorted(best.values(), key=lambda one: (-one[0], one[1]))[: windows.MOST]
-        found = made.array("rows")[feature]
+        found = peaks.array("rows")[feature]
         assert [row for _, row in wanted] == found[found >= 0].tolist()
         top = examples.top(Column(feature, rows, values), tokens, len(wanted))
         assert top.tokens.tolist() == [row for _, row in wanted], "as the page of the feature"
@@ -151,30 +153,29 @@ def test_windows_stay_in_their_context_and_say_where_they_are_cut(tokens: Tokens
 def test_scores_are_those_of_texts_embedded_one_by_one(
     study: Study, tokens: Tokens, window: Window
 ) -> None:
-    how = {"device": "cpu", "progress": Progress()}
-    found = windows.peaks(study.model, study.site, study.corpus, study.sae, **how)
-    where = found, study.model, study.corpus, study.embedder, window
-    made = windows.scores(*where, 10, **how)
+    peaks = windows.peaks(study.reading, study.require_sae())
+    peak_set = PeakSet(peaks, study.model, study.corpus, study.embedder)
+    scores = windows.scores(peak_set, window, 10)
     encoder = embedders.load(study.embedder, "cpu")
     for feature in (3, 20, 50):
-        rows = np.asarray(found.array("rows"))[feature, :10]
-        values = np.asarray(found.array("values"))[feature, :10]
-        said = windows.texts(tokens, rows[rows >= 0], window)
-        kept = [at for at, text in enumerate(said) if text.strip()]
-        vectors = encoder.embed([said[at] for at in kept])
+        rows = np.asarray(peaks.array("rows"))[feature, :10]
+        values = np.asarray(peaks.array("values"))[feature, :10]
+        texts = windows.texts(tokens, rows[rows >= 0], window)
+        kept = [at for at, text in enumerate(texts) if text.strip()]
+        vectors = encoder.embed([texts[at] for at in kept])
         cosines = vectors @ vectors.T
         above = np.triu_indices(len(kept), 1)
-        assert made.array("examples")[feature] == len(kept)
-        assert made.array("plain")[feature] == pytest.approx(cosines[above].mean(), abs=2e-3)
+        assert scores.array("examples")[feature] == len(kept)
+        assert scores.array("plain")[feature] == pytest.approx(cosines[above].mean(), abs=2e-3)
         weight = np.outer(values[kept], values[kept])[above]
         wanted = (cosines[above] * weight).sum() / weight.sum()
-        assert made.array("weighted")[feature] == pytest.approx(wanted, abs=2e-3)
+        assert scores.array("weighted")[feature] == pytest.approx(wanted, abs=2e-3)
         half = np.isin(np.array(kept)[above[0]] % 2, 1) & np.isin(np.array(kept)[above[1]] % 2, 1)
         if half.any():
             wanted = cosines[above][half].mean()
-            assert made.array("even")[feature] == pytest.approx(wanted, abs=2e-3)
+            assert scores.array("even")[feature] == pytest.approx(wanted, abs=2e-3)
     for null in ("random", "shuffled"):
-        drawn = np.asarray(made.array(null))
+        drawn = np.asarray(scores.array(null))
         assert len(drawn) == windows.DRAWS
         assert (np.diff(drawn) >= 0).all()
 
@@ -232,8 +233,7 @@ def test_a_study_is_sorted_and_another_threshold_needs_no_job(sorted_study: Stud
     strict = queries.tiers(name, SPEC, Thresholds(2.0, 2.0, 2.0))
     assert not isinstance(strict, Job)
     assert strict.counts[Tier.OBSCURE] == sum(strict.counts) - strict.counts[Tier.UNSCORED]
-    obscure = tier_answers.numbers(sorted_study, Tier.OBSCURE, SPEC, Thresholds(0.3, 0.3, 0.3))
-    assert not isinstance(obscure, Job)
+    obscure = tier_answers.of_tier(sorted_study, Tier.OBSCURE, SPEC, Thresholds(0.3, 0.3, 0.3))
     assert sorted(obscure.tolist()) == np.flatnonzero(wanted == Tier.OBSCURE).tolist()
     margin = found.table["margin"].to_numpy()[obscure]
     assert (np.diff(margin) >= 0).all()
@@ -308,15 +308,15 @@ def test_a_feature_is_amplified_at_the_last_token_alone(study: Study) -> None:
 
 
 def test_both_opinions_of_a_study(study: Study, tokens: Tokens) -> None:
-    how = {"device": "cpu", "progress": Progress()}
-    read = opinion.reads(study.model, study.site, study.corpus, study.sae, **how)
-    effects = logits.effects(study.model, study.sae, 0, **how)
-    peaks = windows.peaks(study.model, study.site, study.corpus, study.sae, **how)
+    sae = study.require_sae()
+    read = opinion.reads(study.reading, sae)
+    effects = logits.effects(study.model, sae, 0)
+    peaks = windows.peaks(study.reading, sae)
     rows = np.asarray(peaks.array("rows"))[20]
     own = set(effects.array("promoted")[20].tolist())
     wanted = np.mean([int(tokens.ids[row]) in own for row in rows if row >= 0])
     assert read.array("score")[20] == pytest.approx(wanted)
-    written = opinion.writes(study.model, study.site, study.sae, 0, **how).array("score")
+    written = opinion.writes(study.model, study.site, sae, 0).array("score")
     assert written.shape == (64,)
     assert ((written >= 0) & (written <= 1)).all()
 
@@ -329,18 +329,24 @@ def test_tiers_are_labelled_by_their_route(
 ) -> None:
     name, low = sorted_study.name, Thresholds(2.0, 2.0, -1.0)  # all that is scored is cross
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
-    quote = queries.route_quote(name, SPEC, low, most=2)
+    plan = RoutePlan(most=2)
+    quote = queries.estimate_route_cost(name, SPEC, low, plan)
     assert (quote.features, quote.calls) == (2, 2)
-    job = queries.route(name, SPEC, low, most=2)
-    numbers = json.loads(job.arguments)["numbers"]
-    assert numbers == routing.numbers(sorted_study, SPEC, low, 2)
-    tasks.resolve("route")(name, json.loads(job.arguments), "cpu", Progress())
+    job = queries.route(name, SPEC, low, plan)
+    assert isinstance(job, Job)
+    numbers = routing.numbers(sorted_study, SPEC, low, 2)
+    with run.computing("cpu", Progress()):
+        queries.route(name, SPEC, low, plan)
     found = queries.tier_labels(name, SPEC, low)
     assert not isinstance(found, Job)
     assert set(found["method"]) <= {"eleuther_acts_top5"}
+    routed = queries.route(name, SPEC, low, plan)
+    assert not isinstance(routed, Job)
+    assert routed.filter(method="eleuther_acts_top5").equals(found)
     for number in numbers:  # asked, whether or not such a small model had a label
-        asked = queries.labels(name, number).labels.filter(method="eleuther_acts_top5")
-        assert asked["known"].item()
+        answer = queries.labels(name, number)
+        assert not isinstance(answer, Job)
+        assert answer.labels.filter(method="eleuther_acts_top5")["known"].item()
     first = queries.tier_labels(name, SPEC, Thresholds(-1.0, 2.0, 2.0))
     assert not isinstance(first, Job)
     assert set(first["method"]) == {"token_frequency"}
@@ -375,21 +381,17 @@ def test_an_experiment_has_as_many_features_of_each_tier(
     parts = (table.table[window].to_numpy() for window in ("input", "output", "cross"))
     middle = Thresholds(*(float(np.nanquantile(rho, 0.7)) for rho in parts))
     plan = tier_check.plan_by_tier(sorted_study, SPEC, middle, each=2)
-    scores = tier_answers.find(sorted_study, SPEC)
-    assert scores
-    held = np.bincount(scores.assign(middle)[list(plan.among)], minlength=5)
-    assert held[0] == 0
-    assert held.max() == 2
+    scores = tier_answers.correlations(sorted_study, SPEC)
+    counts = np.bincount(scores.assign(middle)[list(plan.among)], minlength=5)
+    assert counts[0] == 0
+    assert counts.max() == 2
     assert experiments.sample(features_of(sorted_study), plan) == list(plan.among)
 
 
 def test_scores_by_tier_are_means_over_its_features(sorted_study: Study) -> None:
-    of = features_of(sorted_study)
-    given = Tools(Scripted(), Knows({}), Says, 1)
+    subject, models = features_of(sorted_study), models_of(sorted_study, "own")
     plan = Plan(methods=("token_frequency",), scorers=("embedding",), features=6)
-    entry = experiments.run(
-        of, plan, models_of(sorted_study, given), inputs=given, device="cpu", progress=Progress()
-    )
+    entry = experiments.run(subject, plan, models)
     found = queries.labels_by_tier(sorted_study.name, entry.digest, SPEC)
     table = queries.tiers(sorted_study.name, SPEC)
     assert not isinstance(found, Job)
@@ -518,7 +520,7 @@ def test_digits_tell_on_which_side_it_is(
 
 def test_whole_contexts_are_shown_and_open_where_they_decided(sorted_study: Study) -> None:
     name, whole = sorted_study.name, TierSpec(count=5, input=1, output=1, cross=0)
-    tasks.resolve("tiers")(name, {"tiers": asdict(whole)}, "cpu", Progress())
+    compute_tiers(sorted_study, whole)
     evidence = queries.tier_evidence(name, 20, whole)
     assert not isinstance(evidence, Job)
     for cross, opened_ in ((-1.0, "<details open>"), (2.0, "<details>")):

@@ -3,48 +3,41 @@ embedder, beside labels of different features."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import numpy as np
 
-from backend.answers import decisions, meaning, queue, tasks
-from backend.schema import Job, Study
+from backend.answers import decisions, meaning, queue
+from backend.query import query
+from backend.schema import Study
 from backend.statistics.intervals import mean_interval
 from backend.views import Agreement
 
 
-def agreement(study: Study, person: str) -> Agreement | Job:
-    """Raises as `queue.queue`."""
-    both = _labels(study, decisions.checked_name(person))
-    texts = sorted({text for pair in both for text in pair})
+@query("Your labels, compared by meaning", priority=48)
+def agreement(study: Study, person: str) -> Agreement:
+    """How much alike a person's two labels of the same feature are, by the study's embedder.
+
+    Raises:
+        StoreError: the annotations cannot be read.
+        NotFoundError: nobody is named.
+    """
+    pairs = _labels(study, decisions.checked_name(person))
+    texts = tuple(sorted({text for pair in pairs for text in pair}))
     if not texts:
         return Agreement(0, None, None, None, None, None, None)
-    entry = meaning.vectors.find(_digest(texts), study.embedder)
-    if entry is None:
-        key = meaning.vectors.digest(_digest(texts), study.embedder)
-        return tasks.ensure("agreement", study, key, texts=texts)
-    rows = np.asarray(entry.array("vectors"))
-    one, two = (rows[[texts.index(text) for text in side]] for side in zip(*both, strict=True))
-    cosines = one @ two.T
+    vectors = np.asarray(meaning.vectors(texts, study.embedder).array("vectors"))
+    first, second = (
+        vectors[[texts.index(text) for text in side]] for side in zip(*pairs, strict=True)
+    )
+    cosines = first @ second.T
     mean, low, high = mean_interval(np.diag(cosines).tolist())
-    others = cosines[~np.eye(len(both), dtype=bool)]
+    others = cosines[~np.eye(len(pairs), dtype=bool)]
     if not len(others):
-        return Agreement(len(both), mean, low, high, None, None, None)
+        return Agreement(len(pairs), mean, low, high, None, None, None)
     ends = np.quantile(others, [0.05, 0.95]).tolist()
-    return Agreement(len(both), mean, low, high, float(others.mean()), *ends)
+    return Agreement(len(pairs), mean, low, high, float(others.mean()), *ends)
 
 
 def _labels(study: Study, name: str) -> list[tuple[str, str]]:
-    with decisions.ledger(study) as book:
-        return [(a.label, b.label) for a, b in queue.pairs(book, name) if a.label and b.label]
-
-
-def _digest(texts: list[str]) -> str:
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
-
-
-def compute(request: tasks.Request) -> None:
-    """What the job does."""
-    texts = request.asked["texts"]
-    request.run_with(meaning.vectors, texts, _digest(texts), request.study.embedder)
+    with decisions.ledger(study) as ledger:
+        pairs = queue.pairs(ledger, name)
+    return [(first.label, second.label) for first, second in pairs if first.label and second.label]

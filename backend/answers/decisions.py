@@ -19,10 +19,12 @@ from typing import Any
 
 import polars as pl
 
+from backend.answers.features import feature_index
+from backend.query import action, lookup
 from backend.schema import TAGS, NotFoundError, Study
 from backend.store import annotations
 from backend.store.annotations import Event, New
-from backend.views import Decided, Decision
+from backend.views import Decision, DecisionReceipt
 
 KINDS = ("decision", "undo", "redo")
 ACTIONS = ("label", "none", "skip")
@@ -34,7 +36,10 @@ CHANCES = 2  # times that an item is shown to one who skips it
 UID = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 Key = tuple[str, int, int]  # person, feature, occurrence
-HUMAN = pl.Schema(
+# an event as its sender gives it: `uid`, `kind`; of a decision what `value_of` keeps, of an undo or
+# redo the uid of the decision (`of`)
+DecisionEvent = dict[str, Any]
+DECISIONS = pl.Schema(
     {
         "person": pl.String,
         "feature": pl.Int64,
@@ -62,8 +67,8 @@ class Ledger:
     """All decisions of a study, read once and kept up as events come."""
 
     last: int = 0  # id of the last event that was read
-    made: dict[str, Decision] = field(default_factory=dict)
-    by_key: dict[Key, list[Decision]] = field(default_factory=dict)  # in the order of `made`
+    by_uid: dict[str, Decision] = field(default_factory=dict)  # in the order they were heard of
+    by_key: dict[Key, list[Decision]] = field(default_factory=dict)  # by the time they were made
     undone: set[str] = field(default_factory=set)
     current: dict[Key, Decision] = field(default_factory=dict)
 
@@ -71,11 +76,11 @@ class Ledger:
         self.last = event.id
         if event.kind == "decision":
             decision = _decision(event)
-            self.made[decision.uid] = decision
+            self.by_uid[decision.uid] = decision
             key = decision.person, decision.feature, decision.occurrence
             bisect.insort(self.by_key.setdefault(key, []), decision, key=lambda each: each.made)
             return self._settle(key)
-        decision = self.made.get(str(event.value["of"]))
+        decision = self.by_uid.get(str(event.value["of"]))
         if decision is None or decision.person != event.person:
             return None
         (self.undone.add if event.kind == "undo" else self.undone.discard)(decision.uid)
@@ -92,14 +97,14 @@ class Ledger:
         """Decisions that are not undone, oldest first."""
         return [each for each in self.by_key.get(key, ()) if each.uid not in self.undone]
 
-    def settled(self, key: Key) -> bool:
+    def is_settled(self, key: Key) -> bool:
         """Whether this item is not shown again: decided, or skipped as often as it may be."""
         decision = self.current.get(key)
         if decision is None or decision.action != "skip":
             return decision is not None
         return sum(each.action == "skip" for each in self.standing(key)) >= CHANCES
 
-    def of(self, person: str) -> Iterator[Decision]:
+    def current_of(self, person: str) -> Iterator[Decision]:
         """The current decisions of one person."""
         return (decision for key, decision in self.current.items() if key[0] == person)
 
@@ -139,47 +144,49 @@ def ledger(study: Study) -> Iterator[Ledger]:
     path = annotations.path()
     with _lock:
         identity = _identity(path)
-        known, found = _ledgers.get((path, study.name), (None, Ledger()))
-        if known != identity:  # the file was made, replaced or removed
-            found = Ledger()
-        for event in annotations.of_study(study.name, KINDS, after=found.last):
-            found.add(event)
-        _ledgers[path, study.name] = identity, found
-        yield found
+        before, current = _ledgers.get((path, study.name), (None, Ledger()))
+        if before != identity:  # the file was made, replaced or removed
+            current = Ledger()
+        for event in annotations.of_study(study.name, KINDS, after=current.last):
+            current.add(event)
+        _ledgers[path, study.name] = identity, current
+        yield current
 
 
 def _identity(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 # ---------------------------------------------------------------- what is said
 
 
-def decide(study: Study, person: str, events: Sequence[Any], features: int) -> Decided:
-    """Keeps events; one that is no good is refused with a reason, and the others are kept.
-
-    `features` is how many there are. An event sent again is kept once.
+@action
+def decide(study: Study, person: str, events: Sequence[Any]) -> DecisionReceipt:
+    """Keeps decisions of a person, undone and redone ones too; gives which of them are on disk
+    now, and why others are refused. Each has a `uid` that its sender makes: sent twice, it is
+    kept once.
 
     Raises:
         StoreError: they could not be kept.
         NotFoundError: nobody is named.
     """
+    features = len(feature_index(study).table)
     name, refused, good = checked_name(person), {}, []
     for event in events:
-        reason = wrong(event, features)
+        reason = refusal(event, features)
         if reason:
             refused[str(event.get("uid", "") if isinstance(event, dict) else "")] = reason
         else:
             good.append(event)
     replaced: dict[Key, str] = {}
-    with ledger(study) as book:
-        new = [_new(study, name, event, book, replaced) for event in good]
+    with ledger(study) as current:
+        new = [_new(study, name, event, current, replaced) for event in good]
     kept = annotations.add_all(new)
-    return Decided(tuple(event.uid for event in kept), refused)
+    return DecisionReceipt(tuple(event.uid for event in kept), refused)
 
 
 def checked_name(person: str) -> str:
@@ -193,25 +200,24 @@ def checked_name(person: str) -> str:
 
 
 def _new(
-    study: Study, person: str, event: dict[str, Any], found: Ledger, replaced: dict[Key, str]
+    study: Study, person: str, event: DecisionEvent, known: Ledger, replaced: dict[Key, str]
 ) -> New:
+    """The event to be kept. `replaced` has the last uid by key of those of the same batch."""
     if event["kind"] != "decision":
-        of = found.made.get(event["of"])
-        subject = f"feature {of.feature}" if of else ""
+        target = known.by_uid.get(event["of"])
+        subject = f"feature {target.feature}" if target else ""
         return New(event["uid"], person, event["kind"], study.name, subject, {"of": event["of"]})
     key = person, event["feature"], event["occurrence"]
-    now, past = found.current.get(key), found.by_key.get(key)
+    now, past = known.current.get(key), known.by_key.get(key)
     old = event.get("old") or replaced.get(key) or (now.uid if now else "")
     replaced[key] = event["uid"]
     made = max(time.time(), past[-1].made if past else 0.0)  # a clock may have been set back
-    subject = f"feature {event['feature']}"
-    return New(
-        event["uid"], person, "decision", study.name, subject, said(event) | {"old": old}, made
-    )
+    subject, value = f"feature {event['feature']}", value_of(event) | {"old": old}
+    return New(event["uid"], person, "decision", study.name, subject, value, made)
 
 
-def said(event: dict[str, Any]) -> dict[str, Any]:
-    """The value that is kept of a decision which is not `wrong`."""
+def value_of(event: DecisionEvent) -> dict[str, Any]:
+    """The value that is kept of a decision, once there is no `refusal` of it."""
     return {
         "feature": event["feature"],
         "occurrence": event["occurrence"],
@@ -233,8 +239,8 @@ def _whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def wrong(event: Any, features: int) -> str:
-    """Why an event is no good; empty where it is good."""
+def refusal(event: Any, features: int) -> str:
+    """Why an event cannot be kept, in a sentence; empty where it can."""
     if not isinstance(event, dict) or not UID.fullmatch(str(event.get("uid", ""))):
         return "It has no name of its own."
     if event.get("kind") not in KINDS:
@@ -246,10 +252,10 @@ def wrong(event: Any, features: int) -> str:
         return "It names no feature."
     if not 0 <= event["feature"] < features or event["occurrence"] not in (0, 1):
         return f"There is no feature {event['feature']}, occurrence {event['occurrence']}."
-    return _wrong_words(event) or _wrong_choices(event)
+    return _refusal_of_texts(event) or _refusal_of_choices(event)
 
 
-def _wrong_words(event: dict[str, Any]) -> str:
+def _refusal_of_texts(event: DecisionEvent) -> str:
     label, notes, texts = (event.get(name) for name in ("label", "notes", "evidence"))
     if event.get("action") == "label" and not (isinstance(label, str) and label.strip()):
         return "The label is empty."
@@ -266,7 +272,7 @@ def _wrong_words(event: dict[str, Any]) -> str:
     return ""
 
 
-def _wrong_choices(event: dict[str, Any]) -> str:
+def _refusal_of_choices(event: DecisionEvent) -> str:
     if event.get("action") not in ACTIONS:
         return f"There is no {event.get('action')!r}; use one of {', '.join(ACTIONS)}."
     tags = event.get("tags", [])
@@ -286,11 +292,18 @@ def _wrong_choices(event: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def human_labels(study: Study) -> pl.DataFrame:
-    """`HUMAN`: the current decisions of everybody, in the order of the first."""
+def current_labels(study: Study) -> pl.DataFrame:
+    """`DECISIONS`: the current decisions of everybody, in the order of the first."""
     with ledger(study) as book:
         rows = [
-            {name: getattr(decision, name) for name in HUMAN} for decision in book.current.values()
+            {name: getattr(decision, name) for name in DECISIONS}
+            for decision in book.current.values()
         ]
     plain = [row | {"tags": list(row["tags"]), "evidence": list(row["evidence"])} for row in rows]
-    return pl.DataFrame(plain, schema=HUMAN, orient="row")
+    return pl.DataFrame(plain, schema=DECISIONS, orient="row")
+
+
+@lookup
+def human_labels(study: Study) -> pl.DataFrame:
+    """The current decisions of everybody: person, feature, occurrence, action, label, tags, …"""
+    return current_labels(study)

@@ -1,75 +1,87 @@
 """Sending each tier to the cheapest method: counting for tier 1, a model for tier 2, people for
-tier 3. What that asks for, the job that does it, and the labels that came of it."""
+tier 3. What that asks for, the labels that it makes, and all that came of it."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from backend.answers import decision_files, labelling, meaning, quotes, runs, tasks, tiers
+from backend.answers import decision_files, labelling, meaning, quotes, tiers
 from backend.answers.running import Running
-from backend.answers.subjects import Sampling, Subject, features_of, models_of, tools_of
-from backend.labels import evidence
-from backend.labels.costs import Cap
-from backend.models.device import pick_device
-from backend.schema import Job, NotFoundError, Plan, Study, Thresholds, Tier, TierSpec
-from backend.store import jobs
+from backend.answers.subjects import Sampling, Subject, exact, features_of, models_of
+from backend.features.tier_words import RoutePlan
+from backend.labels import evidence, writers
+from backend.query import lookup, query
+from backend.schema import Plan, Study, Thresholds, Tier, TierSpec
+from backend.store import queue
 from backend.views import Quote
 
-METHODS = {1: "token_frequency", 2: "eleuther_acts_top5"}
-PLAN = Plan(methods=(METHODS[2],), scorers=())
+COUNTING, READING = "token_frequency", "eleuther_acts_top5"  # the methods of tiers 1 and 2
+EXPERIMENT = Plan(methods=(READING,), scorers=())
+LABELS = pl.Schema(
+    {"feature": pl.Int32, "method": pl.String, "label": pl.String, "writer": pl.String}
+)
 
 
 def numbers(study: Study, spec: TierSpec, thresholds: Thresholds, most: int) -> list[int]:
     """Features of tier 2 that can be labelled, those farthest from other tiers first: `most` of
     them, 0: all."""
-    found = tiers.numbers(study, Tier.CROSS, spec, thresholds)
-    if isinstance(found, Job):
-        raise NotFoundError("The tiers are not computed yet.", "Wait for their job.")
-    may = set(features_of(study).source.frequent().tolist())
-    chosen = [number for number in found[::-1].tolist() if number in may]
+    inside = tiers.of_tier(study, Tier.CROSS, spec, thresholds)[::-1]
+    frequent = features_of(study).source.frequent()
+    chosen = inside[np.isin(inside, frequent)].tolist()
     return chosen[:most] if most else chosen
 
 
-def quote(study: Study, spec: TierSpec, thresholds: Thresholds, who: str, most: int) -> Quote:
-    """What labelling tier 2 by a model asks for, at most."""
-    return quotes.of_labels(study, numbers(study, spec, thresholds, most), METHODS[2], who)
+@lookup
+def estimate_route_cost(
+    study: Study, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
+) -> Quote:
+    """What labelling tier 2 by a model asks for, at most.
+
+    Raises:
+        LlmError: no server is named, where one is to be asked.
+    """
+    return quotes.of_labels(study, numbers(study, spec, thresholds, plan.most), READING, plan.who)
 
 
-def start(
-    study: Study, spec: TierSpec, thresholds: Thresholds, who: str, most: int, cap: Cap
-) -> Job:
-    """The job that labels tiers 1 and 2; what is labelled already is not asked again."""
-    tools = tools_of(study, who, "cpu", cap)
-    asked: dict[str, Any] = {
-        "numbers": numbers(study, spec, thresholds, most),
-        "who": who,
-        "models": [tools.writer.name, tools.judge.name],
-        "cap": asdict(cap),
-    }
-    key = f"route:{tiers.key(study)}:{spec}:{thresholds}:{who}:{most}:{cap}"
-    device, priority = pick_device(study.device), tasks.PRIORITY["route"]
-    return jobs.submit("route", study.name, asked, device, key, priority)
+@query("Labels by tier", priority=queue.LONG)
+def route(
+    study: Study, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan | None = None
+) -> pl.DataFrame:
+    """Labels tier 1 by counting and tier 2 by a model, which is asked for no more than the plan
+    allows: `LABELS`. What is labelled already is not asked again.
+
+    Raises:
+        LlmError: no server is named, or the cost is limited and prices are not known.
+    """
+    plan = plan or RoutePlan()
+    # a worker with other settings than ours must not take another server for ours
+    plan = replace(plan, who=exact(study, plan.who))
+    models = models_of(study, plan.who)
+    with (
+        route.asking(study, spec, thresholds, plan),
+        writers.limit_cost(models.writer, plan.calls, plan.cost),
+    ):
+        subject = features_of(study)
+        counted = meaning.counted(subject, Sampling()).frame("labels")
+        chosen = numbers(study, spec, thresholds, plan.most)
+        may = tuple(number for number in chosen if _can_be_drawn(subject, number))
+        labels = Running(subject, EXPERIMENT, models, may).labels()
+    assigned = tiers.correlations(study, spec).assign(thresholds)
+    by_model = labels.filter(pl.col("failed") == "").select(
+        pl.col("feature").cast(pl.Int32), "method", label="text", writer=pl.lit("")
+    )
+    return pl.concat([_routed(counted, _tier_1(assigned)), by_model])
 
 
-def compute(request: tasks.Request) -> None:
-    """What the job does."""
-    asked, study = request.asked, request.study
-    of = features_of(study)
-    meaning.counted(of, Sampling(), progress=request.progress)
-    tools = runs.checked(study, asked, request.device)
-    models = models_of(study, tools)
-    may = [number for number in asked["numbers"] if _can(of, number)]
-    Running(of, PLAN, models, tools, request.device, request.progress, tuple(may)).labels()
-
-
-def _can(of: Subject, number: int) -> bool:
+@functools.lru_cache(maxsize=8192)
+def _can_be_drawn(subject: Subject, number: int) -> bool:
+    """Whether it fires in enough contexts for a label; asked each time somebody looks."""
     try:
-        of.draw(number, Sampling())
+        subject.draw(number, Sampling())
     except evidence.TooFewError:
         return False
     return True
@@ -78,23 +90,31 @@ def _can(of: Subject, number: int) -> bool:
 # ---------------------------------------------------------------- what came of it
 
 
-def labels(study: Study, assigned: np.ndarray) -> pl.DataFrame:
-    """feature, method, label, writer: by hand of any tier, and first; by counting of tier 1, by the
-    model of tier 2."""
-    of = features_of(study)
-    entry = meaning.counted.find(of, Sampling())
+@query("Labels of the tiers", priority=queue.LONG)
+def tier_labels(
+    study: Study, spec: TierSpec | None = None, thresholds: Thresholds | None = None
+) -> pl.DataFrame:
+    """`LABELS`: by hand of any tier, and first; as far as they are made, by counting of tier 1, by
+    the model of tier 2, whichever it was."""
+    assigned = tiers.correlations(study, spec or TierSpec()).assign(thresholds or Thresholds())
+    subject = features_of(study)
+    entry = meaning.counted.find(subject, Sampling())
     counted = entry.frame("labels") if entry else pl.DataFrame(schema=meaning.LABELS)
-    asked = _asked(of, tuple(labelling.explain.stored()))
-    parts = [
-        counted.filter(pl.col("number").is_in(_of(assigned, Tier.INPUT, Tier.OUTPUT))),
-        asked.filter(
-            pl.col("number").is_in(_of(assigned, Tier.CROSS)) & (pl.col("method") == METHODS[2])
-        ).unique("number", keep="last"),
-    ]
-    routed = pl.concat(parts).select(
+    by_model = _by_model(subject, tuple(labelling.explain.stored()))
+    cross = np.flatnonzero(assigned == Tier.CROSS)
+    last = by_model.filter(method=READING).unique("number", keep="last")
+    return pl.concat([_by_hand(study), _routed(counted, _tier_1(assigned)), _routed(last, cross)])
+
+
+def _tier_1(assigned: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(np.isin(assigned, (Tier.INPUT, Tier.OUTPUT)))
+
+
+def _routed(labels: pl.DataFrame, inside: np.ndarray) -> pl.DataFrame:
+    """Those of some features, as `LABELS`."""
+    return labels.filter(pl.col("number").is_in(inside.tolist())).select(
         pl.col("number").cast(pl.Int32).alias("feature"), "method", "label", writer=pl.lit("")
     )
-    return pl.concat([_by_hand(study), routed])
 
 
 def _by_hand(study: Study) -> pl.DataFrame:
@@ -108,10 +128,6 @@ def _by_hand(study: Study) -> pl.DataFrame:
 
 
 @functools.lru_cache(maxsize=2)
-def _asked(of: Subject, stored: tuple[str, ...]) -> pl.DataFrame:
+def _by_model(subject: Subject, stored: tuple[str, ...]) -> pl.DataFrame:
     del stored  # only tells apart what was labelled since
-    return meaning.asked(of)
-
-
-def _of(assigned: np.ndarray, *some: Tier) -> list[int]:
-    return np.flatnonzero(np.isin(assigned, some)).tolist()
+    return meaning.labels_by_models(subject)

@@ -3,6 +3,7 @@ other examples and windows, and the scores of labels."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -10,33 +11,26 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.answers import runs, tasks, tiers
+from backend import run
+from backend.answers import runs, tiers
 from backend.answers.subjects import Subject, features_of
-from backend.answers.tiers import Scores
+from backend.answers.tiers import Correlations
 from backend.features import logits, opinion, planted, windows
-from backend.features.examples import peaks
+from backend.features.examples import peaks as context_peaks
+from backend.features.planted import Rho
+from backend.features.tier_words import COUNTS, PER_TIER
 from backend.features.tiers import agreement, assign
+from backend.features.windows import PeakSet
 from backend.labels.evidence import LEAST
-from backend.schema import (
-    CorpusRef,
-    EmbedderRef,
-    Job,
-    ModelRef,
-    NotFoundError,
-    Plan,
-    Progress,
-    Study,
-    Thresholds,
-    Tier,
-    TierSpec,
-    Window,
-)
+from backend.query import action, query
+from backend.schema import Job, Plan, Study, Thresholds, Tier, TierSpec, Window
 from backend.statistics import estimates
 from backend.statistics.agreement import f1_scores
 from backend.statistics.bootstrap import RESAMPLES, percentile_interval
 from backend.statistics.intervals import mean_interval
+from backend.store import queue
 from backend.store.memo import Entry, memoize
-from backend.views import Experiment, TierCheck
+from backend.views import TierCheck
 
 METHODS = ("token_frequency", "eleuther_acts_top5")
 SAMPLE = 400  # features that are scored with other windows
@@ -44,76 +38,118 @@ TIERS = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
 GRID = (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
 
 
-# ---------------------------------------------------------------- the job
+# ---------------------------------------------------------------- the check
 
 
-def compute(request: tasks.Request) -> None:
-    """What the job does: planted features, both opinions, a sample scored in other ways."""
-    spec = TierSpec(**request.asked["tiers"])
-    tiers.compute(request)
-    for which in (0, 1):
-        found = planted.plant(*_corpus(request.study), which, progress=request.progress)
-        for count in windows.COUNTS:
-            tiers.score(request, found, tuple(dict.fromkeys((*GRID, *spec.windows))), count)
-    request.run(chosen, *_corpus(request.study), request.study.embedder, spec.weighted)
-    some = sample(tiers.peaks_of(request), SAMPLE, progress=request.progress)
-    for other in variants(spec):
-        tiers.score(request, some, other.windows, other.count)
-    request.run(opinion.reads, *request.site, request.sae)
-    width = len(tiers.peaks_of(request).array("rows"))
-    where = request.study.model, request.study.site, request.sae
-    request.blocks(width, logits.BLOCK, "Reading output scores", (opinion.writes, *where))
+@query("A check of the tiers", priority=queue.LONG - 1, key=tiers.spec_key)
+def tier_check(
+    study: Study, spec: TierSpec | None = None, thresholds: Thresholds | None = None
+) -> TierCheck:
+    """Tiers against features of known kind, a second opinion, and themselves on other examples."""
+    spec, thresholds = spec or TierSpec(), thresholds or Thresholds()
+    scores = tiers.correlations(study, spec)
+    parts = _parts(study, scores)
+    kinds, assigned = _kinds(parts.second), parts.assign(parts.second, spec, thresholds)
+    return TierCheck(
+        spec=TierSpec(**parts.best.value("spec")),
+        thresholds=Thresholds(**parts.best.value("thresholds")),
+        f1=float(parts.best.value("f1")),
+        confusion=planted.confusion(kinds, assigned),
+        kinds=_f1s(kinds, assigned),
+        separation=_separation(parts, spec.weighted),
+        stability=_stability(parts, scores, thresholds),
+        opinion=_opinions(scores.assign(thresholds), parts),
+    )
 
 
-def _corpus(study: Study) -> tuple[ModelRef, CorpusRef]:
-    return study.model, study.corpus
+@dataclass(frozen=True)
+class CheckParts:
+    """What a check is made of. Windows and τ are chosen on the `first` planted set, and judged
+    on the `second`; the `sample` of the study's features is scored with other windows."""
+
+    best: Entry  # windows and thresholds
+    first: PeakSet
+    second: PeakSet
+    sample: PeakSet
+    reads: Entry
+    writes: tuple[Entry, ...]
+
+    def assign(self, peak_set: PeakSet, spec: TierSpec, thresholds: Thresholds) -> np.ndarray:
+        """Tiers of a set by a spec."""
+        return assign(*rho_of(peak_set, spec), thresholds)
+
+    def best_thresholds(self, spec: TierSpec) -> Thresholds:
+        """The τ that are best for a spec on the first planted set."""
+        return planted.best_thresholds(_kinds(self.first), rho_of(self.first, spec))
+
+
+def _parts(study: Study, scores: Correlations) -> CheckParts:
+    reading, sae = study.reading, study.require_sae()
+    peak_set = tiers.peaks_of(study)
+    first, second = (_planted(peak_set, which) for which in (0, 1))
+    blocks = range(-(-len(scores.peaks.array("rows")) // logits.BLOCK))
+    read_block = functools.partial(opinion.writes, study.model, study.site, sae)
+    return CheckParts(
+        best=best_windows(first, scores.spec.weighted),
+        first=first,
+        second=second,
+        sample=replace(peak_set, peaks=sample(scores.peaks, SAMPLE)),
+        reads=opinion.reads(reading, sae),
+        writes=tuple(run.each(read_block, blocks, "Reading output scores")),
+    )
+
+
+def _planted(peak_set: PeakSet, which: int) -> PeakSet:
+    return replace(peak_set, peaks=planted.plant(peak_set.model, peak_set.corpus, which))
+
+
+def _kinds(peak_set: PeakSet) -> np.ndarray:
+    return peak_set.peaks.frame("planted")["kind"].to_numpy()
+
+
+def rho_of(peak_set: PeakSet, spec: TierSpec) -> Rho:
+    """ρ of a set over the three windows of a spec."""
+    inward, outward, cross = (
+        _rho(peak_set, window, spec.count, spec.weighted) for window in spec.windows
+    )
+    return inward, outward, cross
+
+
+def _rho(peak_set: PeakSet, window: Window, count: int, weighted: bool) -> np.ndarray:
+    entry = windows.scores(peak_set, window, count)
+    return np.asarray(entry.array("weighted" if weighted else "plain"))
 
 
 @memoize("tiers.chosen_windows", version=1)
-def chosen(
-    model: ModelRef,
-    corpus: CorpusRef,
-    embedder: EmbedderRef,
-    weighted: bool,
-    *,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def best_windows(first: PeakSet, weighted: bool) -> dict[str, Any]:
     """Windows and thresholds of highest F1 on the first planted set: `spec`, `thresholds`, `f1`."""
-    progress.report(0, 1, "Choosing windows and thresholds")
-    found = planted.plant(model, corpus, 0, progress=progress)
-    how = {"device": device, "progress": progress}
-    name = "weighted" if weighted else "plain"
+    run.report(0, 1, "Choosing windows and thresholds")
     scored = {
-        (window, count): np.asarray(
-            windows.scores(found, model, corpus, embedder, window, count, **how).array(name)
-        )
-        for window in GRID
-        for count in windows.COUNTS
+        (window, count): _rho(first, window, count, weighted) for window in GRID for count in COUNTS
     }
-    best = planted.choose(_kinds(found), scored, weighted)
+    best = planted.choose(_kinds(first), scored, weighted)
     return {"spec": asdict(best.spec), "thresholds": asdict(best.thresholds), "f1": best.f1}
 
 
 @memoize("tiers.feature_sample", version=1)
-def sample(found: Entry, count: int, *, progress: Progress) -> dict[str, Any]:
+def sample(peaks: Entry, count: int) -> dict[str, Any]:
     """The peaks of some features at random of those with most examples: `features` [n], ascending,
     and their `rows` and `values` as in `windows.peaks`."""
-    progress.report(0, 1, "Drawing features")
-    rows = np.asarray(found.array("rows"))
+    run.report(0, 1, "Drawing features")
+    rows = np.asarray(peaks.array("rows"))
     full = np.flatnonzero((rows >= 0).all(axis=1))
     some = np.sort(np.random.default_rng(3).choice(full, min(count, len(full)), replace=False))
     return {
         "features": some,
         "rows": rows[some],
-        "values": np.asarray(found.array("values"))[some],
+        "values": np.asarray(peaks.array("values"))[some],
     }
 
 
 def variants(spec: TierSpec) -> tuple[TierSpec, ...]:
     """The spec, and the same with one thing changed."""
     others = [
-        *(replace(spec, count=count) for count in windows.COUNTS),
+        *(replace(spec, count=count) for count in COUNTS),
         *(replace(spec, input=-window.first) for window in planted.INPUTS),
         *(replace(spec, output=window.last) for window in planted.OUTPUTS),
         *(replace(spec, cross=0 if w.whole else w.last) for w in planted.CROSSES),
@@ -121,152 +157,69 @@ def variants(spec: TierSpec) -> tuple[TierSpec, ...]:
     return tuple(dict.fromkeys([spec, *others]))
 
 
-# ---------------------------------------------------------------- what the page shows
+# ---------------------------------------------------------------- tables
 
 
-def view(study: Study, spec: TierSpec, thresholds: Thresholds, ask: bool) -> TierCheck | Job | None:
-    """None where it is not computed and nobody asks for it."""
-    scores = tiers.find_or_job(study, spec)
-    if isinstance(scores, Job):
-        return scores
-    held = _held(study, spec, scores)
-    if held is None:
-        if not ask:
-            return None
-        return tasks.ensure("tier_check", study, f"{tiers.key(study)}:{spec}", tiers=asdict(spec))
-    assigned = scores.assign(thresholds)
-    read = np.asarray(held.reads.array("score"))
-    written = np.concatenate([np.asarray(entry.array("score")) for entry in held.writes])
-    return TierCheck(
-        spec=TierSpec(**held.chosen.value("spec")),
-        thresholds=Thresholds(**held.chosen.value("thresholds")),
-        f1=float(held.chosen.value("f1")),
-        confusion=planted.confusion(_kinds(held.second), held.sort(spec, thresholds)),
-        kinds=_f1s(_kinds(held.second), held.sort(spec, thresholds)),
-        separation=_separation(held, spec.weighted),
-        stability=_stability(held, spec, thresholds, scores),
-        opinion=_opinions(assigned, read, written),
-    )
-
-
-@dataclass(frozen=True)
-class _Held:
-    """Everything that a check is made of, computed already."""
-
-    study: Study
-    chosen: Entry
-    first: Entry
-    second: Entry
-    some: Entry
-    reads: Entry
-    writes: tuple[Entry, ...]
-
-    def rho(self, peaks: Entry, window: Window, count: int, weighted: bool) -> np.ndarray:
-        study = self.study
-        where = peaks, study.model, study.corpus, study.embedder, window, count
-        return np.asarray(windows.scores.get(*where).array("weighted" if weighted else "plain"))
-
-    def sort(
-        self, spec: TierSpec, thresholds: Thresholds, peaks: Entry | None = None
-    ) -> np.ndarray:
-        """Tiers of the second planted set, or of other peaks."""
-        of = peaks or self.second
-        one, other, cross = (
-            self.rho(of, window, spec.count, spec.weighted) for window in spec.windows
-        )
-        return assign(one, other, cross, thresholds)
-
-    def suited(self, spec: TierSpec) -> Thresholds:
-        """The τ that are best for a spec on the first planted set."""
-        one, other, cross = (
-            self.rho(self.first, window, spec.count, spec.weighted) for window in spec.windows
-        )
-        return planted.suited(_kinds(self.first), one, other, cross)
-
-
-def _held(study: Study, spec: TierSpec, scores: Scores) -> _Held | None:
-    best = chosen.find(*_corpus(study), study.embedder, spec.weighted)
-    plants = [planted.plant.find(*_corpus(study), which) for which in (0, 1)]
-    some = sample.find(scores.peaks, SAMPLE)
-    assert study.sae
-    read = opinion.reads.find(study.model, study.site, study.corpus, study.sae)
-    blocks = range(-(-len(np.asarray(scores.peaks.array("rows"))) // logits.BLOCK))
-    written = [opinion.writes.find(study.model, study.site, study.sae, block) for block in blocks]
-    if not (best and all(plants) and some and read and all(written)):
-        return None
-    first, second = (entry for entry in plants if entry)
-    held = _Held(study, best, first, second, some, read, tuple(e for e in written if e))
-    needed = [(second, spec), *((some, other) for other in variants(spec))]
-    for found, one in needed:
-        for window in one.windows:
-            where = found, study.model, study.corpus, study.embedder, window, one.count
-            if windows.scores.find(*where) is None:
-                return None
-    return held
-
-
-def _kinds(found: Entry) -> np.ndarray:
-    return found.frame("planted")["kind"].to_numpy()
-
-
-def _f1s(kinds: np.ndarray, found: np.ndarray) -> pl.DataFrame:
+def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
     """tier, f1, low, high: 95% of resamples of the planted features, kind by kind."""
     rng = np.random.default_rng(0)
-    drawn = np.concatenate(
+    draws = np.concatenate(
         [rng.choice(np.flatnonzero(kinds == kind), (RESAMPLES, planted.EACH)) for kind in TIERS],
         axis=1,
     )
-    true, said = kinds[drawn], found[drawn]
+    true, predicted = kinds[draws], assigned[draws]
     rows = []
     for tier in TIERS:
-        both = ((true == tier) & (said == tier)).sum(axis=1)
-        either = (said == tier).sum(axis=1), (true == tier).sum(axis=1)
-        ends = percentile_interval(f1_scores(both, *either))
-        rows.append((int(tier), planted.f1(kinds, found, tier), *ends))
+        hits = ((true == tier) & (predicted == tier)).sum(axis=1)
+        totals = (predicted == tier).sum(axis=1), (true == tier).sum(axis=1)
+        ends = percentile_interval(f1_scores(hits, *totals))
+        rows.append((int(tier), planted.f1(kinds, assigned, tier), *ends))
     return pl.DataFrame(rows, schema=["tier", "f1", "low", "high"], orient="row")
 
 
-def _separation(held: _Held, weighted: bool) -> pl.DataFrame:
+def _separation(parts: CheckParts, weighted: bool) -> pl.DataFrame:
     """window, count, auroc, low, high: how well each window tells the planted features on a topic
     from those at random, in the second set."""
-    kinds = _kinds(held.second)
+    kinds = _kinds(parts.second)
     rows = []
     for window in planted.CROSSES:
-        for count in windows.COUNTS:
-            rho = held.rho(held.second, window, count, weighted)
-            found = estimates.auroc(rho[kinds == Tier.CROSS], rho[kinds == Tier.OBSCURE])
-            rows.append((window.words, count, found.value, found.low, found.high))
+        for count in COUNTS:
+            rho = _rho(parts.second, window, count, weighted)
+            area = estimates.auroc(rho[kinds == Tier.CROSS], rho[kinds == Tier.OBSCURE])
+            rows.append((window.words, count, area.value, area.low, area.high))
     return pl.DataFrame(rows, schema=["window", "count", "auroc", "low", "high"], orient="row")
 
 
-def _stability(held: _Held, spec: TierSpec, thresholds: Thresholds, scores: Scores) -> pl.DataFrame:
+def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) -> pl.DataFrame:
     """changed, to, same, kappa, n: how many of a sample keep their tier when one thing changes; τ
     then is what suits the change best on the first planted set."""
-    numbers = np.asarray(held.some.array("features"))
-    usual = held.sort(spec, thresholds, held.some)
-    halves = _halves(scores, thresholds, numbers)
+    spec, features = scores.spec, np.asarray(parts.sample.peaks.array("features"))
+    usual = parts.assign(parts.sample, spec, thresholds)
+    halves = _halves(scores, thresholds, features)
     rows = [("count", "every second one against the others", *halves)]
     for other in variants(spec)[1:]:
-        found = held.sort(other, held.suited(other), held.some)
-        same, kappa = agreement(usual, found)
+        changed = parts.assign(parts.sample, other, parts.best_thresholds(other))
+        same, kappa = agreement(usual, changed)
         (name,) = (n for n, value in asdict(other).items() if value != getattr(spec, n))
-        rows.append((name, str(getattr(other, name)), same, kappa, len(numbers)))
+        rows.append((name, str(getattr(other, name)), same, kappa, len(features)))
     return pl.DataFrame(rows, schema=["changed", "to", "same", "kappa", "n"], orient="row")
 
 
 def _halves(
-    scores: Scores, thresholds: Thresholds, numbers: np.ndarray
+    scores: Correlations, thresholds: Thresholds, features: np.ndarray
 ) -> tuple[float, float, int]:
-    found = []
+    tiers_of_half = []
     for half in ("odd", "even"):
-        one, other, cross = (np.asarray(entry.array(half))[numbers] for entry in scores.entries)
-        found.append(assign(one, other, cross, thresholds))
-    return *agreement(*found), len(numbers)
+        inward, outward, cross = (np.asarray(e.array(half))[features] for e in scores.entries)
+        tiers_of_half.append(assign(inward, outward, cross, thresholds))
+    return *agreement(*tiers_of_half), len(features)
 
 
-def _opinions(assigned: np.ndarray, read: np.ndarray, written: np.ndarray) -> pl.DataFrame:
+def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
     """tier, features, and mean input and output score with 95% intervals: input, input_low,
     input_high, output, …"""
+    read = np.asarray(parts.reads.array("score"))
+    written = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
     rows = []
     for tier in TIERS:
         inside = (assigned == tier) & np.isfinite(read)
@@ -279,43 +232,48 @@ def _opinions(assigned: np.ndarray, read: np.ndarray, written: np.ndarray) -> pl
 # ---------------------------------------------------------------- labels by tier
 
 
-def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int) -> Plan:
-    """An experiment on as many features of each tier, at random of those that can be tested.
+@action
+def start_experiment_by_tier(
+    study: Study, spec: TierSpec, thresholds: Thresholds, each: int = PER_TIER, who: str = "own"
+) -> str:
+    """Starts an experiment on as many features of each tier: its name.
 
     Raises:
         NotFoundError: the tiers are not computed.
     """
-    scores = tiers.find(study, spec)
-    if scores is None:
-        raise NotFoundError("The tiers are not computed yet.", "Wait for their job.")
-    of = features_of(study)
-    assigned, rng = scores.assign(thresholds), np.random.default_rng(5)
-    chosen: list[int] = []
+    plan = plan_by_tier(study, spec, thresholds, each)
+    return runs.start_experiment(study.name, plan, who)
+
+
+def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int) -> Plan:
+    """An experiment on as many features of each tier, at random of those that can be tested."""
+    subject = features_of(study)
+    assigned = tiers.correlations(study, spec).assign(thresholds)
+    rng = np.random.default_rng(5)
+    among: list[int] = []
     for tier in TIERS:
-        inside = np.intersect1d(np.flatnonzero(assigned == tier), of.source.frequent())
-        tested = (n for n in rng.permutation(inside).tolist() if _contexts(of, n) >= LEAST)
-        chosen += itertools.islice(tested, each)
-    return Plan(METHODS, features=len(chosen), among=tuple(sorted(chosen)))
+        inside = np.intersect1d(np.flatnonzero(assigned == tier), subject.source.frequent())
+        order = rng.permutation(inside).tolist()
+        among += itertools.islice((n for n in order if _contexts(subject, n) >= LEAST), each)
+    return Plan(METHODS, features=len(among), among=tuple(sorted(among)))
 
 
-def _contexts(of: Subject, number: int) -> int:
-    return len(peaks(of.source.column(number), of.tokens)[0])
+def _contexts(subject: Subject, number: int) -> int:
+    return len(context_peaks(subject.source.column(number), subject.tokens)[0])
 
 
+@query("Label scores by tier", priority=queue.LONG)
 def labels_by_tier(
-    study: Study, run: str, spec: TierSpec, thresholds: Thresholds
+    study: Study, run: str, spec: TierSpec | None = None, thresholds: Thresholds | None = None
 ) -> pl.DataFrame | Job:
     """tier, method, scorer, of, mean, low, high, features: an experiment's scores by the tiers of
-    its features."""
-    scores = tiers.find_or_job(study, spec)
-    if isinstance(scores, Job):
-        return scores
-    found = runs.view(study, run)
-    if not isinstance(found, Experiment):
-        return found
-    assigned = scores.assign(thresholds)
-    valued = pl.col("scorer").str.ends_with("_auroc") & pl.col("value").is_not_null()
-    table = found.scores.filter(valued)
+    its features; its job where it has not ended."""
+    assigned = tiers.correlations(study, spec or TierSpec()).assign(thresholds or Thresholds())
+    is_shown = pl.col("scorer").str.ends_with("_auroc") & pl.col("value").is_not_null()
+    experiment = runs.view(study, run)
+    if isinstance(experiment, Job):
+        return experiment
+    table = experiment.scores.filter(is_shown)
     table = table.with_columns(tier=pl.Series(assigned[table["feature"].to_numpy()]))
     rows = []
     for key, part in table.group_by("tier", "method", "scorer", "of", maintain_order=True):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from backend import study as studies_on_disk
-from backend.answers import features, passages, provenance, tasks
+from backend import run
+from backend import study as studies
+from backend.answers import passages, provenance
+from backend.answers.features import FeatureIndex, feature_index
 from backend.corpus.contexts import Tokens
-from backend.features import tiers, windows
+from backend.features import tiers as assignment
+from backend.features import windows
+from backend.features.tier_words import COUNTS, STOPS, WINDOWS
+from backend.features.windows import PeakSet
+from backend.query import key_of, lookup, query
 from backend.schema import (
-    Job,
     NotFoundError,
     Study,
     TesseraError,
@@ -23,11 +27,10 @@ from backend.schema import (
     TierSpec,
     Window,
 )
+from backend.store import queue
 from backend.store.memo import Entry
 from backend.views import TierEvidence, TierTable, WindowText
 
-NAMES = ("input", "output", "cross")
-SIDES = (1, 2, 5, 10, 20)  # tokens on a side that may be asked for; 0 as said in TierSpec
 QUANTILES = {"p5": 0.05, "median": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -35,7 +38,7 @@ QUANTILES = {"p5": 0.05, "median": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True)
-class Scores:
+class Correlations:
     """ρ of all features over the three windows of a spec, kept in memory."""
 
     spec: TierSpec
@@ -45,152 +48,135 @@ class Scores:
     @functools.cached_property
     def rho(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         name = "weighted" if self.spec.weighted else "plain"
-        one, two, three = (np.asarray(entry.array(name)) for entry in self.entries)
-        return one, two, three
+        inward, outward, cross = (np.asarray(entry.array(name)) for entry in self.entries)
+        return inward, outward, cross
 
     def assign(self, thresholds: Thresholds) -> np.ndarray:
         """[features] int8 `Tier`."""
-        return tiers.assign(*self.rho, thresholds)
+        return assignment.assign(*self.rho, thresholds)
+
+    def margin(self, thresholds: Thresholds) -> np.ndarray:
+        """[features] by how much ρ would have to change for another tier."""
+        return assignment.margin(*self.rho, thresholds)
+
+
+_kept = functools.lru_cache(maxsize=8)(Correlations)
 
 
 def check(spec: TierSpec) -> None:
     """Raises NotFoundError for what cannot be asked."""
-    if spec.count not in windows.COUNTS:
+    if spec.count not in COUNTS:
         raise NotFoundError(
             f"Tiers cannot stand on {spec.count} examples.",
-            f"Choose one of {', '.join(map(str, windows.COUNTS))}.",
+            f"Choose one of {', '.join(map(str, COUNTS))}.",
         )
-    for name in NAMES:
-        value, least = getattr(spec, name), {"output": 1}.get(name, 0)
-        if value != least and value not in SIDES:
-            stops = sorted({least, *SIDES})
+    for name, stops in STOPS.items():
+        value = getattr(spec, name)
+        if value not in stops:
             raise NotFoundError(
                 f"There is no {name} window of {value} tokens.",
                 f"Choose one of {', '.join(map(str, stops))}.",
             )
 
 
-def find(study: Study, spec: TierSpec) -> Scores | None:
-    """None where they are not computed."""
-    assert study.sae
-    peaks = windows.peaks.find(study.model, study.site, study.corpus, study.sae)
-    if peaks is None:
-        return None
-    entries = [windows.scores.find(*_arguments(study, peaks, w, spec)) for w in spec.windows]
-    if any(entry is None for entry in entries):
-        return None
-    return _scores(peaks, spec, *(entry.digest for entry in entries if entry))
+def correlations(study: Study, spec: TierSpec) -> Correlations:
+    """ρ of the study's features. Where features are not read, the job is theirs; where only ρ are
+    missing, it is that of the tiers.
 
-
-@functools.lru_cache(maxsize=8)
-def _scores(peaks: Entry, spec: TierSpec, *digests: str) -> Scores:
-    one, two, three = (entry for digest in digests if (entry := windows.scores.at(digest)))
-    return Scores(spec, peaks, (one, two, three))
-
-
-def _arguments(study: Study, peaks: Entry, window: Window, spec: TierSpec) -> tuple[Any, ...]:
-    return peaks, study.model, study.corpus, study.embedder, window, spec.count
-
-
-def find_or_job(study: Study, spec: TierSpec) -> Scores | Job:
-    """Raises NotFoundError for a spec that cannot be asked."""
+    Raises:
+        NotFoundError: a spec that cannot be asked.
+        ModelError: the study names no SAE.
+    """
     check(spec)
-    found = find(study, spec)
-    if found is not None:
-        return found
-    read = features.find_or_job(study)
-    if isinstance(read, Job):
-        return read
-    return tasks.ensure("tiers", study, f"{key(study)}:{spec}", tiers=asdict(spec))
+    feature_index(study)
+    with tiers.asking(study, spec):
+        return _correlations(study, spec)
 
 
-def key(study: Study) -> str:
-    """What tiers depend on apart from their spec."""
-    assert study.sae
-    return windows.peaks.digest(study.model, study.site, study.corpus, study.sae)
+def _correlations(study: Study, spec: TierSpec) -> Correlations:
+    peak_set = peaks_of(study)
+    inward, outward, cross = (windows.scores(peak_set, w, spec.count) for w in spec.windows)
+    return _kept(spec, peak_set.peaks, (inward, outward, cross))
 
 
-def compute(request: tasks.Request) -> None:
-    """What the job does."""
-    spec = TierSpec(**request.asked["tiers"])
-    score(request, peaks_of(request), spec.windows, spec.count)
+def peaks_of(study: Study) -> PeakSet:
+    """The strongest peaks of the study's features."""
+    peaks = windows.peaks(study.reading, study.require_sae())
+    return PeakSet(peaks, study.model, study.corpus, study.embedder)
 
 
-def peaks_of(request: tasks.Request) -> Entry:
-    return request.run(windows.peaks, *request.site, request.sae)
-
-
-def score(
-    request: tasks.Request, peaks: Entry, some: tuple[Window, ...], count: int
-) -> list[Entry]:
-    """ρ over each window, computed where it is not known."""
-    study = request.study
-    where = peaks, study.model, study.corpus, study.embedder
-    return [request.run(windows.scores, *where, window, count) for window in some]
+def spec_key(
+    study: Study, spec: TierSpec | None = None, thresholds: Thresholds | None = None
+) -> str:
+    """The key of a job that computes for any thresholds, which are laid over ρ afterwards."""
+    del thresholds
+    return key_of(study, spec=spec or TierSpec())
 
 
 # ---------------------------------------------------------------- tiers
 
 
-def table(study: Study, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job:
-    scores = find_or_job(study, spec)
-    if isinstance(scores, Job):
-        return scores
+@query("Correlation scores of features", priority=queue.LONG, key=spec_key)
+def tiers(
+    study: Study, spec: TierSpec | None = None, thresholds: Thresholds | None = None
+) -> TierTable:
+    """All features with their correlation scores and tiers, and what chance would give."""
+    spec, thresholds = spec or TierSpec(), thresholds or Thresholds()
+    scores = correlations(study, spec)
     assigned = scores.assign(thresholds)
-    named = f"tiers --study {study.name}"
     return TierTable(
         spec=spec,
         thresholds=thresholds,
-        table=_rows(study, scores).with_columns(
-            tier=pl.Series(assigned), margin=pl.Series(tiers.margin(*scores.rho, thresholds))
+        table=_rows(scores, feature_index(study)).with_columns(
+            tier=pl.Series(assigned), margin=pl.Series(scores.margin(thresholds))
         ),
         counts=np.bincount(assigned, minlength=len(Tier)).tolist(),
         nulls=_nulls(scores),
-        provenance=provenance.of(scores.entries[0], named),
+        provenance=provenance.of(scores.entries[0], f"tiers --study {study.name}"),
     )
 
 
 @functools.lru_cache(maxsize=4)
-def _rows(study: Study, scores: Scores) -> pl.DataFrame:
-    read = features.read_or_raise(study)
-    columns = {name: pl.Series(rho) for name, rho in zip(NAMES, scores.rho, strict=True)}
+def _rows(scores: Correlations, index: FeatureIndex) -> pl.DataFrame:
+    columns = {name: pl.Series(rho) for name, rho in zip(WINDOWS, scores.rho, strict=True)}
     examples = np.asarray(scores.entries[0].array("examples"))
-    cut = [np.asarray(entry.array("cut")) for entry in scores.entries]
-    return read.table.select("feature", "top_token", "density").with_columns(
-        **columns, examples=pl.Series(examples), cut=pl.Series(cut[0] + cut[1])
+    inward, outward, _ = (np.asarray(entry.array("cut")) for entry in scores.entries)
+    return index.table.select("feature", "top_token", "density").with_columns(
+        **columns, examples=pl.Series(examples), cut=pl.Series(inward + outward)
     )
 
 
 @functools.lru_cache(maxsize=8)
-def _nulls(scores: Scores) -> pl.DataFrame:
+def _nulls(scores: Correlations) -> pl.DataFrame:
     """window, null, mean, p5, median, p95, p99, draws."""
     rows = []
-    for name, entry in zip(NAMES, scores.entries, strict=True):
+    for name, entry in zip(WINDOWS, scores.entries, strict=True):
         for null in ("random", "shuffled"):
-            drawn = np.asarray(entry.array(null))
-            if len(drawn):
-                ends = [float(np.quantile(drawn, at)) for at in QUANTILES.values()]
-                rows.append((name, null, float(drawn.mean()), *ends, len(drawn)))
+            draws = np.asarray(entry.array(null))
+            if len(draws):
+                ends = [float(np.quantile(draws, at)) for at in QUANTILES.values()]
+                rows.append((name, null, float(draws.mean()), *ends, len(draws)))
     names = ("window", "null", "mean", *QUANTILES, "draws")
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
-def numbers(study: Study, tier: Tier, spec: TierSpec, thresholds: Thresholds) -> np.ndarray | Job:
+def of_tier(study: Study, tier: Tier, spec: TierSpec, thresholds: Thresholds) -> np.ndarray:
     """The features of a tier, nearest to its bounds first."""
-    scores = find_or_job(study, spec)
-    if isinstance(scores, Job):
-        return scores
-    found = np.flatnonzero(scores.assign(thresholds) == tier)
-    margin = tiers.margin(*scores.rho, thresholds)[found]
-    return found[np.argsort(margin, kind="stable")]
+    scores = correlations(study, spec)
+    numbers = np.flatnonzero(scores.assign(thresholds) == tier)
+    return numbers[np.argsort(scores.margin(thresholds)[numbers], kind="stable")]
 
 
-def profile(study: Study, spec: TierSpec, thresholds: Thresholds) -> pl.DataFrame:
-    """study, layer, tier, count, share: tiers at every site of the same model that a study looks
-    at with an SAE; count is null where they are not computed."""
+@lookup
+def tier_profile(
+    study: Study, spec: TierSpec | None = None, thresholds: Thresholds | None = None
+) -> pl.DataFrame:
+    """study, layer, tier, count, share: tiers of every study of the same model, by layer. Where
+    they are not computed, nobody asks for them here and count is null."""
+    spec, thresholds = spec or TierSpec(), thresholds or Thresholds()
     rows = []
     for other in _siblings(study):
-        scores = find(other, spec)
+        scores = run.optional(_correlations, other, spec)
         counts = [] if scores is None else np.bincount(scores.assign(thresholds), minlength=5)
         cells = [(int(count), float(count / sum(counts))) for count in counts] or [(None, None)] * 5
         rows += [(other.name, other.site.layer, int(t), *cells[t]) for t in Tier]
@@ -202,42 +188,37 @@ def profile(study: Study, spec: TierSpec, thresholds: Thresholds) -> pl.DataFram
 
 def _siblings(study: Study) -> list[Study]:
     """Studies of the same model that have an SAE; broken ones are left out."""
-    found = []
-    for name in studies_on_disk.names():
+    siblings = []
+    for name in studies.names():
         try:
-            other = studies_on_disk.load(name)
+            other = studies.load(name)
         except TesseraError:
             continue
         if other.sae and other.model == study.model:
-            found.append(other)
-    return found
+            siblings.append(other)
+    return siblings
 
 
 # ---------------------------------------------------------------- evidence
 
 
-def evidence(study: Study, feature: int, spec: TierSpec) -> TierEvidence | Job:
-    """The windows of a feature's examples, and where its ρ stand among what chance gives.
-
-    Raises:
-        NotFoundError: there is no such feature.
-    """
-    scores = find_or_job(study, spec)
-    if isinstance(scores, Job):
-        return scores
-    read = features.read_or_raise(study)
-    read.column(feature)
+@query("Windows of a feature", priority=queue.LONG)
+def tier_evidence(study: Study, feature: int, spec: TierSpec | None = None) -> TierEvidence:
+    """The windows of a feature's examples, and where its ρ stand among what chance gives."""
+    spec = spec or TierSpec()
+    scores, index = correlations(study, spec), feature_index(study)
+    index.column(feature)  # raises where there is no such feature
     rows = np.asarray(scores.peaks.array("rows"))[feature, : spec.count]
     rows = rows[rows >= 0]
-    parts = zip(NAMES, spec.windows, scores.entries, scores.rho, strict=True)
+    parts = zip(WINDOWS, scores.entries, scores.rho, strict=True)
     return TierEvidence(
         feature=feature,
         rho=pl.DataFrame(
-            [_standing(name, entry, float(rho[feature])) for name, _, entry, rho in parts],
+            [_standing(name, entry, float(rho[feature])) for name, entry, rho in parts],
             schema={"window": pl.String, "rho": pl.Float64, "below": pl.Float64},
             orient="row",
         ),
-        examples=tuple(_window_texts(read.tokens, int(row), spec.windows) for row in rows),
+        examples=tuple(_window_texts(index.tokens, int(row), spec.windows) for row in rows),
         strengths=tuple(np.asarray(scores.peaks.array("values"))[feature, : len(rows)].tolist()),
     )
 
@@ -251,12 +232,12 @@ def _standing(name: str, entry: Entry, rho: float) -> tuple[str, float | None, f
 
 
 def _window_texts(tokens: Tokens, row: int, some: tuple[Window, ...]) -> tuple[WindowText, ...]:
-    at = np.array([row])
+    rows = np.array([row])
     return tuple(
         WindowText(
             row,
-            windows.texts(tokens, at, window)[0],
-            bool(windows.is_cut(tokens, at, window)[0]),
+            windows.texts(tokens, rows, window)[0],
+            bool(windows.is_cut(tokens, rows, window)[0]),
             passages.piece_at(tokens, row),
         )
         for window in some

@@ -39,9 +39,9 @@ def reads(reading: Reading, sae: SaeRef) -> dict[str, Any]:
     score = np.full(len(rows), np.nan, dtype=np.float32)
     for block in range(-(-len(rows) // logits.BLOCK)):
         run.report(block, -(-len(rows) // logits.BLOCK), "Reading input scores", "blocks")
-        found = logits.effects(reading.model, sae, block)
+        effects = logits.effects(reading.model, sae, block)
         part = slice(block * logits.BLOCK, (block + 1) * logits.BLOCK)
-        score[part] = input_scores(ids, rows[part], found.array("promoted"))
+        score[part] = input_scores(ids, rows[part], effects.array("promoted"))
     return {"score": score, "examples": (rows >= 0).sum(axis=1, dtype=np.int32)}
 
 

@@ -19,6 +19,7 @@ import scipy  # its parts load when they are used
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import windows
+from backend.features.tier_words import COUNTS
 from backend.features.tiers import assign
 from backend.models import language_model
 from backend.schema import (
@@ -45,6 +46,7 @@ LOOKED_AT = 4000  # documents among which topics are looked for
 INPUTS = (Window(-2, 0), Window(-1, 0), Window(0, 0), Window(-5, 0))
 OUTPUTS = (Window(1, 2), Window(1, 1), Window(1, 5))
 CROSSES = (Window(whole=True), Window(-20, 20), Window(-10, 10), Window(-5, 5))
+Rho = tuple[np.ndarray, np.ndarray, np.ndarray]  # of the input, output and cross window
 STEPS = np.linspace(0, 1, 101)
 FINE = np.linspace(0, 1, 401)  # for cross, whose scores lie closer together
 
@@ -64,10 +66,10 @@ def plant(model: ModelRef, corpus: CorpusRef, which: int) -> dict[str, Any]:
     rng = np.random.default_rng([which, 2025])
     words = _words(tokens, pieces)[which::2][: 2 * EACH].tolist()
     run.report(0, 1, "Planting features")
-    found = [np.flatnonzero(np.asarray(tokens.ids) == word) for word in words]
-    found[EACH:] = [_before(tokens, rows) for rows in found[EACH:]]
-    found += _topics(tokens, which)
-    strewn = [_strewn(tokens, rows, rng) for rows in found]
+    sites = [np.flatnonzero(np.asarray(tokens.ids) == word) for word in words]
+    sites[EACH:] = [_before(tokens, rows) for rows in sites[EACH:]]
+    sites += _topics(tokens, which)
+    strewn = [_strewn(tokens, rows, rng) for rows in sites]
     strewn += [np.unique(rng.choice(len(tokens), FIRES)).astype(np.int32) for _ in range(EACH)]
     offsets = np.cumsum([0, *map(len, strewn)])
     values = rng.lognormal(0, 0.25, offsets[-1]).astype(np.float32)
@@ -92,14 +94,14 @@ def _words(tokens: Tokens, pieces: pl.Series) -> np.ndarray:
     spoken = np.bincount(pairs[0], minlength=len(pieces))
     is_word = pieces.str.contains(r"^ \p{L}{4,}$").to_numpy()
     often = (spoken >= windows.MOST) & (spoken <= len(tokens.documents) / 3)
-    found = np.flatnonzero(is_word & often)
-    if len(found) < 4 * EACH or len(tokens.documents) < 4 * NEAR:
+    words = np.flatnonzero(is_word & often)
+    if len(words) < 4 * EACH or len(tokens.documents) < 4 * NEAR:
         raise CorpusError(
-            f"Only {len(found)} words of this corpus occur in {windows.MOST} documents or more.",
+            f"Only {len(words)} words of this corpus occur in {windows.MOST} documents or more.",
             f"Read more of it: {4 * EACH} words and {4 * NEAR} documents are needed to plant "
             "features of known kind.",
         )
-    return np.random.default_rng(7).permutation(found)
+    return np.random.default_rng(7).permutation(words)
 
 
 def _before(tokens: Tokens, rows: np.ndarray) -> np.ndarray:
@@ -166,13 +168,13 @@ def choose(
     `scored` [features] ρ by window and count.
     """
     best: Choice | None = None
-    for count in windows.COUNTS:
+    for count in COUNTS:
         for inward in INPUTS:
             for outward in OUTPUTS:
-                one, other = scored[inward, count], scored[outward, count]
-                first = _best_pair(kinds, one, other)
+                pair = scored[inward, count], scored[outward, count]
+                first = _best_pair(kinds, *pair)
                 for cross in CROSSES:
-                    tau, f1 = _best_last(kinds, one, other, scored[cross, count], first)
+                    tau, f1 = _best_last(kinds, (*pair, scored[cross, count]), first)
                     if best is None or f1 > best.f1 + 1e-9:
                         width = 0 if cross.whole else cross.last
                         spec = TierSpec(count, -inward.first, outward.last, width, weighted)
@@ -181,36 +183,29 @@ def choose(
     return best
 
 
-def suited(kinds: np.ndarray, one: np.ndarray, other: np.ndarray, cross: np.ndarray) -> Thresholds:
+def best_thresholds(kinds: np.ndarray, rho: Rho) -> Thresholds:
     """The best τ for given windows, as `choose` takes them."""
-    first = _best_pair(kinds, one, other)
-    return Thresholds(*first, _best_last(kinds, one, other, cross, first)[0])
+    first = _best_pair(kinds, *rho[:2])
+    return Thresholds(*first, _best_last(kinds, rho, first)[0])
 
 
-def _best_pair(kinds: np.ndarray, one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+def _best_pair(kinds: np.ndarray, inward: np.ndarray, outward: np.ndarray) -> tuple[float, float]:
     """τ of input and output: all pairs of STEPS at once, as `assign` sorts into tier 1."""
-    over_in = (np.nan_to_num(one, nan=-9) - STEPS[:, None])[:, None, :]
-    over_out = (np.nan_to_num(other, nan=-9) - STEPS[:, None])[None, :, :]
+    over_in = (np.nan_to_num(inward, nan=-9) - STEPS[:, None])[:, None, :]
+    over_out = (np.nan_to_num(outward, nan=-9) - STEPS[:, None])[None, :, :]
     first = (over_in >= 0) | (over_out >= 0)
-    outward = over_out > over_in
+    is_output = over_out > over_in
     grid = np.zeros((len(STEPS), len(STEPS)))
-    for kind, found in ((Tier.INPUT, first & ~outward), (Tier.OUTPUT, first & outward)):
-        both = (found & (kinds == kind)).sum(axis=2)
-        grid += f1_scores(both, found.sum(axis=2), (kinds == kind).sum())
+    for kind, assigned in ((Tier.INPUT, first & ~is_output), (Tier.OUTPUT, first & is_output)):
+        hits = (assigned & (kinds == kind)).sum(axis=2)
+        grid += f1_scores(hits, assigned.sum(axis=2), (kinds == kind).sum())
     a, b = _middle(np.argwhere(grid >= grid.max() - 1e-12))
     return float(STEPS[a]), float(STEPS[b])
 
 
-def _best_last(
-    kinds: np.ndarray,
-    one: np.ndarray,
-    other: np.ndarray,
-    cross: np.ndarray,
-    first: tuple[float, float],
-) -> tuple[float, float]:
-    line = np.array(
-        [macro_f1(kinds, assign(one, other, cross, Thresholds(*first, tau))) for tau in FINE]
-    )
+def _best_last(kinds: np.ndarray, rho: Rho, first: tuple[float, float]) -> tuple[float, float]:
+    """τ of cross where those of input and output are `first`, and the mean F1 with it."""
+    line = np.array([macro_f1(kinds, assign(*rho, Thresholds(*first, tau))) for tau in FINE])
     (at,) = _middle(np.argwhere(line >= line.max() - 1e-12))
     return float(FINE[at]), float(line[at])
 
@@ -221,24 +216,26 @@ def _middle(places: np.ndarray) -> tuple[int, ...]:
     return tuple(int(at) for at in places[apart.argmin()])
 
 
-def f1(true: np.ndarray, found: np.ndarray, tier: Tier) -> float:
+def f1(kinds: np.ndarray, assigned: np.ndarray, tier: Tier) -> float:
     """2 TP / (2 TP + FP + FN); 0 where there is none of either."""
-    both = ((true == tier) & (found == tier)).sum()
-    return float(f1_scores(both, (found == tier).sum(), (true == tier).sum()))
+    hits = ((kinds == tier) & (assigned == tier)).sum()
+    return float(f1_scores(hits, (assigned == tier).sum(), (kinds == tier).sum()))
 
 
-def macro_f1(true: np.ndarray, found: np.ndarray) -> float:
-    return sum(f1(true, found, tier) for tier in KINDS) / len(KINDS)
+def macro_f1(kinds: np.ndarray, assigned: np.ndarray) -> float:
+    return sum(f1(kinds, assigned, tier) for tier in KINDS) / len(KINDS)
 
 
-def confusion(true: np.ndarray, found: np.ndarray) -> pl.DataFrame:
+def confusion(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
     """kind, tier, count, of, share, low, high: what became of the features of each kind."""
     rows = []
     for kind in KINDS:
-        of = int((true == kind).sum())
+        total = int((kinds == kind).sum())
         for tier in Tier:
-            count = int(((true == kind) & (found == tier)).sum())
-            low, high = wilson(count, of)
-            rows.append((int(kind), int(tier), count, of, count / of, float(low), float(high)))
+            count = int(((kinds == kind) & (assigned == tier)).sum())
+            low, high = wilson(count, total)
+            rows.append(
+                (int(kind), int(tier), count, total, count / total, float(low), float(high))
+            )
     names = ("kind", "tier", "count", "of", "share", "low", "high")
     return pl.DataFrame(rows, schema=names, orient="row")

@@ -19,10 +19,10 @@ def assign(
     over_in, over_out = inward - thresholds.input, outward - thresholds.output
     with np.errstate(invalid="ignore"):
         first = np.where(np.nan_to_num(over_out, nan=-9) > np.nan_to_num(over_in, nan=-9), 2, 1)
-        found = np.where(cross >= thresholds.cross, Tier.CROSS, Tier.OBSCURE)
-        found = np.where((over_in >= 0) | (over_out >= 0), first, found)
+        rest = np.where(cross >= thresholds.cross, Tier.CROSS, Tier.OBSCURE)
+        tier = np.where((over_in >= 0) | (over_out >= 0), first, rest)
     unknown = np.isnan(inward) & np.isnan(outward) & np.isnan(cross)
-    return np.where(unknown, Tier.UNSCORED, found).astype(np.int8)
+    return np.where(unknown, Tier.UNSCORED, tier).astype(np.int8)
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:

@@ -8,6 +8,7 @@ weights pairs by activation: Σ w_a w_b cos / Σ w_a w_b, w = peak / highest pea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,13 +17,14 @@ import numpy as np
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import index as codes_index
+from backend.features.tier_words import COUNTS
 from backend.models import embedder as embedders
 from backend.schema import CorpusRef, EmbedderRef, ModelRef, Reading, SaeRef, Window
 from backend.store.memo import Entry, memoize
 
 MOST = 20  # examples looked at
-COUNTS = (5, 10, 20)  # examples a score may stand on
-TRANCHES = ((0, 5), (5, 10), (10, 20))  # ranks embedded together, so that more reuse fewer
+# ranks embedded together, so that scores over more examples reuse the windows of fewer
+TRANCHES = tuple(zip((0, *COUNTS), COUNTS, strict=False))
 BLOCK = 8192  # windows embedded and kept together
 CONTEXTS = 512  # whole contexts, which take as long
 DRAWS = 2000  # sets that a null is made of
@@ -82,29 +84,33 @@ def texts(tokens: Tokens, rows: np.ndarray, window: Window) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class PeakSet:
+    """Peaks of features (`rows` and `values` as in `peaks`), the texts that they lie in, and what
+    embeds the windows around them."""
+
+    peaks: Entry
+    model: ModelRef
+    corpus: CorpusRef
+    embedder: EmbedderRef
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(tokenize(self.model, self.corpus))
+
+    def anchors(self, tranche: int) -> np.ndarray:
+        """Token rows of a tranche of the peaks, ascending, each once."""
+        low, high = TRANCHES[tranche]
+        rows = np.unique(np.asarray(self.peaks.array("rows"))[:, low:high])
+        return rows[rows >= 0]
+
+
 @memoize("tiers.window_vectors", version=1)
-def embed(
-    found: Entry,
-    model: ModelRef,
-    corpus: CorpusRef,
-    embedder: EmbedderRef,
-    window: Window,
-    tranche: int,
-    block: int,
-) -> dict[str, Any]:
-    """Vectors of a block of the windows around `anchors`: `vectors` [n, width] float16, unit
-    length, and `empty` [n] bool. Each text is embedded once."""
-    device = run.current().device
-    tokens = Tokens(tokenize(model, corpus))
-    rows = anchors(found, tranche)[block * BLOCK : (block + 1) * BLOCK]
-    return _embedded(texts(tokens, rows, window), embedder, device)
-
-
-def anchors(found: Entry, tranche: int) -> np.ndarray:
-    """Token rows of a tranche of peaks, ascending, each once."""
-    low, high = TRANCHES[tranche]
-    rows = np.unique(np.asarray(found.array("rows"))[:, low:high])
-    return rows[rows >= 0]
+def embed(peak_set: PeakSet, window: Window, tranche: int, block: int) -> dict[str, Any]:
+    """Vectors of a block of the windows around the anchors of a tranche: `vectors` [n, width]
+    float16, unit length, and `empty` [n] bool. Each text is embedded once."""
+    rows = peak_set.anchors(tranche)[block * BLOCK : (block + 1) * BLOCK]
+    return _embedded(texts(peak_set.tokens, rows, window), peak_set.embedder)
 
 
 @memoize("tiers.context_vectors", version=1)
@@ -112,11 +118,10 @@ def contexts(
     model: ModelRef, corpus: CorpusRef, embedder: EmbedderRef, block: int
 ) -> dict[str, Any]:
     """As `embed`, of whole contexts `block` · CONTEXTS and on: every feature shares them."""
-    device = run.current().device
     tokens = Tokens(tokenize(model, corpus))
     firsts = tokens.contexts["first_token"].to_numpy().astype(np.int64)
     rows = firsts[block * CONTEXTS : (block + 1) * CONTEXTS]
-    return _embedded(texts(tokens, rows, Window(whole=True)), embedder, device)
+    return _embedded(texts(tokens, rows, Window(whole=True)), embedder)
 
 
 @memoize("tiers.null_pool", version=1)
@@ -124,18 +129,18 @@ def pool(
     model: ModelRef, corpus: CorpusRef, embedder: EmbedderRef, window: Window
 ) -> dict[str, Any]:
     """As `embed`, of windows around POOL `rows` [n] int64 at random, for a null."""
-    device = run.current().device
     tokens = Tokens(tokenize(model, corpus))
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(len(tokens), min(POOL, len(tokens)), replace=False))
-    return {"rows": rows, **_embedded(texts(tokens, rows, window), embedder, device)}
+    return {"rows": rows, **_embedded(texts(tokens, rows, window), embedder)}
 
 
-def _embedded(said: list[str], embedder: EmbedderRef, device: str) -> dict[str, Any]:
-    unique = sorted({text for text in said if text.strip()}, key=len)
+def _embedded(window_texts: list[str], embedder: EmbedderRef) -> dict[str, Any]:
+    unique = sorted({text for text in window_texts if text.strip()}, key=len)
     place = {text: at for at, text in enumerate(unique)}
-    vectors = embedders.load(embedder, device).embed([*unique, "."])  # the last: no text
-    order = np.array([place.get(text, len(unique)) for text in said], dtype=np.int64)
+    # the last stands for no text: an embedder gives no vector of an empty one
+    vectors = embedders.load(embedder, run.current().device).embed([*unique, "."])
+    order = np.array([place.get(text, len(unique)) for text in window_texts], dtype=np.int64)
     return {"vectors": vectors[order].astype(np.float16), "empty": order == len(unique)}
 
 
@@ -157,14 +162,7 @@ def correlation(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 @memoize("tiers.correlations", version=1)
-def scores(
-    found: Entry,
-    model: ModelRef,
-    corpus: CorpusRef,
-    embedder: EmbedderRef,
-    window: Window,
-    count: int,
-) -> dict[str, Any]:
+def scores(peak_set: PeakSet, window: Window, count: int) -> dict[str, Any]:
     """ρ of every feature over its `count` strongest examples.
 
     Arrays [features]: `plain`, `weighted` float32, NaN where fewer than two windows hold text;
@@ -172,10 +170,10 @@ def scores(
     ascending: `random`, plain ρ of as many windows around random tokens, and `shuffled`, of
     windows of as many different features.
     """
-    tokens = Tokens(tokenize(model, corpus))
-    vectors = _vectors(found, tokens, model, corpus, embedder, window, count)
-    rows = np.asarray(found.array("rows"))[:, :count]
-    values = np.asarray(found.array("values"))[:, :count]
+    tokens = peak_set.tokens
+    vectors = _vectors(peak_set, tokens, window, count)
+    rows = np.asarray(peak_set.peaks.array("rows"))[:, :count]
+    values = np.asarray(peak_set.peaks.array("values"))[:, :count]
     parts = [
         _scored(vectors, rows[at : at + ROWS], values[at : at + ROWS])
         for at in range(0, len(rows), ROWS)
@@ -183,28 +181,23 @@ def scores(
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     cut = np.zeros(rows.shape, dtype=bool)
     cut[rows >= 0] = is_cut(tokens, rows[rows >= 0], window)
-    if window.whole:
-        chance = vectors
-    else:
-        kept = pool(model, corpus, embedder, window)
-        chance = _Vectors(tokens, window, np.asarray(kept.array("rows")), [kept])
     return {
         **columns,
         "cut": cut.sum(axis=1, dtype=np.int32),
-        "random": _null_of_random(chance, tokens, count),
+        "random": _null_of_random(_pooled(peak_set, vectors, tokens, window), tokens, count),
         "shuffled": _null_of_shuffled(vectors, rows, count),
     }
 
 
 def _scored(vectors: _Vectors, rows: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-    found, there = vectors.of(rows)
+    shown, there = vectors.at(rows)
     weights = np.where(there, values / np.maximum(values.max(axis=1, keepdims=True), 1e-30), 0)
     second = np.arange(rows.shape[1]) % 2 == 1
     return {
-        "plain": correlation(found, there).astype(np.float32),
-        "weighted": correlation(found, weights).astype(np.float32),
-        "odd": correlation(found, there & ~second).astype(np.float32),
-        "even": correlation(found, there & second).astype(np.float32),
+        "plain": correlation(shown, there).astype(np.float32),
+        "weighted": correlation(shown, weights).astype(np.float32),
+        "odd": correlation(shown, there & ~second).astype(np.float32),
+        "even": correlation(shown, there & second).astype(np.float32),
         "examples": there.sum(axis=1, dtype=np.int32),
     }
 
@@ -223,54 +216,62 @@ class _Vectors:
         self.vectors = np.concatenate([*kept, np.zeros((1, kept[0].shape[1]), np.float16)])[first]
         self.empty = np.concatenate([*empty, [True]])[first]
 
-    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of the windows at token rows (-1: none), float32, and which hold text."""
         wanted = rows.copy()
         if self.window.whole:
             wanted[rows >= 0] = span(self.tokens, rows[rows >= 0], self.window)[0]
-        at = np.searchsorted(self.rows, wanted)
-        there = ~self.empty[at]
-        return self.vectors[at].astype(np.float32) * there[..., None], there
+        places = np.searchsorted(self.rows, wanted)
+        there = ~self.empty[places]
+        return self.vectors[places].astype(np.float32) * there[..., None], there
 
 
-def _vectors(
-    found: Entry,
-    tokens: Tokens,
-    model: ModelRef,
-    corpus: CorpusRef,
-    embedder: EmbedderRef,
-    window: Window,
-    count: int,
-) -> _Vectors:
+Block = tuple[int, Callable[[], Entry]]  # windows in it, and what embeds them
+
+
+def _vectors(peak_set: PeakSet, tokens: Tokens, window: Window, count: int) -> _Vectors:
     """Vectors of the windows of the `count` strongest peaks, embedded where they are not yet."""
-    calls: list[tuple[int, Callable[..., Entry]]] = []
     if window.whole:
-        rows = tokens.contexts["first_token"].to_numpy().astype(np.int64)
-        calls = [
-            (
-                min(CONTEXTS, len(rows) - at),
-                partial(contexts, model, corpus, embedder, at // CONTEXTS),
-            )
-            for at in range(0, len(rows), CONTEXTS)
-        ]
+        rows, blocks = _context_blocks(peak_set, tokens)
     else:
-        parts = [anchors(found, at) for at, (low, _) in enumerate(TRANCHES) if low < count]
-        rows = np.concatenate(parts)
-        where = found, model, corpus, embedder, window
-        calls = [
-            (min(BLOCK, len(part) - at), partial(embed, *where, tranche, at // BLOCK))
-            for tranche, part in enumerate(parts)
-            for at in range(0, len(part), BLOCK)
-        ]
+        rows, blocks = _window_blocks(peak_set, window, count)
     done, entries = 0, []
-    for size, call in calls:
+    for size, embedding in blocks:  # blocks differ in size, so progress is in windows
         run.report(done, len(rows), f"Embedding windows {window.words}", "windows")
-        entries.append(call())
+        entries.append(embedding())
         done += size
     return _Vectors(tokens, window, rows, entries)
 
 
+def _context_blocks(peak_set: PeakSet, tokens: Tokens) -> tuple[np.ndarray, list[Block]]:
+    """First tokens of all contexts, and the blocks that they are embedded in."""
+    rows = tokens.contexts["first_token"].to_numpy().astype(np.int64)
+    texts_of = peak_set.model, peak_set.corpus, peak_set.embedder
+    return rows, [
+        (min(CONTEXTS, len(rows) - start), partial(contexts, *texts_of, start // CONTEXTS))
+        for start in range(0, len(rows), CONTEXTS)
+    ]
+
+
+def _window_blocks(peak_set: PeakSet, window: Window, count: int) -> tuple[np.ndarray, list[Block]]:
+    """Token rows of the peaks, tranche by tranche, and the blocks of their windows."""
+    parts = [peak_set.anchors(at) for at, (low, _) in enumerate(TRANCHES) if low < count]
+    return np.concatenate(parts), [
+        (min(BLOCK, len(part) - start), partial(embed, peak_set, window, tranche, start // BLOCK))
+        for tranche, part in enumerate(parts)
+        for start in range(0, len(part), BLOCK)
+    ]
+
+
 # ---------------------------------------------------------------- nulls
+
+
+def _pooled(peak_set: PeakSet, vectors: _Vectors, tokens: Tokens, window: Window) -> _Vectors:
+    """Windows that the null of random ones is drawn from; whole contexts are all there already."""
+    if window.whole:
+        return vectors
+    entry = pool(peak_set.model, peak_set.corpus, peak_set.embedder, window)
+    return _Vectors(tokens, window, np.asarray(entry.array("rows")), [entry])
 
 
 def _null_of_random(vectors: _Vectors, tokens: Tokens, count: int) -> np.ndarray:
@@ -280,8 +281,8 @@ def _null_of_random(vectors: _Vectors, tokens: Tokens, count: int) -> np.ndarray
     if len(rows) < count:
         return np.empty(0, np.float32)
     documents, ones = tokens.document_of[rows], np.ones((1, count))
-    drawn = [vectors.of(rows[_apart(rng, documents, count)])[0] for _ in range(DRAWS)]
-    return np.sort(np.concatenate([correlation(one[None], ones) for one in drawn])).astype(
+    sets = [vectors.at(rows[_apart(rng, documents, count)])[0] for _ in range(DRAWS)]
+    return np.sort(np.concatenate([correlation(each[None], ones) for each in sets])).astype(
         np.float32
     )
 
@@ -296,10 +297,10 @@ def _apart(rng: np.random.Generator, documents: np.ndarray, count: int) -> np.nd
 def _null_of_shuffled(vectors: _Vectors, rows: np.ndarray, count: int) -> np.ndarray:
     """ρ of one window each of `count` different features."""
     rng = np.random.default_rng(1)
-    held = (rows >= 0).sum(axis=1)
-    some = np.flatnonzero(held)
+    examples = (rows >= 0).sum(axis=1)
+    some = np.flatnonzero(examples)
     if len(some) < count:
         return np.empty(0, np.float32)
     drawn = np.array([rng.choice(some, count, replace=False) for _ in range(DRAWS)])
-    found, there = vectors.of(rows[drawn, rng.integers(held[drawn])])
-    return np.sort(correlation(found, there).astype(np.float32))
+    shown, there = vectors.at(rows[drawn, rng.integers(examples[drawn])])
+    return np.sort(correlation(shown, there).astype(np.float32))

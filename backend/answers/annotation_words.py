@@ -1,0 +1,58 @@
+"""The words of labels by hand that backend and pages share: what is queued in which order, and the
+files that labels come and go in. Imports nothing, so both sides may import it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# in which features are queued, and what the page says of it
+ORDERS = {
+    "margin": "nearest to another tier first",
+    "density": "densest first",
+    "disagreement": "those first that methods call most differently",
+    "random": "at random",
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which features are queued, and in which order; `only` names some by number, with commas, and
+    then no tier counts."""
+
+    tier: str = "obscure"
+    order: str = "margin"
+    seed: int = 0
+    only: str = ""
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What pages need to know of a format of labels by hand. `ending` is of its files' names,
+    `loses` says what such a file does not hold, "" where it holds everything, and `can_import`
+    whether it may come in again."""
+
+    name: str
+    title: str
+    ending: str
+    mime: str
+    loses: str
+    can_import: bool
+
+    def is_ending_of(self, file_name: str) -> bool:
+        """Whether a file is called as this format's are. A browser that has a file of this name
+        puts a number into it: `a.events (1).jsonl`."""
+        *first, last = map(re.escape, self.ending.split("."))
+        pattern = "".join(rf"\.{part}\b.*" for part in first) + rf"\.{last}$"
+        return re.search(pattern, file_name, re.IGNORECASE) is not None
+
+
+def format_of(file_name: str, formats: Iterable[FileFormat]) -> str:
+    """The name of the format that a file's name ends as, of those that can be imported; "" where
+    there is none."""
+    readable = [each for each in formats if each.can_import]
+    for each in sorted(readable, key=lambda each: -len(each.ending)):  # the most telling first
+        if each.is_ending_of(file_name):
+            return each.name
+    return ""
