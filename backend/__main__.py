@@ -170,10 +170,14 @@ def verify() -> None:
 
 
 @cache.command
-def evict(gigabytes: float | None = None) -> None:
-    """Delete the least recently used results above a size; TESSERA_CACHE_GB where none is given."""
-    from backend.store import upkeep
+def evict(gigabytes: float | None = None, *, outdated: bool = False) -> None:
+    """Delete the least recently used results above a size (TESSERA_CACHE_GB where none is given);
+    with --outdated those that an earlier version of Tessera left."""
+    from backend.store import memo, upkeep
 
+    if outdated:
+        print(f"{len(upkeep.delete(memo.outdated()))} entries deleted.")
+        return
     limit = settings.current().cache_gb if gigabytes is None else gigabytes
     print(f"{len(upkeep.evict(limit))} entries deleted.")
 

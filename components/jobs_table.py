@@ -59,6 +59,17 @@ def took(job: Job) -> str:
     return numbers.span(job.finished - job.started)
 
 
+def outdated_words(count: int, gigabytes: float) -> str:
+    """What an earlier version left in the cache; empty where nothing is."""
+    if not count:
+        return ""
+    return (
+        f"{count:,} results ({gigabytes:.1f} GB) of an earlier version of Tessera are in the cache: "
+        "they are computed anew when they are asked for. They are deleted when space is needed, or "
+        "by python -m backend cache evict --outdated."
+    )
+
+
 def render_live(jobs: list[Job], desk: Desk) -> None:
     """What runs or waits, each with its way out."""
     if not jobs:

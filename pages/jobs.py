@@ -26,3 +26,6 @@ def show_jobs() -> None:
 
 
 show_jobs()
+with reported():
+    if words := jobs_table.outdated_words(*queries.outdated_results()):
+        markup.note(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.schema import NotFoundError
-from backend.store import disk, upkeep
+from backend.store import disk, memo, upkeep
 from backend.store.memo import Entry
 from tests.toy_memo import squares
 
@@ -105,3 +106,15 @@ def test_listing_survives_entries_that_vanish_meanwhile(monkeypatch: pytest.Monk
     monkeypatch.setattr(upkeep, "_folders", lambda: folders)
     assert {gone.folder, kept.folder} == set(folders)
     assert upkeep.entries()["digest"].to_list() == [again.digest]
+
+
+def test_results_of_an_earlier_version_are_told_and_can_go(cache: Path) -> None:
+    current, older, moved = squares(1), squares(2), squares(3)
+    recipe = older.recipe() | {"version": 0}
+    (older.folder / "recipe.json").write_text(json.dumps(recipe))
+    (cache / "answers.toys.squares").mkdir()
+    moved.folder.rename(cache / "answers.toys.squares" / moved.digest)
+    assert {entry.digest for entry in memo.outdated()} == {older.digest, moved.digest}
+    assert set(upkeep.delete(memo.outdated())) == {older.digest, moved.digest}
+    assert memo.outdated() == []
+    assert squares.find(1) == current

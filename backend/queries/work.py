@@ -9,6 +9,7 @@ from typing import TypeVar
 from backend.query import action, lookup
 from backend.schema import Job, ModelError
 from backend.store import jobs as job_store
+from backend.store import memo
 
 Answer = TypeVar("Answer")
 
@@ -36,6 +37,14 @@ def cancel(id: str) -> Job:
 def retry(id: str) -> Job:
     """Starts a failed or cancelled job again, from where it was."""
     return job_store.retry(id)
+
+
+@lookup
+def outdated_results() -> tuple[int, float]:
+    """How many results in the cache are of an earlier version of Tessera, and their gigabytes.
+    What is asked for is computed anew; they are deleted when space is needed."""
+    entries = memo.outdated()
+    return len(entries), sum(entry.size for entry in entries) / 1e9
 
 
 def wait(ask: Callable[[], Answer | Job], seconds: float = 7200.0) -> Answer:

@@ -192,6 +192,7 @@ def _wait() -> None:
 
 
 _memoized: dict[str, Callable[..., Any]] = {}
+_versions_of: dict[str, int] = {}
 
 
 def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:
@@ -210,6 +211,7 @@ def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]
         other = _memoized.setdefault(name, function)
         if _place(other) != _place(function):
             raise ValueError(f"{_place(other)} and {_place(function)} are both memoized as {name}")
+        _versions_of[name] = version
         return Memoized(function, name, version)
 
     return decorate
@@ -217,6 +219,21 @@ def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]
 
 def _place(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
+
+
+def outdated() -> list[upkeep.Kept]:
+    """Results that nothing asks for any more: of functions that are gone, or of another version.
+    They are deleted like any other when space is needed."""
+    return [item for item in upkeep.stock() if not _is_current(item.folder)]
+
+
+def _is_current(folder: Path) -> bool:
+    version = _versions_of.get(folder.parent.name)
+    try:
+        recipe = json.loads((folder / "recipe.json").read_text())
+    except (OSError, ValueError):
+        return True  # damaged, or gone meanwhile: not for us to judge
+    return version is not None and recipe.get("version") == version
 
 
 @functools.cache

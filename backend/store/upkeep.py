@@ -178,6 +178,11 @@ def evict(limit_gb: float, in_use: float = IN_USE) -> list[str]:
     return gone
 
 
+def delete(items: list[Kept]) -> list[str]:
+    """Deletes entries but for those that are pinned or in use; the digests of what went."""
+    return [item.digest for item in items if not item.pinned and _delete(item)]
+
+
 def _delete(item: Kept) -> bool:
     """Takes an entry out of sight in one step, then deletes it; not if it is in use after all."""
     path = lock_path(item.digest)
