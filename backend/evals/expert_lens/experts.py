@@ -25,6 +25,7 @@ from backend.models import language_model, linear_maps
 from backend.models import sae as sae_models
 from backend.schema import ModelRef, NotFiniteError, SaeRef, Site
 from backend.statistics import ranking
+from backend.statistics.bootstrap import percentile_interval
 from backend.store.memo import memoize
 
 TAUS = tuple(step / 20 for step in range(7, 20))  # .35 to .95
@@ -156,7 +157,7 @@ def null(scores: np.ndarray, positive: np.ndarray, seed: int) -> dict[str, np.nd
     return {
         "null_above": above(each),
         "null_bins": bins(each),
-        "null_ends": np.quantile(each, [0.025, 0.975]),
+        "null_ends": np.array(percentile_interval(each)),
         "null_best": each.max(axis=1),
     }
 
