@@ -126,7 +126,7 @@ def answer(view: CeBench) -> str:
     if len(view.subjects) < 2:
         return "There is one subject, so nothing can be told from anything."
     rows = _scores(view)
-    held = {row["reader"]: row for row in view.held.filter(definition="corrected").to_dicts()}
+    held = {row["reader"]: row for row in view.held_out.filter(definition="corrected").to_dicts()}
     own, control = held["sae"], held["random_topk"]
     if own["share"] is None:
         read = "No subject has two pairs, so nothing says whether a feature reads its subject."
@@ -184,7 +184,7 @@ def head_html(view: CeBench) -> str:
     if len(view.subjects) < 2:
         lost.append("there is one subject, so none can be told from others: no corrected score")
     said = f'<p class="note warn">{escape("; ".join(lost))}.</p>' if lost else ""
-    return f'{markup.chips(chips)}<p class="note">{escape(view.said)}</p>{said}'
+    return f'{markup.chips(chips)}<p class="note">{escape(view.source)}</p>{said}'
 
 
 def _scores(view: CeBench) -> dict[tuple[str, str, str], Row]:
@@ -293,6 +293,6 @@ def firsts_html(view: CeBench, definition: str) -> str:
 def tables(view: CeBench) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
     return {
-        "scores": view.scores, "held out": view.held, "halves": view.halves,
+        "scores": view.scores, "held out": view.held_out, "halves": view.halves,
         "overlap": view.overlap, "pairs": view.pairs, "features": view.tops, "saes": view.sweep,
     }  # fmt: skip

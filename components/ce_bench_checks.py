@@ -58,7 +58,7 @@ def held_chart(view: CeBench) -> go.Figure:
         ("random_topk", "share", "random directions, own pair", colours.slate),
     )  # fmt: skip
     for reader, column, said, colour in kinds:
-        rows = {row["definition"]: row for row in view.held.filter(reader=reader).to_dicts()}
+        rows = {row["definition"]: row for row in view.held_out.filter(reader=reader).to_dicts()}
         parts = [rows[name] for name in HELD]
         own = column == "share"
         ends = [[row["high"] or 0, row["low"] or 0, row["share"] or 0] for row in parts]
@@ -82,7 +82,7 @@ def held_chart(view: CeBench) -> go.Figure:
 def held_html(view: CeBench) -> str:
     """Ranks on pairs held out."""
     rows = []
-    for row in view.held.iter_rows(named=True):
+    for row in view.held_out.iter_rows(named=True):
         far = numbers.percent(row["null_high"])
         to = "" if far == numbers.MISSING else f" <small>to {far}</small>"
         null = f"{numbers.percent(row['null'])}{to}"

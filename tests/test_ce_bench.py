@@ -734,7 +734,7 @@ def test_matches_of_the_study_s_model_run_at_their_own_layer(
         {"release": "r", "id": str(at), "model": m, "repository": ""} for at, m in enumerate("ab")
     ]
     monkeypatch.setattr(sae_models, "releases", lambda *_: rows)
-    monkeypatch.setattr(sae_models, "is_named", lambda name, _: name == "a")
+    monkeypatch.setattr(sae_models, "is_named", lambda name, _: name != "b")
     local = SaeRef(f"folder:{tmp_path / 'sae1'}", "")
     monkeypatch.setattr(ce_sweep, "SaeRef", lambda source, rev: replace(local, revision=rev))
     job = ce_sweep.ce_bench_sweep(small, "r", ".*", stories)
