@@ -111,13 +111,13 @@ def _both(
 def beside_html(tables: Mapping[str, pl.DataFrame]) -> str:
     """A row a measure, a column a study; tables by the study's title."""
     words = list(dict.fromkeys(word for table in tables.values() for word in table["measure"]))
-    found = {
+    cells = {
         (title, row["measure"]): row
         for title, table in tables.items()
         for row in table.iter_rows(named=True)
     }
     rows = [
-        [escape(word), *(_cell(found.get((title, word))) for title in tables)] for word in words
+        [escape(word), *(_cell(cells.get((title, word))) for title in tables)] for word in words
     ]
     note = "95% intervals; under each what its control gives, and of how many it is."
     return markup.table(("", *tables), rows, "t" + "n" * len(tables), note)

@@ -60,8 +60,8 @@ def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> N
     for column, definition in zip(st.columns(3, gap="large"), DEFINITIONS, strict=True):
         with column:
             markup.head(definition, DEFINITIONS[definition])
-            made = scores_chart(view, definition)
-            st.plotly_chart(made, key=f"scores-{definition}", config=palette.CONFIG)
+            chart = scores_chart(view, definition)
+            st.plotly_chart(chart, key=f"scores-{definition}", config=palette.CONFIG)
     markup.render(scores_html(view))
     markup.head("Does a feature read a subject?", "chosen on all pairs but one, ranked on that one")
     left, right = st.columns([4, 8], gap="large")
@@ -127,8 +127,10 @@ def answer(view: CeBench) -> str:
     if len(view.subjects) < 2:
         return "There is one subject, so nothing can be told from anything."
     rows = _scores(view)
-    held = {row["reader"]: row for row in view.held.filter(definition="corrected").to_dicts()}
-    own, control = held["sae"], held["random_topk"]
+    held_out = {
+        row["reader"]: row for row in view.held_out.filter(definition="corrected").to_dicts()
+    }
+    own, control = held_out["sae"], held_out["random_topk"]
     if own["share"] is None:
         read = "No subject has two pairs, so nothing says whether a feature reads its subject."
     else:
@@ -140,10 +142,10 @@ def answer(view: CeBench) -> str:
             f"{numbers.percent(own['null'])}; of random directions in "
             f"{numbers.percent(control['share'])}."
         )
-    said = [words for definition in DEFINITIONS if (words := _against(rows, definition))]
-    if said:
+    verdicts = [words for definition in DEFINITIONS if (words := _against(rows, definition))]
+    if verdicts:
         beside = "Beside random directions CE-Bench's interpretability puts this SAE"
-        read += f" {beside} {', '.join(said)}."
+        read += f" {beside} {', '.join(verdicts)}."
     few = len(view.subjects)
     if few < LEAST:
         read += f" There are {few} subjects only: intervals over fewer than {LEAST} mean nothing."
@@ -178,14 +180,14 @@ def head_html(view: CeBench) -> str:
         "L0 at random": f"{l0['random_topk']['l0']:.1f}",
         "seed": str(view.seed),
     }
-    chips = [markup.chip(name, escape(said)) for name, said in sizes.items()]
-    lost = [f"{view.counts[name]} {said}" for name, said in COUNTS.items() if view.counts[name]]
+    chips = [markup.chip(name, escape(words)) for name, words in sizes.items()]
+    lost = [f"{view.counts[name]} {words}" for name, words in COUNTS.items() if view.counts[name]]
     if view.counts["cut"]:
         lost[-1] += f" at {view.counts['limit']:,} tokens"
     if len(view.subjects) < 2:
         lost.append("there is one subject, so none can be told from others: no corrected score")
-    said = f'<p class="note warn">{escape("; ".join(lost))}.</p>' if lost else ""
-    return f'{markup.chips(chips)}<p class="note">{escape(view.said)}</p>{said}'
+    words = f'<p class="note warn">{escape("; ".join(lost))}.</p>' if lost else ""
+    return f'{markup.chips(chips)}<p class="note">{escape(view.source)}</p>{words}'
 
 
 def _scores(view: CeBench) -> dict[tuple[str, str, str], Row]:
@@ -198,19 +200,19 @@ def _scores(view: CeBench) -> dict[tuple[str, str, str], Row]:
 
 def scores_chart(view: CeBench, definition: str) -> go.Figure:
     """Each score with its interval, over the band of its null."""
-    made, rows = palette.figure(height=210), _scores(view)
+    chart, rows = palette.figure(height=210), _scores(view)
     for reader, shift in (("sae", 0.17), ("random_topk", -0.17)):
         parts = [(at + shift, rows[reader, definition, score]) for at, score in enumerate(ROWS)]
         known = [(at, row) for at, row in parts if row["value"] is not None]
         ends = [(row["low"], row["value"], row["high"]) for _, row in known]
         for at, row in known:
             if row["null"] is not None:
-                made.add_shape(
+                chart.add_shape(
                     x0=row["null_low"], x1=row["null_high"], y0=at - 0.15, y1=at + 0.15,
                     fillcolor=palette.current().null,
                     line={"color": palette.OTHER, "width": 0.5},
                 )  # fmt: skip
-        made.add_scatter(
+        chart.add_scatter(
             x=[row["value"] for _, row in known], y=[at for at, _ in known], mode="markers",
             marker={"color": hue(reader), "size": 8}, name=READERS[reader],
             error_x={
@@ -220,27 +222,29 @@ def scores_chart(view: CeBench, definition: str) -> go.Figure:
             },
             hovertemplate=f"{READERS[reader]}: %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.32})
-    made.update_xaxes(title=UNITS[definition], rangemode="tozero")
-    made.update_yaxes(tickvals=list(range(len(ROWS))), ticktext=list(ROWS), range=[-0.5, 2.5])
-    return made
+    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.32})
+    chart.update_xaxes(title=UNITS[definition], rangemode="tozero")
+    chart.update_yaxes(tickvals=list(range(len(ROWS))), ticktext=list(ROWS), range=[-0.5, 2.5])
+    return chart
 
 
 def scores_html(view: CeBench) -> str:
     """All scores, then what the published ones are made of."""
-    found, rows = _scores(view), []
+    scores, rows = _scores(view), []
     for definition in DEFINITIONS:
         for score in ROWS[::-1]:
-            pair = [found[reader, definition, score] for reader in READERS]
+            pair = [scores[reader, definition, score] for reader in READERS]
             cells = [cell for row in pair for cell in (_interval(row), _null(row))]
             n = f"{pair[0]['pairs']} <small>of {pair[0]['subjects']} subjects</small>"
             rows.append([whole(definition), whole(score), *cells, n])
     root, composite = view.width**0.5, []
-    for reader, said in READERS.items():
+    for reader, words in READERS.items():
         l0 = view.readers.row(by_predicate=pl.col("reader") == reader, named=True)["bos_l0"]
-        c, i, _ = (found[reader, "published", score]["value"] for score in ROWS[::-1])
+        c, i, _ = (scores[reader, "published", score]["value"] for score in ROWS[::-1])
         values = (c / root, i / root, c + i - 0.25 * l0)
-        composite.append([whole(said), f"{l0:.1f}", *(numbers.fraction(value) for value in values)])
+        composite.append(
+            [whole(words), f"{l0:.1f}", *(numbers.fraction(value) for value in values)]
+        )
     note = (
         "Mean over pairs of each pair's best feature; 95% by resampling whole subjects. Grey in "
         "the charts, and beside each score: the same with nothing left to find (mean and 95%): "
@@ -294,6 +298,6 @@ def firsts_html(view: CeBench, definition: str) -> str:
 def tables(view: CeBench) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
     return {
-        "scores": view.scores, "held out": view.held, "halves": view.halves,
+        "scores": view.scores, "held out": view.held_out, "halves": view.halves,
         "overlap": view.overlap, "pairs": view.pairs, "features": view.tops, "saes": view.sweep,
     }  # fmt: skip

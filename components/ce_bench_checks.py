@@ -49,7 +49,7 @@ def ended(value: str, low: str, high: str) -> str:
 
 def held_chart(view: CeBench) -> go.Figure:
     """Share of pairs on which the chosen feature is among the first ten."""
-    made = palette.figure(height=270)
+    chart = palette.figure(height=270)
     colours = palette.current()
     kinds = (
         ("sae", "share", "this SAE, the subject's own pair", colours.accent),
@@ -57,32 +57,32 @@ def held_chart(view: CeBench) -> go.Figure:
         ("sae", "other_share", "this SAE, others' pairs", palette.fade(hue("sae"), 0.35)),
         ("random_topk", "share", "random directions, own pair", colours.slate),
     )  # fmt: skip
-    for reader, column, said, colour in kinds:
-        rows = {row["definition"]: row for row in view.held.filter(reader=reader).to_dicts()}
+    for reader, column, name, colour in kinds:
+        rows = {row["definition"]: row for row in view.held_out.filter(reader=reader).to_dicts()}
         parts = [rows[name] for name in HELD]
         own = column == "share"
         ends = [[row["high"] or 0, row["low"] or 0, row["share"] or 0] for row in parts]
-        made.add_bar(
-            x=list(HELD.values()), y=[row[column] for row in parts], name=said, marker_color=colour,
+        chart.add_bar(
+            x=list(HELD.values()), y=[row[column] for row in parts], name=name, marker_color=colour,
             error_y={
                 "array": [high - at for high, _, at in ends],
                 "arrayminus": [at - low for _, low, at in ends],
                 "color": colours.ink, "thickness": 1, "width": 3, "visible": own,
             },
-            hovertemplate=f"{said}: %{{y:.0%}}<extra></extra>",
+            hovertemplate=f"{name}: %{{y:.0%}}<extra></extra>",
         )  # fmt: skip
-    made.update_layout(
+    chart.update_layout(
         barmode="group", showlegend=True, bargap=0.25, legend={"orientation": "h", "y": -0.15}
     )
-    made.update_xaxes(tickangle=0)
-    made.update_yaxes(tickformat=".0%", range=[0, 1.05], title="among the first 10")
-    return made
+    chart.update_xaxes(tickangle=0)
+    chart.update_yaxes(tickformat=".0%", range=[0, 1.05], title="among the first 10")
+    return chart
 
 
 def held_html(view: CeBench) -> str:
     """Ranks on pairs held out."""
     rows = []
-    for row in view.held.iter_rows(named=True):
+    for row in view.held_out.iter_rows(named=True):
         far = numbers.percent(row["null_high"])
         to = "" if far == numbers.MISSING else f" <small>to {far}</small>"
         null = f"{numbers.percent(row['null'])}{to}"
@@ -121,14 +121,14 @@ def _rank(value: float | None) -> str:
 
 def halves_html(view: CeBench) -> str:
     """Scores on either half of the subjects."""
-    found = {
+    halves = {
         (row["reader"], row["definition"], row["score"], row["half"]): row
         for row in view.halves.iter_rows(named=True)
     }
     rows = []
     for definition in DEFINITIONS:
         for score in ROWS[::-1]:
-            parts = [found[r, definition, score, half] for r in READERS for half in (0, 1)]
+            parts = [halves[r, definition, score, half] for r in READERS for half in (0, 1)]
             values = [numbers.fraction(row["value"]) for row in parts]
             agreement = [numbers.fraction(parts[at]["agreement"]) for at in (0, 2)]
             rows.append(
@@ -141,7 +141,7 @@ def halves_html(view: CeBench) -> str:
                     agreement[1],
                 ]
             )
-    first = [found["sae", "seed", "contrastive", half] for half in (0, 1)]
+    first = [halves["sae", "seed", "contrastive", half] for half in (0, 1)]
     sizes = " and ".join(f"{row['subjects']} subjects, {row['pairs']} pairs" for row in first)
     note = (
         f"{sizes}, each half scored alone. ρ: whether features rank alike in both (Spearman, of "
@@ -153,19 +153,19 @@ def halves_html(view: CeBench) -> str:
 
 def overlap_chart(view: CeBench) -> go.Figure:
     """How many of its strongest features a story shares, by whose the other is."""
-    made = palette.figure(height=170)
+    chart = palette.figure(height=170)
     for reader in READERS:
         rows = {row["of"]: row for row in view.overlap.filter(reader=reader).to_dicts()}
-        made.add_bar(
+        chart.add_bar(
             y=[OF[name] for name in reversed(OF)], x=[rows[name]["value"] for name in reversed(OF)],
             orientation="h", name=READERS[reader], marker_color=hue(reader),
             hovertemplate="%{x:.0%}<extra></extra>",
         )  # fmt: skip
-    made.update_layout(
+    chart.update_layout(
         barmode="group", bargap=0.3, showlegend=True, legend={"orientation": "h", "y": -0.25}
     )
-    made.update_xaxes(tickformat=".0%", rangemode="tozero")
-    return made
+    chart.update_xaxes(tickformat=".0%", rangemode="tozero")
+    return chart
 
 
 def overlap_html(view: CeBench) -> str:
@@ -189,11 +189,11 @@ def overlap_html(view: CeBench) -> str:
 
 def mend(view: CeBench) -> None:
     """Say what the address gives wrongly, and correct it."""
-    given = {name: address.get(name) for name in ("subject", "feature", "shift")}
-    wrong = amiss(view, **given)
+    values = {name: address.get(name) for name in ("subject", "feature", "shift")}
+    wrong = amiss(view, **values)
     for name, what in wrong.items():
         render_problem(
-            f"The link says {name} = {address.spell(given[name])!r}, not {what}.",
+            f"The link says {name} = {address.spell(values[name])!r}, not {what}.",
             "The usual is shown instead; choose another on the page.",
         )
     if wrong:

@@ -35,13 +35,13 @@ KINDS = {
 def cloud_chart(view: CeBench, definition: str) -> go.Figure:
     """Contrastive against independent distance of every feature, with both histograms; the first
     feature of each subject is named."""
-    colours, made = palette.current(), palette.figure(height=430)
+    colours, chart = palette.current(), palette.figure(height=430)
     x, y = (part.astype(float) for part in view.clouds[definition])
     if np.isnan(x).any() or np.isnan(y).any():
-        made.add_annotation(text="not scored by this definition", showarrow=False)
-        return made
+        chart.add_annotation(text="not scored by this definition", showarrow=False)
+        return chart
     drawn = np.argsort(-(x + y), kind="stable")[:DRAWN]
-    made.add_scattergl(
+    chart.add_scattergl(
         x=x[drawn], y=y[drawn], mode="markers", customdata=drawn,
         marker={"size": 4, "color": palette.fade(colours.slate, 0.45)},
         hovertemplate="feature %{customdata}: contrastive %{x:.3f}, independent %{y:.3f}"
@@ -54,7 +54,7 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
         row["subject"][0] if len(row["subject"]) == 1 else f"{len(row['subject'])} subjects"
         for row in named
     ]
-    made.add_scatter(
+    chart.add_scatter(
         x=x[at], y=y[at], mode="markers+text", customdata=at,
         text=palette.legible(x[at], y[at], words), hovertext=words,
         textposition="top center", textfont={"size": 10, "color": colours.muted},
@@ -62,15 +62,15 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
         hovertemplate="feature %{customdata}, first for %{hovertext}<extra></extra>",
     )  # fmt: skip
     faint = palette.fade(colours.slate, 0.5)
-    made.add_histogram(x=x, yaxis="y2", nbinsx=60, marker_color=faint, hoverinfo="skip")
-    made.add_histogram(y=y, xaxis="x2", nbinsy=60, marker_color=faint, hoverinfo="skip")
-    made.update_layout(
+    chart.add_histogram(x=x, yaxis="y2", nbinsx=60, marker_color=faint, hoverinfo="skip")
+    chart.add_histogram(y=y, xaxis="x2", nbinsy=60, marker_color=faint, hoverinfo="skip")
+    chart.update_layout(
         xaxis={"domain": [0, 0.86], "title": "contrastive distance, all pairs"},
         yaxis={"domain": [0, 0.84], "title": "independent distance, all pairs"},
         xaxis2={"domain": [0.88, 1], "type": "log", "showticklabels": False, "showgrid": False},
         yaxis2={"domain": [0.86, 1], "type": "log", "showticklabels": False, "showgrid": False},
     )
-    return made
+    return chart
 
 
 def heat_chart(view: CeBench, definition: str) -> go.Figure:
@@ -80,15 +80,15 @@ def heat_chart(view: CeBench, definition: str) -> go.Figure:
     order = (
         np.lexsort((-values.max(axis=1, initial=0), values.argmax(axis=1))) if values.size else []
     )
-    made = palette.figure(height=max(260, 60 + 15 * len(order)))
-    made.add_heatmap(
+    chart = palette.figure(height=max(260, 60 + 15 * len(order)))
+    chart.add_heatmap(
         z=values[order], x=list(subjects), y=[f"{heat.features[at]}" for at in order],
         colorscale=palette.current().scale("teal"), colorbar={"thickness": 8, "outlinewidth": 0},
         hovertemplate="feature %{y}, %{x}: %{z:.2f}<extra></extra>", xgap=1, ygap=1,
     )  # fmt: skip
-    made.update_yaxes(type="category", autorange="reversed", title="feature", dtick=1)
-    made.update_xaxes(tickangle=-45)
-    return made
+    chart.update_yaxes(type="category", autorange="reversed", title="feature", dtick=1)
+    chart.update_xaxes(tickangle=-45)
+    return chart
 
 
 OVER = {"layer": "block", "width": "features", "l0": "L0 on the stories"}
@@ -100,13 +100,13 @@ def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
     definition, score = which.split()
     part = sweep.filter(definition=definition, score=score).with_columns(pl.col("l0").round(1))
     over = [name for name in OVER if part[name].n_unique() > 1] or ["layer"]
-    made = make_subplots(1, len(over), shared_yaxes=True, horizontal_spacing=0.05)
-    made.update_layout(template=palette.template(palette.current()), height=300)
+    chart = make_subplots(1, len(over), shared_yaxes=True, horizontal_spacing=0.05)
+    chart.update_layout(template=palette.template(palette.current()), height=300)
     for panel, name in enumerate(over, 1):
         for reader in READERS:
             rows = part.filter(reader=reader).sort(name)
             alone = rows[name].n_unique() == len(rows)
-            made.add_scatter(
+            chart.add_scatter(
                 x=rows[name], y=rows["value"], mode="lines+markers" if alone else "markers",
                 marker={"color": hue(reader), "size": 8}, line={"width": 1},
                 error_y={
@@ -119,13 +119,13 @@ def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
                 hovertemplate="%{customdata}: %{y:.2f}, " + OVER[name] + " %{x}<extra></extra>",
             )  # fmt: skip
         values = sorted(part[name].unique())
-        made.update_xaxes(
+        chart.update_xaxes(
             title=OVER[name], type="log" if name == "width" else "linear", tickvals=values,
             ticktext=[f"{value:,}" for value in values], row=1, col=panel,
         )  # fmt: skip
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
-    made.update_yaxes(title=f"{score}, {definition}", row=1, col=1)
-    return made
+    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
+    chart.update_yaxes(title=f"{score}, {definition}", row=1, col=1)
+    return chart
 
 
 def sweep_html(view: CeBench) -> str:
@@ -145,7 +145,7 @@ def sweep_html(view: CeBench) -> str:
         ]
         for row in part.iter_rows(named=True)
     ]  # fmt: skip
-    said = "; ".join(
+    ranked = "; ".join(
         f"{row['definition']} {row['score']} ρ {numbers.fraction(row['rho'])} (n {row['saes']})"
         for row in view.rankings.iter_rows(named=True)
     )
@@ -153,8 +153,8 @@ def sweep_html(view: CeBench) -> str:
         "Interpretability by definition. Scores of layers are not comparable alone: compare each "
         "SAE with its own random directions, as in the last column (corrected). "
     ) + (
-        f"Rankings of SAEs on either half of the subjects: {said}."
-        if said
+        f"Rankings of SAEs on either half of the subjects: {ranked}."
+        if ranked
         else "From four SAEs on, it is asked whether halves of the subjects rank them alike."
     )
     heads = ("SAE", "layer", "width", "L0", "", *DEFINITIONS, "SAE less random")

@@ -16,12 +16,12 @@ from components.status import render_problem
 def render_pick(concepts: list[str]) -> str:
     """The concept that is looked at."""
     markup.head("One concept", "its units")
-    asked = address.get("concept")
-    if not asked:
+    concept = address.get("concept")
+    if not concept:
         address.assume(concept=concepts[0])
-    elif asked not in concepts:
+    elif concept not in concepts:
         address.put(concept=concepts[0])
-        render_problem(f"{asked!r} is none of the concepts.", "The usual is shown instead.")
+        render_problem(f"{concept!r} is none of the concepts.", "The usual is shown instead.")
     controls.selectbox("concept", "Concept", concepts, label_visibility="collapsed")
     return str(address.get("concept"))
 
@@ -63,10 +63,10 @@ def answer(view: ExpertConcept, at: int) -> str:
 
 def ap_chart(view: ExpertConcept, at: int) -> go.Figure:
     """AP of all units on train and test, and under shuffled labels."""
-    colours, made = palette.current(), palette.figure(height=270)
+    colours, chart = palette.current(), palette.figure(height=270)
     edges = np.linspace(0, 1, view.bins.shape[1] + 1)
     middle = (edges[:-1] + edges[1:]) / 2
-    made.add_vrect(*view.null_ends, fillcolor=colours.null, line_width=0, showlegend=True,
+    chart.add_vrect(*view.null_ends, fillcolor=colours.null, line_width=0, showlegend=True,
                    name="their middle 95%")  # fmt: skip
     lines = (
         ("train", view.bins[0], colours.accent, "solid"),
@@ -75,22 +75,22 @@ def ap_chart(view: ExpertConcept, at: int) -> go.Figure:
     )
     for name, heights, colour, dash in lines:
         shown = np.where(heights > 0, heights * view.width, np.nan)
-        made.add_scatter(
+        chart.add_scatter(
             x=middle, y=shown, mode="lines+markers", name=name, marker={"size": 4},
             line={"color": colour, "width": 1.8, "dash": dash, "shape": "hvh"},
             hovertemplate=f"{name}: %{{y:,.0f}} units at %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
-    made.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
+    chart.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
     prior = view.positives / (view.positives + view.negatives)
-    made.update_xaxes(title=f"AP · chance is about {numbers.fraction(prior)}", range=[0.15, 1.01])
-    made.update_yaxes(title="units", type="log", dtick=1)
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.28})
-    return made
+    chart.update_xaxes(title=f"AP · chance is about {numbers.fraction(prior)}", range=[0.15, 1.01])
+    chart.update_yaxes(title="units", type="log", dtick=1)
+    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.28})
+    return chart
 
 
 def sizes_chart(view: ExpertConcept, at: int) -> go.Figure:
     """How many experts there are at each τ, again on test, and by chance."""
-    colours, made = palette.current(), palette.figure(height=230)
+    colours, chart = palette.current(), palette.figure(height=230)
     kept = (view.sizes["experts"] * view.sizes["kept"]).to_numpy()
     lines = (
         ("experts on train", view.sizes["experts"].to_numpy(), colours.accent, "solid"),
@@ -98,32 +98,32 @@ def sizes_chart(view: ExpertConcept, at: int) -> go.Figure:
         ("shuffled labels", view.sizes["null"].to_numpy(), palette.OTHER, "dot"),
     )
     for name, values, colour, dash in lines:
-        made.add_scatter(
+        chart.add_scatter(
             x=view.taus, y=np.where(values > 0, values.astype(float), np.nan), name=name,
             mode="lines+markers", marker={"size": 4}, line={"color": colour, "dash": dash},
             hovertemplate=f"{name}: %{{y:,.0f}} at τ %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
-    made.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_xaxes(title="τ")
-    made.update_yaxes(title="units", type="log", dtick=1)
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.34})
-    return made
+    chart.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
+    chart.update_xaxes(title="τ")
+    chart.update_yaxes(title="units", type="log", dtick=1)
+    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.34})
+    return chart
 
 
 def heat_chart(view: ExpertConcept, at: int) -> go.Figure:
     """Share of each map's units that are experts."""
-    made = palette.figure(height=150 + 26 * len(view.modules))
+    chart = palette.figure(height=150 + 26 * len(view.modules))
     values = view.heat[at].T
-    made.add_heatmap(
+    chart.add_heatmap(
         z=values, x=[str(layer) for layer in view.layers], y=list(view.modules), xgap=1, ygap=1,
         colorscale=palette.current().scale("teal"), zmin=0,
         colorbar={"thickness": 8, "outlinewidth": 0, "tickformat": ".1~%"},
         hovertemplate="block %{x}, %{y}: %{z:.2%} of its units<extra></extra>",
     )  # fmt: skip
     tau = numbers.fraction(view.taus[at])
-    made.update_xaxes(type="category", dtick=2, title=f"block · share of units, AP ≥ {tau}")
-    made.update_yaxes(autorange="reversed", showgrid=False)
-    return made
+    chart.update_xaxes(type="category", dtick=2, title=f"block · share of units, AP ≥ {tau}")
+    chart.update_yaxes(autorange="reversed", showgrid=False)
+    return chart
 
 
 def top_html(view: ExpertConcept) -> str:

@@ -120,13 +120,13 @@ def pairs_at(view: ExpertLens, at: int) -> pl.DataFrame:
     place = {word: number for number, word in enumerate(view.concepts["concept"])}
     ends = [[place[word] for word in view.pairs[side]] for side in ("word", "other")]
     shared = pl.Series(np.nan_to_num(view.experts[at])[ends[0], ends[1]], dtype=pl.Float64)
-    made = view.pairs.with_columns(shared.alias(f"experts at {view.taus[at]:g}"))
-    return made if comparable(view) else made.drop("centred")
+    table = view.pairs.with_columns(shared.alias(f"experts at {view.taus[at]:g}"))
+    return table if comparable(view) else table.drop("centred")
 
 
 def tables(view: ExpertLens, at: int) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
-    found = {
+    frames = {
         "concepts": view.concepts,
         "refused": view.refused,
         "agreement": view.agreement,
@@ -136,35 +136,35 @@ def tables(view: ExpertLens, at: int) -> dict[str, pl.DataFrame]:
         "again": view.again,
         "other sentences": view.elsewhere,
     }
-    return {name: frame for name, frame in found.items() if len(frame)}
+    return {name: frame for name, frame in frames.items() if len(frame)}
 
 
 def answer(view: ExpertLens, at: int) -> str:
     """What was found, in a few sentences."""
     row = view.chosen.row(at, named=True)
     units, tau = "units" if view.units == "maps" else "features", numbers.fraction(row["tau"])
-    said = (
+    text = (
         f"Of {view.width:,} {units}, {numbers.percent(row['share'])} are experts of a concept at "
         f"τ = {tau}, where shuffled labels give {numbers.percent(row['null'])}; "
     )
     if row["n"]:
-        said += (
+        text += (
             f"of those chosen on train sentences, {numbers.percent(row['kept'])} are experts on "
             f"test sentences ({row['n']} of {len(view.concepts)} concepts have any)."
         )
     else:
-        said += f"none of the {len(view.concepts)} concepts has one on train sentences."
+        text += f"none of the {len(view.concepts)} concepts has one on train sentences."
     for name in view.agreement["ratings"].unique(maintain_order=True):
         rows = {row["measure"]: row for row in at_tau(view, at).filter(ratings=name).to_dicts()}
         rho = {measure: numbers.fraction(row["rho"]) for measure, row in rows.items()}
         own = rows["experts"]
         null = f"; words permuted {between(own['null_low'], own['null_high'])}"
-        said += (
+        text += (
             f" {name}, {own['n']} pairs: ρ with people {by_experts(own)}, {rho['cosine']} by all "
             f"AP; sentence embedder {rho['embedder']}, input embeddings {rho['inputs']}"
             f"{null if defined(own) else ''}."
         )
-    return said
+    return text
 
 
 def defined(row: Mapping[str, Any]) -> bool:
@@ -198,7 +198,7 @@ def hue(ratings: str, view: ExpertLens) -> str:
 
 def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
     """ρ of each measure with its interval, by file of ratings, over what permuted words give."""
-    frame, colours, made = at_tau(view, at), palette.current(), palette.figure(height=340)
+    frame, colours, chart = at_tau(view, at), palette.current(), palette.figure(height=340)
     names = frame["ratings"].unique(maintain_order=True).to_list()
     measures = [name for name in MEASURES if name in frame["measure"]]
     for number, name in enumerate(names):
@@ -209,13 +209,13 @@ def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
         for place, measure in enumerate(measures):
             row = rows[measure]
             if defined(row) and row["null_low"] is not None:
-                made.add_shape(
+                chart.add_shape(
                     type="rect", x0=row["null_low"], x1=row["null_high"], line_width=0,
                     y0=place + shift - 0.1, y1=place + shift + 0.1, fillcolor=colours.null,
                 )  # fmt: skip
         known = [rows[measure] for measure in measures]
         ends = [(row["low"], row["high"], row["rho"]) for row in known]
-        made.add_scatter(
+        chart.add_scatter(
             x=[row["rho"] for row in known],
             y=[place + shift for place in range(len(measures))],
             error_x={
@@ -230,28 +230,28 @@ def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
     words = [
         MEASURES[m].replace("at τ", f"at τ {numbers.fraction(view.taus[at])}") for m in measures
     ]
-    made.update_yaxes(
+    chart.update_yaxes(
         tickvals=list(range(len(measures))), ticktext=words, autorange="reversed", showgrid=False
     )
-    made.add_vline(0, line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_xaxes(title="ρ · grey: permuted", showgrid=True)
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2, "x": -0.4})
-    return made
+    chart.add_vline(0, line={"color": colours.muted, "width": 1, "dash": "dash"})
+    chart.update_xaxes(title="ρ · grey: permuted", showgrid=True)
+    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2, "x": -0.4})
+    return chart
 
 
 def human_chart(view: ExpertLens) -> go.Figure:
     """Each rated pair: what people say, and how alike its AP is."""
-    made = palette.figure(height=340)
+    chart = palette.figure(height=340)
     for (name,), part in view.pairs.group_by("ratings", maintain_order=True):
         words = [f"{one} · {other}" for one, other in part.select("word", "other").iter_rows()]
-        made.add_scatter(
+        chart.add_scatter(
             x=part["human"], y=part["centred"], mode="markers", name=str(name), text=words,
             marker={"color": hue(str(name), view), "size": 7, "opacity": 0.8},
             hovertemplate="<b>%{text}</b><br>people %{x:.1f} · AP %{y:.2f}<extra></extra>",
         )  # fmt: skip
-    made.update_xaxes(title="rating by people")
-    made.update_yaxes(title="cosine of AP, centred")
-    return made
+    chart.update_xaxes(title="rating by people")
+    chart.update_yaxes(title="cosine of AP, centred")
+    return chart
 
 
 def agreement_html(view: ExpertLens, at: int) -> str:

@@ -25,19 +25,19 @@ def likeness_chart(view: ExpertLens) -> go.Figure:
     """The tree of concepts, and their likeness in its order."""
     colours, order = palette.current(), list(view.tree.order)
     names = [view.concepts["concept"][at] for at in order]
-    made = make_subplots(
+    chart = make_subplots(
         1, 2, shared_yaxes=True, column_widths=[0.17, 0.83], horizontal_spacing=0.02
     )
-    made.update_layout(palette.figure(height=max(260, 60 + 11 * len(names))).layout)
+    chart.update_layout(palette.figure(height=max(260, 60 + 11 * len(names))).layout)
     gaps = np.full((len(view.tree.x), 1), np.nan)
     x, y = (np.hstack([part, gaps]).ravel() for part in (view.tree.y, (view.tree.x - 5) / 10))
     line = {"color": colours.slate, "width": 1}
-    made.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=1)
+    chart.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=1)
     values = view.centred[np.ix_(order, order)].copy()
     np.fill_diagonal(values, np.nan)
     limit = float(np.nanquantile(np.abs(values), 0.995)) or 1.0
     pairs = [[f"{one} · {two}" for two in names] for one in names]
-    made.add_heatmap(
+    chart.add_heatmap(
         z=values, zmin=-limit, zmax=limit, text=pairs,
         hovertemplate="%{text} %{z:.2f}<extra></extra>",
         colorscale=[[0, colours.negative], [0.5, colours.ground], [1, colours.positive]],
@@ -48,72 +48,72 @@ def likeness_chart(view: ExpertLens) -> go.Figure:
         row=1, col=2,
     )  # fmt: skip
     ticks = {"tickvals": list(range(len(names))), "ticktext": names, "tickfont": {"size": 9}}
-    made.update_yaxes(showgrid=False, showline=False, range=[len(names) - 0.5, -0.5])
-    made.update_yaxes(**ticks, row=1, col=2, showticklabels=True, side="right")
-    made.update_yaxes(showticklabels=False, row=1, col=1)
-    made.update_xaxes(**ticks, tickangle=-90, showticklabels=len(names) <= NAMED, row=1, col=2)
-    made.update_xaxes(autorange="reversed", showticklabels=False, showline=False, row=1, col=1)
-    return made
+    chart.update_yaxes(showgrid=False, showline=False, range=[len(names) - 0.5, -0.5])
+    chart.update_yaxes(**ticks, row=1, col=2, showticklabels=True, side="right")
+    chart.update_yaxes(showticklabels=False, row=1, col=1)
+    chart.update_xaxes(**ticks, tickangle=-90, showticklabels=len(names) <= NAMED, row=1, col=2)
+    chart.update_xaxes(autorange="reversed", showticklabels=False, showline=False, row=1, col=1)
+    return chart
 
 
 def map_chart(view: ExpertLens) -> go.Figure:
     """Concepts in two dimensions, hued by branch."""
-    colours, made = palette.current(), palette.figure(height=430)
+    colours, chart = palette.current(), palette.figure(height=430)
     x, y = view.tree.places.T
     hues = [colours.categories[(group - 1) % 8] for group in view.tree.groups]
     words = view.concepts["concept"].to_list()
-    made.add_scatter(
+    chart.add_scatter(
         x=x, y=y, mode="markers+text", text=palette.legible(x, y, words), hovertext=words,
         marker={"color": hues, "size": 6}, textposition="top center",
         textfont={"size": 10, "color": hues}, hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
-    made.update_xaxes(showticklabels=False, showline=False)
-    made.update_yaxes(showticklabels=False, showgrid=False)
-    return made
+    chart.update_xaxes(showticklabels=False, showline=False)
+    chart.update_yaxes(showticklabels=False, showgrid=False)
+    return chart
 
 
 def stability_chart(view: ExpertLens, at: int) -> go.Figure:
     """Jaccard of experts from two halves over τ, of one concept, of two, and of random units."""
-    colours, made = palette.current(), palette.figure(height=300)
+    colours, chart = palette.current(), palette.figure(height=300)
     looks = {"same": (colours.accent, "solid"), "other": (colours.amber, "solid"),
              "random": (palette.OTHER, "dot")}  # fmt: skip
     frames = [("", view.stability)]
     if len(view.elsewhere):
         frames.append((" · other sentences", view.elsewhere.filter(pl.col("of") == "same")))
     for suffix, frame in frames:
-        for of, (colour, dash) in looks.items():
-            part = frame.filter((pl.col("of") == of) & (pl.col("n") > 1))
+        for kind, (colour, dash) in looks.items():
+            part = frame.filter((pl.col("of") == kind) & (pl.col("n") > 1))
             if not len(part):
                 continue
             shade = {"fill": "toself", "fillcolor": palette.fade(colour, 0.15), "mode": "none"}
             if not suffix:
-                made.add_scatter(
+                chart.add_scatter(
                     x=[*part["tau"], *part["tau"][::-1]], y=[*part["low"], *part["high"][::-1]],
                     hoverinfo="skip", showlegend=False, **shade,
                 )  # fmt: skip
-            made.add_scatter(
-                x=part["tau"], y=part["value"], mode="lines", name=OF[of] + suffix,
+            chart.add_scatter(
+                x=part["tau"], y=part["value"], mode="lines", name=OF[kind] + suffix,
                 line={"color": colour, "width": 2, "dash": "dash" if suffix else dash},
                 customdata=part["n"],
                 hovertemplate="τ %{x:.2f}: Jaccard %{y:.2f}, n %{customdata}<extra></extra>",
             )  # fmt: skip
-    made.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_xaxes(title="τ")
-    made.update_yaxes(title="Jaccard, train and test", rangemode="tozero")
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.22})
-    return made
+    chart.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
+    chart.update_xaxes(title="τ")
+    chart.update_yaxes(title="Jaccard, train and test", rangemode="tozero")
+    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.22})
+    return chart
 
 
 def again_html(view: ExpertLens) -> str:
     """Whether the other half says the same of concepts."""
-    said = {
+    words_of = {
         "likeness": ("likeness of concepts, train with test (ρ)", "concepts permuted"),
         "elsewhere": ("likeness of concepts, other sentences (ρ)", "concepts permuted"),
         "known": ("concepts whose test experts are the nearest to its train experts", "chance"),
     }
     rows = []
     for row in view.again.iter_rows(named=True):
-        words, control = said[row["measure"]]
+        words, control = words_of[row["measure"]]
         null = (
             numbers.fraction(row["null"]) if row["null_low"] is None
             else between(row["null_low"], row["null_high"])
@@ -194,13 +194,13 @@ def concepts_html(view: ExpertLens) -> str:
         "train."
     )
     heads = ("concept", "sentences", "documents", "length", "AP on train", "on test")
-    made = markup.table(heads, rows, "tnnnnn", note)
+    table = markup.table(heads, rows, "tnnnnn", note)
     if not len(view.refused):
-        return made
+        return table
     left = [
         [escape(row["concept"]), numbers.count(row["train"]), numbers.count(row["test"])]
         for row in view.refused.iter_rows(named=True)
     ]
-    return made + markup.table(
+    return table + markup.table(
         ("concept", "in train", "in test"), left, "tnn", f"Left out. {NEEDS}"
     )

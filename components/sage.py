@@ -54,8 +54,9 @@ def render_sage(view: Sage) -> None:
 def _render_where(results: SageTask) -> None:
     markup.head("Prompts", f"{results.train} train, {results.test} test; the role under its token")
     markup.render("".join(sage_tables.prompt_html(prompt) for prompt in results.prompts))
+    train, test = results.templates
     markup.note(
-        f"No test template is a train template ({results.templates[1]} and {results.templates[0]}); "
+        f"No test template is a train template ({test} and {train}); "
         "values of attributes are shared, as they have to be. Prompts of one template are alike, "
         "so intervals over prompts are narrower than the truth."
     )
@@ -123,11 +124,11 @@ def answer(view: Sage) -> str:
             f"The model does not solve {TASKS[view.task]}: {escape(gate['problem'])} Nothing is "
             f"reported on it.{easier}"
         )
-    said = (
+    text = (
         f"The model answers {numbers.percent(gate['accuracy'])} of {TASKS[view.task]} prompts "
         "right, of two answers. "
     )
-    return said + (_controlled(view, view.results) if len(view.results.control) else "")
+    return text + (_controlled(view, view.results) if len(view.results.control) else "")
 
 
 def _controlled(view: Sage, results: SageTask) -> str:

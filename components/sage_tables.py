@@ -98,7 +98,7 @@ def scores_html(results: SageTask, role: str) -> str:
     at = results.scores.filter(pl.col("role") == role)
     cells = {(r["kind"], r["dictionary"], r["measure"]): r for r in at.iter_rows(named=True)}
     rows = []
-    for kind, said in KINDS.items():
+    for kind, words in KINDS.items():
         for name in NAMES:
             if (kind, name, "relative") not in cells:
                 continue
@@ -109,7 +109,7 @@ def scores_html(results: SageTask, role: str) -> str:
             ]  # fmt: skip
             label = "our projection" if name == "sae" and kind != "resid" else NAMES[name]
             dot = named(name).replace(NAMES[name], label)
-            rows.append([whole(said), dot, *shown])
+            rows.append([whole(words), dot, *shown])
     note = (
         "Arrows: farther than the chart goes. Sufficiency: LD with the reconstruction in place, of "
         "clean LD; and of what mean ablation "

@@ -251,7 +251,7 @@ def test_halves_hold_different_subjects() -> None:
     assert sorted(side.tolist()) == [0] * 6 + [1] * 6
     table = checks.halves(made, 0).filter(definition="corrected", score="independent")
     assert table["subjects"].to_list() == [6, 6]
-    part = made.of(np.flatnonzero(side[made.subject_of] == 0))
+    part = made.subset(np.flatnonzero(side[made.subject_of] == 0))
     wanted = definitions.score(part, "corrected").scores[:, 1].mean()
     assert table["value"][0] == pytest.approx(wanted)
 
@@ -616,7 +616,7 @@ def test_random_directions_keep_as_many_as_the_sae(small: str, stories: str) -> 
     assert set(np.diff(control.array("offsets")).tolist()) == {6}
     assert (control.array("values") > 0).all()
     assert not np.array_equal(control.array("features"), own.array("features"))
-    made, rows = means.of(means.means(*where, "sae")), own.array("offsets")
+    made, rows = means.read_means(means.means(*where, "sae")), own.array("offsets")
     last = read(small, ref).offsets[1]
     cells = slice(0, rows[last])
     wanted = np.bincount(own.array("features")[cells], own.array("values")[cells], 64) / last
@@ -734,7 +734,7 @@ def test_matches_of_the_study_s_model_run_at_their_own_layer(
         {"release": "r", "id": str(at), "model": m, "repository": ""} for at, m in enumerate("ab")
     ]
     monkeypatch.setattr(sae_models, "releases", lambda *_: rows)
-    monkeypatch.setattr(sae_models, "is_named", lambda name, _: name == "a")
+    monkeypatch.setattr(sae_models, "is_named", lambda name, _: name != "b")
     local = SaeRef(f"folder:{tmp_path / 'sae1'}", "")
     monkeypatch.setattr(ce_sweep, "SaeRef", lambda source, rev: replace(local, revision=rev))
     job = ce_sweep.ce_bench_sweep(small, "r", ".*", stories)
@@ -781,7 +781,7 @@ def test_steered_texts_equal_hooks_written_by_hand(small: str, stories: str) -> 
     encode = language_model.tokenizer(study.model)
     network = language_model.load(study.model, "cpu")
     ids = [network.bos, *encode("The oven finds", add_special_tokens=False)["input_ids"]]
-    made = means.of(means.means(study.model, study.site, study.sae, ref, "sae"))
+    made = means.read_means(means.means(study.model, study.site, study.sae, ref, "sae"))
     own = np.repeat(made.subject_of == 1, 2)
     shift = torch.from_numpy(made.mean[own].mean(axis=0) - made.mean[~own].mean(axis=0))
     for kind, given_ in {

@@ -245,7 +245,7 @@ def test_runs_put_in_place_what_they_say(study: Study, view: Sage, patcher: Patc
     test = test.part(kept)
     where = study.model, study.site, study.sae, "induction", "end", "mlp", SIZES
     entry = evaluate.evaluate.get(*where)
-    read = sage_parts.Read(entry)
+    read = sage_parts.PlacedRuns(entry)
     stored = evaluate.activations.get(study.model, study.site, "induction", SIZES)
     module = patcher.model.blocks[LAYER].post_feedforward_layernorm
     mean = np.asarray(stored.array("train"))[:, 4, 2].mean(axis=0)
@@ -265,7 +265,7 @@ def test_runs_put_in_place_what_they_say(study: Study, view: Sage, patcher: Patc
             handle.remove()
             pair = test.pair[1 if what == "true" else 0, at]
             named = {"dictionary": "mean"} if what == "kept" else {"edit": "key"}
-            found = read.of(what=what, **named)[at]
+            found = read.ld_of(what=what, **named)[at]
             assert found == pytest.approx(float(logits[pair[0]] - logits[pair[1]]), abs=1e-5)
 
 

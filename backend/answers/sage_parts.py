@@ -33,7 +33,7 @@ def agree(patched: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
 
-class Read:
+class PlacedRuns:
     """The runs of one place, by what they are."""
 
     def __init__(self, part: Entry) -> None:
@@ -41,9 +41,9 @@ class Read:
         self.ld = np.asarray(part.array("ld"), dtype=np.float64)
         self.drawn = weight_rows(self.ld.shape[1])
 
-    def of(self, **asked: str) -> np.ndarray:
+    def ld_of(self, **kind: str) -> np.ndarray:
         """[n] LD of the one run that is so."""
-        return self.ld[self.table.filter(**asked)["run"].item()]
+        return self.ld[self.table.filter(**kind)["run"].item()]
 
 
 TEXT, ENDS = ("kind", "edit", "dictionary"), ("value", "low", "high")
@@ -62,55 +62,55 @@ CONTROL: Any = (
 def scores(role: str, kind: str, part: Entry) -> list[tuple[Any, ...]]:
     """role, kind, dictionary, measure, value, low, high of every reconstruction. Where mean
     ablation does next to nothing, nothing is said of what it takes away."""
-    read, rows = Read(part), []
-    clean, base = read.of(what="clean", edit=""), read.of(what="kept", dictionary="mean")
-    taken, nothing = metrics.matters(base, clean, read.drawn), NOTHING
-    for row in read.table.filter(pl.col("what") == "kept").iter_rows(named=True):
+    runs, rows = PlacedRuns(part), []
+    clean, base = runs.ld_of(what="clean", edit=""), runs.ld_of(what="kept", dictionary="mean")
+    taken, nothing = metrics.matters(base, clean, runs.drawn), NOTHING
+    for row in runs.table.filter(pl.col("what") == "kept").iter_rows(named=True):
         name = row["dictionary"]
-        kept, removed = (read.of(what=what, dictionary=name) for what in ("kept", "removed"))
-        found = {
-            "sufficiency": metrics.sufficiency(kept, clean, read.drawn),
-            "relative": metrics.relative(kept, clean, base, read.drawn) if taken else nothing,
-            "necessity": metrics.necessity(removed, clean, base, read.drawn) if taken else nothing,
+        kept, removed = (runs.ld_of(what=what, dictionary=name) for what in ("kept", "removed"))
+        measured = {
+            "sufficiency": metrics.sufficiency(kept, clean, runs.drawn),
+            "relative": metrics.relative(kept, clean, base, runs.drawn) if taken else nothing,
+            "necessity": metrics.necessity(removed, clean, base, runs.drawn) if taken else nothing,
             "explained": (row["explained"], None, None),
         }
-        rows += [(role, kind, name, measure, *ends) for measure, ends in found.items()]
+        rows += [(role, kind, name, measure, *ends) for measure, ends in measured.items()]
     return rows
 
 
 def controls(kind: str, part: Entry) -> pl.DataFrame:
     """Every edit: kind, edit, dictionary, k, size, value, low, high, same, of, turned_same,
     turned. The edit of no feature is the null: it agrees wherever the true patch turns nothing."""
-    read, rows = Read(part), []
-    for row in read.table.filter(pl.col("what").is_in(["edited", "true"])).iter_rows(named=True):
-        clean, true = (read.of(what=what, edit=row["edit"]) for what in ("clean", "true"))
-        edited = read.ld[row["run"]]
-        found = metrics.control(edited, clean, true, read.drawn)
+    runs, rows = PlacedRuns(part), []
+    for row in runs.table.filter(pl.col("what").is_in(["edited", "true"])).iter_rows(named=True):
+        clean, true = (runs.ld_of(what=what, edit=row["edit"]) for what in ("clean", "true"))
+        edited = runs.ld[row["run"]]
+        ends = metrics.control(edited, clean, true, runs.drawn)
         counted = metrics.agreement(edited, clean, true)
         name = row["dictionary"] or "true"
-        rows.append((kind, row["edit"], name, row["k"], row["size"], *found, *counted))
+        rows.append((kind, row["edit"], name, row["k"], row["size"], *ends, *counted))
     for edit in dict.fromkeys(row[1] for row in rows):
-        clean, true = (read.of(what=what, edit=edit) for what in ("clean", "true"))
-        found = metrics.control(clean, clean, true, read.drawn)
+        clean, true = (runs.ld_of(what=what, edit=edit) for what in ("clean", "true"))
+        ends = metrics.control(clean, clean, true, runs.drawn)
         counted = metrics.agreement(clean, clean, true)
-        rows.append((kind, edit, "none", 0, 0.0, *found, *counted))
+        rows.append((kind, edit, "none", 0, 0.0, *ends, *counted))
     return pl.DataFrame(rows, schema=CONTROL, orient="row")
 
 
-def causes(given: PromptSet, part: Entry) -> pl.DataFrame:
+def causes(prompts: PromptSet, part: Entry) -> pl.DataFrame:
     """What taking away a value's best feature does, beside taking away its u: attribute, sae, means
     and share with their ends."""
-    read, rows = Read(part), []
-    clean = read.of(what="clean", edit="")
-    for attribute in given.attributes:
-        if not len(read.table.filter(what="ablated", attribute=attribute)):
+    runs, rows = PlacedRuns(part), []
+    clean = runs.ld_of(what="clean", edit="")
+    for attribute in prompts.attributes:
+        if not len(runs.table.filter(what="ablated", attribute=attribute)):
             continue
         sae, means = (
-            read.of(what="ablated", dictionary=name, attribute=attribute) - clean
+            runs.ld_of(what="ablated", dictionary=name, attribute=attribute) - clean
             for name in ("sae", "means")
         )
-        ends = *mean_of_rows(sae, read.drawn), *mean_of_rows(means, read.drawn)
-        rows.append((attribute, *ends, *ratio_of_means(sae, means, read.drawn)))
+        ends = *mean_of_rows(sae, runs.drawn), *mean_of_rows(means, runs.drawn)
+        rows.append((attribute, *ends, *ratio_of_means(sae, means, runs.drawn)))
     names = ["sae", "means", "share"]
     names = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     return pl.DataFrame(rows, ["attribute", *names], orient="row", infer_schema_length=None)

@@ -33,11 +33,13 @@ def _times(means: Means) -> int:
 # ---------------------------------------------------------------- scores and nulls
 
 
-def scores(means: Means, found: dict[str, Distances], moved: np.ndarray, seed: int) -> pl.DataFrame:
+def scores(
+    means: Means, by_definition: dict[str, Distances], moved: np.ndarray, seed: int
+) -> pl.DataFrame:
     """definition, score, value, low, high (subjects resampled), null, null_low, null_high (mean and
     95% of draws; null where the definition leaves nothing to shuffle), pairs, subjects."""
     rows = []
-    for definition, distances in found.items():
+    for definition, distances in by_definition.items():
         drawn = nulls(means, definition, moved, seed)
         for column, score in enumerate(SCORES):
             values = distances.scores[:, column]
@@ -110,11 +112,13 @@ def halves(means: Means, seed: int) -> pl.DataFrame:
     side = sides(int(means.subject_of.max()) + 1, seed)[means.subject_of]
     rows = []
     for definition in DEFINITIONS:
-        parts = [means.of(np.flatnonzero(side == half)) for half in (0, 1)]
-        found = [definitions.score(part, definition) if len(part.mean) else None for part in parts]
+        parts = [means.subset(np.flatnonzero(side == half)) for half in (0, 1)]
+        distances = [
+            definitions.score(part, definition) if len(part.mean) else None for part in parts
+        ]
         for column, score in enumerate(SCORES):
-            agreement = _agreement(found, parts, score)
-            for half, (part, each) in enumerate(zip(parts, found, strict=True)):
+            agreement = _agreement(distances, parts, score)
+            for half, (part, each) in enumerate(zip(parts, distances, strict=True)):
                 values = each.scores[:, column] if each is not None else np.empty(0)
                 known = values[np.isfinite(values)]
                 rows.append(
@@ -134,11 +138,11 @@ def sides(subjects: int, seed: int) -> np.ndarray:
     return (order < subjects // 2).astype(np.int64)
 
 
-def _agreement(found: list[Distances | None], parts: list[Means], score: str) -> float:
-    if any(each is None for each in found):
+def _agreement(distances: list[Distances | None], parts: list[Means], score: str) -> float:
+    if any(each is None for each in distances):
         return np.nan
     active = np.any([part.mean.any(axis=0) for part in parts], axis=0)
-    profile = [over_pairs(getattr(each, score))[active] for each in found]
+    profile = [over_pairs(getattr(each, score))[active] for each in distances]
     if active.sum() < 3 or any(np.isnan(each).any() or np.ptp(each) == 0 for each in profile):
         return np.nan
     return float(scipy.stats.spearmanr(*profile).statistic)
@@ -153,7 +157,7 @@ def over_pairs(distances: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- a pair held out
 
 
-def held_out(means: Means, found: dict[str, Distances], seed: int) -> pl.DataFrame:
+def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl.DataFrame:
     """Does a feature read a subject? Of every subject the feature of largest mean independent
     distance is chosen on all but one of its pairs; its rank is taken on the pair left out, and on
     the pairs of other subjects, where one that reads the subject should not be near the top.
@@ -163,7 +167,7 @@ def held_out(means: Means, found: dict[str, Distances], seed: int) -> pl.DataFra
     with subjects dealt at random: mean, 97.5%), `chance`, `pairs`, `subjects`.
     """
     rows = []
-    for definition, distances in found.items():
+    for definition, distances in by_definition.items():
         known = np.asarray(np.isfinite(distances.independent).all(axis=1))
         apart, labels = distances.independent[known], means.subject_of[known]
         folds = list(_folds(apart, labels))
@@ -184,9 +188,9 @@ def held_out(means: Means, found: dict[str, Distances], seed: int) -> pl.DataFra
         "definition", "median", "share", "low", "high", "other_median", "other_share", "null",
         "null_high", "chance", "pairs", "subjects",
     )  # fmt: skip
-    made = pl.from_dicts(rows, infer_schema_length=None)
-    missing = [pl.lit(None, pl.Float64).alias(name) for name in names if name not in made.columns]
-    return made.with_columns(missing).select(names).with_columns(pl.col(pl.Float64).fill_nan(None))
+    table = pl.from_dicts(rows, infer_schema_length=None)
+    missing = [pl.lit(None, pl.Float64).alias(name) for name in names if name not in table.columns]
+    return table.with_columns(missing).select(names).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _folds(
@@ -246,8 +250,8 @@ def overlap(means: Means, seed: int) -> pl.DataFrame:
     other subjects. Subjects resampled."""
     count = min(TOP, means.mean.shape[1])
     best = np.argpartition(-means.mean, count - 1, axis=1)[:, :count]
-    held = np.take_along_axis(means.mean, best, axis=1) > 0
-    story, place = np.nonzero(held)
+    active = np.take_along_axis(means.mean, best, axis=1) > 0
+    story, place = np.nonzero(active)
     cells = np.ones(len(story), np.float32), (story, best[story, place])
     table = scipy.sparse.csr_array(cells, shape=means.mean.shape)
     common = (table @ table.T).toarray() / count

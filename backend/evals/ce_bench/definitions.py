@@ -37,7 +37,7 @@ class Means:
     bos: np.ndarray  # [W] activations at the BOS, the same before every story
     subject_of: np.ndarray  # [S / 2]
 
-    def of(self, pairs: np.ndarray) -> Means:
+    def subset(self, pairs: np.ndarray) -> Means:
         """The same of some pairs."""
         stories = np.column_stack([2 * pairs, 2 * pairs + 1]).ravel()
         return replace(

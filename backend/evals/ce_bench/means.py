@@ -174,13 +174,13 @@ def placed(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     free = len(mask) - int(mask.sum())
     # a run stands before one of the free tokens, or after the last
     gaps = np.sort(rng.choice(free + 1, len(lengths), replace=False))
-    found = np.zeros(len(mask), dtype=bool)
+    moved = np.zeros(len(mask), dtype=bool)
     for gap, before, length in zip(gaps, np.cumsum(lengths) - lengths, lengths, strict=True):
-        found[gap + before : gap + before + length] = True
-    return found
+        moved[gap + before : gap + before + length] = True
+    return moved
 
 
-def of(entry: Entry) -> Means:
+def read_means(entry: Entry) -> Means:
     """The arrays of a `means` entry."""
     names = ("mean", "marked", "tokens", "marks", "bos", "subject_of")
     return Means(**{name: entry.array(name) for name in names})

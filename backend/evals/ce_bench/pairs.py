@@ -97,10 +97,10 @@ def load(ref: PairsRef) -> list[Pair]:
 
 
 def _pairs(rows: Iterator[Any], name: str) -> list[Pair]:
-    found = [_pair(row, f"{name}, row {at},") for at, row in enumerate(islice(rows, MOST), 1)]
-    if not found:
+    pairs = [_pair(row, f"{name}, row {at},") for at, row in enumerate(islice(rows, MOST), 1)]
+    if not pairs:
         raise CorpusError(f"{name} holds no pair of stories.", "Give it some.")
-    return found
+    return pairs
 
 
 def _pair(row: Any, where: str) -> Pair:
@@ -188,10 +188,10 @@ def _positions(model: ModelRef) -> int:
 
 def _mask(tokens: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
     """[n] bool: which of [n, 3] id, first and last character overlap a span."""
-    found = np.zeros(len(tokens), dtype=bool)
+    overlaps = np.zeros(len(tokens), dtype=bool)
     for first, last in spans:
-        found |= (tokens[:, 1] < last) & (tokens[:, 2] > first)
-    return found
+        overlaps |= (tokens[:, 1] < last) & (tokens[:, 2] > first)
+    return overlaps
 
 
 @dataclass(frozen=True)

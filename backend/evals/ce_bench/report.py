@@ -10,7 +10,7 @@ import polars as pl
 from backend import run
 from backend.evals.ce_bench import DEFINITIONS, checks, definitions
 from backend.evals.ce_bench.definitions import SCORES, Distances, Means
-from backend.evals.ce_bench.means import means, of
+from backend.evals.ce_bench.means import means, read_means
 from backend.evals.ce_bench.pairs import Stories, read
 from backend.schema import ModelRef, PairsRef, SaeRef, Site
 from backend.store.memo import memoize
@@ -31,40 +31,45 @@ def report(
     token, without and with the BOS).
     """
     entry = means(model, site, sae, pairs, reader)
-    given, moved, seed = of(entry), entry.array("moved"), pairs.seed
-    found = {}
+    story_means, moved, seed = read_means(entry), entry.array("moved"), pairs.seed
+    by_definition = {}
     for at, definition in enumerate(DEFINITIONS):
         run.report(at, 6, f"Scoring pairs, {definition}", "steps")
-        found[definition] = definitions.score(given, definition)
+        by_definition[definition] = definitions.score(story_means, definition)
     subjects = Stories(read(model, pairs)).subjects
     run.report(3, 6, "Shuffling stories and subjects", "steps")
-    made: dict[str, Any] = {"scores": checks.scores(given, found, moved, seed)}
+    result: dict[str, Any] = {"scores": checks.scores(story_means, by_definition, moved, seed)}
     run.report(4, 6, "Holding pairs out", "steps")
-    bare = given.unmarked()
+    bare = story_means.unmarked()
     without = {"corrected": definitions.score(bare, "corrected")}
     words_out = checks.held_out(bare, without, seed).with_columns(definition=pl.lit("unmarked"))
-    made["held"] = pl.concat(
-        [checks.held_out(given, found, seed), words_out], how="vertical_relaxed"
+    result["held"] = pl.concat(
+        [checks.held_out(story_means, by_definition, seed), words_out], how="vertical_relaxed"
     )
     run.report(5, 6, "Splitting subjects", "steps")
-    made |= {"halves": checks.halves(given, seed), "overlap": checks.overlap(given, seed)}
-    made["pairs"] = pl.concat(_pairs(given, *each, subjects) for each in found.items())
+    result |= {
+        "halves": checks.halves(story_means, seed),
+        "overlap": checks.overlap(story_means, seed),
+    }
+    result["pairs"] = pl.concat(
+        _pairs(story_means, *each, subjects) for each in by_definition.items()
+    )
     tops = []
-    for definition, distances in found.items():
+    for definition, distances in by_definition.items():
         for name in SCORES[:2]:
-            made[f"{definition}_{name}"] = _mean(getattr(distances, name))
-        by_subject, rows = _subjects(given, definition, distances, subjects)
+            result[f"{definition}_{name}"] = _mean(getattr(distances, name))
+        by_subject, rows = _subjects(story_means, definition, distances, subjects)
         shown = np.unique([row["feature"] for row in rows if row["rank"] <= SHOWN]).astype(np.int64)
-        made |= {f"{definition}_shown": shown, f"{definition}_heat": by_subject.T[shown]}
+        result |= {f"{definition}_shown": shown, f"{definition}_heat": by_subject.T[shown]}
         tops += rows
-    l0, tokens = entry.array("l0"), given.tokens
+    l0, tokens = entry.array("l0"), story_means.tokens
     within = (l0 * tokens + entry.value("bos_l0")) / (tokens + 1)
-    means_of = {"l0": float(np.average(l0, weights=tokens)), "bos_l0": float(within.mean())}
+    sparsity = {"l0": float(np.average(l0, weights=tokens)), "bos_l0": float(within.mean())}
     kinds = {"feature": pl.Int64, "independent": pl.Float64, "contrastive": pl.Float64}
     return (
-        made
-        | {"tops": pl.DataFrame(tops, schema_overrides=kinds), "width": given.mean.shape[1]}
-        | means_of
+        result
+        | {"tops": pl.DataFrame(tops, schema_overrides=kinds), "width": story_means.mean.shape[1]}
+        | sparsity
     )
 
 
@@ -72,14 +77,16 @@ def _mean(distances: np.ndarray) -> np.ndarray:
     return checks.over_pairs(distances).astype(np.float32)
 
 
-def _pairs(given: Means, definition: str, found: Distances, subjects: list[str]) -> pl.DataFrame:
-    best = np.where(np.isfinite(found.interpretability), found.interpretability, -np.inf)
-    columns = {name: found.scores[:, at] for at, name in enumerate(SCORES)}
+def _pairs(
+    means: Means, definition: str, distances: Distances, subjects: list[str]
+) -> pl.DataFrame:
+    best = np.where(np.isfinite(distances.interpretability), distances.interpretability, -np.inf)
+    columns = {name: distances.scores[:, at] for at, name in enumerate(SCORES)}
     return pl.DataFrame(
         {
             "definition": [definition] * len(best),
             "pair": np.arange(len(best)),
-            "subject": [subjects[at] for at in given.subject_of],
+            "subject": [subjects[at] for at in means.subject_of],
             **columns,
             "feature": best.argmax(axis=1),
         }
@@ -87,18 +94,18 @@ def _pairs(given: Means, definition: str, found: Distances, subjects: list[str])
 
 
 def _subjects(
-    given: Means, definition: str, found: Distances, subjects: list[str]
+    means: Means, definition: str, distances: Distances, subjects: list[str]
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """[subjects, W] mean independent distance over the pairs of each, and the first features."""
-    values = np.full((len(subjects), given.mean.shape[1]), np.nan, np.float32)
+    values = np.full((len(subjects), means.mean.shape[1]), np.nan, np.float32)
     rows = []
     for at, subject in enumerate(subjects):
-        pairs = np.flatnonzero(given.subject_of == at)
-        values[at] = checks.over_pairs(found.independent[pairs])
+        pairs = np.flatnonzero(means.subject_of == at)
+        values[at] = checks.over_pairs(distances.independent[pairs])
         if np.isnan(values[at]).any():
             continue
         best = np.argsort(-values[at], kind="stable")[:LISTED]
-        contrast, above = found.contrastive[pairs], found.above[pairs].mean(axis=0)
+        contrast, above = distances.contrastive[pairs], distances.above[pairs].mean(axis=0)
         rows += [
             {
                 "definition": definition, "subject": subject, "rank": rank, "feature": int(feature),

@@ -11,7 +11,7 @@ import torch
 
 from backend import run
 from backend.evals.ce_bench.definitions import Means
-from backend.evals.ce_bench.means import means, of
+from backend.evals.ce_bench.means import means, read_means
 from backend.evals.ce_bench.pairs import Stories, load, marked, read
 from backend.models import language_model, steering
 from backend.models import sae as sae_models
@@ -53,19 +53,25 @@ def steer(
     """
     device = run.current().device
     entry = means(model, site, sae, pairs, "sae")
-    shift = shift_of(of(entry), Stories(read(model, pairs)).subjects, subject)
+    shift = shift_of(read_means(entry), Stories(read(model, pairs)).subjects, subject)
     run.report(0, 1, "Writing", "texts")
     network, autoencoder = language_model.load(model, device), sae_models.load(sae, device)
     tokenizer = language_model.tokenizer(model)
-    given = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    if not 0 < len(given) <= LONGEST:
+    prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    if not 0 < len(prompt_ids) <= LONGEST:
         raise ModelError(
-            f"The prompt has {len(given)} tokens.", f"Write some text of at most {LONGEST} tokens."
+            f"The prompt has {len(prompt_ids)} tokens.",
+            f"Write some text of at most {LONGEST} tokens.",
         )
     dealt = np.random.default_rng([pairs.seed, 7]).permutation(shift)
     shifts = np.stack([0 * shift, strength * shift, -strength * shift, strength * dealt])
     rows, first = steering.continued(
-        network, autoencoder, site.layer, [network.bos, *given], torch.from_numpy(shifts), tokens
+        network,
+        autoencoder,
+        site.layer,
+        [network.bos, *prompt_ids],
+        torch.from_numpy(shifts),
+        tokens,
     )
     words = vocabulary(pairs, subject)
     moved = (first[0].exp() * (first[0] - first)).sum(dim=1).clamp_min(0)

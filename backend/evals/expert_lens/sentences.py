@@ -44,7 +44,7 @@ class Half:
     rows of the pool."""
 
     positives: pl.DataFrame
-    found: int
+    available: int
     negatives: np.ndarray
 
 
@@ -58,23 +58,23 @@ def split(model: ModelRef, corpus: CorpusRef, seed: int) -> dict[str, Any]:
     beyond the tokens that the study reads; of a hub stream, no more than those."""
     if all(source.kind != "hub" for source in corpus.sources):
         corpus = replace(corpus, tokens=0)
-    texts = tokenize(model, corpus).frame("documents")["text"]
+    documents = tokenize(model, corpus).frame("documents")["text"]
     rng, seen = np.random.default_rng(seed), set()
-    halves = rng.permutation(np.arange(len(texts)) % 2)
+    halves = rng.permutation(np.arange(len(documents)) % 2)
     rows = []
-    for document, text in enumerate(texts):
+    for document, text in enumerate(documents):
         for sentence in sentences(text):
             key = " ".join(sentence.casefold().split())
             if key not in seen:
                 seen.add(key)
                 rows.append((document, halves[document], sentence))
     order = rng.permutation(len(rows))
-    said = [rows[at][2] for at in order]
-    lengths = [len(part) for part in encoded(tokenizer(model), said)]
+    texts = [rows[at][2] for at in order]
+    lengths = [len(part) for part in encoded(tokenizer(model), texts)]
     columns = {
         "document": [rows[at][0] for at in order],
         "half": [rows[at][1] for at in order],
-        "text": said,
+        "text": texts,
         "length": lengths,
     }
     return {"sentences": pl.DataFrame(columns, schema=SENTENCES)}
@@ -88,11 +88,11 @@ def select(
     model: ModelRef,
     corpus: CorpusRef,
     source: str,
-    asked: tuple[str, ...],
+    concepts: tuple[str, ...],
     rated: tuple[RatingsRef, ...],
     seed: int,
 ) -> dict[str, Any]:
-    """Sentences of the concepts in `asked` or, if there are none, of rated words that the corpus
+    """Sentences of the `concepts` or, if there are none, of rated words that the corpus
     holds often enough, as `ratings.choose` picks them. `source` is corpus or templates.
 
     Tables: `concepts` (concept, digest, positives and negatives of a half, documents, length: the
@@ -107,12 +107,12 @@ def select(
     run.report(0, 1, "Looking for sentences")
     table = split(model, corpus, seed).frame("sentences")
     tables = {ref.name: ratings.read(ref) for ref in rated}
-    rows = occurrences(table, asked or ratings.words(tables))
-    wanted = asked or tuple(default(table, rows, tables, source))
+    rows = occurrences(table, concepts or ratings.words(tables))
+    wanted = concepts or tuple(default(table, rows, tables, source))
     framed = source == "templates"
     source_of = Frames(model) if framed else Drawn(table, rows)
     halves = {word: source_of.halves(word) for word in wanted}
-    kept = {word: found for word, found in halves.items() if enough(found)}
+    kept = {word: pair for word, pair in halves.items() if enough(pair)}
     if len(kept) < 2:
         raise CorpusError(
             f"Only {len(kept)} of {len(wanted)} concepts have {LEAST} sentences with the "
@@ -132,18 +132,18 @@ def select(
 
 def occurrences(table: pl.DataFrame, words: Iterable[str]) -> dict[str, list[int]]:
     """The rows of `SENTENCES` that hold each word or phrase whole."""
-    found: dict[str, list[int]] = {word: [] for word in words}
-    longest = max((word.count(" ") + 1 for word in found), default=1)
+    rows: dict[str, list[int]] = {word: [] for word in words}
+    longest = max((word.count(" ") + 1 for word in rows), default=1)
     for row, text in enumerate(table["text"]):
-        said = spoken(text)
+        spoken_words = spoken(text)
         grams = {
-            " ".join(said[at : at + size])
+            " ".join(spoken_words[at : at + size])
             for size in range(1, longest + 1)
-            for at in range(len(said) - size + 1)
+            for at in range(len(spoken_words) - size + 1)
         }
-        for word in found.keys() & grams:
-            found[word].append(row)
-    return found
+        for word in rows.keys() & grams:
+            rows[word].append(row)
+    return rows
 
 
 def default(
@@ -155,7 +155,7 @@ def default(
     """The concepts that are taken if none are named: rated words of which either half of the
     corpus holds enough; for templates any rated words, where those are too few to compare."""
     half = table["half"].to_numpy()
-    enough = [word for word, its in rows.items() if often(half, its)]
+    enough = [word for word, rows_ in rows.items() if often(half, rows_)]
     few = source == "templates" and len(enough) < CONCEPTS // 4
     return ratings.choose(rated, list(rows) if few else enough, CONCEPTS)
 
@@ -172,19 +172,19 @@ class Drawn:
         self.table, self.rows = table, rows
         parts = [_spread(table.filter(pl.col("half") == half)).head(POOL) for half in (0, 1)]
         self.pool = pl.concat(parts)
-        self.said = [set(spoken(text)) for text in self.pool["text"]]
+        self.words = [set(spoken(text)) for text in self.pool["text"]]
 
     def halves(self, word: str) -> list[Half]:
-        found = _spread(self.table[self.rows[word]])
-        positives = [found.filter(pl.col("half") == half) for half in (0, 1)]
+        spread = _spread(self.table[self.rows[word]])
+        positives = [spread.filter(pl.col("half") == half) for half in (0, 1)]
         is_form = inflections(word)
-        free = np.array([not any(map(is_form, said)) for said in self.said], dtype=bool)
+        free = np.array([not any(map(is_form, words)) for words in self.words], dtype=bool)
         rows = [np.flatnonzero(free & (self.pool["half"].to_numpy() == half)) for half in (0, 1)]
-        count = min(MOST, *map(len, positives), *(len(its) // PER_POSITIVE for its in rows))
+        count = min(MOST, *map(len, positives), *(len(part) // PER_POSITIVE for part in rows))
         pool = self.pool["length"].to_numpy()
         return [
-            Half(its.head(count), len(its), alike(its["length"].to_numpy()[:count], pool, held))
-            for its, held in zip(positives, rows, strict=True)
+            Half(part.head(count), len(part), alike(part["length"].to_numpy()[:count], pool, rows_))
+            for part, rows_ in zip(positives, rows, strict=True)
         ]
 
 
@@ -209,16 +209,16 @@ class Frames:
         return pl.DataFrame(measured, schema=SENTENCES, orient="row")
 
     def halves(self, word: str) -> list[Half]:
-        is_form, found = inflections(word), []
+        is_form, halves = inflections(word), []
         for half in (0, 1):
             numbers = range(half, len(FRAMES), 2)
-            its = self._table([(number, half, fill(FRAMES[number], word)) for number in numbers])
+            filled = self._table([(number, half, fill(FRAMES[number], word)) for number in numbers])
             chosen = []
             for number in numbers:
                 shown = range(number * SHOWN, (number + 1) * SHOWN)
                 chosen += [at for at in shown if not is_form(self.fillers[at])][:PER_POSITIVE]
-            found.append(Half(its, len(its), np.array(chosen)))
-        return found
+            halves.append(Half(filled, len(filled), np.array(chosen)))
+        return halves
 
 
 def fill(frame: str, word: str) -> str:
@@ -238,7 +238,7 @@ def alike(wanted: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarr
 def counted(halves: Mapping[str, list[Half]]) -> str:
     """How many sentences each word has, of the first dozen."""
     words = [
-        f"{word} has {train.found:,} in train and {test.found:,} in test"
+        f"{word} has {train.available:,} in train and {test.available:,} in test"
         for word, (train, test) in halves.items()
     ]
     more = [f"{len(words) - 12} more"] * (len(words) > 12)
@@ -259,7 +259,7 @@ def _spread(table: pl.DataFrame) -> pl.DataFrame:
 def _tables(kept: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any]:
     concepts, positives, negatives = [], [], []
     for word, halves in kept.items():
-        said = [
+        texts = [
             [half.positives["text"].to_list(), pool["text"].gather(half.negatives).to_list()]
             for half in halves
         ]
@@ -271,8 +271,8 @@ def _tables(kept: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any
             )
         ]
         documents = sum(half.positives["document"].n_unique() for half in halves)
-        digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
-        sizes = len(said[0][0]), len(said[0][1]), documents
+        digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
+        sizes = len(texts[0][0]), len(texts[0][1]), documents
         concepts.append((word, digest, *sizes, float(ranking.aurocs(*lengths)[0])))
         for number, half in enumerate(halves):
             positives += [(word, number, text) for text in half.positives["text"]]
@@ -288,7 +288,9 @@ def _tables(kept: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any
 
 def _refused(halves: Mapping[str, list[Half]], kept: Collection[str]) -> pl.DataFrame:
     rows = [
-        (word, *(half.found for half in its)) for word, its in halves.items() if word not in kept
+        (word, *(half.available for half in pair))
+        for word, pair in halves.items()
+        if word not in kept
     ]
     schema = {"concept": pl.String, "train": pl.Int64, "test": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -71,21 +71,21 @@ def compared(concepts: list[Entry], others: list[Entry]) -> dict[str, Any]:
     test = np.stack([entry.array("test") for entry in others])
     own = test if others == concepts else np.stack([entry.array("test") for entry in concepts])
     mean = (train + own) / 2
-    made: dict[str, list[np.ndarray]] = {"experts": [], "across": [], "random": [], "sizes": []}
+    by_tau: dict[str, list[np.ndarray]] = {"experts": [], "across": [], "random": [], "sizes": []}
     for tau in TAUS:
         chosen, one, other = (rows >= np.float32(tau) for rows in (mean, train, test))
-        made["experts"].append(jaccard(chosen, chosen))
-        made["across"].append(jaccard(one, other))
+        by_tau["experts"].append(jaccard(chosen, chosen))
+        by_tau["across"].append(jaccard(one, other))
         sizes = one.sum(axis=1), other.sum(axis=1)
-        made["random"].append(chance_jaccard(*sizes, train.shape[1]))
-        made["sizes"].append(np.stack(sizes))
+        by_tau["random"].append(chance_jaccard(*sizes, train.shape[1]))
+        by_tau["sizes"].append(np.stack(sizes))
     return {
         "best": train.argmax(axis=1),
         "cosine": cosines(mean),
         "centred": cosines(mean - mean.mean(axis=0)),
         "cosine_train": cosines(train - train.mean(axis=0)),
         "cosine_test": cosines(test - test.mean(axis=0)),
-        **{name: np.stack(parts) for name, parts in made.items()},
+        **{name: np.stack(parts) for name, parts in by_tau.items()},
     }
 
 
@@ -110,7 +110,9 @@ def by_tokens(words: tuple[str, ...], model: ModelRef) -> dict[str, Any]:
     weights: torch.Tensor = language_model.load(model, device).network.get_input_embeddings().weight
     ids = [encode(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
     return {
-        "cosine": cosines(torch.stack([weights[its].float().mean(0) for its in ids]).cpu().numpy())
+        "cosine": cosines(
+            torch.stack([weights[tokens].float().mean(0) for tokens in ids]).cpu().numpy()
+        )
     }
 
 
@@ -156,8 +158,8 @@ def agreement(
             table.select(pl.lit(ref.name).alias("ratings"), pl.all()).with_columns(**values)
         )
         if len(table) >= LEAST_PAIRS:
-            found = agreements(table["human"].to_numpy(), ends[0], ends[1], every, seed)
-            rows += [(ref.name, *row) for row in found]
+            rated_rows = agreements(table["human"].to_numpy(), ends[0], ends[1], every, seed)
+            rows += [(ref.name, *row) for row in rated_rows]
     return {
         "agreement": pl.DataFrame(rows, schema=AGREEMENT, orient="row"),
         "pairs": pl.concat(pairs),
@@ -185,7 +187,7 @@ def agreements(
         each = [weighted_spearman(values, human, part) for part in weights]
         rho = float(weighted_spearman(values, human)[0])
         gain = rho - float(weighted_spearman(base, human)[0])
-        gains = [found - own for found, own in zip(each, drawn, strict=True)]
+        gains = [rhos - base_rhos for rhos, base_rhos in zip(each, drawn, strict=True)]
         ends = wider_interval(gains) if name != "embedder" else (None, None)
         null = permuted(matrix, human, one, other, known, moved)
         sizes = len(human), len(known)

@@ -62,9 +62,9 @@ def stability(compared: Entry) -> pl.DataFrame:
         empty = np.asarray(np.isnan(others).all(axis=1))
         apart = np.nanmean(np.where(empty[:, None], 0, others), axis=1)[~empty]
         each = {"same": across.diagonal(), "other": apart, "random": random.diagonal()}
-        for of, found in each.items():
-            some = np.asarray(found)[np.isfinite(found)]
-            rows.append((tau, of, *within(some), len(some)))
+        for kind, shares in each.items():
+            defined = np.asarray(shares)[np.isfinite(shares)]
+            rows.append((tau, kind, *within(defined), len(defined)))
     return pl.DataFrame(rows, schema=STABILITY, orient="row")
 
 

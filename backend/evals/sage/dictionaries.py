@@ -51,11 +51,11 @@ def squares(x: np.ndarray, codes: np.ndarray, sizes: list[int]) -> Supervised:
     mean = x.mean(axis=0)
     hot = np.concatenate([np.eye(size)[codes[:, at]] for at, size in enumerate(sizes)], axis=1)
     share = hot.mean(axis=0)
-    found = np.linalg.lstsq(hot - share, x - mean, rcond=None)[0]
-    found[share == 0] = np.nan
+    solution = np.linalg.lstsq(hot - share, x - mean, rcond=None)[0]
+    solution[share == 0] = np.nan
     parts = []
     for block in np.split(np.arange(len(share)), np.cumsum(sizes)[:-1]):
-        parts.append(found[block] - share[block] @ np.nan_to_num(found[block]))
+        parts.append(solution[block] - share[block] @ np.nan_to_num(solution[block]))
     return Supervised(mean, tuple(parts))
 
 
@@ -84,9 +84,9 @@ class Coded:
 
     def active(self) -> np.ndarray:
         """[n, features of the dictionary] bool."""
-        found = np.zeros((len(self.features), len(self.rows) + 1), dtype=bool)
-        np.put_along_axis(found, self.features, True, axis=1)  # −1 is the last column
-        return found[:, :-1]
+        active = np.zeros((len(self.features), len(self.rows) + 1), dtype=bool)
+        np.put_along_axis(active, self.features, True, axis=1)  # −1 is the last column
+        return active[:, :-1]
 
     def value_of(self, features: np.ndarray) -> np.ndarray:
         """[n] the activation of one feature in each row, 0 where it is silent."""
@@ -125,10 +125,10 @@ def edits(old: Coded, new: Coded, target: np.ndarray, sizes: tuple[int, ...]) ->
     A feature is changed from its value in `old` to that in `new`. Greedy: the one next that brings
     the activation nearest; none that takes it farther.
     """
-    made = np.zeros((len(sizes), *target.shape))
+    changes = np.zeros((len(sizes), *target.shape))
     for row in range(len(target)):
-        made[:, row] = _edited(old, new, target[row], row, sizes)
-    return made
+        changes[:, row] = _edited(old, new, target[row], row, sizes)
+    return changes
 
 
 def _edited(
@@ -143,14 +143,14 @@ def _edited(
         return np.zeros((len(sizes), len(target)))
     vectors = old.rows[list(shift)] * np.array(list(shift.values()))[:, None]
     gram, left = vectors @ vectors.T, vectors @ target
-    free, sum_, made = np.ones(len(vectors), dtype=bool), np.zeros(len(target)), []
+    free, total, sums = np.ones(len(vectors), dtype=bool), np.zeros(len(target)), []
     for step in range(max(sizes)):
         gain = np.where(free, 2 * left - gram.diagonal(), -np.inf)
         best = int(gain.argmax())
         if gain[best] > 0:
             free[best] = False
             left = left - gram[best]
-            sum_ = sum_ + vectors[best]
+            total = total + vectors[best]
         if step + 1 in sizes:
-            made.append(sum_)
-    return np.array(made)
+            sums.append(total)
+    return np.array(sums)

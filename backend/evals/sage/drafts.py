@@ -63,22 +63,22 @@ def _induction(
     keys, things = words["keys"], words["words"][:MOST]
     roles = {"first key": "K1", "first word": "V1", "second key": "K2", "second word": "V2"}
 
-    def draft(template: str, fills: dict[str, str], asked: int, pair: tuple[str, str]) -> Draft:
+    def draft(template: str, fills: dict[str, str], queried: int, pair: tuple[str, str]) -> Draft:
         order = [fills["V1"], fills["V2"]]
-        answer, other = order[asked], order[1 - asked]
-        fills = fills | {"Q": fills["K1"] if asked == 0 else fills["K2"]}
-        return Draft(template, fills, roles, (answer, other, ("first", "second")[asked]), pair)
+        answer, other = order[queried], order[1 - queried]
+        fills = fills | {"Q": fills["K1"] if queried == 0 else fills["K2"]}
+        return Draft(template, fills, roles, (answer, other, ("first", "second")[queried]), pair)
 
     while True:
-        template, asked = str(rng.choice(templates)), int(rng.integers(2))
+        template, queried = str(rng.choice(templates)), int(rng.integers(2))
         k1, k2 = (str(key) for key in rng.choice(keys, 2, replace=False))
         v1, v2, new = (str(thing) for thing in rng.choice(things, 3, replace=False))
         fills = {"K1": k1, "V1": v1, "K2": k2, "V2": v2}
-        answer, other = (v1, v2) if asked == 0 else (v2, v1)
+        answer, other = (v1, v2) if queried == 0 else (v2, v1)
         yield [
-            draft(template, fills, asked, (answer, other)),
-            draft(template, fills, 1 - asked, (answer, other)),
-            draft(template, fills | {f"V{asked + 1}": new}, asked, (answer, new)),
+            draft(template, fills, queried, (answer, other)),
+            draft(template, fills, 1 - queried, (answer, other)),
+            draft(template, fills | {f"V{queried + 1}": new}, queried, (answer, new)),
         ]
 
 
@@ -88,11 +88,11 @@ def _agreement(
     nouns = words["nouns"]
     number, verbs = ("singular", "plural"), ("is", "are")
 
-    def draft(template: str, s: str, m: str, plural: tuple[int, int], asked: int) -> Draft:
+    def draft(template: str, s: str, m: str, plural: tuple[int, int], plural_verb: int) -> Draft:
         fills = {"N": s.split("/")[plural[0]], "M": m.split("/")[plural[1]]}
         values = number[plural[0]], number[plural[1]]
         roles = {"subject": "N", "attractor": "M"}
-        return Draft(template, fills, roles, values, (verbs[asked], verbs[1 - asked]))
+        return Draft(template, fills, roles, values, (verbs[plural_verb], verbs[1 - plural_verb]))
 
     while True:
         template = str(rng.choice(templates))

@@ -46,12 +46,12 @@ def activations(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[st
     places = [Place(site.layer, kind) for kind in KINDS]
     train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
     run.report(0, 1 + len(test.ids), "Reading activations of the task", "sets")
-    found = patcher.read(train.ids[0], train.places[0], places)
+    of_train = patcher.read(train.ids[0], train.places[0], places)
     read = []
     for edit in range(len(test.ids)):
         run.report(1 + edit, 1 + len(test.ids), "Reading activations of the task", "sets")
         read.append(patcher.read(test.ids[edit], test.places[edit], places))
-    return {"train": found, "test": np.array(read)}
+    return {"train": of_train, "test": np.array(read)}
 
 
 @dataclass
@@ -117,31 +117,31 @@ def evaluate(
         rows, pair = (np.array([part[each] for each in some]) for part in (runs.rows, runs.edits))
         return patch(patcher, clean, position, [(where, rows, test.pair[pair])])[0]
 
-    table, found = _ran(runs, patched)
+    table, ld = _ran(runs, patched)
     rescaled = loaded is not None and not loaded.is_linear
     unseen = int((~kept).sum())
-    return {"runs": table, "ld": found, "read": frame, "unseen": unseen, "rescaled": rescaled}
+    return {"runs": table, "ld": ld, "read": frame, "unseen": unseen, "rescaled": rescaled}
 
 
 def _ran(runs: Runs, patched: Callable[[list[int]], np.ndarray]) -> tuple[pl.DataFrame, np.ndarray]:
     """The table of runs and their LD; edits of what does nothing here are not run."""
     first = [each for each, row in enumerate(runs.table) if row[0] in ("clean", "true")]
-    found = dict(zip(first, patched(first), strict=True))
-    dead = _dead(runs, found)
+    ld = dict(zip(first, patched(first), strict=True))
+    dead = _dead(runs, ld)
     rest = [
         each
         for each, row in enumerate(runs.table)
-        if each not in found and not (row[0] == "edited" and row[2] in dead)
+        if each not in ld and not (row[0] == "edited" and row[2] in dead)
     ]
-    found |= dict(zip(rest, patched(rest), strict=True))
-    used = sorted(found)
+    ld |= dict(zip(rest, patched(rest), strict=True))
+    used = sorted(ld)
     table = pl.DataFrame([runs.table[each] for each in used], schema=RUNS, orient="row")
-    return table, np.array([found[each] for each in used])
+    return table, np.array([ld[each] for each in used])
 
 
-def _dead(runs: Runs, found: dict[int, np.ndarray]) -> set[str]:
+def _dead(runs: Runs, ld_of: dict[int, np.ndarray]) -> set[str]:
     """Counterfactuals whose own activation does nothing here, so that there is nothing to edit."""
-    parts = {(runs.table[each][0], runs.table[each][2]): ld for each, ld in found.items()}
+    parts = {(runs.table[each][0], runs.table[each][2]): each_ld for each, each_ld in ld_of.items()}
     drawn = weight_rows(len(runs.x))
     return {
         edit for what, edit in parts
@@ -184,9 +184,9 @@ def _supervised_runs(
             runs.add("edited", name, x + change, (number, edit), len(attributes), size)
     runs.add("clean", "", x)
     rebuilt = {name: fit.rebuild(test.codes[0]) for name, fit in fits.items()}
-    for name, found in (rebuilt | {"mean": np.broadcast_to(runs.mean, x.shape)}).items():
-        runs.add("kept", name, found)
-        runs.add("removed", name, x - found + runs.mean)
+    for name, rows in (rebuilt | {"mean": np.broadcast_to(runs.mean, x.shape)}).items():
+        runs.add("kept", name, rows)
+        runs.add("removed", name, x - rows + runs.mean)
 
 
 def _size(change: np.ndarray, shift: np.ndarray) -> float | None:
@@ -231,13 +231,13 @@ class Coder:
 def _coded_runs(runs: Runs, coder: Coder, test: PromptSet, y: np.ndarray, place: int) -> None:
     coded = [coder.coded(each[:, place], each[:, 0]) for each in y]
     for name in CODED:
-        found = coded[0][name].rebuild()
-        runs.add("kept", name, found)
-        runs.add("removed", name, runs.x - found + runs.mean)
+        rebuilt = coded[0][name].rebuild()
+        runs.add("kept", name, rebuilt)
+        runs.add("removed", name, runs.x - rebuilt + runs.mean)
         for number, edit in enumerate(test.edits, 1):
             shift = y[number][:, place] - runs.x
-            made = dictionaries.edits(coded[0][name], coded[number][name], shift, STEPS[name])
-            for k, change in zip(STEPS[name], made, strict=True):
+            changes = dictionaries.edits(coded[0][name], coded[number][name], shift, STEPS[name])
+            for k, change in zip(STEPS[name], changes, strict=True):
                 size = _size(change, shift)
                 runs.add("edited", name, runs.x + change, (number, edit), k, size)
 
@@ -249,12 +249,12 @@ def _reading(
     (F1), union (features), union_test, base, null, nearest, positives; rows whose `value` is "" are
     of a union of `values` that one feature reads. Adds the runs that take features away."""
     codes, coded = coder.active(x), coder.active(runs.x)
-    fires, held, rows = codes.active(), coded.active(), []
+    fires, test_fires, rows = codes.active(), coded.active(), []
     for at, attribute in enumerate(test.attributes):
         values, labels, truth = test.values[at], train.codes[0][:, at], test.codes[0][:, at]
-        found = metrics.table(fires, labels, len(values))
-        chosen, tested = found.argmax(axis=1), metrics.table(held, truth, len(values))
-        null = metrics.shuffled(fires, labels, held, truth, len(values), seed=at)
+        on_train = metrics.table(fires, labels, len(values))
+        chosen, tested = on_train.argmax(axis=1), metrics.table(test_fires, truth, len(values))
+        null = metrics.shuffled(fires, labels, test_fires, truth, len(values), seed=at)
         nearest = dictionaries.nearest(fit, runs.x, at)
         for value, name in enumerate(values):
             joined = metrics.union(fires, labels == value)
@@ -262,8 +262,8 @@ def _reading(
             rows.append(
                 (
                     attribute, name, [name], int(chosen[value]),
-                    float(found[value, chosen[value]]), float(tested[value, chosen[value]]),
-                    joined, _f1(held[:, joined].any(axis=1), right),
+                    float(on_train[value, chosen[value]]), float(tested[value, chosen[value]]),
+                    joined, _f1(test_fires[:, joined].any(axis=1), right),
                     metrics.base_rate(truth, value), float(null[value]),
                     _f1(nearest == value, right), int(right.sum()),
                 )
@@ -274,7 +274,7 @@ def _reading(
         rows.append(
             (
                 attribute, "", [values[each] for each in several], feature, best,
-                _f1(held[:, feature], right), [feature], _f1(held[:, feature], right),
+                _f1(test_fires[:, feature], right), [feature], _f1(test_fires[:, feature], right),
                 2 * share / (1 + share), None, _f1(np.isin(nearest, several), right),
                 int(right.sum()),
             )
@@ -287,5 +287,5 @@ def _reading(
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
 
-def _f1(said: Any, right: np.ndarray) -> float:
-    return float(f1_scores((said & right).sum(), said.sum(), right.sum()))
+def _f1(predicted: Any, truth: np.ndarray) -> float:
+    return float(f1_scores((predicted & truth).sum(), predicted.sum(), truth.sum()))

@@ -83,12 +83,12 @@ def union(active: np.ndarray, truth: np.ndarray, most: int = UNION) -> list[int]
     covered, best = np.zeros(len(truth), dtype=bool), 0.0
     while len(chosen) < most:
         joined = active | covered[:, None]
-        found = f1_scores((joined & truth[:, None]).sum(axis=0), joined.sum(axis=0), truth.sum())
-        feature = int(found.argmax())
-        if found[feature] <= best:
+        scores = f1_scores((joined & truth[:, None]).sum(axis=0), joined.sum(axis=0), truth.sum())
+        feature = int(scores.argmax())
+        if scores[feature] <= best:
             break
         chosen.append(feature)
-        covered, best = joined[:, feature], float(found[feature])
+        covered, best = joined[:, feature], float(scores[feature])
     return chosen
 
 
@@ -102,10 +102,10 @@ def values_read(active: np.ndarray, codes: np.ndarray, size: int) -> tuple[int, 
     order = np.argsort(-share, axis=0, kind="stable")
     got = np.take_along_axis(hits, order, axis=0).cumsum(axis=0)
     positives = has[order].cumsum(axis=0)
-    found = f1_scores(got, active.sum(axis=0)[None], positives)
-    gain = (found - 2 * positives / (len(codes) + positives))[: max(1, size - 1)]
+    scores = f1_scores(got, active.sum(axis=0)[None], positives)
+    gain = (scores - 2 * positives / (len(codes) + positives))[: max(1, size - 1)]
     count, feature = np.unravel_index(int(gain.argmax()), gain.shape)
-    return int(feature), order[: count + 1, feature].tolist(), float(found[count, feature])
+    return int(feature), order[: count + 1, feature].tolist(), float(scores[count, feature])
 
 
 def shuffled(
@@ -113,8 +113,8 @@ def shuffled(
 ) -> np.ndarray:
     """[values] mean F1 on test of the features chosen on train with shuffled values."""
     rng, sums = np.random.default_rng(seed), np.zeros(size)
-    held = table(test, truth, size)
+    on_test = table(test, truth, size)
     for _ in range(SHUFFLES):
         chosen = table(train, rng.permutation(codes), size).argmax(axis=1)
-        sums += held[np.arange(size), chosen]
+        sums += on_test[np.arange(size), chosen]
     return sums / SHUFFLES

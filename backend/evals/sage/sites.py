@@ -55,8 +55,8 @@ def gate(model: ModelRef, task: str, sizes: Sizes) -> dict[str, Any]:
     run.report(0, 1, f"Asking whether the model solves {task}")
     patcher = load_patcher(model)
     patcher.check(some.ids[0, 0, : some.end[0] + 1], some.pair[0, 0])
-    found = [patcher.differences(some.ids[edit], some.end, some.pair[0]) for edit in (0, 1)]
-    return {"ld": np.array(found, dtype=np.float64)}
+    ld = [patcher.differences(some.ids[edit], some.end, some.pair[0]) for edit in (0, 1)]
+    return {"ld": np.array(ld, dtype=np.float64)}
 
 
 # ---------------------------------------------------------------- where
@@ -109,12 +109,12 @@ def verification(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[s
     whole = cleaned(patcher, prompts, places)
     other = patcher.read(prompts.ids[1], prompts.places[1], places)
     for role in range(len(prompts.roles)):
-        mine = [at for at, found in enumerate(sites) if found[2] == role]
-        at_role = [Place(sites[at][0], KINDS[sites[at][1]]) for at in mine]
+        of_role = [at for at, (_, _, its_role, _) in enumerate(sites) if its_role == role]
+        at_role = [Place(sites[at][0], KINDS[sites[at][1]]) for at in of_role]
         wanted = [(place, other[None, :, role, places.index(place)]) for place in at_role]
         jobs = [(place, rows, prompts.pair[:1]) for place, rows in wanted]
-        found = patch(patcher, whole, prompts.places[0][:, role], jobs)
-        for at, values in zip(mine, found, strict=True):
+        changes = patch(patcher, whole, prompts.places[0][:, role], jobs)
+        for at, values in zip(of_role, changes, strict=True):
             effects[at] = values[0]
     table = [
         (layer, KINDS[kind], prompts.roles[role], drawn, estimate[layer, kind, role])
@@ -159,12 +159,12 @@ def patch(
     wanted: Sequence[Wanted],
 ) -> list[np.ndarray]:
     """[m, n] float64 LD of each, its rows put at `position` [n] of the n prompts in m runs."""
-    found = [np.zeros(rows.shape[:2]) for _, rows, _ in wanted]
+    ld = [np.zeros(rows.shape[:2]) for _, rows, _ in wanted]
     for at in np.unique(position).tolist():
         some = np.flatnonzero(position == at)
         done = int((position < at).sum())
         run.report(done, len(position), "Patching prompts", "prompts")
         part = clean.part(some)
-        for made, (place, rows, pair) in zip(found, wanted, strict=True):
-            made[:, some] = patcher.patched(part, place, at, rows[:, some], pair[:, some])
-    return found
+        for values, (place, rows, pair) in zip(ld, wanted, strict=True):
+            values[:, some] = patcher.patched(part, place, at, rows[:, some], pair[:, some])
+    return ld

@@ -115,11 +115,11 @@ def prompts(model: ModelRef, task: str, train: int, test: int, seed: int) -> dic
     run.report(0, 1, f"Writing prompts of {task}")
     tokens = language_model.tokenizer(model)
     left = {kind: single(tokens, words) for kind, words in WORDS[task].items()}
-    said = {kind: [len(left[kind]), len(words)] for kind, words in WORDS[task].items()}
-    few = [f"{some} of {of} {kind}" for kind, (some, of) in said.items() if some < LEAST]
+    counts = {kind: [len(left[kind]), len(words)] for kind, words in WORDS[task].items()}
+    few = [f"{some} of {count} {kind}" for kind, (some, count) in counts.items() if some < LEAST]
     if few:
         problem = f"The tokenizer makes one token of only {', '.join(few)}; {LEAST} are needed."
-        return {"task": task, "words": said, "problem": problem}
+        return {"task": task, "words": counts, "problem": problem}
     rng = np.random.default_rng(seed)
     drawn = [
         list(_different(DRAW[task](rng, _of_split(left, split), TEMPLATES[task][split]), count))
@@ -127,9 +127,9 @@ def prompts(model: ModelRef, task: str, train: int, test: int, seed: int) -> dic
     ]
     bos = tokens.bos_token_id if tokens.bos_token_id is not None else tokens.eos_token_id
     rows = [row for part in drawn for row in part]
-    held_out = np.repeat([False, True], [len(part) for part in drawn])
-    found = encode(tokens, bos, rows, ROLES[task]) | {"task": task, "words": said, "problem": ""}
-    return found | {"test": held_out, "texts": _texts(rows, held_out)}
+    is_test = np.repeat([False, True], [len(part) for part in drawn])
+    arrays = encode(tokens, bos, rows, ROLES[task]) | {"task": task, "words": counts, "problem": ""}
+    return arrays | {"test": is_test, "texts": _texts(rows, is_test)}
 
 
 def _of_split(words: Words, split: int) -> Words:
@@ -181,8 +181,8 @@ def encode(
     shape = lengths.shape[1], len(rows)
     ids = np.full((*shape, int(lengths.max())), bos, dtype=np.int64)
     for row, drafts in enumerate(read):
-        for edit, (found, _, _) in enumerate(drafts):
-            ids[edit, row, : len(found)] = found
+        for edit, (tokens_, _, _) in enumerate(drafts):
+            ids[edit, row, : len(tokens_)] = tokens_
     values = [
         sorted({draft.attributes[at] for row in rows for draft in row})
         for at in range(len(rows[0][0].attributes))
@@ -208,20 +208,20 @@ def _encoded(
 ) -> tuple[list[int], list[int] | None, list[int]]:
     """Ids, the position of each role (None where one is not a token), ids of the pair."""
     text, spans = written(draft)
-    found = tokens(text, add_special_tokens=False, return_offsets_mapping=True)
-    ends = {end: at for at, (_, end) in enumerate(found["offset_mapping"])}
+    encoding = tokens(text, add_special_tokens=False, return_offsets_mapping=True)
+    ends = {end: at for at, (_, end) in enumerate(encoding["offset_mapping"])}
     places: list[int] = []
     for role in roles:
         if role == "end":
-            places.append(len(found["input_ids"]))
+            places.append(len(encoding["input_ids"]))
             continue
         start, end = spans[draft.roles[role]]
         at = ends.get(end)
-        if at is None or found["offset_mapping"][at][0] > start:
-            return [bos, *found["input_ids"]], None, [0, 0]
+        if at is None or encoding["offset_mapping"][at][0] > start:
+            return [bos, *encoding["input_ids"]], None, [0, 0]
         places.append(at + 1)
     pair = [tokens(f"{text} {word}", add_special_tokens=False)["input_ids"] for word in draft.pair]
-    return [bos, *found["input_ids"]], places, [ids[-1] for ids in pair]
+    return [bos, *encoding["input_ids"]], places, [ids[-1] for ids in pair]
 
 
 def _texts(rows: list[list[Draft]], test: np.ndarray) -> pl.DataFrame:
