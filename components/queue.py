@@ -81,7 +81,7 @@ class QueueDesk(status.Desk, Protocol):
 
 def render_queue(desk: QueueDesk, study: str, person: str) -> None:
     """The queue of a person, where there is one; keeps what they say."""
-    identity = [study, person, [address.get(name) for name in LIST]]
+    identity: list[Any] = [study, person, [address.get(name) for name in LIST]]
     wire = _wire() if _wire().get("of") == identity else {}  # else it was said at another queue
     data = dict(zip(("study", "person", "list"), identity, strict=True)) | {
         "tags": TAGS,

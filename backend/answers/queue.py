@@ -270,6 +270,6 @@ def queue_hints(study: Study, feature: int) -> tuple[Hint, ...]:
         Hint(row["method"], row["text"])
         for row in known.labels.filter(pl.col("text") != "").iter_rows(named=True)
     ]
-    texts = known.said["real"].to_list() if len(known.said) else []
+    texts = known.verbalizations["real"].to_list() if len(known.verbalizations) else []
     hints += [Hint("verbalizer", text.strip()) for text in dict.fromkeys(texts) if text.strip()]
     return tuple(hints[:HINTS])
