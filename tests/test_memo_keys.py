@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.schema import PartitionSpec, Progress
+from backend.activations import Contexts, extract
+from backend.schema import ModelRef, PartitionSpec, Site
 from backend.store import memo
 from backend.store.memo import Entry, Memoized, canonical, memoize
 from tests.toy_memo import squares
@@ -31,16 +34,15 @@ def test_every_argument_counts_and_defaults_are_arguments() -> None:
     key = squares.digest(3)
     assert squares.digest(3, 0.0) == squares.digest(count=3, shift=0.0) == key
     assert len({key, squares.digest(4), squares.digest(3, 0.5)}) == 3
-    assert squares.digest(3, device="cuda") == key, "the result is the same on any device"
     assert squares.recipe(3) == {
-        "function": "tests.toy_memo.squares",
+        "function": "toy.squares",
         "version": 1,
         "arguments": {"count": 3, "shift": 0.0},
     }
 
 
 def test_another_version_is_another_key() -> None:
-    assert Memoized(squares.function, 2).digest(3) != squares.digest(3)
+    assert Memoized(squares.function, "toy.squares", 2).digest(3) != squares.digest(3)
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,13 @@ def test_a_missing_or_unknown_argument_is_an_error_not_another_key() -> None:
         squares.find(3, colour="red")
 
 
-def test_progress_device_inputs_and_folder_are_not_keyed() -> None:
+def test_the_folder_that_the_memo_gives_is_not_keyed() -> None:
     @memoize("toy.work", version=1)
-    def work(digest: str, *, inputs: object, progress: object, device: str, folder: Path) -> Any:
-        return {"all": [digest, inputs, progress, device, folder]}
+    def work(size: int, *, folder: Path) -> Any:
+        return {"all": [size, folder]}
 
-    assert work.recipe("d")["arguments"] == {"digest": "d"}
-    assert work.digest("d", inputs=object(), progress=Progress(), device="mps") == work.digest("d")
+    assert work.recipe(3)["arguments"] == {"size": 3}
+    assert work.digest(3, folder=Path("anywhere")) == work.digest(3)
 
 
 @dataclass
@@ -85,6 +87,36 @@ class Mutable:
 @dataclass(frozen=True)
 class Typed:
     type: str
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Data with a digest of its own."""
+
+    values: np.ndarray
+
+    @functools.cached_property
+    def content_digest(self) -> str:
+        return hashlib.sha256(self.values.tobytes()).hexdigest()
+
+
+@dataclass
+class Changing:
+    """A digest that does not follow what it is of."""
+
+    values: list[int]
+
+    @functools.cached_property
+    def content_digest(self) -> str:
+        return str(self.values)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Says its own digest: that is a field as any other."""
+
+    content_digest: str
+    size: int
 
 
 @pytest.mark.parametrize(
@@ -105,6 +137,7 @@ class Typed:
         {"entry": "0123"},
         Mutable(1),
         Typed("a"),
+        Changing([1]),
         PartitionSpec,
         [1, {"deep": {3}}],
     ],
@@ -119,6 +152,24 @@ def test_dataclasses_are_told_apart_by_type_and_entries_by_digest() -> None:
     spec = PartitionSpec(p=2.0)
     assert canonical(spec) == {"type": "PartitionSpec", "p": 2.0, "k": 1.0, "seed": 0}
     assert canonical(Entry(Path("anywhere"), "0123")) == {"entry": "0123"}
+
+
+def test_data_is_keyed_by_the_digest_that_it_computes_from_itself() -> None:
+    one, same, other = (Measured(np.array(values)) for values in ([1, 2], [1, 2], [1, 3]))
+    assert canonical(one) == canonical(same) != canonical(other)
+    assert canonical(one) == {"type": "Measured", "content_digest": one.content_digest}
+    assert canonical(Declared("d", 1)) != canonical(Declared("d", 2))
+
+
+def test_activations_are_keyed_by_the_ids_that_are_read() -> None:
+    model, site = ModelRef("folder:nowhere", "0", "float32"), Site(0)
+
+    def key(*ids: list[int], site: Site = site, kind: str = "int32") -> str:
+        return extract.digest(model, site, Contexts(tuple(np.array(row, kind) for row in ids)))
+
+    assert key([5, 6, 7]) == key([5, 6, 7], kind="int64")
+    keys = [key([5, 6, 7]), key([5, 6, 8]), key([5, 6], [7]), key([5], [6, 7])]
+    assert len({*keys, key([5, 6, 7], site=Site(1))}) == 5
 
 
 @settings(deadline=None)

@@ -20,9 +20,8 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 @memoize("toy.squares", version=1)
-def squares(count: int, shift: float = 0.0, *, device: str = "cpu") -> dict[str, Any]:
+def squares(count: int, shift: float = 0.0) -> dict[str, Any]:
     note("squares")
-    del device
     return {"squares": np.arange(count) ** 2 + shift, "count": count}
 
 

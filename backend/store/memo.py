@@ -31,7 +31,7 @@ __all__ = ["Entry", "Memoized", "canonical", "memoize"]
 
 NOT_KEYED = frozenset({"folder", "inputs"})
 LIBRARIES = ("torch", "transformers", "numpy", "polars", "sae-lens", "umap-learn")
-MARKS = frozenset({"type", "entry"})  # keys by which a dataclass or entry is told from a dict
+MARKS = frozenset({"type", "entry"})  # keys by which what is no dict is told from one
 
 
 # ---------------------------------------------------------------- keys
@@ -42,7 +42,8 @@ def canonical(value: Any) -> Any:
 
     Raises:
         TypeError: for anything but finite scalars, strings, sequences, string-keyed dicts,
-            frozen dataclasses and entries.
+            frozen dataclasses and entries. A dataclass with a property `content_digest`, which
+            it computes from what it holds, is keyed by that instead of its fields.
     """
     if isinstance(value, Entry):
         return {"entry": value.digest}
@@ -65,6 +66,8 @@ def _fields(value: Any) -> dict[str, Any]:
     name = type(value).__name__
     if not type(value).__dataclass_params__.frozen:
         raise TypeError(f"{name} is not frozen, so it cannot be part of a cache key")
+    if isinstance(vars(type(value)).get("content_digest"), property | functools.cached_property):
+        return {"content_digest": value.content_digest}
     fields = {
         field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)
     }
