@@ -196,19 +196,30 @@ class Query(Generic[P, R]):
         """The job of this query: the live or failed one, or a new one."""
         return self._job(study, self.entry.bound(*args, **kwargs))
 
+    def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """As `submit`, and a new job where the last one failed: a person wants it, perhaps with
+        arguments that are no part of its key."""
+        return self._new_job(study, self.entry.bound(*args, **kwargs))
+
+    def job_key(self, study: Study, **arguments: Any) -> str:
+        """What the jobs are named by that compute the same."""
+        return f"{self.entry.name}:{self._key(study, **arguments)}"
+
     def _job(self, study: Study, arguments: dict[str, Any]) -> Job:
-        entry, priority = self.entry, self._priority
-        key = f"{entry.name}:{self._key(study, **arguments)}"
-        latest = jobs.for_key(key)
+        latest = jobs.for_key(self.job_key(study, **arguments))
         if latest is not None and latest.state != "done":
             return latest
+        return self._new_job(study, arguments)
+
+    def _new_job(self, study: Study, arguments: dict[str, Any]) -> Job:
+        entry, priority = self.entry, self._priority
         title = entry.title if isinstance(entry.title, str) else entry.title(arguments)
         return jobs.submit(
             entry.name,
             study.name,
             _plain(arguments),
             pick_device(study.device),
-            key=key,
+            key=self.job_key(study, **arguments),
             priority=priority if isinstance(priority, int) else priority(arguments),
             title=title,
         )
