@@ -1,6 +1,6 @@
 """Activations at a study's site, in chunks on disk.
 
-A chunk is the memoized residual stream of `CHUNK` contexts. Its key holds a digest of its
+A chunk is the memoized residual stream of `CHUNK` contexts. Its key holds a digest of their
 tokens, so corpora with a common prefix share chunks, a killed extraction resumes where it was,
 and memory holds one chunk whatever the corpus size.
 """
@@ -27,6 +27,22 @@ CHUNK = 128  # contexts
 BATCH = {"cpu": 16, "mps": 32, "cuda": 64}  # contexts per forward pass
 
 
+@dataclass(frozen=True, eq=False)
+class Contexts:
+    """Contexts to be read: of each the token ids without BOS. A key holds `content_digest`, which
+    is computed from the ids themselves, so that no key can name other contexts than were read."""
+
+    ids: tuple[np.ndarray, ...]
+
+    @cached_property
+    def content_digest(self) -> str:
+        """32 hex digits that lengths and ids decide."""
+        lengths = np.array([len(context) for context in self.ids], dtype=np.int32)
+        digest = hashlib.sha256(lengths.tobytes())
+        digest.update(np.concatenate(self.ids).astype(np.int32).tobytes())
+        return digest.hexdigest()[:32]
+
+
 @dataclass(frozen=True)
 class Activations:
     """The activations of a corpus at a site; a chunk is computed when it is first read."""
@@ -47,10 +63,9 @@ class Activations:
 
     def entry(self, chunk: int) -> Entry:
         """The memo entry of one chunk."""
-        contexts = self._contexts(chunk)
         within = _Within(run.current().progress, int(self.bounds[chunk]), len(self.tokens))
         with run.reporting(within):
-            return extract(self.model, self.site, _digest(contexts), inputs=contexts)
+            return extract(self.model, self.site, self._contexts(chunk))
 
     def read(self, chunk: int) -> Tensor:
         """[tokens of the chunk, width] in the model's dtype, on the CPU; BOS left out."""
@@ -88,11 +103,11 @@ class Activations:
         direction = directions / length if length > 0 else directions
         return (direction * (total / count).dot(direction)).float(), count
 
-    def _contexts(self, chunk: int) -> list[np.ndarray]:
+    def _contexts(self, chunk: int) -> Contexts:
         table = self.tokens.contexts[chunk * CHUNK : (chunk + 1) * CHUNK]
         firsts, lengths = table["first_token"].to_numpy(), table["length"].to_numpy()
         ids = self.tokens.ids
-        return [ids[f : f + n] for f, n in zip(firsts, lengths, strict=True)]
+        return Contexts(tuple(ids[f : f + n] for f, n in zip(firsts, lengths, strict=True)))
 
 
 def read_corpus(reading: Reading) -> Activations:
@@ -116,18 +131,9 @@ class _Within(Progress):
         self.whole.check()
 
 
-def _digest(contexts: list[np.ndarray]) -> str:
-    lengths = np.array([len(context) for context in contexts], dtype=np.int32)
-    digest = hashlib.sha256(lengths.tobytes())
-    digest.update(np.concatenate(contexts).tobytes())
-    return digest.hexdigest()[:32]
-
-
 @memoize("corpus.activations", version=1)
-def extract(
-    model: ModelRef, site: Site, digest: str, *, inputs: list[np.ndarray]
-) -> dict[str, Any]:
-    """`residual` [tokens, width] of contexts `inputs` (token ids without BOS), in their order.
+def extract(model: ModelRef, site: Site, contexts: Contexts) -> dict[str, Any]:
+    """`residual` [tokens, width] of the contexts, in their order.
 
     Contexts of like length share a forward pass, so little is padded.
 
@@ -136,18 +142,19 @@ def extract(
     """
     device = run.current().device
     network = language_model.load(model, device)
-    order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
-    total = sum(len(context) for context in inputs)
-    rows: list[Tensor] = [torch.empty(0)] * len(inputs)
+    sequences = contexts.ids
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    total = sum(len(context) for context in sequences)
+    rows: list[Tensor] = [torch.empty(0)] * len(sequences)
     done = 0
     for at in range(0, len(order), BATCH[device]):
         run.report(done, total, "Reading activations", "tokens")
         batch = order[at : at + BATCH[device]]
-        ids, mask = padded([inputs[i] for i in batch], network.bos)
+        ids, mask = padded([sequences[i] for i in batch], network.bos)
         residual = network.residual(ids, None if bool(mask.all()) else mask.to(device), site.layer)
         for row, i in enumerate(batch):
-            rows[i] = residual[row, 1 : 1 + len(inputs[i])].cpu()
-            done += len(inputs[i])
+            rows[i] = residual[row, 1 : 1 + len(sequences[i])].cpu()
+            done += len(sequences[i])
     residual = torch.cat(rows)
     if not bool(torch.isfinite(residual).all()):
         bad = int((~torch.isfinite(residual)).any(dim=1).sum())

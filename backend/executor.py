@@ -25,7 +25,8 @@ POLL = 1.0  # seconds between reports while threads work
 @dataclass(frozen=True)
 class Request:
     """A query that somebody wants answered. Requests of one `key` share a job; of two that wait the
-    one of higher `priority` runs first; `title` says what is computed."""
+    one of higher `priority` runs first; `title` says what is computed; `anew`: a job that failed or
+    was cancelled does not stand for it."""
 
     query: str
     study: str
@@ -33,13 +34,15 @@ class Request:
     key: str
     priority: int = 0
     title: str = ""
+    anew: bool = False
 
 
 class Executor(Protocol):
     """What computes. `tests/store/test_executor.py` is the contract of every implementation."""
 
     def submit(self, request: Request, device: str) -> Job:
-        """The live or failed job of the request's key, or a new one."""
+        """The live job of the request's key, else its failed or cancelled one unless asked for
+        `anew`, else a new one."""
         ...
 
     def each(
@@ -60,7 +63,8 @@ class Local:
 
     def submit(self, request: Request, device: str) -> Job:
         latest = jobs.for_key(request.key)
-        if latest is not None and latest.state != "done":
+        ended = ("done", "failed", "cancelled") if request.anew else ("done",)
+        if latest is not None and latest.state not in ended:
             return latest
         return jobs.submit(
             request.query,

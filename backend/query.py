@@ -196,15 +196,25 @@ class Query(Generic[P, R]):
         """The job of this query: the live or failed one, or a new one."""
         return self._job(study, self.entry.bound(*args, **kwargs))
 
-    def _job(self, study: Study, arguments: dict[str, Any]) -> Job:
+    def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """As `submit`, and a new job where the last one failed: a person wants it, perhaps with
+        arguments that are no part of its key."""
+        return self._job(study, self.entry.bound(*args, **kwargs), anew=True)
+
+    def job_key(self, study: Study, **arguments: Any) -> str:
+        """What the jobs are named by that compute the same."""
+        return f"{self.entry.name}:{self._key(study, **arguments)}"
+
+    def _job(self, study: Study, arguments: dict[str, Any], anew: bool = False) -> Job:
         entry, priority = self.entry, self._priority
         request = Request(
             query=entry.name,
             study=study.name,
             arguments=_plain(arguments),
-            key=f"{entry.name}:{self._key(study, **arguments)}",
+            key=self.job_key(study, **arguments),
             priority=priority if isinstance(priority, int) else priority(arguments),
             title=entry.title if isinstance(entry.title, str) else entry.title(arguments),
+            anew=anew,
         )
         return LOCAL.submit(request, pick_device(study.device))
 

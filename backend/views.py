@@ -186,12 +186,12 @@ class Labels:
     """Labels of one feature or region, and what they were made from."""
 
     number: int
-    # method, text, detail (why, or why there is none), n (excerpts), known (False: not asked yet)
+    # method, text, detail (why, or why there is none), n (excerpts), known (False: not written yet)
     labels: pl.DataFrame
     evidence: str  # how train, test and negatives were drawn
     writer: str  # the model that is asked
-    # context, real, random, other: what the verbalizer said at peaks, and of controls; may be empty
-    said: pl.DataFrame
+    # context, real, random, other: texts of the verbalizer at peaks, and of controls; may be empty
+    verbalizations: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ Choice = tuple[str, tuple[str, ...]]  # the preferred method ("": none) and thos
 
 def pairs(view: Experiment) -> list[str]:
     """Pairs of methods, baez beside eleuther first."""
-    found = [" | ".join(pair) for pair in combinations(view.plan.methods, 2)]
-    return sorted(found, key=lambda pair: not ("baez" in pair and "eleuther" in pair))
+    pairs = [" | ".join(pair) for pair in combinations(view.plan.methods, 2)]
+    return sorted(pairs, key=lambda pair: not ("baez" in pair and "eleuther" in pair))
 
 
 def contested(view: Experiment) -> pl.DataFrame:
@@ -142,30 +142,34 @@ def render_title(view: Experiment, feature: int) -> None:
 # ---------------------------------------------------------------- labels and votes
 
 
-def order(found: Comparison) -> list[int]:
+def order(comparison: Comparison) -> list[int]:
     """Methods as they are shown: as planned, or shuffled where their names are hidden."""
-    places = list(range(len(found.methods)))
+    places = list(range(len(comparison.methods)))
     if not address.get("blind"):
         return places
     return sorted(
-        places, key=lambda at: zlib.crc32(f"{found.feature} {found.methods[at]}".encode())
+        places, key=lambda at: zlib.crc32(f"{comparison.feature} {comparison.methods[at]}".encode())
     )
 
 
-def labels_html(found: Comparison, view: Experiment) -> str:
+def labels_html(comparison: Comparison, view: Experiment) -> str:
     """One row a label, with its scores where names are shown."""
     blind = address.get("blind")
-    texts = dict(zip(found.labels["method"], found.labels["text"], strict=True))
+    texts = dict(zip(comparison.labels["method"], comparison.labels["text"], strict=True))
     rows = []
-    for place, at in enumerate(order(found)):
-        method = found.methods[at]
+    for place, at in enumerate(order(comparison)):
+        method = comparison.methods[at]
         head = f"<b>{LETTERS[place]}</b>" if blind else dot(method) + doubt(method, view)
-        scores = [] if blind else [_score(found, method, scorer) for scorer in _scorers(found)]
+        scores = (
+            [] if blind else [_score(comparison, method, scorer) for scorer in _scorers(comparison)]
+        )
         rows.append([head, f"<b>{escape(texts[method])}</b>", *scores])
     if not blind:
-        rows.append([name(""), "", *[_score(found, "", scorer) for scorer in _scorers(found)]])
-        failed = found.labels.filter(pl.col("failed") != "")
-        blank = [""] * len(_scorers(found))
+        rows.append(
+            [name(""), "", *[_score(comparison, "", scorer) for scorer in _scorers(comparison)]]
+        )
+        failed = comparison.labels.filter(pl.col("failed") != "")
+        blank = [""] * len(_scorers(comparison))
         rows += [
             [dot(row["method"]), f"<i>{escape(row['failed'])}</i>", *blank]
             for row in failed.iter_rows(named=True)
@@ -176,9 +180,9 @@ def labels_html(found: Comparison, view: Experiment) -> str:
                 f"<b>{escape(row['text'] or row['failed'])}</b>",
                 *blank,
             ]
-            for row in found.human.iter_rows(named=True)
+            for row in comparison.human.iter_rows(named=True)
         ]
-    heads = ["", "label"] + ([] if blind else [_head(scorer) for scorer in _scorers(found)])
+    heads = ["", "label"] + ([] if blind else [_head(scorer) for scorer in _scorers(comparison)])
     return markup.table(heads, rows, "tt" + "n" * (len(heads) - 2))
 
 
@@ -187,8 +191,8 @@ def dot(method: str) -> str:
     return f'<span class="dot" style="background:{palette.method(method)}"></span>{name(method)}'
 
 
-def _scorers(found: Comparison) -> list[str]:
-    there = list(dict.fromkeys(found.scores["scorer"].to_list()))
+def _scorers(comparison: Comparison) -> list[str]:
+    there = list(dict.fromkeys(comparison.scores["scorer"].to_list()))
     return [s for s in there if f"{s}_auroc" not in there]
 
 
@@ -196,27 +200,27 @@ def _head(scorer: str) -> str:
     return f"{scorer.removesuffix('_auroc')} {measure(scorer)}"
 
 
-def _score(found: Comparison, method: str, scorer: str) -> str:
-    some = found.scores.filter((pl.col("method") == method) & (pl.col("scorer") == scorer))
+def _score(comparison: Comparison, method: str, scorer: str) -> str:
+    some = comparison.scores.filter((pl.col("method") == method) & (pl.col("scorer") == scorer))
     if not len(some):
         return numbers.MISSING
     row = some.row(0, named=True)
     return markup.interval(row["value"], row["low"], row["high"])
 
 
-def render_labels(found: Comparison, view: Experiment) -> None:
+def render_labels(comparison: Comparison, view: Experiment) -> None:
     """The labels with their scores."""
-    st.html(labels_html(found, view))
+    st.html(labels_html(comparison, view))
 
 
-def render_vote(found: Comparison, on_vote: Callable[[Choice], None]) -> None:
+def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> None:
     """Where names are hidden, the buttons to prefer a label; `on_vote` keeps what was chosen."""
     if not address.get("blind"):
         return
-    if len(found.methods) < 2:
+    if len(comparison.methods) < 2:
         markup.note("Only one method gave a label here, so there is nothing to prefer.")
         return
-    shown = [found.methods[at] for at in order(found)]
+    shown = [comparison.methods[at] for at in order(comparison)]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for place, method in enumerate(shown):
             choice = method, tuple(each for each in shown if each != method)
@@ -254,43 +258,45 @@ def votes_html(votes: pl.DataFrame) -> str:
 # ---------------------------------------------------------------- excerpts
 
 
-def excerpts_html(found: Comparison) -> str:
+def excerpts_html(comparison: Comparison) -> str:
     """The held-out excerpts, those in which the feature fires first, and for each label whether
     the judge got it right."""
     blind = address.get("blind")
-    shown = [] if blind else order(found)
-    ranked = sorted(found.items, key=lambda item: (not item.fires, -max(item.values, default=0)))
+    shown = [] if blind else order(comparison)
+    ranked = sorted(
+        comparison.items, key=lambda item: (not item.fires, -max(item.values, default=0))
+    )
     rows = [
         [
             "fires" if item.fires else "silent",
-            _text(item, found),
+            _text(item, comparison),
             *[_verdict(item, at) for at in shown],
         ]
         for item in ranked
     ]
-    heads = ("", "held-out excerpt", *[found.methods[at] for at in shown])
-    judged = "" if blind else f" Judged by {found.scorer}: ✓ right, ✗ wrong, – failed."
-    if not blind and found.scores["judge"].str.ends_with("median").any():
+    heads = ("", "held-out excerpt", *[comparison.methods[at] for at in shown])
+    judged = "" if blind else f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – failed."
+    if not blind and comparison.scores["judge"].str.ends_with("median").any():
         judged += (
             " This judge calls the likelier half fitting, so a mark is relative to the others."
         )
     note = f"Excerpts that no label was made from.{judged}"
     kinds = "tt" + "t" * len(shown)
     table = markup.table(heads, rows, kinds, note)
-    return f'<div class="compared">{legend_html(found.maximum)}{table}</div>'
+    return f'<div class="compared">{legend_html(comparison.maximum)}{table}</div>'
 
 
-def _text(item: Judgement, found: Comparison) -> str:
+def _text(item: Judgement, comparison: Comparison) -> str:
     passage = Passage(-1, "", "", 0, item.pieces, item.values)
-    return passage_html(passage, Look(found.maximum, breaks=False))
+    return passage_html(passage, Look(comparison.maximum, breaks=False))
 
 
 def _verdict(item: Judgement, at: int) -> str:
-    said, likely = item.answers[at], item.probabilities[at]
-    if said is None:
+    answer, likely = item.answers[at], item.probabilities[at]
+    if answer is None:
         return '<span title="the judge gave no usable answer">–</span>'
-    right = bool(said) == item.fires
-    hint = "says it fits" if said else "says it does not fit"
+    right = bool(answer) == item.fires
+    hint = "says it fits" if answer else "says it does not fit"
     more = "" if likely is None else f", probability {numbers.fraction(likely)}"
     kind, sign = ("hit", "✓") if right else ("miss", "✗")
     return f'<span class="{kind}" title="{hint}{more}">{sign}</span>'

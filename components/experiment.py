@@ -35,15 +35,15 @@ def measure(scorer: str) -> str:
     return "gap of mean cosines" if scorer == "embedding" else "balanced accuracy"
 
 
-def scorers(means: pl.DataFrame, of: str) -> list[str]:
+def scorers(means: pl.DataFrame, kind: str) -> list[str]:
     """The scorers to show: AUROC where there is one, or what the post counted."""
     there = set(means["scorer"])
-    found = []
+    shown = []
     for name in SCORERS:
         ranked = f"{name}_auroc"
-        chosen = ranked if of == "auroc" and ranked in there else name
-        found += [chosen] if chosen in there else []
-    return found
+        chosen = ranked if kind == "auroc" and ranked in there else name
+        shown += [chosen] if chosen in there else []
+    return shown
 
 
 # ---------------------------------------------------------------- which experiment
@@ -78,11 +78,11 @@ def choose(runs: list[Run], missing: str) -> str:
 def title(run: Run) -> str:
     """An experiment in a line; not whether it has ended, as the browser tells a choice by this."""
     plan = run.plan
-    made = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
+    created = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
     who = run.writer.split("@")[0].split(" at ")[0].removeprefix("package:")
     return (
         f"{plan.features} features · {', '.join(plan.methods)} · {who} · "
-        f"split {plan.split} · seed {plan.seed} · {made}"
+        f"split {plan.split} · seed {plan.seed} · {created}"
     )
 
 
@@ -91,7 +91,7 @@ def plan_html(view: Experiment) -> str:
     plan = view.plan
     failed = view.labels.filter(pl.col("failed") != "")
     window = f"±{plan.window} tokens" if plan.window else "whole contexts"
-    said = [
+    chips = [
         markup.chip("features", numbers.count(view.labels["feature"].n_unique())),
         markup.chip("labels", numbers.count(len(view.labels))),
         markup.chip(
@@ -106,50 +106,50 @@ def plan_html(view: Experiment) -> str:
         markup.chip("writer", escape(view.writer)),
         markup.chip("judge", escape(view.judge)),
     ]
-    return markup.chips(said)
+    return markup.chips(chips)
 
 
 # ---------------------------------------------------------------- the figure
 
 
-def means_chart(view: Experiment, of: str) -> go.Figure:
+def means_chart(view: Experiment, kind: str) -> go.Figure:
     """Mean over features of each method by each scorer, with 95% intervals; hollow: the same
     method's labels given to other features; dashed: chance."""
     colours = palette.current()
-    shown = scorers(view.means, of)
+    shown = scorers(view.means, kind)
     rows = ["", *reversed(view.plan.methods)]
-    made = make_subplots(1, max(1, len(shown)), shared_yaxes=True, horizontal_spacing=0.04)
+    figure = make_subplots(1, max(1, len(shown)), shared_yaxes=True, horizontal_spacing=0.04)
     for column, scorer in enumerate(shown, 1):
         some = view.means.filter(pl.col("scorer") == scorer)
         for place, method in enumerate(rows):
-            for of_, symbol, hue, shift in (
+            for control, symbol, hue, shift in (
                 ("empty", "x-thin-open", colours.muted, 0.0),
                 ("shuffled", "circle-open", colours.muted, -0.2),
                 ("label", "circle", palette.method(method), 0.12),
             ):
-                part = some.filter((pl.col("method") == method) & (pl.col("of") == of_))
+                part = some.filter((pl.col("method") == method) & (pl.col("of") == control))
                 if len(part):
                     trace = _point(part.row(0, named=True), place + shift, hue, symbol)
-                    made.add_trace(trace, 1, column)
+                    figure.add_trace(trace, 1, column)
         chance = {"color": colours.muted, "dash": "dash", "width": 1}
-        made.add_vline(some["chance"][0], line=chance, col=column, row=1)  # type: ignore[arg-type]
+        figure.add_vline(some["chance"][0], line=chance, col=column, row=1)  # type: ignore[arg-type]
         counted = some.filter(pl.col("of") == "label")["features"].to_list()
         title = (
             f"{scorer.removesuffix('_auroc')} · {measure(scorer)} · n = {min(counted, default=0)}"
         )
-        made.update_xaxes(title=title, col=column, row=1)
-    made.update_layout(
+        figure.update_xaxes(title=title, col=column, row=1)
+    figure.update_layout(
         template=palette.template(colours),
         height=76 + 44 * len(rows),
         margin={"l": 0, "r": 8, "t": 4, "b": 4},
     )
-    made.update_yaxes(
+    figure.update_yaxes(
         tickvals=list(range(len(rows))),
         ticktext=["no label", *(f"{method}{doubt(method, view)}" for method in rows[1:])],
         range=[-0.5, len(rows) - 0.5],
         showgrid=False,
     )
-    return made
+    return figure
 
 
 def doubt(method: str, view: Experiment) -> str:
@@ -163,7 +163,7 @@ OF = {"label": "label", "shuffled": "another feature's label", "empty": "no labe
 
 def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
     """One mean with its interval, and all of it in words on hover."""
-    said = (
+    hint = (
         f"{row['method']} · {OF[row['of']]}<br>{numbers.fraction(row['mean'], 3)} "
         f"({numbers.fraction(row['low'], 3)} to {numbers.fraction(row['high'], 3)})<br>"
         f"{row['features']} features, {row['n']:,} excerpts, {row['failures']} failed"
@@ -173,7 +173,7 @@ def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
     return go.Scatter(
         x=[row["mean"]],
         y=[y],
-        text=[said],
+        text=[hint],
         mode="markers",
         marker={
             "color": hue,
@@ -206,57 +206,57 @@ def render_measures() -> None:
 
 def render_means(view: Experiment) -> None:
     """The figure with how to read it."""
-    of = address.get("measure")
+    kind = address.get("measure")
     st.plotly_chart(
-        means_chart(view, of), theme=None, config=palette.CONFIG, key="means",
+        means_chart(view, kind), theme=None, config=palette.CONFIG, key="means",
         alt="Mean score of each method by each scorer",
     )  # fmt: skip
-    st.html(f'<p class="note">{escape(reading(view, of))}</p>')
+    st.html(f'<p class="note">{escape(reading(view, kind))}</p>')
 
 
-def reading(view: Experiment, of: str) -> str:
+def reading(view: Experiment, kind: str) -> str:
     """What the figure can and cannot show."""
-    shown = scorers(view.means, of)
+    shown = scorers(view.means, kind)
     pairs = view.differences.filter(pl.col("scorer").is_in(shown))
     smallest = [value for value in pairs["smallest"].to_list() if value is not None]
-    said = [
+    lines = [
         "Filled: mean over features with 95% interval; hollow: the same labels given to other "
         "features; ×: no label; dashed: chance."
     ]
     if smallest:
         n = max(pairs["features"].to_list())
-        said.append(
+        lines.append(
             f"With {n} features, the smallest true difference between two methods that would "
             f"mostly show (80% power) is {numbers.fraction(min(smallest), 3)} to "
             f"{numbers.fraction(max(smallest), 3)}, depending on pair and scorer."
         )
-    return " ".join(said)
+    return " ".join(lines)
 
 
 # ---------------------------------------------------------------- tables
 
 
-def found_html(view: Experiment, of: str) -> str:
+def advantages_html(view: Experiment, kind: str) -> str:
     """Which methods' labels beat the same labels given to other features."""
-    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, of)))
+    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
     beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
-    said = [
+    names = [
         f"{row['method']} by {row['scorer'].removesuffix('_auroc')} ({_signed(row['difference'])}, "
         f"{_signed(row['low'])} to {_signed(row['high'])})"
         for row in beats
     ]
     words = (
-        f"Told from the same labels given to other features: {'; '.join(said)}."
-        if said
+        f"Told from the same labels given to other features: {'; '.join(names)}."
+        if names
         else "No method's labels are told from the same labels given to other features."
     )
     more = f" Of {len(some)} such intervals about {len(some) / 40:.1f} lie above 0 by chance alone."
     return f'<p class="note"><b>{escape(words)}</b>{escape(more)}</p>'
 
 
-def gains_html(view: Experiment, of: str) -> str:
+def gains_html(view: Experiment, kind: str) -> str:
     """Each method's labels less its control, over the same features."""
-    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, of)))
+    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
     rows = [
         [
             name(row["method"]),
@@ -272,9 +272,9 @@ def gains_html(view: Experiment, of: str) -> str:
     return markup.table(heads, rows, "ttnnnn")
 
 
-def differences_html(view: Experiment, of: str) -> str:
+def differences_html(view: Experiment, kind: str) -> str:
     """Every pair of methods, over the same features."""
-    shown = scorers(view.means, of)
+    shown = scorers(view.means, kind)
     pairs = view.differences.filter(pl.col("scorer").is_in(shown))
     rows = [
         [
@@ -336,15 +336,15 @@ def known_html(view: Experiment) -> str:
     """How the judge does where the answer is known; a warning where it fails."""
     shown = view.known.filter(pl.col("scorer") == "detection_auroc")
     row = (shown if len(shown) else view.known).row(0, named=True)
-    said = (
+    words = (
         f"Asked which of {2 * EACH} texts hold a given word, the judge scores "
         f"{numbers.fraction(row['mean'])} ({measure(row['scorer'])}, 95% interval "
         f"{numbers.fraction(row['low'])} to {numbers.fraction(row['high'])}, {row['words']} words, "
         f"{row['failures']} failed)."
     )
     if (row["low"] or 0) > PASSED:
-        return f'<p class="note">{escape(said)}</p>'
-    return finding_html(said, "A judge that fails this says nothing by its scores of labels.")
+        return f'<p class="note">{escape(words)}</p>'
+    return finding_html(words, "A judge that fails this says nothing by its scores of labels.")
 
 
 def nothing_carried_html() -> str:

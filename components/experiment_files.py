@@ -23,9 +23,9 @@ FORMATS = {
 class FileDesk(Protocol):
     """The part of `backend.queries` that reads and writes files."""
 
-    def export(self, study: str, run: str, format: str) -> bytes: ...
+    def export_experiment(self, study: str, run: str, format: str) -> bytes: ...
 
-    def take(self, data: bytes) -> Imported: ...
+    def import_experiment(self, data: bytes) -> Imported: ...
 
 
 def render_export(desk: FileDesk, study: str, run: str) -> None:
@@ -34,7 +34,7 @@ def render_export(desk: FileDesk, study: str, run: str) -> None:
         for kind, (words, ending, mime) in FORMATS.items():
             st.download_button(
                 words,
-                data=functools.partial(desk.export, study, run, kind),
+                data=functools.partial(desk.export_experiment, study, run, kind),
                 file_name=f"{study}-{run[:12]}-{kind}.{ending}",
                 mime=mime,
                 key=f"export-{kind}",
@@ -46,17 +46,17 @@ def render_export(desk: FileDesk, study: str, run: str) -> None:
 def render_import(desk: FileDesk) -> None:
     """A field for the folder of an experiment; what could not be read in it is listed."""
     with st.popover("Import", type="tertiary", key="import"):
-        given = st.file_uploader(
+        file = st.file_uploader(
             "An experiment folder of the baez post, as a zip", type="zip", key="import-file"
         )
-        if given is None:
+        if file is None:
             return
         with reported():
-            taken = desk.take(given.getvalue())
+            imported = desk.import_experiment(file.getvalue())
             st.button(
-                "Show it", type="primary", key="import-show", on_click=_show, args=(taken.run,)
+                "Show it", type="primary", key="import-show", on_click=_show, args=(imported.run,)
             )
-            for words in (*taken.problems, *taken.notes):
+            for words in (*imported.problems, *imported.notes):
                 markup.note(words)
 
 

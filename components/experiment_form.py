@@ -50,8 +50,8 @@ def render_form(methods: pl.DataFrame, server: str) -> None:
     with left:
         helps = dict(zip(methods["method"], methods["help"], strict=True))
         controls.multiselect("methods", "Methods", list(helps), rerun=(FORM,))
-        asked = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
-        st.caption("  \n".join(asked))
+        chosen = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
+        st.caption("  \n".join(chosen))
         controls.multiselect("scorers", "Judged by", list(SCORERS), rerun=(FORM,))
     with middle:
         controls.number_input("count", "Features", step=10, rerun=(FORM,))
@@ -92,26 +92,26 @@ def render_caps(fragment: str) -> None:
         controls.number_input("cost", "Stop at cost (0: no limit)", step=1.0, rerun=(fragment,))
 
 
-def quote_html(found: Quote) -> str:
+def quote_html(quote: Quote) -> str:
     """What a run would ask for."""
-    said = [
-        markup.chip("features", numbers.count(found.features)),
-        markup.chip("prompts", numbers.count(found.calls), "at most"),
+    chips = [
+        markup.chip("features", numbers.count(quote.features)),
+        markup.chip("prompts", numbers.count(quote.calls), "at most"),
     ]
-    if found.prompt_tokens:
-        said.append(markup.chip("tokens in", numbers.count(found.prompt_tokens), "at most"))
-        said.append(markup.chip("tokens out", numbers.count(found.reply_tokens), "at most"))
-        cost = "prices not set" if found.cost is None else f"{found.cost:,.2f}"
-        said.append(markup.chip("cost", escape(cost), "in the currency of the prices", "warn"))
-    return f'{markup.chips(said)}<p class="note">{escape(found.how)}</p>{_capped(found)}'
+    if quote.prompt_tokens:
+        chips.append(markup.chip("tokens in", numbers.count(quote.prompt_tokens), "at most"))
+        chips.append(markup.chip("tokens out", numbers.count(quote.reply_tokens), "at most"))
+        cost = "prices not set" if quote.cost is None else f"{quote.cost:,.2f}"
+        chips.append(markup.chip("cost", escape(cost), "in the currency of the prices", "warn"))
+    return f'{markup.chips(chips)}<p class="note">{escape(quote.how)}</p>{_capped(quote)}'
 
 
-def _capped(found: Quote) -> str:
+def _capped(quote: Quote) -> str:
     """What a cap below the estimate means."""
     if address.get("who") != "server":
         return ""
     calls, cost = address.get("calls"), address.get("cost")
-    if not ((calls and found.calls > calls) or (cost and (found.cost or 0) > cost)):
+    if not ((calls and quote.calls > calls) or (cost and (quote.cost or 0) > cost)):
         return ""
     return (
         '<div class="finding"><b>The run may need more than its cap.</b><p>It stops there and '

@@ -25,39 +25,53 @@ CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 class LabelDesk(Desk, Protocol):
     """The part of `backend.queries` that labels."""
 
-    def labels(self, study: str, number: int, of: str, p: Any, k: Any) -> Labels: ...
+    def labels(self, study: str, number: int, kind: str, p: Any, k: Any) -> Labels | Job: ...
 
-    def ask_labels(self, study: str, number: int, methods: str, of: str, p: Any, k: Any) -> Job: ...
+    def write_labels(
+        self, study: str, number: int, methods: str, kind: str, p: Any, k: Any
+    ) -> pl.DataFrame | Job: ...
 
     def label_scores(
-        self, study: str, number: int, methods: str, of: str, p: Any, k: Any
+        self, study: str, number: int, methods: str, kind: str, p: Any, k: Any
     ) -> LabelScores | Job: ...
 
 
 def render_section(
-    desk: LabelDesk, fragment: str, study: str, number: int, of: str, p: Any = None, k: Any = None
+    desk: LabelDesk, fragment: str, study: str, number: int, kind: str, p: Any = None, k: Any = None
 ) -> None:
-    """What each method calls a feature or region; asks the model, and judges, when told to."""
-    view = desk.labels(study, number, of, p, k)
+    """What each method calls a feature or region (`kind`); asks the model, and judges, when a
+    person wants it."""
     markup.head("Labels", "by methods that count, and by those that ask a model")
+    which = kind, p, k
+    view = desk.labels(study, number, *which)
+    if waiting(view, desk, "known-labels"):
+        return
     if not len(view.labels):
         return markup.note(view.evidence)
-    st.html(labels_html(view) + said_html(view))
-    missing = view.labels.filter(~pl.col("known"))["method"].to_list()
-    held = view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
-    held = held["method"].to_list()
+    missing, job = _missing(view), None
     if missing and address.get("asked") == number:
-        job = desk.ask_labels(study, number, ",".join(missing), of, p, k)
-        if waiting(job, desk, "asked"):
-            return
-    if held and address.get("scored") == number:
-        scores = desk.label_scores(study, number, ",".join(held), of, p, k)
+        written = desk.write_labels(study, number, ",".join(missing), *which)
+        job = written if isinstance(written, Job) else None
+        fresh = desk.labels(study, number, *which)  # written since the look above, perhaps
+        view = view if isinstance(fresh, Job) else fresh
+    st.html(labels_html(view) + verbalizations_html(view))
+    if job and waiting(job, desk, "asked"):
+        return
+    labelled = view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
+    methods = labelled["method"].to_list()
+    if methods and address.get("scored") == number:
+        scores = desk.label_scores(study, number, ",".join(methods), *which)
         if not waiting(scores, desk, "labels"):
             st.html(scores_html(scores.scores))
-    _render_buttons(number, fragment, missing, held)
+    _render_buttons(number, fragment, _missing(view), methods)
 
 
-def _render_buttons(number: int, fragment: str, missing: list[str], held: list[str]) -> None:
+def _missing(view: Labels) -> list[str]:
+    """Methods whose labels no model has written yet."""
+    return view.labels.filter(~pl.col("known"))["method"].to_list()
+
+
+def _render_buttons(number: int, fragment: str, missing: list[str], methods: list[str]) -> None:
     with st.container(horizontal=True, gap="small", key="label-buttons"):
         if missing and address.get("asked") != number:
             st.button(
@@ -68,7 +82,7 @@ def _render_buttons(number: int, fragment: str, missing: list[str], held: list[s
                 on_click=_put,
                 args=(fragment, "asked", number),
             )
-        if held and address.get("scored") != number:
+        if methods and address.get("scored") != number:
             st.button(
                 "Score these labels",
                 type="tertiary",
@@ -93,14 +107,14 @@ def labels_html(view: Labels) -> str:
     return markup.table(("method", "label", "why"), rows, "ttt", f"Drawn: {view.evidence}.")
 
 
-def said_html(view: Labels) -> str:
-    """What the verbalizer said at the peaks that `baez` stands on, its controls beside it."""
-    if not len(view.said):
+def verbalizations_html(view: Labels) -> str:
+    """The texts of the verbalizer at the peaks that `baez` stands on, its controls beside them."""
+    if not len(view.verbalizations):
         return ""
     names = ("real", "other", "random")
     rows = [
         [f"…{escape(row['context'][-SHOWN:])}", *(escape(row[name] or "–") for name in names)]
-        for row in view.said.iter_rows(named=True)
+        for row in view.verbalizations.iter_rows(named=True)
     ]
     heads = ("up to the peak", "said of it", "of another's peak", "of a random vector")
     note = "What reads alike in all columns tells nothing; Experiment measures it."
@@ -114,11 +128,12 @@ def scores_html(scores: pl.DataFrame) -> str:
     there = set(scores["scorer"])
     shown = [s if s in there else s.removesuffix("_auroc") for s in SCORERS]
     rows = []
-    for (method, of, label), group in scores.group_by("method", "of", "label", maintain_order=True):
-        found = {row["scorer"]: row for row in group.iter_rows(named=True)}
-        title = name(str(method)) if of == "label" else f"<i>{CONTROLS[str(of)]}</i>"
-        cells = [markup.interval(*(found[scorer][end] for end in ENDS)) for scorer in shown]
-        failures = sum(row["failures"] for row in found.values())
+    keys = ("method", "of", "label")
+    for (method, control, label), group in scores.group_by(*keys, maintain_order=True):
+        by_scorer = {row["scorer"]: row for row in group.iter_rows(named=True)}
+        title = name(str(method)) if control == "label" else f"<i>{CONTROLS[str(control)]}</i>"
+        cells = [markup.interval(*(by_scorer[scorer][end] for end in ENDS)) for scorer in shown]
+        failures = sum(row["failures"] for row in by_scorer.values())
         rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
     some = scores.row(0, named=True)
     judge = scores.filter(pl.col("scorer").str.starts_with("detection"))["judge"][0]

@@ -38,10 +38,10 @@ def show_feature(view: Experiment) -> None:
     with reported():
         feature = compare.opened(view)
         compare.render_title(view, feature)
-        found = queries.comparison(place.study, view.run, feature, address.get("by"))
-        compare.render_labels(found, view)
-        compare.render_vote(found, lambda choice: keep(view, feature, choice))
-        markup.render(compare.excerpts_html(found))
+        shown = queries.comparison(place.study, view.run, feature, address.get("by"))
+        compare.render_labels(shown, view)
+        compare.render_vote(shown, lambda choice: keep(view, feature, choice))
+        markup.render(compare.excerpts_html(shown))
         markup.render(compare.votes_html(queries.votes(place.study, view.run)))
 
 

@@ -19,9 +19,10 @@ def show_form() -> None:
     with reported():
         experiment_form.render_form(queries.label_methods(), queries.server())
         plan, who = experiment_form.plan(), address.get("who")
-        markup.render(experiment_form.quote_html(queries.quote(place.study, plan, who)))
+        markup.render(experiment_form.quote_html(queries.estimate_cost(place.study, plan, who)))
         if st.button("Start", type="primary", key="start"):
-            run = queries.start(place.study, plan, who, address.get("calls"), address.get("cost"))
+            limits = address.get("calls"), address.get("cost")
+            run = queries.start_experiment(place.study, plan, who, *limits)
             address.put(run=run)
             st.rerun()
 
@@ -51,7 +52,7 @@ with reported():
         experiment.render_measures()
         experiment.render_means(view)
         measure = address.get("measure")
-        markup.render(experiment.found_html(view, measure))
+        markup.render(experiment.advantages_html(view, measure))
         markup.head("Labels against the same labels given to other features")
         markup.render(experiment.gains_html(view, measure))
         markup.head("Differences between methods")

@@ -15,23 +15,23 @@ place = frame("Judge", queries, KEYS, (TASK,))
 
 
 def excerpts(run: str, person: str) -> None:
-    task = queries.task(place.study, run, person)
+    task = queries.detection_task(place.study, run, person)
     if judge.is_open(task):
         if (fits := judge.render_task(task)) is not None:
-            queries.answer(place.study, run, person, task.item, fits)
+            queries.answer_detection(place.study, run, person, task.item, fits)
             judge.next_one()
     else:
-        markup.render(judge.detectors_html(queries.detectors(place.study, run)))
+        markup.render(judge.detectors_html(queries.detection_scores(place.study, run)))
 
 
 def activations(run: str, person: str) -> None:
-    guess = queries.guess(place.study, run, person)
+    guess = queries.verbalization_task(place.study, run, person)
     if judge.is_open(guess):
         if (which := judge.render_guess(guess)) is not None:
-            queries.guessed(place.study, run, person, guess.item, which)
+            queries.answer_verbalization(place.study, run, person, guess.item, which)
             judge.next_one()
     else:
-        markup.render(judge.guesses_html(queries.guesses(place.study, run)))
+        markup.render(judge.guesses_html(queries.verbalization_scores(place.study, run)))
 
 
 @st.fragment(key=TASK)

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from backend import activations as module
 from backend import study as studies
-from backend.activations import Activations, extract
+from backend.activations import Activations, Contexts, extract
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
 from backend.schema import Cancelled, ModelError, ModelRef, NotFiniteError, Progress, Site
@@ -106,14 +106,6 @@ def test_nan_activations_are_an_error_that_names_the_remedy(
     assert extract.stored() == []
 
 
-def test_the_key_ignores_how_and_keeps_what(small: str) -> None:
-    acts = opened(small)
-    one = [np.array([5, 6, 7], dtype=np.int32)]
-    key = extract.digest(acts.model, acts.site, "d", inputs=one, device="cpu")
-    assert key == extract.digest(acts.model, acts.site, "d", device="cuda")
-    assert key != extract.digest(acts.model, Site(1), "d")
-
-
 def test_a_folder_without_a_model_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"config\.json"):
         language_model.resolve(f"folder:{tmp_path}")
@@ -140,4 +132,5 @@ def test_direction_logits_equal_the_product_written_out(small: str) -> None:
 
 def test_an_unknown_revision_is_part_of_the_key() -> None:
     one, two = (ModelRef("hub:a/b", revision, "float32") for revision in ("1", "2"))
-    assert extract.digest(one, Site(0), "d") != extract.digest(two, Site(0), "d")
+    contexts = Contexts((np.array([5]),))
+    assert extract.digest(one, Site(0), contexts) != extract.digest(two, Site(0), contexts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,9 @@ def test_an_ended_job_is_given_unless_it_ended_well(executor: Executor) -> None:
     job = executor.submit(REQUEST, "cpu")
     jobs.cancel(job.id)
     assert executor.submit(REQUEST, "cpu").state == "cancelled"
+    anew = executor.submit(replace(REQUEST, anew=True), "cpu")
+    assert (anew.state, anew.id == job.id) == ("queued", False)
+    job = anew
     jobs.queue.change("UPDATE jobs SET state = 'done' WHERE id = ?", (job.id,))
     again = executor.submit(REQUEST, "cpu")
     assert again.state == "queued"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.schema import PartitionSpec
+from backend.activations import Contexts, extract
+from backend.schema import ModelRef, PartitionSpec, Site
 from backend.store import memo
 from backend.store.memo import Entry, Memoized, canonical, memoize
 from tests.toy_memo import squares
@@ -93,6 +96,36 @@ class Typed:
     type: str
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Data with a digest of its own."""
+
+    values: np.ndarray
+
+    @functools.cached_property
+    def content_digest(self) -> str:
+        return hashlib.sha256(self.values.tobytes()).hexdigest()
+
+
+@dataclass
+class Changing:
+    """A digest that does not follow what it is of."""
+
+    values: list[int]
+
+    @functools.cached_property
+    def content_digest(self) -> str:
+        return str(self.values)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Says its own digest: that is a field as any other."""
+
+    content_digest: str
+    size: int
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -111,6 +144,7 @@ class Typed:
         {"entry": "0123"},
         Mutable(1),
         Typed("a"),
+        Changing([1]),
         PartitionSpec,
         [1, {"deep": {3}}],
     ],
@@ -125,6 +159,24 @@ def test_dataclasses_are_told_apart_by_type_and_entries_by_digest() -> None:
     spec = PartitionSpec(p=2.0)
     assert canonical(spec) == {"type": "PartitionSpec", "p": 2.0, "k": 1.0, "seed": 0}
     assert canonical(Entry(Path("anywhere"), "0123")) == {"entry": "0123"}
+
+
+def test_data_is_keyed_by_the_digest_that_it_computes_from_itself() -> None:
+    one, same, other = (Measured(np.array(values)) for values in ([1, 2], [1, 2], [1, 3]))
+    assert canonical(one) == canonical(same) != canonical(other)
+    assert canonical(one) == {"type": "Measured", "content_digest": one.content_digest}
+    assert canonical(Declared("d", 1)) != canonical(Declared("d", 2))
+
+
+def test_activations_are_keyed_by_the_ids_that_are_read() -> None:
+    model, site = ModelRef("folder:nowhere", "0", "float32"), Site(0)
+
+    def key(*ids: list[int], site: Site = site, kind: str = "int32") -> str:
+        return extract.digest(model, site, Contexts(tuple(np.array(row, kind) for row in ids)))
+
+    assert key([5, 6, 7]) == key([5, 6, 7], kind="int64")
+    keys = [key([5, 6, 7]), key([5, 6, 8]), key([5, 6], [7]), key([5], [6, 7])]
+    assert len({*keys, key([5, 6, 7], site=Site(1))}) == 5
 
 
 @settings(deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +13,9 @@ import polars as pl
 from backend import settings
 from backend.answers import experiments, labelling, runs
 from backend.answers.known import KNOWN
-from backend.answers.subjects import features_of, sampling_of
+from backend.answers.subjects import Subject, features_of
 from backend.labels import prompts, tables
+from backend.labels.contract import Evidence
 from backend.labels.interchange import baez, baez_reader, neuronpedia
 from backend.labels.interchange.tables import WRITERS
 from backend.schema import NotFoundError, Plan, StoreError, Study
@@ -31,19 +33,13 @@ def export(study: Study, run: str, format: str) -> bytes:
     """
     if format not in FORMATS:
         raise NotFoundError(f"There is no format {format!r}.", f"Use {', '.join(FORMATS)}.")
-    if run.startswith(runs.IMPORTED):
-        held = _read(run).experiment
-        labels, scores = held.labels, held.scores
-    else:
-        entry, _, _ = runs.finished(run)
-        labels, scores = entry.frame("labels"), entry.frame("scores")
+    imported = run.startswith(runs.IMPORTED)
+    source = _read(run).experiment if imported else runs.finished(run)
     if format in WRITERS:
-        return WRITERS[format](labels)
+        return WRITERS[format](source.labels)
     if format == "neuronpedia":
-        return neuronpedia.explanations(labels, scores, *names(study))
-    return baez.packed(
-        _read(run).experiment if run.startswith(runs.IMPORTED) else _whole(study, run)
-    )
+        return neuronpedia.explanations(source.labels, source.scores, *names(study))
+    return baez.packed(source if isinstance(source, baez.Experiment) else _whole(study, source))
 
 
 def names(study: Study) -> tuple[str, str]:
@@ -53,31 +49,37 @@ def names(study: Study) -> tuple[str, str]:
     return model, f"{study.site.layer}-{study.sae.source.rsplit('/', 1)[-1]}"
 
 
-def _whole(study: Study, run: str) -> baez.Experiment:
-    entry, plan, _ = runs.finished(run)
-    of, labels = features_of(study), entry.frame("labels")
-    numbers = sorted(set(labels["feature"].to_list()))
-    sampling = sampling_of(plan, study.embedder)
-    drawn = [of.draw(number, sampling) for number in numbers]
-    said = []
-    for each in drawn:
-        told = labelling.verbalized.find(of, each.feature, sampling.train, study.verbalizer)
-        texts = told.frame("texts") if told else pl.DataFrame({"row": [], "real": []})
-        strengths = {one.row: prompts.strength(one.strength, each.maximum) for one in each.train}
-        for rank, row in enumerate(texts.iter_rows(named=True), 1):
-            said.append((each.feature, rank, row["real"], strengths[row["row"]]))
-    made = datetime.datetime.fromtimestamp(entry.recipe()["created"], datetime.UTC)
+def _whole(study: Study, ended: runs.Results) -> baez.Experiment:
+    """An experiment with its evidence and what the verbalizer says."""
+    subject = features_of(study)
+    numbers = sorted(set(ended.labels["feature"].to_list()))
+    drawn = [subject.draw(number, ended.sampling) for number in numbers]
+    created = datetime.datetime.fromtimestamp(ended.entry.recipe()["created"], datetime.UTC)
     model, source = names(study)
     return baez.Experiment(
         model=model,
         layer=source,
         evidence=tuple(drawn),
-        verbalizations=pl.DataFrame(said, schema=tables.VERBALIZATIONS, orient="row"),
-        labels=labels,
-        scores=entry.frame("scores"),
-        distances=entry.frame("distances"),
-        made=made.isoformat(),
+        verbalizations=_verbalizations(subject, drawn, ended),
+        labels=ended.labels,
+        scores=ended.scores,
+        distances=ended.entry.frame("distances"),
+        made=created.isoformat(),
     )
+
+
+def _verbalizations(
+    subject: Subject, drawn: Sequence[Evidence], ended: runs.Results
+) -> pl.DataFrame:
+    """`tables.VERBALIZATIONS`, of those that an experiment asked for."""
+    rows = []
+    for each in drawn:
+        which = each.feature, ended.sampling.train, ended.models.verbalizer
+        entry = labelling.verbalize.find(subject, *which)
+        strengths = {one.row: prompts.strength(one.strength, each.maximum) for one in each.train}
+        for rank, row in enumerate(entry.frame("texts").to_dicts() if entry else (), 1):
+            rows.append((each.feature, rank, row["real"], strengths[row["row"]]))
+    return pl.DataFrame(rows, schema=tables.VERBALIZATIONS, orient="row")
 
 
 # ---------------------------------------------------------------- in
@@ -87,7 +89,7 @@ def _folder() -> Path:
     return settings.current().annotations / "imports"
 
 
-def take(data: bytes) -> Imported:
+def keep(data: bytes) -> Imported:
     """Keeps an experiment folder of the baez post, given as a zip; what cannot be read in it is
     named, and the rest is taken.
 
@@ -95,7 +97,7 @@ def take(data: bytes) -> Imported:
         FormatError: there is nothing in it to read.
         StoreError: it cannot be kept.
     """
-    found = baez_reader.read(data)
+    contents = baez_reader.read(data)
     name = f"{runs.IMPORTED}{hashlib.sha256(data).hexdigest()[:16]}"
     try:
         _folder().mkdir(parents=True, exist_ok=True)
@@ -107,7 +109,7 @@ def take(data: bytes) -> Imported:
             f"The file could not be kept: {error.strerror}.",
             f"Check that {_folder()} can be written and its disk has room.",
         ) from error
-    return Imported(name, tuple(map(str, found.problems)), found.notes)
+    return Imported(name, tuple(map(str, contents.problems)), contents.notes)
 
 
 @functools.lru_cache(maxsize=4)
@@ -125,18 +127,18 @@ def listed() -> list[Run]:
 
 
 def _run(name: str, created: float) -> Run:
-    held = _read(name).experiment
-    writers = [writer for writer in held.labels["writer"].unique().to_list() if writer]
-    return Run(name, _plan(held), ", ".join(writers), "", created, done=True)
+    contents = _read(name).experiment
+    writers = [writer for writer in contents.labels["writer"].unique().to_list() if writer]
+    return Run(name, _plan(contents), ", ".join(writers), "", created, done=True)
 
 
-def _plan(held: baez.Experiment) -> Plan:
-    scored = set(held.scores["scorer"].to_list())
-    first = held.evidence[0] if held.evidence else None
+def _plan(contents: baez.Experiment) -> Plan:
+    scored = set(contents.scores["scorer"].to_list())
+    first = contents.evidence[0] if contents.evidence else None
     return Plan(
-        methods=tuple(held.labels["method"].unique(maintain_order=True)),
+        methods=tuple(contents.labels["method"].unique(maintain_order=True)),
         scorers=tuple(name for name in experiments.SCORERS if name in scored),
-        features=held.labels["feature"].n_unique(),
+        features=contents.labels["feature"].n_unique(),
         split=first.split if first else "",
         negatives=first.kind if first else "",
         seed=first.seed if first else 0,
@@ -146,21 +148,21 @@ def _plan(held: baez.Experiment) -> Plan:
 
 def view(run: str) -> Experiment:
     """An imported experiment; it has no verdicts, so its labels cannot be compared by excerpt."""
-    held = _read(run).experiment
-    plan = _plan(held)
-    means, differences, gains = experiments.summary(held.scores)
-    judges = [judge for judge in held.scores["judge"].unique().to_list() if judge]
+    contents = _read(run).experiment
+    plan = _plan(contents)
+    means, differences, gains = experiments.summary(contents.scores)
+    judges = [judge for judge in contents.scores["judge"].unique().to_list() if judge]
     return Experiment(
         run=run,
         plan=plan,
-        writer=", ".join(sorted({writer for writer in held.labels["writer"] if writer})),
+        writer=", ".join(sorted({writer for writer in contents.labels["writer"] if writer})),
         judge=", ".join(sorted(judges)),
-        labels=held.labels,
-        scores=held.scores,
+        labels=contents.labels,
+        scores=contents.scores,
         means=means,
         differences=differences,
         gains=gains,
-        distances=held.distances,
+        distances=contents.distances,
         controls=pl.DataFrame(schema=experiments.CONTROLS),
         known=pl.DataFrame(schema=KNOWN),
         provenance=Provenance(

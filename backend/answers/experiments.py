@@ -15,14 +15,15 @@ import polars as pl
 
 from backend.answers import labelling
 from backend.answers.running import Running
-from backend.answers.subjects import Models, Subject, Tools
+from backend.answers.subjects import Models, Subject
 from backend.features.examples import peaks
 from backend.labels import explainers, scorers, tables
 from backend.labels.contract import Embedder
 from backend.labels.evidence import LEAST, NEGATIVES, SPLITS
 from backend.labels.verbalizers import controls
 from backend.models import embedder as embedders
-from backend.schema import NotFoundError, Plan, Progress
+from backend.run import current, report
+from backend.schema import NotFoundError, Plan
 from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 
@@ -79,33 +80,25 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     """
     source, tokens = subject.source, subject.tokens
     rng = np.random.default_rng([plan.seed, 3])
-    found: list[int] = []
-    may = source.frequent()
+    chosen: list[int] = []
+    candidates = source.frequent()
     if plan.among:
-        may = np.intersect1d(may, plan.among)
-    for number in rng.permutation(may).tolist():
+        candidates = np.intersect1d(candidates, plan.among)
+    for number in rng.permutation(candidates).tolist():
         if len(peaks(source.column(number), tokens)[0]) >= LEAST:
-            found.append(number)
-            if len(found) == plan.features:
+            chosen.append(number)
+            if len(chosen) == plan.features:
                 break
-    if len(found) < FEWEST:
+    if len(chosen) < FEWEST:
         raise NotFoundError(
-            f"{len(found)} {source.what}s fire in {LEAST} contexts or more.",
+            f"{len(chosen)} {source.what}s fire in {LEAST} contexts or more.",
             "Read more of the corpus.",
         )
-    return sorted(found)
+    return sorted(chosen)
 
 
 @memoize("experiments.experiment", version=2)
-def run(
-    subject: Subject,
-    plan: Plan,
-    models: Models,
-    *,
-    inputs: Tools,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
+def run(subject: Subject, plan: Plan, models: Models) -> dict[str, Any]:
     """`labels` (`tables.LABELS`), `scores` (`tables.SCORES`), `distances` (`tables.DISTANCES`), and
     `controls`: of each kind whether the verbalizer says more than nothing, where one was asked, and
     `known`: how the judge does where the answer is known.
@@ -113,23 +106,22 @@ def run(
     Raises:
         LlmUnavailableError: a model cannot be asked any more; what was asked is kept.
     """
-    progress.report(0, 1, "Choosing features")
-    numbers = tuple(sample(subject, plan))
-    made = Running(subject, plan, models, inputs, device, progress, numbers)
-    tested = made.test_judge()
-    words = made.verbalize()
-    made.prepare()
-    labels = made.labels()
-    scores = made.scores(labels)
-    progress.report(0, 1, "Comparing labels")
-    encoder = embedders.load(models.embedder, device)
-    texts = [entry.frame("texts") for entry in words]
+    report(0, 1, "Choosing features")
+    steps = Running(subject, plan, models, tuple(sample(subject, plan)))
+    calibration = steps.test_judge()
+    verbalized = steps.verbalize()
+    steps.prepare()
+    labels = steps.labels()
+    scores = steps.scores(labels)
+    report(0, 1, "Comparing labels")
+    encoder = embedders.load(models.embedder, current().device)
+    texts = [entry.frame("texts") for entry in verbalized]
     return {
         "labels": labels,
         "scores": scores,
         "distances": tables.distances(labels, encoder.embed),
         "controls": told_apart(texts, encoder),
-        "known": tested.frame("known"),
+        "known": calibration.frame("known"),
     }
 
 
@@ -140,11 +132,13 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
     if not texts:
         return pl.DataFrame(schema=CONTROLS)
     whole = pl.concat(texts)
-    said = {kind: whole[kind].to_list() for kind in labelling.CONTROLS if any(whole[kind])}
-    found = controls.compare(whole["real"].to_list(), said, whole["context"].to_list(), embedder)
+    others = {kind: whole[kind].to_list() for kind in labelling.CONTROLS if any(whole[kind])}
+    results = controls.compare(
+        whole["real"].to_list(), others, whole["context"].to_list(), embedder
+    )
     ends = np.cumsum([len(part) for part in texts])[:-1]
     rows = []
-    for each in found:
+    for each in results:
         means = [float(part.mean()) for part in np.split(np.asarray(each.items), ends)]
         low, high = wilson(sum(means), len(means))
         ties = sum(item == controls.CHANCE for item in each.items)
@@ -157,8 +151,8 @@ def summary(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFr
     """`scorers.SUMMARY` with `of`, labels and controls apart; `scorers.DIFFERENCES` of labels; and
     of each method's labels less the same labels given to other features (`gains`)."""
     parts = [
-        scorers.summary(_records(part)).with_columns(of=pl.lit(str(of)))
-        for (of,), part in scores.group_by("of", maintain_order=True)
+        scorers.summary(_records(part)).with_columns(of=pl.lit(str(control)))
+        for (control,), part in scores.group_by("of", maintain_order=True)
     ]
     labels = _records(scores.filter(pl.col("of") == "label"))
     empty = pl.DataFrame(schema=dict(scorers.SUMMARY) | {"of": pl.String})
@@ -167,12 +161,12 @@ def summary(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFr
 
 
 def _gains(scores: pl.DataFrame) -> pl.DataFrame:
-    held = scores.filter(pl.col("of") != "empty")
+    pairs = scores.filter(pl.col("of") != "empty")
     parts = [
         scorers.differences(_records(part.with_columns(method=pl.col("of")))).with_columns(
             method=pl.lit(str(method))
         )
-        for (method,), part in held.group_by("method", maintain_order=True)
+        for (method,), part in pairs.group_by("method", maintain_order=True)
     ]
     return pl.concat(parts) if parts else pl.DataFrame(schema=scorers.DIFFERENCES)
 

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.answers import passages
-from backend.answers.subjects import Tools
 from backend.corpus.contexts import Tokens
+from backend.labels import judges
 from backend.labels.judges import Question, Verdicts
-from backend.schema import CorpusRef, ModelRef, NotFoundError, Progress
+from backend.labels.references import JudgeRef
+from backend.schema import CorpusRef, ModelRef, NotFoundError
 from backend.statistics.estimates import auroc, balanced_accuracy
 from backend.statistics.intervals import mean_interval
 from backend.store.memo import memoize
@@ -38,29 +40,22 @@ KNOWN = pl.Schema(
 
 
 @memoize("experiments.judge_calibration", version=1)
-def known(
-    model: ModelRef,
-    corpus: CorpusRef,
-    judge: str,
-    window: int | None,
-    seed: int,
-    *,
-    inputs: Tools,
-    progress: Progress,
+def calibrate_judge(
+    model: ModelRef, corpus: CorpusRef, judge: JudgeRef, window: int | None, seed: int
 ) -> dict[str, Any]:
     """`known` (`KNOWN`): balanced accuracy and, where there are probabilities, AUROC, as means over
     words with t intervals.
 
     Raises:
+        LlmUnavailableError: the judge cannot be asked now.
         NotFoundError: the corpus is too small to hold such words.
     """
-    del judge  # that of `inputs`
-    progress.report(0, 1, "Testing the judge on known answers")
-    asked = questions(passages.tokens_of(model, corpus), window or SPAN, seed)
-    said = inputs.judge.judge([question for question, _ in asked])
-    marks = [_marks(verdicts, truth) for verdicts, (_, truth) in zip(said, asked, strict=True)]
-    n = sum(answer is not None for verdicts in said for answer in verdicts.answers)
-    failed = sum(answer is None for verdicts in said for answer in verdicts.answers)
+    run.report(0, 1, "Testing the judge on known answers")
+    tests = questions(passages.tokens_of(model, corpus), window or SPAN, seed)
+    answers = judges.load(judge).judge([question for question, _ in tests])
+    marks = [_marks(verdicts, truth) for verdicts, (_, truth) in zip(answers, tests, strict=True)]
+    n = sum(answer is not None for verdicts in answers for answer in verdicts.answers)
+    failed = sum(answer is None for verdicts in answers for answer in verdicts.answers)
     rows = []
     for name in ("detection", "detection_auroc"):
         values = [value for each in marks if (value := each.get(name)) is not None]
@@ -74,36 +69,36 @@ def known(
 def _marks(verdicts: Verdicts, truth: tuple[int, ...]) -> dict[str, float | None]:
     pairs = list(zip(truth, verdicts.answers, strict=True))
     counts = {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}
-    found = {
+    values = {
         "detection": balanced_accuracy(**{k: pairs.count(pair) for k, pair in counts.items()}).value
     }
     if verdicts.probabilities is not None:
         likely = list(zip(truth, verdicts.probabilities, strict=True))
         has, lacks = ([p for t, p in likely if t == side and p is not None] for side in (1, 0))
-        found["detection_auroc"] = auroc(has, lacks).value
-    return found
+        values["detection_auroc"] = auroc(has, lacks).value
+    return values
 
 
 def questions(tokens: Tokens, window: int, seed: int) -> list[tuple[Question, tuple[int, ...]]]:
     """Of each of some words twenty texts in random order, and which of them hold it."""
     rng = np.random.default_rng([seed, 4])
     texts = _texts(tokens, window, rng)
-    held = [set(re.findall(r"[^\W\d_]{4,}", text.casefold())) for text in texts]
-    counts = Counter(word for words in held for word in words)
+    vocabularies = [set(re.findall(r"[^\W\d_]{4,}", text.casefold())) for text in texts]
+    counts = Counter(word for words in vocabularies for word in words)
     fit = sorted(word for word, n in counts.items() if EACH <= n <= len(texts) - EACH)
     if len(fit) < WORDS:
         raise NotFoundError(
             f"{len(fit)} words are in {EACH} texts or more, too few to test a judge by.",
             "Read more of the corpus.",
         )
-    found = []
+    tests = []
     for word in rng.choice(fit, WORDS, replace=False).tolist():
-        has = np.array([word in words for words in held])
+        has = np.array([word in words for words in vocabularies])
         both = [rng.choice(np.flatnonzero(has == side), EACH, replace=False) for side in (1, 0)]
         chosen = rng.permutation(np.concatenate(both))
         question = Question("detection", f'the word "{word}"', tuple(texts[at] for at in chosen))
-        found.append((question, tuple(has[chosen].astype(int).tolist())))
-    return found
+        tests.append((question, tuple(has[chosen].astype(int).tolist())))
+    return tests
 
 
 def _texts(tokens: Tokens, window: int, rng: np.random.Generator) -> list[str]:

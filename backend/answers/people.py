@@ -1,10 +1,10 @@
 """What people judge, blind: which label they prefer, which excerpts a label fits, which of two
-texts was said of an activation. A yardstick for models that do the same."""
+texts verbalizes an activation. A yardstick for models that do the same."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -12,11 +12,13 @@ import numpy as np
 import polars as pl
 
 from backend.answers import labelling, runs
-from backend.answers.subjects import features_of, sampling_of, setting_of
+from backend.answers.runs import Results
+from backend.answers.subjects import features_of, setting_of
 from backend.labels import scorers
 from backend.labels.judges import Verdicts
 from backend.labels.trials import Trial
-from backend.schema import NotFoundError, Plan, Study
+from backend.query import action, lookup
+from backend.schema import NotFoundError, Study
 from backend.statistics.intervals import mean_interval, wilson
 from backend.store import annotations
 from backend.store.annotations import Event
@@ -38,15 +40,19 @@ VOTES = pl.Schema(
 
 def _latest(kind: str, study: Study, run: str) -> dict[tuple[str, str], Event]:
     """The last event of each person on each item: a later one takes the earlier one back."""
-    found = annotations.events(kind, study.name, run)
-    return {(event.person, str(event.value["item"])): event for event in found}
+    events = annotations.events(kind, study.name, run)
+    return {(event.person, str(event.value["item"])): event for event in events}
 
 
-def _say(kind: str, study: Study, run: str, person: str, value: dict[str, Any]) -> None:
-    annotations.add(kind, study.name, run, person.strip() or "somebody", value)
+def _keep(kind: str, study: Study, run: str, person: str, value: dict[str, Any]) -> None:
+    annotations.add(kind, study.name, run, _name(person), value)
 
 
-def _drawn(items: list[Any], run: str, person: str) -> list[Any]:
+def _name(person: str) -> str:
+    return person.strip() or "somebody"
+
+
+def _shuffle(items: list[str], run: str, person: str) -> list[str]:
     """All items in an order of the person's own, the same every time."""
     seed = [int(run[:12], 16), *person.strip().encode()]
     return [items[at] for at in np.random.default_rng(seed).permutation(len(items))]
@@ -54,27 +60,27 @@ def _drawn(items: list[Any], run: str, person: str) -> list[Any]:
 
 def _next(kind: str, study: Study, run: str, person: str, items: list[str]) -> tuple[str, int]:
     """The first item that the person has not answered, "" after a round, and how many are done."""
-    said = {
-        item for who, item in _latest(kind, study, run) if who == (person.strip() or "somebody")
-    }
-    some = _drawn(sorted(items), run, person)[:TASKS]
-    left = [item for item in some if item not in said]
+    done = {item for who, item in _latest(kind, study, run) if who == _name(person)}
+    some = _shuffle(sorted(items), run, person)[:TASKS]
+    left = [item for item in some if item not in done]
     return (left[0] if left else ""), len(some) - len(left)
 
 
 # ---------------------------------------------------------------- which label is better
 
 
+@action
 def vote(
-    study: Study, run: str, person: str, feature: int, preferred: str, over: Iterable[str]
+    study: Study, run: str, person: str, feature: int, preferred: str, over: Sequence[str]
 ) -> None:
-    """Keeps that a person, not knowing whose they are, prefers one label; "" for none of them."""
+    """Keeps which method's label a person prefers, not knowing whose it is; "": none."""
     value = {"item": feature, "preferred": preferred, "over": list(over)}
-    _say("vote", study, run, person, value)
+    _keep("vote", study, run, person, value)
 
 
+@lookup
 def votes(study: Study, run: str) -> pl.DataFrame:
-    """`VOTES`: how often each method was preferred to each other, everybody's last word."""
+    """How often each method's label was preferred to each other's, blind; everybody's last word."""
     wins: dict[tuple[str, str], int] = {}
     for event in _latest("vote", study, run).values():
         won = [event.value["preferred"]] if event.value["preferred"] else []
@@ -93,56 +99,59 @@ def votes(study: Study, run: str) -> pl.DataFrame:
 # ---------------------------------------------------------------- a person as detector
 
 
-def _trial(study: Study, plan: Plan, feature: int, text: str) -> Trial:
-    sampling = sampling_of(plan, study.embedder)
-    return features_of(study).trial(feature, text, sampling, setting_of(plan, "detection"))
+def _trial(study: Study, ended: Results, feature: int, text: str) -> Trial:
+    setting = setting_of(ended.plan, "detection")
+    return features_of(study).trial(feature, text, ended.sampling, setting)
 
 
-def task(study: Study, run: str, person: str) -> Task:
-    """The next label to judge by, with nothing that tells whose it is or what is true."""
-    entry, plan, _ = runs.finished(run)
-    items = _items(entry.frame("labels"))
+@lookup
+def detection_task(study: Study, run: str, person: str) -> Task:
+    """The next label to judge excerpts by, with nothing that tells whose it is or what is true."""
+    ended = runs.finished(run)
+    items = _items(ended.labels)
     item, done = _next("verdicts", study, run, person, list(items))
-    of = min(TASKS, len(items))
+    total = min(TASKS, len(items))
     if not item:
-        return Task("", "", (), done, of)
+        return Task("", "", (), done, total)
     feature, _, text = items[item]
-    asked = _trial(study, plan, feature, text)
-    return Task(item, asked.question.label, asked.question.texts, done, of)
+    question = _trial(study, ended, feature, text).question
+    return Task(item, question.label, question.texts, done, total)
 
 
 def _items(labels: pl.DataFrame) -> dict[str, tuple[int, str, str]]:
     """Feature, method and text of each label that did not fail, by a name that tells nothing: it
     stands in the address of the page."""
-    held = labels.filter(pl.col("failed") == "").select("feature", "method", "text")
+    valid = labels.filter(pl.col("failed") == "").select("feature", "method", "text")
     return {
-        hashlib.sha256(f"{f} {m}".encode()).hexdigest()[:12]: (f, m, t) for f, m, t in held.rows()
+        hashlib.sha256(f"{f} {m}".encode()).hexdigest()[:12]: (f, m, t) for f, m, t in valid.rows()
     }
 
 
-def answer(study: Study, run: str, person: str, item: str, fits: Sequence[int | None]) -> None:
-    """Keeps which excerpts of an item fit, in their order; None: could not tell."""
-    _say("verdicts", study, run, person, {"item": item, "answers": list(fits)})
+@action
+def answer_detection(
+    study: Study, run: str, person: str, item: str, fits: Sequence[int | None]
+) -> None:
+    """Keeps which excerpts of an item a label fits, in their order; None: could not tell."""
+    _keep("verdicts", study, run, person, {"item": item, "answers": list(fits)})
 
 
-def detectors(study: Study, run: str) -> pl.DataFrame:
+@lookup
+def detection_scores(study: Study, run: str) -> pl.DataFrame:
     """Who judged, on how many labels: mean balanced accuracy with interval, and that of the
     experiment's judge on the same labels. Columns: who, mean, low, high, labels, n, failures."""
-    entry, plan, _ = runs.finished(run)
-    known = _items(entry.frame("labels"))
-    theirs: dict[str, list[scorers.Score]] = {}
+    ended = runs.finished(run)
+    known = _items(ended.labels)
+    by_person: dict[str, list[scorers.Score]] = {}
     items: dict[str, set[tuple[int, str]]] = {}
     for (person, item), event in sorted(_latest("verdicts", study, run).items()):
         feature, method, text = known[item]
-        asked = _trial(study, plan, feature, text)
-        said = Verdicts(tuple(event.value["answers"]))
-        theirs.setdefault(person, []).append(scorers.scored(asked, said, person)[0])
+        trial = _trial(study, ended, feature, text)
+        verdicts = Verdicts(tuple(event.value["answers"]))
+        by_person.setdefault(person, []).append(scorers.scored(trial, verdicts, person)[0])
         items.setdefault(person, set()).add((feature, method))
     rows = []
-    model = entry.frame("scores").filter(
-        (pl.col("of") == "label") & (pl.col("scorer") == "detection")
-    )
-    for person, scored in theirs.items():
+    model = ended.scores.filter((pl.col("of") == "label") & (pl.col("scorer") == "detection"))
+    for person, scored in by_person.items():
         rows.append(_mean(person, [(s.value, s.n, s.failures) for s in scored]))
         same = [
             (row["value"], row["n"], row["failures"])
@@ -160,71 +169,65 @@ def _mean(who: str, scored: list[tuple[float | None, int, int]]) -> tuple[Any, .
     return who, mean, low, high, len(values), sum(s[1] for s in scored), sum(s[2] for s in scored)
 
 
-# ---------------------------------------------------------------- was it said of the activation?
+# ------------------------------------------------------- which text verbalizes the activation
 
 
-def _said(study: Study, run: str) -> dict[str, dict[str, Any]]:
+def _verbalizations(study: Study, run: str) -> dict[str, dict[str, Any]]:
     """Every verbalized peak of an experiment by its name."""
-    entry, plan, _ = runs.finished(run)
-    of, found = features_of(study), {}
-    for number in sorted(set(entry.frame("labels")["feature"].to_list())):
-        train = sampling_of(plan, study.embedder).train
-        told = labelling.verbalized.find(of, number, train, study.verbalizer)
-        for row in told.frame("texts").to_dicts() if told else ():
+    ended = runs.finished(run)
+    subject, rows = features_of(study), {}
+    for number in sorted(set(ended.labels["feature"].to_list())):
+        which = number, ended.sampling.train, ended.models.verbalizer
+        entry = labelling.verbalize.find(subject, *which)
+        for row in entry.frame("texts").to_dicts() if entry else ():
             for control in labelling.CONTROLS:
                 if row["real"].strip() != row[control].strip():
-                    found[f"{row['row']} {control}"] = row
-    return found
+                    rows[f"{row['row']} {control}"] = row
+    return rows
 
 
-def guess(study: Study, run: str, person: str) -> Guess:
+@lookup
+def verbalization_task(study: Study, run: str, person: str) -> Guess:
     """A text of the corpus and two verbalizations, one of its activation, one of a control.
 
     Raises:
         NotFoundError: the experiment asked no verbalizer.
     """
-    said = _said(study, run)
-    if not said:
+    rows = _verbalizations(study, run)
+    if not rows:
         raise NotFoundError(
             "This experiment put no activation into words.",
             "Choose one with baez among its methods.",
         )
-    item, done = _next("guess", study, run, person, list(said))
+    item, done = _next("guess", study, run, person, list(rows))
+    total = min(TASKS, len(rows))
     if not item:
-        return Guess("", "", ("", ""), done, min(TASKS, len(said)))
-    row, control = said[item], item.split(" ")[1]
+        return Guess("", "", ("", ""), done, total)
+    row, control = rows[item], item.split(" ")[1]
     pair = row["real"], row[control]
-    shown = pair if _real_first(item) else pair[::-1]
-    return Guess(item, row["context"], shown, done, min(TASKS, len(said)))
+    return Guess(item, row["context"], pair if _real_first(item) else pair[::-1], done, total)
 
 
 def _real_first(item: str) -> bool:
     return bool(np.random.default_rng(list(item.encode())).integers(2))
 
 
-def guessed(study: Study, run: str, person: str, item: str, which: int) -> None:
-    """Keeps which of the two a person took for the activation's: 0 or 1."""
-    _say("guess", study, run, person, {"item": item, "right": (which == 0) == _real_first(item)})
+@action
+def answer_verbalization(study: Study, run: str, person: str, item: str, which: int) -> None:
+    """Keeps which of two verbalizations (0, 1) a person took for the activation's."""
+    _keep("guess", study, run, person, {"item": item, "right": (which == 0) == _real_first(item)})
 
 
-def guesses(study: Study, run: str) -> pl.DataFrame:
+@lookup
+def verbalization_scores(study: Study, run: str) -> pl.DataFrame:
     """control, person, right, n, share, low, high: how often people told the real text."""
     counts: dict[tuple[str, str], list[bool]] = {}
     for (person, item), event in _latest("guess", study, run).items():
         counts.setdefault((item.split(" ")[1], person), []).append(event.value["right"])
     rows = []
     for (control, person), right in sorted(counts.items()):
-        low, high = wilson(sum(right), len(right))
-        rows.append(
-            (
-                control,
-                person,
-                sum(right),
-                len(right),
-                sum(right) / len(right),
-                float(low),
-                float(high),
-            )
-        )
+        count, n = sum(right), len(right)
+        low, high = wilson(count, n)
+        rows.append((control, person, count, n, count / n, float(low), float(high)))
     names = ("control", "person", "right", "n", "share", "low", "high")
     return pl.DataFrame(rows, schema=names, orient="row")

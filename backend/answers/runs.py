@@ -1,138 +1,179 @@
-"""Experiments of a study: starting one, and what it came to."""
+"""Experiments of a study: starting one, what it came to, and its labels side by side."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from pydantic import TypeAdapter
 
-from backend.answers import experiments, labelling, provenance, tasks
+from backend.answers import experiments, labelling, provenance
 from backend.answers.subjects import (
     Models,
+    Sampling,
     Subject,
-    Tools,
+    exact,
     features_of,
     models_of,
     sampling_of,
     setting_of,
-    tools_of,
 )
-from backend.labels.costs import Cap
-from backend.models.device import pick_device
-from backend.schema import (
-    Job,
-    LlmUnavailableError,
-    NotFoundError,
-    Plan,
-    Study,
-)
-from backend.store import jobs
+from backend.labels import writers
+from backend.query import action, query
+from backend.schema import Job, NotFoundError, Plan, Study
+from backend.store import jobs, queue
 from backend.store.memo import Entry, canonical
 from backend.views import Comparison, Experiment, Judgement, Run
 
 IMPORTED = "import-"  # begins the names of experiments taken from files
 
-
-def _arguments(study: Study, plan: Plan, tools: Tools) -> tuple[Subject, Plan, Models]:
-    return features_of(study), plan, models_of(study, tools)
+read_plan = TypeAdapter(Plan).validate_python
+read_models = TypeAdapter(Models).validate_python
 
 
 # ---------------------------------------------------------------- running
 
 
-def start(study: Study, plan: Plan, who: str, cap: Cap) -> str:
-    """Submits the job of an experiment, and gives its name; one that ended early goes on where it
-    was.
+def _subject(study: Study) -> Subject:
+    """The study's features, whether they are computed or not."""
+    return Subject(study.reading, study.require_sae())
+
+
+def run_digest(
+    study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
+) -> str:
+    """The name of an experiment; what it may cost is no part of it."""
+    del calls, cost
+    return experiments.run.digest(_subject(study), plan, models_of(study, who))
+
+
+@query("A labelling experiment", priority=queue.LONG, key=run_digest)
+def run_experiment(
+    study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
+) -> Experiment:
+    """What an experiment comes to; one that ended early goes on where it was. `calls` and `cost`
+    that it may not exceed; 0: no limit."""
+    experiments.check(plan)
+    who = exact(study, who)
+    models = models_of(study, who)
+    with (
+        run_experiment.asking(study, plan, who, calls, cost),
+        writers.limit_cost(models.writer, calls, cost),
+    ):
+        entry = experiments.run(features_of(study), plan, models)
+    return _view(study, Results(entry, plan, models))
+
+
+@action
+def start_experiment(
+    study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
+) -> str:
+    """Starts an experiment, or goes on with one that stopped: its name. `calls` and `cost` that it
+    may not exceed; 0: no limit.
 
     Raises:
         LlmError: no server is named, or the cost is capped and prices are not known.
         NotFoundError: the plan names what there is not.
     """
     experiments.check(plan)
-    tools = tools_of(study, who, "cpu", cap)
-    digest = experiments.run.digest(*_arguments(study, plan, tools))
-    if experiments.run.at(digest) is not None:
-        return digest
-    arguments = {
-        "plan": asdict(plan),
-        "who": who,
-        "run": digest,
-        "models": [tools.writer.name, tools.judge.name],
-        "cap": asdict(cap),
-    }
-    priority = tasks.PRIORITY["experiment"]
-    device = pick_device(study.device)
-    jobs.submit("experiment", study.name, arguments, device, _key(digest), priority)
-    return digest
-
-
-def _key(digest: str) -> str:
-    return f"experiment:{digest}"
-
-
-def compute(request: tasks.Request) -> None:
-    """What the job does.
-
-    Raises:
-        LlmUnavailableError: this worker began under other settings than the page.
-    """
-    asked, study = request.asked, request.study
-    tools = checked(study, asked, request.device)
-    arguments = _arguments(study, read_plan(asked["plan"]), tools)
-    request.run_with(experiments.run, tools, *arguments)
-
-
-def checked(study: Study, asked: dict[str, Any], device: str) -> Tools:
-    """The tools that a job was asked for."""
-    tools = tools_of(study, asked["who"], device, Cap(**asked.get("cap", {})))
-    here = [tools.writer.name, tools.judge.name]
-    if here != asked["models"]:
-        raise LlmUnavailableError(
-            f"The worker knows {here[0]}, but {asked['models'][0]} was asked for.",
-            "It began with other settings: end it (it ends by itself when idle) and retry.",
-        )
-    return tools
-
-
-def read_plan(fields: dict[str, Any]) -> Plan:
-    """A plan as JSON has it."""
-    named: dict[str, Any] = {n: fields[n] for n in Plan.__dataclass_fields__ if n in fields}
-    for name in ("methods", "scorers", "among"):
-        named[name] = tuple(named.get(name, ()))
-    return Plan(**named)
+    who = exact(study, who)
+    name = run_digest(study, plan, who)
+    with writers.limit_cost(models_of(study, who).writer, calls, cost):  # or it is told now
+        if experiments.run.at(name) is None:
+            run_experiment.start(study, plan, who, calls, cost)
+    return name
 
 
 # ---------------------------------------------------------------- what it came to
 
 
+@dataclass(frozen=True)
+class Results:
+    """An experiment that ended, and by what plan and models."""
+
+    entry: Entry
+    plan: Plan
+    models: Models
+
+    @property
+    def run(self) -> str:
+        return self.entry.digest
+
+    @property
+    def labels(self) -> pl.DataFrame:
+        return self.entry.frame("labels")
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        return self.entry.frame("scores")
+
+    @property
+    def sampling(self) -> Sampling:
+        return sampling_of(self.plan, self.models.embedder)
+
+
+def results(run: str) -> Results | None:
+    """An experiment by its name; None where it has not ended."""
+    entry = experiments.run.at(run)
+    if entry is None:
+        return None
+    arguments = entry.recipe()["arguments"]
+    return Results(entry, read_plan(arguments["plan"]), read_models(arguments["models"]))
+
+
+def finished(run: str) -> Results:
+    """An experiment that ended; raises NotFoundError."""
+    if run.startswith(IMPORTED):
+        raise NotFoundError(
+            "This experiment was imported, and its folder holds no verdicts.",
+            "Choose one that was made here; its labels and scores are on the page Experiment.",
+        )
+    ended = results(run)
+    if ended is None:
+        raise NotFoundError("This experiment has not ended.", "Wait for it, or start it again.")
+    return ended
+
+
 def listed(study: Study) -> list[Run]:
     """Experiments of the study: those that ended well, newest first, after those that are
     under way or stopped early."""
-    under_way: dict[str, Run] = {}
+    return [*_under_way(study), *sorted(_ended(study), key=lambda run: -run.created)]
+
+
+def _under_way(study: Study) -> list[Run]:
+    """Those whose jobs have not ended well."""
+    runs: dict[str, Run] = {}
     for job in jobs.recent(200):
-        if job.query == "experiment" and job.study == study.name and job.state != "done":
-            asked = json.loads(job.arguments)
-            plan = read_plan(asked["plan"])
-            if experiments.run.at(asked["run"]) is None and asked["run"] not in under_way:
-                under_way[asked["run"]] = Run(
-                    asked["run"], plan, *asked["models"][:2], created=job.created
-                )
-    assert study.sae
-    subject = canonical(Subject(study.model, study.site, study.corpus, study.sae))
-    done = []
+        if job.query != run_experiment.entry.name or job.study != study.name or job.state == "done":
+            continue
+        arguments = run_experiment.entry.decode(json.loads(job.arguments))
+        models = models_of(study, arguments["who"])
+        name = run_digest(study, **arguments)
+        # a study that has changed since has other experiments
+        if _job(name) is not None and name not in runs and experiments.run.at(name) is None:
+            who = models.writer.name, models.judge.name
+            runs[name] = Run(name, arguments["plan"], *who, created=job.created)
+    return list(runs.values())
+
+
+def _job(run: str) -> Job | None:
+    return jobs.for_key(f"{run_experiment.entry.name}:{run}")
+
+
+def _ended(study: Study) -> list[Run]:
+    subject = canonical(_subject(study))
+    runs = []
     for digest in experiments.run.stored():
         entry = experiments.run.at(digest)
-        recipe = entry.recipe() if entry else None
-        if recipe is None:
-            continue
-        given = recipe["arguments"]
-        if given["subject"] == subject:
-            names = given["models"]["writer"], given["models"]["judge"]
-            plan = read_plan(given["plan"])
-            done.append(Run(digest, plan, *names, created=recipe["created"], done=True))
-    return [*under_way.values(), *sorted(done, key=lambda run: -run.created)]
+        recipe: dict[str, Any] = entry.recipe() if entry else {}
+        if recipe and recipe["arguments"]["subject"] == subject:
+            models = read_models(recipe["arguments"]["models"])
+            who = models.writer.name, models.judge.name
+            plan = read_plan(recipe["arguments"]["plan"])
+            runs.append(Run(digest, plan, *who, created=recipe["created"], done=True))
+    return runs
 
 
 def view(study: Study, run: str) -> Experiment | Job:
@@ -141,70 +182,60 @@ def view(study: Study, run: str) -> Experiment | Job:
     Raises:
         NotFoundError: there is none of that name.
     """
-    job = jobs.for_key(_key(run))  # before its result: what is done by now has one
-    entry = experiments.run.at(run)
-    if entry is None:
-        if job is None or job.study != study.name or job.state == "done":  # done, and evicted
-            raise NotFoundError(
-                f"There is no experiment {run[:12]} of this study.",
-                "Choose one from the list, or start one on Experiment.",
-            )
-        return job
-    recipe = entry.recipe()
-    given = recipe["arguments"]
-    means, differences, gains = experiments.summary(entry.frame("scores"))
+    job = _job(run)  # before its result: what is done by now has one
+    ended = results(run)
+    if ended is not None:
+        return _view(study, ended)
+    if job is None or job.study != study.name or job.state == "done":  # done, and evicted
+        raise NotFoundError(
+            f"There is no experiment {run[:12]} of this study.",
+            "Choose one from the list, or start one on Experiment.",
+        )
+    return job
+
+
+def _view(study: Study, ended: Results) -> Experiment:
+    entry = ended.entry
+    means, differences, gains = experiments.summary(ended.scores)
     return Experiment(
-        run=run,
-        plan=read_plan(given["plan"]),
-        writer=given["models"]["writer"],
-        judge=given["models"]["judge"],
-        labels=entry.frame("labels"),
-        scores=entry.frame("scores"),
+        run=ended.run,
+        plan=ended.plan,
+        writer=ended.models.writer.name,
+        judge=ended.models.judge.name,
+        labels=ended.labels,
+        scores=ended.scores,
         means=means,
         differences=differences,
         gains=gains,
         distances=entry.frame("distances"),
         controls=entry.frame("controls"),
         known=entry.frame("known"),
-        provenance=provenance.of(entry, f"experiment --study {study.name} --run {run}"),
+        provenance=provenance.of(entry, f"experiment --study {study.name} --run {ended.run}"),
     )
 
 
-def finished(run: str) -> tuple[Entry, Plan, dict[str, Any]]:
-    """An experiment's entry, plan and arguments; raises NotFoundError."""
-    if run.startswith(IMPORTED):
-        raise NotFoundError(
-            "This experiment was imported, and its folder holds no verdicts.",
-            "Choose one that was made here; its labels and scores are on the page Experiment.",
-        )
-    entry = experiments.run.at(run)
-    if entry is None:
-        raise NotFoundError("This experiment has not ended.", "Wait for it, or start it again.")
-    given = entry.recipe()["arguments"]
-    return entry, read_plan(given["plan"]), given
+# ---------------------------------------------------------------- side by side
 
 
-def comparison(study: Study, run: str, feature: int, scorer: str) -> Comparison:
-    """One feature's labels on the same held-out excerpts, and what the judge said of each.
+def compare(study: Study, run: str, feature: int, scorer: str) -> Comparison:
+    """One feature's labels on the same held-out excerpts, and the judge's verdicts on each.
 
     Raises:
         NotFoundError: no such experiment, feature or scorer in it.
     """
-    entry, plan, given = finished(run)
-    labels = entry.frame("labels").filter(pl.col("feature") == feature)
-    if not len(labels) or scorer not in plan.scorers or scorer == "embedding":
+    ended = finished(run)
+    labels = ended.labels.filter(pl.col("feature") == feature)
+    if not len(labels) or scorer not in ended.plan.scorers or scorer == "embedding":
         raise NotFoundError(
             f"The experiment did not judge feature {feature} by {scorer}.",
-            f"Choose one of its features and of {', '.join(s for s in plan.scorers)}.",
+            f"Choose one of its features and of {', '.join(ended.plan.scorers)}.",
         )
-    of = features_of(study)
-    sampling = sampling_of(plan, study.embedder)
-    setting = setting_of(plan, scorer, given["models"]["judge"])
-    asked = of.trial(feature, "", sampling, setting)
-    held = [row for row in labels.iter_rows(named=True) if not row["failed"]]
+    subject, setting = features_of(study), setting_of(ended.plan, scorer, ended.models.judge)
+    trial = subject.trial(feature, "", ended.sampling, setting)
+    valid = labels.filter(pl.col("failed") == "")
     verdicts = [
-        labelling.judged.get(of, feature, row["text"], sampling, setting).frame("verdicts")
-        for row in held
+        labelling.judge_label(subject, feature, text, ended.sampling, setting).frame("verdicts")
+        for text in valid["text"]
     ]
     items = tuple(
         Judgement(
@@ -216,19 +247,17 @@ def comparison(study: Study, run: str, feature: int, scorer: str) -> Comparison:
             probabilities=tuple(frame["probability"][at] for frame in verdicts),
         )
         for at, ((pieces, values), true, text) in enumerate(
-            zip(asked.shown, asked.truth, asked.question.texts, strict=True)
+            zip(trial.shown, trial.truth, trial.question.texts, strict=True)
         )
     )
-    scores = entry.frame("scores").filter(
-        (pl.col("feature") == feature) & (pl.col("of") != "shuffled")
-    )
+    scores = ended.scores.filter((pl.col("feature") == feature) & (pl.col("of") != "shuffled"))
     return Comparison(
         feature=feature,
         scorer=scorer,
         labels=labels,
-        methods=tuple(row["method"] for row in held),
+        methods=tuple(valid["method"]),
         items=items,
         scores=scores,
-        maximum=asked.evidence.maximum,
-        train=asked.evidence.how,
+        maximum=trial.evidence.maximum,
+        train=trial.evidence.how,
     )

@@ -1,47 +1,51 @@
-"""What labels are made of, and by whom: features or regions as one thing; writer, judge and
-verbalizer as one set of tools."""
+"""What labels are made of, and by whom: features or regions as one thing; who writes, judges and
+verbalizes, as references."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from backend import run
 from backend.activations import Activations
-from backend.answers import features, passages
+from backend.answers import features, passages, regions
 from backend.corpus.contexts import Tokens
 from backend.features import codes, logits
 from backend.features.examples import silent
-from backend.labels import evidence, trials, verbalizers
-from backend.labels.contract import Evidence, Verbalizer, Writer
-from backend.labels.costs import Cap
+from backend.labels import evidence, trials
+from backend.labels.contract import Evidence
 from backend.labels.evidence import Source
-from backend.labels.judges import Judge, LikelihoodJudge, WriterJudge
-from backend.labels.own_model import OwnModel
+from backend.labels.references import (
+    OWN,
+    SERVER,
+    JudgeRef,
+    Models,
+    WriterRef,
+    judge_of,
+    read_writer,
+)
 from backend.labels.server import configured
 from backend.labels.trials import Trial
-from backend.labels.writers import Capped, OpenAiWriter, ask_all
+from backend.labels.writers import server_ref
 from backend.models import embedder as embedders
 from backend.regions import lens, partitioning
 from backend.schema import (
-    CorpusRef,
     EmbedderRef,
-    ModelRef,
+    NotFoundError,
+    Partition,
     PartitionSpec,
     Plan,
-    Progress,
+    Reading,
     SaeRef,
-    Site,
     Study,
-    VerbalizerRef,
 )
 from backend.store.memo import memoize
 
-Of = SaeRef | PartitionSpec  # whose features, or which partition's regions
-AT_ONCE = 8  # requests to a server
+__all__ = ["Models", "Sampling", "Setting", "Subject", "features_of", "models_of", "subject_of"]
+
 HARD = "hard"
 CANDIDATES = 200  # contexts among which hard negatives are looked for
 
@@ -49,45 +53,28 @@ CANDIDATES = 200  # contexts among which hard negatives are looked for
 # ---------------------------------------------------------------- who writes and judges
 
 
-@dataclass(frozen=True)
-class Tools:
-    """The models that label and judge; none is loaded before it is asked."""
-
-    writer: Writer
-    judge: Judge
-    verbalizer: Callable[[], Verbalizer]
-    workers: int  # that may ask at once
-
-
-def tools_of(study: Study, who: str, device: str, cap: Cap | None = None) -> Tools:
-    """The study's `own` model, or the `server` that the environment names, kept within `cap`.
+def models_of(study: Study, who: str) -> Models:
+    """Who labels and judges: the study's `own` model, the `server` that the environment names, or
+    the server's model that `WriterRef.who` names.
 
     Raises:
         LlmError: no server is named, or its address is no use.
+        NotFoundError: there is no such writer.
     """
-    verbalizer = functools.partial(
-        verbalizers.load, study.verbalizer, study.model, study.site, device
-    )
-    if who == "own":
-        own = OwnModel(study.model, device)
-        return Tools(own, LikelihoodJudge(own), verbalizer, 1)
-    writer: Writer = Capped(OpenAiWriter(configured()), cap or Cap())
-    one_by_one = functools.partial(ask_all, workers=1)
-    return Tools(writer, WriterJudge(writer, one_by_one), verbalizer, AT_ONCE)
+    writer = _writer(study, who)
+    return Models(writer, judge_of(writer), study.verbalizer, study.embedder)
 
 
-@dataclass(frozen=True)
-class Models:
-    """Who takes part in labelling, by name: the part of `Tools` that keys are made of."""
-
-    writer: str
-    judge: str
-    verbalizer: VerbalizerRef
-    embedder: EmbedderRef
+def exact(study: Study, who: str) -> str:
+    """`who` as it names the same model in every process: not "server", but which one. Jobs are
+    asked for with it, so that a worker with other settings says so, and takes no other model."""
+    return models_of(study, who).writer.who
 
 
-def models_of(study: Study, tools: Tools) -> Models:
-    return Models(tools.writer.name, tools.judge.name, study.verbalizer, study.embedder)
+def _writer(study: Study, who: str) -> WriterRef:
+    if who == OWN:
+        return WriterRef(OWN, study.model)
+    return server_ref(configured()) if who == SERVER else read_writer(who)
 
 
 # ---------------------------------------------------------------- how it is drawn and judged
@@ -119,12 +106,12 @@ class Setting:
     """How a judge is asked about a label."""
 
     scorer: str  # detection or fuzzing
-    judge: str
+    judge: JudgeRef | None  # None: as far as the excerpts alone depend on it
     marks: str
     window: int | None
 
 
-def setting_of(plan: Plan, scorer: str, judge: str = "") -> Setting:
+def setting_of(plan: Plan, scorer: str, judge: JudgeRef | None = None) -> Setting:
     marks = plan.marks if scorer == "fuzzing" else "matched"
     return Setting(scorer, judge, marks, plan.window)
 
@@ -134,31 +121,34 @@ def setting_of(plan: Plan, scorer: str, judge: str = "") -> Setting:
 
 @dataclass(frozen=True)
 class Subject:
-    """What labels are made of: features or regions of a corpus, computed already."""
+    """What labels are made of: the features of an SAE that was read over a corpus, or the regions
+    of a partition."""
 
-    model: ModelRef
-    site: Site
-    corpus: CorpusRef
-    of: Of
+    reading: Reading
+    of: SaeRef | PartitionSpec
 
     @property
-    def arguments(self) -> tuple[ModelRef, Site, CorpusRef, Of]:
-        return self.model, self.site, self.corpus, self.of
+    def partition(self) -> Partition:
+        """Whose regions are meant."""
+        assert isinstance(self.of, PartitionSpec)
+        return Partition(self.reading, self.of)
 
     @property
     def tokens(self) -> Tokens:
-        return passages.tokens_of(self.model, self.corpus)
+        return passages.tokens_of(self.reading.model, self.reading.corpus)
 
     @property
     def source(self) -> Source:
-        """Raises NotFoundError where it is not computed."""
-        return _source(self)
+        """What fires where."""
+        if isinstance(self.of, SaeRef):
+            return _features(codes.index(self.reading, self.of))
+        return _regions(partitioning.build_partition(self.partition))
 
     def draw(self, number: int, sampling: Sampling) -> Evidence:
-        """Raises as `evidence.draw`, and NotFoundError where hard negatives are not computed."""
+        """Raises as `evidence.draw`."""
         near = ()
         if sampling.negatives == HARD:
-            near = hard.get(self, number, sampling).array("rows").tolist()
+            near = find_hard_negatives(self, number, sampling).array("rows").tolist()
         drawn = sampling.split, sampling.negatives, sampling.seed
         return evidence.draw(self.source, self.tokens, number, *drawn, near)
 
@@ -170,50 +160,63 @@ class Subject:
 
     def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
         """Tokens that its direction promotes; none where that is not computed yet."""
+        model = self.reading.model
         if isinstance(self.of, SaeRef):
-            size, entry = logits.BLOCK, logits.effects.find(
-                self.model, self.of, number // logits.BLOCK
-            )  # fmt: skip
+            size, entry = logits.BLOCK, logits.effects.find(model, self.of, number // logits.BLOCK)
         else:
-            size, entry = lens.BLOCK, lens.lens.find(*self.arguments, number // lens.BLOCK)
+            size, entry = lens.BLOCK, lens.lens.find(self.partition, number // lens.BLOCK)
         if entry is None:
             return ()
         row = number % size
-        texts = passages.token_text(self.model, entry.array("promoted")[row])
+        texts = passages.token_text(model, entry.array("promoted")[row])
         return tuple(zip(texts, entry.array("promoted_logits")[row].tolist(), strict=True))
 
-    def residual(self, rows: list[int], device: str) -> np.ndarray:
+    def residual(self, rows: list[int]) -> np.ndarray:
         """[rows, width] float32 activations at token rows."""
-        read = Activations(self.model, self.site, self.tokens, device, Progress())
-        found = [read.rows(row, row + 1).float().numpy() for row in rows]
-        return np.concatenate(found)
+        activations = Activations(self.reading.model, self.reading.site, self.tokens)
+        return np.concatenate([activations.rows(row, row + 1).float().numpy() for row in rows])
+
+
+_features = functools.lru_cache(maxsize=4)(evidence.of_features)
+_regions = functools.lru_cache(maxsize=4)(evidence.of_regions)
 
 
 @memoize("labels.hard_negatives", version=1)
-def hard(
-    subject: Subject, number: int, sampling: Sampling, *, device: str, progress: Progress
-) -> dict[str, Any]:
+def find_hard_negatives(subject: Subject, number: int, sampling: Sampling) -> dict[str, Any]:
     """`rows`: first tokens of contexts in which this one is silent, of `CANDIDATES` at random those
     nearest to the mean of its train excerpts, nearest first."""
     assert sampling.embedder
-    progress.report(0, 1, "Looking for hard negatives")
+    run.report(0, 1, "Looking for hard negatives")
     column, tokens = subject.source.column(number), subject.tokens
-    found = silent(column, tokens, CANDIDATES, sampling.seed).tokens
-    texts = [evidence.excerpt(tokens, column, int(row), fires=False).text for row in found]
-    encoder = embedders.load(sampling.embedder, device)
+    candidates = silent(column, tokens, CANDIDATES, sampling.seed).tokens
+    texts = [evidence.excerpt(tokens, column, int(row), fires=False).text for row in candidates]
+    encoder = embedders.load(sampling.embedder, run.current().device)
     train = subject.draw(number, sampling.train).train
     middle = encoder.embed([one.text for one in train]).mean(axis=0)
     order = np.argsort(-(encoder.embed(texts) @ middle), kind="stable")
-    return {"rows": np.asarray(found)[order[: evidence.TEST]]}
+    return {"rows": np.asarray(candidates)[order[: evidence.TEST]]}
 
 
 def features_of(study: Study) -> Subject:
-    """The study's features; raises NotFoundError where they are not computed."""
-    return Subject(*features.read_or_raise(study).arguments)
+    """The study's features; where they are not computed, the job is that of all features.
+
+    Raises:
+        ModelError: the study names no SAE.
+    """
+    index = features.feature_index(study)
+    return Subject(index.reading, index.sae)
 
 
-@functools.lru_cache(maxsize=4)
-def _source(subject: Subject) -> Source:
-    if isinstance(subject.of, SaeRef):
-        return evidence.of_features(codes.index.get(*subject.arguments))
-    return evidence.of_regions(partitioning.build_partition.get(*subject.arguments))
+def subject_of(study: Study, kind: str, p: float | None, k: float | None) -> Subject:
+    """The study's features (`kind` feature), or the regions at a stop of p and k (region); where
+    they are not computed, the job is that of the features or the map.
+
+    Raises:
+        NotFoundError: there is no such kind.
+    """
+    if kind == "feature":
+        return features_of(study)
+    if kind == "region":
+        partition = regions.available(study, p, k).partition
+        return Subject(partition.reading, partition.spec)
+    raise NotFoundError(f"There are no labels of a {kind!r}.", "Ask for a feature or a region.")

@@ -1,10 +1,16 @@
-"""What calls cost, and a cap that holds while a run goes on."""
+"""What calls cost, and a cap that holds while a run goes on.
+
+A cap changes no result, so it is no part of any key: whoever pays enters it (`capped`), and calls
+of a server find it there.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from backend.labels.contract import Message
@@ -151,3 +157,29 @@ class Meter:
             f"{_shown(wanted, name, unit=False)}.",
             "What was paid for is kept: raise the cap and start again.",
         )
+
+
+_meter: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("meter", default=None)
+
+
+@contextlib.contextmanager
+def capped(cap: Cap, prices: Prices | None) -> Iterator[Meter]:
+    """Within it no call of a server begins that may pass the cap; the meter says what was paid.
+
+    What counts are answers of the server, useless ones included; replies from disk and calls that
+    it refused cost nothing. One that it charges for though it came too late is not seen.
+
+    Raises:
+        LlmUnavailableError: the cost is capped and there are no prices.
+    """
+    meter = Meter(cap, prices)
+    token = _meter.set(meter)
+    try:
+        yield meter
+    finally:
+        _meter.reset(token)
+
+
+def current_meter() -> Meter | None:
+    """The meter of the cap that holds now."""
+    return _meter.get()

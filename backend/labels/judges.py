@@ -9,6 +9,7 @@ Models* (arXiv 2410.13928).
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -17,7 +18,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from backend import run
+from backend.labels import writers
 from backend.labels.contract import Message, Predictor, Writer
+from backend.labels.references import LIKELIHOOD, MEDIAN, REPLIES, JudgeRef, WriterRef
 from backend.labels.writers import ask_all
 from backend.schema import LlmError, LlmUnavailableError
 
@@ -54,6 +58,11 @@ class Judge(Protocol):
     def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
         """One answer a text, or None where it failed; raises LlmError where nothing is answered."""
         ...
+
+
+def load(ref: JudgeRef) -> Judge:
+    """The judge of a reference, on the device of the run; nothing is asked yet."""
+    return KINDS[ref.kind](ref.writer)
 
 
 # ---------------------------------------------------------------- what a judge is shown
@@ -222,7 +231,7 @@ class LikelihoodJudge:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        self.name = f"{predictor.name}, label likelier than the median"
+        self.name = predictor.name + MEDIAN
         self._predictor = predictor
 
     def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
@@ -248,3 +257,21 @@ def cut_at_median(likely: np.ndarray) -> Verdicts:
         tuple(int(value > middle) if known else None for value, known in pairs),
         tuple(value if known else None for value, known in pairs),
     )
+
+
+# ---------------------------------------------------------------- by reference
+
+
+def _by_likelihood(ref: WriterRef) -> Judge:
+    return LikelihoodJudge(writers.load_own(ref, run.current().device))
+
+
+def _by_replies(ref: WriterRef) -> Judge:
+    # many judgements run at once already
+    return WriterJudge(writers.load(ref), functools.partial(ask_all, workers=1))
+
+
+KINDS: dict[str, Callable[[WriterRef], Judge]] = {
+    LIKELIHOOD: _by_likelihood,
+    REPLIES: _by_replies,
+}

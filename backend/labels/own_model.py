@@ -19,6 +19,7 @@ import numpy as np
 
 from backend.labels.contract import Message
 from backend.labels.prefixes import common, forward, likelihoods
+from backend.labels.references import OWN, WriterRef
 from backend.schema import LlmError, ModelRef
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class OwnModel:
         """`device` is cpu, cuda or mps; the model is loaded by the first call."""
         self.ref = ref
         self.device = device
-        self.name = f"{ref.source}@{ref.revision} in {ref.dtype}"
+        self.name = WriterRef(OWN, ref).name
         self.obeys = False  # a base model follows no instructions
         self._guard = threading.Lock()
 

@@ -1,57 +1,103 @@
-"""Language models behind any OpenAI-compatible server, asked through the `openai` package.
+"""Language models that write: the study's own, and those behind any OpenAI-compatible server.
 
-OpenRouter, vLLM, Ollama, llama.cpp and `transformers serve` all speak this protocol. Each reply is
-kept on disk under model, host, messages and parameters, so a second run asks nothing and a killed
-one goes on where it was. `Capped` stops a run before it pays for more than it may.
+OpenRouter, vLLM, Ollama, llama.cpp and `transformers serve` all speak this protocol, asked through
+the `openai` package. Each reply is kept on disk under model, host, messages and parameters, so a
+second run asks nothing and a killed one goes on where it was. `costs.capped` stops a run before it
+pays for more than it may.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend import run
+from backend.labels import costs
 from backend.labels.contract import Message, Writer
-from backend.labels.costs import Cap, Meter, Prices, Usage
-from backend.labels.server import Server, configured, explained, without_reply
+from backend.labels.own_model import OwnModel
+from backend.labels.references import OWN, SERVER, WriterRef
+from backend.labels.server import Server, configured, explained, prices, without_reply
 from backend.schema import LlmError, LlmUnavailableError, Progress
 from backend.store.memo import memoize
-
-__all__ = [
-    "Cap",
-    "Capped",
-    "OpenAiWriter",
-    "Prices",
-    "Server",
-    "Usage",
-    "ask_all",
-    "configured",
-]
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 TIMEOUT = 120.0  # seconds for one try
 TRIES = 5  # 429, 5xx, timeouts and broken connections are tried again, ever later
+AT_ONCE = 8  # requests to a server
 
 
-# ---------------------------------------------------------------- asking
+# ---------------------------------------------------------------- by reference
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How writers of a kind are loaded, on a device, and how many threads may ask one at once."""
+
+    load: Callable[[WriterRef, str], Writer]
+    workers: int
+
+
+def load(ref: WriterRef) -> Writer:
+    """The writer of a reference, on the device of the run; nothing is asked yet."""
+    return KINDS[ref.kind].load(ref, run.current().device)
+
+
+def workers(ref: WriterRef) -> int:
+    """How many threads may ask it at once."""
+    return KINDS[ref.kind].workers
+
+
+def server_ref(server: Server) -> WriterRef:
+    """The model that a server offers, without its key."""
+    return WriterRef(SERVER, served=server.model, host=server.host)
+
+
+def limit_cost(
+    ref: WriterRef, calls: int, cost: float
+) -> contextlib.AbstractContextManager[object]:
+    """Within it a server's model is asked for no more; 0: no limit. The own model costs nothing.
+
+    Raises:
+        LlmUnavailableError: the cost is limited and the prices are not known, or one is none.
+    """
+    if ref.kind != SERVER:
+        return contextlib.nullcontext()
+    return costs.capped(costs.Cap(calls=calls or None, cost=cost or None), prices())
+
+
+@functools.lru_cache(maxsize=2)
+def load_own(ref: WriterRef, device: str) -> OwnModel:
+    """A study's own model; one object, so that calls take turns."""
+    assert ref.model
+    return OwnModel(ref.model, device)
+
+
+def _load_server(ref: WriterRef, _: str) -> Writer:
+    return OpenAiWriter(ref)
+
+
+KINDS = {OWN: Kind(load_own, 1), SERVER: Kind(_load_server, AT_ONCE)}
+
+
+# ---------------------------------------------------------------- asking a server
 
 
 class OpenAiWriter:
-    """A `Writer` behind a server. Safe to use from several threads."""
+    """A `Writer` behind the server that the environment names. Safe to use from several threads."""
 
     obeys = True
 
-    def __init__(self, server: Server, timeout: float = TIMEOUT, tries: int = TRIES) -> None:
-        """`timeout` is in seconds and for each of `tries`."""
-        self.server = server
-        self.timeout = timeout
-        self.tries = tries
-        self.name = f"{server.model} at {server.host}"
-        self._guard = threading.Lock()
-        self._opened: OpenAI | None = None
+    def __init__(self, ref: WriterRef) -> None:
+        self.ref = ref
+        self.name = ref.name
 
     def write(
         self,
@@ -66,17 +112,69 @@ class OpenAiWriter:
         `attempt` tells calls apart that are otherwise the same: raise it for another reply.
 
         Raises:
-            LlmUnavailableError: wrong key, unknown model, unreachable or busy server.
+            LlmUnavailableError: wrong key, unknown model, unreachable or busy server, another
+                server than the environment names, or a cap is reached.
             LlmError: no text in the reply, or the server refuses these messages.
         """
-        asked = (tuple(messages), float(temperature), limit, attempt)
-        entry = reply(self.server.host, self.server.model, *asked, inputs=self)
+        entry = reply(self.ref, tuple(messages), float(temperature), limit, attempt)
         return str(entry.value("text"))
 
+
+@memoize("labels.server_reply", version=1)
+def reply(
+    writer: WriterRef, messages: tuple[Message, ...], temperature: float, limit: int, attempt: int
+) -> dict[str, Any]:
+    """What `Client.ask` returns; raises as `OpenAiWriter.write`."""
+    del attempt  # tells calls apart
+    return connect(writer).ask(messages, temperature, limit)
+
+
+def connect(ref: WriterRef) -> Client:
+    """The client of a server's model.
+
+    Raises:
+        LlmUnavailableError: the environment names no server, or another one.
+    """
+    server = configured()
+    here = server_ref(server)
+    if here != ref:
+        raise LlmUnavailableError(
+            f"The worker knows {here.name}, but {ref.name} was asked for.",
+            "It began with other settings: end it (it ends by itself when idle) and retry.",
+        )
+    return _client(server, TIMEOUT, TRIES)
+
+
+@functools.lru_cache(maxsize=4)
+def _client(server: Server, timeout: float, tries: int) -> Client:
+    return Client(server, timeout, tries)
+
+
+class Client:
+    """Asks a server, past the memo, within the cap that holds. Safe to use from several threads."""
+
+    def __init__(self, server: Server, timeout: float, tries: int) -> None:
+        """`timeout` is in seconds and for each of `tries`."""
+        self.server = server
+        self.timeout = timeout
+        self.tries = tries
+        self._guard = threading.Lock()
+        self._opened: OpenAI | None = None
+
     def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
-        """One call, past the memo: `text`, and what the server says of `model`, `finish`,
-        `prompt_tokens` and `reply_tokens`; raises as `write`."""
-        return self.read(self.call(messages, temperature, limit), limit)
+        """One call: `text`, and what the server says of `model`, `finish`, `prompt_tokens` and
+        `reply_tokens`; raises as `OpenAiWriter.write`."""
+        meter = costs.current_meter()
+        if meter is None:
+            return self.read(self.call(messages, temperature, limit), limit)
+        estimate = meter.hold(messages, limit)
+        try:
+            answer = self.call(messages, temperature, limit)
+        except BaseException:
+            meter.forget(estimate)
+            raise
+        meter.settle(estimate, **_usage(answer))
+        return self.read(answer, limit)
 
     def call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
         """The server's answer, which may say nothing; raises as `write`."""
@@ -93,7 +191,7 @@ class OpenAiWriter:
         text = (choice.message.content or "").strip()
         finish = str(choice.finish_reason)
         if not text:
-            raise _empty(self.name, finish, limit)
+            raise _empty(server_ref(self.server).name, finish, limit)
         return {"text": text, "finish": finish, "model": str(answer.model), **_usage(answer)}
 
     def _call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
@@ -122,39 +220,6 @@ class OpenAiWriter:
             return self._opened
 
 
-class Capped(OpenAiWriter):
-    """One that stops before it pays for more than a cap allows.
-
-    What counts are answers of the server, useless ones included; replies from disk and calls that
-    it refused cost nothing. One that it charges for though it came too late is not seen here.
-    """
-
-    def __init__(self, writer: OpenAiWriter, cap: Cap, prices: Prices | None = None) -> None:
-        """As `writer`; `prices` are its server's where None are given.
-
-        Raises:
-            LlmUnavailableError: the cost is capped and there are no prices.
-        """
-        super().__init__(writer.server, writer.timeout, writer.tries)
-        self._meter = Meter(cap, prices or writer.server.prices)
-
-    @property
-    def spent(self) -> Usage:
-        """What this object has paid for."""
-        return self._meter.paid
-
-    def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
-        """As `OpenAiWriter.ask`, within the cap."""
-        held = self._meter.hold(messages, limit)
-        try:
-            answer = self.call(messages, temperature, limit)
-        except BaseException:
-            self._meter.forget(held)
-            raise
-        self._meter.settle(held, **_usage(answer))
-        return self.read(answer, limit)
-
-
 def _empty(name: str, finish: str, limit: int) -> LlmError:
     if finish == "length":
         return LlmError(
@@ -172,22 +237,6 @@ def _usage(answer: Any) -> dict[str, int | None]:
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "reply_tokens": usage.completion_tokens if usage else None,
     }
-
-
-@memoize("labels.server_reply", version=1)
-def reply(
-    host: str,
-    model: str,
-    messages: tuple[Message, ...],
-    temperature: float,
-    limit: int,
-    attempt: int,
-    *,
-    inputs: OpenAiWriter,
-) -> dict[str, Any]:
-    """What `OpenAiWriter.ask` returns. `inputs` asks `model` at `host`; of it nothing is kept."""
-    del host, model, attempt  # they name the result; `inputs` knows the first two
-    return inputs.ask(messages, temperature, limit)
 
 
 # ---------------------------------------------------------------- asking many
@@ -224,24 +273,27 @@ def ask_all(
 
     pool = ThreadPoolExecutor(workers)
     try:
-        asked = [pool.submit(one, messages) for messages in conversations]
-        _follow(asked, progress or Progress())
-        replies = [found for future in asked if (found := future.result()) is not None]
+        # a thread inherits neither mood nor cap
+        futures = [
+            pool.submit(contextvars.copy_context().run, one, messages) for messages in conversations
+        ]
+        _follow(futures, progress or Progress())
+        replies = [text for future in futures if (text := future.result()) is not None]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    for found in replies:
-        if isinstance(found, LlmUnavailableError):
-            raise found
+    for text in replies:
+        if isinstance(text, LlmUnavailableError):
+            raise text
     return replies
 
 
-def _follow(asked: Sequence[Future[str | LlmError | None]], progress: Progress) -> None:
+def _follow(futures: Sequence[Future[str | LlmError | None]], progress: Progress) -> None:
     """Reports each second at least, so that a slow server does not keep a job from ending."""
-    waiting = set(asked)
+    waiting = set(futures)
     ended = failed = 0
     while waiting:
         done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
         ended += sum(future.result() is not None for future in done)
         failed += sum(isinstance(future.result(), LlmError) for future in done)
         message = "Asking the language model" + (f" ({failed} failed)" if failed else "")
-        progress.report(ended, len(asked), message, "replies")
+        progress.report(ended, len(futures), message, "replies")

@@ -9,8 +9,10 @@ and that a text without turns is read as it is.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -114,8 +116,8 @@ class Neuronpedia:
             LlmError: a reply that is no use.
             ModelError: it hosts no NLA of this model and block.
         """
-        asked = (self.host, self.model, self.layer)
-        return [str(described(*asked, text, inputs=self).value("text")) for text in texts]
+        ref = HostedRef(self.host, self.model, self.layer)
+        return [str(describe(ref, text).value("text")) for text in texts]
 
     def last_position(self, text: str) -> int:
         """Of the text's tokens as the service counts them."""
@@ -215,14 +217,35 @@ class Neuronpedia:
         )
 
 
+@dataclass(frozen=True)
+class HostedRef:
+    """The NLA of a model and block that a host offers."""
+
+    host: str
+    model: str
+    layer: int
+
+
 @memoize("labels.neuronpedia_text", version=1)
-def described(
-    host: str, model: str, layer: int, text: str, *, inputs: Neuronpedia
-) -> dict[str, Any]:
-    """`text`: what the NLA of a model and block says of a text's last token. `inputs` asks; of it
-    nothing is kept."""
-    del host, model, layer  # they name the result; `inputs` knows them
-    return {"text": inputs.explain(text, [inputs.last_position(text)])[0]}
+def describe(nla: HostedRef, text: str) -> dict[str, Any]:
+    """`text`: what an NLA says of a text's last token; raises as `Neuronpedia`."""
+    service = connect(nla)
+    return {"text": service.explain(text, [service.last_position(text)])[0]}
+
+
+def connect(nla: HostedRef) -> Neuronpedia:
+    """The service that hosts an NLA.
+
+    Raises:
+        LlmUnavailableError: the environment names another host, or its settings are unusable.
+    """
+    service = _service(nla.model, nla.layer)
+    if service.host != nla.host:
+        raise LlmUnavailableError(
+            f"The worker knows Neuronpedia at {service.host}, but {nla.host} was asked for.",
+            "It began with other settings: end it (it ends by itself when idle) and retry.",
+        )
+    return service
 
 
 def _address(url: str) -> tuple[str, str]:
@@ -244,5 +267,13 @@ def _address(url: str) -> tuple[str, str]:
 def configured(ref: VerbalizerRef, site: Site) -> Neuronpedia:
     """The service at the address and with the key that the environment names; raises as
     `Neuronpedia`."""
+    return _service(ref.source, site.layer)
+
+
+def _service(model: str, layer: int) -> Neuronpedia:
     now = settings.current()
-    return Neuronpedia(ref.source, site.layer, now.neuronpedia_url, now.neuronpedia_key)
+    return _opened(model, layer, now.neuronpedia_url, now.neuronpedia_key, TIMEOUT)
+
+
+# one object, so that the NLA of a block is looked up once
+_opened = functools.lru_cache(maxsize=4)(Neuronpedia)
