@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backend.schema import ConceptRef
+from backend.schema import ConceptRef, Job
 from backend.views import Provenance
 
 
 @dataclass(frozen=True)
 class ConceptChoice:
-    """A concept set that can be chosen; `name` stands in links, `said` says where it is from."""
+    """A concept set that can be chosen; `name` stands in links, `title` says where it is from."""
 
     name: str
     ref: ConceptRef
-    said: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ConceptsView:
 
 
 @dataclass(frozen=True)
-class AnyRegion:
+class ConceptAurocs:
     """How well directions tell one concept from a contrast, on test texts.
 
     `readers`: method, of (how many it was chosen among), column (-1: fitted, not chosen), train,
@@ -73,7 +73,7 @@ class Membership:
 
 
 @dataclass(frozen=True)
-class Gathering:
+class NewTextMembership:
     """New texts in one region: `shares` (of, share, low, high, n, kind), `quantiles`, `texts`
     (text, distance, owner, margin, kind). `tied` regions are as good on training texts."""
 
@@ -87,7 +87,7 @@ class Gathering:
 
 
 @dataclass(frozen=True)
-class Spread:
+class PurityCoverage:
     """Purity and coverage. `units`: method, region, count, hits, purity, low, high, lift, coverage,
     f1, of units with a positive token; `splitting`: method, units, effective, half, most,
     positives, uncovered, and the best unit by F1; `relations`: measure, of, rho, low, high, n.
@@ -113,10 +113,11 @@ class GrayZone:
     prior: float
     whole_f1: float
     provenance: Provenance
+    pending: Job | None = None  # what computes the missing rows
 
 
 @dataclass(frozen=True)
-class Stable:
+class StableRegions:
     """Prompts patched along segments: `apart` [pairs, steps] D(α), `sharpness` [pairs], and the
     tables of `concepts.boundaries.Findings`."""
 
@@ -130,7 +131,7 @@ class Stable:
 
 
 @dataclass(frozen=True)
-class Again:
+class Robustness:
     """A partition made again: `measures` (how, regions, measure, of, value, low, high, n), and the
     best F1 of each region over features (`f1` [K])."""
 

@@ -1,4 +1,4 @@
-"""What is asked of which concept set, and a concept of one's own."""
+"""Which question of which concept set, and a concept of one's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components import address, controls, markup, numbers
 from components.markup import escape
 from components.status import render_problem
 
-SAID = {
+REASONS = {  # for which labels are left out
     "too_few": "of concepts with too few texts",
     "empty": "empty",
     "contradictory": "labelled both ways",
@@ -22,7 +22,7 @@ SAID = {
     "repeated": "repeated",
 }
 
-ASKS = {
+QUESTIONS = {
     "any region": "Any region",
     "in or out": "In or out",
     "new texts": "New texts",
@@ -42,18 +42,18 @@ HINTS = {
 }
 
 
-def render_asks() -> str:
-    """The question that is asked."""
+def render_questions() -> str:
+    """The question that is chosen."""
     controls.segmented_control(
-        "ask", "Question", list(ASKS), format_func=ASKS.__getitem__, label_visibility="collapsed",
-        also={"asked": False},
+        "ask", "Question", list(QUESTIONS), format_func=lambda ask: QUESTIONS[ask],
+        label_visibility="collapsed", also={"asked": False},
     )  # fmt: skip
-    asked = str(address.get("ask"))
-    markup.note(HINTS[asked])
-    return asked
+    question = str(address.get("ask"))
+    markup.note(HINTS[question])
+    return question
 
 
-def render_fresh(choices: list[ConceptChoice]) -> str:
+def render_other_set(choices: list[ConceptChoice]) -> str:
     """The set whose texts are looked for in the chosen region; "" for the set's own."""
     names = ["", *(choice.name for choice in choices if choice.name != address.get("set"))]
     controls.selectbox(
@@ -63,24 +63,24 @@ def render_fresh(choices: list[ConceptChoice]) -> str:
 
 
 def render_choice(choices: list[ConceptChoice]) -> tuple[str, DeltaGenerator]:
-    """The name of the set that is asked about, and the place beside it."""
-    said = {choice.name: f"{choice.name} · {choice.said}" for choice in choices}
+    """The name of the chosen set, and the place beside it."""
+    labels = {choice.name: f"{choice.name} · {choice.title}" for choice in choices}
     left, right = st.columns(2)
     with left:
         controls.selectbox(
-            "set", "Concept set", list(said), format_func=lambda name: said.get(name) or name,
-            also={"concept": ""},
+            "set", "Concept set", list(labels), format_func=lambda name: labels.get(name) or name,
+            also={"concept": "", "asked": False},
         )  # fmt: skip
     return str(address.get("set")), right
 
 
 def render_concept(view: ConceptsView) -> str:
-    """The concept that is asked about, by name."""
+    """The chosen concept, by name."""
     names = view.concepts["name"].to_list()
-    if (asked := address.get("concept")) and asked not in names:
+    if (name := address.get("concept")) and name not in names:
         address.assume(concept="")
-        said = f"The set {view.name} has no concept {asked!r}."
-        render_problem(said, f"{names[0]!r} is shown instead.")
+        problem = f"The set {view.name} has no concept {name!r}."
+        render_problem(problem, f"{names[0]!r} is shown instead.")
     if not address.get("concept"):
         address.assume(concept=names[0])
     controls.selectbox("concept", "Concept", names)
@@ -88,11 +88,12 @@ def render_concept(view: ConceptsView) -> str:
 
 
 def contrast(view: ConceptsView, concept: str) -> str:
-    """What positives are told from: negatives, said so, where a concept has no hard negatives."""
-    asked = str(address.get("contrast"))
+    """What positives are told from: negatives where a concept has no hard negatives, which a
+    message says."""
+    chosen = str(address.get("contrast"))
     row = view.concepts.row(by_predicate=pl.col("name") == concept, named=True)
-    if asked == "negative" or row["test_hard"]:
-        return asked
+    if chosen == "negative" or row["test_hard"]:
+        return chosen
     address.assume(contrast="negative")
     render_problem(
         f"{concept!r} has no hard negative test texts.", "Its negatives are shown instead."
@@ -115,11 +116,11 @@ def render_own(keep: Callable[[str, str, str], str]) -> None:
             name = st.text_input("Its name", key="own-name", width=260)
             if st.button("Ask about it", key="own-keep", type="primary"):
                 try:
-                    kept = keep(name, positive, negative)
+                    name = keep(name, positive, negative)
                 except TesseraError as error:
                     render_problem(error.problem, error.remedy)
                 else:
-                    address.put(set=kept, concept="")
+                    address.put(set=name, concept="", asked=False)
                     st.rerun()
         markup.note(
             "Or put a JSONL, CSV or Parquet file with columns text and label (and concept, split), "
@@ -140,9 +141,9 @@ def head_html(view: ConceptsView, concept: str) -> str:
         "regions": f"{numbers.count(view.regions)} at θ {numbers.fraction(view.theta, 3)}",
     }
     hints = {"train": "positive + negative texts", "test": "positive + negative texts"}
-    chips = [markup.chip(name, escape(said), hints.get(name, "")) for name, said in sizes.items()]
-    lost = [f"{n} {SAID[why]}" for why, n in view.dropped.items() if n]
-    said = f"Left out: {', '.join(lost)}. " if lost else ""
+    chips = [markup.chip(name, escape(size), hints.get(name, "")) for name, size in sizes.items()]
+    lost = [f"{n} {REASONS[why]}" for why, n in view.dropped.items() if n]
+    note = f"Left out: {', '.join(lost)}. " if lost else ""
     if view.windowed:
-        said += f"{view.windowed} texts are longer than a context and were read in several."
-    return markup.chips(chips) + (f'<p class="note">{escape(said)}</p>' if said else "")
+        note += f"{view.windowed} texts are longer than a context and were read in several."
+    return markup.chips(chips) + (f'<p class="note">{escape(note)}</p>' if note else "")

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.concept_views import Gathering, Membership
+from backend.concept_views import Membership, NewTextMembership
 from components import address, controls, markup, numbers, palette
 from components.concepts import NAMES, among, hue, named
 from components.links import anchor
@@ -24,9 +24,9 @@ WHAT = {"best": "best region", "union": "union of regions"}
 LOG = {"type": "log", "dtick": 1}  # a tick each power of ten
 
 
-def tables(view: Membership | Gathering) -> dict[str, pl.DataFrame]:
+def tables(view: Membership | NewTextMembership) -> dict[str, pl.DataFrame]:
     """What is on screen, and J of every region or every text."""
-    if isinstance(view, Gathering):
+    if isinstance(view, NewTextMembership):
         return {"shares": view.shares, "quantiles": view.quantiles, "texts": view.texts}
     js = [
         pl.DataFrame({"method": key.split()[0], "rule": key.split()[1], "j": values})
@@ -36,9 +36,9 @@ def tables(view: Membership | Gathering) -> dict[str, pl.DataFrame]:
     return {"rates": view.table, "every region": view.every, "J": pl.concat(every)}
 
 
-def render(view: Membership | Gathering) -> None:
+def render(view: Membership | NewTextMembership) -> None:
     """One of the two."""
-    render_gathering(view) if isinstance(view, Gathering) else render_membership(view)
+    render_new_texts(view) if isinstance(view, NewTextMembership) else render_membership(view)
 
 
 # ---------------------------------------------------------------- in or out
@@ -153,14 +153,14 @@ def every_html(frame: pl.DataFrame, alike: bool) -> str:
 # ---------------------------------------------------------------- new texts
 
 
-def render_gathering(view: Gathering) -> None:
+def render_new_texts(view: NewTextMembership) -> None:
     """Where new texts lie in the chosen region."""
     link = anchor(f"region #{view.region}", "regions", region=view.region)
-    markup.render(f'<p class="answer">{gathered_words(view).format(link)}</p>')
+    markup.render(f'<p class="answer">{new_texts_words(view).format(link)}</p>')
     left, right = st.columns(2, gap="large")
     with left:
-        markup.render(gathered_html(view.shares, view.theta))
-        markup.render(compared_html(view.shares))
+        markup.render(shares_html(view.shares, view.theta))
+        markup.render(controls_html(view.shares))
     with right:
         st.plotly_chart(nearest_chart(view, view.theta), key="nearest", config=palette.CONFIG)
         markup.render(quantiles_html(view.quantiles))
@@ -169,7 +169,7 @@ def render_gathering(view: Gathering) -> None:
 FEW = 0.5  # share of positive texts below which the region does not hold the concept
 
 
-def gathered_words(view: Gathering) -> str:
+def new_texts_words(view: NewTextMembership) -> str:
     """How many texts land there; {} stands for the region."""
     owned = {row["kind"]: row for row in view.shares.filter(of="owned").iter_rows(named=True)}
     counts = [
@@ -204,11 +204,11 @@ COMPARED = {
 }
 
 
-def gathered_html(frame: pl.DataFrame, theta: float) -> str:
+def shares_html(frame: pl.DataFrame, theta: float) -> str:
     """Shares by kind of text, and why 2θ is no test."""
     found = {(row["of"], row["kind"]): row for row in frame.iter_rows(named=True)}
     rows = [
-        [words, *(_shared(found.get((what, kind)), "texts") for kind in ("positive", "negative"))]
+        [words, *(_share(found.get((what, kind)), "texts") for kind in ("positive", "negative"))]
         for what, words in SHARES.items()
     ]
     farthest = 2.0 if theta >= 1 else 4 * theta - 2 * theta**2
@@ -222,21 +222,21 @@ def gathered_html(frame: pl.DataFrame, theta: float) -> str:
     return markup.table(("share of", "positive", "negative"), rows, "tnn", note)
 
 
-def compared_html(frame: pl.DataFrame) -> str:
+def controls_html(frame: pl.DataFrame) -> str:
     """The same of what is no text: tokens of the corpus at random, and the members themselves."""
     found = {row["of"]: row for row in frame.filter(kind="positive").iter_rows(named=True)}
-    rows = [[words, _shared(found.get(what), unit)] for what, (words, unit) in COMPARED.items()]
+    rows = [[words, _share(found.get(what), unit)] for what, (words, unit) in COMPARED.items()]
     return markup.table(("for comparison, less than 2θ apart", "share"), rows, "tn")
 
 
-def _shared(row: dict[str, float] | None, unit: str) -> str:
+def _share(row: dict[str, float] | None, unit: str) -> str:
     if row is None or row["share"] is None:
         return numbers.MISSING
     ends = markup.interval(row["share"], row["low"], row["high"])
     return f"{ends} <small>n {row['n']} {unit}</small>"
 
 
-def nearest_chart(view: Gathering, theta: float) -> go.Figure:
+def nearest_chart(view: NewTextMembership, theta: float) -> go.Figure:
     """Distance of each text's nearest token to the exemplar."""
     colours, made = palette.current(), palette.figure(height=260)
     for kind, hue_ in (("positive", colours.accent), ("negative", palette.OTHER)):

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.concept_views import GrayZone, Spread
-from components import markup, numbers, palette
+from backend.concept_views import GrayZone, PurityCoverage
+from components import address, markup, numbers, palette
 from components.concepts import NAMES, hue, named
 from components.links import anchor
 
@@ -17,24 +17,25 @@ DRAWN = 1000  # units of each method, at random where there are more
 SYMBOLS = {"coreset": "x-thin-open", "kmeans": "diamond"}
 ORDER = ("sae", "kmeans", "coreset", "meaning", "exemplar")  # regions on top
 SHARES = [10.0**power for power in range(-6, 1)]
+PENDING = "Rows without numbers are computed now:"
 
 
-def tables(view: Spread | GrayZone) -> dict[str, pl.DataFrame]:
+def tables(view: PurityCoverage | GrayZone) -> dict[str, pl.DataFrame]:
     """What is on screen, and every unit."""
     if isinstance(view, GrayZone):
         return {"gray zone": view.table}
     return {"splitting": view.splitting, "relations": view.relations, "units": view.units}
 
 
-def render(view: Spread | GrayZone) -> None:
+def render(view: PurityCoverage | GrayZone) -> None:
     """One of the two."""
-    render_gray(view) if isinstance(view, GrayZone) else render_spread(view)
+    render_gray(view) if isinstance(view, GrayZone) else render_purity(view)
 
 
 # ---------------------------------------------------------------- purity and coverage
 
 
-def render_spread(view: Spread) -> None:
+def render_purity(view: PurityCoverage) -> None:
     """One plane and one table for all methods, and what purity goes with."""
     markup.render(splitting_html(view))
     left, right = st.columns([5, 7], gap="medium")
@@ -46,7 +47,7 @@ def render_spread(view: Spread) -> None:
         markup.render(relations_html(view))
 
 
-def plane(view: Spread) -> go.Figure:
+def plane(view: PurityCoverage) -> go.Figure:
     """Purity and coverage of units that hold a positive token, and the best by F1, ringed."""
     made = palette.figure(height=500)
     parts = {str(m): part for (m,), part in view.units.group_by("method", maintain_order=True)}
@@ -86,7 +87,7 @@ def _dots(made: go.Figure, part: pl.DataFrame, method: str, name: str) -> None:
     )  # fmt: skip
 
 
-def splitting_html(view: Spread) -> str:
+def splitting_html(view: PurityCoverage) -> str:
     """Over how many parts each method splits the concept."""
     rows = [_whole_row(view), *(_split_row(row) for row in view.splitting.iter_rows(named=True))]
     note = (
@@ -108,7 +109,7 @@ def splitting_html(view: Spread) -> str:
     return markup.table(heads, rows, "t" + "n" * (len(heads) - 1), note)
 
 
-def _whole_row(view: Spread) -> list[str]:
+def _whole_row(view: PurityCoverage) -> list[str]:
     """What no cut at all has."""
     values = (view.prior, 1.0, 1.0, view.whole_f1)
     purity, coverage, _, f1 = (numbers.fraction(value) for value in values)
@@ -132,7 +133,7 @@ def _split_row(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def relations_html(view: Spread) -> str:
+def relations_html(view: PurityCoverage) -> str:
     """Partial rank correlations, a row for each of both."""
     names = {"coherence": "coherence κ", "mean_distance": "mean distance", "radius": "radius"}
     names |= {"size": "size itself"}
@@ -165,10 +166,12 @@ def render_gray(view: GrayZone) -> None:
     markup.render(gray_html(view))
 
 
-def render_start(view: GrayZone) -> bool:
-    """The button for what is missing; whether it was pressed."""
-    said = missing(view.table)
-    return bool(said) and st.button(said, key="gray", type="primary")
+def render_start(view: GrayZone) -> None:
+    """The button that starts what is missing, where nothing computes it yet."""
+    label = missing(view.table)
+    if label and view.pending is None and st.button(label, key="gray", type="primary"):
+        address.put(asked=True)
+        st.rerun()
 
 
 def missing(frame: pl.DataFrame) -> str:

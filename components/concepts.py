@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.concept_views import AnyRegion
+from backend.concept_views import ConceptAurocs
 from components import address, controls, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
@@ -57,7 +57,7 @@ def named(method: str) -> str:
 # ---------------------------------------------------------------- any region
 
 
-def tables(view: AnyRegion) -> dict[str, pl.DataFrame]:
+def tables(view: ConceptAurocs) -> dict[str, pl.DataFrame]:
     """What is on screen, and the AUROC of every direction."""
     every = [
         pl.DataFrame({"method": kind, "column": np.arange(len(values)), "auroc": values})
@@ -67,7 +67,7 @@ def tables(view: AnyRegion) -> dict[str, pl.DataFrame]:
     return shown | {"over concepts": view.over}
 
 
-def render(view: AnyRegion) -> None:
+def render(view: ConceptAurocs) -> None:
     """All regions against the chosen one, the fitted readers and chance."""
     if "hard" in view.over["contrast"]:
         controls.segmented_control(
@@ -86,7 +86,7 @@ def render(view: AnyRegion) -> None:
         markup.render(over_html(view.over))
 
 
-def answer(view: AnyRegion) -> str:
+def answer(view: ConceptAurocs) -> str:
     """What was found, in a sentence or two."""
     rows = {row["method"]: row for row in view.readers.iter_rows(named=True)}
     shares = {row["method"]: row["above 0.7"] for row in view.shares.iter_rows(named=True)}
@@ -136,7 +136,7 @@ def among(row: dict[str, Any], mean: str, low: str, high: str) -> str:
     return f"{numbers.fraction(row[mean])} <small>{ends[0]} to {ends[1]}</small>"
 
 
-def distribution(view: AnyRegion) -> go.Figure:
+def distribution(view: ConceptAurocs) -> go.Figure:
     """AUROC of every region and of as many random activations; the chosen region (the mean of
     those that tie) and the fitted readers as lines; what the best gets under shuffled labels as a
     band."""

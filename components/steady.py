@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.concept_views import Again, Stable
+from backend.concept_views import Robustness, StableRegions
 from components import address, markup, numbers, palette
 
 OF = {"exemplars": "exemplars", "coreset": "random activations", "difference": "difference"}
@@ -33,8 +33,8 @@ NOT_YET = {
 }
 
 
-def render_ask(ask: str) -> None:
-    """What is not computed yet, and the button that asks for it."""
+def render_start(ask: str) -> None:
+    """What is not computed yet, and the button that starts it."""
     words, button = NOT_YET[ask]
     markup.note(words)
     if st.button(button, key="ask", type="primary"):
@@ -42,10 +42,10 @@ def render_ask(ask: str) -> None:
         st.rerun()
 
 
-def tables(view: Stable | Again) -> dict[str, pl.DataFrame]:
+def tables(view: StableRegions | Robustness) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
-    if isinstance(view, Again):
-        return {"again": view.measures}
+    if isinstance(view, Robustness):
+        return {"robustness": view.measures}
     return {
         "boundaries": view.boundaries, "sharpness": view.sharper, "prediction": view.prediction
     }  # fmt: skip
@@ -54,7 +54,7 @@ def tables(view: Stable | Again) -> dict[str, pl.DataFrame]:
 # ---------------------------------------------------------------- stable regions
 
 
-def render_stable(view: Stable) -> None:
+def render_stable(view: StableRegions) -> None:
     """D along segments, and three tests beside their control."""
     left, right = st.columns([5, 7], gap="large")
     with left:
@@ -70,7 +70,7 @@ def render_stable(view: Stable) -> None:
         markup.render(prediction_html(view.prediction))
 
 
-def segments_chart(view: Stable) -> go.Figure:
+def segments_chart(view: StableRegions) -> go.Figure:
     """D(α) of every pair, and the median."""
     colours, made = palette.current(), palette.figure(height=360)
     alpha = np.linspace(0, 1, view.apart.shape[1])
@@ -153,12 +153,12 @@ def prediction_html(frame: pl.DataFrame) -> str:
 # ---------------------------------------------------------------- made again
 
 
-def render_again(view: Again) -> None:
+def render_robustness(view: Robustness) -> None:
     """The partition made again, and features."""
     left, right = st.columns([7, 5], gap="large")
     with left:
         markup.head("Made again", f"{numbers.count(view.regions)} regions")
-        markup.render(again_html(view.measures))
+        markup.render(robustness_html(view.measures))
     with right:
         markup.head("Regions and features", "best F1 over shared tokens")
         if view.f1 is None or view.good is None:
@@ -173,7 +173,7 @@ def render_again(view: Again) -> None:
         )
 
 
-def again_html(frame: pl.DataFrame) -> str:
+def robustness_html(frame: pl.DataFrame) -> str:
     """How much of the partition stays."""
     found = {(r["how"], r["measure"], r["of"]): r for r in frame.iter_rows(named=True)}
     rows = []

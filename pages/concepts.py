@@ -20,43 +20,45 @@ from components import (
 )
 from components.footer import render_footer
 from components.frame import frame
-from components.status import reported, waiting
+from components.status import render_pending, reported, waiting
 
 place = frame("Concepts", queries)
-STEADY = {
-    "stability": (queries.stable, steady.render_stable),
-    "again": (queries.again, steady.render_again),
+OF_PARTITION = {  # questions that need no concept set
+    "stability": (queries.stable_regions, steady.render_stable),
+    "again": (queries.robustness, steady.render_robustness),
 }
 
 
 def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
-    """What is asked, or the job that computes it; and who renders it."""
+    """The answer to a question, or the job that computes it; and the module that renders it."""
     where, stops = (place.study, view.name, concept), {"p": place.p, "k": place.k}
     if ask == "any region":
         contrast = concept_choice.contrast(view, concept)
-        return queries.any_region(*where, contrast, **stops), concepts
+        return queries.concept_aurocs(*where, contrast, **stops), concepts
     if ask == "in or out":
         return queries.membership(*where, **stops), concept_parts
     if ask == "new texts":
-        of = concept_choice.render_fresh(queries.concept_sets())
-        return queries.gathering(*where, of, **stops), concept_parts
+        other = concept_choice.render_other_set(queries.concept_sets())
+        return queries.new_text_membership(*where, other, **stops), concept_parts
     if ask == "purity":
-        return queries.spread(*where, **stops), concept_tokens
-    return queries.gray_zone(*where, **stops), concept_tokens
+        return queries.purity_coverage(*where, **stops), concept_tokens
+    gray = queries.gray_zone if address.get("asked") else queries.gray_zone.look
+    # None: what the set needs was evicted just now
+    return gray(*where, **stops) or queries.concept_set(*where[:2], **stops), concept_tokens
 
 
 with reported():
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
         region_controls.render_stops(place, queries.stops(place.study))
-    ask = concept_choice.render_asks()
-    if ask in STEADY:
-        query, render = STEADY[ask]
-        found = query(place.study, place.p, place.k, ask=address.get("asked"))
-        if found is None:
-            steady.render_ask(ask)
-        elif not waiting(found, queries, ask):
-            render(found)
-            render_footer(steady.tables(found), found.provenance, ask)
+    ask = concept_choice.render_questions()
+    if ask in OF_PARTITION:
+        query, render = OF_PARTITION[ask]
+        view = (query if address.get("asked") else query.look)(place.study, place.p, place.k)
+        if view is None:
+            steady.render_start(ask)
+        elif not waiting(view, queries, ask):
+            render(view)
+            render_footer(steady.tables(view), view.provenance, ask)
     else:
         name, beside = concept_choice.render_choice(queries.concept_sets())
         concept_choice.render_own(queries.keep_concept)
@@ -65,11 +67,11 @@ with reported():
             with beside:
                 concept = concept_choice.render_concept(whole)
             markup.render(concept_choice.head_html(whole, concept))
-            found, part = answer(whole, concept, ask)
-            if not waiting(found, queries, ask):
-                part.render(found)
-                if ask == "gray zone" and concept_tokens.render_start(found):
-                    queries.start_gray_zone(place.study, name, place.p, place.k)
-                    st.rerun()
-                tables = part.tables(found) | {"concepts": whole.concepts}
-                render_footer(tables, found.provenance, ask)
+            view, part = answer(whole, concept, ask)
+            if not waiting(view, queries, ask):
+                part.render(view)
+                if ask == "gray zone":
+                    render_pending(view.pending, queries, concept_tokens.PENDING, ask)
+                    concept_tokens.render_start(view)
+                tables = part.tables(view) | {"concepts": whole.concepts}
+                render_footer(tables, view.provenance, ask)

@@ -17,10 +17,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend import study
-from backend.corpus import concept_sets, concept_sources
-from backend.corpus.concept_classes import DOMAINS, head
+from backend.corpus import concept_sets, concept_wordnet
 from backend.corpus.concept_sets import ConceptSet
-from backend.schema import ConceptRef, CorpusError, NotFoundError, Progress, Study
+from backend.corpus.concept_topics import head
+from backend.corpus.concept_wordnet import DOMAINS
+from backend.schema import ConceptRef, CorpusError, NotFoundError, Study
 
 NOTHING = {"too_few": 0, "empty": 0, "contradictory": 0, "in_both_splits": 0, "repeated": 0}
 PER_CONTEXT = 31  # tokens of the small world's contexts, less the BOS
@@ -33,7 +34,7 @@ def loaded(small: str) -> Study:
 
 def opened(loaded: Study, ref: ConceptRef) -> ConceptSet:
     ref = concept_sets.resolve(ref)
-    return ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref, progress=Progress()))
+    return ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref))
 
 
 def table(path: Path, rows: list[dict[str, Any]]) -> ConceptRef:
@@ -546,12 +547,13 @@ def test_a_file_that_changes_is_another_set(tmp_path: Path) -> None:
 
 
 def test_sets_in_a_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concept_sources, "WORDNET", tmp_path / "nowhere")
-    assert concept_sets.available(tmp_path / "nowhere") == []
+    monkeypatch.setattr(concept_wordnet, "FOLDER", tmp_path / "nowhere")
+    topics = ConceptRef("topics")  # of the study's corpus, which is always there
+    assert concept_sets.available(tmp_path / "nowhere") == [topics]
     inside = bench(tmp_path / "bench")
     mine = table(tmp_path / "mine.csv", rows_of({"1": 4}))
     (tmp_path / "notes.txt").write_text("not a table")
-    assert concept_sets.available(tmp_path) == [ConceptRef("axbench", str(inside)), mine]
-    assert concept_sets.available(inside) == [ConceptRef("axbench", str(inside))]
-    monkeypatch.setattr(concept_sources, "WORDNET", Path(wordnet(tmp_path / "wn").path))
-    assert concept_sets.available(tmp_path)[-1] == ConceptRef("wordnet")
+    assert concept_sets.available(tmp_path) == [ConceptRef("axbench", str(inside)), mine, topics]
+    assert concept_sets.available(inside) == [ConceptRef("axbench", str(inside)), topics]
+    monkeypatch.setattr(concept_wordnet, "FOLDER", Path(wordnet(tmp_path / "wn").path))
+    assert concept_sets.available(tmp_path)[-2:] == [ConceptRef("wordnet"), topics]

@@ -7,9 +7,8 @@ import itertools
 import json
 import re
 import shlex
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,17 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
-from backend import queries
+from backend import queries, run
 from backend import study as studies
 from backend.__main__ import main, plain
-from backend.answers import concept_choices, concept_parts, concepts, tasks
+from backend.answers import concept_choices, concept_parts, concepts
 from backend.concept_views import (
-    AnyRegion,
+    ConceptAurocs,
     ConceptsView,
-    Gathering,
     GrayZone,
     Membership,
-    Spread,
+    NewTextMembership,
+    PurityCoverage,
 )
 from backend.concepts import covers, rivals, scores
 from backend.regions import partitioning
@@ -40,9 +39,6 @@ from components import concepts as shown
 from components.downloads import csv_bytes
 from tests.conftest import SUBJECTS, sentences
 from tests.test_pages import opened, text_of
-
-HOW: dict[str, Any] = {"device": "cpu", "progress": Progress()}
-
 
 # ---------------------------------------------------------------- the small world
 
@@ -72,25 +68,22 @@ def unlinked(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "anchor", lambda label, *_, **__: label)
 
 
-def computed(study: Study, name: str) -> concepts.Held:
-    asked = {"set": asdict(concept_choices.choose(name)), "spec": asdict(study.partition)}
-    tasks.resolve("concepts")(study.name, asked, "cpu", Progress())
-    held = concepts.find_or_job(study, study.partition, concept_choices.choose(name))
-    assert isinstance(held, concepts.Held)
-    return held
+def computed(study: Study, name: str) -> concepts.ConceptResults:
+    with run.computing("cpu", Progress()):
+        return concepts.results_of(study, name, None, None)
 
 
 def test_scores_are_the_strongest_token_of_each_text(study: Study, kept: str) -> None:
     held = computed(study, kept)
-    found, every = scores.points(*held.where, held.ref, "cpu", Progress())
+    found, every = scores.points(study.reading, held.ref)
     points = torch.cat([part for _, part in every]).numpy().astype(np.float64)
-    exemplars = held.partition.array("exemplars").astype(np.float64)
+    exemplars = held.build.array("exemplars").astype(np.float64)
     similarity = points @ exemplars.T
     for text in range(len(found.offsets) - 1):
         low, high = found.offsets[text : text + 2]
         wanted = similarity[low:high].max(axis=0)
         assert held.scores["exemplar"][text] == pytest.approx(wanted, abs=1e-5)
-    means = scores.averages.get(*held.where, held.ref).array("means")
+    means = scores.averages(study.reading, held.ref).array("means")
     assert means[1] == pytest.approx(points[slice(*found.offsets[1:3])].mean(axis=0), abs=1e-6)
 
 
@@ -109,7 +102,7 @@ def test_scores_do_not_depend_on_how_points_come(monkeypatch: pytest.MonkeyPatch
 def test_features_fire_as_the_sae_says(study: Study, kept: str) -> None:
     held = computed(study, kept)
     found = held.set
-    network_scores, counts = (held.scored["sae"].array(name) for name in ("scores", "counts"))
+    network_scores, counts = (held.strengths["sae"].array(name) for name in ("scores", "counts"))
     assert network_scores.shape == counts.shape == (len(found.offsets) - 1, 64)
     assert counts.sum() == 6 * len(found.tokens), "six features fire on each token"
     assert ((network_scores > 0) == (counts > 0)).all()
@@ -117,8 +110,8 @@ def test_features_fire_as_the_sae_says(study: Study, kept: str) -> None:
 
 def test_train_and_test_are_kept_apart(study: Study, kept: str) -> None:
     held = computed(study, kept)
-    readers = queries.any_region(study.name, kept)
-    assert isinstance(readers, AnyRegion)
+    readers = queries.concept_aurocs(study.name, kept)
+    assert isinstance(readers, ConceptAurocs)
     row = readers.readers.row(by_predicate=pl.col("method") == "exemplar", named=True)
     train, test = (held.set.of(0, split) for split in ("train", "test"))
     assert not set(np.concatenate(train)) & set(np.concatenate(test))
@@ -141,10 +134,10 @@ def test_train_and_test_are_kept_apart(study: Study, kept: str) -> None:
 def test_ties_on_training_texts_are_counted_and_no_pick_is_shown(study: Study, kept: str) -> None:
     """Of regions and rivals alike, what the tied have on test texts, and what is said of them."""
     held = computed(study, kept)
-    found = queries.any_region(study.name, kept)
-    assert isinstance(found, AnyRegion)
+    found = queries.concept_aurocs(study.name, kept)
+    assert isinstance(found, ConceptAurocs)
     positive, negative, _ = held.set.of(0, "test")
-    for kind, table in held.tables.items():
+    for kind, table in held.unit_scores.items():
         row = found.readers.row(by_predicate=pl.col("method") == kind, named=True)
         best = [r for r, value in enumerate(table.array("train")[0]) if value == row["train"]]
         labels = [1] * len(positive) + [0] * len(negative)
@@ -171,7 +164,7 @@ def test_ties_on_training_texts_are_counted_and_no_pick_is_shown(study: Study, k
 def test_length_tells_whichever_way_and_says_its_chance(study: Study) -> None:
     """Concepts of longer and of shorter texts do not cancel."""
     held = computed(study, "topics")
-    over = queries.over_concepts(study.name)
+    over = queries.mean_aurocs(study.name)
     assert not isinstance(over, Job)
     row = over.filter(method="length", contrast="negative").row(0, named=True)
     sizes, values = np.diff(held.set.offsets), []
@@ -192,22 +185,22 @@ def test_length_tells_whichever_way_and_says_its_chance(study: Study) -> None:
 
 def test_words_tell_what_words_can_tell(study: Study, kept: str) -> None:
     """Boats and kitchens share no noun: a bag of words has all of it, labels shuffled nothing."""
-    found = queries.any_region(study.name, kept)
-    assert isinstance(found, AnyRegion)
+    found = queries.concept_aurocs(study.name, kept)
+    assert isinstance(found, ConceptAurocs)
     bow = found.readers.row(by_predicate=pl.col("method") == "bow", named=True)
     assert bow["value"] == 1.0
 
 
 def test_rivals_are_as_many_as_regions(study: Study, kept: str) -> None:
     held = computed(study, kept)
-    exemplars = held.partition.array("exemplars")
-    points = torch.cat([p for _, p in partitioning.points(*held.where, "cpu", Progress())]).numpy()
+    exemplars = held.build.array("exemplars")
+    points = torch.cat([p for _, p in partitioning.points(study.reading)]).numpy()
     for kind in rivals.DIRECTIONS:
-        made = rivals.directions(*held.where, held.spec, kind, 0, **HOW)
+        made = rivals.directions(held.partition, kind, 0)
         assert made.shape == exemplars.shape
         lengths = np.linalg.norm(made, axis=1)
         assert lengths[lengths > 0] == pytest.approx(1, abs=1e-5)
-    coreset = rivals.directions(*held.where, held.spec, "coreset", 0, **HOW)
+    coreset = rivals.directions(held.partition, "coreset", 0)
     nearest = (coreset @ points.T).max(axis=1)
     assert nearest == pytest.approx(1, abs=1e-5), "each is an activation of the corpus"
 
@@ -217,7 +210,7 @@ def test_k_means_finds_planted_clusters() -> None:
     centres = np.linalg.qr(rng.normal(size=(16, 16)))[0][:6]
     drawn = centres[rng.integers(6, size=600)] + 0.05 * rng.normal(size=(600, 16))
     points = torch.from_numpy((drawn / np.linalg.norm(drawn, axis=1)[:, None]).astype(np.float32))
-    found, moved = rivals.kmeans(points, 12, rng, Progress())
+    found, moved = rivals.kmeans(points, 12, rng)
     assert moved < 0.02
     assert (found.numpy() @ centres.T).max(axis=0).min() > 0.98
 
@@ -226,7 +219,7 @@ def test_as_many_clusters_as_points_are_the_points() -> None:
     rng = np.random.default_rng(0)
     drawn = torch.from_numpy(rng.normal(size=(9, 5)).astype(np.float32))
     points = torch.nn.functional.normalize(drawn, dim=1)
-    found, moved = rivals.kmeans(points, 9, rng, Progress())
+    found, moved = rivals.kmeans(points, 9, rng)
     assert moved == 0
     assert (found @ points.T).amax(dim=1).numpy() == pytest.approx(1, abs=1e-6)
 
@@ -254,11 +247,11 @@ def test_a_cover_takes_what_adds_most_until_all_is_held(
 def test_tokens_are_covered_not_firings(study: Study, kept: str) -> None:
     """Each token fires six features: as many features as hold half of the firings are too many."""
     held = computed(study, kept)
-    found = queries.spread(study.name, kept)
-    assert isinstance(found, Spread)
+    found = queries.purity_coverage(study.name, kept)
+    assert isinstance(found, PurityCoverage)
     row = found.splitting.row(by_predicate=pl.col("method") == "sae", named=True)
     assert row["effective"] is row["whole"] is None
-    counts = held.scored["sae"].array("counts")[held.set.of(0, "test")[0]]
+    counts = held.strengths["sae"].array("counts")[held.set.of(0, "test")[0]]
     positives = int(np.diff(held.set.offsets)[held.set.of(0, "test")[0]].sum())
     largest = np.sort(counts.sum(axis=0))[::-1]
     assert 1 <= row["half"] <= row["most"]
@@ -299,8 +292,8 @@ def test_rivals_stand_below_and_ids_are_no_counts(study: Study, kept: str) -> No
 @pytest.mark.usefixtures("unlinked")
 def test_purity_counts_every_token_once(study: Study, kept: str) -> None:
     held = computed(study, kept)
-    found = queries.spread(study.name, kept)
-    assert isinstance(found, Spread)
+    found = queries.purity_coverage(study.name, kept)
+    assert isinstance(found, PurityCoverage)
     positive, negative, _ = held.set.of(0, "test")
     sizes = np.diff(held.set.offsets)
     assert found.prior == pytest.approx(
@@ -328,37 +321,36 @@ def test_purity_counts_every_token_once(study: Study, kept: str) -> None:
 @pytest.mark.usefixtures("unlinked")
 def test_new_texts_are_looked_for_in_the_chosen_region(study: Study, kept: str) -> None:
     held = computed(study, kept)
-    region, tied = concept_parts.region_of(held, 0)
-    asked = {"set": asdict(held.ref), "spec": asdict(held.spec), "region": region, "concept": 0}
-    tasks.resolve("gather")(study.name, asked, "cpu", Progress())
-    found = queries.gathering(study.name, kept)
-    assert isinstance(found, Gathering)
+    region, tied = concept_parts.chosen_region(held, 0)
+    with run.computing("cpu", Progress()):
+        found = queries.new_text_membership(study.name, kept)
+    assert isinstance(found, NewTextMembership)
     assert (found.region, found.tied) == (region, tied)
     positive = held.set.of(0, "test")[0]
     part = found.texts.filter(pl.col("kind") == "positive")
     wanted = 1 - held.scores["exemplar"][np.sort(positive), region]
     assert part["distance"].to_numpy() == pytest.approx(wanted, abs=1e-5)
     assert sorted(part["text"]) == sorted(positive.tolist())
-    html = parts_shown.gathered_html(found.shares, found.theta)
+    html = parts_shown.shares_html(found.shares, found.theta)
     assert "n 4 texts" in html
     assert "random" not in html
-    assert "tokens" in parts_shown.compared_html(found.shares)
+    assert "tokens" in parts_shown.controls_html(found.shares)
     none = pl.col("of") == "owned"
     few = found.shares.with_columns(share=pl.when(none).then(0.0).otherwise(pl.col("share")))
-    assert "Few positive ones" in parts_shown.gathered_words(replace(found, shares=few))
+    assert "Few positive ones" in parts_shown.new_texts_words(replace(found, shares=few))
     lone = replace(found, tied=3)
-    assert "first of 3 that are as good" in parts_shown.gathered_words(lone)
+    assert "first of 3 that are as good" in parts_shown.new_texts_words(lone)
 
 
 @pytest.mark.usefixtures("unlinked")
 def test_partitions_do_not_wait_for_the_set(study: Study, kept: str) -> None:
     """What is made of another set's job stands here; only the concept's columns are missing."""
     held = computed(study, kept)
-    before = queries.gray_zone(study.name, kept)
+    before = queries.gray_zone.look(study.name, kept)
     assert isinstance(before, GrayZone)
     assert concept_tokens.missing(before.table).startswith("Partition with k = 1.1")
-    partitioning.build_partition(*held.where, replace(held.spec, k=1.1), **HOW)
-    found = queries.gray_zone(study.name, kept)
+    partitioning.build_partition(study.cut(replace(held.spec, k=1.1)))
+    found = queries.gray_zone.look(study.name, kept)
     assert isinstance(found, GrayZone)
     row = found.table.row(1, named=True)
     assert row["regions"] > 0
@@ -369,10 +361,9 @@ def test_partitions_do_not_wait_for_the_set(study: Study, kept: str) -> None:
 
 
 def test_a_gray_zone_is_shown_at_every_k(study: Study, kept: str) -> None:
-    held = computed(study, kept)
-    asked = {"set": asdict(held.ref), "spec": asdict(held.spec)}
-    tasks.resolve("gray")(study.name, asked, "cpu", Progress())
-    found = queries.gray_zone(study.name, kept)
+    with run.computing("cpu", Progress()):
+        queries.gray_zone(study.name, kept)
+    found = queries.gray_zone.look(study.name, kept)
     assert isinstance(found, GrayZone)
     table = found.table
     assert table["k"].to_list() == [1.0, 1.1]
@@ -424,7 +415,7 @@ def test_sets_and_concepts_that_are_not_there_are_told(study: Study, kept: str) 
     with pytest.raises(NotFoundError, match="no concept set 'nothing'"):
         queries.concept_set(study.name, "nothing")
     with pytest.raises(NotFoundError, match="no concept"):
-        queries.any_region(study.name, kept, "kettles")
+        queries.concept_aurocs(study.name, kept, "kettles")
 
 
 def test_a_terminal_is_answered_too(
@@ -435,7 +426,7 @@ def test_a_terminal_is_answered_too(
     asked = view.provenance.command.split()[3:]
     assert main([*asked, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["concepts"][0]["name"] == "boats-sea"
-    assert main(["any_region", "--study", study.name, "--name", kept, "--json"]) == 0
+    assert main(["concept_aurocs", "--study", study.name, "--name", kept, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["aurocs"]["exemplar"]) == view.regions
 
@@ -445,13 +436,13 @@ def test_every_answer_says_how_to_ask_again(
 ) -> None:
     """The command under an answer gives that answer, its set, concept and stops included."""
     held = computed(study, "topics")
-    asked = {"spec": asdict(held.spec), "region": concept_parts.region_of(held, 1)[0]}
-    tasks.resolve("gather")(
-        study.name, asked | {"set": asdict(held.ref), "concept": 1}, "cpu", Progress()
-    )
     name = held.set.concepts["name"][1]
     whole = (study.name, "topics", name)
-    for query in ("any_region", "membership", "gathering", "spread", "gray_zone"):
+    with run.computing("cpu", Progress()):
+        queries.new_text_membership(*whole)
+        queries.gray_zone(*whole)
+    names = ("concept_aurocs", "membership", "new_text_membership", "purity_coverage", "gray_zone")
+    for query in names:
         view = getattr(queries, query)(*whole)
         words = shlex.split(view.provenance.command)[3:]
         assert words[0] == query
@@ -459,11 +450,11 @@ def test_every_answer_says_how_to_ask_again(
         assert main([*words, "--json"]) == 0
         said = json.loads(capsys.readouterr().out)
         assert said == json.loads(json.dumps(plain(view)))
-        module = parts_shown if query in ("membership", "gathering") else concept_tokens
-        tables = (shown if query == "any_region" else module).tables(view)
+        module = parts_shown if query.endswith("membership") else concept_tokens
+        tables = (shown if query == "concept_aurocs" else module).tables(view)
         assert all(len(csv_bytes(table)) > 20 for table in tables.values())
-    every = shown.tables(queries.any_region(*whole))["aurocs"]  # type: ignore[arg-type]
-    assert len(every) == sum(t.array("train").shape[1] for t in held.tables.values())
+    every = shown.tables(queries.concept_aurocs(*whole))["aurocs"]  # type: ignore[arg-type]
+    assert len(every) == sum(t.array("train").shape[1] for t in held.unit_scores.values())
 
 
 @pytest.mark.parametrize(
@@ -496,8 +487,8 @@ def test_the_page_answers(study: Study, kept: str, ask: str) -> None:
 
 
 def test_nothing_is_claimed_of_a_few_texts(study: Study, kept: str) -> None:
-    found = queries.any_region(study.name, kept)
-    assert isinstance(found, AnyRegion)
+    found = queries.concept_aurocs(study.name, kept)
+    assert isinstance(found, ConceptAurocs)
     assert "tells the test texts apart" in shown.answer(found)
     few = found.readers.with_columns(negatives=pl.lit(1, pl.Int64))
     assert "nothing can be claimed" in shown.answer(replace(found, readers=few))
@@ -530,7 +521,7 @@ def test_topics_are_a_set_without_any_file(study: Study) -> None:
     view = queries.concept_set(study.name)
     assert isinstance(view, ConceptsView)
     assert set(view.concepts["name"]) == set(SUBJECTS)
-    over = queries.over_concepts(study.name)
+    over = queries.mean_aurocs(study.name)
     assert not isinstance(over, Job)
     assert set(over["concepts"]) == {3}
     bow = np.asarray(held.readers.array("bow"))

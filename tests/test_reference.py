@@ -11,7 +11,7 @@ import pytest
 from backend import study
 from backend.corpus import concept_sets, sources
 from backend.corpus.concept_sets import ConceptSet
-from backend.schema import ConceptRef, CorpusError, Progress, SourceRef
+from backend.schema import ConceptRef, CorpusError, SourceRef
 
 pytestmark = pytest.mark.reference
 
@@ -45,7 +45,7 @@ def test_a_folder_with_a_file_of_other_fields_names_them(concept10: Path) -> Non
 def test_axbench_is_a_concept_set(concept10: Path, small: str) -> None:
     loaded = study.load(small)
     ref = concept_sets.resolve(ConceptRef("axbench", str(concept10)))
-    found = ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref, progress=Progress()))
+    found = ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref))
     assert found.concepts["name"].n_unique() == 10
     sizes = {s: [[len(p) for p in found.of(c, s)] for c in range(10)] for s in ("train", "test")}
     assert sizes["train"] == [[72, 72, 0]] * 10

@@ -18,7 +18,7 @@ from backend.concepts.robustness import Parting
 from backend.regions import partitioning
 from backend.regions.leader import LeaderPass, unit
 from backend.regions.nearest import assign
-from backend.schema import NotFoundError, PartitionSpec, Progress, TesseraError
+from backend.schema import NotFoundError, PartitionSpec, TesseraError
 from backend.store.memo import Entry
 from tests.conftest import WIDTH
 
@@ -136,21 +136,17 @@ def small(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 def again(name: str, how: str, seed: int = 0, spec: PartitionSpec = SPEC) -> Entry:
     study = studies.load(name)
-    return robustness.again(
-        study.model, study.site, study.corpus, spec, how, seed, device="cpu", progress=Progress()
-    )
+    return robustness.again(study.cut(spec), how, seed)
 
 
 def studied(name: str) -> Entry:
-    study = studies.load(name)
-    where = (study.model, study.site, study.corpus)
-    return partitioning.build_partition(*where, SPEC, device="cpu", progress=Progress())
+    return partitioning.build_partition(studies.load(name).cut(SPEC))
 
 
 def all_points(name: str) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Points of the whole corpus, where chunks begin and end, and the document of each token."""
     study = studies.load(name)
-    every = partitioning.points(study.model, study.site, study.corpus, "cpu", Progress())
+    every = partitioning.points(study.reading)
     tokens = every.activations.tokens
     return torch.cat([part for _, part in every]), every.activations.bounds, tokens.document_of
 
@@ -213,7 +209,7 @@ def test_a_corpus_of_one_chunk_has_one_order(small: str, monkeypatch: pytest.Mon
 def test_an_order_is_never_that_of_the_study(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activations, "CHUNK", 64)
     study = studies.load(small)
-    every = partitioning.points(study.model, study.site, study.corpus, "cpu", Progress())
+    every = partitioning.points(study.reading)
     assert every.activations.chunks == 2
     for seed in range(6):
         assert robustness._part(every, "order", seed).chunks.tolist() == [1, 0]
@@ -222,10 +218,7 @@ def test_an_order_is_never_that_of_the_study(small: str, monkeypatch: pytest.Mon
 def test_another_seed_changes_the_threshold_only(small: str) -> None:
     entry = again(small, "seed", 1)
     study = studies.load(small)
-    where = (study.model, study.site, study.corpus)
-    made = partitioning.build_partition.function(
-        *where, PartitionSpec(p=10, seed=2), device="cpu", progress=Progress()
-    )
+    made = partitioning.build_partition.function(study.cut(PartitionSpec(p=10, seed=2)))
     assert entry.value("theta") == made["theta"] != entry.value("study_theta")
     assert np.array_equal(entry.array("exemplar_tokens"), made["exemplar_tokens"])
     assert np.array_equal(entry.array("owner"), made["owner"])
@@ -253,7 +246,7 @@ def test_what_cannot_be_done_again_is_said(small: str) -> None:
     with pytest.raises(NotFoundError, match="order, seed, half"):
         again(small, "backwards")
     study = studies.load(small)
-    every = partitioning.points(study.model, study.site, study.corpus, "cpu", Progress())
+    every = partitioning.points(study.reading)
     documents = every.activations.tokens.document_of
     documents[:] = 0
     with pytest.raises(TesseraError, match="more documents"):

@@ -16,13 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
+from backend import run
 from backend import study as studies
 from backend.concepts import boundaries, stability
 from backend.concepts.segments import Segment, envelope
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
 from backend.regions import partitioning
-from backend.schema import Dtype, PartitionSpec, Progress, Site, TesseraError
+from backend.schema import (
+    Dtype,
+    Partition,
+    PartitionSpec,
+    Progress,
+    Reading,
+    Site,
+    TesseraError,
+)
 from backend.store.memo import Entry
 from tests.conftest import LAYER, WIDTH
 
@@ -131,21 +140,14 @@ def small(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 def interpolated(name: str, layer: int = LAYER, dtype: Dtype = "float32", **options: Any) -> Entry:
     study = studies.load(name)
-    asked = {"pairs": 8, "steps": 9, "seed": 0} | options
-    return stability.interpolate(
-        replace(study.model, dtype=dtype),
-        Site(layer),
-        study.corpus,
-        PartitionSpec(p=10),
-        device="cpu",
-        progress=asked.pop("progress", Progress()),
-        **asked,
-    )
+    reading = Reading(replace(study.model, dtype=dtype), Site(layer), study.corpus)
+    options = {"pairs": 8, "steps": 9, "seed": 0} | options
+    return stability.interpolate(Partition(reading, PartitionSpec(p=10)), **options)
 
 
 def prompts(name: str, entry: Entry, pair: int) -> list[torch.Tensor]:
     study = studies.load(name)
-    tokens = Tokens(tokenize(study.model, study.corpus, progress=Progress()))
+    tokens = Tokens(tokenize(study.model, study.corpus))
     bos = language_model.tokenizer(study.model).bos_token_id
     spans = zip(entry.array("first")[pair], entry.array("length")[pair], strict=True)
     return [torch.tensor([[bos, *tokens.ids[f : f + n].tolist()]]) for f, n in spans]
@@ -251,7 +253,8 @@ def test_progress_goes_pair_by_pair(small: str) -> None:
             if unit == "pairs":
                 self.said.append((done, total, message))
 
-    interpolated(small, seed=5, pairs=3, progress=Seen())
+    with run.computing("cpu", Seen()):
+        interpolated(small, seed=5, pairs=3)
     assert [each[:2] for each in Seen.said] == [(0, 3), (1, 3), (2, 3)]
 
 
@@ -266,15 +269,8 @@ def test_nothing_to_interpolate_is_said(small: str, options: dict[str, int]) -> 
 
 def test_prompts_are_beginnings_of_contexts_of_two_documents(small: str) -> None:
     study = studies.load(small)
-    tokens = Tokens(tokenize(study.model, study.corpus, progress=Progress()))
-    made = partitioning.build_partition(
-        study.model,
-        study.site,
-        study.corpus,
-        PartitionSpec(p=10),
-        device="cpu",
-        progress=Progress(),
-    )
+    tokens = Tokens(tokenize(study.model, study.corpus))
+    made = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
     owner = made.array("owner")
     first, length = stability.draw(tokens.contexts, tokens.ids, owner, 20, 3)
     assert first.shape == length.shape == (20, 2)
@@ -464,11 +460,8 @@ def test_pairs_without_a_distance_are_left_out() -> None:
 def test_what_is_read_can_be_tested(small: str) -> None:
     entry = interpolated(small, pairs=16)
     study = studies.load(small)
-    where = (study.model, study.site, study.corpus)
-    made = partitioning.build_partition(
-        *where, PartitionSpec(p=10), device="cpu", progress=Progress()
-    )
-    centre = partitioning.centre(*where, device="cpu", progress=Progress()).array("centre")
+    made = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
+    centre = partitioning.centre(study.reading).array("centre")
     exemplars = made.array("exemplars")
     drawn = units(np.random.default_rng(0), len(exemplars), WIDTH)
     read = {name: entry.array(name) for name in ("ends", "sharpness", "steepest", "next")}
@@ -505,5 +498,4 @@ def test_the_difference_is_that_of_the_means_beside_it() -> None:
 def test_another_partition_draws_other_pairs(small: str) -> None:
     study = studies.load(small)
     key = stability.interpolate.digest
-    one = key(study.model, study.site, study.corpus, PartitionSpec(p=10))
-    assert one != key(study.model, study.site, study.corpus, replace(PartitionSpec(p=10), p=4.0))
+    assert key(study.cut(PartitionSpec(p=10))) != key(study.cut(PartitionSpec(p=4.0)))

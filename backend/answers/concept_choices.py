@@ -8,27 +8,33 @@ from pathlib import Path
 
 from backend import settings
 from backend.concept_views import ConceptChoice
-from backend.corpus.concept_sets import available, folded, resolve
+from backend.corpus import concept_sources
+from backend.corpus.concept_sets import folded, resolve
 from backend.corpus.concept_tables import LEAST
+from backend.query import action, lookup
 from backend.schema import ConceptRef, CorpusError, NotFoundError
-
-SAID = {"axbench": "AxBench", "file": "your texts", "wordnet": "WordNet's glosses by domain"}
 
 
 def folder() -> Path:
-    """Where concept sets of one's own are kept: with what people said, not in the cache."""
+    """Where concept sets of one's own are kept: with what people say, not in the cache."""
     return settings.current().annotations / "concepts"
 
 
-def choices() -> list[ConceptChoice]:
-    """Sets that can be chosen: one's own, topics, and WordNet where it is installed."""
-    topics = ConceptChoice("topics", ConceptRef("topics"), "topics of the corpus")
-    own = [ConceptChoice(_name(ref), ref, SAID[ref.kind]) for ref in available(folder())]
-    return [*own, topics]
+@lookup
+def concept_sets() -> list[ConceptChoice]:
+    """The concept sets that can be chosen, one's own first."""
+    return _choices()
+
+
+def _choices() -> list[ConceptChoice]:
+    return [
+        ConceptChoice(_name(ref), ref, concept_sources.source_of(ref).title)
+        for ref in concept_sources.available(folder())
+    ]
 
 
 def _name(ref: ConceptRef) -> str:
-    return ref.kind if ref.kind == "wordnet" else Path(ref.path).name
+    return Path(ref.path).name or ref.kind
 
 
 def choose(name: str) -> ConceptRef:
@@ -38,20 +44,21 @@ def choose(name: str) -> ConceptRef:
         NotFoundError: there is none.
         CorpusError: it cannot be read.
     """
-    known = {choice.name: choice.ref for choice in choices()}
+    choices = {choice.name: choice.ref for choice in _choices()}
     path = Path(name).expanduser()
-    if name in known:
-        return resolve(known[name])
+    if name in choices:
+        return resolve(choices[name])
     if path.is_absolute() and path.exists():
-        return resolve(ConceptRef("axbench" if path.is_dir() else "file", str(path)))
+        return resolve(concept_sources.at_path(path))
     raise NotFoundError(
         f"There is no concept set {name!r}.",
-        f"Choose one of {', '.join(known)}, or write the path of a file or an AxBench folder.",
+        f"Choose one of {', '.join(choices)}, or write the path of a file or an AxBench folder.",
     )
 
 
-def keep(name: str, positive: str, negative: str) -> str:
-    """Keeps texts of one's own, one a line, as a set of one concept; returns its name.
+@action
+def keep_concept(name: str, positive: str, negative: str) -> str:
+    """Keeps a concept of one's own, a text a line, and returns the name of its set.
 
     Raises:
         CorpusError: it has no name, there is another of that name, a text is on both sides, or it
@@ -61,14 +68,8 @@ def keep(name: str, positive: str, negative: str) -> str:
     if not stem:
         raise CorpusError("The concept has no name.", "Give it one of letters or digits.")
     parts = {"positive": _lines(positive), "negative": _lines(negative)}
-    _on_one_side(parts)
-    for kind, lines in parts.items():
-        if len(lines) < 2 * LEAST:
-            raise CorpusError(
-                f"The concept has {len(lines)} {kind} texts.",
-                f"Write at least {2 * LEAST} different ones, one a line: half of them are kept "
-                "for testing.",
-            )
+    _check_sides(parts)
+    _check_counts(parts)
     rows = [{"text": line, "label": kind} for kind, lines in parts.items() for line in lines]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     path = folder() / f"{stem}.jsonl"
@@ -79,7 +80,18 @@ def keep(name: str, positive: str, negative: str) -> str:
     return path.name
 
 
-def _on_one_side(parts: dict[str, list[str]]) -> None:
+def _check_counts(parts: dict[str, list[str]]) -> None:
+    """Raises `CorpusError` for a side with too few texts to train and test on."""
+    for kind, lines in parts.items():
+        if len(lines) < 2 * LEAST:
+            raise CorpusError(
+                f"The concept has {len(lines)} {kind} texts.",
+                f"Write at least {2 * LEAST} different ones, one a line: half of them are kept "
+                "for testing.",
+            )
+
+
+def _check_sides(parts: dict[str, list[str]]) -> None:
     """Raises `CorpusError` for texts that are said to express the concept and not to."""
     positive, negative = ({folded(line) for line in lines} for lines in parts.values())
     both = positive & negative

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.answers import concepts, provenance
-from backend.answers.concepts import Held
-from backend.concept_views import AnyRegion
+from backend.answers import provenance
+from backend.answers.concepts import ConceptResults, results_of
+from backend.concept_views import ConceptAurocs
 from backend.concepts import judged, supervised
 from backend.concepts.judged import CONTRASTS
-from backend.schema import ConceptRef, PartitionSpec, Study
+from backend.query import query
+from backend.schema import Study
 from backend.statistics import estimates
 from backend.statistics.bootstrap import weighted_mean
 from backend.statistics.intervals import Ends, Z, mean_interval
+from backend.store import queue
 
 LEVELS = (0.6, 0.7, 0.8, 0.9)
-
 
 READERS = pl.Schema(
     {"method": pl.String, "of": pl.Int64, "column": pl.Int64}
@@ -30,51 +31,85 @@ READERS = pl.Schema(
     | {"tied": pl.Int64}
     | dict.fromkeys(("tied_mean", "tied_low", "tied_high"), pl.Float64)
 )
+MEANS = ["method", "contrast", "mean", "low", "high", "concepts", "positives", "negatives"]
+MEANS += ["texts", "chance", "gain", "gain_low", "gain_high"]
+
+# ---------------------------------------------------------------- one concept
 
 
-def any_region(held: Held, concept: int, contrast: str, command: str) -> AnyRegion:
-    """How well every direction tells one concept from a contrast."""
+@query("A concept told from other texts", priority=queue.SHORT)
+def concept_aurocs(
+    study: Study,
+    name: str = "topics",
+    concept: str = "",
+    contrast: str = "negative",
+    p: float | None = None,
+    k: float | None = None,
+) -> ConceptAurocs:
+    """How well every region, rival, feature and fitted reader tells a concept from a contrast
+    (negative, hard or both)."""
+    results = results_of(study, name, p, k)
+    number = results.concept(concept)
     aurocs = {
-        kind: np.asarray(table.array(contrast)[concept]) for kind, table in held.tables.items()
+        kind: np.asarray(table.array(contrast)[number])
+        for kind, table in results.unit_scores.items()
     }
-    shares = [
-        (kind, len(found), *(float(np.mean(found > level)) for level in LEVELS))
-        for kind, found in aurocs.items()
-        if not np.isnan(found).any()
-    ]
-    names = ["method", "of", *(f"above {level:.1f}" for level in LEVELS)]
-    return AnyRegion(
+    command = results.command("concept_aurocs", number, name=name, contrast=contrast)
+    return ConceptAurocs(
         contrast=contrast,
-        readers=pl.DataFrame(_readers(held, concept, contrast), schema=READERS, orient="row"),
+        readers=_readers(results, number, contrast),
         aurocs=aurocs,
-        shares=pl.DataFrame(shares, schema=names, orient="row"),
-        over=over_concepts(held),
-        provenance=provenance.of(held.tables["exemplar"], command),
+        shares=_shares(aurocs),
+        over=_means(results),
+        provenance=provenance.of(results.unit_scores["exemplar"], command),
     )
 
 
-def _readers(held: Held, concept: int, contrast: str) -> list[tuple[Any, ...]]:
-    """Rows of `READERS`: text length and those fitted to the concept first."""
-    positive = held.set.of(concept, "test")[0]
-    other = judged.against(held.set, concept, contrast)
-    rows: list[tuple[Any, ...]] = []
-    sizes, counted = np.diff(held.set.offsets), (len(positive), len(other))
+def _shares(aurocs: dict[str, np.ndarray]) -> pl.DataFrame:
+    """method, of, and the share of columns above each level, where the contrast has texts."""
+    rows = [
+        (kind, len(values), *(float(np.mean(values > level)) for level in LEVELS))
+        for kind, values in aurocs.items()
+        if not np.isnan(values).any()
+    ]
+    names = ["method", "of", *(f"above {level:.1f}" for level in LEVELS)]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _readers(results: ConceptResults, concept: int, contrast: str) -> pl.DataFrame:
+    """`READERS`: text length and those fitted to the concept first."""
+    rows = [
+        *_fitted_rows(results, concept, contrast),
+        *(_unit_row(results, concept, contrast, kind) for kind in results.unit_scores),
+    ]
+    return pl.DataFrame(rows, schema=READERS, orient="row")
+
+
+def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[tuple[Any, ...]]:
+    positive = results.set.of(concept, "test")[0]
+    other = judged.against(results.set, concept, contrast)
+    counts, sizes = (len(positive), len(other)), np.diff(results.set.offsets)
     ends, chance = _length(sizes[positive], sizes[other])
-    rows.append(("length", 1, -1, None, *ends, *counted, None, *chance, *[None] * 4))
+    rows: list[tuple[Any, ...]] = []
+    rows.append(("length", 1, -1, None, *ends, *counts, None, *chance, *[None] * 4))
     for name in supervised.READERS:
-        given = held.readers.array(name)[concept]
-        found = estimates.auroc(given[positive], given[other])
-        rows.append((name, 1, -1, None, found.value, found.low, found.high, *counted, *[None] * 7))
-    for kind, table in held.tables.items():
-        read = judged.chosen(held.set, table, held.scores[kind], concept, contrast)
-        ends = read.test.value, read.test.low, read.test.high
-        counted = read.positives, read.negatives
-        best = None if np.isnan(read.best) else read.best
-        known = (best, *read.null) if contrast == "negative" else (best, None, None)
-        width = held.scores[kind].shape[1]
-        alike = read.tied, *(None if np.isnan(value) else value for value in read.among)
-        rows.append((kind, width, read.column, read.train, *ends, *counted, *known, *alike))
+        values = results.readers.array(name)[concept]
+        auroc = estimates.auroc(values[positive], values[other])
+        rows.append((name, 1, -1, None, auroc.value, auroc.low, auroc.high, *counts, *[None] * 7))
     return rows
+
+
+def _unit_row(results: ConceptResults, concept: int, contrast: str, kind: str) -> tuple[Any, ...]:
+    """What the unit of a kind is worth that training texts choose."""
+    table, values = results.unit_scores[kind], results.scores[kind]
+    unit = judged.chosen(results.set, table, values, concept, contrast)
+    ends = unit.test.value, unit.test.low, unit.test.high
+    best = None if np.isnan(unit.best) else unit.best
+    # labels were shuffled for this contrast alone
+    null = unit.null if contrast == "negative" else (None, None)
+    tied = unit.tied, *(None if np.isnan(value) else value for value in unit.among)
+    counts = unit.positives, unit.negatives
+    return (kind, values.shape[1], unit.column, unit.train, *ends, *counts, best, *null, *tied)
 
 
 def _length(
@@ -84,61 +119,70 @@ def _length(
     AUROC of numbers of tokens, longer or shorter, whichever tells more (so that concepts of longer
     and of shorter texts do not cancel), with its interval; and what it then is, on average and at
     most in 95%, where lengths do not differ."""
-    found = estimates.auroc(positive, other)
-    if found.value is None:
-        return (None, found.low, found.high), (None, None)
+    auroc = estimates.auroc(positive, other)
+    if auroc.value is None:
+        return (None, auroc.low, auroc.high), (None, None)
     m, n = len(positive), len(other)
     error = math.sqrt((m + n + 1) / (12 * m * n))  # of the rank sum
     chance = 0.5 + error * math.sqrt(2 / math.pi), min(0.5 + Z * error, 1.0)
-    if found.value < 0.5:
-        return (1 - found.value, 1 - found.high, 1 - found.low), chance
-    return (found.value, found.low, found.high), chance
+    if auroc.value < 0.5:
+        return (1 - auroc.value, 1 - auroc.high, 1 - auroc.low), chance
+    return (auroc.value, auroc.low, auroc.high), chance
 
 
-def over_concepts(held: Held) -> pl.DataFrame:
-    """method, contrast, mean, low, high, concepts, positives, negatives: AUROC on test texts (mean
-    of those that tie on training texts), mean over concepts with its t interval; texts, how many
+# ---------------------------------------------------------------- all concepts of a set
+
+
+@query("A concept set told from other texts", priority=queue.SHORT)
+def mean_aurocs(
+    study: Study, name: str = "topics", p: float | None = None, k: float | None = None
+) -> pl.DataFrame:
+    """Mean AUROC over the concepts of a set, by method and contrast.
+
+    method, contrast, mean, low, high, concepts, positives, negatives: AUROC on test texts (mean of
+    those that tie on training texts), mean over concepts with its t interval; texts, how many
     different ones, as a text is read for several concepts; chance, of text length; gain, gain_low,
     gain_high: the same of what it has over as many random activations, concept by concept. Against
     hard negatives, of which a concept has few, each text counts alike: concepts weigh by them, and
-    the interval is a bootstrap over concepts."""
-    return _over(held.study, held.spec, held.ref)
+    the interval is a bootstrap over concepts.
+    """
+    return _means(results_of(study, name, p, k))
 
 
 @functools.lru_cache(maxsize=3)
-def _over(study: Study, spec: PartitionSpec, ref: ConceptRef) -> pl.DataFrame:
-    """Takes a second or two where there are many."""
-    held = concepts.find_or_job(study, spec, ref)
-    if not isinstance(held, Held):
-        raise LookupError("it was whole when it was asked about")
-    rows = []
-    for contrast in CONTRASTS:
-        tables = [
-            pl.DataFrame(_readers(held, concept, contrast), schema=READERS, orient="row")
-            for concept in range(len(held.set.concepts))
-        ]
-        whole = pl.concat(tables).filter(pl.col("value").is_not_null())
-        whole = whole.with_columns(value=pl.coalesce("tied_mean", "value"))
-        texts = _different(held, contrast)
-        control = whole.filter(pl.col("method") == "coreset")["value"].to_numpy()
-        for (method,), part in whole.group_by("method", maintain_order=True):
-            values, weights = part["value"].to_numpy(), part["negatives"].to_numpy()
-            ends = [_mean(found, weights, contrast) for found in (values, values - control)]
-            counted = len(part), int(part["positives"].sum()), int(weights.sum()), texts
-            chance = None
-            if method == "length":
-                alike = weights if contrast == "hard" else None
-                chance = float(np.average(part["null_mean"].to_numpy(), weights=alike))
-            rows.append((method, contrast, *ends[0], *counted, chance, *ends[1]))
-    names = ["method", "contrast", "mean", "low", "high", "concepts", "positives", "negatives"]
-    names += ["texts", "chance", "gain", "gain_low", "gain_high"]
-    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+def _means(results: ConceptResults) -> pl.DataFrame:
+    """Takes a second or two where there are many concepts."""
+    rows = [row for contrast in CONTRASTS for row in _contrast_rows(results, contrast)]
+    return pl.DataFrame(rows, schema=MEANS, orient="row", infer_schema_length=None)
 
 
-def _different(held: Held, contrast: str) -> int:
+def _contrast_rows(results: ConceptResults, contrast: str) -> list[tuple[Any, ...]]:
+    """Rows of `MEANS`, a method each."""
+    concepts = range(len(results.set.concepts))
+    whole = pl.concat([_readers(results, concept, contrast) for concept in concepts])
+    whole = whole.filter(pl.col("value").is_not_null())
+    whole = whole.with_columns(value=pl.coalesce("tied_mean", "value"))
+    control = whole.filter(pl.col("method") == "coreset")["value"].to_numpy()
+    texts, rows = _different(results, contrast), []
+    for (method,), part in whole.group_by("method", maintain_order=True):
+        values, weights = part["value"].to_numpy(), part["negatives"].to_numpy()
+        mean, gain = (_mean(v, weights, contrast) for v in (values, values - control))
+        counts = len(part), int(part["positives"].sum()), int(weights.sum()), texts
+        chance = _chance(part, weights, contrast) if method == "length" else None
+        rows.append((method, contrast, *mean, *counts, chance, *gain))
+    return rows
+
+
+def _chance(part: pl.DataFrame, weights: np.ndarray, contrast: str) -> float:
+    """Mean AUROC of text length where lengths do not differ."""
+    alike = weights if contrast == "hard" else None
+    return float(np.average(part["null_mean"].to_numpy(), weights=alike))
+
+
+def _different(results: ConceptResults, contrast: str) -> int:
     parts = [
-        np.r_[held.set.of(concept, "test")[0], judged.against(held.set, concept, contrast)]
-        for concept in range(len(held.set.concepts))
+        np.r_[results.set.of(concept, "test")[0], judged.against(results.set, concept, contrast)]
+        for concept in range(len(results.set.concepts))
     ]
     return len(np.unique(np.concatenate(parts)))
 

@@ -3,173 +3,183 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import shlex
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backend.answers import provenance, tasks
+from backend.answers import provenance
+from backend.answers.concept_choices import choose
+from backend.answers.partitions import spec_of
 from backend.concept_views import ConceptsView
 from backend.concepts import covers, judged, rivals, scores, supervised
-from backend.corpus import concept_sets
+from backend.corpus import concept_sets, concept_sources
 from backend.corpus.concept_sets import ConceptSet
+from backend.query import key_of, query
 from backend.regions import partitioning, statistics
-from backend.schema import (
-    ConceptRef,
-    CorpusRef,
-    Job,
-    ModelRef,
-    PartitionSpec,
-    Site,
-    Study,
-)
+from backend.schema import ConceptRef, Partition, PartitionSpec, Study
+from backend.store import queue
 from backend.store.memo import Entry
 
 SEED = 0  # of rivals
-SMALL = 100_000  # bytes of a file that somebody waits for
-PLACED = ("exemplar", "kmeans", "coreset")  # whose parts tokens are given to
+SMALL = 100_000  # bytes of a set that somebody waits for
+PLACED = ("exemplar", "kmeans", "coreset")  # kinds of directions that tokens are assigned to
+
+Entries = dict[str, Entry]
 
 
-# ---------------------------------------------------------------- the job
+@dataclass(frozen=True, eq=False)  # one object for the same entries, so it can be a cache's key
+class ConceptResults:
+    """Everything that the page of a concept set is made of.
 
-
-def compute(request: tasks.Request) -> None:
-    """What the job does: reads the texts, cuts the corpus in other ways, scores and places all."""
-    ref = ConceptRef(**request.asked["set"])
-    site, spec, seed = request.site, request.spec, SEED
-    concept_sets.read(request.study.model, request.study.corpus, ref, progress=request.progress)
-    request.run(statistics.describe, *site, spec)
-    texts = concept_sets.read.get(request.study.model, request.study.corpus, ref)
-    for kind in rivals.DIRECTIONS:
-        found = request.run(scores.strongest, *site, ref, spec, kind, seed)
-        judged.judged(texts, found, progress=request.progress)
-    request.run(supervised.readers, *site, ref)
-    if request.study.sae is not None:
-        found = request.run(scores.firing, *site, ref, request.sae)
-        judged.judged(texts, found, progress=request.progress)
-        request.run(covers.covers, *site, ref, request.sae)
-    for kind in PLACED:
-        request.run(scores.places, *site, ref, spec, kind, seed)
-    request.run(rivals.meanings, texts, request.study.embedder)
-
-
-@dataclass(frozen=True)
-class Held:
-    """Everything that the page is made of, computed already."""
+    `strengths`, `unit_scores` are by kind of direction, and "sae" where the study has an SAE, as is
+    `coverage`; `owners` are by the kinds in `PLACED`.
+    """
 
     study: Study
-    spec: PartitionSpec
+    partition: Partition
     ref: ConceptRef
     texts: Entry
-    scored: dict[str, Entry]  # by kind of direction, and "sae"
-    tables: dict[str, Entry]
+    build: Entry
+    shape: Entry  # of regions, as `regions.statistics` describes them
+    strengths: Entries
+    unit_scores: Entries
+    owners: Entries
     readers: Entry
-    placed: dict[str, Entry]
-    meanings: Entry
-    covers: Entry | None  # where the study has an SAE
+    clusters: Entry  # of texts, by meaning
+    coverage: Entry | None
 
     @functools.cached_property
     def set(self) -> ConceptSet:
         return ConceptSet(self.texts)
 
+    @property
+    def spec(self) -> PartitionSpec:
+        return self.partition.spec
+
     @functools.cached_property
-    def partition(self) -> Entry:
-        return partitioning.build_partition.get(*self.where, self.spec)
-
-    @property
-    def where(self) -> tuple[ModelRef, Site, CorpusRef]:
-        return self.study.model, self.study.site, self.study.corpus
-
-    @property
     def theta(self) -> float:
-        return float(self.partition.value("theta"))
+        return float(self.build.value("theta"))
 
     @functools.cached_property
     def scores(self) -> dict[str, np.ndarray]:
-        return {kind: np.asarray(entry.array("scores")) for kind, entry in self.scored.items()}
+        """[texts, units] by kind of direction."""
+        return {kind: np.asarray(entry.array("scores")) for kind, entry in self.strengths.items()}
 
     def concept(self, name: str) -> int:
-        """The number of a concept; "" stands for the first."""
+        """The number of a concept; "" stands for the first.
+
+        Raises:
+            NotFoundError: there is none of that name.
+        """
         return self.set.find(name) if name else 0
 
+    def command(self, query: str, concept: int | None = None, **options: str) -> str:
+        """The command line that asks the same of this set and partition."""
+        values = {"study": self.study.name, **options}
+        if concept is not None:
+            values["concept"] = self.set.concepts["name"][concept]
+        values |= {"p": f"{self.spec.p:g}", "k": f"{self.spec.k:g}"}
+        words = (f"--{name} {shlex.quote(value)}" for name, value in values.items() if value)
+        return " ".join((query, *words))
 
-def find(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Held | None:
-    """All results, or None where one is missing."""
-    where = study.model, study.site, study.corpus
-    texts = concept_sets.read.find(study.model, study.corpus, ref)
-    if texts is None or statistics.describe.find(*where, spec) is None:
-        return None
-    scored = {
-        kind: scores.strongest.find(*where, ref, spec, kind, SEED) for kind in rivals.DIRECTIONS
-    }
+
+def concept_results(study: Study, ref: ConceptRef, spec: PartitionSpec) -> ConceptResults:
+    """All that is computed of a resolved set, at a partition of the study; kept in memory."""
+    partition, reading = study.cut(spec), study.reading
+    texts = concept_sets.read(study.model, study.corpus, ref)
+    entries = texts, partitioning.build_partition(partition), statistics.describe(partition)
+    strengths = {kind: scores.strongest(partition, ref, kind, SEED) for kind in rivals.DIRECTIONS}
+    coverage = None
     if study.sae is not None:
-        scored["sae"] = scores.firing.find(*where, ref, study.sae)
-    tables = {
-        kind: judged.judged.find(texts, entry) if entry else None for kind, entry in scored.items()
-    }
-    placed = {kind: scores.places.find(*where, ref, spec, kind, SEED) for kind in PLACED}
-    readers = supervised.readers.find(*where, ref)
-    meanings = rivals.meanings.find(texts, study.embedder)
-    covered = covers.covers.find(*where, ref, study.sae) if study.sae else None
-    parts = (scored, tables, placed)
-    if study.sae is not None and covered is None:
-        return None
-    if not (readers and meanings and all(all(part.values()) for part in parts)):
-        return None
-    whole = ({kind: entry for kind, entry in part.items() if entry} for part in parts)
-    held, judged_, put = whole
-    return Held(study, spec, ref, texts, held, judged_, readers, put, meanings, covered)
+        strengths["sae"] = scores.firing(reading, ref, study.sae)
+        coverage = covers.covers(reading, ref, study.sae)
+    units = {kind: judged.judged(texts, entry) for kind, entry in strengths.items()}
+    owners = {kind: scores.places(partition, ref, kind, SEED) for kind in PLACED}
+    tables = tuple(tuple(part.items()) for part in (strengths, units, owners))
+    readers = supervised.readers(reading, ref)
+    clusters = rivals.meanings(texts, study.embedder)
+    return _kept((study, partition, ref), entries, tables, (readers, clusters, coverage))
 
 
-def find_or_job(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Held | Job:
-    """All results, or the job that makes them."""
-    found = _found(study, spec, ref)
-    if found is not None:
-        return found
-    key = f"{ref.kind}:{ref.digest}:{ref.path}:{ref.seed}"
-    partition_key = statistics.describe.digest(study.model, study.site, study.corpus, spec)
-    small = ref.kind == "file" and Path(ref.path).stat().st_size < SMALL
-    task = "concept" if small else "concepts"
-    return tasks.ensure(task, study, f"{partition_key}:{key}", set=asdict(ref), spec=asdict(spec))
+Table = tuple[tuple[str, Entry], ...]
 
 
-_kept: dict[tuple[Study, PartitionSpec, ConceptRef], Held] = {}
+@functools.lru_cache(maxsize=3)
+def _kept(
+    subject: tuple[Study, Partition, ConceptRef],
+    entries: tuple[Entry, Entry, Entry],
+    tables: tuple[Table, ...],
+    rest: tuple[Entry, Entry, Entry | None],
+) -> ConceptResults:
+    strengths, units, owners = (dict(table) for table in tables)
+    return ConceptResults(*subject, *entries, strengths, units, owners, *rest)
 
 
-def _found(study: Study, spec: PartitionSpec, ref: ConceptRef) -> Held | None:
-    """As `find`; what is whole is kept in memory, for the last few sets."""
-    key = study, spec, ref
-    if key not in _kept and (found := find(study, spec, ref)) is not None:
-        if len(_kept) >= 3:
-            _kept.pop(next(iter(_kept)))
-        _kept[key] = found
-    return _kept.get(key)
+# ---------------------------------------------------------------- the set
 
 
-# ---------------------------------------------------------------- what the page shows
+def _title(arguments: dict[str, Any]) -> str:
+    small = _is_small(arguments["name"])
+    return "Your concept, read and scored" if small else "A concept set, read and scored"
 
 
-def view(held: Held, name: str, command: str) -> ConceptsView:
-    """The set itself; `command` asks for it."""
-    found = held.set
+def _priority(arguments: dict[str, Any]) -> int:
+    """Somebody waits for a small set of their own; a large one gives way."""
+    return queue.SHORT if _is_small(arguments["name"]) else queue.LONG
+
+
+def _is_small(name: str) -> bool:
+    size = concept_sources.size_of(choose(name))
+    return size is not None and size < SMALL
+
+
+def set_key(study: Study, name: str, p: float | None, k: float | None, **_other: Any) -> str:
+    """The same for the same texts at the same partition, however they are named, and whichever of
+    their concepts is asked about."""
+    return key_of(study, ref=choose(name), spec=spec_of(study, p, k))
+
+
+@query(_title, priority=_priority, key=set_key)
+def concept_set(
+    study: Study, name: str = "topics", p: float | None = None, k: float | None = None
+) -> ConceptsView:
+    """A concept set: its concepts and texts, and what was left out."""
+    results = concept_results(study, choose(name), spec_of(study, p, k))
+    texts = results.set
+    return ConceptsView(
+        name=name,
+        concepts=pl.concat([texts.concepts, _counts(texts)], how="horizontal"),
+        texts=len(texts.offsets) - 1,
+        tokens=len(texts.tokens),
+        dropped=texts.dropped,
+        windowed=texts.windowed,
+        regions=len(results.build.array("exemplar_tokens")),
+        theta=results.theta,
+        provenance=provenance.of(
+            results.strengths["exemplar"], results.command("concept_set", name=name)
+        ),
+    )
+
+
+def results_of(study: Study, name: str, p: float | None, k: float | None) -> ConceptResults:
+    """All that is computed of a set by name; where something is missing, the job is that of the
+    set."""
+    with concept_set.asking(study, name, p, k):
+        return concept_results(study, choose(name), spec_of(study, p, k))
+
+
+def _counts(texts: ConceptSet) -> pl.DataFrame:
+    """Numbers of texts of every concept: train_positive, train_negative, train_hard, test_…"""
     kinds = ("positive", "negative", "hard")
     rows = [
         {
             f"{split}_{kind}": len(part)
             for split in ("train", "test")
-            for kind, part in zip(kinds, found.of(concept, split), strict=True)
+            for kind, part in zip(kinds, texts.of(concept, split), strict=True)
         }
-        for concept in range(len(found.concepts))
+        for concept in range(len(texts.concepts))
     ]
-    return ConceptsView(
-        name=name,
-        concepts=pl.concat([found.concepts, pl.DataFrame(rows)], how="horizontal"),
-        texts=len(found.offsets) - 1,
-        tokens=len(found.tokens),
-        dropped=found.dropped,
-        windowed=int(held.texts.value("windowed")),
-        regions=len(held.partition.array("exemplar_tokens")),
-        theta=held.theta,
-        provenance=provenance.of(held.scored["exemplar"], command),
-    )
+    return pl.DataFrame(rows)

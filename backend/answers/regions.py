@@ -297,9 +297,8 @@ def _thresholds(study: Study) -> Entry:
 
 def _stop(partition: Partition, theta: float | None) -> tuple[float | int | None, ...]:
     """theta, regions, gray, overlap, ambiguous."""
-    steps = partitioning.build_partition, statistics.describe
-    if any(step.find(partition) is None for step in steps):
+    shown = run.optional(partitioned, partition)
+    if shown is None:  # or a part of it: another job makes partitions without a layout
         return theta, None, None, None, None
-    shown = partitioned(partition)
     gray, _, overlap, ambiguous = shown.shares
     return shown.theta, len(shown.regions), gray, overlap, ambiguous

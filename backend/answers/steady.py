@@ -3,106 +3,103 @@ along segments, against themselves made again, and against features."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import polars as pl
 
-from backend.answers import provenance, tasks
-from backend.answers.concepts import SEED
-from backend.concept_views import Again, Stable
-from backend.concepts import rivals, robustness, stability
+from backend.answers import provenance
+from backend.answers.partitions import spec_of
+from backend.concept_views import Robustness, StableRegions
+from backend.concepts import rivals, stability
 from backend.concepts.boundaries import tests
+from backend.concepts.robustness import WAYS
+from backend.concepts.robustness import again as repeat_partition
+from backend.query import key_of, query
 from backend.regions import matching, partitioning
-from backend.schema import Job, PartitionSpec, Study
+from backend.schema import Partition, Study
 from backend.statistics.intervals import wilson
+from backend.store import queue
 
+SEED = 0  # of pairs, of a coreset and of what is drawn for another partition
 PAIRS, STEPS = 120, 33  # of prompts, and of α
 GOOD = 0.5  # F1 from which the paper calls a region a feature's
+
+
+def _cut_key(study: Study, p: float | None, k: float | None) -> str:
+    """The same for the same partition, whether p and k are the study's or given."""
+    return key_of(study, spec=spec_of(study, p, k))
 
 
 # ---------------------------------------------------------------- stable regions
 
 
-def patch(request: tasks.Request) -> None:
-    """What the job does: patches prompts along segments; a coreset to compare with."""
-    request.run(stability.interpolate, *request.site, request.spec, PAIRS, STEPS, SEED)
-    request.run(rivals.rival, *request.site, request.spec, "coreset", SEED)
-
-
-def stable(study: Study, spec: PartitionSpec, ask: bool) -> Stable | Job | None:
-    """None where it is not computed and nobody asks for it."""
-    where = study.model, study.site, study.corpus, spec
-    read = stability.interpolate.find(*where, PAIRS, STEPS, SEED)
-    control = rivals.rival.find(*where, "coreset", SEED)
-    if read is None or control is None:
-        key = stability.interpolate.digest(*where, PAIRS, STEPS, SEED)
-        return tasks.ensure("stability", study, key, spec=asdict(spec)) if ask else None
-    made, centre = partitioning.build_partition.get(*where), partitioning.centre.get(*where[:3])
-    found = tests(
-        ends=read.array("ends"),
-        sharpness=read.array("sharpness"),
-        steepest=read.array("steepest"),
-        next=read.array("next"),
-        exemplars=made.array("exemplars"),
+@query("Prompts patched along segments", priority=queue.LONG - 1, key=_cut_key)
+def stable_regions(study: Study, p: float | None = None, k: float | None = None) -> StableRegions:
+    """Whether the model's output changes where regions end (arXiv 2409.17113)."""
+    partition = study.cut(spec_of(study, p, k))
+    paths = stability.interpolate(partition, PAIRS, STEPS, SEED)
+    control = rivals.rival(partition, "coreset", SEED)
+    findings = tests(
+        ends=paths.array("ends"),
+        sharpness=paths.array("sharpness"),
+        steepest=paths.array("steepest"),
+        next=paths.array("next"),
+        exemplars=partitioning.build_partition(partition).array("exemplars"),
         coreset=control.array("directions"),
-        centre=centre.array("centre"),
+        centre=partitioning.centre(partition.reading).array("centre"),
         seed=SEED,
     )
-    return Stable(
-        pairs=len(read.array("sharpness")),
-        apart=np.asarray(read.array("apart")),
-        sharpness=np.asarray(read.array("sharpness")),
-        boundaries=found.boundaries,
-        sharper=found.sharpness,
-        prediction=found.prediction,
-        provenance=provenance.of(read, f"stable --study {study.name}"),
+    return StableRegions(
+        pairs=len(paths.array("sharpness")),
+        apart=np.asarray(paths.array("apart")),
+        sharpness=np.asarray(paths.array("sharpness")),
+        boundaries=findings.boundaries,
+        sharper=findings.sharpness,
+        prediction=findings.prediction,
+        provenance=provenance.of(paths, _command("stable_regions", study, partition)),
     )
+
+
+def _command(query: str, study: Study, partition: Partition) -> str:
+    """The command line that asks the same of this partition."""
+    return f"{query} --study {study.name} --p {partition.spec.p:g} --k {partition.spec.k:g}"
 
 
 # ---------------------------------------------------------------- made again, and features
 
 
-def repeat(request: tasks.Request) -> None:
-    """What the job does: the partition in three other ways."""
-    for how in robustness.WAYS:
-        request.run(robustness.again, *request.site, request.spec, how, SEED)
-
-
-def again(study: Study, spec: PartitionSpec, ask: bool) -> Again | Job | None:
-    """None where it is not computed and nobody asks for it."""
-    where = study.model, study.site, study.corpus, spec
-    found = {how: robustness.again.find(*where, how, SEED) for how in robustness.WAYS}
-    made = {how: entry for how, entry in found.items() if entry is not None}
-    if len(made) < len(found):
-        key = robustness.again.digest(*where, "order", SEED)
-        return tasks.ensure("again", study, key, spec=asdict(spec)) if ask else None
-    rows = []
-    for how, entry in made.items():
-        named = {"how": robustness.WAYS[how], "regions": entry.value("regions")}
-        rows += [{**named, **row} for row in entry.frame("measures").iter_rows(named=True)]
-    f1 = _best_f1(study, spec)
-    return Again(
+@query("The corpus partitioned again", priority=queue.LONG - 1, key=_cut_key)
+def robustness(study: Study, p: float | None = None, k: float | None = None) -> Robustness:
+    """The partition made again in another order, with another θ and from half of the documents;
+    and how well features match it."""
+    partition = study.cut(spec_of(study, p, k))
+    repeats = {how: repeat_partition(partition, how, SEED) for how in WAYS}
+    rows = [
+        {"how": WAYS[how], "regions": entry.value("regions"), **row}
+        for how, entry in repeats.items()
+        for row in entry.frame("measures").iter_rows(named=True)
+    ]
+    f1 = _best_f1(study, partition)
+    return Robustness(
         measures=pl.DataFrame(rows),
-        regions=made["order"].value("study_regions"),
+        regions=repeats["order"].value("study_regions"),
         f1=f1,
         good=None if f1 is None else _share_good(f1),
-        provenance=provenance.of(made["half"], f"again --study {study.name}"),
+        provenance=provenance.of(repeats["half"], _command("robustness", study, partition)),
     )
 
 
-def _best_f1(study: Study, spec: PartitionSpec) -> np.ndarray | None:
-    """[K] best F1 of each region over features; None where they are not matched."""
-    where = study.model, study.site, study.corpus, spec
-    entry = matching.match.find(*where, study.sae) if study.sae else None
+def _best_f1(study: Study, partition: Partition) -> np.ndarray | None:
+    """[K] best F1 of each region over features; None where nobody has matched them."""
+    entry = matching.match.find(partition, study.sae) if study.sae else None
     if entry is None:
         return None
     best = entry.frame("by_region").group_by("region").agg(pl.col("f1").max())
-    found = np.zeros(len(partitioning.build_partition.get(*where).array("exemplar_tokens")))
-    found[best["region"].to_numpy()] = best["f1"].to_numpy()
-    return found
+    f1 = np.zeros(len(partitioning.build_partition(partition).array("exemplar_tokens")))
+    f1[best["region"].to_numpy()] = best["f1"].to_numpy()
+    return f1
 
 
 def _share_good(f1: np.ndarray) -> tuple[float, float, float]:
+    """Share of regions that have a feature of their own, and its interval."""
     low, high = wilson((f1 >= GOOD).sum(), len(f1))
     return float((f1 >= GOOD).mean()), float(low), float(high)

@@ -1,0 +1,112 @@
+"""A table of labelled texts of one's own: JSONL, CSV or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backend.corpus import sources
+from backend.corpus.concept_tables import (
+    ConceptSource,
+    Documents,
+    Labelled,
+    existing,
+    frame,
+    kind_of,
+    labelled,
+    place_of,
+)
+from backend.schema import ConceptRef, CorpusError
+
+TEXTS = ("text", "output", "sentence")
+
+
+def read_table(path: Path) -> Labelled:
+    """A JSONL, CSV or Parquet file: a concept of its name (or one for each value of `concept`)
+    where labels are positive and negative, else one for each label.
+
+    Raises:
+        CorpusError: a column is missing, or a row is not understood; it is named.
+    """
+    rows = list(sources.TABLES[path.suffix.lower()](path))
+    columns = _columns(path, rows)
+    cells = [_cells(row, columns, f"{path}, row {at},") for at, row in enumerate(rows, 1)]
+    kinds = [kind_of(cell["label"]) for cell in cells]
+    rest = "concept" not in columns and not all(kinds)
+    if not rest and not all(kinds):
+        at = kinds.index(None)
+        raise CorpusError(
+            f"{path}, row {at + 1}, has the label {cells[at]['label']!r}.",
+            "Beside a column `concept`, label texts positive, negative or hard negative.",
+        )
+    name = "label" if rest else "concept"
+    found = [
+        labelled(
+            at,
+            cell["text"],
+            cell.get(name, path.stem),
+            "positive" if rest else str(kind),
+            cell["split"],
+        )
+        for at, (cell, kind) in enumerate(zip(cells, kinds, strict=True))
+    ]
+    return Labelled(frame(found), {row[3]: (row[3], "") for row in found}, rest)
+
+
+def _columns(path: Path, rows: list[Any]) -> dict[str, Any]:
+    """The names of the columns text, label, concept and split as the file spells them."""
+    bad = next((at for at, row in enumerate(rows, 1) if not isinstance(row, Mapping)), None)
+    if bad or not rows:
+        problem = f", row {bad}, is no object." if bad else " holds no texts."
+        raise CorpusError(f"{path}{problem}", "Give every row a text and a label.")
+    spelled = {str(name).strip().casefold(): name for row in rows for name in row}
+    found = {name: spelled[name] for name in ("label", "concept", "split") if name in spelled}
+    text = next((spelled[name] for name in TEXTS if name in spelled), None)
+    for name, column in (("text", text), ("label", found.get("label"))):
+        if column is None:
+            fields = ", ".join(map(str, spelled.values()))
+            called = " or ".join(TEXTS) if name == "text" else name
+            raise CorpusError(
+                f"{path} has no {name} column.", f"Its columns are {fields}: call one {called}."
+            )
+    if "split" in found and not any(str(row.get(found["split"]) or "").strip() for row in rows):
+        del found["split"]  # a column with nothing in it
+    return {"text": text, **found}
+
+
+def _cells(row: Mapping[str, Any], columns: dict[str, Any], where: str) -> dict[str, str]:
+    text = row.get(columns["text"])
+    if text is not None and not isinstance(text, str):
+        raise CorpusError(f"{where} has {text!r:.40} for a text.", "Write it as text.")
+    cells = {"text": text or "", "split": ""}
+    for name in columns.keys() - {"text"}:
+        value = row.get(columns[name])
+        cells[name] = "" if value is None else sources.mended(str(value)).strip()
+        if not cells[name]:
+            raise CorpusError(f"{where} has no {name}.", "Fill it in or remove the row.")
+    if "split" in columns:
+        cells["split"] = cells["split"].casefold()
+        if cells["split"] not in ("train", "test"):
+            raise CorpusError(
+                f"{where} is of the split {cells['split']!r}.", "Call it train or test."
+            )
+    return cells
+
+
+# ---------------------------------------------------------------- the source
+
+
+def _files(ref: ConceptRef) -> list[Path]:
+    path = place_of(ref)
+    if path.is_dir() or path.suffix.lower() not in sources.TABLES:
+        kinds = ", ".join(sources.TABLES)
+        raise CorpusError(f"{path} is no table of labelled texts.", f"Name a {kinds} file.")
+    return existing([path], "Correct the path of the concept set.")
+
+
+def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
+    return read_table(place_of(ref))
+
+
+SOURCE = ConceptSource("file", "your texts", "file", _files, _read)
