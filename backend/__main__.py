@@ -88,7 +88,7 @@ def _help(entry: query.Entry) -> str:
 
 
 def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:
-    asked = getattr(queries, entry.name)
+    asked = query.callables()[entry.name]
     study = (options.pop("study"),) if entry.of_study else ()
     if entry.kind != "query":
         return asked(*study, **options)

@@ -91,11 +91,17 @@ class Entry:
 
 
 _registry: dict[str, Entry] = {}
+_callables: dict[str, Callable[..., Any]] = {}
 
 
 def registered() -> dict[str, Entry]:
     """Everything that can be asked, by name."""
     return dict(_registry)
+
+
+def callables() -> dict[str, Callable[..., Any]]:
+    """Every registered function as it is asked: by the name of a study."""
+    return dict(_callables)
 
 
 def find(name: str) -> Entry:
@@ -246,7 +252,8 @@ def query(
 
     def decorate(function: Callable[Concatenate[Study, P], R]) -> Query[P, R]:
         entry = _register(Entry(function.__name__, "query", function, title))
-        return Query(entry, priority, key)
+        ask = _callables[entry.name] = Query(entry, priority, key)
+        return ask
 
     return decorate
 
@@ -283,7 +290,7 @@ def _by_name(entry: Entry) -> Callable[..., Any]:
         with run.looking():
             return entry.function(*args, **kwargs)
 
-    ask.entry = entry  # type: ignore[attr-defined]
+    _callables[entry.name] = ask
     return ask
 
 
