@@ -25,14 +25,14 @@ CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 class LabelDesk(Desk, Protocol):
     """The part of `backend.queries` that labels."""
 
-    def labels(self, study: str, number: int, kind: str, p: Any, k: Any) -> Labels | Job: ...
+    def labels(self, study: str, /, number: int, kind: str, p: Any, k: Any) -> Labels | Job: ...
 
     def write_labels(
-        self, study: str, number: int, methods: str, kind: str, p: Any, k: Any
+        self, study: str, /, number: int, methods: str, kind: str, p: Any, k: Any
     ) -> pl.DataFrame | Job: ...
 
     def label_scores(
-        self, study: str, number: int, methods: str, kind: str, p: Any, k: Any
+        self, study: str, /, number: int, methods: str, kind: str, p: Any, k: Any
     ) -> LabelScores | Job: ...
 
 

@@ -20,7 +20,7 @@ QUEUE = "queue"
 class AgreementDesk(status.Desk, Protocol):
     """The part of `backend.queries` that compares labels."""
 
-    def agreement(self, study: str, person: str) -> Agreement | Job: ...
+    def agreement(self, study: str, /, person: str) -> Agreement | Job: ...
 
 
 def render_person(render_files: Callable[[str], None]) -> str:

@@ -15,11 +15,11 @@ class Finder(Protocol):
     """The part of `backend.queries` that searches regions."""
 
     def search_regions(
-        self, study: str, text: str, p: float | None, k: float | None
+        self, study: str, /, text: str, p: float | None, k: float | None
     ) -> pl.DataFrame | Job: ...
 
     def search_labels(
-        self, study: str, text: str, of: str, p: float | None, k: float | None
+        self, study: str, /, text: str, of: str, p: float | None, k: float | None
     ) -> pl.DataFrame | Job: ...
 
 

@@ -20,11 +20,11 @@ class RouteDesk(Desk, Protocol):
     """The part of `backend.queries` that routes."""
 
     def estimate_route_cost(
-        self, study: str, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
     ) -> Quote: ...
 
     def route(
-        self, study: str, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
     ) -> pl.DataFrame | Job: ...
 
 

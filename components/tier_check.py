@@ -25,9 +25,11 @@ EXPERIMENT = (
 class CheckQuery(Protocol):
     """The query of a check: asked, or looked for."""
 
-    def __call__(self, study: str, spec: TierSpec, thresholds: Thresholds) -> TierCheck | Job: ...
+    def __call__(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds
+    ) -> TierCheck | Job: ...
 
-    def look(self, study: str, spec: TierSpec, thresholds: Thresholds) -> TierCheck | None: ...
+    def look(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierCheck | None: ...
 
 
 class CheckDesk(Desk, Protocol):
@@ -37,14 +39,14 @@ class CheckDesk(Desk, Protocol):
     def tier_check(self) -> CheckQuery: ...
 
     def labels_by_tier(
-        self, study: str, run: str, spec: TierSpec, thresholds: Thresholds
+        self, study: str, /, run: str, spec: TierSpec, thresholds: Thresholds
     ) -> pl.DataFrame | Job: ...
 
     def start_experiment_by_tier(
-        self, study: str, spec: TierSpec, thresholds: Thresholds, each: int
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, each: int
     ) -> str: ...
 
-    def experiments(self, study: str) -> list[Run]: ...
+    def experiments(self, study: str, /) -> list[Run]: ...
 
 
 def render(desk: CheckDesk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:

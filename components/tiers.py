@@ -59,10 +59,10 @@ def titled(tier: int) -> str:
 class TierDesk(Desk, Protocol):
     """The part of `backend.queries` that knows tiers and their labels."""
 
-    def tiers(self, study: str, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job: ...
+    def tiers(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job: ...
 
     def tier_labels(
-        self, study: str, spec: TierSpec, thresholds: Thresholds
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds
     ) -> pl.DataFrame | Job: ...
 
 

@@ -16,14 +16,14 @@ from components.status import waiting
 class Desk(status.Desk, Protocol):
     """The part of `backend.queries` that is needed here."""
 
-    def ce_sweep(self, study: str, pairs: str) -> pl.DataFrame | Job: ...
+    def ce_sweep(self, study: str, /, pairs: str) -> pl.DataFrame | Job: ...
 
     def ce_subject(
-        self, study: str, subject: str, pairs: str, definition: str, feature: int
+        self, study: str, /, subject: str, pairs: str, definition: str, feature: int
     ) -> CeSubject | Job: ...
 
     def ce_steer(
-        self, study: str, subject: str, prompt: str, strength: float, pairs: str
+        self, study: str, /, subject: str, prompt: str, strength: float, pairs: str
     ) -> CeSteer | Job: ...
 
 

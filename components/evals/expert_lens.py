@@ -17,7 +17,7 @@ class Desk(status.Desk, Protocol):
     """The part of `backend.queries` that is needed here."""
 
     def expert_concept(
-        self, study: str, concept: str, units: str, sentences: str, concepts: str
+        self, study: str, /, concept: str, units: str, sentences: str, concepts: str
     ) -> ExpertConcept | Job: ...
 
 
