@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import polars as pl
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from backend import output, queries, query, run, settings
 from backend.schema import Job, StudyError, TesseraError
@@ -26,6 +26,7 @@ app = App(
     help="Ask Tessera in a terminal. A query that is not computed yet is computed and waited for.",
     help_format="plaintext",
     version_flags=(),
+    default_parameter=Parameter(name_transform=str),  # options are named as arguments are
 )
 cache = App(name="cache", help="The results on disk: list, show, verify, pin, unpin, evict.")
 app.command(cache)
@@ -139,8 +140,8 @@ def worker(*, device: str) -> None:
 
 @app.command
 def completion(*, shell: str = "bash") -> None:
-    """Print what makes a shell complete these commands: bash, zsh or fish."""
-    print(app.generate_completion(shell=shell))  # type: ignore[arg-type]
+    """Print what makes a shell (bash, zsh or fish) complete the commands of scripts/tessera."""
+    print(app.generate_completion(prog_name="tessera", shell=shell))  # type: ignore[arg-type]
 
 
 @cache.command(name="list")

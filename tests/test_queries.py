@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +11,7 @@ import pytest
 
 from backend import queries
 from backend import study as studies
-from backend.__main__ import _parse, commands, main
+from backend.__main__ import main
 from backend.answers import partitions, passages
 from backend.features import codes
 from backend.schema import Job, ModelError, NotFoundError, StudyError, TesseraError
@@ -29,10 +25,7 @@ def region_map(study: str) -> RegionMap:
 
 
 def found(study: str) -> partitions.Partitioned:
-    loaded = studies.load(study)
-    partitioned = partitions.find(loaded, loaded.partition)
-    assert partitioned is not None
-    return partitioned
+    return partitions.partitioned(studies.load(study).cut())
 
 
 # ---------------------------------------------------------------- regions
@@ -267,14 +260,6 @@ def test_a_bad_study_file_is_listed_with_its_problem(
 # ---------------------------------------------------------------- the command line
 
 
-def test_list_names_every_query(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list"]) == 0
-    said = capsys.readouterr().out
-    for name, function in commands().items():
-        assert f"{name} " in said or f"{name}\n" in said
-        assert (function.__doc__ or "").split("\n")[0] in said
-
-
 def test_the_command_line_shows_what_the_page_shows(
     ready: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -293,53 +278,6 @@ def test_errors_on_the_command_line_name_the_remedy(
     assert main(["region", "--study", ready, "--region", "99999"]) == 1
     assert "This partition has regions 0 to" in capsys.readouterr().err
     assert main(["nonsense"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"), [([], True), (["--ask"], True), (["--no-ask"], False)]
-)
-def test_a_flag_is_told_by_its_name(words: list[str], expected: bool) -> None:
-    parsed = _parse("stable", commands()["stable"], ["--study", "demo", *words])
-    assert parsed["ask"] is expected
-
-
-def test_every_flag_can_be_said_either_way_and_takes_no_value(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    flags = 0
-    for name, function in commands().items():
-        needed = [f"--{each}=1" for each in _needed(function)]
-        for flag, default in _flags(function):
-            flags += 1
-            for value in (True, False):
-                word = f"--{flag}" if value else f"--no-{flag}"
-                assert _value(_parse(name, function, [*needed, word]), flag) is value
-            assert _value(_parse(name, function, needed), flag) is default
-            with pytest.raises(SystemExit):
-                _parse(name, function, [*needed, f"--{flag}", "False"])
-    assert flags >= 10
-    assert "unrecognized arguments: False" in capsys.readouterr().err
-
-
-def _needed(function: Callable[..., Any]) -> list[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return [each.name for each in parameters if each.default is inspect.Parameter.empty]
-
-
-def _flags(function: Callable[..., Any]) -> Iterator[tuple[str, bool]]:
-    """Flags of a query and of the dataclasses that it takes, with their defaults."""
-    for each in inspect.signature(function).parameters.values():
-        if isinstance(each.default, bool):
-            yield each.name, each.default
-        if dataclasses.is_dataclass(each.default):
-            for field in dataclasses.fields(each.default):
-                if isinstance(field.default, bool):
-                    yield f"{each.name}.{field.name}", field.default
-
-
-def _value(parsed: dict[str, Any], flag: str) -> bool:
-    name, _, field = flag.partition(".")
-    return getattr(parsed[name], field) if field else parsed[name]
 
 
 def test_unknown_jobs_are_not_found(ready: str) -> None:

@@ -1,0 +1,155 @@
+"""The command line is the registry: every query, every flag, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+
+from backend import queries, query
+from backend.__main__ import app, commands, main
+from backend.schema import Job
+from backend.store import jobs
+
+QUERIES = sorted(query.registered())
+
+
+# ---------------------------------------------------------------- every query is everywhere
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_says_what_it_answers_and_stands_in_the_door(name: str) -> None:
+    entry = query.find(name)
+    assert entry.help, "its docstring is its help"
+    assert "return" in entry.hints
+    assert getattr(queries, name) is query.callables()[name]
+    if entry.kind == "query":
+        assert entry.title, "a job says what it computes"
+
+
+def test_help_names_every_query(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    for name in [*commands(), "prepare", "worker", "cache", "completion"]:
+        assert f" {name} " in printed
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_each_command_has_help_and_an_option_for_each_argument(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert query.find(name).help.split()[0] in printed
+    for option, _ in _options(query.find(name)):
+        assert f"--{option}" in printed
+    assert "--json" in printed
+    assert ("--look" in printed) == (query.find(name).kind == "query")
+
+
+def test_actions_are_no_commands() -> None:
+    kinds = {entry.kind for entry in commands().values()}
+    assert kinds == {"query", "lookup"}
+    assert "vote" in query.registered()
+    assert "vote" not in commands()
+
+
+# ---------------------------------------------------------------- flags
+
+
+def _options(entry: query.Entry) -> Iterator[tuple[str, Any]]:
+    """Options of a command and their defaults; those of a dataclass one by one."""
+    for each in entry.signature.parameters.values():
+        hint = entry.hints[each.name]
+        parts = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
+        if each.name != "study" and parts:
+            for field in dataclasses.fields(parts[0]):
+                yield f"{each.name}.{field.name}", field.default
+        else:
+            yield each.name, each.default
+
+
+def _parsed(entry: query.Entry, words: list[str]) -> dict[str, Any]:
+    """The arguments that a command would be called with."""
+    _, bound, _ = app.parse_args([entry.name, *words], exit_on_error=False, print_error=False)
+    return dict(bound.arguments)
+
+
+def test_every_flag_can_be_said_either_way_and_takes_no_value(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = 0
+    for name, entry in commands().items():
+        needed = [
+            f"--{option}=1"
+            for option, default in _options(entry)
+            if default is inspect.Parameter.empty
+        ]
+        for flag, default in _options(entry):
+            if not isinstance(default, bool):
+                continue
+            flags += 1
+            part, _, last = flag.rpartition(".")
+            refused = f"{part}.no-{last}" if part else f"no-{last}"
+            for word, value in ((f"--{flag}", True), (f"--{refused}", False)):
+                found: Any = _parsed(entry, [*needed, word])
+                for step in flag.split("."):
+                    found = found[step] if isinstance(found, dict) else getattr(found, step)
+                assert found is value, f"{name} {word}"
+            assert main([name, *needed, f"--{flag}", "False"]) == 2
+    assert flags >= 3
+    assert "False" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+def test_an_unknown_query_is_told_with_the_nearest_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["region_membres", "--study", "demo"]) == 2
+    assert "region_members" in capsys.readouterr().err
+
+
+def test_an_unknown_argument_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["region", "--study", "demo", "--regio", "3"]) == 2
+    told = capsys.readouterr().err
+    assert "--regio" in told
+    assert "--region" in told
+
+
+@pytest.mark.parametrize("words", [["--region", "three"], []])
+def test_an_argument_that_is_wrong_or_missing_is_named(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["region", "--study", "demo", *words]) == 2
+    assert "--region" in capsys.readouterr().err
+
+
+def test_a_look_starts_nothing(
+    small: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "launch", lambda device: None)
+    assert main(["regions", "--study", small, "--look"]) == 1
+    assert "has not been computed" in capsys.readouterr().err
+    assert jobs.recent() == []
+    assert isinstance(queries.regions(small), Job)
+
+
+def test_what_a_terminal_shows_is_json_on_demand(
+    ready: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["features", "--study", ready, "--look", "--json"]) == 0
+    answer = queries.features.look(ready)
+    assert answer is not None
+    assert len(json.loads(capsys.readouterr().out)["table"]) == len(answer.table)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "--shell", shell]) == 0
+    assert "search_regions" in capsys.readouterr().out
