@@ -6,20 +6,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 import pytest
 
-from backend import queries
+from backend import queries, query, run
 from backend import study as studies
 from backend.answers import experiments, known, labelling, people, runs, subjects
-from backend.answers.subjects import Sampling, Tools, features_of
+from backend.answers.subjects import Models, Sampling, features_of
 from backend.features.examples import peaks
+from backend.labels import judges, writers
 from backend.labels.contract import Message
 from backend.labels.evidence import LEAST
 from backend.labels.interchange import tables
 from backend.labels.interchange.records import FormatError
-from backend.labels.judges import Question, Verdicts
+from backend.labels.judges import Judge, Question, Verdicts
+from backend.labels.references import JudgeRef, WriterRef
 from backend.models import embedder as embedders
 from backend.schema import (
     Cancelled,
@@ -82,52 +83,54 @@ class Knows:
         return [Verdicts((None,) * self.fails + each[self.fails :]) for each in told]
 
 
-class Says:
-    name = "says"
-
-    def verbalize(self, vectors: np.ndarray) -> list[str]:
-        return [f"about {float(np.abs(row).sum()):.3f}" for row in vectors]
+_patches: list[pytest.MonkeyPatch] = []  # that of the test that runs
 
 
 @pytest.fixture
 def study(ready: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Study:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path))
+    _patches[:] = [monkeypatch]
     return studies.load(ready)
 
 
 def truth_of(study: Study, plan: Plan) -> Truth:
     """What is true of every text that a judge will see."""
-    of, sampling = features_of(study), subjects.sampling_of(plan, study.embedder)
-    found: Truth = {}
-    for number in experiments.sample(of, plan):
+    subject, sampling = features_of(study), subjects.sampling_of(plan, study.embedder)
+    truth: Truth = {}
+    for number in experiments.sample(subject, plan):
         for task in ("detection", "fuzzing"):
-            asked = of.trial(number, "", sampling, subjects.setting_of(plan, task))
-            found[asked.question.texts] = asked.truth
-    return found
+            trial = subject.trial(number, "", sampling, subjects.setting_of(plan, task))
+            truth[trial.question.texts] = trial.truth
+    return truth
 
 
-def made(study: Study, plan: Plan, tools: Tools, progress: Progress | None = None) -> str:
-    """Runs an experiment with scripted tools; its name."""
-    given = features_of(study), plan, subjects.models_of(study, tools)
-    entry = experiments.run(*given, inputs=tools, device="cpu", progress=progress or Progress())
-    return entry.digest
+def scripted(study: Study, writer: Scripted, judge: Judge, workers: int = 1) -> Models:
+    """References of a kind that this test registers: they name its writer and judge."""
+    (patches,) = _patches
+    kind = writers.Kind(lambda ref, device: writer, workers)
+    patches.setitem(writers.KINDS, "scripted", kind)
+    patches.setitem(judges.KINDS, "scripted", lambda ref: judge)
+    by, judged = (WriterRef("scripted", served=tool.name) for tool in (writer, judge))
+    return Models(by, JudgeRef("scripted", judged), study.verbalizer, study.embedder)
 
 
-def tools(writer: Scripted, judge: Knows, workers: int = 1) -> Tools:
-    return Tools(writer, judge, Says, workers)
+def experiment(study: Study, plan: Plan, models: Models, progress: Progress | None = None) -> str:
+    """Runs an experiment; its name."""
+    with run.computing("cpu", progress or Progress()):
+        return experiments.run(features_of(study), plan, models).digest
 
 
 # ---------------------------------------------------------------- the sample and the plan
 
 
 def test_sampled_features_fire_often_enough_and_each_seed_draws_its_own(study: Study) -> None:
-    of = features_of(study)
-    one, again = experiments.sample(of, PLAN), experiments.sample(of, PLAN)
+    subject = features_of(study)
+    one, again = experiments.sample(subject, PLAN), experiments.sample(subject, PLAN)
     assert one == again
     assert len(one) == PLAN.features
-    assert all(len(peaks(of.source.column(n), of.tokens)[0]) >= LEAST for n in one)
-    others = [experiments.sample(of, Plan(features=5, seed=seed)) for seed in range(1, 5)]
+    assert all(len(peaks(subject.source.column(n), subject.tokens)[0]) >= LEAST for n in one)
+    others = [experiments.sample(subject, Plan(features=5, seed=seed)) for seed in range(1, 5)]
     assert any(other != one for other in others)
 
 
@@ -144,7 +147,7 @@ def test_sampled_features_fire_often_enough_and_each_seed_draws_its_own(study: S
 )
 def test_a_plan_that_cannot_be_is_refused(study: Study, wrong: Plan, said: str) -> None:
     with pytest.raises(NotFoundError, match=said):
-        queries.quote(study.name, wrong)
+        queries.estimate_cost(study.name, wrong)
 
 
 # ---------------------------------------------------------------- running
@@ -153,17 +156,23 @@ def test_a_plan_that_cannot_be_is_refused(study: Study, wrong: Plan, said: str) 
 def test_a_judge_that_knows_scores_one_and_a_blind_one_half(study: Study) -> None:
     plan = Plan(methods=("token_frequency",), scorers=("detection", "fuzzing"), features=5)
     truth = truth_of(study, plan)
-    right = queries.experiment(study.name, made(study, plan, tools(Scripted(), Knows(truth))))
+    right = queries.experiment(
+        study.name, experiment(study, plan, scripted(study, Scripted(), Knows(truth)))
+    )
     assert isinstance(right, Experiment)
     assert right.means.filter(pl.col("of") == "label")["mean"].to_list() == [1.0, 1.0]
     blind = Knows({})
     blind.name = "blind"
-    nothing = queries.experiment(study.name, made(study, plan, tools(Scripted(), blind)))
+    nothing = queries.experiment(
+        study.name, experiment(study, plan, scripted(study, Scripted(), blind))
+    )
     assert isinstance(nothing, Experiment)
     assert set(nothing.means["mean"]) == {0.5}
     half = Knows(truth, fails=10)
     half.name = "fails"
-    failing = queries.experiment(study.name, made(study, plan, tools(Scripted(), half)))
+    failing = queries.experiment(
+        study.name, experiment(study, plan, scripted(study, Scripted(), half))
+    )
     assert isinstance(failing, Experiment)
     held = failing.scores.filter((pl.col("of") == "label") & pl.col("value").is_not_null())
     assert set(held["value"]) == {1.0}
@@ -171,8 +180,10 @@ def test_a_judge_that_knows_scores_one_and_a_blind_one_half(study: Study) -> Non
 
 
 def test_every_label_is_judged_beside_its_controls(study: Study) -> None:
-    run = made(study, PLAN, tools(Scripted(fails=2), Knows(truth_of(study, PLAN)), workers=4))
-    view = queries.experiment(study.name, run)
+    name = experiment(
+        study, PLAN, scripted(study, Scripted(fails=2), Knows(truth_of(study, PLAN)), workers=4)
+    )
+    view = queries.experiment(study.name, name)
     assert isinstance(view, Experiment)
     assert len(view.labels) == 5 * 3
     failed = view.labels.filter(pl.col("failed") != "")
@@ -195,35 +206,37 @@ def test_every_label_is_judged_beside_its_controls(study: Study) -> None:
 
 def test_hard_negatives_are_silent_and_nearest_to_train(study: Study) -> None:
     plan = Plan(methods=("token_frequency",), scorers=("detection",), features=3, negatives="hard")
-    view = queries.experiment(study.name, made(study, plan, tools(Scripted(), Knows({}))))
+    view = queries.experiment(
+        study.name, experiment(study, plan, scripted(study, Scripted(), Knows({})))
+    )
     assert isinstance(view, Experiment)
     assert set(view.scores["kind"]) == {"hard"}
-    of, encoder = features_of(study), embedders.load(study.embedder, "cpu")
+    subject, encoder = features_of(study), embedders.load(study.embedder, "cpu")
     sampling = subjects.sampling_of(plan, study.embedder)
     for number in set(view.labels["feature"].to_list()):
-        drawn = of.draw(number, sampling)
+        drawn = subject.draw(number, sampling)
         assert all(not any(one.values) for one in drawn.negatives)
         middle = encoder.embed([one.text for one in drawn.train]).mean(axis=0)
         chosen = encoder.embed([one.text for one in drawn.negatives]) @ middle
-        silent = of.draw(number, Sampling(negatives="silent")).negatives
+        silent = subject.draw(number, Sampling(negatives="silent")).negatives
         assert chosen.tolist() == pytest.approx(sorted(chosen.tolist(), reverse=True), abs=1e-5)
         assert chosen.mean() >= (encoder.embed([one.text for one in silent]) @ middle).mean()
         found = queries.comparison(study.name, view.run, number)
         assert len(found.items) == 2 * len(drawn.negatives)
-        with pytest.raises(NotFoundError, match="not been computed"):
-            of.draw(number, replace(sampling, seed=99))
+        with run.looking(), pytest.raises(NotFoundError, match="not been computed"):
+            subject.draw(number, replace(sampling, seed=99))
 
 
 def test_a_stopped_run_keeps_what_was_asked_and_goes_on(study: Study) -> None:
     plan = Plan(methods=("eleuther_acts_top5",), scorers=("embedding",), features=5, seed=7)
     first = Scripted(stops=3)
     with pytest.raises(LlmUnavailableError, match=r"cap.*3 of 5 are kept, 2 are left"):
-        made(study, plan, tools(first, Knows({})))
+        experiment(study, plan, scripted(study, first, Knows({})))
     second = Scripted()
-    run = made(study, plan, tools(second, Knows({})))
+    name = experiment(study, plan, scripted(study, second, Knows({})))
     assert second.asked == 2  # three were paid for already
     third = Scripted()
-    assert made(study, plan, tools(third, Knows({}))) == run
+    assert experiment(study, plan, scripted(study, third, Knows({}))) == name
     assert third.asked == 0
 
 
@@ -237,9 +250,9 @@ def test_a_cancelled_run_goes_on_where_it_was(study: Study) -> None:
 
     writer, judge = Scripted(), Knows({})
     with pytest.raises(Cancelled):
-        made(study, plan, tools(writer, judge), Stop())
+        experiment(study, plan, scripted(study, writer, judge), Stop())
     asked, judged = writer.asked, judge.asked
-    made(study, plan, tools(writer, judge))
+    experiment(study, plan, scripted(study, writer, judge))
     assert writer.asked == asked
     assert judge.asked == judged + 5 * 3 - 3
 
@@ -265,10 +278,9 @@ def test_a_judge_is_tested_where_the_answer_is_known(study: Study) -> None:
         word = question.label.split('"')[1]
         held = [word in text.casefold() for text in question.texts]
         assert all(has for has, true in zip(held, truth, strict=True) if true)
-    of = study.model, study.corpus
     for judge, mean, failures in ((Reads(), 1.0, known.WORDS), (Knows({}), 0.5, 0)):
-        given = Tools(Scripted(), judge, Says, 1)
-        entry = known.known(*of, judge.name, 12, 9, inputs=given, progress=Progress())
+        ref = scripted(study, Scripted(), judge).judge
+        entry = known.calibrate_judge(study.model, study.corpus, ref, 12, 9)
         row = entry.frame("known").row(0, named=True)
         assert row["mean"] == pytest.approx(mean, abs=0.06)
         assert row["failures"] == failures
@@ -279,39 +291,48 @@ def test_a_judge_is_tested_where_the_answer_is_known(study: Study) -> None:
 
 def test_starting_gives_a_job_that_knows_its_plan(study: Study) -> None:
     plan = Plan(methods=("token_frequency",), scorers=("embedding",), features=4, seed=3)
-    run = queries.start(study.name, plan)
-    job = queries.experiment(study.name, run)
+    name = queries.start_experiment(study.name, plan)
+    job = queries.experiment(study.name, name)
     assert isinstance(job, Job)
     assert runs.read_plan(json.loads(job.arguments)["plan"]) == plan
     listed = queries.experiments(study.name)
-    assert (listed[0].run, listed[0].plan, listed[0].done) == (run, plan, False)
+    assert (listed[0].run, listed[0].plan, listed[0].done) == (name, plan, False)
     with pytest.raises(NotFoundError, match="no experiment"):
         queries.experiment(study.name, "f" * 32)
 
 
 def test_a_worker_with_other_settings_refuses_the_job(study: Study) -> None:
-    asked = {"who": "own", "models": ["another", "judge"]}
-    with pytest.raises(LlmUnavailableError, match="another"):
-        runs.checked(study, asked, "cpu")
+    patches = _patches[0]
+    patches.setenv("TESSERA_LLM_URL", "https://example.org/v1")
+    patches.setenv("TESSERA_LLM_MODEL", "tiny")
+    plan = Plan(methods=("eleuther_acts_top5",), scorers=("embedding",), features=2, seed=4)
+    name = queries.start_experiment(study.name, plan, "server")
+    job = queries.experiment(study.name, name)
+    assert isinstance(job, Job)
+    assert json.loads(job.arguments)["who"] == "tiny at example.org"
+    patches.setenv("TESSERA_LLM_MODEL", "another")
+    with pytest.raises(LlmUnavailableError, match=r"knows another at example\.org, but tiny"):
+        query.compute(job.query, study.name, json.loads(job.arguments), "cpu", Progress())
+    assert queries.cancel(job.id).state == "cancelled"
 
 
 def test_without_a_server_the_form_says_how_to_name_one(study: Study) -> None:
     with pytest.raises(LlmError, match="TESSERA_LLM_URL"):
-        queries.quote(study.name, PLAN, "server")
+        queries.estimate_cost(study.name, PLAN, "server")
 
 
 def test_the_pages_show_an_experiment(study: Study) -> None:
-    run = made(study, PLAN, tools(Scripted(fails=1), Knows(truth_of(study, PLAN))))
-    said = text_of(opened("experiment", run=run))
+    name = experiment(study, PLAN, scripted(study, Scripted(fails=1), Knows(truth_of(study, PLAN))))
+    said = text_of(opened("experiment", run=name))
     assert "smallest true difference" in said
     assert "Labels farthest apart" in said
-    app = opened("compare", run=run)
+    app = opened("compare", run=name)
     assert "held-out excerpt" in text_of(app)
-    hidden = opened("compare", run=run, blind=1)
+    hidden = opened("compare", run=name, blind=1)
     body = html_of(hidden).split('class="quiet"', 1)[1]
     assert "eleuther" not in body
     hidden.button(key="vote-0").click().run()
-    assert len(annotations.events("vote", study.name, run)) == 1
+    assert len(annotations.events("vote", study.name, name)) == 1
 
 
 def test_experiments_that_are_not_there_are_told(study: Study) -> None:
@@ -330,9 +351,9 @@ def test_labels_with_markup_stay_text(study: Study) -> None:
     plan = Plan(
         methods=("eleuther_acts_top5", "token_frequency"), scorers=("detection",), features=3
     )
-    run = made(study, plan, tools(Marks(), Knows({})))
+    name = experiment(study, plan, scripted(study, Marks(), Knows({})))
     for page in ("experiment", "compare", "judge"):
-        said = html_of(opened(page, run=run))
+        said = html_of(opened(page, run=name))
         assert "<img" not in said
         if page != "judge":
             assert "&lt;img src=x" in said
@@ -342,10 +363,10 @@ def test_labels_with_markup_stay_text(study: Study) -> None:
 
 
 def test_an_experiment_goes_out_and_comes_back(study: Study) -> None:
-    run = made(study, PLAN, tools(Scripted(fails=1), Knows(truth_of(study, PLAN))))
-    view = queries.experiment(study.name, run)
+    name = experiment(study, PLAN, scripted(study, Scripted(fails=1), Knows(truth_of(study, PLAN))))
+    view = queries.experiment(study.name, name)
     assert isinstance(view, Experiment)
-    taken = queries.take(queries.export(study.name, run, "baez"))
+    taken = queries.import_experiment(queries.export_experiment(study.name, name, "baez"))
     assert taken.problems == ()
     back = queries.experiment(study.name, taken.run)
     assert isinstance(back, Experiment)
@@ -365,23 +386,23 @@ def test_an_experiment_goes_out_and_comes_back(study: Study) -> None:
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "neuronpedia"])
 def test_labels_go_out_in_every_format(study: Study, kind: str) -> None:
-    run = made(study, PLAN, tools(Scripted(), Knows({})))
-    data = queries.export(study.name, run, kind)
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows({})))
+    data = queries.export_experiment(study.name, name, kind)
     if kind == "neuronpedia":
         assert data[:2] == b"PK"
         return
     given = tables.read(data, kind)
     assert given.problems == ()
-    view = queries.experiment(study.name, run)
+    view = queries.experiment(study.name, name)
     assert isinstance(view, Experiment)
     assert set(given.labels["text"]) == set(view.labels["text"])
 
 
 def test_a_file_that_is_no_experiment_is_refused(study: Study) -> None:
     with pytest.raises(FormatError):
-        queries.take(b"PK\x03\x04 nothing of the kind")
+        queries.import_experiment(b"PK\x03\x04 nothing of the kind")
     with pytest.raises(NotFoundError, match="jsonl, csv, parquet, neuronpedia, baez"):
-        queries.export(study.name, "f" * 32, "xml")
+        queries.export_experiment(study.name, "f" * 32, "xml")
     with pytest.raises(NotFoundError, match="no import"):
         queries.experiment(study.name, "import-../../etc")
 
@@ -409,37 +430,37 @@ def test_labels_are_found_by_meaning(study: Study, of: str) -> None:
 
 
 def test_votes_count_the_last_word_of_each(study: Study) -> None:
-    run = made(study, PLAN, tools(Scripted(), Knows({})))
-    people.vote(study, run, "ann", 1, "baez", ["eleuther_acts_top5"])
-    people.vote(study, run, "ann", 1, "eleuther_acts_top5", ["baez"])
-    people.vote(study, run, "bob", 1, "baez", ["eleuther_acts_top5"])
-    people.vote(study, run, "bob", 2, "", ["baez", "eleuther_acts_top5"])
-    row = people.votes(study, run).row(0, named=True)
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows({})))
+    queries.vote(study.name, name, "ann", 1, "baez", ["eleuther_acts_top5"])
+    queries.vote(study.name, name, "ann", 1, "eleuther_acts_top5", ["baez"])
+    queries.vote(study.name, name, "bob", 1, "baez", ["eleuther_acts_top5"])
+    queries.vote(study.name, name, "bob", 2, "", ["baez", "eleuther_acts_top5"])
+    row = queries.votes(study.name, name).row(0, named=True)
     assert (row["method"], row["preferred"], row["n"]) == ("baez", 1, 2)
 
 
 def test_a_person_is_judged_like_the_model(study: Study) -> None:
     truth = truth_of(study, PLAN)
-    run = made(study, PLAN, tools(Scripted(), Knows(truth)))
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows(truth)))
     seen = set()
-    while (task := people.task(study, run, "ann")).item:
+    while (task := queries.detection_task(study.name, name, "ann")).item:
         assert task.item not in seen
         seen.add(task.item)
-        people.answer(study, run, "ann", task.item, truth[task.texts])
+        queries.answer_detection(study.name, name, "ann", task.item, truth[task.texts])
     assert len(seen) == task.of >= 10
-    own, model = people.detectors(study, run).rows(named=True)
+    own, model = queries.detection_scores(study.name, name).rows(named=True)
     assert (own["who"], own["mean"], own["labels"]) == ("ann", 1.0, len(seen))
     assert (model["mean"], model["labels"]) == (1.0, len(seen))
-    assert people.task(study, run, "bob").done == 0
+    assert queries.detection_task(study.name, name, "bob").done == 0
 
 
 def test_a_person_tells_verbalizations_apart_or_not(study: Study) -> None:
-    run = made(study, PLAN, tools(Scripted(), Knows({})))
-    said = people._said(study, run)
-    while (guess := people.guess(study, run, "ann")).item:
-        real = said[guess.item]["real"]
-        assert guess.context == said[guess.item]["context"]
-        people.guessed(study, run, "ann", guess.item, guess.texts.index(real))
-    found = people.guesses(study, run)
-    assert found["right"].to_list() == found["n"].to_list()
-    assert set(found["control"]) <= set(labelling.CONTROLS)
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows({})))
+    rows = people._verbalizations(study, name)
+    while (guess := queries.verbalization_task(study.name, name, "ann")).item:
+        real = rows[guess.item]["real"]
+        assert guess.context == rows[guess.item]["context"]
+        queries.answer_verbalization(study.name, name, "ann", guess.item, guess.texts.index(real))
+    scores = queries.verbalization_scores(study.name, name)
+    assert scores["right"].to_list() == scores["n"].to_list()
+    assert set(scores["control"]) <= set(labelling.CONTROLS)

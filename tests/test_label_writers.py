@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -18,19 +19,13 @@ import openai._base_client as client
 import pytest
 
 from backend import settings
-from backend.labels import writers
+from backend.labels import costs, writers
 from backend.labels.contract import Evidence, Excerpt, Message, Writer
+from backend.labels.costs import Cap, Meter, Prices, Usage
 from backend.labels.explainers import EXPLAINERS, Context
-from backend.labels.writers import (
-    Cap,
-    Capped,
-    OpenAiWriter,
-    Prices,
-    Server,
-    Usage,
-    ask_all,
-    configured,
-)
+from backend.labels.references import WriterRef, read_writer
+from backend.labels.server import Server, configured
+from backend.labels.writers import OpenAiWriter, ask_all, connect, server_ref
 from backend.schema import Cancelled, LlmError, LlmUnavailableError, Progress
 from backend.settings import Secret
 from backend.store.memo import canonical
@@ -130,16 +125,23 @@ def asked(text: str) -> tuple[Message, ...]:
     return (Message("system", "Label the feature."), Message("user", text))
 
 
+_patches: list[pytest.MonkeyPatch] = []  # that of the test that runs
+
+
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _patches[:] = [monkeypatch]
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(client, "INITIAL_RETRY_DELAY", 0.02)  # seconds, doubled at each try
 
 
 @pytest.fixture
-def server() -> Iterator[Rehearsed]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsed]:
     made = Rehearsed()
+    monkeypatch.setenv("TESSERA_LLM_URL", made.url)
+    monkeypatch.setenv("TESSERA_LLM_MODEL", "tiny")
+    monkeypatch.setenv("TESSERA_LLM_KEY", KEY)
     thread = threading.Thread(target=made.serve_forever, args=(0.02,))
     thread.start()
     yield made
@@ -153,12 +155,19 @@ def writer(server: Rehearsed) -> OpenAiWriter:
     return opened(server)
 
 
-def opened(server: Rehearsed, **options: Any) -> OpenAiWriter:
-    return OpenAiWriter(Server(server.url, "tiny", Secret(KEY)), **options)
+def opened(_: Rehearsed, **options: float) -> OpenAiWriter:
+    """The writer that the environment names, of so many `tries` and such a `timeout`."""
+    for name, value in options.items():
+        _patches[0].setattr(writers, name.upper(), value)
+    return OpenAiWriter(server_ref(configured()))
 
 
-def capped(server: Rehearsed, *caps: Any, prices: Prices | None = None) -> Capped:
-    return Capped(opened(server, tries=2), Cap(*caps), prices)
+@contextlib.contextmanager
+def capped(
+    server: Rehearsed, *caps: Any, prices: Prices | None = None
+) -> Iterator[tuple[OpenAiWriter, Meter]]:
+    with costs.capped(Cap(*caps), prices) as meter:
+        yield opened(server, tries=2), meter
 
 
 # ---------------------------------------------------------------- one reply
@@ -198,14 +207,13 @@ def test_the_same_question_is_asked_once_ever(server: Rehearsed, writer: OpenAiW
         {"temperature": 0.5},
         {"limit": 7},
         {"attempt": 1},
-        {"model": "other"},
-        {"host": "example.org"},
+        {"writer": WriterRef("server", served="other", host="127.0.0.1")},
+        {"writer": WriterRef("server", served="tiny", host="example.org")},
     ],
 )
 def test_another_question_is_another_entry(change: dict[str, Any]) -> None:
     one = {
-        "host": "127.0.0.1",
-        "model": "tiny",
+        "writer": WriterRef("server", served="tiny", host="127.0.0.1"),
         "messages": asked("boats"),
         "temperature": 0.0,
         "limit": 300,
@@ -224,8 +232,7 @@ def test_an_entry_says_what_the_server_said_of_itself(
     server: Rehearsed, writer: OpenAiWriter
 ) -> None:
     writer.write(asked("boats"))
-    key = (writer.server.host, "tiny", asked("boats"), 0.0, 300, 0)
-    entry = writers.reply.get(*key)
+    entry = writers.reply.get(writer.ref, asked("boats"), 0.0, 300, 0)
     told = {name: entry.value(name) for name in ("model", "finish", "prompt_tokens")}
     assert told == {"model": "tiny-2026", "finish": "stop", "prompt_tokens": 11}
     assert entry.value("reply_tokens") == 3
@@ -358,14 +365,20 @@ def test_a_reply_cut_at_its_limit_is_what_was_said(server: Rehearsed, writer: Op
     assert writer.write(asked("x"), limit=3) == "I think that"
 
 
-def test_without_a_key_a_server_that_wants_one_is_named(server: Rehearsed) -> None:
+def test_without_a_key_a_server_that_wants_one_is_named(
+    server: Rehearsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TESSERA_LLM_KEY")
     server.say(failure(401, "who are you"))
     with pytest.raises(LlmUnavailableError, match="wants a key"):
-        OpenAiWriter(Server(server.url, "tiny")).write(asked("x"))
+        opened(server).write(asked("x"))
 
 
-def test_a_server_that_is_not_there_is_an_error_with_a_remedy() -> None:
-    writer = OpenAiWriter(Server("http://127.0.0.1:9/v1", "tiny"), tries=2)
+def test_a_server_that_is_not_there_is_an_error_with_a_remedy(
+    server: Rehearsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_LLM_URL", "http://127.0.0.1:9/v1")
+    writer = opened(server, tries=2)
     with pytest.raises(LlmUnavailableError, match=r"127\.0\.0\.1:9 cannot be reached"):
         writer.write(asked("x"))
 
@@ -390,8 +403,9 @@ def test_no_error_log_or_file_holds_the_key(
         writer.write(asked("bad"))
     error = told.value
     shown = [*traceback.format_exception(error), repr(error), repr(vars(error))]
-    shown += [repr(writer.server), str(writer.server), repr(writer), writer.name]
-    shown += [repr(settings.Secret(KEY)), f"{writer.server.key}", writer.server.base_url]
+    told_of = connect(writer.ref).server
+    shown += [repr(told_of), str(told_of), repr(writer), writer.name, repr(writer.ref)]
+    shown += [repr(settings.Secret(KEY)), f"{told_of.key}", told_of.base_url, str(vars(writer))]
     stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(stored) >= 2
     pieces = [KEY[at : at + 6] for at in range(len(KEY) - 5)]
@@ -608,21 +622,21 @@ def paying(server: Rehearsed, prompt: int, reply: int, delay: float = 0.0) -> No
 
 
 def test_calls_are_capped_and_a_higher_cap_goes_on(server: Rehearsed) -> None:
-    writer = capped(server, 3)
-    contract: Writer = writer
-    assert contract.obeys
-    assert contract.name == opened(server).name
-    for n in range(3):
-        assert writer.write(asked(str(n))) == f"about {n}"
-    with pytest.raises(LlmUnavailableError, match="cap of 3 calls is reached: 3 so far") as told:
-        writer.write(asked("3"))
-    assert "What was paid for is kept: raise the cap and start again." in told.value.remedy
-    assert writer.write(asked("1")) == "about 1"  # from disk
-    assert writer.spent == Usage(3, 33, 9, None)
-    second = capped(server, 1)
-    assert [second.write(asked(str(n))) for n in range(4)] == [f"about {n}" for n in range(4)]
-    assert second.spent.calls == 1
+    with capped(server, 3) as (writer, meter):
+        for n in range(3):
+            assert writer.write(asked(str(n))) == f"about {n}"
+        with pytest.raises(
+            LlmUnavailableError, match="cap of 3 calls is reached: 3 so far"
+        ) as told:
+            writer.write(asked("3"))
+        assert "What was paid for is kept: raise the cap and start again." in told.value.remedy
+        assert writer.write(asked("1")) == "about 1"  # from disk
+        assert meter.paid == Usage(3, 33, 9, None)
+    with capped(server, 1) as (writer, meter):
+        assert [writer.write(asked(str(n))) for n in range(4)] == [f"about {n}" for n in range(4)]
+        assert meter.paid.calls == 1
     assert len(server.met) == 4
+    assert writer.write(asked("5")) == "about 5"  # out of any cap
 
 
 @pytest.mark.parametrize("cap", [Cap(calls=20), Cap(tokens=2000), Cap(cost=0.3)])
@@ -630,11 +644,13 @@ def test_eight_threads_never_pass_a_cap_and_use_it_up(server: Rehearsed, cap: Ca
     """A call is estimated at 101 + 400 tokens and takes 90 + 10, so that some wait for others."""
     paying(server, 90, 10, 0.02)
     prices = Prices(100.0, 200.0)  # a call costs 0.011
-    writer = Capped(opened(server), cap, prices)
     conversations = [(Message("user", f"{n:04}" + "x" * 400),) for n in range(60)]
-    with pytest.raises(LlmUnavailableError, match="is reached"):
-        ask_all(writer, conversations, 8, limit=400)
-    spent = writer.spent
+    with (
+        costs.capped(cap, prices) as meter,
+        pytest.raises(LlmUnavailableError, match="is reached"),
+    ):
+        ask_all(opened(server), conversations, 8, limit=400)
+    spent = meter.paid
     assert not cap.passed(spent)
     assert len(server.met) == spent.calls
     left = Usage(spent.calls + 1, spent.prompt_tokens + 101, spent.reply_tokens + 400, None)
@@ -646,47 +662,67 @@ def test_eight_threads_never_pass_a_cap_and_use_it_up(server: Rehearsed, cap: Ca
 def test_what_the_server_did_not_answer_costs_nothing_and_a_useless_reply_does(
     server: Rehearsed,
 ) -> None:
-    writer = capped(server, 2, prices=Prices(1e6, 2e6))
-    refusals = [failure(503, "down"), failure(400, "too long"), Reply("{}")]
-    for n, refusal in enumerate(refusals):
-        server.say(refusal)
-        with pytest.raises(LlmError):
-            writer.write(asked(str(n)))
-    assert writer.spent == Usage(0, 0, 0, 0.0)
-    server.say(Reply(completion("", "length")))
-    for _ in range(2):
-        with pytest.raises(LlmError, match="used up"):
+    with capped(server, 2, prices=Prices(1e6, 2e6)) as (writer, meter):
+        refusals = [failure(503, "down"), failure(400, "too long"), Reply("{}")]
+        for n, refusal in enumerate(refusals):
+            server.say(refusal)
+            with pytest.raises(LlmError):
+                writer.write(asked(str(n)))
+        assert meter.paid == Usage(0, 0, 0, 0.0)
+        server.say(Reply(completion("", "length")))
+        for _ in range(2):
+            with pytest.raises(LlmError, match="used up"):
+                writer.write(asked("x"))
+        assert meter.paid == Usage(2, 22, 6, 34.0)
+        with pytest.raises(LlmUnavailableError, match="cap of 2 calls"):
             writer.write(asked("x"))
-    assert writer.spent == Usage(2, 22, 6, 34.0)
-    with pytest.raises(LlmUnavailableError, match="cap of 2 calls"):
-        writer.write(asked("x"))
 
 
 def test_where_the_server_does_not_count_the_estimate_does(server: Rehearsed) -> None:
     whole = json.loads(completion("ok"))
     del whole["usage"]
     server.say(Reply(json.dumps(whole)))
-    writer = capped(server)
-    writer.write((Message("user", "x" * 401),), limit=50)
-    assert writer.spent == Usage(1, 101, 50, None)
+    with capped(server) as (writer, meter):
+        writer.write((Message("user", "x" * 401),), limit=50)
+        assert meter.paid == Usage(1, 101, 50, None)
 
 
 def test_a_call_above_the_whole_cap_is_never_made(server: Rehearsed) -> None:
-    writer = capped(server, None, 300)
-    with pytest.raises(LlmUnavailableError, match="cap of 300 tokens is reached: 0 so far"):
+    with (
+        capped(server, None, 300) as (writer, _),
+        pytest.raises(LlmUnavailableError, match="cap of 300 tokens is reached: 0 so far"),
+    ):
         writer.write(asked("x"), limit=300)
     assert not server.met
 
 
-def test_a_capped_cost_takes_the_prices_of_the_server(server: Rehearsed) -> None:
-    with pytest.raises(LlmUnavailableError, match="prices"):
-        capped(server, None, None, 1.0)
-    priced = Server(server.url, "tiny", prices=Prices(1e6, 2e6))
-    writer = Capped(OpenAiWriter(priced), Cap(cost=1000.0))
-    writer.write(asked("x"))
-    assert writer.spent.cost == 11 + 2 * 3
-    with pytest.raises(LlmUnavailableError, match="cap of 1,000 in cost is reached: 17 so far"):
-        writer.write(asked("y"), limit=500)
+def test_a_limited_cost_takes_the_prices_of_the_server(
+    server: Rehearsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = opened(server)
+    with pytest.raises(LlmUnavailableError, match="prices"), writers.limit_cost(writer.ref, 0, 1.0):
+        pass
+    monkeypatch.setenv("TESSERA_LLM_PRICE_IN", "1e6")
+    monkeypatch.setenv("TESSERA_LLM_PRICE_OUT", "2e6")
+    with writers.limit_cost(writer.ref, 0, 1000.0) as meter:
+        writer.write(asked("x"))
+        assert isinstance(meter, Meter)
+        assert meter.paid.cost == 11 + 2 * 3
+        words = "cap of 1,000 in cost is reached: 17 so far"
+        with pytest.raises(LlmUnavailableError, match=words):
+            writer.write(asked("y"), limit=500)
+
+
+def test_another_server_than_the_environment_names_is_not_taken_for_it(
+    server: Rehearsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = opened(server)
+    assert read_writer(writer.ref.who) == writer.ref
+    monkeypatch.setenv("TESSERA_LLM_MODEL", "other")
+    with pytest.raises(LlmUnavailableError, match=r"knows other at .*, but tiny at") as told:
+        writer.write(asked("x"))
+    assert "began with other settings" in told.value.remedy
+    assert not server.met
 
 
 # ---------------------------------------------------------------- prices

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
-from backend import queries
+from backend import queries, query
 from backend import study as studies
-from backend.answers import labels as label_answers
-from backend.answers import tasks
+from backend.answers import subjects
 from backend.features.examples import peaks
 from backend.labels.evidence import LEAST
 from backend.labels.explainers import EXPLAINERS
 from backend.schema import Job, NotFoundError, Progress
-from backend.views import LabelScores
+from backend.views import Labels, LabelScores
 from tests.test_pages import html_of, opened, text_of
 
 COUNTING = ("token_frequency", "logit_cascade")
@@ -35,20 +36,24 @@ def feature(ready: str) -> int:
 
 @pytest.fixture
 def region(ready: str) -> int:
-    study = studies.load(ready)
-    of = label_answers.subject(study, study.partition)
-    source = of.source
+    subject = subjects.subject_of(studies.load(ready), "region", None, None)
+    source = subject.source
     numbers = source.frequent()
-    contexts = [len(peaks(source.column(int(n)), of.tokens)[0]) for n in numbers]
-    return between(pl.Series(numbers), pl.Series(contexts), len(of.tokens.contexts))
+    contexts = [len(peaks(source.column(int(n)), subject.tokens)[0]) for n in numbers]
+    return between(pl.Series(numbers), pl.Series(contexts), len(subject.tokens.contexts))
+
+
+def labels(study: str, number: int, kind: str = "feature", **options: object) -> Labels:
+    """They are there at once where what is labelled is computed."""
+    view = queries.labels(study, number, kind, **options)
+    assert isinstance(view, Labels)
+    return view
 
 
 def run_job(study: str, answer: object) -> None:
     """What the job would do, here."""
-    import json
-
     assert isinstance(answer, Job)
-    tasks.resolve(answer.query)(study, json.loads(answer.arguments), "cpu", Progress())
+    query.compute(answer.query, study, json.loads(answer.arguments), "cpu", Progress())
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("of", ["feature", "region"])
 def test_methods_that_count_answer_at_once(ready: str, feature: int, region: int, of: str) -> None:
-    found = queries.labels(ready, feature if of == "feature" else region, of)
+    found = labels(ready, feature if of == "feature" else region, of)
     assert found.labels["method"].to_list() == list(EXPLAINERS)
     known = found.labels.filter(pl.col("known"))
     assert set(known["method"]) >= set(COUNTING)
@@ -73,22 +78,22 @@ def test_what_seldom_fires_has_no_label_and_says_so(ready: str) -> None:
     never = table.filter(pl.col("contexts") == 0)["feature"][0]
     seldom = table.filter(pl.col("contexts").is_between(1, LEAST - 1))["feature"][0]
     for number, contexts in ((never, 0), (seldom, table["contexts"][seldom])):
-        found = queries.labels(ready, number)
+        found = labels(ready, number)
         assert not len(found.labels)
         assert f"fires in {contexts} contexts; a label needs {LEAST}" in found.evidence
 
 
 def test_wrong_names_are_told(ready: str, feature: int) -> None:
     with pytest.raises(NotFoundError, match="range, post"):
-        queries.labels(ready, feature, split="whole")
+        labels(ready, feature, split="whole")
     with pytest.raises(NotFoundError, match="There is no feature"):
-        queries.labels(ready, 10**6)
+        labels(ready, 10**6)
     with pytest.raises(NotFoundError, match="a feature or a region"):
-        queries.labels(ready, feature, of="neuron")
+        labels(ready, feature, kind="neuron")
     with pytest.raises(NotFoundError, match="other, silent"):
         queries.label_scores(ready, feature, "token_frequency", negatives="none")
     with pytest.raises(NotFoundError, match="a method 'guess'"):
-        queries.ask_labels(ready, feature, "guess")
+        queries.write_labels(ready, feature, "guess")
 
 
 @pytest.mark.usefixtures("no_worker")
@@ -104,7 +109,7 @@ def test_scores_stand_beside_their_controls(ready: str, feature: int, region: in
     assert set(table["feature"]) == {number}
     assert set(table.filter(pl.col("method") == "")["of"]) == {"empty"}
     labelled = set(table.filter(pl.col("of") == "label")["method"])
-    known = queries.labels(ready, number, of).labels.filter(pl.col("text") != "")
+    known = labels(ready, number, of).labels.filter(pl.col("text") != "")
     assert labelled == set(known["method"]) & set(COUNTING)
     assert set(table.filter(pl.col("of") == "shuffled")["method"]) <= labelled
     held = table.drop_nulls("value")
@@ -117,8 +122,8 @@ def test_scores_stand_beside_their_controls(ready: str, feature: int, region: in
 @pytest.mark.usefixtures("no_worker")
 def test_a_model_that_is_asked_gives_a_label_or_the_reason(ready: str, feature: int) -> None:
     methods = "eleuther_acts_top5,baez"
-    run_job(ready, queries.ask_labels(ready, feature, methods))
-    found = queries.labels(ready, feature).labels.filter(pl.col("known"))
+    run_job(ready, queries.write_labels(ready, feature, methods))
+    found = labels(ready, feature).labels.filter(pl.col("known"))
     assert {"eleuther_acts_top5", "baez"} <= set(found["method"])
     assert all(found["detail"])
 

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.labels.verbalizers.neuronpedia import Neuronpedia
-from backend.schema import LlmError, LlmUnavailableError, ModelError
+from backend.labels.verbalizers import neuronpedia
+from backend.labels.verbalizers.neuronpedia import Neuronpedia, configured
+from backend.schema import LlmError, LlmUnavailableError, ModelError, Site, VerbalizerRef
 from backend.settings import Secret
 from backend.store.memo import canonical
 
@@ -93,8 +94,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+_patches: list[pytest.MonkeyPatch] = []  # that of the test that runs
+
+
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
+    _patches[:] = [monkeypatch]
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     made = Hosted()
@@ -106,9 +111,14 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
     made.server_close()
 
 
-def opened(server: Hosted, **options: Any) -> Neuronpedia:
-    chosen = {"model": "tiny", "layer": 3, "url": server.url, "key": Secret(KEY)} | options
-    return Neuronpedia(**chosen)
+def opened(
+    server: Hosted, layer: int = 3, url: str = "", key: str = KEY, timeout: float = 20.0
+) -> Neuronpedia:
+    """The service that the environment names."""
+    _patches[0].setenv("TESSERA_NEURONPEDIA_URL", url or server.url)
+    _patches[0].setenv("TESSERA_NEURONPEDIA_KEY", key)
+    _patches[0].setattr(neuronpedia, "TIMEOUT", timeout)
+    return configured(VerbalizerRef("neuronpedia", "tiny"), Site(layer))
 
 
 # ---------------------------------------------------------------- what it does
@@ -155,7 +165,7 @@ def test_no_texts_ask_nothing(server: Hosted) -> None:
 
 
 def test_without_a_key_none_is_sent(server: Hosted) -> None:
-    opened(server, key=Secret("")).verbalize_contexts(["the captain"])
+    opened(server, key="").verbalize_contexts(["the captain"])
     assert server.keys == {None}
 
 
@@ -163,6 +173,15 @@ def test_vectors_are_refused_with_what_to_do_instead(server: Hosted) -> None:
     with pytest.raises(LlmUnavailableError, match="reads texts, and cannot be given vectors") as it:
         opened(server).verbalize(np.ones((2, 4), np.float32))
     assert 'kind = "nla"' in it.value.remedy
+    assert server.met == []
+
+
+def test_another_host_than_the_environment_names_is_not_taken_for_it(server: Hosted) -> None:
+    client = opened(server)
+    opened(server, url="http://127.0.0.1:9")
+    with pytest.raises(LlmUnavailableError, match=r"at 127\.0\.0\.1:9, but") as caught:
+        client.verbalize_contexts(["the captain"])
+    assert "began with other settings" in caught.value.remedy
     assert server.met == []
 
 
@@ -207,7 +226,7 @@ def test_a_refusal_says_whether_the_run_can_go_on(
 
 def test_a_key_that_is_missing_is_asked_for(server: Hosted) -> None:
     server.say("sources", 401, {})
-    error = failing(opened(server, key=Secret("")))
+    error = failing(opened(server, key=""))
     assert "wants a key" in error.problem
     assert "TESSERA_NEURONPEDIA_KEY" in error.remedy
 
