@@ -22,8 +22,9 @@ import numpy as np
 from backend import settings, study
 from backend.corpus.contexts import tokenize
 from backend.features import tiers, windows
+from backend.features.windows import PeakSet
 from backend.models import language_model
-from backend.schema import Progress, Study, Thresholds, Tier, TierSpec
+from backend.schema import Study, Thresholds, Tier, TierSpec
 from backend.store.memo import Entry
 from benchmarks.report import Figure, main
 
@@ -48,7 +49,7 @@ def retier() -> float:
 
 def alone(folder: Path, demo: Study) -> Entry:
     """The demo's peaks, in a cache that holds nothing else but its tokens."""
-    peaks = windows.peaks.get(demo.model, demo.site, demo.corpus, demo.sae)
+    peaks = windows.peaks.get(demo.reading, demo.sae)
     kept = [tokenize.get(demo.model, demo.corpus), language_model.vocabulary.get(demo.model)]
     os.environ["TESSERA_CACHE"] = str(folder)
     for entry in kept:
@@ -62,16 +63,15 @@ def scored() -> tuple[int, float, float]:
     """Features, seconds to score them, and windows asked for by one embedded."""
     with tempfile.TemporaryDirectory() as folder:
         demo, spec = study.load("demo"), TierSpec()
-        peaks = alone(Path(folder), demo)
+        peak_set = PeakSet(alone(Path(folder), demo), demo.model, demo.corpus, demo.embedder)
         started = time.perf_counter()
         for window in spec.windows:
-            where = peaks, demo.model, demo.corpus, demo.embedder, window, spec.count
-            windows.scores(*where, device="cpu", progress=Progress())
+            windows.scores(peak_set, window, spec.count)
         seconds = time.perf_counter() - started
-        rows = np.asarray(peaks.array("rows"))
-        held = sum(len(windows.anchors(peaks, at)) for at in range(len(windows.TRANCHES)))
+        rows = np.asarray(peak_set.peaks.array("rows"))
+        anchors = sum(len(peak_set.anchors(at)) for at in range(len(windows.TRANCHES)))
         contexts = len(tokenize.get(demo.model, demo.corpus).frame("contexts"))
-        return len(rows), seconds, 3 * int((rows >= 0).sum()) / (2 * held + contexts)
+        return len(rows), seconds, 3 * int((rows >= 0).sum()) / (2 * anchors + contexts)
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:

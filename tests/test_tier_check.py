@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
-from backend import queries, run
+from backend import queries, query, run
 from backend import study as studies
 from backend.answers import tier_check
 from backend.corpus.contexts import Tokens, tokenize
@@ -184,3 +185,18 @@ def test_stability_and_opinion_are_of_the_features(large: Study, checked: TierCh
         assert row["features"] <= (table.table["tier"] == row["tier"]).sum()
     assert checked.opinion["features"].sum() > 0
     assert checked.opinion["output"].drop_nulls().is_between(0, 1).all()
+
+
+def test_a_check_is_one_job_that_thresholds_share(
+    large: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    spec = TierSpec(weighted=True)
+    assert queries.tier_check.look(large.name, spec) is None
+    job, other = (queries.tier_check(large.name, spec, Thresholds(tau)) for tau in (0.1, 0.2))
+    assert isinstance(job, Job)
+    assert isinstance(other, Job)
+    assert (job.id, job.query) == (other.id, "tier_check")
+    query.compute(job.query, large.name, json.loads(job.arguments), "cpu", Progress())
+    assert isinstance(queries.tier_check(large.name, spec, Thresholds(0.2)), TierCheck)
+    queries.cancel(job.id)

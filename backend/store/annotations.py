@@ -56,7 +56,7 @@ def path() -> Path:
     return settings.current().annotations / "annotations.sqlite"
 
 
-# ---------------------------------------------------------------- what is asked and said
+# ---------------------------------------------------------------- reading and keeping
 
 
 def add(kind: str, study: str, subject: str, person: str, value: Any, uid: str = "") -> Event:
@@ -83,7 +83,7 @@ def add_all(events: Sequence[New]) -> list[Event]:
         kept: dict[str, Event] = {}
         for start in range(0, len(uids), BATCH):
             some = EVENTS.c.uid.in_(uids[start : start + BATCH])
-            kept |= {event.uid: event for event in _found(connection, some)}
+            kept |= {event.uid: event for event in _select(connection, some)}
         return [kept[uid] for uid in uids]
 
     return durable.write(path(), keep) if rows else []
@@ -95,8 +95,8 @@ def events(kind: str, study: str, subject: str) -> list[Event]:
     Raises:
         StoreError: the file cannot be read.
     """
-    of, what = EVENTS.c.study == study, EVENTS.c.kind == kind
-    return _read(of, what, EVENTS.c.subject == subject)
+    is_of_study, is_kind = EVENTS.c.study == study, EVENTS.c.kind == kind
+    return _read(is_of_study, is_kind, EVENTS.c.subject == subject)
 
 
 def of_study(study: str, kinds: Sequence[str], after: int = 0) -> list[Event]:
@@ -105,8 +105,8 @@ def of_study(study: str, kinds: Sequence[str], after: int = 0) -> list[Event]:
     Raises:
         StoreError: the file cannot be read.
     """
-    of, what = EVENTS.c.study == study, EVENTS.c.kind.in_(kinds)
-    return _read(of, what, EVENTS.c.id > after)
+    is_of_study, is_kind = EVENTS.c.study == study, EVENTS.c.kind.in_(kinds)
+    return _read(is_of_study, is_kind, EVENTS.c.id > after)
 
 
 def _row(event: New, now: float) -> dict[str, Any]:
@@ -125,10 +125,10 @@ def _written(value: Any) -> str:
 
 
 def _read(*conditions: ColumnElement[bool]) -> list[Event]:
-    return durable.read(path(), lambda connection: _found(connection, *conditions), [])
+    return durable.read(path(), lambda connection: _select(connection, *conditions), [])
 
 
-def _found(connection: Connection, *conditions: ColumnElement[bool]) -> list[Event]:
+def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[Event]:
     rows = connection.execute(select(EVENTS).where(*conditions).order_by(EVENTS.c.id))
     return [_event(**row) for row in rows.mappings()]
 

@@ -29,7 +29,7 @@ REVISIONS = ("", "0001", "0002")  # of the tables, "" before there were any; the
 BUSY = 10.0  # seconds to wait for another writer
 RETRY = 0.02  # seconds
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 BARRED = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
@@ -44,7 +44,7 @@ def read(file: Path, work: Work[T], empty: T) -> T:
     Raises:
         StoreError: the file cannot be read.
     """
-    with _told(file):
+    with _store_errors(file):
         return _run(file, "BEGIN", work) if file.exists() else empty
 
 
@@ -56,7 +56,7 @@ def write(file: Path, work: Work[T]) -> T:
         StoreError: the disk is full, the file cannot be written, is damaged, of a newer Tessera,
             or stays locked. Nothing of the transaction is kept then.
     """
-    with _told(file):
+    with _store_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         return _run(file, "BEGIN IMMEDIATE", work)
 
@@ -86,28 +86,28 @@ def engine(file: Path) -> Engine:
     transaction by themselves, and end where the file was moved, replaced or given other rights."""
     options = {"timeout": BUSY, "isolation_level": None}
     address = URL.create("sqlite", database=str(file))
-    made = create_engine(address, connect_args=options, max_overflow=-1)
+    pool = create_engine(address, connect_args=options, max_overflow=-1)
 
-    @listens_for(made, "connect")
-    def opened(raw: Any, record: Any) -> None:
+    @listens_for(pool, "connect")
+    def on_connect(raw: Any, record: Any) -> None:
         raw.execute("PRAGMA synchronous = FULL")
         record.info["file"] = _identity(file)
 
-    @listens_for(made, "checkout")
-    def taken(_raw: Any, record: Any, _proxy: Any) -> None:
+    @listens_for(pool, "checkout")
+    def on_checkout(_raw: Any, record: Any, _proxy: Any) -> None:
         if record.info["file"] != _identity(file):
             raise DisconnectionError
 
-    return made
+    return pool
 
 
 def _identity(file: Path) -> tuple[int, ...] | None:
     """What tells a file from another of that name, or from itself when others might write to it."""
     try:
-        found = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid
+    return status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid
 
 
 # ---------------------------------------------------------------- revisions
@@ -115,18 +115,20 @@ def _identity(file: Path) -> tuple[int, ...] | None:
 
 def _is_newest(connection: Connection, file: Path) -> bool:
     """Whether the tables are those of this code. Raises StoreError where they are of a later."""
-    found = ""
+    revision = ""
     try:
-        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""
+        revision = (
+            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""
+        )
     except OperationalError as error:
         if "no such table" not in str(error.orig):
             raise
-    if found not in REVISIONS:
+    if revision not in REVISIONS:
         raise StoreError(
             f"{file} was made by a newer Tessera; nothing was changed in it.",
             "Update Tessera, or set TESSERA_ANNOTATIONS to another folder.",
         )
-    return found == REVISIONS[-1]
+    return revision == REVISIONS[-1]
 
 
 def _upgrade(file: Path) -> None:
@@ -138,7 +140,7 @@ def _upgrade(file: Path) -> None:
 
     def waiting() -> None:
         if time.monotonic() > end:
-            raise _held(file)
+            raise _locked_error(file)
 
     lock.touch()  # where that fails, the error names this folder and not the cache
     with disk.locked(lock, waiting), engine(file).begin() as connection:
@@ -155,7 +157,7 @@ def _enter_wal(connection: Connection, waiting: Callable[[], None]) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             return
         except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in HELD:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in LOCKED:
                 raise
         waiting()
         time.sleep(RETRY)
@@ -165,17 +167,17 @@ def _enter_wal(connection: Connection, waiting: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
+def _store_errors(file: Path) -> Iterator[None]:
     """Errors of the disk and of the file become a StoreError; bugs stay what they are."""
     try:
         yield
     except (DBAPIError, OSError) as error:
-        told = _explained(error, file)
-        if told is None:
+        explained = _explained(error, file)
+        if explained is None:
             raise
         engine(file).dispose()  # a file opened for reading alone stays so, whatever is mended
         _align(file)
-        raise told from error
+        raise explained from error
 
 
 def _align(file: Path) -> None:
@@ -198,8 +200,8 @@ def _explained(error: Exception, file: Path) -> StoreError | None:
             "Free space, or move the folder to another disk and name it in TESSERA_ANNOTATIONS, "
             "then say it again.",
         )
-    if code in HELD:
-        return _held(file)
+    if code in LOCKED:
+        return _locked_error(file)
     if code in DAMAGED:
         return StoreError(
             f"{file} is damaged ({cause}); nothing was changed in it.",
@@ -215,7 +217,7 @@ def _explained(error: Exception, file: Path) -> StoreError | None:
     return None
 
 
-def _held(file: Path) -> StoreError:
+def _locked_error(file: Path) -> StoreError:
     return StoreError(
         f"Another process has held {file} for {BUSY:.0f} seconds.",
         "Try again; if it lasts, end what has the file open.",

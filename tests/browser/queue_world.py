@@ -39,8 +39,9 @@ def build(root: Path) -> Path:
     import torch
     from sae_lens import TopKSAE, TopKSAEConfig
 
+    from backend import run
     from backend import study as studies
-    from backend.answers import tasks
+    from backend.answers.features import features
     from backend.models import language_model
     from backend.schema import Progress
 
@@ -59,7 +60,8 @@ def build(root: Path) -> Path:
     sae.save_model(root / "sae")
     with conftest.environment(root):
         language_model.vocabulary(studies.load("small").model)
-        tasks.resolve("features")("small", {}, "cpu", Progress())
+        with run.computing("cpu", Progress()):
+            features("small")
     return root
 
 
