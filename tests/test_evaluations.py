@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 import backend.evals
 import components.evals
-from backend import query
-from backend.answers import overview
+from backend import query, run
+from backend.answers import ce_bench, ce_sweep, expert_lens, overview
 from backend.evals.words import EVALUATIONS, NAMES
 from backend.schema import Progress
 from backend.store import jobs
@@ -127,13 +127,16 @@ def page() -> None:
     benchmarks.render_tab(EVALUATIONS[benchmarks.render_which()], "small", st.session_state["desk"])
 
 
-def opened(study: str) -> AppTest:
-    app = AppTest.from_function(page, default_timeout=60)
+def opened(study: str, which: str = "toy", **params: str) -> AppTest:
+    """The tab as a link opens it; the queries are those that its parts ask."""
+    app = AppTest.from_function(page, default_timeout=120)
     app.session_state["desk"] = SimpleNamespace(
-        studies=overview.studies, job=jobs.get, cancel=jobs.cancel, retry=jobs.retry
-    )
-    app.query_params["which"] = "toy"
-    app.query_params["study"] = study
+        studies=overview.studies, job=jobs.get, cancel=jobs.cancel, retry=jobs.retry,
+        ce_sweep=ce_sweep.ce_sweep, ce_subject=ce_bench.ce_subject, ce_steer=ce_bench.ce_steer,
+        expert_concept=expert_lens.expert_concept,
+    )  # fmt: skip
+    for name, value in ({"which": which, "study": study} | params).items():
+        app.query_params[name] = value
     return app
 
 
@@ -151,12 +154,37 @@ def test_a_toy_is_asked_for_computed_and_shown(small: str, toy: None) -> None:
     (job,) = jobs.recent()
     assert (job.query, job.title, json.loads(job.arguments)) == ("toy", "Toy", {"least": 1})
     query.compute(job.query, small, json.loads(job.arguments), "cpu", Progress())
-    app = opened(small)
-    app.query_params["asked"] = "1"
-    app.run()
+    app = opened(small, asked="1").run()
     assert not app.exception
     assert "It counts 33." in text_of(app)
     assert "a number" in text_of(app)  # the headline numbers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("which", "params", "shown"),
+    [
+        ("ce_bench", {}, "Several SAEs"),
+        (
+            "expert_lens",
+            {"units": "features", "sentences": "templates", "concepts": "boat, oven, apple"},
+            "AP on train",
+        ),
+        ("sage", {}, "The model solves none of the tasks"),
+    ],
+)
+def test_a_tab_shows_what_is_computed(
+    small: str, monkeypatch: pytest.MonkeyPatch, which: str, params: dict[str, str], shown: str
+) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    with run.computing("cpu", Progress()):
+        EVALUATIONS[which].answers.query(small, *params.values())
+    app = opened(small, which, **params).run()
+    assert not app.exception
+    text = text_of(app)
+    assert 'class="problem"' not in text
+    assert shown in text
+    assert jobs.recent() == []
 
 
 def test_its_words_are_in_the_address(toy: None) -> None:
