@@ -122,7 +122,7 @@ def _render_sweep(view: CeBench, sweep: Callable[[], object], desk: Desk) -> Non
 
 
 def answer(view: CeBench) -> str:
-    """What was found, in two sentences; over few subjects no verdict, and why."""
+    """The result in two sentences; over few subjects no verdict, and why."""
     if len(view.subjects) < 2:
         return "There is one subject, so nothing can be told from anything."
     rows = _scores(view)

@@ -63,7 +63,8 @@ def held_out_chart(view: CeBench) -> go.Figure:
         own = column == "share"
         ends = [[row["high"] or 0, row["low"] or 0, row["share"] or 0] for row in parts]
         chart.add_bar(
-            x=list(CHOSEN_BY.values()), y=[row[column] for row in parts], name=name, marker_color=colour,
+            x=list(CHOSEN_BY.values()), y=[row[column] for row in parts],
+            name=name, marker_color=colour,
             error_y={
                 "array": [high - at for high, _, at in ends],
                 "arrayminus": [at - low for _, low, at in ends],
@@ -88,8 +89,8 @@ def held_out_html(view: CeBench) -> str:
         null = f"{numbers.percent(row['null'])}{to}"
         rows.append(
             [
-                whole(CHOSEN_BY[row["definition"]]), whole(READERS[row["reader"]]), _rank(row["median"]),
-                _percents(row), null,
+                whole(CHOSEN_BY[row["definition"]]), whole(READERS[row["reader"]]),
+                _rank(row["median"]), _percents(row), null,
                 _rank(row["other_median"]), numbers.percent(row["other_share"]),
                 numbers.count(row["pairs"]),
             ]

@@ -1,4 +1,4 @@
-"""What is said of one reader, an SAE or its control, on a set of pairs, from its means alone."""
+"""The report on one reader, an SAE or its control, on a set of pairs: from its means alone."""
 
 from __future__ import annotations
 
