@@ -80,6 +80,19 @@ def field_of(parameter: Parameter) -> Field:
     return Field(read, parameter.words, parameter.default, *bounds)
 
 
+def evaluation_fields() -> dict[str, Field]:
+    """Which evaluation is shown, and the parameters of all of them."""
+    parts = [each.parameters.items() for each in EVALUATIONS.values()]
+    return {
+        "which": Field(
+            one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", next(iter(EVALUATIONS))
+        ),
+        "asked": Field(flag, "0 or 1", False),
+        "beside": Field(text, "a study", ""),
+        **{name: field_of(parameter) for part in parts for name, parameter in part},
+    }
+
+
 COLOURS = (
     "coherence",
     "topic",
@@ -218,18 +231,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "rule": Field(one_of("ball", "owner", "both"), "ball, owner or both", "ball"),
         "asked": Field(flag, "0 or 1", False),
     },
-    "benchmarks": {
-        "which": Field(
-            one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", next(iter(EVALUATIONS))
-        ),
-        "asked": Field(flag, "0 or 1", False),
-        "beside": Field(text, "a study", ""),
-        **{
-            name: field_of(parameter)
-            for evaluation in EVALUATIONS.values()
-            for name, parameter in evaluation.parameters.items()
-        },
-    },
+    "benchmarks": evaluation_fields(),
     "document": {
         "document": Field(whole, "a document's number"),
         "feature": Field(whole, "a feature's number"),

@@ -18,8 +18,8 @@ from components.ce_bench_checks import (
     Row,
     ended,
     halves_html,
-    held_chart,
-    held_html,
+    held_out_chart,
+    held_out_html,
     hue,
     mend,
     overlap_chart,
@@ -66,9 +66,9 @@ def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> N
     markup.head("Does a feature read a subject?", "chosen on all pairs but one, ranked on that one")
     left, right = st.columns([4, 8], gap="large")
     with left:
-        st.plotly_chart(held_chart(view), key="held", config=palette.CONFIG)
+        st.plotly_chart(held_out_chart(view), key="held", config=palette.CONFIG)
     with right:
-        markup.render(held_html(view))
+        markup.render(held_out_html(view))
     left, right = st.columns(2, gap="large")
     with left:
         markup.head("Halves of the subjects", f"split by seed {view.seed}")
@@ -123,7 +123,7 @@ def _render_sweep(view: CeBench, sweep: Callable[[], object], desk: Desk) -> Non
 
 
 def answer(view: CeBench) -> str:
-    """What was found, in two sentences; over few subjects no verdict, and why."""
+    """The result in two sentences; over few subjects no verdict, and why."""
     if len(view.subjects) < 2:
         return "There is one subject, so nothing can be told from anything."
     rows = _scores(view)

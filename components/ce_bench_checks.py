@@ -34,7 +34,7 @@ def hue(reader: str) -> str:
 
 
 # what a feature held out is chosen by
-HELD = {name: name for name in DEFINITIONS} | {"unmarked": "words out"}
+CHOSEN_BY = {name: name for name in DEFINITIONS} | {"unmarked": "words out"}
 
 
 def whole(words: str) -> str:
@@ -47,7 +47,7 @@ def ended(value: str, low: str, high: str) -> str:
     return value if numbers.MISSING in (low, high) else f"{value} <small>{low}–{high}</small>"
 
 
-def held_chart(view: CeBench) -> go.Figure:
+def held_out_chart(view: CeBench) -> go.Figure:
     """Share of pairs on which the chosen feature is among the first ten."""
     chart = palette.figure(height=270)
     colours = palette.current()
@@ -59,11 +59,12 @@ def held_chart(view: CeBench) -> go.Figure:
     )  # fmt: skip
     for reader, column, name, colour in kinds:
         rows = {row["definition"]: row for row in view.held_out.filter(reader=reader).to_dicts()}
-        parts = [rows[name] for name in HELD]
+        parts = [rows[name] for name in CHOSEN_BY]
         own = column == "share"
         ends = [[row["high"] or 0, row["low"] or 0, row["share"] or 0] for row in parts]
         chart.add_bar(
-            x=list(HELD.values()), y=[row[column] for row in parts], name=name, marker_color=colour,
+            x=list(CHOSEN_BY.values()), y=[row[column] for row in parts],
+            name=name, marker_color=colour,
             error_y={
                 "array": [high - at for high, _, at in ends],
                 "arrayminus": [at - low for _, low, at in ends],
@@ -79,7 +80,7 @@ def held_chart(view: CeBench) -> go.Figure:
     return chart
 
 
-def held_html(view: CeBench) -> str:
+def held_out_html(view: CeBench) -> str:
     """Ranks on pairs held out."""
     rows = []
     for row in view.held_out.iter_rows(named=True):
@@ -88,8 +89,8 @@ def held_html(view: CeBench) -> str:
         null = f"{numbers.percent(row['null'])}{to}"
         rows.append(
             [
-                whole(HELD[row["definition"]]), whole(READERS[row["reader"]]), _rank(row["median"]),
-                _percents(row), null,
+                whole(CHOSEN_BY[row["definition"]]), whole(READERS[row["reader"]]),
+                _rank(row["median"]), _percents(row), null,
                 _rank(row["other_median"]), numbers.percent(row["other_share"]),
                 numbers.count(row["pairs"]),
             ]

@@ -140,7 +140,7 @@ def tables(view: ExpertLens, at: int) -> dict[str, pl.DataFrame]:
 
 
 def answer(view: ExpertLens, at: int) -> str:
-    """What was found, in a few sentences."""
+    """The result in a few sentences."""
     row = view.chosen.row(at, named=True)
     units, tau = "units" if view.units == "maps" else "features", numbers.fraction(row["tau"])
     text = (

@@ -107,11 +107,11 @@ def _n(results: SageTask) -> int:
     return results.test - results.unseen
 
 
-# ---------------------------------------------------------------- what was found
+# ---------------------------------------------------------------- the result in words
 
 
 def answer(view: Sage) -> str:
-    """What was found, in a few sentences of HTML."""
+    """The result in a few sentences of HTML."""
     if not view.task:
         return "The model solves none of the tasks, so nothing is reported."
     gate = view.gates.filter(pl.col("task") == view.task).row(0, named=True)

@@ -540,8 +540,8 @@ def test_the_tab_says_what_was_found(small: str, stories: str) -> None:
         assert len(cloud.data[0].x) == 64
         heat = ce_bench_parts.heat_chart(view, definition).data[0]
         assert heat.z.shape == (len(view.heat[definition].features), 3)
-    assert len(ce_bench_checks.held_chart(view).data[0].y) == 4
-    assert ce_bench_checks.held_html(view).count("<tr>") == 9
+    assert len(ce_bench_checks.held_out_chart(view).data[0].y) == 4
+    assert ce_bench_checks.held_out_html(view).count("<tr>") == 9
     assert tab.scores_html(view).count("<tr>") == 13
     assert set(tab.tables(view)) >= {"scores", "held out", "pairs"}
 
@@ -596,7 +596,7 @@ def test_one_subject_and_no_marks_are_said_and_not_scored(small: str, tmp_path: 
     assert "3 pairs mark no subject" in tab.head_html(view)
     assert "there is one subject" in tab.head_html(view)
     assert tab.answer(view) == "There is one subject, so nothing can be told from anything."
-    for table in (tab.scores_html, ce_bench_checks.held_html, ce_bench_checks.overlap_html):
+    for table in (tab.scores_html, ce_bench_checks.held_out_html, ce_bench_checks.overlap_html):
         assert "–</small>" not in table(view)
         assert "<small>–" not in table(view)
         assert "––" not in table(view)

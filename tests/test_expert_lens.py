@@ -209,6 +209,22 @@ def test_a_reader_of_other_units_is_refused() -> None:
         experts.expertise.function(other, nothing, 0)
 
 
+def test_what_is_read_decides_the_key() -> None:
+    reader = Reader(Units(MODEL), ["a boat", "a tide"])
+    one = ConceptSentences(reader, (["butter"], ["oven"]), ([0], [1]))
+    same = ConceptSentences(reader, (["butter"], ["oven"]), ([0], [1]))
+    others = (
+        ConceptSentences(reader, (["butter"], ["spoon"]), ([0], [1])),
+        ConceptSentences(reader, (["oven"], ["butter"]), ([0], [1])),
+        ConceptSentences(reader, (["butter"], ["oven"]), ([1], [0])),
+        ConceptSentences(Reader(Units(MODEL), ["a boat", "a rope"]), one.positives, one.negatives),
+    )
+    key = experts.expertise.digest(Units(MODEL), one, 0)
+    assert key == experts.expertise.digest(Units(MODEL), same, 0)
+    keys = {experts.expertise.digest(Units(MODEL), other, 0) for other in others}
+    assert len(keys | {key}) == 5
+
+
 # ---------------------------------------------------------------- sentences
 
 
@@ -273,9 +289,7 @@ def test_an_absent_or_rare_word_is_listed_with_its_count(selected: Any) -> None:
 
 def test_the_sentences_of_a_concept_do_not_depend_on_the_others(small: str, selected: Any) -> None:
     study = studies.load(small)
-    fewer = sentences.select(
-        study.model, study.corpus, "corpus", ("apple", "spoon"), (), 0, progress=Progress()
-    )
+    fewer = sentences.select(study.model, study.corpus, "corpus", ("apple", "spoon"), (), 0)
     digests = [
         dict(e.frame("concepts").select("concept", "digest").iter_rows()) for e in (selected, fewer)
     ]
@@ -285,9 +299,7 @@ def test_the_sentences_of_a_concept_do_not_depend_on_the_others(small: str, sele
 def test_too_few_concepts_are_an_error_with_their_number(small: str) -> None:
     study = studies.load(small)
     with pytest.raises(CorpusError, match="Only 1 of 2 concepts") as caught:
-        sentences.select(
-            study.model, study.corpus, "corpus", ("apple", "zebra"), (), 0, progress=Progress()
-        )
+        sentences.select(study.model, study.corpus, "corpus", ("apple", "zebra"), (), 0)
     assert "zebra has 0 in train and 0 in test" in caught.value.problem
     assert "“from frames”" in caught.value.remedy
 

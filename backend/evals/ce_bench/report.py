@@ -1,4 +1,4 @@
-"""What is said of one reader, an SAE or its control, on a set of pairs, from its means alone."""
+"""The report on one reader, an SAE or its control, on a set of pairs: from its means alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backend.evals.ce_bench.definitions import SCORES, Distances, Means
 from backend.evals.ce_bench.means import means, read_means
 from backend.evals.ce_bench.pairs import Stories, read
 from backend.schema import ModelRef, PairsRef, SaeRef, Site
-from backend.store.memo import memoize
+from backend.store.memo import Entry, memoize
 
 LISTED, SHOWN = 20, 3  # features of a subject in the table, and of each in the heatmap
 
@@ -33,44 +33,62 @@ def report(
     entry = means(model, site, sae, pairs, reader)
     story_means, moved, seed = read_means(entry), entry.array("moved"), pairs.seed
     by_definition = {}
-    for at, definition in enumerate(DEFINITIONS):
-        run.report(at, 6, f"Scoring pairs, {definition}", "steps")
+    for number, definition in enumerate(DEFINITIONS):
+        run.report(number, 6, f"Scoring pairs, {definition}", "steps")
         by_definition[definition] = definitions.score(story_means, definition)
     subjects = Stories(read(model, pairs)).subjects
     run.report(3, 6, "Shuffling stories and subjects", "steps")
-    result: dict[str, Any] = {"scores": checks.scores(story_means, by_definition, moved, seed)}
+    scores = checks.scores(story_means, by_definition, moved, seed)
     run.report(4, 6, "Holding pairs out", "steps")
-    bare = story_means.unmarked()
-    without = {"corrected": definitions.score(bare, "corrected")}
-    words_out = checks.held_out(bare, without, seed).with_columns(definition=pl.lit("unmarked"))
-    result["held"] = pl.concat(
-        [checks.held_out(story_means, by_definition, seed), words_out], how="vertical_relaxed"
-    )
+    held_out = _held_out(story_means, by_definition, seed)
     run.report(5, 6, "Splitting subjects", "steps")
-    result |= {
+    return {
+        "scores": scores,
+        "held": held_out,
         "halves": checks.halves(story_means, seed),
         "overlap": checks.overlap(story_means, seed),
+        "pairs": pl.concat(
+            _pairs(story_means, definition, distances, subjects)
+            for definition, distances in by_definition.items()
+        ),
+        **_features(story_means, by_definition, subjects),
+        **_sparsity(entry),
+        "width": story_means.mean.shape[1],
     }
-    result["pairs"] = pl.concat(
-        _pairs(story_means, *each, subjects) for each in by_definition.items()
+
+
+def _held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl.DataFrame:
+    """`checks.held_out` of all definitions, and of the corrected one over unmarked tokens alone."""
+    bare = means.unmarked()
+    corrected = {"corrected": definitions.score(bare, "corrected")}
+    unmarked = checks.held_out(bare, corrected, seed).with_columns(definition=pl.lit("unmarked"))
+    return pl.concat(
+        [checks.held_out(means, by_definition, seed), unmarked], how="vertical_relaxed"
     )
+
+
+def _features(
+    means: Means, by_definition: dict[str, Distances], subjects: list[str]
+) -> dict[str, Any]:
+    """Mean distances of every feature, the first features of every subject, and their heatmap."""
+    result: dict[str, Any] = {}
     tops = []
     for definition, distances in by_definition.items():
         for name in SCORES[:2]:
             result[f"{definition}_{name}"] = _mean(getattr(distances, name))
-        by_subject, rows = _subjects(story_means, definition, distances, subjects)
+        by_subject, rows = _subjects(means, definition, distances, subjects)
         shown = np.unique([row["feature"] for row in rows if row["rank"] <= SHOWN]).astype(np.int64)
         result |= {f"{definition}_shown": shown, f"{definition}_heat": by_subject.T[shown]}
         tops += rows
-    l0, tokens = entry.array("l0"), story_means.tokens
-    within = (l0 * tokens + entry.value("bos_l0")) / (tokens + 1)
-    sparsity = {"l0": float(np.average(l0, weights=tokens)), "bos_l0": float(within.mean())}
     kinds = {"feature": pl.Int64, "independent": pl.Float64, "contrastive": pl.Float64}
-    return (
-        result
-        | {"tops": pl.DataFrame(tops, schema_overrides=kinds), "width": story_means.mean.shape[1]}
-        | sparsity
-    )
+    return result | {"tops": pl.DataFrame(tops, schema_overrides=kinds)}
+
+
+def _sparsity(entry: Entry) -> dict[str, float]:
+    """Mean active features a token, without and with the BOS of every story."""
+    l0, tokens = entry.array("l0"), entry.array("tokens")
+    with_bos = (l0 * tokens + entry.value("bos_l0")) / (tokens + 1)
+    return {"l0": float(np.average(l0, weights=tokens)), "bos_l0": float(with_bos.mean())}
 
 
 def _mean(distances: np.ndarray) -> np.ndarray:

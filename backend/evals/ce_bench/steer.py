@@ -65,26 +65,31 @@ def steer(
         )
     dealt = np.random.default_rng([pairs.seed, 7]).permutation(shift)
     shifts = np.stack([0 * shift, strength * shift, -strength * shift, strength * dealt])
+    ids = [network.bos, *prompt_ids]
     rows, first = steering.continued(
-        network,
-        autoencoder,
-        site.layer,
-        [network.bos, *prompt_ids],
-        torch.from_numpy(shifts),
-        tokens,
+        network, autoencoder, site.layer, ids, torch.from_numpy(shifts), tokens
     )
     words = vocabulary(pairs, subject)
-    moved = (first[0].exp() * (first[0] - first)).sum(dim=1).clamp_min(0)
     texts = [tokenizer.decode(row, skip_special_tokens=True) for row in rows]
-    columns = {
-        "kind": KINDS,
-        "text": texts,
-        "tokens": [len(row) for row in rows],
-        "same": [_common(row, rows[0]) for row in rows],
-        "mentions": [mentions(text, words) for text in texts],
-        "moved": moved.double().tolist(),
-    }
-    return {"texts": pl.DataFrame(columns), "words": sorted(words)}
+    return {"texts": _texts(texts, rows, first, words), "words": sorted(words)}
+
+
+def _texts(
+    texts: list[str], rows: list[list[int]], first: torch.Tensor, words: set[str]
+) -> pl.DataFrame:
+    """The table of `steer`; `rows` are the token ids of the texts, `first` [kinds, vocabulary] the
+    log probabilities of the first token. The first row is the unchanged model."""
+    moved = (first[0].exp() * (first[0] - first)).sum(dim=1).clamp_min(0)
+    return pl.DataFrame(
+        {
+            "kind": KINDS,
+            "text": texts,
+            "tokens": [len(row) for row in rows],
+            "same": [_common(row, rows[0]) for row in rows],
+            "mentions": [mentions(text, words) for text in texts],
+            "moved": moved.double().tolist(),
+        }
+    )
 
 
 def shift_of(means: Means, subjects: list[str], subject: str) -> np.ndarray:

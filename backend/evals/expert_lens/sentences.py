@@ -125,7 +125,7 @@ def select(
         "refused": _refused(halves, kept),
         "documents": table["document"].n_unique(),
         "rated": len(rows),
-        "often": sum(often(table["half"].to_numpy(), its) for its in rows.values()),
+        "often": sum(often(table["half"].to_numpy(), part) for part in rows.values()),
         "together": _together([set(table["document"].gather(rows[word])) for word in kept]),
     }
 
@@ -155,7 +155,7 @@ def default(
     """The concepts that are taken if none are named: rated words of which either half of the
     corpus holds enough; for templates any rated words, where those are too few to compare."""
     half = table["half"].to_numpy()
-    enough = [word for word, rows_ in rows.items() if often(half, rows_)]
+    enough = [word for word, part in rows.items() if often(half, part)]
     few = source == "templates" and len(enough) < CONCEPTS // 4
     return ratings.choose(rated, list(rows) if few else enough, CONCEPTS)
 

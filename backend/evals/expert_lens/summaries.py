@@ -1,4 +1,4 @@
-"""What is said of experts and concepts: sets over τ, beside what chance gives; a tree and a map."""
+"""Experts and concepts summed up: sets over τ, beside what chance gives; a tree and a map."""
 
 from __future__ import annotations
 

@@ -242,49 +242,89 @@ def _coded_runs(runs: Runs, coder: Coder, test: PromptSet, y: np.ndarray, place:
                 runs.add("edited", name, runs.x + change, (number, edit), k, size)
 
 
+READING = pl.Schema(
+    {
+        "attribute": pl.String,
+        "value": pl.String,  # "": a union of `values` that one feature reads
+        "values": pl.List(pl.String),
+        "feature": pl.Int64,
+        "train": pl.Float64,  # F1
+        "test": pl.Float64,
+        "union": pl.List(pl.Int64),  # features
+        "union_test": pl.Float64,
+        "base": pl.Float64,
+        "null": pl.Float64,
+        "nearest": pl.Float64,
+        "positives": pl.Int64,
+    }
+)
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """One attribute of the prompts: its values, and which of them the prompts of a split have."""
+
+    attribute: str
+    names: tuple[str, ...]
+    train: np.ndarray  # [train] int64
+    test: np.ndarray  # [test]
+    nearest: np.ndarray  # [test] the value whose supervised mean is nearest
+
+
 def _reading(
     runs: Runs, coder: Coder, fit: Supervised, train: PromptSet, test: PromptSet, x: np.ndarray
 ) -> pl.DataFrame:
-    """Which feature, chosen on train, reads which value: attribute, value, feature, train, test
-    (F1), union (features), union_test, base, null, nearest, positives; rows whose `value` is "" are
-    of a union of `values` that one feature reads. Adds the runs that take features away."""
-    codes, coded = coder.active(x), coder.active(runs.x)
-    fires, test_fires, rows = codes.active(), coded.active(), []
+    """`READING`: which feature, chosen on train, reads which value. Adds the runs that take
+    features away."""
+    coded = coder.active(runs.x)
+    fires, fires_on_test, rows = coder.active(x).active(), coded.active(), []
     for at, attribute in enumerate(test.attributes):
-        values, labels, truth = test.values[at], train.codes[0][:, at], test.codes[0][:, at]
-        on_train = metrics.table(fires, labels, len(values))
-        chosen, tested = on_train.argmax(axis=1), metrics.table(test_fires, truth, len(values))
-        null = metrics.shuffled(fires, labels, test_fires, truth, len(values), seed=at)
         nearest = dictionaries.nearest(fit, runs.x, at)
-        for value, name in enumerate(values):
-            joined = metrics.union(fires, labels == value)
-            right = truth == value
-            rows.append(
-                (
-                    attribute, name, [name], int(chosen[value]),
-                    float(on_train[value, chosen[value]]), float(tested[value, chosen[value]]),
-                    joined, _f1(test_fires[:, joined].any(axis=1), right),
-                    metrics.base_rate(truth, value), float(null[value]),
-                    _f1(nearest == value, right), int(right.sum()),
-                )
-            )  # fmt: skip
-        feature, several, best = metrics.values_read(fires, labels, len(values))
-        right = np.isin(truth, several)
-        share = float(right.mean())
+        codes = train.codes[0][:, at], test.codes[0][:, at]
+        labels = _Labels(attribute, test.values[at], *codes, nearest)
+        scores = metrics.table(fires, labels.train, len(labels.names))
+        rows += _value_rows(labels, fires, fires_on_test, scores, seed=at)
+        rows.append(_union_row(labels, fires, fires_on_test))
+        chosen = scores.argmax(axis=1)[labels.test]
+        ablated = coded.value_of(chosen)[:, None] * coder.rows[chosen]
+        runs.add("ablated", "sae", runs.x - ablated, attribute=attribute)
+        runs.add("ablated", "means", runs.x - fit.parts[at][labels.test], attribute=attribute)
+    return pl.DataFrame(rows, schema=READING, orient="row")
+
+
+def _value_rows(
+    labels: _Labels, fires: np.ndarray, fires_on_test: np.ndarray, scores: np.ndarray, seed: int
+) -> list[tuple[Any, ...]]:
+    """A row a value: the feature of largest F1 on train, `scores` [values, features]."""
+    size, rows = len(labels.names), []
+    chosen, tested = scores.argmax(axis=1), metrics.table(fires_on_test, labels.test, size)
+    null = metrics.shuffled(fires, labels.train, fires_on_test, labels.test, size, seed=seed)
+    for value, name in enumerate(labels.names):
+        joined = metrics.union(fires, labels.train == value)
+        truth = labels.test == value
         rows.append(
             (
-                attribute, "", [values[each] for each in several], feature, best,
-                _f1(test_fires[:, feature], right), [feature], _f1(test_fires[:, feature], right),
-                2 * share / (1 + share), None, _f1(np.isin(nearest, several), right),
-                int(right.sum()),
+                labels.attribute, name, [name], int(chosen[value]),
+                float(scores[value, chosen[value]]), float(tested[value, chosen[value]]),
+                joined, _f1(fires_on_test[:, joined].any(axis=1), truth),
+                metrics.base_rate(labels.test, value), float(null[value]),
+                _f1(labels.nearest == value, truth), int(truth.sum()),
             )
         )  # fmt: skip
-        ablated = coded.value_of(chosen[truth])[:, None] * coder.rows[chosen[truth]]
-        runs.add("ablated", "sae", runs.x - ablated, attribute=attribute)
-        runs.add("ablated", "means", runs.x - fit.parts[at][truth], attribute=attribute)
-    names = ["attribute", "value", "values", "feature", "train", "test", "union", "union_test"]
-    names += ["base", "null", "nearest", "positives"]
-    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+    return rows
+
+
+def _union_row(labels: _Labels, fires: np.ndarray, fires_on_test: np.ndarray) -> tuple[Any, ...]:
+    """The feature that reads some of the values best."""
+    feature, values, best = metrics.values_read(fires, labels.train, len(labels.names))
+    truth = np.isin(labels.test, values)
+    share = float(truth.mean())
+    tested = _f1(fires_on_test[:, feature], truth)
+    return (
+        labels.attribute, "", [labels.names[value] for value in values], feature, best, tested,
+        [feature], tested, 2 * share / (1 + share), None,
+        _f1(np.isin(labels.nearest, values), truth), int(truth.sum()),
+    )  # fmt: skip
 
 
 def _f1(predicted: Any, truth: np.ndarray) -> float:
