@@ -16,7 +16,8 @@ import statistics
 import numpy as np
 import torch
 
-from backend.concepts import ranking, scores
+from backend.concepts import scores
+from backend.statistics import ranking
 from benchmarks.report import Figure, alternated, main, seconds_of
 
 TEXTS, LONGEST, REGIONS, WIDTH, CONCEPTS = 720, 128, 5000, 640, 10

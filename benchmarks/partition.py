@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend import run
 from backend import study as studies
 from backend.models.device import fast_bfloat16, pick_device
 from backend.regions import partitioning
@@ -44,16 +45,14 @@ Pair = tuple[Callable[[], object], Callable[[], object]]
 def demo_points(device: str) -> tuple[Tensor, float]:
     """[≥ 70,000, width] points of the demo, and θ."""
     study = studies.load("demo")
-    refs, progress = (study.model, study.site, study.corpus), Progress()
-    curve = partitioning.thresholds(
-        *refs, [PERCENTILE], study.partition.seed, device=device, progress=progress
-    )
     parts, count = [], 0
-    for _, part in partitioning.points(*refs, device, progress):
-        parts.append(part)
-        count += len(part)
-        if count >= TOKENS:
-            break
+    with run.computing(device, Progress()):
+        curve = partitioning.thresholds(study.reading, [PERCENTILE], study.partition.seed)
+        for _, part in partitioning.points(study.reading):
+            parts.append(part)
+            count += len(part)
+            if count >= TOKENS:
+                break
     return torch.cat(parts)[:TOKENS], float(curve.frame("curve")["theta"][0])
 
 

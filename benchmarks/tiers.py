@@ -22,10 +22,8 @@ import numpy as np
 from backend import settings, study
 from backend.corpus.contexts import tokenize
 from backend.features import tiers, windows
-from backend.features.windows import PeakSet
 from backend.models import language_model
 from backend.schema import Study, Thresholds, Tier, TierSpec
-from backend.store.memo import Entry
 from benchmarks.report import Figure, main
 
 SIZE = 262_144
@@ -40,38 +38,38 @@ def retier() -> float:
     for tau in np.linspace(0.1, 0.5, TIMES):
         started = time.perf_counter()
         thresholds = Thresholds(float(tau), float(tau), float(tau))
-        found = tiers.assign(inward, outward, cross, thresholds)
-        np.bincount(found, minlength=len(Tier))
+        assigned = tiers.assign(inward, outward, cross, thresholds)
+        np.bincount(assigned, minlength=len(Tier))
         tiers.margin(inward, outward, cross, thresholds)
         taken.append(1000 * (time.perf_counter() - started))
     return statistics.median(taken)
 
 
-def alone(folder: Path, demo: Study) -> Entry:
+def isolated_peaks(folder: Path, demo: Study) -> windows.PeakSet:
     """The demo's peaks, in a cache that holds nothing else but its tokens."""
-    peaks = windows.peaks.get(demo.reading, demo.sae)
+    peaks = windows.peaks.get(demo.reading, demo.require_sae())
     kept = [tokenize.get(demo.model, demo.corpus), language_model.vocabulary.get(demo.model)]
     os.environ["TESSERA_CACHE"] = str(folder)
     for entry in kept:
         target = settings.current().cache / entry.folder.parent.name / entry.folder.name
         target.parent.mkdir(parents=True)
         target.symlink_to(entry.folder)
-    return peaks
+    return windows.PeakSet(peaks, demo.model, demo.corpus, demo.embedder)
 
 
 def scored() -> tuple[int, float, float]:
     """Features, seconds to score them, and windows asked for by one embedded."""
     with tempfile.TemporaryDirectory() as folder:
         demo, spec = study.load("demo"), TierSpec()
-        peak_set = PeakSet(alone(Path(folder), demo), demo.model, demo.corpus, demo.embedder)
+        peak_set = isolated_peaks(Path(folder), demo)
         started = time.perf_counter()
         for window in spec.windows:
             windows.scores(peak_set, window, spec.count)
         seconds = time.perf_counter() - started
         rows = np.asarray(peak_set.peaks.array("rows"))
-        anchors = sum(len(peak_set.anchors(at)) for at in range(len(windows.TRANCHES)))
+        embedded = sum(len(peak_set.anchors(at)) for at in range(len(windows.TRANCHES)))
         contexts = len(tokenize.get(demo.model, demo.corpus).frame("contexts"))
-        return len(rows), seconds, 3 * int((rows >= 0).sum()) / (2 * anchors + contexts)
+        return len(rows), seconds, 3 * int((rows >= 0).sum()) / (2 * embedded + contexts)
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:

@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from backend import run
 from backend.activations import Activations
 from backend.corpus import sources
 from backend.corpus.contexts import Tokens, tokenize
@@ -70,7 +71,8 @@ def main() -> None:
     started = time.time()
     model, tokens = demo_tokens(recipe.tokens)
     boundary = first_held_out(tokens, recipe.held_out)
-    x = read(Activations(model, Site(recipe.layer), tokens, "cpu", Printed()))
+    with run.computing("cpu", Printed()):
+        x = read(Activations(model, Site(recipe.layer), tokens))
     print(f"{boundary} tokens to train on, {len(x) - boundary} held out", flush=True)
     centre, scale = normalization(x[:boundary])
     trained = train(x[:boundary], centre, scale, recipe)
@@ -98,7 +100,7 @@ def demo_tokens(count: int) -> tuple[ModelRef, Tokens]:
     """The model in float32 and the first `count` tokens of the demo's stream."""
     model = ModelRef(MODEL, language_model.resolve(MODEL), "float32")
     references = tuple(sources.resolve(SourceRef(kind)) for kind in SOURCES)
-    return model, Tokens(tokenize(model, CorpusRef(references, count), progress=Progress()))
+    return model, Tokens(tokenize(model, CorpusRef(references, count)))
 
 
 def first_held_out(tokens: Tokens, held_out: int) -> int:
