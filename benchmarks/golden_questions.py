@@ -68,6 +68,25 @@ def finish(job: Job) -> None:
     queries.wait(unfinished)
 
 
+def whole_map(study: str, **stop: float) -> Any:
+    """The map with the features that match its regions; before these are known it is an answer
+    too."""
+    if queries.study(study).sae:
+        wait_for_answer(lambda: queries.features(study))
+    wait_for_answer(lambda: queries.region(study, 0, **stop))
+    return queries.regions(study, **stop)
+
+
+def whole_features(study: str) -> Any:
+    """All features with the regions that match them and the tokens that they promote."""
+    whole_map(study)
+    view = queries.features(study)
+    assert isinstance(view, FeatureTable)
+    last = len(view.table) - 1  # whose logits are read last
+    wait_for_answer(lambda: queries.feature(study, last))
+    return queries.features(study)
+
+
 def stop(study: str, p: float, k: float) -> pl.DataFrame:
     """The row of one stop, whatever else is computed."""
     return queries.stops(study).filter(p=p, k=k)
@@ -160,6 +179,8 @@ def headline(study: str, benchmark: str, **arguments: Any) -> Any:
 STEPS: dict[str, Callable[..., Any]] = {
     step.__name__: step
     for step in (
+        whole_map,
+        whole_features,
         stop,
         written_labels,
         labels_in_regions,
@@ -201,8 +222,8 @@ def feature_numbers(study: str) -> list[int]:
 
 def regions(study: str) -> Iterator[Question]:
     yield Question("regions/study", "study")
-    yield Question("regions/map", "regions")
-    yield Question("regions/second map", "regions", {"p": SECOND_P})
+    yield Question("regions/map", "whole_map")
+    yield Question("regions/second map", "whole_map", {"p": SECOND_P})
     for p in (queries.study(study).p, SECOND_P):
         yield Question(f"regions/stop {p:g}", "stop", {"p": p, "k": queries.study(study).k})
     first, *others = region_numbers(study)
@@ -219,7 +240,7 @@ def regions(study: str) -> Iterator[Question]:
 
 
 def features(study: str) -> Iterator[Question]:
-    yield Question("features/table", "features")
+    yield Question("features/table", "whole_features")
     first, *others = feature_numbers(study)
     for number in (first, *others):
         yield Question(f"features/feature {number}", "feature", {"feature": number})

@@ -16,7 +16,8 @@ from benchmarks.golden_leaves import MOST_VALUES, Difference, difference, leaves
 from benchmarks.golden_questions import Question
 
 QUESTIONS = [
-    Question("regions/map", "regions"),
+    Question("regions/map", "whole_map"),
+    Question("regions/features", "whole_features"),
     Question("regions/region", "region", {"region": 3}),
     Question("regions/members", "members", {"region": 3, "draw": "random"}),
     Question("regions/stop", "stop", {"p": 10.0, "k": 1.0}),
