@@ -131,10 +131,15 @@ def opened(study: str, which: str = "toy", **params: str) -> AppTest:
     """The tab as a link opens it; the queries are those that its parts ask."""
     app = AppTest.from_function(page, default_timeout=120)
     app.session_state["desk"] = SimpleNamespace(
-        studies=overview.studies, job=jobs.get, cancel=jobs.cancel, retry=jobs.retry,
-        ce_sweep=ce_sweep.ce_sweep, ce_subject=ce_bench.ce_subject, ce_steer=ce_bench.ce_steer,
+        studies=overview.studies,
+        job=jobs.get,
+        cancel=jobs.cancel,
+        retry=jobs.retry,
+        ce_sweep=ce_sweep.ce_sweep,
+        ce_subject=ce_bench.ce_subject,
+        ce_steer=ce_bench.ce_steer,
         expert_concept=expert_lens.expert_concept,
-    )  # fmt: skip
+    )
     for name, value in ({"which": which, "study": study} | params).items():
         app.query_params[name] = value
     return app

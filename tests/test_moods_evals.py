@@ -138,5 +138,9 @@ def test_an_evaluation_is_registered_by_its_name(name: str) -> None:
 
 
 def query_of(name: str) -> Any:
-    modules = {"ce_bench": ce_bench, "expert_lens": expert_lens, "sage": sage}
+    modules = {
+        "ce_bench": ce_bench,
+        "expert_lens": expert_lens,
+        "sage": sage,
+    }
     return getattr(modules[name], name)
