@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 
+from backend.labels import words
 from backend.schema import Plan, Thresholds, TierSpec
 
 
@@ -81,6 +82,7 @@ BENCHMARKS = ("ce_bench", "expert_lens", "sage")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
 
 TIERS = ("all", "input", "output", "cross", "obscure")
+JUDGED = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 
@@ -160,7 +162,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "run": Field(text, "an experiment", ""),
         "feature": Field(whole, "a feature's number"),
         "pair": Field(text, "two methods", ""),
-        "by": Field(one_of("detection", "fuzzing"), "detection or fuzzing", "detection"),
+        "by": Field(one_of(*JUDGED), " or ".join(JUDGED), JUDGED[0]),
         "blind": Field(flag, "0 or 1", False),
         "person": Field(text, "a name", ""),
     },

@@ -5,13 +5,13 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
+from backend.labels import words
 from backend.schema import Plan
 from backend.views import Quote
 from components import address, markup, numbers
 from components.markup import escape
 
 FORM = "form"
-SCORERS = ("detection", "fuzzing", "embedding")
 SPLITS = {
     "range": "from the whole range of peaks",
     "post": "as in the post: ranks 1–5, then 6–15",
@@ -52,7 +52,7 @@ def render_form(methods: pl.DataFrame, server: str) -> None:
         _several("Methods", "methods", list(helps))
         chosen = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
         st.caption("  \n".join(chosen))
-        _several("Judged by", "scorers", list(SCORERS))
+        _several("Judged by", "scorers", words.scorer_names())
     with middle:
         st.number_input("Features", 2, 500, step=10, **address.widget("count", FORM))
         _choice("Train and test", "split", SPLITS)
