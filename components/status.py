@@ -18,32 +18,6 @@ from components.markup import escape
 
 log = logging.getLogger("tessera.pages")
 
-NAMES = {
-    "preview": "A first map, from the beginning of the corpus",
-    "regions": "Regions of the whole corpus",
-    "features": "Features of the SAE",
-    "matches": "Regions matched with features",
-    "probe": "Your text, read by the model",
-    "why": "Variants of an example, read by the model",
-    "labels": "Labels and their scores",
-    "meaning": "Labels by meaning",
-    "agreement": "Your labels, compared by meaning",
-    "experiment": "A labelling experiment",
-    "tiers": "Correlation scores of features",
-    "tier_check": "A check of the tiers",
-    "route": "Labels by tier",
-    "concept": "Your concept, read and scored",
-    "concepts": "A concept set, read and scored",
-    "gather": "New texts in a region",
-    "gray": "Partitions with a gray zone",
-    "stability": "Prompts patched along segments",
-    "again": "The corpus partitioned again",
-    "ce_bench": "CE-Bench",
-    "ce_steer": "A steered continuation",
-    "expert_lens": "ExpertLens",
-    "sage": "SAGE",
-}
-
 
 class Desk(Protocol):
     """The part of `backend.queries` that looks after jobs."""
@@ -94,9 +68,9 @@ def render_empty(problem: str, remedy: str) -> None:
 
 def name_of(job: Job) -> str:
     """What a job computes, in words, with the stops of its partition."""
-    spec = json.loads(job.arguments or "{}").get("spec")
-    stops = f" · p {spec['p']:g} · k {spec['k']:g}" if spec else ""
-    return NAMES.get(job.query, job.query) + stops
+    arguments = json.loads(job.arguments or "{}")
+    stops = [f" · {name} {arguments[name]:g}" for name in ("p", "k") if arguments.get(name)]
+    return "".join([job.title or job.query, *stops])
 
 
 def share_of(job: Job) -> float:
