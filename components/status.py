@@ -69,7 +69,9 @@ def render_empty(problem: str, remedy: str) -> None:
 def name_of(job: Job) -> str:
     """What a job computes, in words, with the stops of its partition."""
     arguments = json.loads(job.arguments or "{}")
-    stops = (f"{stop} {arguments[stop]:g}" for stop in ("p", "k") if arguments.get(stop) is not None)
+    stops = (
+        f"{stop} {arguments[stop]:g}" for stop in ("p", "k") if arguments.get(stop) is not None
+    )
     return " · ".join([job.title or job.query, *stops])
 
 
