@@ -6,11 +6,13 @@ from typing import Protocol
 
 import polars as pl
 
-from backend.eval_views.ce_bench import CeBench, CeSteer, CeSubject
+from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject
 from backend.schema import Job
-from components import address, ce_bench, ce_bench_parts, status
+from components.evals.ce_bench import details as ce_bench_details
+from components.evals.ce_bench import tab as ce_bench
 from components.evals.tab import Tab, Tables
-from components.status import waiting
+from components.shell import address, status
+from components.shell.status import waiting
 
 
 class Desk(status.Desk, Protocol):
@@ -36,16 +38,16 @@ def render(view: CeBench, study: str, arguments: tuple[str], desk: Desk) -> Tabl
     """Scores and checks; one subject's stories; a prompt steered towards it."""
     (pairs,) = arguments
     ce_bench.render_ce_bench(view, lambda: desk.ce_sweep(study, pairs), desk)
-    subject = ce_bench_parts.render_subjects(view)
+    subject = ce_bench_details.render_subjects(view)
     by = address.get("definition"), address.get("feature")
     one = desk.ce_subject(study, subject, pairs, *by)
     if not waiting(one, desk, "ce_subject"):
-        ce_bench_parts.render_subject(one)
-    prompt, strength = ce_bench_parts.render_prompt()
+        ce_bench_details.render_subject(one)
+    prompt, strength = ce_bench_details.render_prompt()
     if prompt:
         steered = desk.ce_steer(study, subject, prompt, strength, pairs)
         if not waiting(steered, desk, "ce_steer"):
-            ce_bench_parts.render_steer(steered)
+            ce_bench_details.render_steer(steered)
     return ce_bench.tables(view)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from backend.eval_views.expert_lens import ExpertConcept, ExpertLens
+from backend.evals.expert_lens.views import ExpertConcept, ExpertLens
 from backend.schema import Job
-from components import expert_concept, expert_lens, status
+from components.evals.expert_lens import concept as expert_concept
+from components.evals.expert_lens import tab as expert_lens
 from components.evals.tab import Tab, Tables
-from components.status import waiting
+from components.shell import status
+from components.shell.status import waiting
 
 Choice = tuple[str, str, str]  # units, source of sentences, concepts
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backend.eval_views.sage import Sage
-from components import sage
+from backend.evals.sage.views import Sage
+from components.evals.sage import tab as sage
 from components.evals.tab import Tab, Tables
 
 

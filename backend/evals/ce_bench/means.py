@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from backend import run
-from backend.activations import Activations
+from backend.corpus.activations import Activations
 from backend.evals.ce_bench import definitions
 from backend.evals.ce_bench.definitions import Means
 from backend.evals.ce_bench.pairs import Stories, read

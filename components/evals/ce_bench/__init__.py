@@ -1,0 +1,1 @@
+"""CE-Bench on screen."""

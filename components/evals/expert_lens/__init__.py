@@ -1,0 +1,1 @@
+"""ExpertLens on screen."""

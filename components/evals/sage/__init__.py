@@ -1,0 +1,1 @@
+"""SAGE on screen."""
