@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
 from backend import queries, run
-from backend.__main__ import main, plain
+from backend.__main__ import main
 from backend.concepts import answers as concept_answers
 from backend.concepts import choices as concept_choices
 from backend.concepts import coverage, rivals, scores
@@ -32,6 +32,7 @@ from backend.concepts.views import (
     NewTextMembership,
     PurityCoverage,
 )
+from backend.output import plain
 from backend.regions import partitioning
 from backend.schema import CorpusError, Job, NotFoundError, Progress, Study
 from backend.study import loading as studies

@@ -44,13 +44,13 @@ from typing import Any
 
 import polars as pl
 
-from backend.answers import provenance
 from backend.evals.evaluation import MEASURES, Answers
 from backend.evals.toy import EVALUATION
 from backend.query import query
 from backend.schema import CorpusRef, Study
+from backend.store import provenance
 from backend.store.memo import memoize
-from backend.views import Provenance
+from backend.store.views import Provenance
 
 
 @dataclass(frozen=True)

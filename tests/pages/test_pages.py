@@ -271,7 +271,7 @@ def test_an_error_that_a_person_can_mend_has_its_remedy_and_no_traceback(
     def fail(*_: Any) -> None:
         raise CorpusError("The corpus has <gone>.", "Fetch it again.")
 
-    monkeypatch.setattr(queries, "members", fail)
+    monkeypatch.setattr(queries, "region_members", fail)
     app = opened("regions", False, region=0)
     assert "The corpus has &lt;gone&gt;." in html_of(app)
     assert "Fetch it again." in text_of(app)
