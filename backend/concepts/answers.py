@@ -79,7 +79,7 @@ def membership(
 
 def _choose(results: ConceptResults, concept: int, inside: Any) -> _Choice:
     """`inside` [texts, K]: which texts are in which region."""
-    train, test = (results.set.of(concept, split)[:2] for split in ("train", "test"))
+    train, test = (results.set.texts_of(concept, split)[:2] for split in ("train", "test"))
     table = rules.rates(inside, *test)
     alike = rules.tied_regions(rules.rates(inside, *train))
     region = int(alike[0]) if len(alike) else None
@@ -223,7 +223,7 @@ def _parts(results: ConceptResults, concept: int) -> list[tuple[str, pl.DataFram
 
 
 def _feature_table(results: ConceptResults, concept: int, hit: np.ndarray) -> pl.DataFrame:
-    positive, *others = results.set.of(concept, "test")
+    positive, *others = results.set.texts_of(concept, "test")
     counts = np.asarray(results.strengths["sae"].array("counts"))
     active = counts[np.r_[positive, *others]].sum(axis=0)
     return purity.purity_of_counts(active, counts[positive].sum(axis=0), int(hit.sum()), len(hit))
@@ -240,7 +240,7 @@ def _feature_split(coverage: Entry, concept: int) -> Row:
 
 def _test_tokens(results: ConceptResults, concept: int) -> tuple[np.ndarray, np.ndarray]:
     """Token rows of a concept's test texts, and whether each is of a positive one."""
-    positive, *others = results.set.of(concept, "test")
+    positive, *others = results.set.texts_of(concept, "test")
     text = results.set.tokens.document_of
     tokens = np.flatnonzero(np.isin(text, np.r_[positive, *others]))
     return tokens, np.isin(text[tokens], positive)

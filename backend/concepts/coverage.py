@@ -37,7 +37,7 @@ def feature_coverage(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str
     starts, fired = np.append(0, np.cumsum(np.concatenate(counts))), np.concatenate(features)
     rows = []
     for concept in range(len(texts.concepts)):
-        tokens = np.isin(texts.tokens.document_of, texts.of(concept, "test")[0])
+        tokens = np.isin(texts.tokens.document_of, texts.texts_of(concept, "test")[0])
         sizes = np.diff(starts)[tokens]
         part = fired[np.repeat(tokens, np.diff(starts))]
         reached = np.cumsum(greedy_cover(np.repeat(np.arange(len(sizes)), sizes), part))

@@ -44,7 +44,7 @@ def new_text_distances(
         array = new.cpu().numpy()
         return place_texts(array, offsets, near, region, exemplar, members, theta, random)
 
-    positive, negative, hard = texts.of(concept, "test")
+    positive, negative, hard = texts.texts_of(concept, "test")
     kinds = {"positive": positive, "negative": np.r_[negative, hard]}
     tables = [_tables(place, kind, np.sort(rows)) for kind, rows in kinds.items()]
     frames = {name: pl.concat([part[name] for part in tables]) for name in TABLES}

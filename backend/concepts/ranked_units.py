@@ -33,9 +33,9 @@ def unit_scores(texts: Entry, scored: Entry) -> dict[str, Any]:
     rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for concept in range(len(labelled.concepts)):
         run.report(concept, len(labelled.concepts), "Ranking texts", "concepts")
-        positive, negative, _ = labelled.of(concept, "train")
+        positive, negative, _ = labelled.texts_of(concept, "train")
         rows["train"].append(aurocs(scores[positive], scores[negative]))
-        positive, *_ = labelled.of(concept, "test")
+        positive, *_ = labelled.texts_of(concept, "test")
         for contrast in CONTRASTS:
             other = contrast_texts(labelled, concept, contrast)
             rows[contrast].append(aurocs(scores[positive], scores[other]))
@@ -47,7 +47,7 @@ def unit_scores(texts: Entry, scored: Entry) -> dict[str, Any]:
 
 def contrast_texts(labelled: ConceptSet, concept: int, contrast: str) -> np.ndarray:
     """Rows of the test texts that a concept's positives are told from."""
-    _, negative, hard = labelled.of(concept, "test")
+    _, negative, hard = labelled.texts_of(concept, "test")
     return {"negative": negative, "hard": hard, "both": np.r_[negative, hard]}[contrast]
 
 
@@ -77,7 +77,10 @@ def choose_unit(
     """The column of highest training AUROC (of equal ones the first), and what it is worth."""
     train = np.asarray(table.array("train")[concept])
     column = int(train.argmax())
-    positive, other = labelled.of(concept, "test")[0], contrast_texts(labelled, concept, contrast)
+    positive, other = (
+        labelled.texts_of(concept, "test")[0],
+        contrast_texts(labelled, concept, contrast),
+    )
     null = np.asarray(table.array("null")[concept])
     alike = tied_units(train)
     among = np.asarray(table.array(contrast)[concept])[alike]

@@ -85,7 +85,7 @@ def _readers(results: ConceptResults, concept: int, contrast: str) -> pl.DataFra
 
 
 def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[tuple[Any, ...]]:
-    positive = results.set.of(concept, "test")[0]
+    positive = results.set.texts_of(concept, "test")[0]
     other = ranked_units.contrast_texts(results.set, concept, contrast)
     counts, sizes = (len(positive), len(other)), np.diff(results.set.offsets)
     ends, chance = _length(sizes[positive], sizes[other])
@@ -181,7 +181,7 @@ def _chance(part: pl.DataFrame, weights: np.ndarray, contrast: str) -> float:
 def _different(results: ConceptResults, contrast: str) -> int:
     parts = [
         np.r_[
-            results.set.of(concept, "test")[0],
+            results.set.texts_of(concept, "test")[0],
             ranked_units.contrast_texts(results.set, concept, contrast),
         ]
         for concept in range(len(results.set.concepts))

@@ -74,7 +74,7 @@ class ConceptResults:
         Raises:
             NotFoundError: there is none of that name.
         """
-        return self.set.find(name) if name else 0
+        return self.set.number_of(name) if name else 0
 
     def command(self, query: str, concept: int | None = None, **options: str) -> str:
         """The command line that asks the same of this set and partition."""
@@ -181,7 +181,7 @@ def _counts(texts: ConceptSet) -> pl.DataFrame:
         {
             f"{split}_{kind}": len(part)
             for split in ("train", "test")
-            for kind, part in zip(kinds, texts.of(concept, split), strict=True)
+            for kind, part in zip(kinds, texts.texts_of(concept, split), strict=True)
         }
         for concept in range(len(texts.concepts))
     ]

@@ -60,10 +60,10 @@ def render_membership(view: Membership) -> None:
 
 def rates_html(view: Membership) -> str:
     """TPR, TNR and J by rule, each rival below what it is a rival of."""
-    found = {(r["rule"], r["what"], r["method"]): r for r in view.table.iter_rows(named=True)}
+    by_key = {(r["rule"], r["what"], r["method"]): r for r in view.table.iter_rows(named=True)}
     alike = same(view)
     rows = [
-        _rates_row(view, found[rule, what, method])
+        _rates_row(view, by_key[rule, what, method])
         for rule in RULES
         for what in WHAT
         for method in ("exemplar", "coreset")
@@ -81,7 +81,7 @@ def rates_html(view: Membership) -> str:
         if alike
         else (f"Both: {RULES['both']}.")
     )
-    if any((row["tied"] or 1) > 1 for row in found.values()):
+    if any((row["tied"] or 1) > 1 for row in by_key.values()):
         note += (
             " Where several are as good on training texts, none is chosen: mean, lowest and "
             "highest of those that tie."
@@ -108,30 +108,30 @@ def _rates_row(view: Membership, row: dict[str, Any]) -> list[str]:
         else markup.interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
         for name in ("tpr", "tnr", "j")
     ]
-    of = f"{len(chosen)} of {numbers.count(len(view.js[key]))}"
-    return [named(row["method"]), row["rule"], WHAT[row["what"]], shown or "none", of, *ends]
+    count = f"{len(chosen)} of {numbers.count(len(view.js[key]))}"
+    return [named(row["method"]), row["rule"], WHAT[row["what"]], shown or "none", count, *ends]
 
 
 def _named(regions: list[int], linked: bool) -> str:
-    said = [anchor(f"#{n}", "regions", region=n) if linked else f"#{n}" for n in regions[:4]]
-    return " ".join(said) + (f" and {len(regions) - 4} more" if len(regions) > 4 else "")
+    links = [anchor(f"#{n}", "regions", region=n) if linked else f"#{n}" for n in regions[:4]]
+    return " ".join(links) + (f" and {len(regions) - 4} more" if len(regions) > 4 else "")
 
 
 def j_chart(view: Membership, rule: str) -> go.Figure:
     """J of every region by a rule, beside random activations."""
-    made = palette.figure(height=260)
+    figure = palette.figure(height=260)
     for kind, dash in (("exemplar", "solid"), ("coreset", "dot")):
         values = sorted(view.js[f"{kind} {rule}"], reverse=True)
-        made.add_scatter(
+        figure.add_scatter(
             x=list(range(1, len(values) + 1)), y=values, mode="lines", name=NAMES[kind],
             line={"color": hue(kind), "width": 1.6, "dash": dash},
             hovertemplate="rank %{x}: J %{y:.2f}<extra></extra>",
         )  # fmt: skip
-    made.add_hline(0, line={"color": palette.current().muted, "width": 1, "dash": "dash"})
-    made.update_layout(showlegend=True, legend={"x": 1, "xanchor": "right", "y": 1})
-    made.update_xaxes(title="regions, by J on these texts (which flatters the first)", **LOG)
-    made.update_yaxes(title="J on test texts")
-    return made
+    figure.add_hline(0, line={"color": palette.current().muted, "width": 1, "dash": "dash"})
+    figure.update_layout(showlegend=True, legend={"x": 1, "xanchor": "right", "y": 1})
+    figure.update_xaxes(title="regions, by J on these texts (which flatters the first)", **LOG)
+    figure.update_yaxes(title="J on test texts")
+    return figure
 
 
 def every_html(frame: pl.DataFrame, alike: bool) -> str:
@@ -177,18 +177,18 @@ def new_texts_words(view: NewTextMembership) -> str:
         for kind, row in owned.items()
         if row["share"] is not None
     ]
-    said = f"Of the test texts, {' and '.join(counts)} have their nearest token in {{}}"
-    said += (
+    sentence = f"Of the test texts, {' and '.join(counts)} have their nearest token in {{}}"
+    sentence += (
         f", the first of {view.tied} that are as good on the training texts. "
         if view.tied > 1
         else ", which training texts choose. "
     )
     if (owned["positive"]["share"] or 0) < FEW:
-        said += (
+        sentence += (
             "Few positive ones: its direction ranks texts best, but most of their tokens lie "
             "nearer to other exemplars, so what follows is of a region that does not hold them."
         )
-    return said
+    return sentence
 
 
 SHARES = {
@@ -206,9 +206,9 @@ COMPARED = {
 
 def shares_html(frame: pl.DataFrame, theta: float) -> str:
     """Shares by kind of text, and why 2θ is no test."""
-    found = {(row["of"], row["kind"]): row for row in frame.iter_rows(named=True)}
+    by_key = {(row["of"], row["kind"]): row for row in frame.iter_rows(named=True)}
     rows = [
-        [words, *(_share(found.get((what, kind)), "texts") for kind in ("positive", "negative"))]
+        [words, *(_share(by_key.get((what, kind)), "texts") for kind in ("positive", "negative"))]
         for what, words in SHARES.items()
     ]
     farthest = 2.0 if theta >= 1 else 4 * theta - 2 * theta**2
@@ -224,8 +224,8 @@ def shares_html(frame: pl.DataFrame, theta: float) -> str:
 
 def controls_html(frame: pl.DataFrame) -> str:
     """The same of what is no text: tokens of the corpus at random, and the members themselves."""
-    found = {row["of"]: row for row in frame.filter(kind="positive").iter_rows(named=True)}
-    rows = [[words, _share(found.get(what), unit)] for what, (words, unit) in COMPARED.items()]
+    by_key = {row["of"]: row for row in frame.filter(kind="positive").iter_rows(named=True)}
+    rows = [[words, _share(by_key.get(what), unit)] for what, (words, unit) in COMPARED.items()]
     return markup.table(("for comparison, less than 2θ apart", "share"), rows, "tn")
 
 
@@ -238,19 +238,21 @@ def _share(row: dict[str, float] | None, unit: str) -> str:
 
 def nearest_chart(view: NewTextMembership, theta: float) -> go.Figure:
     """Distance of each text's nearest token to the exemplar."""
-    colours, made = palette.current(), palette.figure(height=260)
+    colours, figure = palette.current(), palette.figure(height=260)
     for kind, hue_ in (("positive", colours.accent), ("negative", palette.OTHER)):
         part = view.texts.filter(pl.col("kind") == kind)
-        made.add_histogram(
+        figure.add_histogram(
             x=part["distance"], xbins={"size": 0.02}, name=f"{kind} · n {len(part)}",
             marker={"color": palette.fade(hue_, 0.6)},
         )  # fmt: skip
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
-    made.add_vline(theta, line=line, annotation={"text": "θ"})
-    made.update_layout(barmode="overlay", showlegend=True, legend={"orientation": "h", "y": -0.35})
-    made.update_xaxes(title="distance of a text's nearest token to the exemplar")
-    made.update_yaxes(title="texts")
-    return made
+    figure.add_vline(theta, line=line, annotation={"text": "θ"})
+    figure.update_layout(
+        barmode="overlay", showlegend=True, legend={"orientation": "h", "y": -0.35}
+    )
+    figure.update_xaxes(title="distance of a text's nearest token to the exemplar")
+    figure.update_yaxes(title="texts")
+    return figure
 
 
 PLACES = ("to_members", "among_pairs", "own", "margin")

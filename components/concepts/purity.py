@@ -49,30 +49,33 @@ def render_purity(view: PurityCoverage) -> None:
 
 def plane(view: PurityCoverage) -> go.Figure:
     """Purity and coverage of units that hold a positive token, and the best by F1, ringed."""
-    made = palette.figure(height=500)
+    figure = palette.figure(height=500)
     parts = {str(m): part for (m,), part in view.units.group_by("method", maintain_order=True)}
     for method in (name for name in ORDER if name in parts):
         part = parts[method]
         drawn = part if len(part) <= DRAWN else part.sample(DRAWN, seed=0)
         name = f"{NAMES[method]} · {numbers.count(len(drawn))} of {numbers.count(len(part))} drawn"
-        _dots(made, drawn, method, name)
-        _dots(made, part.sort("f1", descending=True)[:1], method, "")
-    made.add_hline(
+        _dots(figure, drawn, method, name)
+        _dots(figure, part.sort("f1", descending=True)[:1], method, "")
+    figure.add_hline(
         view.prior, line={"color": palette.current().muted, "width": 1, "dash": "dash"},
         annotation={"text": "all tokens", "font": {"size": 11, "color": palette.current().muted}},
     )  # fmt: skip
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.13, "yanchor": "top"})
-    said = [f"10{'⁻' + '⁰¹²³⁴⁵⁶'[6 - at]}" if at < 6 else "1" for at in range(7)]
-    made.update_xaxes(
-        title="coverage: share of the concept's tokens", type="log", tickvals=SHARES, ticktext=said
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.13, "yanchor": "top"})
+    labels = [f"10{'⁻' + '⁰¹²³⁴⁵⁶'[6 - at]}" if at < 6 else "1" for at in range(7)]
+    figure.update_xaxes(
+        title="coverage: share of the concept's tokens",
+        type="log",
+        tickvals=SHARES,
+        ticktext=labels,
     )
-    made.update_yaxes(title="purity", range=[-0.02, 1.03])
-    return made
+    figure.update_yaxes(title="purity", range=[-0.02, 1.03])
+    return figure
 
 
-def _dots(made: go.Figure, part: pl.DataFrame, method: str, name: str) -> None:
+def _dots(figure: go.Figure, part: pl.DataFrame, method: str, name: str) -> None:
     """Units as dots; without a name, ringed and left out of the legend."""
-    made.add_scattergl(
+    figure.add_scattergl(
         x=part["coverage"], y=part["purity"], mode="markers", name=name, showlegend=bool(name),
         marker={
             "size": 5 if name else 11,
@@ -137,17 +140,17 @@ def relations_html(view: PurityCoverage) -> str:
     """Partial rank correlations, a row for each of both."""
     names = {"coherence": "coherence κ", "mean_distance": "mean distance", "radius": "radius"}
     names |= {"size": "size itself"}
-    found = {(row["measure"], row["of"]): row for row in view.relations.iter_rows(named=True)}
+    by_key = {(row["measure"], row["of"]): row for row in view.relations.iter_rows(named=True)}
     rows = [
         [
             words,
             *(
                 markup.interval(row["rho"], row["low"], row["high"])
-                for row in (found[measure, of] for measure in ("purity", "coverage", "f1"))
+                for row in (by_key[measure, shape] for measure in ("purity", "coverage", "f1"))
             ),
-            numbers.count(found["purity", of]["n"]),
+            numbers.count(by_key["purity", shape]["n"]),
         ]
-        for of, words in names.items()
+        for shape, words in names.items()
     ]
     note = (
         "Spearman's ρ between regions, partial on size (small regions are tighter and cover less "

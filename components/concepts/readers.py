@@ -87,7 +87,7 @@ def render(view: ConceptAurocs) -> None:
 
 
 def answer(view: ConceptAurocs) -> str:
-    """What was found, in a sentence or two."""
+    """The answer in a sentence or two."""
     rows = {row["method"]: row for row in view.readers.iter_rows(named=True)}
     shares = {row["method"]: row["above 0.7"] for row in view.shares.iter_rows(named=True)}
     region = rows["exemplar"]
@@ -140,15 +140,15 @@ def distribution(view: ConceptAurocs) -> go.Figure:
     """AUROC of every region and of as many random activations; the chosen region (the mean of
     those that tie) and the fitted readers as lines; what the best gets under shuffled labels as a
     band."""
-    colours, made = palette.current(), palette.figure(height=400)
+    colours, figure = palette.current(), palette.figure(height=400)
     edges = np.linspace(0, 1, 81)
     rows = {row["method"]: row for row in view.readers.iter_rows(named=True)}
     null = rows["exemplar"]["null_high"]
     if null is not None:
-        made.add_vrect(
+        figure.add_vrect(
             rows["exemplar"]["null_mean"], null, fillcolor=colours.null, line_width=0, layer="below"
         )
-        made.add_scatter(
+        figure.add_scatter(
             x=[None], y=[None], mode="markers", name="best by chance",
             marker={"symbol": "square", "size": 12, "color": colours.null},
         )  # fmt: skip
@@ -159,7 +159,7 @@ def distribution(view: ConceptAurocs) -> go.Figure:
             continue
         heights = np.histogram(values, edges)[0] / len(values)
         top = max(top, float(heights.max()))
-        made.add_scatter(
+        figure.add_scatter(
             x=(edges[:-1] + edges[1:]) / 2,
             y=heights,
             mode="lines",
@@ -169,15 +169,17 @@ def distribution(view: ConceptAurocs) -> go.Figure:
             name=NAMES[kind],
             hovertemplate=f"{NAMES[kind]}: %{{y:.1%}} at %{{x:.2f}}<extra></extra>",
         )
-    _draw_lines(made, rows, 1.05 * top)
-    made.add_vline(0.5, line={"color": colours.muted, "width": 1, "dash": "dash"})
-    made.update_layout(showlegend=True, legend=LEGEND)
-    made.update_xaxes(title=f"AUROC against {_other(view.contrast)} texts · test", range=[0, 1.01])
-    made.update_yaxes(title="share of regions", tickformat=".0%", rangemode="tozero")
-    return made
+    _draw_lines(figure, rows, 1.05 * top)
+    figure.add_vline(0.5, line={"color": colours.muted, "width": 1, "dash": "dash"})
+    figure.update_layout(showlegend=True, legend=LEGEND)
+    figure.update_xaxes(
+        title=f"AUROC against {_other(view.contrast)} texts · test", range=[0, 1.01]
+    )
+    figure.update_yaxes(title="share of regions", tickformat=".0%", rangemode="tozero")
+    return figure
 
 
-def _draw_lines(made: go.Figure, rows: dict[str, dict[str, Any]], top: float) -> None:
+def _draw_lines(figure: go.Figure, rows: dict[str, dict[str, Any]], top: float) -> None:
     """What one direction or reader has, named in the legend: so many lines leave no room."""
     for method in ("exemplar", *FITTED):
         row = rows[method]
@@ -185,7 +187,7 @@ def _draw_lines(made: go.Figure, rows: dict[str, dict[str, Any]], top: float) ->
         if (value := row["tied_mean"] if tied else row["value"]) is None:
             continue
         chosen = f"{row['tied']} tied, mean" if tied else "chosen region"
-        made.add_scatter(
+        figure.add_scatter(
             x=[value, value], y=[0, top], mode="lines", hovertemplate="%{x:.2f}",
             line={"color": hue(method), "width": 2},
             name=f"{chosen if method == 'exemplar' else NAMES[method]} "
@@ -264,11 +266,11 @@ def over_html(frame: pl.DataFrame) -> str:
     contrasts = frame["contrast"].unique(maintain_order=True).to_list()
     if "hard" not in contrasts:
         contrasts = contrasts[:1]
-    found = {(row["method"], row["contrast"]): row for row in frame.iter_rows(named=True)}
+    by_key = {(row["method"], row["contrast"]): row for row in frame.iter_rows(named=True)}
     rows = []
     for method in NAMES:
-        if first := found.get((method, contrasts[0])):
-            parts = [found.get((method, contrast)) for contrast in contrasts]
+        if first := by_key.get((method, contrasts[0])):
+            parts = [by_key.get((method, contrast)) for contrast in contrasts]
             cells = [
                 markup.interval(row["mean"], row["low"], row["high"]) if row else numbers.MISSING
                 for row in parts
@@ -277,7 +279,7 @@ def over_html(frame: pl.DataFrame) -> str:
             if first["chance"] is not None:
                 cells[0] += f" <small>chance {numbers.fraction(first['chance'])}</small>"
             rows.append([named(method), *cells, "" if method == "coreset" else gain])
-    sizes = {row["contrast"]: row for row in found.values()}
+    sizes = {row["contrast"]: row for row in by_key.values()}
     words = {"negative": "against negatives", "hard": "against hard ones", "both": "against both"}
     heads = [f"{words[c]} · n {sizes[c]['concepts']} concepts" for c in contrasts]
     first = sizes[contrasts[0]]

@@ -72,27 +72,27 @@ def render_stable(view: StableRegions) -> None:
 
 def segments_chart(view: StableRegions) -> go.Figure:
     """D(α) of every pair, and the median."""
-    colours, made = palette.current(), palette.figure(height=360)
+    colours, figure = palette.current(), palette.figure(height=360)
     alpha = np.linspace(0, 1, view.apart.shape[1])
     lines = np.column_stack([view.apart, np.full(len(view.apart), np.nan)]).ravel()
-    made.add_scattergl(
+    figure.add_scattergl(
         name=f"each of {view.pairs} pairs",
         x=np.tile(np.append(alpha, np.nan), len(view.apart)), y=lines, mode="lines",
         line={"color": palette.fade(colours.slate, 0.25), "width": 1}, hoverinfo="skip",
     )  # fmt: skip
-    made.add_scatter(
+    figure.add_scatter(
         x=alpha, y=np.nanmedian(view.apart, axis=0), mode="lines",
         line={"color": colours.accent, "width": 2.5}, name="median",
         hovertemplate="median D %{y:.2f} at α %{x:.2f}<extra></extra>",
     )  # fmt: skip
-    made.add_scatter(
+    figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", name="a model that does nothing",
         line={"color": colours.muted, "width": 1, "dash": "dash"},
     )  # fmt: skip
-    made.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.18})
-    made.update_xaxes(title="α from one prompt to the other")
-    made.update_yaxes(title="D(α)", range=[-0.05, float(np.nanquantile(view.apart, 0.995)) + 0.1])
-    return made
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.18})
+    figure.update_xaxes(title="α from one prompt to the other")
+    figure.update_yaxes(title="D(α)", range=[-0.05, float(np.nanquantile(view.apart, 0.995)) + 0.1])
+    return figure
 
 
 def boundaries_html(frame: pl.DataFrame) -> str:
@@ -175,11 +175,11 @@ def render_robustness(view: Robustness) -> None:
 
 def robustness_html(frame: pl.DataFrame) -> str:
     """How much of the partition stays."""
-    found = {(r["how"], r["measure"], r["of"]): r for r in frame.iter_rows(named=True)}
+    by_key = {(r["how"], r["measure"], r["of"]): r for r in frame.iter_rows(named=True)}
     rows = []
     for how in frame["how"].unique(maintain_order=True):
         for measure, words in MEASURES.items():
-            parts = [found.get((how, measure, of)) for of in ("exemplars", "coreset")]
+            parts = [by_key.get((how, measure, kind)) for kind in ("exemplars", "coreset")]
             cells = [
                 markup.interval(row["value"], row["low"], row["high"]) if row else numbers.MISSING
                 for row in parts
@@ -196,12 +196,12 @@ def robustness_html(frame: pl.DataFrame) -> str:
 
 def f1_chart(f1: np.ndarray) -> go.Figure:
     """Best F1 of every region."""
-    made = palette.figure(height=240)
-    made.add_histogram(
+    figure = palette.figure(height=240)
+    figure.add_histogram(
         x=f1, xbins={"start": 0, "end": 1, "size": 0.025},
         marker={"color": palette.current().accent},
         hovertemplate="%{x}: %{y} regions<extra></extra>",
     )  # fmt: skip
-    made.update_xaxes(title=f"best F1 with any feature · n = {len(f1):,} regions", range=[0, 1])
-    made.update_yaxes(title="regions")
-    return made
+    figure.update_xaxes(title=f"best F1 with any feature · n = {len(f1):,} regions", range=[0, 1])
+    figure.update_yaxes(title="regions")
+    return figure

@@ -117,7 +117,7 @@ def test_train_and_test_are_kept_apart(study: Study, kept: str) -> None:
     readers = queries.concept_aurocs(study.name, kept)
     assert isinstance(readers, ConceptAurocs)
     row = readers.readers.row(by_predicate=pl.col("method") == "exemplar", named=True)
-    train, test = (held.set.of(0, split) for split in ("train", "test"))
+    train, test = (held.set.texts_of(0, split) for split in ("train", "test"))
     assert not set(np.concatenate(train)) & set(np.concatenate(test))
     similarity = held.scores["exemplar"]
     by_train = [
@@ -140,7 +140,7 @@ def test_ties_on_training_texts_are_counted_and_no_pick_is_shown(study: Study, k
     held = computed(study, kept)
     found = queries.concept_aurocs(study.name, kept)
     assert isinstance(found, ConceptAurocs)
-    positive, negative, _ = held.set.of(0, "test")
+    positive, negative, _ = held.set.texts_of(0, "test")
     for kind, table in held.unit_scores.items():
         row = found.readers.row(by_predicate=pl.col("method") == kind, named=True)
         best = [r for r, value in enumerate(table.array("train")[0]) if value == row["train"]]
@@ -173,7 +173,7 @@ def test_length_tells_whichever_way_and_says_its_chance(study: Study) -> None:
     row = over.filter(method="length", contrast="negative").row(0, named=True)
     sizes, values = np.diff(held.set.offsets), []
     for concept in range(3):
-        positive, negative, _ = held.set.of(concept, "test")
+        positive, negative, _ = held.set.texts_of(concept, "test")
         labels = [1] * len(positive) + [0] * len(negative)
         values.append(roc_auc_score(labels, sizes[np.r_[positive, negative]]))
     assert row["mean"] == pytest.approx(np.mean([max(v, 1 - v) for v in values]))
@@ -255,8 +255,8 @@ def test_tokens_are_covered_not_firings(study: Study, kept: str) -> None:
     assert isinstance(found, PurityCoverage)
     row = found.splitting.row(by_predicate=pl.col("method") == "sae", named=True)
     assert row["effective"] is row["whole"] is None
-    counts = held.strengths["sae"].array("counts")[held.set.of(0, "test")[0]]
-    positives = int(np.diff(held.set.offsets)[held.set.of(0, "test")[0]].sum())
+    counts = held.strengths["sae"].array("counts")[held.set.texts_of(0, "test")[0]]
+    positives = int(np.diff(held.set.offsets)[held.set.texts_of(0, "test")[0]].sum())
     largest = np.sort(counts.sum(axis=0))[::-1]
     assert 1 <= row["half"] <= row["most"]
     assert largest[: row["half"]].sum() >= positives / 2, "a union is at most the sum"
@@ -298,7 +298,7 @@ def test_purity_counts_every_token_once(study: Study, kept: str) -> None:
     held = computed(study, kept)
     found = queries.purity_coverage(study.name, kept)
     assert isinstance(found, PurityCoverage)
-    positive, negative, _ = held.set.of(0, "test")
+    positive, negative, _ = held.set.texts_of(0, "test")
     sizes = np.diff(held.set.offsets)
     assert found.prior == pytest.approx(
         sizes[positive].sum() / sizes[np.r_[positive, negative]].sum()
@@ -330,7 +330,7 @@ def test_new_texts_are_looked_for_in_the_chosen_region(study: Study, kept: str) 
         found = queries.new_text_membership(study.name, kept)
     assert isinstance(found, NewTextMembership)
     assert (found.region, found.tied) == (region, tied)
-    positive = held.set.of(0, "test")[0]
+    positive = held.set.texts_of(0, "test")[0]
     part = found.texts.filter(pl.col("kind") == "positive")
     wanted = 1 - held.scores["exemplar"][np.sort(positive), region]
     assert part["distance"].to_numpy() == pytest.approx(wanted, abs=1e-5)

@@ -16,8 +16,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.corpus import concept_sets, concept_wordnet
+from backend.concepts import choices as concept_choices
+from backend.corpus import (
+    concept_files,
+    concept_sets,
+    concept_sources,
+    concept_tables,
+    concept_wordnet,
+)
 from backend.corpus.concept_sets import ConceptSet
+from backend.corpus.concept_tables import ConceptSource
 from backend.corpus.concept_topics import head
 from backend.corpus.concept_wordnet import DOMAINS
 from backend.schema import ConceptRef, CorpusError, NotFoundError, Study
@@ -62,7 +70,9 @@ def rows_of(labels: dict[str, int], text: str = "text") -> list[dict[str, Any]]:
 
 def texts(found: ConceptSet, concept: int, split: str) -> tuple[list[str], list[str], list[str]]:
     spelled = found.tokens.documents["text"].to_list()
-    positive, negative, hard = ([spelled[i] for i in part] for part in found.of(concept, split))
+    positive, negative, hard = (
+        [spelled[i] for i in part] for part in found.texts_of(concept, split)
+    )
     return positive, negative, hard
 
 
@@ -83,14 +93,14 @@ def test_a_table_with_two_classes_is_one_concept(
     rows = rows_of({"Positive": 6, "NEGATIVE": 8, "hard_negative": 2}, column)
     found = opened(loaded, table(tmp_path / name, rows))
     assert found.concepts.rows() == [(0, "joy", "")]
-    assert found.find("Joy") == 0
+    assert found.number_of("Joy") == 0
     said = [
         [row[column] for row in rows if row["label"] == label]
         for label in dict.fromkeys(row["label"] for row in rows)
     ]
     assert everything(found, 0) == [sorted(part) for part in said]
     for split in ("train", "test"):
-        assert [len(part) for part in found.of(0, split)] == [3, 4, 1]
+        assert [len(part) for part in found.texts_of(0, split)] == [3, 4, 1]
     assert found.dropped == NOTHING
 
 
@@ -115,10 +125,10 @@ def test_a_column_names_the_concept_and_another_the_split(loaded: Study, tmp_pat
     ]
     found = opened(loaded, table(tmp_path / "colours.csv", rows))
     assert found.concepts["name"].to_list() == ["red", "blue"]
-    positive, negative, _ = texts(found, found.find("blue"), "train")
+    positive, negative, _ = texts(found, found.number_of("blue"), "train")
     assert positive == ["blue positive 0", "blue positive 2"]
     assert negative == ["blue negative 0", "blue negative 2"]
-    assert len(found.of(0, "test")[0]) == 3
+    assert len(found.texts_of(0, "test")[0]) == 3
 
 
 def test_other_labels_are_a_concept_each_against_the_rest(loaded: Study, tmp_path: Path) -> None:
@@ -126,7 +136,7 @@ def test_other_labels_are_a_concept_each_against_the_rest(loaded: Study, tmp_pat
     found = opened(loaded, table(tmp_path / "moods.csv", rows))
     assert sorted(found.concepts["name"]) == ["anger", "calm", "joy"]
     for name, (own, others) in {"anger": (4, 8), "joy": (6, 12), "calm": (20, 10)}.items():
-        positive, negative, hard = everything(found, found.find(name))
+        positive, negative, hard = everything(found, found.number_of(name))
         assert len(positive) == own
         assert all(name in text for text in positive)
         assert len(set(negative)) == others  # two a positive, or all there are
@@ -265,8 +275,8 @@ def test_the_seed_chooses_the_split_and_the_split_is_even(loaded: Study, tmp_pat
     first, again, other = (opened(loaded, replace(ref, seed=seed)) for seed in (3, 3, 4))
     assert first.labels.equals(again.labels)
     assert not first.labels.equals(other.labels)
-    assert [len(part) for part in other.of(0, "train")] == [11, 15, 0]
-    assert [len(part) for part in other.of(0, "test")] == [10, 15, 0]
+    assert [len(part) for part in other.texts_of(0, "train")] == [11, 15, 0]
+    assert [len(part) for part in other.texts_of(0, "test")] == [10, 15, 0]
 
 
 # ---------------------------------------------------------------- tokens
@@ -300,11 +310,11 @@ def test_a_concept_that_does_not_exist_is_an_error_that_names_near_ones(
 ) -> None:
     found = opened(loaded, table(tmp_path / "a.csv", rows_of({"anger": 4, "joy": 4})))
     with pytest.raises(NotFoundError, match=r"no concept 'angr'.*one of: anger"):
-        found.find("angr")
+        found.number_of("angr")
     with pytest.raises(NotFoundError, match="concepts 0 to 1"):
-        found.of(2, "train")
+        found.texts_of(2, "train")
     with pytest.raises(NotFoundError, match="'dev'"):
-        found.of(0, "dev")
+        found.texts_of(0, "dev")
 
 
 # ---------------------------------------------------------------- AxBench's folders
@@ -343,12 +353,12 @@ def bench(folder: Path, **change: Any) -> Path:
 def test_an_axbench_folder_is_a_concept_set(loaded: Study, tmp_path: Path) -> None:
     found = opened(loaded, ConceptRef("axbench", str(bench(tmp_path / "bench"))))
     assert found.concepts.rows() == [(0, "the colour of the sea", "text"), (1, "concept 1", "math")]
-    assert [len(part) for part in found.of(0, "test")] == [3, 2, 0]
-    assert [len(part) for part in found.of(1, "test")] == [3, 2, 1]
+    assert [len(part) for part in found.texts_of(0, "test")] == [3, 2, 0]
+    assert [len(part) for part in found.texts_of(1, "test")] == [3, 2, 1]
     positive, negative, _ = texts(found, 0, "train")
     assert positive == [f"train 0 positive text {n}" for n in range(3)]
     assert negative == [f"train -1 negative text {n}" for n in range(4)]
-    assert len(found.of(1, "train")[1]) == 8  # there is no shared negative of maths
+    assert len(found.texts_of(1, "train")[1]) == 8  # there is no shared negative of maths
     assert found.dropped == NOTHING
 
 
@@ -387,7 +397,7 @@ def test_an_axbench_folder_that_lacks_a_table_or_a_column_names_it(
 def test_topics_of_the_corpus_are_concepts(loaded: Study) -> None:
     found = opened(loaded, ConceptRef("topics"))
     assert found.concepts["name"].to_list() == ["harbour", "kitchen", "orchard"]
-    positive, negative, _ = everything(found, found.find("kitchen"))
+    positive, negative, _ = everything(found, found.number_of("kitchen"))
     assert len(positive) == 8
     assert len(negative) == 16
     whole = Path(loaded.corpus.sources[0].path) / "kitchen" / "0.txt"
@@ -451,7 +461,7 @@ def test_domains_of_wordnet_are_concepts(loaded: Study, tmp_path: Path) -> None:
         "verb.motion": "verb",
         "verb.weather": "verb",
     }
-    positive, negative, _ = everything(found, found.find("noun.animal"))
+    positive, negative, _ = everything(found, found.number_of("noun.animal"))
     assert positive == [f'gloss 5 number {n} tells it; "a use of it"' for n in range(6)]
     assert len(set(negative)) == 12
     assert not any(text.startswith("gloss 5 ") for text in negative)
@@ -557,3 +567,34 @@ def test_sets_in_a_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert concept_sets.available(inside) == [ConceptRef("axbench", str(inside)), topics]
     monkeypatch.setattr(concept_wordnet, "FOLDER", Path(wordnet(tmp_path / "wn").path))
     assert concept_sets.available(tmp_path)[-2:] == [ConceptRef("wordnet"), topics]
+
+
+def test_a_source_is_one_module_and_one_line(
+    loaded: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A toy source of folders with a table in them: found, chosen, named on screen and read."""
+
+    def table_of(ref: ConceptRef) -> Path:
+        return Path(ref.path) / "toy.csv"
+
+    toy = ConceptSource(
+        "toy",
+        "toys",
+        "folder",
+        lambda ref: concept_tables.existing([table_of(ref)], "Name a folder with a toy.csv."),
+        lambda ref, _documents: concept_files.read_table(table_of(ref)),
+    )
+    monkeypatch.setitem(concept_sources.SOURCES, "toy", toy)
+    monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path))
+    folder = concept_choices.folder() / "blocks"
+    folder.mkdir(parents=True)
+    table(folder / "toy.csv", rows_of({"1": 4, "0": 4}))
+    named = {choice.name: choice for choice in concept_choices.concept_sets()}
+    assert (named["blocks"].ref.kind, named["blocks"].title) == ("toy", "toys")
+    assert concept_choices.choose(str(folder)) == concept_choices.choose("blocks")
+    found = opened(loaded, concept_choices.choose("blocks"))
+    assert found.concepts["name"].to_list() == ["toy"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(CorpusError, match="does not exist"):
+        concept_choices.choose(str(empty))

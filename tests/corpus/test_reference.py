@@ -47,7 +47,10 @@ def test_axbench_is_a_concept_set(concept10: Path, small: str) -> None:
     ref = concept_sets.resolve(ConceptRef("axbench", str(concept10)))
     found = ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref))
     assert found.concepts["name"].n_unique() == 10
-    sizes = {s: [[len(p) for p in found.of(c, s)] for c in range(10)] for s in ("train", "test")}
+    sizes = {
+        split: [[len(part) for part in found.texts_of(concept, split)] for concept in range(10)]
+        for split in ("train", "test")
+    }
     assert sizes["train"] == [[72, 72, 0]] * 10
     assert [size[:2] for size in sizes["test"]] == [[36, 36]] * 10
     assert sum(size[2] for size in sizes["test"]) == 35
