@@ -85,9 +85,9 @@ def overview(study: Study) -> Overview:
     with region_answers.regions.asking(study):
         tokens = passages.tokens_of(study.model, study.corpus)
     topics = (
-        tokens.documents.group_by("topic")
+        tokens.documents.group_by("topic", maintain_order=True)
         .agg(pl.len().alias("documents"), pl.col("tokens").sum())
-        .sort("tokens", descending=True)
+        .sort("tokens", descending=True, maintain_order=True)
     )
     return Overview(
         documents=len(tokens.documents),
@@ -108,7 +108,6 @@ def studies() -> list[StudyCard]:
 
 
 @lookup
-def study(study: str) -> StudyCard:
+def study(study: Study) -> StudyCard:
     """What one study looks at: model, site, corpus, SAE, embedder, their revisions."""
-    loading.load(study)
-    return card(study)
+    return card(study.name)

@@ -12,7 +12,7 @@ import pytest
 
 from backend import queries, query
 from backend.__main__ import app, commands, main
-from backend.schema import Job
+from backend.schema import Job, Study
 from backend.store import jobs
 
 QUERIES = sorted(query.registered())
@@ -27,6 +27,7 @@ def test_a_query_says_what_it_answers_and_stands_in_the_door(name: str) -> None:
     assert entry.help, "its docstring is its help"
     assert "return" in entry.hints
     assert getattr(queries, name) is query.callables()[name]
+    assert entry.hints.get("study", Study) is Study, "the door turns a study's name into it"
     if entry.kind == "query":
         assert entry.title, "a job says what it computes"
 

@@ -189,6 +189,13 @@ def test_overview_adds_up(ready: str) -> None:
     assert isinstance(answer.regions, RegionMap)
 
 
+def test_a_study_says_what_it_looks_at(ready: str, capsys: pytest.CaptureFixture[str]) -> None:
+    card = queries.study(ready)
+    assert (card.name, card.problem, card.p_stops) == (ready, "", (20.0, 10.0))
+    assert main(["prepare", "--study", ready]) == 0
+    assert capsys.readouterr().out == f"{ready} is ready.\n"
+
+
 # ---------------------------------------------------------------- what is not there
 
 
