@@ -38,10 +38,10 @@ def made(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
 
 
 def read(points: torch.Tensor, offsets: np.ndarray, transposed: torch.Tensor) -> np.ndarray:
-    """[texts, regions] as `scores.along` does it, of points in memory."""
+    """[texts, regions] as `scores.strongest_along` does it, of points in memory."""
     best = torch.full((len(offsets) - 1, transposed.shape[1]), -torch.inf)
     for at in range(0, len(points), scores.ROWS):
-        scores.highest(points[at : at + scores.ROWS] @ transposed, at, offsets, best)
+        scores.raise_to_strongest(points[at : at + scores.ROWS] @ transposed, at, offsets, best)
     return best.numpy()
 
 

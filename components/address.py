@@ -18,6 +18,7 @@ from backend.answers.annotation_words import ORDERS
 from backend.evals.evaluation import Parameter
 from backend.evals.words import EVALUATIONS
 from backend.features.tier_words import TIERS
+from backend.labels import words
 from backend.schema import Plan, Thresholds, TierSpec
 
 
@@ -111,6 +112,7 @@ SORTS = ("density", "max", "lift", "f1", "feature")
 CONTRASTS = ("negative", "hard", "both")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
 
+JUDGED = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 
@@ -189,7 +191,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "run": Field(text, "an experiment", ""),
         "feature": Field(whole, "a feature's number"),
         "pair": Field(text, "two methods", ""),
-        "by": Field(one_of("detection", "fuzzing"), "detection or fuzzing", "detection"),
+        "by": Field(one_of(*JUDGED), " or ".join(JUDGED), JUDGED[0]),
         "blind": Field(flag, "0 or 1", False),
         "person": Field(text, "a name", ""),
     },

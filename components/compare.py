@@ -9,9 +9,10 @@ from itertools import combinations
 import polars as pl
 import streamlit as st
 
+from backend.labels import words
 from backend.views import Comparison, Experiment, Judgement, Passage
 from components import address, controls, markup, numbers, palette
-from components.experiment import doubt, measure, name
+from components.experiment import doubt, name
 from components.links import anchor
 from components.markup import escape
 from components.rows import render_rows
@@ -61,7 +62,7 @@ def render_controls(view: Experiment) -> None:
                 rerun=(LIST, INSPECTOR),
                 also={"feature": None},
             )
-        judged = [s for s in view.plan.scorers if s != "embedding"]
+        judged = [s for s in view.plan.scorers if s in words.judged_names()]
         controls.segmented_control(
             "by", "By", judged, label_visibility="collapsed", rerun=(LIST, INSPECTOR)
         )
@@ -182,7 +183,9 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
             ]
             for row in comparison.human.iter_rows(named=True)
         ]
-    heads = ["", "label"] + ([] if blind else [_head(scorer) for scorer in _scorers(comparison)])
+    heads = ["", "label"] + (
+        [] if blind else [words.title(scorer) for scorer in _scorers(comparison)]
+    )
     return markup.table(heads, rows, "tt" + "n" * (len(heads) - 2))
 
 
@@ -193,11 +196,7 @@ def dot(method: str) -> str:
 
 def _scorers(comparison: Comparison) -> list[str]:
     there = list(dict.fromkeys(comparison.scores["scorer"].to_list()))
-    return [s for s in there if f"{s}_auroc" not in there]
-
-
-def _head(scorer: str) -> str:
-    return f"{scorer.removesuffix('_auroc')} {measure(scorer)}"
+    return [s for s in there if s + words.RANKED not in there]
 
 
 def _score(comparison: Comparison, method: str, scorer: str) -> str:

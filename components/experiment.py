@@ -11,13 +11,13 @@ import polars as pl
 import streamlit as st
 from plotly.subplots import make_subplots
 
+from backend.labels import words
 from backend.views import Experiment, Run
 from components import address, controls, markup, numbers, palette
 from components.links import anchor
 from components.markup import escape
 from components.status import render_empty
 
-SCORERS = ("detection", "fuzzing", "embedding")
 MEASURES = {"auroc": "AUROC where there is one", "post": "as in the baez post"}
 LISTED = 12
 EACH = 10  # texts with and without a word, in the judge's own test
@@ -28,19 +28,12 @@ NOTHING_CARRIED = (
 )
 
 
-def measure(scorer: str) -> str:
-    """balanced accuracy, AUROC or gap: what a scorer's number is."""
-    if scorer.endswith("_auroc"):
-        return "AUROC"
-    return "gap of mean cosines" if scorer == "embedding" else "balanced accuracy"
-
-
 def scorers(means: pl.DataFrame, kind: str) -> list[str]:
     """The scorers to show: AUROC where there is one, or what the post counted."""
     there = set(means["scorer"])
     shown = []
-    for name in SCORERS:
-        ranked = f"{name}_auroc"
+    for name in words.scorer_names():
+        ranked = name + words.RANKED
         chosen = ranked if kind == "auroc" and ranked in there else name
         shown += [chosen] if chosen in there else []
     return shown
@@ -134,9 +127,7 @@ def means_chart(view: Experiment, kind: str) -> go.Figure:
         chance = {"color": colours.muted, "dash": "dash", "width": 1}
         figure.add_vline(some["chance"][0], line=chance, col=column, row=1)  # type: ignore[arg-type]
         counted = some.filter(pl.col("of") == "label")["features"].to_list()
-        title = (
-            f"{scorer.removesuffix('_auroc')} · {measure(scorer)} · n = {min(counted, default=0)}"
-        )
+        title = f"{words.base(scorer)} · {words.measure(scorer)} · n = {min(counted, default=0)}"
         figure.update_xaxes(title=title, col=column, row=1)
     figure.update_layout(
         template=palette.template(colours),
@@ -241,17 +232,17 @@ def advantages_html(view: Experiment, kind: str) -> str:
     some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
     beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
     names = [
-        f"{row['method']} by {row['scorer'].removesuffix('_auroc')} ({_signed(row['difference'])}, "
+        f"{row['method']} by {words.base(row['scorer'])} ({_signed(row['difference'])}, "
         f"{_signed(row['low'])} to {_signed(row['high'])})"
         for row in beats
     ]
-    words = (
+    sentence = (
         f"Told from the same labels given to other features: {'; '.join(names)}."
         if names
         else "No method's labels are told from the same labels given to other features."
     )
     more = f" Of {len(some)} such intervals about {len(some) / 40:.1f} lie above 0 by chance alone."
-    return f'<p class="note"><b>{escape(words)}</b>{escape(more)}</p>'
+    return f'<p class="note"><b>{escape(sentence)}</b>{escape(more)}</p>'
 
 
 def gains_html(view: Experiment, kind: str) -> str:
@@ -260,7 +251,7 @@ def gains_html(view: Experiment, kind: str) -> str:
     rows = [
         [
             name(row["method"]),
-            escape(f"{row['scorer'].removesuffix('_auroc')} · {measure(row['scorer'])}"),
+            escape(f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"),
             _signed(row["difference"]),
             f"{_signed(row['low'])} to {_signed(row['high'])}",
             numbers.fraction(row["smallest"], 3),
@@ -279,7 +270,7 @@ def differences_html(view: Experiment, kind: str) -> str:
     rows = [
         [
             f"{name(row['method'])} − {name(row['other'])}",
-            escape(f"{row['scorer'].removesuffix('_auroc')} · {measure(row['scorer'])}"),
+            escape(f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"),
             _signed(row["difference"]),
             f"{_signed(row['low'])} to {_signed(row['high'])}",
             "yes" if (row["low"] or 0) * (row["high"] or 0) > 0 else "no",
@@ -334,17 +325,17 @@ def carries_nothing(view: Experiment) -> bool:
 
 def known_html(view: Experiment) -> str:
     """How the judge does where the answer is known; a warning where it fails."""
-    shown = view.known.filter(pl.col("scorer") == "detection_auroc")
+    shown = view.known.filter(pl.col("scorer") == "detection" + words.RANKED)
     row = (shown if len(shown) else view.known).row(0, named=True)
-    words = (
+    result = (
         f"Asked which of {2 * EACH} texts hold a given word, the judge scores "
-        f"{numbers.fraction(row['mean'])} ({measure(row['scorer'])}, 95% interval "
+        f"{numbers.fraction(row['mean'])} ({words.measure(row['scorer'])}, 95% interval "
         f"{numbers.fraction(row['low'])} to {numbers.fraction(row['high'])}, {row['words']} words, "
         f"{row['failures']} failed)."
     )
     if (row["low"] or 0) > PASSED:
-        return f'<p class="note">{escape(words)}</p>'
-    return finding_html(words, "A judge that fails this says nothing by its scores of labels.")
+        return f'<p class="note">{escape(result)}</p>'
+    return finding_html(result, "A judge that fails this says nothing by its scores of labels.")
 
 
 def nothing_carried_html() -> str:

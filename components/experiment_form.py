@@ -5,13 +5,13 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
+from backend.labels import words
 from backend.schema import Plan
 from backend.views import Quote
 from components import address, controls, markup, numbers
 from components.markup import escape
 
 FORM = "form"
-SCORERS = ("detection", "fuzzing", "embedding")
 SPLITS = {
     "range": "from the whole range of peaks",
     "post": "as in the post: ranks 1–5, then 6–15",
@@ -52,7 +52,7 @@ def render_form(methods: pl.DataFrame, server: str) -> None:
         controls.multiselect("methods", "Methods", list(helps), rerun=(FORM,))
         chosen = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
         st.caption("  \n".join(chosen))
-        controls.multiselect("scorers", "Judged by", list(SCORERS), rerun=(FORM,))
+        controls.multiselect("scorers", "Judged by", words.scorer_names(), rerun=(FORM,))
     with middle:
         controls.number_input("count", "Features", step=10, rerun=(FORM,))
         _choice("Train and test", "split", SPLITS)

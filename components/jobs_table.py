@@ -64,7 +64,7 @@ def outdated_words(count: int, gigabytes: float) -> str:
     if not count:
         return ""
     return (
-        f"{count:,} results ({gigabytes:.1f} GB) of an earlier version of Tessera are in the cache: "
+        f"{count:,} results ({gigabytes:.1f} GB) of an earlier version are in the cache: "
         "they are computed anew when they are asked for. They are deleted when space is needed, or "
         "by python -m backend cache evict --outdated."
     )

@@ -8,15 +8,15 @@ from typing import Any, Protocol
 import polars as pl
 import streamlit as st
 
+from backend.labels import words
 from backend.schema import Job
 from backend.views import Labels, LabelScores
 from components import address, markup, numbers
-from components.experiment import measure, name
+from components.experiment import name
 from components.markup import escape
 from components.status import Desk, waiting
 
 ENDS = ("value", "low", "high")
-SCORERS = ("embedding_auroc", "detection_auroc", "fuzzing_auroc")
 HUMAN = "human"
 SHOWN = 48  # characters before a peak
 CONTROLS = {"shuffled": "another's label", "empty": "no label"}
@@ -126,7 +126,10 @@ def verbalizations_html(view: Labels) -> str:
 def scores_html(scores: pl.DataFrame) -> str:
     """One row a label, one column a scorer; a control in the same method's name below it."""
     there = set(scores["scorer"])
-    shown = [s if s in there else s.removesuffix("_auroc") for s in SCORERS]
+    judged = words.judged_names()
+    names = sorted(words.scorer_names(), key=lambda scorer: scorer in judged)  # judged ones last
+    shown = [f"{s}{words.RANKED}" if f"{s}{words.RANKED}" in there else s for s in names]
+    shown = [score for score in shown if score in there]
     rows = []
     keys = ("method", "of", "label")
     for (method, control, label), group in scores.group_by(*keys, maintain_order=True):
@@ -136,11 +139,11 @@ def scores_html(scores: pl.DataFrame) -> str:
         failures = sum(row["failures"] for row in by_scorer.values())
         rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
     some = scores.row(0, named=True)
-    judge = scores.filter(pl.col("scorer").str.starts_with("detection"))["judge"][0]
+    judge = scores.filter(pl.col("scorer").is_in(judged))["judge"][0]
     note = (
         f"On {some['n']} held-out contexts, half of them negatives, with 95% intervals; chance is "
-        f"{numbers.fraction(0.5)}. Detection and fuzzing are judged by {judge}. An interval that "
-        "holds .50, or that of a control, shows nothing."
+        f"{numbers.fraction(0.5)}. {' and '.join(judged).capitalize()} are judged by {judge}. "
+        "An interval that holds .50, or that of a control, shows nothing."
     )
-    heads = ("method", "label", *(f"{s.removesuffix('_auroc')} {measure(s)}" for s in shown))
-    return markup.table((*heads, "failed"), rows, "ttnnnn", note)
+    heads = ("method", "label", *map(words.title, shown))
+    return markup.table((*heads, "failed"), rows, "tt" + "n" * (len(shown) + 1), note)

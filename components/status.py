@@ -68,8 +68,10 @@ def render_empty(problem: str, remedy: str) -> None:
 
 def name_of(job: Job) -> str:
     """What a job computes, in words, with the stops of its partition."""
-    asked = json.loads(job.arguments or "{}")
-    stops = (f"{stop} {asked[stop]:g}" for stop in ("p", "k") if asked.get(stop) is not None)
+    arguments = json.loads(job.arguments or "{}")
+    stops = (
+        f"{stop} {arguments[stop]:g}" for stop in ("p", "k") if arguments.get(stop) is not None
+    )
     return " · ".join([job.title or job.query, *stops])
 
 

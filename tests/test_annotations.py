@@ -539,7 +539,7 @@ def test_a_killed_process_loses_nothing_that_it_said_was_kept() -> None:
             release()  # the next to open the file finds what a dead process left
     following.kill()
     following.communicate()
-    assert len(said) > 500
+    assert said, "not one lived long enough to keep an event"
 
 
 @pytest.mark.slow

@@ -73,6 +73,18 @@ def _options(entry: query.Entry) -> Iterator[tuple[str, Any]]:
             yield each.name, each.default
 
 
+def _needed(entry: query.Entry) -> Iterator[str]:
+    """Words for the arguments that have no default; of a dataclass its first field."""
+    for each in entry.signature.parameters.values():
+        if each.default is inspect.Parameter.empty:
+            hint = entry.hints[each.name]
+            if dataclasses.is_dataclass(hint) and each.name != "study":
+                field = dataclasses.fields(hint)[0]
+                yield f"--{each.name}.{field.name}={field.default}"
+            else:
+                yield f"--{each.name}=1"
+
+
 def _parsed(entry: query.Entry, words: list[str]) -> dict[str, Any]:
     """The arguments that a command would be called with."""
     _, bound, _ = app.parse_args([entry.name, *words], exit_on_error=False, print_error=False)
@@ -84,11 +96,7 @@ def test_every_flag_can_be_said_either_way_and_takes_no_value(
 ) -> None:
     flags = 0
     for name, entry in commands().items():
-        needed = [
-            f"--{option}=1"
-            for option, default in _options(entry)
-            if default is inspect.Parameter.empty
-        ]
+        needed = list(_needed(entry))
         for flag, default in _options(entry):
             if not isinstance(default, bool):
                 continue

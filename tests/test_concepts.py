@@ -75,7 +75,7 @@ def computed(study: Study, name: str) -> concepts.ConceptResults:
 
 def test_scores_are_the_strongest_token_of_each_text(study: Study, kept: str) -> None:
     held = computed(study, kept)
-    found, every = scores.points(study.reading, held.ref)
+    found, every = scores.text_points(study.reading, held.ref)
     points = torch.cat([part for _, part in every]).numpy().astype(np.float64)
     exemplars = held.build.array("exemplars").astype(np.float64)
     similarity = points @ exemplars.T
@@ -83,7 +83,7 @@ def test_scores_are_the_strongest_token_of_each_text(study: Study, kept: str) ->
         low, high = found.offsets[text : text + 2]
         wanted = similarity[low:high].max(axis=0)
         assert held.scores["exemplar"][text] == pytest.approx(wanted, abs=1e-5)
-    means = scores.averages(study.reading, held.ref).array("means")
+    means = scores.text_means(study.reading, held.ref).array("means")
     assert means[1] == pytest.approx(points[slice(*found.offsets[1:3])].mean(axis=0), abs=1e-6)
 
 
@@ -94,7 +94,7 @@ def test_scores_do_not_depend_on_how_points_come(monkeypatch: pytest.MonkeyPatch
     for cut in (1, 3, 8, 50):
         best = torch.full((4, 4), -torch.inf)
         for first in range(0, 50, cut):
-            scores.highest(rows[first : first + cut], first, offsets, best)
+            scores.raise_to_strongest(rows[first : first + cut], first, offsets, best)
         wanted = [rows[a:b].amax(dim=0) for a, b in itertools.pairwise(offsets)]
         assert torch.equal(best, torch.stack(wanted))
 
@@ -234,7 +234,7 @@ def test_a_cover_takes_what_adds_most_until_all_is_held(
 ) -> None:
     rng = np.random.default_rng(seed)
     pairs = np.argwhere(rng.random((tokens, groups)) < 0.4)
-    gains = covers.greedy(pairs[:, 0], pairs[:, 1])
+    gains = covers.greedy_cover(pairs[:, 0], pairs[:, 1])
     sets = [set(pairs[pairs[:, 1] == group, 0].tolist()) for group in range(groups)]
     held: set[int] = set()
     for gain in gains:

@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import backend.evals
-import components.evals
+from backend import evals as backend_evals
 from backend import query, run
 from backend.answers import ce_bench, ce_sweep, expert_lens, overview
 from backend.evals.words import EVALUATIONS, NAMES
 from backend.schema import Progress
 from backend.store import jobs
 from components import address, benchmarks
+from components import evals as component_evals
 
 TOY = '''
 """How many tokens a study reads."""
@@ -104,7 +104,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "backend" / "toy" / "answers.py").write_text(ANSWERS)
     (tmp_path / "components").mkdir()
     (tmp_path / "components" / "toy.py").write_text(TAB)
-    for package in (backend.evals, components.evals):
+    for package in (backend_evals, component_evals):
         folder = str(tmp_path / package.__name__.partition(".")[0])
         monkeypatch.setattr(package, "__path__", [*package.__path__, folder])
     evaluation = importlib.import_module("backend.evals.toy").EVALUATION
@@ -131,10 +131,15 @@ def opened(study: str, which: str = "toy", **params: str) -> AppTest:
     """The tab as a link opens it; the queries are those that its parts ask."""
     app = AppTest.from_function(page, default_timeout=120)
     app.session_state["desk"] = SimpleNamespace(
-        studies=overview.studies, job=jobs.get, cancel=jobs.cancel, retry=jobs.retry,
-        ce_sweep=ce_sweep.ce_sweep, ce_subject=ce_bench.ce_subject, ce_steer=ce_bench.ce_steer,
+        studies=overview.studies,
+        job=jobs.get,
+        cancel=jobs.cancel,
+        retry=jobs.retry,
+        ce_sweep=ce_sweep.ce_sweep,
+        ce_subject=ce_bench.ce_subject,
+        ce_steer=ce_bench.ce_steer,
         expert_concept=expert_lens.expert_concept,
-    )  # fmt: skip
+    )
     for name, value in ({"which": which, "study": study} | params).items():
         app.query_params[name] = value
     return app

@@ -11,7 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.concepts.gathered import LEVELS, NEAREST, QUANTILES, Gathered, farthest, gathered
+from backend.concepts.gathered import (
+    LEVELS,
+    NEAREST,
+    QUANTILES,
+    TextPlacement,
+    farthest,
+    place_texts,
+)
 from backend.regions.nearest import Nearest, assign
 
 THETA = float(np.float32(0.3))
@@ -30,7 +37,7 @@ def given_to(points: np.ndarray, exemplars: np.ndarray) -> Nearest:
     return assign(torch.from_numpy(points), torch.from_numpy(exemplars), THETA)
 
 
-def world(seed: int = 0) -> tuple[Gathered, Gathered, np.ndarray]:
+def world(seed: int = 0) -> tuple[TextPlacement, TextPlacement, np.ndarray]:
     """Texts of three tokens, one of them in the cone of region 0, and texts with none there."""
     rng = np.random.default_rng(seed)
     exemplars, offsets = np.eye(16, dtype=np.float32)[:4], np.arange(0, 91, 3)
@@ -39,7 +46,7 @@ def world(seed: int = 0) -> tuple[Gathered, Gathered, np.ndarray]:
     with_one = texts.copy()
     with_one[1::3] = cone(rng, exemplars[0], 30)
     found = [
-        gathered(p, offsets, given_to(p, exemplars), 0, exemplars[0], members, THETA, random)
+        place_texts(p, offsets, given_to(p, exemplars), 0, exemplars[0], members, THETA, random)
         for p in (with_one, texts)
     ]
     return found[0], found[1], members
@@ -84,12 +91,12 @@ def test_at_a_real_threshold_the_check_of_two_theta_passes_anything() -> None:
     other, members = cone(rng, exemplars[1], 20, 0.01), cone(rng, exemplars[0], 40)
     near = given_to(other, exemplars)
     random = units(rng.standard_normal((30, 16)))
-    found = gathered(other, np.arange(21), near, 0, exemplars[0], members, 0.9, random)
+    found = place_texts(other, np.arange(21), near, 0, exemplars[0], members, 0.9, random)
     assert share(found, "owned")["share"] == share(found, "within")["share"] == 0
     assert share(found, "pairs")["share"] == share(found, "each")["share"] == 1
     assert share(found, "random_pairs")["share"] == 1
     assert share(found, "random_pairs")["n"] == 30
-    small = gathered(other, np.arange(21), near, 0, exemplars[0], members, 0.1, random)
+    small = place_texts(other, np.arange(21), near, 0, exemplars[0], members, 0.1, random)
     assert share(small, "pairs")["share"] == 0
     own = share(small, "own_pairs")
     apart = 1 - members @ members.T
@@ -101,7 +108,7 @@ def test_at_a_real_threshold_the_check_of_two_theta_passes_anything() -> None:
 def test_members_or_texts_may_be_missing_but_no_text_is_empty() -> None:
     points, exemplar = np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)[0]
     near, nothing = given_to(points, points), points[:0]
-    alone = gathered(points, np.array([0, 4]), near, 0, exemplar, points[:1], THETA, nothing)
+    alone = place_texts(points, np.array([0, 4]), near, 0, exemplar, points[:1], THETA, nothing)
     assert alone.nearest["among_pairs"].to_list() == [None]
     assert alone.quantiles["own"].to_list() == [None] * len(LEVELS)
     assert share(alone, "random_pairs") | {"of": ""} == dict.fromkeys(["share", "low", "high"]) | {
@@ -109,14 +116,14 @@ def test_members_or_texts_may_be_missing_but_no_text_is_empty() -> None:
         "n": 0,
     }
     empty = given_to(nothing, points)
-    none = gathered(nothing, np.array([0]), empty, 0, exemplar, points, THETA, points)
+    none = place_texts(nothing, np.array([0]), empty, 0, exemplar, points, THETA, points)
     assert share(none, "within")["share"] is None
     assert none.quantiles["to_members"].null_count() == len(LEVELS)
     with pytest.raises(ValueError, match="text 1 has no token"):
-        gathered(points, np.array([0, 2, 2, 4]), near, 0, exemplar, points, THETA, nothing)
+        place_texts(points, np.array([0, 2, 2, 4]), near, 0, exemplar, points, THETA, nothing)
 
 
-def share(found: Gathered, of: str) -> dict[str, float]:
+def share(found: TextPlacement, of: str) -> dict[str, float]:
     return found.shares.filter(pl.col("of") == of).row(0, named=True)
 
 

@@ -20,7 +20,7 @@ from backend.store.memo import Entry
 @pytest.fixture
 def read(ready: str) -> tuple[Entry, Tokens]:
     study = studies.load(ready)
-    index = codes.index.get(study.model, study.site, study.corpus, study.sae)
+    index = codes.index(study.reading, study.require_sae())
     return index, passages.tokens_of(study.model, study.corpus)
 
 
@@ -108,7 +108,7 @@ def test_a_feature_with_too_few_contexts_is_refused(read: tuple[Entry, Tokens]) 
 
 def test_members_of_regions_are_evidence_too(ready: str) -> None:
     study = studies.load(ready)
-    entry = partitioning.build_partition.get(study.model, study.site, study.corpus, study.partition)
+    entry = partitioning.build_partition(study.cut())
     tokens, source = passages.tokens_of(study.model, study.corpus), of_regions(entry)
     owner, distance = entry.array("owner"), entry.array("distance")
     theta = entry.value("theta")

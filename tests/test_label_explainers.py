@@ -23,7 +23,7 @@ from backend.labels.explainers import (
 )
 from backend.labels.own_model import layout
 from backend.labels.prompts import first_sentence, from_final_token, last_paragraph
-from backend.labels.words import stem
+from backend.labels.stems import stem
 from backend.schema import LlmError, LlmUnavailableError, NotFoundError
 
 LONG = "It stands for ships that are out at sea, and for what they carry. Then for sailors."

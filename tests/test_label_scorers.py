@@ -18,6 +18,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from backend.labels import judges, scorers, trials
 from backend.labels.contract import Evidence, Excerpt, Message
 from backend.labels.judges import LikelihoodJudge, WriterJudge
+from backend.labels.kinds import SCORERS, fuzzing
 from backend.schema import LlmError, LlmUnavailableError
 from backend.statistics import estimates
 
@@ -219,7 +220,7 @@ def test_prompts_of_a_task_begin_alike_and_do_not_hold_the_label() -> None:
     assert first[cut:] == 'Text: "a <<b>>"\nThe marked words are:'
     assert second[cut:] == 'Text: "c\\n\\"d\\""\nThe marked words are:'
     for task in ("detection", "fuzzing"):
-        assert len(judges.completion(task, "a").split("\n\n")) == len(judges.SHOTS[task]) + 1
+        assert len(judges.completion(task, "a").split("\n\n")) == len(SCORERS[task].shots) + 1
 
 
 # ---------------------------------------------------------------- failures
@@ -410,19 +411,19 @@ def test_matched_patterns_fit_and_keep_their_shape(data: st.DataObject) -> None:
     lengths = data.draw(st.lists(st.integers(1, 30), min_size=1, max_size=8))
     marks = [sorted(data.draw(st.sets(st.integers(0, n - 1), min_size=1))) for n in lengths]
     others = data.draw(st.lists(st.integers(1, 30), min_size=len(marks), max_size=len(marks)))
-    given_to = trials.matched(marks, lengths, others, np.random.default_rng(0))
+    given_to = fuzzing.matched(marks, lengths, others, np.random.default_rng(0))
     for at, length in zip(given_to, others, strict=True):
         assert at == sorted(set(at))
         assert 0 <= at[0] <= at[-1] < length
-    alike = trials.matched(marks, lengths, [30] * len(marks), np.random.default_rng(0))
+    alike = fuzzing.matched(marks, lengths, [30] * len(marks), np.random.default_rng(0))
     assert sorted(map(len, alike)) == sorted(map(len, marks))
     gaps = sorted(tuple(np.diff(at).tolist()) for at in alike)
     assert gaps == sorted(tuple(np.diff(at).tolist()) for at in marks)
 
 
 def test_marks_are_on_tokens_above_the_share_of_the_excerpts_own_maximum() -> None:
-    assert trials.fired(np.array([0.0, 0.29, 0.3, 1.0, 0.0])) == [2, 3]
-    assert trials.mark([" the", " red", " sea", " is", "\n"], [1, 2, 4]) == (
+    assert fuzzing.fired(np.array([0.0, 0.29, 0.3, 1.0, 0.0])) == [2, 3]
+    assert fuzzing.mark([" the", " red", " sea", " is", "\n"], [1, 2, 4]) == (
         " the <<red sea>> is<<\n>>"
     )
 
@@ -431,7 +432,7 @@ def test_marks_are_on_tokens_above_the_share_of_the_excerpts_own_maximum() -> No
 def test_marks_strip_back_to_the_text(pieces: list[str], data: st.DataObject) -> None:
     at = data.draw(st.sets(st.integers(0, len(pieces) - 1)))
     text = "".join(pieces)
-    stripped = trials.mark(pieces, sorted(at)).replace("<<", "").replace(">>", "")
+    stripped = fuzzing.mark(pieces, sorted(at)).replace("<<", "").replace(">>", "")
     own = "<<" in text or ">>" in text
     assert stripped == (text.replace("<", "‹").replace(">", "›") if own else text)
 

@@ -23,10 +23,12 @@ import pytest
 from backend import study as studies
 from backend.answers import passages
 from backend.features import codes
-from backend.labels import evidence
+from backend.labels import evidence, writers
 from backend.labels.contract import Evidence, Message
+from backend.labels.costs import Cap, capped
 from backend.labels.explainers import EXPLAINERS, Context
-from backend.labels.writers import Cap, Capped, OpenAiWriter, Server
+from backend.labels.server import Server
+from backend.labels.writers import OpenAiWriter, server_ref
 from backend.schema import LlmUnavailableError
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -102,8 +104,7 @@ def wait_for(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
 def excerpts(demo: str) -> Evidence:
     """Of the feature that fires most."""
     study = studies.load(demo)
-    assert study.sae is not None
-    source = evidence.of_features(codes.index.get(study.model, study.site, study.corpus, study.sae))
+    source = evidence.of_features(codes.index.get(study.reading, study.require_sae()))
     tokens = passages.tokens_of(study.model, study.corpus)
     often = max(source.frequent().tolist(), key=lambda number: len(source.column(number).rows))
     return evidence.draw(source, tokens, often)
@@ -114,24 +115,30 @@ def test_a_label_is_written_once_and_read_from_disk_ever_after(
 ) -> None:
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("TESSERA_LLM_URL", served.server.base_url)
+    monkeypatch.setenv("TESSERA_LLM_MODEL", NAME)
     explain = EXPLAINERS["eleuther_acts_top5"].explain
-    writer = Capped(OpenAiWriter(served.server), Cap(calls=2))
-    label = explain(excerpts, Context(writer=writer))
+    writer = OpenAiWriter(server_ref(served.server))
+    with capped(Cap(calls=2), None) as meter:
+        label = explain(excerpts, Context(writer=writer))
     assert bool(label.text) != bool(label.failed)
-    assert 1 <= writer.spent.calls <= 2  # a second attempt, where the form was not kept
+    assert 1 <= meter.paid.calls <= 2  # a second attempt, where the form was not kept
     # the server counts tokens: five excerpts of up to 127, and a reply
-    assert 5 * 20 < writer.spent.prompt_tokens < 2 * 5 * 400
-    assert 0 < writer.spent.reply_tokens <= 2 * 600
+    assert 5 * 20 < meter.paid.prompt_tokens < 2 * 5 * 400
+    assert 0 < meter.paid.reply_tokens <= 2 * 600
 
-    wrong = OpenAiWriter(Server(served.server.base_url, "no-such-model"), tries=2)
+    monkeypatch.setattr(writers, "TRIES", 2)
+    monkeypatch.setenv("TESSERA_LLM_MODEL", "no-such-model")
+    wrong = OpenAiWriter(server_ref(Server(served.server.base_url, "no-such-model")))
     with pytest.raises(LlmUnavailableError, match="does not know the model 'no-such-") as told:
         wrong.write([Message("user", "Hello")])
     assert "TESSERA_LLM_MODEL" in told.value.remedy
 
     served.process.kill()
     served.process.wait()
-    gone = Capped(OpenAiWriter(served.server, tries=1), Cap(calls=2))
-    assert explain(excerpts, Context(writer=gone)) == label
-    assert gone.spent.calls == 0
-    with pytest.raises(LlmUnavailableError, match="cannot be reached"):
-        gone.write([Message("user", "Hello")])
+    monkeypatch.setenv("TESSERA_LLM_MODEL", NAME)
+    with capped(Cap(calls=2), None) as meter:
+        assert explain(excerpts, Context(writer=writer)) == label
+        assert meter.paid.calls == 0
+        with pytest.raises(LlmUnavailableError, match="cannot be reached"):
+            writer.write([Message("user", "Hello")])

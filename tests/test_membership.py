@@ -9,7 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.concepts.membership import RATES, by_ball, by_owner, chosen, rates, union, united
+from backend.concepts.membership import (
+    RATES,
+    ball_membership,
+    best_region,
+    greedy_union,
+    in_any_region,
+    owner_membership,
+    rates,
+)
 from backend.regions.nearest import assign
 from backend.statistics.estimates import balanced_accuracy
 
@@ -34,8 +42,8 @@ def test_rules_are_what_they_say_for_every_text_and_region(
     points = units(rng.standard_normal((offsets[-1], 5)))
     near = assign(torch.from_numpy(points), torch.from_numpy(exemplars), THETA)
     similarity = np.maximum.reduceat(points @ exemplars.T, offsets[:-1])
-    ball = by_ball(similarity, THETA)
-    owned, both = by_owner(near.owner, near.distance, THETA, offsets, regions)
+    ball = ball_membership(similarity, THETA)
+    owned, both = owner_membership(near.owner, near.distance, THETA, offsets, regions)
     for text in range(texts):
         tokens = range(offsets[text], offsets[text + 1])
         for region in range(regions):
@@ -49,14 +57,14 @@ def test_rules_are_what_they_say_for_every_text_and_region(
 def test_one_token_must_do_both() -> None:
     """Token 0 is within θ of region 1 but nearer to 0; token 1 is owned by region 1 from afar."""
     owner, distance = np.array([0, 1]), np.array([0.1, 0.8])
-    owned, both = by_owner(owner, distance, THETA, np.array([0, 2]), 2)
-    assert by_ball(np.array([[0.9, 0.75]]), THETA).tolist() == [[True, True]]
+    owned, both = owner_membership(owner, distance, THETA, np.array([0, 2]), 2)
+    assert ball_membership(np.array([[0.9, 0.75]]), THETA).tolist() == [[True, True]]
     assert owned.toarray().tolist() == [[True, True]]
     assert both.toarray().tolist() == [[True, False]]
 
 
 def test_a_token_of_no_region_puts_its_text_in_none() -> None:
-    owned, both = by_owner(np.array([-1, 2]), np.zeros(2), THETA, np.array([0, 1, 2]), 3)
+    owned, both = owner_membership(np.array([-1, 2]), np.zeros(2), THETA, np.array([0, 1, 2]), 3)
     assert owned.toarray().tolist() == [[False] * 3, [False, False, True]]
     assert both.toarray().tolist() == owned.toarray().tolist()
 
@@ -95,8 +103,8 @@ def test_rates_do_not_depend_on_how_they_are_asked_for() -> None:
     sparse = scipy.sparse.csr_array(inside)
     assert rates(inside, *rows).equals(dense)
     assert rates(sparse, positive, ~positive).equals(dense)
-    assert union(sparse, *rows) == union(inside, positive, ~positive)
-    assert united(sparse, [1, 4]).tolist() == united(inside, [1, 4]).tolist()
+    assert greedy_union(sparse, *rows) == greedy_union(inside, positive, ~positive)
+    assert in_any_region(sparse, [1, 4]).tolist() == in_any_region(inside, [1, 4]).tolist()
 
 
 def test_without_a_class_there_is_no_rate_and_no_choice() -> None:
@@ -106,9 +114,9 @@ def test_without_a_class_there_is_no_rate_and_no_choice() -> None:
         for name in (absent, f"{absent}_low", f"{absent}_high", "j", "j_low", "j_high"):
             assert table[name].to_list() == [None] * 3
         assert table[there].null_count() == 0
-        assert chosen(table) is None
-    assert union(inside, [], [0, 1]) == union(inside, [0, 1], []) == []
-    assert chosen(rates(np.ones((4, 0), dtype=bool), [0], [1])) is None
+        assert best_region(table) is None
+    assert greedy_union(inside, [], [0, 1]) == greedy_union(inside, [0, 1], []) == []
+    assert best_region(rates(np.ones((4, 0), dtype=bool), [0], [1])) is None
 
 
 def test_the_best_region_is_of_highest_j_then_more_hits_then_lowest() -> None:
@@ -118,9 +126,9 @@ def test_the_best_region_is_of_highest_j_then_more_hits_then_lowest() -> None:
     inside[[1, 2, 5, 6], 3] = True
     inside[3, 4] = True
     positive = np.arange(9) < 3
-    assert chosen(rates(inside, positive, ~positive)) == 2
+    assert best_region(rates(inside, positive, ~positive)) == 2
     inside[[3, 4], 2] = inside[0, 2] = False
-    assert chosen(rates(inside, positive, ~positive)) == 3
+    assert best_region(rates(inside, positive, ~positive)) == 3
 
 
 # ---------------------------------------------------------------- several regions together
@@ -134,13 +142,13 @@ def test_a_concept_split_over_regions_is_found_by_their_union() -> None:
     inside[30:40, 5] = True
     train = np.arange(60) % 2 == 0
     positive = np.arange(60) < 20
-    found = union(inside, positive & train, ~positive & train)
+    found = greedy_union(inside, positive & train, ~positive & train)
     assert found == [4, 1, 6]
     alone = rates(inside[:, found[:1]], positive & ~train, ~positive & ~train)
-    whole = rates(united(inside, found), positive & ~train, ~positive & ~train)
+    whole = rates(in_any_region(inside, found), positive & ~train, ~positive & ~train)
     assert alone["j"].to_list() == pytest.approx([0.5])
     assert whole["j"].to_list() == [1.0]
-    assert union(inside, positive & train, ~positive & train, most=2) == [4, 1]
+    assert greedy_union(inside, positive & train, ~positive & train, most=2) == [4, 1]
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,10 +156,10 @@ def test_a_concept_split_over_regions_is_found_by_their_union() -> None:
 def test_no_region_is_added_that_does_not_raise_j(seed: int, regions: int) -> None:
     rng = np.random.default_rng(seed)
     inside, positive = rng.random((24, regions)) < 0.25, np.arange(24) < 9
-    found = union(inside, positive, ~positive)
+    found = greedy_union(inside, positive, ~positive)
 
     def j(chosen_regions: list[int]) -> float:
-        return rates(united(inside, chosen_regions), positive, ~positive)["j"][0]
+        return rates(in_any_region(inside, chosen_regions), positive, ~positive)["j"][0]
 
     steps = [j(found[:size]) for size in range(len(found) + 1)]
     for size, region in enumerate(found):

@@ -95,7 +95,7 @@ def test_the_device_is_recorded_however_it_is_passed() -> None:
 
 def test_blocks_written_to_the_folder_are_part_of_the_entry() -> None:
     @memoize("toy.blocks", version=1)
-    def blocks(size: int, *, folder: Path) -> dict[str, Any]:
+    def blocks(size: int, *, folder: Path = Path()) -> dict[str, Any]:
         out = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.int32, shape=(size,))
         out[:] = np.arange(size)
         return {"size": size}
@@ -171,7 +171,7 @@ def test_a_process_killed_while_writing_leaves_nothing_visible(cache: Path) -> N
 
 def test_sweeping_spares_what_is_being_written(cache: Path) -> None:
     @memoize("toy.swept_in_the_middle", version=1)
-    def swept_in_the_middle(*, folder: Path) -> dict[str, Any]:
+    def swept_in_the_middle(*, folder: Path = Path()) -> dict[str, Any]:
         np.save(folder / "x.npy", np.arange(3))
         upkeep.sweep_staging()
         return {}
@@ -182,7 +182,7 @@ def test_sweeping_spares_what_is_being_written(cache: Path) -> None:
 
 def test_a_failing_function_leaves_nothing_and_its_error_is_its_own(cache: Path) -> None:
     @memoize("toy.failing", version=1)
-    def failing(kind: str, *, folder: Path) -> dict[str, Any]:
+    def failing(kind: str, *, folder: Path = Path()) -> dict[str, Any]:
         np.save(folder / "x.npy", np.arange(3))
         raise {"cancel": Cancelled(), "net": ConnectionError("no network")}[kind]
 

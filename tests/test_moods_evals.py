@@ -13,7 +13,6 @@ import pytest
 from backend import query
 from backend.answers import ce_bench, ce_sweep, expert_lens, sage
 from backend.evals.sage.sites import Sizes
-from backend.evals.words import EVALUATIONS
 from backend.query import Query
 from backend.schema import Job, Progress
 from backend.store import jobs
@@ -71,22 +70,18 @@ def test_ce_bench(small: str, stories: str) -> None:
     assert not isinstance(ce_sweep.ce_sweep(small, stories), Job)  # the study lists no other
 
 
-@pytest.mark.parametrize(
-    ("asked", "arguments"),
-    [
-        (ce_bench.ce_subject, ("kitchen",)),
-        (ce_bench.ce_steer, ("kitchen", "The oven finds", 2.0)),
-    ],
-)
-def test_parts_of_ce_bench(small: str, stories: str, asked: Any, arguments: Any) -> None:
-    if asked is ce_bench.ce_subject:
-        job = asked(small, *arguments, stories)
-        assert job.query == "ce_bench"  # which is a part of it, and shared
-        compute(job)
-        assert not isinstance(asked(small, *arguments, stories), Job)
-    else:
-        view = answer_after_one_job(asked, small, *arguments, stories)
-        assert view.subject == "kitchen"
+def test_one_subject_is_computed_by_the_job_of_the_whole(small: str, stories: str) -> None:
+    job = ce_bench.ce_subject(small, "kitchen", stories)
+    assert isinstance(job, Job)
+    assert job.query == "ce_bench"
+    compute(job)
+    assert not isinstance(ce_bench.ce_subject(small, "kitchen", stories), Job)
+
+
+def test_a_steered_text(small: str, stories: str) -> None:
+    arguments = "kitchen", "The oven finds", 2.0, stories
+    view = answer_after_one_job(ce_bench.ce_steer, small, *arguments)
+    assert (view.subject, view.strength) == ("kitchen", 2.0)
 
 
 def test_ce_sweep(small: str, stories: str) -> None:
@@ -128,15 +123,3 @@ def test_roles_of_a_task_share_a_job(small: str) -> None:
     assert isinstance(one, Job)
     assert isinstance(other, Job)
     assert one.id == other.id
-
-
-@pytest.mark.parametrize("name", EVALUATIONS)
-def test_an_evaluation_is_registered_by_its_name(name: str) -> None:
-    evaluation = EVALUATIONS[name]
-    assert evaluation.name == name
-    assert evaluation.answers.query is query_of(name)
-
-
-def query_of(name: str) -> Any:
-    modules = {"ce_bench": ce_bench, "expert_lens": expert_lens, "sage": sage}
-    return getattr(modules[name], name)

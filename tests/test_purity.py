@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.concepts.purity import (
+    CORRELATIONS,
     PURITY,
-    SPREAD,
     entropy,
-    splitting,
-    spread,
-    table,
-    table_of,
+    purity_of_counts,
+    purity_of_owners,
+    shape_correlations,
+    split_over_regions,
 )
 from backend.regions.nearest import assign
 from backend.statistics.correlation import partial_spearman
@@ -48,14 +48,14 @@ def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_planted_concept_is_found_where_it_lies() -> None:
     owner, positive = planted()
-    found = table(owner, positive, 12)
+    found = purity_of_owners(owner, positive, 12)
     assert found.schema == PURITY
     best = found.sort("f1", descending=True)
     assert best["region"][:3].to_list() == [7, 2, 9]
     assert best["coverage"][:4].to_list() == [0.5, 0.3, 0.2, 0.0]
     assert best["purity"][:3].to_list() == pytest.approx([5 / 6, 3 / 4, 2 / 3])
     assert best["lift"][0] == pytest.approx(5 / 6 * 4)
-    split = splitting(found["hits"].to_numpy())
+    split = split_over_regions(found["hits"].to_numpy())
     assert split.effective == pytest.approx(
         math.exp(-sum(p * math.log(p) for p in (0.5, 0.3, 0.2)))
     )
@@ -67,11 +67,11 @@ def test_shuffled_labels_are_as_pure_as_the_corpus_everywhere() -> None:
     rng = np.random.default_rng(1)
     prior, holds = float(positive.mean()), []
     for _ in range(40):
-        found = table(owner, rng.permutation(positive), 12)
+        found = purity_of_owners(owner, rng.permutation(positive), 12)
         holds += found.select(inside(prior)).to_series().to_list()
-        assert (splitting(found["hits"].to_numpy()).effective or 0) > 10
+        assert (split_over_regions(found["hits"].to_numpy()).effective or 0) > 10
     assert np.mean(holds) > 0.92
-    assert not table(owner, positive, 12).select(inside(prior)).to_series().any()
+    assert not purity_of_owners(owner, positive, 12).select(inside(prior)).to_series().any()
 
 
 def inside(prior: float) -> pl.Expr:
@@ -86,7 +86,7 @@ def test_the_table_is_what_counting_token_by_token_gives(
     rng = np.random.default_rng(seed)
     owner, positive = rng.integers(-1, regions, tokens), rng.random(tokens) < 0.4
     positive[0] = True
-    for row in table(owner, positive, regions).iter_rows(named=True):
+    for row in purity_of_owners(owner, positive, regions).iter_rows(named=True):
         mine, of = owner == row["region"], positive.sum()
         n, hits = int(mine.sum()), int((mine & positive).sum())
         assert (row["count"], row["hits"]) == (n, hits)
@@ -105,7 +105,7 @@ def test_the_table_is_what_counting_token_by_token_gives(
 
 
 def test_features_that_overlap_are_measured_alike() -> None:
-    found = table_of(np.array([8, 10]), np.array([6, 6]), positives=6, tokens=20)
+    found = purity_of_counts(np.array([8, 10]), np.array([6, 6]), positives=6, tokens=20)
     assert found["coverage"].to_list() == [1, 1]
     assert found["purity"].to_list() == pytest.approx([0.75, 0.6])
     assert found["f1"].to_list() == pytest.approx([12 / 14, 12 / 16])
@@ -113,27 +113,27 @@ def test_features_that_overlap_are_measured_alike() -> None:
 
 def test_uncovered_positives_lower_coverage_and_are_counted_apart() -> None:
     owner, positive = np.array([0, 0, 1, -1, -1]), np.array([1, 1, 0, 1, 1], dtype=bool)
-    found = table(owner, positive, 3)
+    found = purity_of_owners(owner, positive, 3)
     assert found["coverage"].to_list() == [0.5, 0, 0]
     assert found["purity"].to_list() == [1, 0, None]
-    split = splitting(found["hits"].to_numpy(), uncovered=2)
+    split = split_over_regions(found["hits"].to_numpy(), uncovered=2)
     assert (split.effective, split.positives, split.uncovered) == (1.0, 2, 2)
 
 
 def test_no_and_only_positives_are_no_error_and_no_nan() -> None:
     owner = np.array([0, 0, 2])
-    none = table(owner, np.zeros(3, dtype=bool), 3)
+    none = purity_of_owners(owner, np.zeros(3, dtype=bool), 3)
     assert none["purity"].to_list() == [0, None, 0]
     for name in ("lift", "lift_high", "coverage", "coverage_low", "f1", "f1_high"):
         assert none[name].to_list() == [None] * 3
-    every = table(owner, np.ones(3, dtype=bool), 3)
+    every = purity_of_owners(owner, np.ones(3, dtype=bool), 3)
     assert every["purity"].to_list() == every["lift"].to_list() == [1, None, 1]
-    blank = table(owner[:0], np.zeros(0, dtype=bool), 2)
+    blank = purity_of_owners(owner[:0], np.zeros(0, dtype=bool), 2)
     assert all(blank[name].null_count() == 2 for name in RATIOS)
     for found in (none, every, blank):
         assert not any(found[name].is_nan().any() for name in RATIOS)
     with pytest.raises(ValueError, match="owner 2 of 2 regions"):
-        table(owner, np.ones(3, dtype=bool), 2)
+        purity_of_owners(owner, np.ones(3, dtype=bool), 2)
 
 
 # ---------------------------------------------------------------- splitting
@@ -141,7 +141,7 @@ def test_no_and_only_positives_are_no_error_and_no_nan() -> None:
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=40))
 def test_splitting_is_what_the_tokens_say(hits: list[int]) -> None:
-    split, total = splitting(np.array(hits)), sum(hits)
+    split, total = split_over_regions(np.array(hits)), sum(hits)
     if not total:
         assert (split.effective, split.half, split.most, split.positives) == (None, None, None, 0)
         return
@@ -157,7 +157,7 @@ def test_splitting_is_what_the_tokens_say(hits: list[int]) -> None:
 
 
 def test_equal_parts_are_as_many_as_there_are() -> None:
-    split = splitting(np.array([7, 0, 7, 7, 7, 0]))
+    split = split_over_regions(np.array([7, 0, 7, 7, 7, 0]))
     assert (split.effective, split.half, split.most) == (pytest.approx(4), 2, 4)
 
 
@@ -169,7 +169,9 @@ def regions(n: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
     rng = np.random.default_rng(seed)
     size = rng.permutation(np.arange(n)) * 3 + 10
     distance = rng.random(n)
-    purity = table_of(size, (size * (1 - distance)).astype(int), int(size.sum()), 10 * n * n)
+    purity = purity_of_counts(
+        size, (size * (1 - distance)).astype(int), int(size.sum()), 10 * n * n
+    )
     shape = pl.DataFrame(
         {
             "region": np.arange(n),
@@ -189,8 +191,8 @@ def found(frame: pl.DataFrame, measure: str, of: str) -> dict[str, float]:
 
 def test_what_falls_with_distance_is_seen_and_what_follows_size_is_not() -> None:
     purity, shape = regions(200)
-    frame = spread(purity, shape)
-    assert frame.schema == SPREAD
+    frame = shape_correlations(purity, shape)
+    assert frame.schema == CORRELATIONS
     assert len(frame) == 12
     of_size = scipy.stats.spearmanr(purity["coverage"], shape["size"]).statistic
     assert found(frame, "coverage", "size")["rho"] == pytest.approx(of_size, abs=1e-12)
@@ -209,8 +211,10 @@ def test_small_and_unknown_regions_are_left_out_and_counted() -> None:
     purity, shape = regions(30)
     small = pl.when(pl.col("region") < 4).then(4).otherwise(pl.col("count")).cast(pl.Int32)
     single = pl.when(pl.col("region") == 9).then(None).otherwise(pl.col("mean_distance"))
-    frame = spread(purity.with_columns(count=small), shape.with_columns(mean_distance=single))
-    rest = spread(purity[4:], shape)
+    frame = shape_correlations(
+        purity.with_columns(count=small), shape.with_columns(mean_distance=single)
+    )
+    rest = shape_correlations(purity[4:], shape)
     assert found(frame, "f1", "radius")["left_out"] == 4
     assert found(frame, "f1", "radius")["rho"] == found(rest, "f1", "radius")["rho"]
     lost = found(frame, "f1", "mean_distance")
@@ -223,6 +227,6 @@ def test_where_nothing_can_be_compared_nothing_is_said() -> None:
     assert partial_spearman(flat, line, line[::-1] ** 2 % 5) == (None, None, None)
     assert partial_spearman(line**2, line % 3, line) == (None, None, None)
     assert partial_spearman(line, line**3, flat) == (1.0, None, None)
-    blank = spread(pl.DataFrame(schema=PURITY), regions(5)[1])
+    blank = shape_correlations(pl.DataFrame(schema=PURITY), regions(5)[1])
     assert blank["rho"].null_count() == 12
     assert blank["n"].to_list() == [0] * 12

@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from backend import activations
 from backend import study as studies
 from backend.concepts import robustness
-from backend.concepts.robustness import Parting
+from backend.concepts.robustness import Grouping
 from backend.regions import partitioning
 from backend.regions.leader import LeaderPass, unit
 from backend.regions.nearest import assign
@@ -41,16 +41,16 @@ def clustered(seed: int, clusters: int = 30, each: int = 60, width: int = 24) ->
     return unit(torch.from_numpy(rows), torch.zeros(width))
 
 
-def parted(points: torch.Tensor, order: np.ndarray, reach: float = 0.2) -> Parting:
+def parted(points: torch.Tensor, order: np.ndarray, reach: float = 0.2) -> Grouping:
     leaders = LeaderPass(points.shape[1], reach)
     leaders.feed(points[torch.from_numpy(order)])
-    return Parting(leaders.exemplars.clone(), assign(points, leaders.exemplars, reach).owner)
+    return Grouping(leaders.exemplars.clone(), assign(points, leaders.exemplars, reach).owner)
 
 
 def test_the_same_order_agrees_in_full() -> None:
     points = clustered(1)
     one, two = (parted(points, np.arange(len(points))) for _ in range(2))
-    rows = by_name(robustness.compared(one, two, np.arange(len(points)) % 10, "exemplars"))
+    rows = by_name(robustness.compare_groupings(one, two, np.arange(len(points)) % 10, "exemplars"))
     for measure in ("found", "weighted", "agreement"):
         assert rows["exemplars", measure]["value"] == pytest.approx(1)
         assert rows["exemplars", measure]["high"] == pytest.approx(1)
@@ -69,9 +69,9 @@ def test_clusters_are_found_again_in_any_order_and_by_no_coreset() -> None:
         points[torch.from_numpy(rng.choice(len(points), len(each.exemplars), replace=False))]
         for each in (one, two)
     ]
-    nulls = [Parting(each, assign(points, each, 0.2).owner) for each in coresets]
-    found = by_name(robustness.compared(one, two, part, "exemplars"))
-    null = by_name(robustness.compared(nulls[0], nulls[1], part, "coreset"))
+    nulls = [Grouping(each, assign(points, each, 0.2).owner) for each in coresets]
+    found = by_name(robustness.compare_groupings(one, two, part, "exemplars"))
+    null = by_name(robustness.compare_groupings(nulls[0], nulls[1], part, "coreset"))
     assert len(one.exemplars) == len(two.exemplars) == 30
     assert found["exemplars", "agreement"]["value"] == pytest.approx(1)
     assert null["coreset", "agreement"]["high"] < 0.9
@@ -87,7 +87,9 @@ def test_measures_are_counted_as_written_out() -> None:
     other = unit(torch.cat([other, -exemplars[1:2]]), torch.zeros(8))
     one, two = rng.choice(4, 500, p=[0.5, 0.2, 0.2, 0.1]), rng.integers(0, 3, 500)
     part = rng.integers(0, 5, 500)
-    rows = by_name(robustness.compared(Parting(exemplars, one), Parting(other, two), part, "x"))
+    rows = by_name(
+        robustness.compare_groupings(Grouping(exemplars, one), Grouping(other, two), part, "x")
+    )
     assert rows["x", "found"]["value"] == 0.5
     assert rows["x", "weighted"]["value"] == pytest.approx(np.isin(one, [0, 2]).mean())
     ami = adjusted_mutual_info_score(one, two)
@@ -102,7 +104,9 @@ def test_the_interval_of_a_share_of_tokens_counts_documents() -> None:
     alike, mixed = part % 2, np.tile(np.arange(2), 500)
     spans = []
     for owner in (alike, mixed):
-        table = robustness.compared(Parting(exemplars, owner), Parting(other, owner), part, "x")
+        table = robustness.compare_groupings(
+            Grouping(exemplars, owner), Grouping(other, owner), part, "x"
+        )
         row = by_name(table)["x", "weighted"]
         assert row["value"] == 0.5
         spans.append(row["high"] - row["low"])
@@ -115,8 +119,8 @@ def test_the_interval_of_a_share_of_tokens_counts_documents() -> None:
 
 def test_one_document_gives_no_interval() -> None:
     owner = np.array([0, 1, 1, 0, 1])
-    one, two = (Parting(torch.eye(2), owner) for _ in range(2))
-    rows = by_name(robustness.compared(one, two, np.zeros(5), "x"))
+    one, two = (Grouping(torch.eye(2), owner) for _ in range(2))
+    rows = by_name(robustness.compare_groupings(one, two, np.zeros(5), "x"))
     assert rows["x", "agreement"]["value"] == 1
     assert rows["x", "agreement"]["low"] is rows["x", "weighted"]["high"] is None
 
@@ -136,7 +140,7 @@ def small(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 def again(name: str, how: str, seed: int = 0, spec: PartitionSpec = SPEC) -> Entry:
     study = studies.load(name)
-    return robustness.again(study.cut(spec), how, seed)
+    return robustness.repeat_partition(study.cut(spec), how, seed)
 
 
 def studied(name: str) -> Entry:
@@ -212,7 +216,7 @@ def test_an_order_is_never_that_of_the_study(small: str, monkeypatch: pytest.Mon
     every = partitioning.points(study.reading)
     assert every.activations.chunks == 2
     for seed in range(6):
-        assert robustness._part(every, "order", seed).chunks.tolist() == [1, 0]
+        assert robustness._partial_points(every, "order", seed).chunks.tolist() == [1, 0]
 
 
 def test_another_seed_changes_the_threshold_only(small: str) -> None:
@@ -250,4 +254,4 @@ def test_what_cannot_be_done_again_is_said(small: str) -> None:
     documents = every.activations.tokens.document_of
     documents[:] = 0
     with pytest.raises(TesseraError, match="more documents"):
-        robustness._part(every, "half", 1)
+        robustness._partial_points(every, "half", 1)

@@ -142,7 +142,7 @@ def interpolated(name: str, layer: int = LAYER, dtype: Dtype = "float32", **opti
     study = studies.load(name)
     reading = Reading(replace(study.model, dtype=dtype), Site(layer), study.corpus)
     options = {"pairs": 8, "steps": 9, "seed": 0} | options
-    return stability.interpolate(Partition(reading, PartitionSpec(p=10)), **options)
+    return stability.interpolate_prompts(Partition(reading, PartitionSpec(p=10)), **options)
 
 
 def prompts(name: str, entry: Entry, pair: int) -> list[torch.Tensor]:
@@ -235,14 +235,14 @@ def test_a_study_in_bfloat16_is_interpolated_in_float32(small: str) -> None:
 
 def test_sharpness_is_the_steepest_step() -> None:
     apart = np.array([[0, 0.1, 0.1, 0.9, 1.0], [0, 0.5, 1.5, 1.2, 1.0], [np.nan] * 5])
-    sharpness, steepest = stability.sharpest(apart)
+    sharpness, steepest = stability.steepest_rises(apart)
     assert np.allclose(sharpness, [3.2, 4.0, np.nan], equal_nan=True)
     assert np.allclose(steepest, [0.625, 0.375, np.nan], equal_nan=True)
 
 
 def test_ends_that_do_the_same_have_no_relative_distance() -> None:
-    assert np.isnan(stability.relative(torch.ones(4, 3))).all()
-    assert stability.relative(torch.tensor([[0.0], [3.0], [2.0]])).tolist() == [0, 1.5, 1]
+    assert np.isnan(stability.relative_distances(torch.ones(4, 3))).all()
+    assert stability.relative_distances(torch.tensor([[0.0], [3.0], [2.0]])).tolist() == [0, 1.5, 1]
 
 
 def test_progress_goes_pair_by_pair(small: str) -> None:
@@ -272,7 +272,7 @@ def test_prompts_are_beginnings_of_contexts_of_two_documents(small: str) -> None
     tokens = Tokens(tokenize(study.model, study.corpus))
     made = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
     owner = made.array("owner")
-    first, length = stability.draw(tokens.contexts, tokens.ids, owner, 20, 3)
+    first, length = stability.draw_pairs(tokens.contexts, tokens.ids, owner, 20, 3)
     assert first.shape == length.shape == (20, 2)
     assert length.min() >= 8
     assert length.max() <= 24
@@ -286,7 +286,7 @@ def test_prompts_are_beginnings_of_contexts_of_two_documents(small: str) -> None
     assert together[:10].all()
     assert len(set(ends[:10, 0].tolist())) == 10
     assert together[10:].mean() < 0.5
-    other = stability.draw(tokens.contexts, tokens.ids, owner, 20, 4)
+    other = stability.draw_pairs(tokens.contexts, tokens.ids, owner, 20, 4)
     assert not np.array_equal(other[0], first)
 
 
@@ -299,16 +299,18 @@ def contexts_of(documents: list[int]) -> pl.DataFrame:
 def test_a_corpus_with_nothing_to_pair_is_said() -> None:
     ids, owner = np.arange(40), np.arange(40)
     with pytest.raises(TesseraError, match="more documents"):
-        stability.draw(contexts_of([0, 0, 0, 0]), ids, owner, 4, 0)
+        stability.draw_pairs(contexts_of([0, 0, 0, 0]), ids, owner, 4, 0)
     with pytest.raises(TesseraError, match="more documents"):  # one text said twice
-        stability.draw(contexts_of([0, 1]), np.zeros(20), owner, 4, 0)
+        stability.draw_pairs(contexts_of([0, 1]), np.zeros(20), owner, 4, 0)
     short = contexts_of([0, 1]).with_columns(length=pl.lit(7))
     with pytest.raises(TesseraError, match="more documents"):
-        stability.draw(short, ids, owner, 4, 0)
+        stability.draw_pairs(short, ids, owner, 4, 0)
 
 
 def test_without_prompts_of_one_region_all_pairs_are_of_two() -> None:
-    first, length = stability.draw(contexts_of([0, 1, 2, 3]), np.arange(40), np.arange(40), 9, 0)
+    first, length = stability.draw_pairs(
+        contexts_of([0, 1, 2, 3]), np.arange(40), np.arange(40), 9, 0
+    )
     assert len(first) == 2
     assert len(set(first.ravel().tolist())) == 4
     assert set(length.ravel().tolist()) <= {8, 9, 10}
@@ -348,7 +350,7 @@ def found_for(
 ) -> boundaries.Findings:
     names = ("ends", "sharpness", "steepest", "next")
     ends, sharpness, steepest, following = (given[name] for name in names)
-    return boundaries.tests(
+    return boundaries.boundary_tests(
         ends, sharpness, steepest, following, exemplars, coreset, centre, seed=0
     )
 
@@ -389,7 +391,7 @@ def test_beyond_is_the_distance_less_that_of_the_other_pairs() -> None:
         Segment(np.array([]), np.array([2])),
         Segment(np.array([0.2, 0.8]), np.array([0, 1, 2])),
     ]
-    own, beyond = boundaries.to_boundary(segments, np.array([0.4, 0.9, 0.8]))
+    own, beyond = boundaries.boundary_distances(segments, np.array([0.4, 0.9, 0.8]))
     assert np.allclose(own, [0.1, np.nan, 0.0], equal_nan=True)
     assert np.allclose(beyond, [0.1 - 0.3, np.nan, 0.0 - 0.2], equal_nan=True)
 
@@ -409,7 +411,7 @@ def test_pairs_within_a_region_are_less_sharp() -> None:
 def test_matches_are_near_and_nobody_is_matched_twice(seed: int, pairs: int) -> None:
     rng = np.random.default_rng(seed)
     apart, one = rng.uniform(0, 1, pairs), rng.random(pairs) < 0.5
-    found = boundaries.matched(apart, one, seed)
+    found = boundaries.match_pairs(apart, one, seed)
     assert one[found[:, 0]].all()
     assert not one[found[:, 1]].any()
     assert len(set(found.ravel().tolist())) == 2 * len(found)
@@ -497,5 +499,5 @@ def test_the_difference_is_that_of_the_means_beside_it() -> None:
 
 def test_another_partition_draws_other_pairs(small: str) -> None:
     study = studies.load(small)
-    key = stability.interpolate.digest
+    key = stability.interpolate_prompts.digest
     assert key(study.cut(PartitionSpec(p=10))) != key(study.cut(PartitionSpec(p=4.0)))

@@ -15,8 +15,8 @@ from backend.answers.concepts import SEED, ConceptResults, results_of, set_key
 from backend.concept_views import GrayZone, Membership, NewTextMembership, PurityCoverage
 from backend.concepts import membership as rules
 from backend.concepts import purity, scores
-from backend.concepts.fresh import fresh
-from backend.concepts.judged import tied
+from backend.concepts.fresh import new_text_distances
+from backend.concepts.judged import tied_units
 from backend.query import query
 from backend.regions import partitioning, statistics
 from backend.schema import NotFoundError, Study
@@ -82,11 +82,11 @@ def _choose(results: ConceptResults, concept: int, inside: Any) -> _Choice:
     """`inside` [texts, K]: which texts are in which region."""
     train, test = (results.set.of(concept, split)[:2] for split in ("train", "test"))
     table = rules.rates(inside, *test)
-    alike = rules.tied(rules.rates(inside, *train))
+    alike = rules.tied_regions(rules.rates(inside, *train))
     region = int(alike[0]) if len(alike) else None
-    union = rules.union(inside, *train)
+    union = rules.greedy_union(inside, *train)
     one = table.filter(pl.col("region") == region)
-    many = rules.rates(rules.united(inside, union), *test)
+    many = rules.rates(rules.in_any_region(inside, union), *test)
     spread = _tied_rates(table.filter(pl.col("region").is_in(alike)))
     rows = [{"what": "best", "regions": 1, **row, **spread} for row in _rows(one)]
     nothing = _tied_rates(table.clear())
@@ -126,14 +126,14 @@ def _tied_rates(table: pl.DataFrame) -> Row:
 def _inside(results: ConceptResults, kind: str) -> dict[str, Any]:
     """[texts, K] by rule: which texts are in which region."""
     owners, similarity, theta = results.owners[kind], results.scores[kind], results.theta
-    owned, both = rules.by_owner(
+    owned, both = rules.owner_membership(
         owners.array("owner"),
         owners.array("distance"),
         theta,
         results.set.offsets,
         similarity.shape[1],
     )
-    return dict(zip(RULES, (rules.by_ball(similarity, theta), owned, both), strict=True))
+    return dict(zip(RULES, (rules.ball_membership(similarity, theta), owned, both), strict=True))
 
 
 # ---------------------------------------------------------------- new texts
@@ -155,7 +155,7 @@ def new_text_membership(
     region, ties = chosen_region(results, number)
     # another set has no concept of this number
     ref, texts = (choose(other), 0) if other and other != name else (results.ref, number)
-    entry = fresh(results.partition, region, ref, texts)
+    entry = new_text_distances(results.partition, region, ref, texts)
     shares, quantiles, nearest = (entry.frame(name) for name in ("shares", "quantiles", "nearest"))
     command = results.command("new_text_membership", number, name=name, other=other)
     return NewTextMembership(
@@ -173,7 +173,7 @@ def chosen_region(results: ConceptResults, concept: int) -> tuple[int, int]:
     train = np.asarray(results.unit_scores["exemplar"].array("train")[concept])
     if not len(train):
         raise NotFoundError("This partition has no region.", "Choose a larger p.")
-    return int(train.argmax()), len(tied(train))
+    return int(train.argmax()), len(tied_units(train))
 
 
 # ---------------------------------------------------------------- purity and coverage
@@ -192,7 +192,7 @@ def purity_coverage(
     number = results.concept(concept)
     parts = _parts(results, number)
     units = [table.with_columns(method=pl.lit(method)) for method, table, _ in parts]
-    relations = purity.spread(parts[0][1], results.shape.frame("regions"))
+    relations = purity.shape_correlations(parts[0][1], results.shape.frame("regions"))
     prior = _prior(_test_tokens(results, number)[1])
     return PurityCoverage(
         units=pl.concat(units).filter(pl.col("hits") > 0),
@@ -213,7 +213,7 @@ def _parts(results: ConceptResults, concept: int) -> list[tuple[str, pl.DataFram
     tokens, hit = _test_tokens(results, concept)
     parts = []
     for method, owner, count in _cuts(results):
-        table = purity.table(owner[tokens], hit, count)
+        table = purity.purity_of_owners(owner[tokens], hit, count)
         uncovered = int((hit & (owner[tokens] < 0)).sum())
         parts.append((method, table, {"method": method, **_split(table, uncovered)}))
     if results.coverage is not None:
@@ -227,7 +227,7 @@ def _feature_table(results: ConceptResults, concept: int, hit: np.ndarray) -> pl
     positive, *others = results.set.of(concept, "test")
     counts = np.asarray(results.strengths["sae"].array("counts"))
     active = counts[np.r_[positive, *others]].sum(axis=0)
-    return purity.table_of(active, counts[positive].sum(axis=0), int(hit.sum()), len(hit))
+    return purity.purity_of_counts(active, counts[positive].sum(axis=0), int(hit.sum()), len(hit))
 
 
 def _feature_split(coverage: Entry, concept: int) -> Row:
@@ -266,8 +266,8 @@ def _cuts(results: ConceptResults) -> list[tuple[str, np.ndarray, int]]:
 
 def _split(table: pl.DataFrame, uncovered: int) -> Row:
     """How many parts hold a concept, and how pure and wide the best of them is."""
-    splitting = purity.splitting(table["hits"].to_numpy(), uncovered)
-    every = purity.splitting(table["count"].to_numpy())
+    splitting = purity.split_over_regions(table["hits"].to_numpy(), uncovered)
+    every = purity.split_over_regions(table["count"].to_numpy())
     best = (
         table.sort("f1", descending=True, nulls_last=True).row(0, named=True) if len(table) else {}
     )
@@ -313,7 +313,7 @@ def _gray_row(results: ConceptResults, k: float, tokens: np.ndarray, hit: np.nda
     partition = results.study.cut(replace(results.spec, k=k))
     build = run.optional(partitioning.build_partition, partition)
     run.optional(statistics.describe, partition)  # so that it can be opened on other pages
-    owners = run.optional(scores.places, partition, results.ref, "exemplar", SEED)
+    owners = run.optional(scores.token_owners, partition, results.ref, "exemplar", SEED)
     row: Row = {"k": k, "read": False}
     if build is not None:
         row |= _gray_partition(build)
@@ -324,7 +324,7 @@ def _gray_row(results: ConceptResults, k: float, tokens: np.ndarray, hit: np.nda
 def _gray_concept(build: Entry, owners: Entry, tokens: np.ndarray, hit: np.ndarray) -> Row:
     near = np.asarray(owners.array("distance"))[tokens] <= build.value("reach")
     owner = np.where(near, np.asarray(owners.array("owner"))[tokens], -1)
-    table = purity.table(owner, hit, len(build.array("exemplar_tokens")))
+    table = purity.purity_of_owners(owner, hit, len(build.array("exemplar_tokens")))
     return {"read": True, **_split(table, int((hit & (owner < 0)).sum()))}
 
 

@@ -87,7 +87,7 @@ def _readers(results: ConceptResults, concept: int, contrast: str) -> pl.DataFra
 
 def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[tuple[Any, ...]]:
     positive = results.set.of(concept, "test")[0]
-    other = judged.against(results.set, concept, contrast)
+    other = judged.contrast_texts(results.set, concept, contrast)
     counts, sizes = (len(positive), len(other)), np.diff(results.set.offsets)
     ends, chance = _length(sizes[positive], sizes[other])
     rows: list[tuple[Any, ...]] = []
@@ -102,7 +102,7 @@ def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[t
 def _unit_row(results: ConceptResults, concept: int, contrast: str, kind: str) -> tuple[Any, ...]:
     """What the unit of a kind is worth that training texts choose."""
     table, values = results.unit_scores[kind], results.scores[kind]
-    unit = judged.chosen(results.set, table, values, concept, contrast)
+    unit = judged.choose_unit(results.set, table, values, concept, contrast)
     ends = unit.test.value, unit.test.low, unit.test.high
     best = None if np.isnan(unit.best) else unit.best
     # labels were shuffled for this contrast alone
@@ -181,7 +181,10 @@ def _chance(part: pl.DataFrame, weights: np.ndarray, contrast: str) -> float:
 
 def _different(results: ConceptResults, contrast: str) -> int:
     parts = [
-        np.r_[results.set.of(concept, "test")[0], judged.against(results.set, concept, contrast)]
+        np.r_[
+            results.set.of(concept, "test")[0],
+            judged.contrast_texts(results.set, concept, contrast),
+        ]
         for concept in range(len(results.set.concepts))
     ]
     return len(np.unique(np.concatenate(parts)))

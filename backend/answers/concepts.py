@@ -91,16 +91,19 @@ def concept_results(study: Study, ref: ConceptRef, spec: PartitionSpec) -> Conce
     partition, reading = study.cut(spec), study.reading
     texts = concept_sets.read(study.model, study.corpus, ref)
     entries = texts, partitioning.build_partition(partition), statistics.describe(partition)
-    strengths = {kind: scores.strongest(partition, ref, kind, SEED) for kind in rivals.DIRECTIONS}
+    strengths = {
+        kind: scores.strongest_similarities(partition, ref, kind, SEED)
+        for kind in rivals.DIRECTIONS
+    }
     coverage = None
     if study.sae is not None:
-        strengths["sae"] = scores.firing(reading, ref, study.sae)
-        coverage = covers.covers(reading, ref, study.sae)
-    units = {kind: judged.judged(texts, entry) for kind, entry in strengths.items()}
-    owners = {kind: scores.places(partition, ref, kind, SEED) for kind in PLACED}
+        strengths["sae"] = scores.feature_activations(reading, ref, study.sae)
+        coverage = covers.feature_coverage(reading, ref, study.sae)
+    units = {kind: judged.unit_scores(texts, entry) for kind, entry in strengths.items()}
+    owners = {kind: scores.token_owners(partition, ref, kind, SEED) for kind in PLACED}
     tables = tuple(tuple(part.items()) for part in (strengths, units, owners))
-    readers = supervised.readers(reading, ref)
-    clusters = rivals.meanings(texts, study.embedder)
+    readers = supervised.fitted_readers(reading, ref)
+    clusters = rivals.text_clusters(texts, study.embedder)
     return _kept((study, partition, ref), entries, tables, (readers, clusters, coverage))
 
 

@@ -18,6 +18,7 @@ from backend.labels import prompts, tables
 from backend.labels.contract import Evidence
 from backend.labels.interchange import baez, baez_reader, neuronpedia
 from backend.labels.interchange.tables import WRITERS
+from backend.labels.kinds import SCORERS
 from backend.schema import NotFoundError, Plan, StoreError, Study
 from backend.views import Experiment, Imported, Provenance, Run
 
@@ -137,7 +138,7 @@ def _plan(contents: baez.Experiment) -> Plan:
     first = contents.evidence[0] if contents.evidence else None
     return Plan(
         methods=tuple(contents.labels["method"].unique(maintain_order=True)),
-        scorers=tuple(name for name in experiments.SCORERS if name in scored),
+        scorers=tuple(name for name in SCORERS if name in scored),
         features=contents.labels["feature"].n_unique(),
         split=first.split if first else "",
         negatives=first.kind if first else "",

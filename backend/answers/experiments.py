@@ -20,6 +20,7 @@ from backend.features.examples import peaks
 from backend.labels import explainers, scorers, tables
 from backend.labels.contract import Embedder
 from backend.labels.evidence import LEAST, NEGATIVES, SPLITS
+from backend.labels.kinds import SCORERS
 from backend.labels.verbalizers import controls
 from backend.models import embedder as embedders
 from backend.run import current, report
@@ -27,7 +28,6 @@ from backend.schema import NotFoundError, Plan
 from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 
-SCORERS = ("detection", "fuzzing", "embedding")
 FEWEST, MOST = 2, 500  # features
 CONTROLS = pl.Schema(
     {

@@ -12,6 +12,7 @@ from backend.answers.subjects import Sampling, Subject, features_of, models_of, 
 from backend.labels import costs, explainers, prompts
 from backend.labels.contract import Message
 from backend.labels.judges import PER_PROMPT, Conversation, WriterJudge, conversation
+from backend.labels.kinds import SCORERS
 from backend.labels.references import OWN
 from backend.labels.server import prices
 from backend.query import lookup
@@ -66,7 +67,7 @@ def estimate_cost(study: Study, plan: Plan, who: str = "own") -> Quote:
     subject = features_of(study)
     numbers = experiments.sample(subject, plan)
     methods = [method for method in plan.methods if labelling.may_ask(method)]
-    judged = [scorer for scorer in plan.scorers if scorer != "embedding"]
+    judged = [scorer for scorer in plan.scorers if SCORERS[scorer].is_judged]
     if writer.kind == OWN:
         # labels, shuffled ones and empty ones
         texts = len(numbers) * (2 * len(plan.methods) + 1) * len(judged)

@@ -21,6 +21,7 @@ from backend.answers.subjects import (
     setting_of,
 )
 from backend.labels import explainers, scorers, tables, writers
+from backend.labels.kinds import SCORERS
 from backend.labels.references import JudgeRef
 from backend.schema import LlmUnavailableError, Plan
 from backend.store.memo import Entry
@@ -104,7 +105,7 @@ class Running:
         """The entry with the scores of a label."""
         number, text, scorer = judgement
         label = self.subject, number, text, self.sampling
-        if scorer == "embedding":
+        if not SCORERS[scorer].is_judged:
             return labelling.embed_label(*label, self.models.embedder)
         return labelling.judge_label(*label, setting_of(self.plan, scorer, self.models.judge))
 
@@ -112,9 +113,9 @@ class Running:
         """As `judge`; those by a model first."""
         entries: dict[Judgement, Entry] = {}
         at_once = writers.workers(self.models.judge.writer)
-        for message, local in (("Judging labels", False), ("Embedding labels", True)):
-            some = [each for each in judgements if (each[2] == "embedding") == local]
-            results = _each(self.judge, some, message, 1 if local else at_once)
+        for message, judged in (("Judging labels", True), ("Embedding labels", False)):
+            some = [each for each in judgements if SCORERS[each[2]].is_judged == judged]
+            results = _each(self.judge, some, message, at_once if judged else 1)
             entries |= zip(some, results, strict=True)
         return entries
 

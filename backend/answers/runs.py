@@ -21,6 +21,7 @@ from backend.answers.subjects import (
     setting_of,
 )
 from backend.labels import writers
+from backend.labels.kinds import SCORERS
 from backend.query import action, query
 from backend.schema import Job, NotFoundError, Plan, Study
 from backend.store import jobs, queue
@@ -225,7 +226,7 @@ def compare(study: Study, run: str, feature: int, scorer: str) -> Comparison:
     """
     ended = finished(run)
     labels = ended.labels.filter(pl.col("feature") == feature)
-    if not len(labels) or scorer not in ended.plan.scorers or scorer == "embedding":
+    if not len(labels) or scorer not in ended.plan.scorers or not SCORERS[scorer].is_judged:
         raise NotFoundError(
             f"The experiment did not judge feature {feature} by {scorer}.",
             f"Choose one of its features and of {', '.join(ended.plan.scorers)}.",

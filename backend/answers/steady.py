@@ -10,9 +10,8 @@ from backend.answers import provenance
 from backend.answers.partitions import spec_of
 from backend.concept_views import Robustness, StableRegions
 from backend.concepts import rivals, stability
-from backend.concepts.boundaries import tests
-from backend.concepts.robustness import WAYS
-from backend.concepts.robustness import again as repeat_partition
+from backend.concepts.boundaries import boundary_tests
+from backend.concepts.robustness import VARIATIONS, repeat_partition
 from backend.query import key_of, query
 from backend.regions import matching, partitioning
 from backend.schema import Partition, Study
@@ -36,9 +35,9 @@ def _cut_key(study: Study, p: float | None, k: float | None) -> str:
 def stable_regions(study: Study, p: float | None = None, k: float | None = None) -> StableRegions:
     """Whether the model's output changes where regions end (arXiv 2409.17113)."""
     partition = study.cut(spec_of(study, p, k))
-    paths = stability.interpolate(partition, PAIRS, STEPS, SEED)
-    control = rivals.rival(partition, "coreset", SEED)
-    findings = tests(
+    paths = stability.interpolate_prompts(partition, PAIRS, STEPS, SEED)
+    control = rivals.rival_directions(partition, "coreset", SEED)
+    findings = boundary_tests(
         ends=paths.array("ends"),
         sharpness=paths.array("sharpness"),
         steepest=paths.array("steepest"),
@@ -72,9 +71,9 @@ def robustness(study: Study, p: float | None = None, k: float | None = None) -> 
     """The partition made again in another order, with another θ and from half of the documents;
     and how well features match it."""
     partition = study.cut(spec_of(study, p, k))
-    repeats = {how: repeat_partition(partition, how, SEED) for how in WAYS}
+    repeats = {how: repeat_partition(partition, how, SEED) for how in VARIATIONS}
     rows = [
-        {"how": WAYS[how], "regions": entry.value("regions"), **row}
+        {"how": VARIATIONS[how], "regions": entry.value("regions"), **row}
         for how, entry in repeats.items()
         for row in entry.frame("measures").iter_rows(named=True)
     ]

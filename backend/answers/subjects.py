@@ -18,6 +18,7 @@ from backend.features.examples import silent
 from backend.labels import evidence, trials
 from backend.labels.contract import Evidence
 from backend.labels.evidence import Source
+from backend.labels.kinds import SCORERS
 from backend.labels.references import (
     OWN,
     SERVER,
@@ -105,14 +106,14 @@ def sampling_of(plan: Plan, embedder: EmbedderRef) -> Sampling:
 class Setting:
     """How a judge is asked about a label."""
 
-    scorer: str  # detection or fuzzing
+    scorer: str  # one that a judge is asked by
     judge: JudgeRef | None  # None: as far as the excerpts alone depend on it
     marks: str
     window: int | None
 
 
 def setting_of(plan: Plan, scorer: str, judge: JudgeRef | None = None) -> Setting:
-    marks = plan.marks if scorer == "fuzzing" else "matched"
+    marks = plan.marks if SCORERS[scorer].has_marks else "matched"
     return Setting(scorer, judge, marks, plan.window)
 
 
@@ -154,9 +155,9 @@ class Subject:
 
     def trial(self, number: int, label: str, sampling: Sampling, setting: Setting) -> Trial:
         """What a judge is asked about a label, and what is true; raises as `draw`."""
-        how: dict[str, Any] = {"marks": setting.marks, "window": setting.window}
-        task: Any = setting.scorer  # checked with the plan
-        return trials.trial(task, label, self.draw(number, sampling), "", **how)
+        marks: Any = setting.marks  # checked with the plan
+        drawn = self.draw(number, sampling)
+        return trials.trial(setting.scorer, label, drawn, "", marks=marks, window=setting.window)
 
     def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
         """Tokens that its direction promotes; none where that is not computed yet."""

@@ -62,7 +62,7 @@ class Findings:
     prediction: pl.DataFrame
 
 
-def tests(
+def boundary_tests(
     ends: np.ndarray,
     sharpness: np.ndarray,
     steepest: np.ndarray,
@@ -97,13 +97,16 @@ def tests(
         "exemplars": _segments(ends, exemplars, centre),
         "coreset": _segments(ends, coreset, centre),
     }
-    one = {of: np.array([not len(s.bounds) for s in each], bool) for of, each in segments.items()}
+    in_one = {  # whether the ends of a pair are in one region
+        kind: np.array([not len(segment.bounds) for segment in part], bool)
+        for kind, part in segments.items()
+    }
+    sharper = [_sharpness(kind, one, apart, sharpness, seed) for kind, one in in_one.items()]
+    predicted = [_prediction(kind, one, same_next) for kind, one in in_one.items()]
     return Findings(
         _boundaries(segments, steepest),
-        pl.DataFrame(
-            [_sharpness(of, one[of], apart, sharpness, seed) for of in one], SHARPNESS, orient="row"
-        ),
-        pl.DataFrame([_prediction(of, one[of], same_next) for of in one], PREDICTION, orient="row"),
+        pl.DataFrame(sharper, SHARPNESS, orient="row"),
+        pl.DataFrame(predicted, PREDICTION, orient="row"),
     )
 
 
@@ -116,20 +119,22 @@ def _segments(ends: np.ndarray, exemplars: np.ndarray, centre: np.ndarray) -> li
 
 
 def _boundaries(segments: dict[str, list[Segment]], steepest: np.ndarray) -> pl.DataFrame:
-    found = {of: to_boundary(each, steepest) for of, each in segments.items()}
+    distances = {kind: boundary_distances(part, steepest) for kind, part in segments.items()}
+    both = np.isfinite(distances["exemplars"][0] + distances["coreset"][0])
     rows = []
     for at, measure in enumerate(("distance", "beyond")):
-        values = {of: pair[at] for of, pair in found.items()}
+        values = {kind: pair[at] for kind, pair in distances.items()}
         values["difference"] = values["exemplars"] - values["coreset"]
-        both = np.isfinite(found["exemplars"][0] + found["coreset"][0])
-        for of, each in values.items():
-            counts = np.array([len(s.bounds) for s in segments.get(of, [])])
+        for kind, each in values.items():
+            counts = np.array([len(segment.bounds) for segment in segments.get(kind, [])])
             mean = float(counts[both].mean()) if len(counts) and both.any() else None
-            rows.append((measure, of, *_mean(each[both]), int((~both).sum()), mean))
+            rows.append((measure, kind, *_mean(each[both]), int((~both).sum()), mean))
     return pl.DataFrame(rows, BOUNDARIES, orient="row")
 
 
-def to_boundary(segments: list[Segment], steepest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def boundary_distances(
+    segments: list[Segment], steepest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """[P] the distance of each pair's steepest α to its nearest boundary, and that less the mean
     distance of the steepest α of the others that have a boundary; NaN for pairs that have none."""
     every = np.array([each.distance(steepest) for each in segments]).reshape(
@@ -154,33 +159,33 @@ def _mean(values: np.ndarray) -> tuple[float | None, float | None, float | None,
 
 
 def _sharpness(
-    of: str, one: np.ndarray, apart: np.ndarray, sharpness: np.ndarray, seed: int
+    kind: str, one: np.ndarray, apart: np.ndarray, sharpness: np.ndarray, seed: int
 ) -> tuple[object, ...]:
-    pairs = matched(apart, one, seed)
+    pairs = match_pairs(apart, one, seed)
     inside, across = sharpness[pairs[:, 0]], sharpness[pairs[:, 1]]
     means = (mean_interval(inside)[0], mean_interval(across)[0])
     counts = (len(pairs), int(one.sum()), int((~one).sum()))
-    return (of, *means, *mean_interval(inside - across), *counts)
+    return (kind, *means, *mean_interval(inside - across), *counts)
 
 
-def matched(apart: np.ndarray, one: np.ndarray, seed: int) -> np.ndarray:
+def match_pairs(apart: np.ndarray, one: np.ndarray, seed: int) -> np.ndarray:
     """[n, 2] rows (one, not one) with values of `apart` [P] alike: nearest neighbours without
     replacement, in an order by seed, none farther than the caliper."""
     order = np.random.default_rng(seed).permutation(np.flatnonzero(one))
-    free, found = np.flatnonzero(~one), []
+    free, matches = np.flatnonzero(~one), []
     caliper = CALIPER * float(apart.std(ddof=1)) if len(apart) > 1 else 0.0
     for row in order:
         gaps = np.abs(apart[free] - apart[row])
         if len(free) and gaps.min() <= caliper:
-            found.append((row, free[gaps.argmin()]))
+            matches.append((row, free[gaps.argmin()]))
             free = np.delete(free, gaps.argmin())
-    return np.array(found, dtype=np.int64).reshape(-1, 2)
+    return np.array(matches, dtype=np.int64).reshape(-1, 2)
 
 
 # ---------------------------------------------------------------- (iii) next token
 
 
-def _prediction(of: str, one: np.ndarray, same_next: np.ndarray) -> tuple[object, ...]:
-    found = auroc(one[same_next], one[~same_next])
+def _prediction(kind: str, one: np.ndarray, same_next: np.ndarray) -> tuple[object, ...]:
+    estimate = auroc(one[same_next], one[~same_next])
     counts = (len(one), int(same_next.sum()), int(one.sum()))
-    return (of, found.value, found.low, found.high, *counts)
+    return (kind, estimate.value, estimate.low, estimate.high, *counts)

@@ -22,12 +22,12 @@ SHARES = (0.5, 0.9)  # of the tokens that have any feature
 
 
 @memoize("concepts.feature_coverage", version=1)
-def covers(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str, Any]:
+def feature_coverage(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str, Any]:
     """Of the tokens of each concept's positive test texts: `half`, `most` [concepts] int32, how
     many features hold 50% and 90% of those with an active feature (0 where none has), and
     `uncovered`, how many have none."""
-    found = ConceptSet(concept_sets.read(reading.model, reading.corpus, ref))
-    activations = Activations(reading.model, reading.site, found.tokens)
+    texts = ConceptSet(concept_sets.read(reading.model, reading.corpus, ref))
+    activations = Activations(reading.model, reading.site, texts.tokens)
     counts, features = [], []
     for chunk in range(activations.chunks):
         coded = codes.encode(activations.entry(chunk), sae)
@@ -36,11 +36,11 @@ def covers(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str, Any]:
         run.report(chunk + 1, activations.chunks, "Covering tokens", "chunks")
     starts, fired = np.append(0, np.cumsum(np.concatenate(counts))), np.concatenate(features)
     rows = []
-    for concept in range(len(found.concepts)):
-        tokens = np.isin(found.tokens.document_of, found.of(concept, "test")[0])
+    for concept in range(len(texts.concepts)):
+        tokens = np.isin(texts.tokens.document_of, texts.of(concept, "test")[0])
         sizes = np.diff(starts)[tokens]
         part = fired[np.repeat(tokens, np.diff(starts))]
-        reached = np.cumsum(greedy(np.repeat(np.arange(len(sizes)), sizes), part))
+        reached = np.cumsum(greedy_cover(np.repeat(np.arange(len(sizes)), sizes), part))
         total = int((sizes > 0).sum())
         needed = [int(np.searchsorted(reached, share * total - 1e-9)) + 1 for share in SHARES]
         rows.append((*(needed if total else (0, 0)), len(sizes) - total))
@@ -48,21 +48,21 @@ def covers(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str, Any]:
     return {name: np.ascontiguousarray(values) for name, values in named}
 
 
-def greedy(tokens: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def greedy_cover(tokens: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """How many tokens each group adds to those before it, in the order of a greedy search (of equal
     groups the lowest number), until every token is held. Token `tokens[i]` is in `groups[i]`, no
     pair twice."""
     if not len(tokens):
         return np.empty(0, np.int64)
-    of_token, of_group = (_lists(keys, rest) for keys, rest in ((tokens, groups), (groups, tokens)))
-    left = np.bincount(groups)
-    held, gains = np.zeros(int(tokens.max()) + 1, bool), []
+    groups_by_token, tokens_by_group = _lists(tokens, groups), _lists(groups, tokens)
+    left = np.bincount(groups)  # tokens of each group that no chosen one has
+    covered, gains = np.zeros(int(tokens.max()) + 1, bool), []
     while (best := int(left.argmax())) >= 0 and left[best]:
-        new = of_group[best][~held[of_group[best]]]
-        held[new] = True
+        new = tokens_by_group[best][~covered[tokens_by_group[best]]]
+        covered[new] = True
         gains.append(len(new))
-        gone = np.concatenate([of_token[token] for token in new])
-        left -= np.bincount(gone, minlength=len(left))
+        others = np.concatenate([groups_by_token[token] for token in new])
+        left -= np.bincount(others, minlength=len(left))
     return np.array(gains, np.int64)
 
 

@@ -3,6 +3,7 @@ negatives beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,56 +12,73 @@ import torch
 
 from backend import run
 from backend.concepts import scores
-from backend.concepts.gathered import Gathered, gathered
+from backend.concepts.gathered import TextPlacement, place_texts
 from backend.concepts.rivals import rows_of
+from backend.corpus.concept_sets import ConceptSet
 from backend.regions import partitioning, statistics
 from backend.regions.nearest import Assignment
+from backend.regions.points import Points
 from backend.schema import ConceptRef, Partition
 from backend.store.memo import memoize
 
 MEMBERS = 300  # of the region, that distances are measured to
 RANDOM = 300  # tokens of the corpus that the same is said of
+TABLES = ("nearest", "quantiles", "shares")
 
 
 @memoize("concepts.new_texts", version=1)
-def fresh(partition: Partition, region: int, ref: ConceptRef, concept: int) -> dict[str, Any]:
-    """`nearest`, `quantiles`, `shares` as in `gathered.Gathered`, each with a column `kind`
+def new_text_distances(
+    partition: Partition, region: int, ref: ConceptRef, concept: int
+) -> dict[str, Any]:
+    """`nearest`, `quantiles`, `shares` as in `gathered.TextPlacement`, each with a column `kind`
     (positive or negative), and `members`, how many were drawn."""
-    device = run.current().device
-    made = partitioning.build_partition(partition)
-    described = statistics.describe(partition)
-    rng, theta = np.random.default_rng(region), made.value("theta")
+    built = partitioning.build_partition(partition)
+    exemplars = torch.from_numpy(np.array(built.array("exemplars"))).to(run.current().device)
+    theta, members, random = built.value("theta"), *_drawn(partition, region)
+    assign, exemplar = Assignment(exemplars, theta), exemplars[region].cpu().numpy()
+    texts, points = scores.text_points(partition.reading, ref)
+
+    def place(rows: np.ndarray) -> TextPlacement:
+        new, offsets = _points_of(texts, points, rows)
+        near = assign(new)
+        array = new.cpu().numpy()
+        return place_texts(array, offsets, near, region, exemplar, members, theta, random)
+
+    positive, negative, hard = texts.of(concept, "test")
+    kinds = {"positive": positive, "negative": np.r_[negative, hard]}
+    tables = [_tables(place, kind, np.sort(rows)) for kind, rows in kinds.items()]
+    frames = {name: pl.concat([part[name] for part in tables]) for name in TABLES}
+    return frames | {"members": len(members)}
+
+
+def _drawn(partition: Partition, region: int) -> tuple[np.ndarray, np.ndarray]:
+    """[m, width] points of members of a region, [n, width] of tokens of the corpus, at random."""
+    described, every = statistics.describe(partition), partitioning.points(partition.reading)
     low, high = described.array("offsets")[region : region + 2]
     inside = described.array("members")[low:high]
-    every = partitioning.points(partition.reading)
-    drawn = rng.choice(inside, min(MEMBERS, len(inside)), replace=False)
+    rng = np.random.default_rng(region)
+    members = rng.choice(inside, min(MEMBERS, len(inside)), replace=False)
     random = rng.choice(len(every), min(RANDOM, len(every)), replace=False)
-    members, others = (rows_of(every, np.sort(rows)).cpu().numpy() for rows in (drawn, random))
-    found, fresh_points = scores.points(partition.reading, ref)
-    positive, negative, hard = found.of(concept, "test")
-    exemplars = torch.from_numpy(np.array(made.array("exemplars"))).to(device)
-    assign = Assignment(exemplars, theta)
-    frames: dict[str, list[pl.DataFrame]] = {"nearest": [], "quantiles": [], "shares": []}
-    for kind, texts in (("positive", positive), ("negative", np.r_[negative, hard])):
-        sizes = np.diff(found.offsets)[np.sort(texts)]
-        rows = np.flatnonzero(np.isin(found.tokens.document_of, texts))
-        points = rows_of(fresh_points, rows)
-        offsets = np.append(0, np.cumsum(sizes))
-        near, exemplar = assign(points), exemplars[region].cpu().numpy()
-        part: Gathered = gathered(
-            points.cpu().numpy(),
-            offsets,
-            near,
-            region,
-            exemplar,
-            members,
-            made.value("theta"),
-            others,
-        )
-        named = np.sort(texts).astype(np.int32)
-        for name in frames:
-            table: pl.DataFrame = getattr(part, name)
-            if name == "nearest":
-                table = table.with_columns(text=pl.Series(named[table["text"].to_numpy()]))
-            frames[name].append(table.with_columns(kind=pl.lit(kind)))
-    return {name: pl.concat(parts) for name, parts in frames.items()} | {"members": len(members)}
+    one, other = (rows_of(every, np.sort(rows)).cpu().numpy() for rows in (members, random))
+    return one, other
+
+
+def _points_of(
+    texts: ConceptSet, points: Points, rows: np.ndarray
+) -> tuple[torch.Tensor, np.ndarray]:
+    """[N, width] points of some texts, ascending, and where each text begins."""
+    sizes = np.diff(texts.offsets)[rows]
+    tokens = np.flatnonzero(np.isin(texts.tokens.document_of, rows))
+    return rows_of(points, tokens), np.append(0, np.cumsum(sizes))
+
+
+def _tables(
+    place: Callable[[np.ndarray], TextPlacement], kind: str, rows: np.ndarray
+) -> dict[str, pl.DataFrame]:
+    """The tables of one kind of texts; `nearest` names these by their numbers in the set."""
+    placement = place(rows)
+    numbers = rows.astype(np.int32)[placement.nearest["text"].to_numpy()]
+    nearest = placement.nearest.with_columns(text=pl.Series(numbers))
+    parts = (nearest, placement.quantiles, placement.shares)
+    labelled = (table.with_columns(kind=pl.lit(kind)) for table in parts)
+    return dict(zip(TABLES, labelled, strict=True))

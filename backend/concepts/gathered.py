@@ -1,4 +1,4 @@
-"""Where fresh texts of a concept lie in one region: within θ or not, owned or not, and how far from
+"""Where new texts of a concept lie in one region: within θ or not, owned or not, and how far from
 its members, compared with how far these are from each other.
 
 Every text is represented by its token nearest to the exemplar.
@@ -48,7 +48,7 @@ Row = tuple[str, float | None, float | None, float | None, int]
 
 
 @dataclass(frozen=True)
-class Gathered:
+class TextPlacement:
     """Where texts lie in one region: `nearest` of `NEAREST`, `quantiles` of `QUANTILES`, and
     `shares` of `SHARES`, whose rows are
 
@@ -76,7 +76,7 @@ def farthest(theta: float) -> float:
     return 4 * theta - 2 * theta**2 if theta < 1 else 2.0
 
 
-def gathered(
+def place_texts(
     points: np.ndarray,
     offsets: np.ndarray,
     near: Nearest,
@@ -85,7 +85,7 @@ def gathered(
     members: np.ndarray,
     theta: float,
     random: np.ndarray,
-) -> Gathered:
+) -> TextPlacement:
     """Where the texts with `points` [N, width], cut by `offsets` and given to exemplars by `near`,
     lie in `region`, which has `exemplar` [width] and `members` [m, width] (a sample), beside
     tokens drawn at `random` [n, width]. All float32 unit vectors.
@@ -117,7 +117,9 @@ def gathered(
     ]
     sizes = (len(rows), len(points), len(members))
     quantiles = _quantiles(apart, pairs, near.margin[rows])
-    return Gathered(region, *sizes, nearest, quantiles, pl.DataFrame(shares, SHARES, orient="row"))
+    return TextPlacement(
+        region, *sizes, nearest, quantiles, pl.DataFrame(shares, SHARES, orient="row")
+    )
 
 
 def _nearest_rows(similarity: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -150,14 +152,14 @@ def _mean_to_others(own: np.ndarray) -> np.ndarray:
 def _below(name: str, apart: np.ndarray, limit: float) -> list[Row]:
     near = apart < limit if apart.size else np.empty((0, 1), dtype=bool)
     parts = {"pairs": near.mean(axis=1), "each": near.all(axis=1)}
-    return [_share(f"{name}{part}", found, len(found)) for part, found in parts.items()]
+    return [_share(f"{name}{part}", shares, len(shares)) for part, shares in parts.items()]
 
 
-def _share(name: str, found: np.ndarray, n: int) -> Row:
+def _share(name: str, counted: np.ndarray, n: int) -> Row:
     """A row of `SHARES`. Where what is counted is itself a share, Wilson's interval is too wide."""
     if not n:
         return name, None, None, None, 0
-    share = float(found.mean())
+    share = float(counted.mean())
     low, high = wilson(share * n, n, Z)
     return name, share, float(low), float(high), n
 

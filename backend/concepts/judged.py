@@ -23,36 +23,36 @@ SHUFFLES = 100
 
 
 @memoize("concepts.unit_scores", version=1)
-def judged(texts: Entry, scored: Entry) -> dict[str, Any]:
+def unit_scores(texts: Entry, scored: Entry) -> dict[str, Any]:
     """From `scores` [texts, R] of a concept set: `train`, `negative`, `hard`, `both` [concepts, R]
     float64, AUROC of every column on training texts, and on test texts against each contrast (NaN
     where it has no text); `null` [concepts, SHUFFLES], the best of all columns on the test texts
     under shuffled labels."""
-    found, scores = ConceptSet(texts), np.asarray(scored.array("scores"))
+    labelled, scores = ConceptSet(texts), np.asarray(scored.array("scores"))
     names = ("train", *CONTRASTS, "null")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for concept in range(len(found.concepts)):
-        run.report(concept, len(found.concepts), "Ranking texts", "concepts")
-        positive, negative, _ = found.of(concept, "train")
+    for concept in range(len(labelled.concepts)):
+        run.report(concept, len(labelled.concepts), "Ranking texts", "concepts")
+        positive, negative, _ = labelled.of(concept, "train")
         rows["train"].append(aurocs(scores[positive], scores[negative]))
-        positive, *_ = found.of(concept, "test")
+        positive, *_ = labelled.of(concept, "test")
         for contrast in CONTRASTS:
-            other = against(found, concept, contrast)
+            other = contrast_texts(labelled, concept, contrast)
             rows[contrast].append(aurocs(scores[positive], scores[other]))
-        other = against(found, concept, "negative")
+        other = contrast_texts(labelled, concept, "negative")
         ranked = ranks(scores[np.r_[positive, other]])
         rows["null"].append(permuted(ranked, len(positive), SHUFFLES, concept))
-    return {name: np.array(found) for name, found in rows.items()}
+    return {name: np.array(values) for name, values in rows.items()}
 
 
-def against(found: ConceptSet, concept: int, contrast: str) -> np.ndarray:
+def contrast_texts(labelled: ConceptSet, concept: int, contrast: str) -> np.ndarray:
     """Rows of the test texts that a concept's positives are told from."""
-    _, negative, hard = found.of(concept, "test")
+    _, negative, hard = labelled.of(concept, "test")
     return {"negative": negative, "hard": hard, "both": np.r_[negative, hard]}[contrast]
 
 
 @dataclass(frozen=True)
-class Reader:
+class ChosenUnit:
     """What one column, chosen on training texts, is worth on test texts. `null` is what the best
     column gets under shuffled labels, mean and 95th percentile; `best` is the highest AUROC of any
     column on the test texts themselves, which shows that a good one exists and no more.
@@ -71,17 +71,17 @@ class Reader:
     among: tuple[float, float, float]
 
 
-def chosen(
-    found: ConceptSet, table: Entry, scores: np.ndarray, concept: int, contrast: str
-) -> Reader:
+def choose_unit(
+    labelled: ConceptSet, table: Entry, scores: np.ndarray, concept: int, contrast: str
+) -> ChosenUnit:
     """The column of highest training AUROC (of equal ones the first), and what it is worth."""
     train = np.asarray(table.array("train")[concept])
     column = int(train.argmax())
-    positive, other = found.of(concept, "test")[0], against(found, concept, contrast)
+    positive, other = labelled.of(concept, "test")[0], contrast_texts(labelled, concept, contrast)
     null = np.asarray(table.array("null")[concept])
-    alike = tied(train)
+    alike = tied_units(train)
     among = np.asarray(table.array(contrast)[concept])[alike]
-    return Reader(
+    return ChosenUnit(
         column=column,
         train=float(train[column]),
         test=estimates.auroc(scores[positive, column], scores[other, column]),
@@ -94,6 +94,6 @@ def chosen(
     )
 
 
-def tied(train: np.ndarray) -> np.ndarray:
+def tied_units(train: np.ndarray) -> np.ndarray:
     """Columns that no other beats on the training texts."""
     return np.flatnonzero(train >= train.max() - 1e-12)

@@ -34,12 +34,12 @@ RATES = pl.Schema(
 # ---------------------------------------------------------------- rules
 
 
-def by_ball(similarity: np.ndarray, theta: float) -> np.ndarray:
+def ball_membership(similarity: np.ndarray, theta: float) -> np.ndarray:
     """[texts, K] bool: some token is within θ. `similarity` [texts, K] is the highest of any."""
     return similarity >= 1 - theta
 
 
-def by_owner(
+def owner_membership(
     owner: np.ndarray, distance: np.ndarray, theta: float, offsets: np.ndarray, regions: int
 ) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
     """Two [texts, regions] bool: some token has this owner; and is within θ of it, too. `owner` and
@@ -66,16 +66,16 @@ def rates(
     added, as `statistics.estimates.balanced_accuracy` does."""
     rows = [_rows(positive), _rows(negative)]
     tp, fp = (_counts(inside, part) for part in rows)
-    of = np.array([[len(part)] for part in rows])
-    right = np.stack([tp, of[1] - fp])
-    known = np.where(of > 0, 1.0, np.nan)
-    low, high = (end * known for end in wilson(right, of, Z))
-    shares = right / np.maximum(of, 1) * known
+    sizes = np.array([[len(part)] for part in rows])
+    right = np.stack([tp, sizes[1] - fp])
+    known = np.where(sizes > 0, 1.0, np.nan)  # no share of a class without texts
+    low, high = (end * known for end in wilson(right, sizes, Z))
+    shares = right / np.maximum(sizes, 1) * known
     j = shares.sum(axis=0) - 1
     below, above = (np.linalg.norm(shares - end, axis=0) for end in (low, high))
     columns = {
         "region": np.arange(len(tp)),
-        **{"tp": tp, "fn": of[0] - tp, "fp": fp, "tn": right[1]},
+        **{"tp": tp, "fn": sizes[0] - tp, "fp": fp, "tn": right[1]},
         **{"tpr": shares[0], "tpr_low": low[0], "tpr_high": high[0]},
         **{"tnr": shares[1], "tnr_low": low[1], "tnr_high": high[1]},
         **{"j": j, "j_low": np.maximum(j - below, -1), "j_high": np.minimum(j + above, 1)},
@@ -83,14 +83,14 @@ def rates(
     return with_nulls(columns, RATES)
 
 
-def chosen(table: pl.DataFrame) -> int | None:
+def best_region(table: pl.DataFrame) -> int | None:
     """The region of highest J in `RATES`; of equals that of more true positives, then the lower
     number. None where a class has no text."""
-    alike = tied(table)
+    alike = tied_regions(table)
     return int(alike[0]) if len(alike) else None
 
 
-def tied(table: pl.DataFrame) -> np.ndarray:
+def tied_regions(table: pl.DataFrame) -> np.ndarray:
     """The regions that are alike in both, in order; empty where a class has no text."""
     tp, fn, fp, tn = (table[name].to_numpy().astype(np.int64) for name in ("tp", "fn", "fp", "tn"))
     if not len(tp) or not tp[0] + fn[0] or not fp[0] + tn[0]:
@@ -101,30 +101,30 @@ def tied(table: pl.DataFrame) -> np.ndarray:
     return table["region"].to_numpy()[alike].astype(np.int64)
 
 
-def union(
+def greedy_union(
     inside: np.ndarray | scipy.sparse.csr_array,
     positive: ArrayLike,
     negative: ArrayLike,
     most: int = 10,
 ) -> list[int]:
     """Regions in the order of a greedy search: each the one that raises J of all together most
-    (ties as in `chosen`), until none does. Empty where none is better than no region at all."""
+    (ties as in `best_region`), until none does. Empty where none beats no region at all."""
     parts = (_rows(positive), _rows(negative))
-    found: list[int] = []
+    regions: list[int] = []
     best = 0
-    while len(found) < min(most, inside.shape[1]):
-        covered = united(inside, found)[:, 0]
+    while len(regions) < min(most, inside.shape[1]):
+        covered = in_any_region(inside, regions)[:, 0]
         tp, fp = (covered[part].sum() + _counts(inside, part[~covered[part]]) for part in parts)
         score = tp * len(parts[1]) - fp * len(parts[0])  # J in whole numbers: ties are exact
         region = _first(score, tp)
         if score[region] <= best:
             break
-        found.append(region)
+        regions.append(region)
         best = score[region]
-    return found
+    return regions
 
 
-def united(inside: np.ndarray | scipy.sparse.csr_array, regions: list[int]) -> np.ndarray:
+def in_any_region(inside: np.ndarray | scipy.sparse.csr_array, regions: list[int]) -> np.ndarray:
     """[texts, 1] bool: inside one of these regions; `rates` takes it as a single region."""
     part = inside[:, np.asarray(regions, dtype=np.int64)]
     dense = part if isinstance(part, np.ndarray) else part.toarray()
@@ -132,8 +132,8 @@ def united(inside: np.ndarray | scipy.sparse.csr_array, regions: list[int]) -> n
 
 
 def _rows(texts: ArrayLike) -> np.ndarray:
-    given = np.asarray(texts)
-    return np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
+    array = np.asarray(texts)
+    return np.flatnonzero(array) if array.dtype == bool else array.astype(np.int64)
 
 
 def _counts(inside: np.ndarray | scipy.sparse.csr_array, rows: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ PURITY = pl.Schema(
         "f1_high": pl.Float64,
     }
 )
-SPREAD = pl.Schema(
+CORRELATIONS = pl.Schema(
     {
         "measure": pl.String,
         "of": pl.String,
@@ -54,7 +54,7 @@ SPREAD = pl.Schema(
 )
 
 
-def table(owner: np.ndarray, positive: np.ndarray, regions: int) -> pl.DataFrame:
+def purity_of_owners(owner: np.ndarray, positive: np.ndarray, regions: int) -> pl.DataFrame:
     """`PURITY`, a row a region. `owner` [N] is the region of each token, negative for none;
     `positive` [N] is bool. Tokens of no region count among all tokens and all positives.
 
@@ -65,10 +65,12 @@ def table(owner: np.ndarray, positive: np.ndarray, regions: int) -> pl.DataFrame
         raise ValueError(f"owner {owner.max()} of {regions} regions")
     counts = np.bincount(owner[owner >= 0], minlength=regions)
     hits = np.bincount(owner[(owner >= 0) & positive], minlength=regions)
-    return table_of(counts, hits, int(positive.sum()), len(owner))
+    return purity_of_counts(counts, hits, int(positive.sum()), len(owner))
 
 
-def table_of(counts: np.ndarray, hits: np.ndarray, positives: int, tokens: int) -> pl.DataFrame:
+def purity_of_counts(
+    counts: np.ndarray, hits: np.ndarray, positives: int, tokens: int
+) -> pl.DataFrame:
     """`PURITY` of groups that may overlap: of `tokens`, `positives` of them positive, group r has
     `counts[r]` and `hits[r]`.
 
@@ -111,16 +113,16 @@ class Splitting:
     uncovered: int
 
 
-def splitting(hits: np.ndarray, uncovered: int = 0) -> Splitting:
+def split_over_regions(hits: np.ndarray, uncovered: int = 0) -> Splitting:
     """Of the positives in each region [K]. Groups that overlap count a token once in each. The same
     of all tokens in each region is what a concept has that lies no closer together than the corpus.
     """
     total = int(hits.sum())
     if not total:
         return Splitting(None, None, None, 0, uncovered)
-    held = np.cumsum(np.sort(hits)[::-1].astype(np.int64))
-    half = int(np.searchsorted(held * 2, total)) + 1
-    most = int(np.searchsorted(held * 10, total * 9)) + 1
+    reached = np.cumsum(np.sort(hits)[::-1].astype(np.int64))  # by so many of the largest
+    half = int(np.searchsorted(reached * 2, total)) + 1
+    most = int(np.searchsorted(reached * 10, total * 9)) + 1
     return Splitting(math.exp(entropy(hits)), half, most, total, uncovered)
 
 
@@ -133,8 +135,8 @@ def entropy(counts: np.ndarray) -> float:
 # ---------------------------------------------------------------- purity and shape
 
 
-def spread(purity: pl.DataFrame, shape: pl.DataFrame) -> pl.DataFrame:
-    """`SPREAD`: how purity, coverage and F1 (of `PURITY`) rise with coherence, mean pairwise
+def shape_correlations(purity: pl.DataFrame, shape: pl.DataFrame) -> pl.DataFrame:
+    """`CORRELATIONS`: how purity, coverage and F1 (of `PURITY`) rise with coherence, mean pairwise
     distance and radius.
 
     `shape` has a row a region with `region`, `size` and the three, as `regions.statistics` gives.
@@ -146,10 +148,10 @@ def spread(purity: pl.DataFrame, shape: pl.DataFrame) -> pl.DataFrame:
     joined = purity.join(wanted, on="region").filter(pl.col("count") >= LEAST)
     rows = []
     for measure in MEASURES:
-        for of in (*SHAPES, "size"):
-            control = pl.lit(0) if of == "size" else pl.col("size")
-            pair = joined.select(measure, of, control=control).cast(pl.Float64).fill_nan(None)
-            pair = pair.drop_nulls()
-            found = partial_spearman(*(pair[name].to_numpy() for name in pair.columns))
-            rows.append((measure, of, *found, len(pair), len(purity) - len(pair)))
-    return pl.DataFrame(rows, schema=SPREAD, orient="row")
+        for shape_name in (*SHAPES, "size"):
+            control = pl.lit(0) if shape_name == "size" else pl.col("size")
+            pair = joined.select(measure, shape_name, control=control).cast(pl.Float64)
+            pair = pair.fill_nan(None).drop_nulls()
+            rho = partial_spearman(*(pair[name].to_numpy() for name in pair.columns))
+            rows.append((measure, shape_name, *rho, len(pair), len(purity) - len(pair)))
+    return pl.DataFrame(rows, schema=CORRELATIONS, orient="row")

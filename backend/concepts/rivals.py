@@ -29,12 +29,12 @@ ROUNDS = 12  # of k-means; later ones move hardly any token
 
 
 @memoize("concepts.rival_directions", version=1)
-def rival(partition: Partition, kind: str, seed: int) -> dict[str, Any]:
+def rival_directions(partition: Partition, kind: str, seed: int) -> dict[str, Any]:
     """`directions` [K, width] float32 unit vectors, K being the partition's, and for k-means
     `moved`, the share of tokens that changed cluster in the last round."""
-    made = partitioning.build_partition(partition)
+    built = partitioning.build_partition(partition)
     every = partitioning.points(partition.reading)
-    count, width = made.array("exemplars").shape
+    count, width = built.array("exemplars").shape
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "random":
         drawn = torch.from_numpy(rng.normal(size=(count, width)).astype(np.float32))
@@ -92,22 +92,21 @@ def directions(partition: Partition, kind: str, seed: int) -> np.ndarray:
         return partitioning.build_partition(partition).array("exemplars")
     if kind == "mean":
         return statistics.describe(partition).array("means")
-    return rival(partition, kind, seed).array("directions")
+    return rival_directions(partition, kind, seed).array("directions")
 
 
 # ---------------------------------------------------------------- by what texts mean
 
 
 @memoize("concepts.text_clusters", version=1)
-def meanings(texts: Entry, embedder: EmbedderRef) -> dict[str, Any]:
+def text_clusters(texts: Entry, embedder: EmbedderRef) -> dict[str, Any]:
     """`cluster` [texts] int32 of a concept set's texts, -1 where they are in none: HDBSCAN on
     sentence embeddings, which see no activation. Its clusters are as many as it finds."""
     device = run.current().device
     from sklearn.cluster import HDBSCAN  # takes a second to import
 
     run.report(0, 1, "Clustering texts by meaning")
-    said = ConceptSet(texts).tokens.documents["text"].to_list()
-    vectors = embedders.load(embedder, device).embed(said)
-    made = HDBSCAN(min_cluster_size=min(CLUSTER, len(said)), copy=True)  # pyright: ignore
-    found = made.fit_predict(vectors)
-    return {"cluster": found.astype(np.int32)}
+    sentences = ConceptSet(texts).tokens.documents["text"].to_list()
+    vectors = embedders.load(embedder, device).embed(sentences)
+    clusters = HDBSCAN(min_cluster_size=min(CLUSTER, len(sentences)), copy=True)  # pyright: ignore
+    return {"cluster": clusters.fit_predict(vectors).astype(np.int32)}

@@ -29,7 +29,7 @@ from backend.schema import (
 from backend.statistics.intervals import jackknife_half_width, wilson
 from backend.store.memo import memoize
 
-WAYS = {
+VARIATIONS = {
     "order": "the text in another order",
     "seed": "θ from other batches",
     "half": "half of the documents",
@@ -52,8 +52,8 @@ MEASURES = pl.Schema(
 
 
 @memoize("concepts.repeated_partition", version=1)
-def again(partition: Partition, how: str, seed: int) -> dict[str, Any]:
-    """Partitions a corpus again, `how` being one of `WAYS`, and compares with the study's.
+def repeat_partition(partition: Partition, how: str, seed: int) -> dict[str, Any]:
+    """Partitions a corpus again, `how` being one of `VARIATIONS`, and compares with the study's.
 
     `order`: chunks are read in another order (a corpus of one chunk has none), rows within them as
     they are. `seed`: θ is of another draw of batches. `half`: exemplars are sought in documents of
@@ -61,16 +61,17 @@ def again(partition: Partition, how: str, seed: int) -> dict[str, Any]:
 
     Arrays: `exemplars` [K, width] and `exemplar_tokens` [K] in the order found; `owner` (int32)
     and `distance` (float32) of every token. Values: `regions` and `theta`, and those of the study,
-    `study_regions` and `study_theta`. Table `measures` as in `compared`, for exemplars and coreset.
+    `study_regions` and `study_theta`. Table `measures` as in `compare_groupings`, for
+    exemplars and coreset.
 
     Raises:
         NotFoundError: no such way.
         TesseraError: as `partitioning.build_partition`.
     """
     device = run.current().device
-    if how not in WAYS:
+    if how not in VARIATIONS:
         raise NotFoundError(
-            f"There is no way {how!r} to partition again.", f"Use one of {', '.join(WAYS)}."
+            f"There is no way {how!r} to partition again.", f"Use one of {', '.join(VARIATIONS)}."
         )
     study = partitioning.build_partition(partition)
     theta = float(study.value("theta"))
@@ -78,20 +79,20 @@ def again(partition: Partition, how: str, seed: int) -> dict[str, Any]:
         other = partitioning.spread(partition.reading, partition.spec.seed + 1 + seed)
         theta = partitioning.theta_of(other, partition.spec.p)
     every = partitioning.points(partition.reading)
-    part = _part(every, how, seed)
+    part = _partial_points(every, how, seed)
     reach = partitioning.reach_of(partition.spec, theta)
     screen = torch.bfloat16 if fast_bfloat16(device) else torch.float32
     leaders = partitioning.find_exemplars(
         part, LeaderPass(len(part.centre), reach, device=device, screen=screen)
     )
-    fresh = partitioning.assigned(every, leaders.exemplars, theta, reach)
-    one = Parting(torch.from_numpy(np.array(study.array("exemplars"))), study.array("owner"))
-    two = Parting(leaders.exemplars.cpu(), fresh["owner"])
+    assigned = partitioning.assigned(every, leaders.exemplars, theta, reach)
+    one = Grouping(torch.from_numpy(np.array(study.array("exemplars"))), study.array("owner"))
+    two = Grouping(leaders.exemplars.cpu(), assigned["owner"])
     return {
         "exemplars": two.exemplars.numpy(),
         "exemplar_tokens": part.rows[leaders.rows],
-        "owner": fresh["owner"],
-        "distance": fresh["distance"],
+        "owner": assigned["owner"],
+        "distance": assigned["distance"],
         "regions": len(two.exemplars),
         "theta": theta,
         "study_regions": len(one.exemplars),
@@ -104,7 +105,7 @@ def again(partition: Partition, how: str, seed: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Part(Points):
+class PartialPoints(Points):
     """Points of some documents, chunks in the order given."""
 
     chunks: np.ndarray
@@ -130,7 +131,7 @@ class Part(Points):
         return first + np.flatnonzero(self.kept[first:last])
 
 
-def _part(every: Points, how: str, seed: int) -> Part:
+def _partial_points(every: Points, how: str, seed: int) -> PartialPoints:
     chunks, kept = np.arange(every.activations.chunks), np.ones(len(every), dtype=bool)
     if how == "order":
         chunks = np.random.default_rng(seed).permutation(chunks)
@@ -142,14 +143,14 @@ def _part(every: Points, how: str, seed: int) -> Part:
             raise TesseraError(
                 "One document cannot be halved.", "Use a corpus with more documents."
             )
-    return Part(every.activations, every.centre, chunks, kept)
+    return PartialPoints(every.activations, every.centre, chunks, kept)
 
 
 # ---------------------------------------------------------------- how alike
 
 
 @dataclass(frozen=True)
-class Parting:
+class Grouping:
     """Exemplars [K, width], and the `owner` [tokens] of each token."""
 
     exemplars: Tensor
@@ -159,12 +160,12 @@ class Parting:
 def _measures(
     every: Points,
     rows: np.ndarray,
-    one: Parting,
-    two: Parting,
+    one: Grouping,
+    two: Grouping,
     seed: int,
 ) -> pl.DataFrame:
-    """`compared` for two partitions, and for two coresets of as many of the tokens that their
-    exemplars were sought in: all, and `rows`."""
+    """`compare_groupings` of two partitions, and of two coresets of as many of the tokens that
+    their exemplars were sought in: all, and `rows`."""
     rng = np.random.default_rng(seed)
     total = len(every)
     sample = np.sort(rng.choice(total, min(SAMPLE, total), replace=False))
@@ -179,19 +180,19 @@ def _measures(
     points, *coresets = (
         read[torch.from_numpy(np.searchsorted(wanted, each))] for each in (sample, *drawn)
     )
-    nulls = [Parting(each.cpu(), Assignment(each, 1.0)(points).owner) for each in coresets]
+    nulls = [Grouping(each.cpu(), Assignment(each, 1.0)(points).owner) for each in coresets]
     pairs = {
-        "exemplars": [Parting(each.exemplars, each.owner[sample]) for each in (one, two)],
+        "exemplars": [Grouping(each.exemplars, each.owner[sample]) for each in (one, two)],
         "coreset": nulls,
     }
     tables = []
-    for done, (of, (left, right)) in enumerate(pairs.items()):
+    for done, (kind, (left, right)) in enumerate(pairs.items()):
         run.report(done, len(pairs), "Comparing partitions")
-        tables.append(compared(left, right, part, of))
+        tables.append(compare_groupings(left, right, part, kind))
     return pl.concat(tables)
 
 
-def compared(one: Parting, two: Parting, part: np.ndarray, of: str) -> pl.DataFrame:
+def compare_groupings(one: Grouping, two: Grouping, part: np.ndarray, kind: str) -> pl.DataFrame:
     """A table of `MEASURES` on tokens that belong to the parts `part` [tokens].
 
     `found`: the share of the exemplars of `one` to which `two` has one of cosine above .9, with
@@ -200,12 +201,12 @@ def compared(one: Parting, two: Parting, part: np.ndarray, of: str) -> pl.DataFr
     these two are Student's t of what leaving out each part gives (a jackknife over parts, since
     tokens of one document are not independent); null where there is one part only.
     """
-    found = matched(one.exemplars, two.exemplars)
-    low, high = wilson(found.sum(), len(found))
+    again = recovered(one.exemplars, two.exemplars)
+    low, high = wilson(again.sum(), len(again))
     rows: list[tuple[object, ...]] = [
-        ("found", of, float(found.mean()), float(low), float(high), len(found))
+        ("found", kind, float(again.mean()), float(low), float(high), len(again))
     ]
-    within = found[one.owner]
+    within = again[one.owner]
     measures: dict[str, Callable[[np.ndarray], float]] = {
         "weighted": lambda tokens: float(within[tokens].mean()),
         "agreement": lambda tokens: agreement(one.owner[tokens], two.owner[tokens]),
@@ -214,11 +215,11 @@ def compared(one: Parting, two: Parting, part: np.ndarray, of: str) -> pl.DataFr
         value = function(np.arange(len(part)))
         half = jackknife_half_width(function, part)
         ends = (None, None) if half is None else (max(value - half, -1.0), min(value + half, 1.0))
-        rows.append((measure, of, value, *ends, len(part)))
+        rows.append((measure, kind, value, *ends, len(part)))
     return pl.DataFrame(rows, MEASURES, orient="row")
 
 
-def matched(one: Tensor, two: Tensor) -> np.ndarray:
+def recovered(one: Tensor, two: Tensor) -> np.ndarray:
     """[K] whether any row of `two` has a cosine above .9 with each row of `one`, unit vectors."""
     blocks = [(part @ two.T).amax(dim=1) > NEAR for part in one.split(ROWS)]
     return torch.cat(blocks).cpu().numpy()

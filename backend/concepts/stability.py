@@ -35,10 +35,10 @@ SHORTEST, LONGEST = 8, 24  # tokens of a prompt
 
 
 @memoize("concepts.interpolated_prompts", version=1)
-def interpolate(
+def interpolate_prompts(
     partition: Partition, pairs: int = 60, steps: int = 33, seed: int = 0
 ) -> dict[str, Any]:
-    """D(α) at `steps` even values of α from 0 to 1, for pairs of prompts drawn as in `draw`.
+    """D(α) at `steps` even values of α from 0 to 1, for pairs of prompts drawn as in `draw_pairs`.
 
     Arrays: `ends` [P, 2, width] float32, the residuals A and B at the site; `apart` [P, steps]
     D(α); `sharpness` [P], its largest rise per unit of α, by differences; `steepest` [P], the
@@ -52,9 +52,9 @@ def interpolate(
     device = run.current().device
     if pairs < 1 or steps < 2:
         raise TesseraError("Nothing to interpolate.", "Ask for a pair and two steps, or more.")
-    made = partitioning.build_partition(partition)
+    built = partitioning.build_partition(partition)
     tokens = Tokens(tokenize(partition.reading.model, partition.reading.corpus))
-    first, length = draw(tokens.contexts, tokens.ids, made.array("owner"), pairs, seed)
+    first, length = draw_pairs(tokens.contexts, tokens.ids, built.array("owner"), pairs, seed)
     network = language_model.load(replace(partition.reading.model, dtype="float32"), device)
     ends, following, apart = [], [], []
     for pair in range(len(first)):
@@ -69,11 +69,13 @@ def interpolate(
                 for ids in prompts
             ]
         )
-        path = between(rows.float(), steps)
-        apart.append(relative(network.patched(prompts[0], partition.reading.site.layer, path)))
+        path = interpolation(rows.float(), steps)
+        apart.append(
+            relative_distances(network.patched(prompts[0], partition.reading.site.layer, path))
+        )
         ends.append(rows.float().cpu().numpy())
         following.append([_next(network, ids) for ids in prompts])
-    sharpness, steepest = sharpest(np.array(apart))
+    sharpness, steepest = steepest_rises(np.array(apart))
     return {
         "ends": np.array(ends),
         "apart": np.array(apart),
@@ -88,17 +90,17 @@ def interpolate(
 @torch.inference_mode()
 def _next(network: LanguageModel, ids: Tensor) -> int:
     """The likeliest token after [positions] ids."""
-    given = ids[None].to(network.device)
-    return int(network.network(given, use_cache=False, logits_to_keep=1).logits[0, -1].argmax())
+    batch = ids[None].to(network.device)
+    return int(network.network(batch, use_cache=False, logits_to_keep=1).logits[0, -1].argmax())
 
 
-def between(ends: Tensor, steps: int) -> Tensor:
+def interpolation(ends: Tensor, steps: int) -> Tensor:
     """[steps, width] from the first of `ends` [2, width] to the second, both included."""
     alpha = torch.linspace(0, 1, steps, device=ends.device)[:, None]
     return torch.lerp(ends[0], ends[1], alpha)
 
 
-def relative(final: Tensor) -> np.ndarray:
+def relative_distances(final: Tensor) -> np.ndarray:
     """[steps] float64 distances of `final` [steps, width] from its first row, the last one's being
     1; NaN where that is 0."""
     exact = final.double()
@@ -106,7 +108,7 @@ def relative(final: Tensor) -> np.ndarray:
     return distance / distance[-1] if distance[-1] > 0 else np.full(len(distance), np.nan)
 
 
-def sharpest(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def steepest_rises(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[P] the largest rise of [P, steps] per unit of α, and the α in the middle of that step."""
     rises = np.diff(apart, axis=1)
     at = rises.argmax(axis=1)
@@ -119,7 +121,7 @@ def sharpest(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # ---------------------------------------------------------------- which prompts
 
 
-def draw(
+def draw_pairs(
     contexts: pl.DataFrame, ids: np.ndarray, owner: np.ndarray, pairs: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """First token rows and lengths, [P, 2] int64 each: beginnings, of 8 to 24 tokens, of contexts

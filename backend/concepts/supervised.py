@@ -16,7 +16,7 @@ import torch
 
 from backend import run
 from backend.concepts import scores
-from backend.concepts.scores import averages
+from backend.concepts.scores import text_means
 from backend.schema import ConceptRef, Reading
 from backend.store.memo import memoize
 
@@ -25,36 +25,38 @@ SCALE = 10.0  # of mean points before the probe, whose penalty is made for value
 
 
 @memoize("concepts.supervised_readers", version=1)
-def readers(reading: Reading, ref: ConceptRef) -> dict[str, Any]:
+def fitted_readers(reading: Reading, ref: ConceptRef) -> dict[str, Any]:
     """`bow`, `diffmean`, `probe`: [concepts, texts] float32 scores of every text by the reader of
     every concept; `directions` [concepts, width] of diffmean."""
     device = run.current().device
-    found, every = scores.points(reading, ref)
-    means = averages(reading, ref).array("means")
-    sizes, texts = np.diff(found.offsets), found.tokens.documents["text"].to_list()
+    labelled, every = scores.text_points(reading, ref)
+    means = text_means(reading, ref).array("means")
+    sizes, texts = np.diff(labelled.offsets), labelled.tokens.documents["text"].to_list()
     directions, bow, probe = [], [], []
-    for concept in range(len(found.concepts)):
-        run.report(concept, len(found.concepts), "Fitting readers", "concepts")
-        positive, negative, _ = found.of(concept, "train")
-        rows, labels = trained_on(positive, negative)
-        directions.append(difference(means, sizes, positive, negative))
+    for concept in range(len(labelled.concepts)):
+        run.report(concept, len(labelled.concepts), "Fitting readers", "concepts")
+        positive, negative, _ = labelled.of(concept, "train")
+        rows, labels = training_rows(positive, negative)
+        directions.append(mean_difference(means, sizes, positive, negative))
         probe.append(_probe(means[rows] * SCALE, labels).decision_function(means * SCALE))
         bow.append(_words([texts[row] for row in rows], labels).decision_function(texts))
     vectors = torch.from_numpy(np.array(directions, dtype=np.float32)).to(device)
     return {
         "bow": np.array(bow, dtype=np.float32),
         "probe": np.array(probe, dtype=np.float32),
-        "diffmean": np.ascontiguousarray(scores.along(every, found.offsets, vectors).T),
+        "diffmean": np.ascontiguousarray(
+            scores.strongest_along(every, labelled.offsets, vectors).T
+        ),
         "directions": vectors.cpu().numpy(),
     }
 
 
-def trained_on(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def training_rows(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of texts and whether each is positive."""
     return np.r_[positive, negative], np.r_[np.ones(len(positive)), np.zeros(len(negative))]
 
 
-def difference(
+def mean_difference(
     means: np.ndarray, sizes: np.ndarray, positive: np.ndarray, negative: np.ndarray
 ) -> np.ndarray:
     """[width] unit vector from the mean negative token to the mean positive one; zero where they

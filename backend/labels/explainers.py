@@ -18,7 +18,7 @@ from typing import Literal
 from backend.labels import cases, prompts
 from backend.labels.asking import ask
 from backend.labels.contract import Evidence, Excerpt, Message, Writer
-from backend.labels.words import at_peak, commonest, commonest_word
+from backend.labels.stems import at_peak, commonest, commonest_word
 from backend.schema import LlmError, LlmUnavailableError, NotFoundError
 
 Need = Literal["writer", "verbalizer"]

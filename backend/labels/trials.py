@@ -1,26 +1,24 @@
 """Trials: what a judge is asked about a label, and what is true of it.
 
-Excerpts are held out, as many positives as negatives, and shuffled. In fuzzing the marks on
-negatives must not tell them from positives by themselves, nor may the place of a cut.
+Excerpts are held out, as many positives as negatives, and shuffled. The place of a cut must not
+tell negatives from positives by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, groupby
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from backend.labels.contract import Evidence, Excerpt
-from backend.labels.judges import Question, Task
+from backend.labels.judges import Question
+from backend.labels.kinds import SCORERS
+from backend.labels.kinds.base import Cut
 
 Marks = Literal["matched", "post"]
-SHARE = 0.3  # of an excerpt's own maximum, from which a token is marked
-
-
-Cut = tuple[Sequence[str], np.ndarray]  # tokens, and activations of the feature that fires there
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Trial:
 
 
 def trial(
-    task: Task,
+    scorer: str,
     label: str,
     evidence: Evidence,
     method: str,
@@ -49,26 +47,25 @@ def trial(
     excerpts in the same order for all labels of a feature, so that labels can be compared.
 
     `window` cuts excerpts to so many tokens on either side (None: whole), `marks` says which
-    tokens of negatives fuzzing marks: `matched`, or `post`, where their own features fire.
+    tokens of negatives are marked: `matched`, or `post`, where their own features fire.
 
     Raises:
         ValueError: parts of the evidence share a context, or `post` has nothing to mark.
     """
     held_out(evidence)
     rng = np.random.default_rng([evidence.seed, evidence.feature])
-    foreign = marks == "post" and task == "fuzzing"
+    kind = SCORERS[scorer]
+    foreign = marks == "post" and kind.has_marks
     positives, negatives = _even(evidence, rng, window, foreign)
     setting = "whole contexts" if window is None else f"window {window}"
-    if task == "fuzzing":
-        texts = _fuzzed(positives, negatives, marks, rng)
+    texts = kind.texts(positives, negatives, marks, rng)
+    if kind.has_marks:
         setting = f"{marks} marks, {setting}"
-    else:
-        texts = ["".join(pieces) for pieces, _ in positives + negatives]
     order = rng.permutation(len(texts))
     truth = tuple(int(at < len(positives)) for at in order)
-    question = Question(task, label, tuple(texts[at] for at in order))
+    question = Question(scorer, label, tuple(texts[at] for at in order))
     shown = tuple((positives + negatives)[at] for at in order)
-    return Trial(evidence, method, task, setting, question, truth, shown)
+    return Trial(evidence, method, scorer, setting, question, truth, shown)
 
 
 def held_out(evidence: Evidence) -> None:
@@ -121,69 +118,3 @@ def _even(
         for at, place in zip(others, places, strict=True)
     ]
     return positives, negatives
-
-
-# ---------------------------------------------------------------- marks
-
-
-def _fuzzed(
-    positives: Sequence[Cut], negatives: Sequence[Cut], marks: Marks, rng: np.random.Generator
-) -> list[str]:
-    own = [fired(values) for _, values in positives]
-    if marks == "matched":
-        others = matched(own, [len(p) for p, _ in positives], [len(p) for p, _ in negatives], rng)
-    else:
-        others = [fired(values) for _, values in negatives]
-        if not all(others):
-            raise ValueError("a negative in which no other feature fires: use matched marks")
-    both = zip([*positives, *negatives], [*own, *others], strict=True)
-    return [mark(pieces, at) for (pieces, _), at in both]
-
-
-def fired(values: np.ndarray) -> list[int]:
-    """Indices of tokens with at least 0.3 of the excerpt's own maximum."""
-    return np.flatnonzero((values > 0) & (values >= SHARE * values.max(initial=0))).tolist()
-
-
-def matched(
-    marks: Sequence[Sequence[int]],
-    lengths: Sequence[int],
-    others: Sequence[int],
-    rng: np.random.Generator,
-) -> list[list[int]]:
-    """Marks for negatives of `others` tokens: each takes the pattern of a positive, drawn at random
-    without repeats, so that number, runs and places are spread as among positives. Where lengths
-    differ, the pattern starts in proportion."""
-    found = []
-    for donor, length in zip(rng.permutation(len(marks)), others, strict=True):
-        pattern = np.asarray(marks[donor])
-        start, extent = pattern[0], pattern[-1] - pattern[0] + 1
-        spare, room = lengths[donor] - extent, length - extent
-        if room >= 0:
-            pattern = pattern - start + (round(start * room / spare) if spare else 0)
-        else:  # wider than the negative: pressed together
-            pattern = np.unique(pattern * length // lengths[donor])
-        found.append(pattern.tolist())
-    return found
-
-
-def unmarked(pieces: Sequence[str]) -> list[str]:
-    """The pieces, with angle brackets exchanged for single quotation marks (‹ ›) where the text
-    holds a << or >> of its own, which would read as a mark."""
-    text = "".join(pieces)
-    if "<<" not in text and ">>" not in text:
-        return list(pieces)
-    return [piece.replace("<", "‹").replace(">", "›") for piece in pieces]
-
-
-def mark(pieces: Sequence[str], at: Sequence[int]) -> str:
-    """The text with << >> around each run of the tokens at these indices; a run's leading blanks
-    stay outside. Without the marks it is the text of `unmarked`."""
-    chosen, parts = set(at), []
-    numbered = enumerate(unmarked(pieces))
-    for inside, run in groupby(numbered, key=lambda pair: pair[0] in chosen):
-        text = "".join(piece for _, piece in run)
-        word = text.lstrip() or text
-        blank = text[: len(text) - len(word)]
-        parts.append(f"{blank}<<{word}>>" if inside else text)
-    return "".join(parts)
