@@ -70,7 +70,9 @@ def extensions() -> list[Figure]:
 
 def circles() -> int:
     """Strongly connected groups of more than one module among all imports."""
-    graph = grimp.build_graph("backend", "components", exclude_type_checking_imports=True, cache_dir=None)
+    graph = grimp.build_graph(
+        "backend", "components", exclude_type_checking_imports=True, cache_dir=None
+    )
     number = {name: at for at, name in enumerate(sorted(graph.modules))}
     pairs = [
         (number[module], number[other])
