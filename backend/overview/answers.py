@@ -87,7 +87,7 @@ def overview(study: Study) -> Overview:
     topics = (
         tokens.documents.group_by("topic")
         .agg(pl.len().alias("documents"), pl.col("tokens").sum())
-        .sort("tokens", descending=True)
+        .sort("tokens", "topic", descending=[True, False])
     )
     return Overview(
         documents=len(tokens.documents),
