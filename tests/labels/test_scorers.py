@@ -21,7 +21,6 @@ from backend.labels.contract import Evidence, Excerpt, Message
 from backend.labels.judges import LikelihoodJudge, Question, WriterJudge
 from backend.labels.kinds import SCORERS, fuzzing
 from backend.labels.kinds.base import Scorer
-from backend.labels.scorers import scored
 from backend.schema import LlmError, LlmUnavailableError, NotFoundError, Plan
 from backend.statistics import estimates
 
@@ -559,7 +558,7 @@ def test_a_scorer_of_one_object_is_known_everywhere(monkeypatch: pytest.MonkeyPa
     assert judges.completion("toy", "Oh").endswith("It smiles:")
     trial = trials.trial("toy", "joy", planted(1), "method")
     verdicts = judges.Verdicts(trial.truth, tuple(map(float, trial.truth)))
-    scores = scored(trial, verdicts, "judge")
+    scores = scorers.scored(trial, verdicts, "judge")
     assert [(score.scorer, score.value) for score in scores] == [("toy", 1.0), ("toy_auroc", 1.0)]
 
 
