@@ -79,6 +79,14 @@ def test_the_folder_that_the_memo_gives_is_not_keyed() -> None:
     assert work.digest(3, folder=Path("anywhere")) == work.digest(3)
 
 
+def test_nothing_else_is_left_out_of_a_key() -> None:
+    @memoize("toy.work_on", version=1)
+    def work_on(digest: str, *, inputs: int) -> Any:
+        return {"all": [digest, inputs]}
+
+    assert work_on.digest("d", inputs=1) != work_on.digest("d", inputs=2)
+
+
 @dataclass
 class Mutable:
     size: int
