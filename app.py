@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components.frame import GROUPS, HIDDEN
+from components.shell.frame import GROUPS, HIDDEN
 
 names = [name for group in GROUPS.values() for name in group]
 pages = [

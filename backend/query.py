@@ -29,11 +29,11 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overl
 from pydantic import TypeAdapter, ValidationError
 
 from backend import run
-from backend import study as studies
-from backend.executor import LOCAL, Request
 from backend.models.device import pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
+from backend.store.executor import LOCAL, Request
 from backend.store.memo import canonical
+from backend.study import loading as studies
 
 P = ParamSpec("P")
 R = TypeVar("R")

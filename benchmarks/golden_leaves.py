@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from backend.schema import Job
-from backend.views import Provenance
+from backend.store.views import Provenance
 
 MOST_VALUES = 5_000  # values that are kept; of a longer leaf, evenly spaced ones
 FIRST = 4  # values that stand in the file for a reader

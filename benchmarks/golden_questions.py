@@ -16,8 +16,9 @@ from typing import Any
 import polars as pl
 
 from backend import queries, settings
+from backend.features.views import FeatureTable
+from backend.regions.views import RegionMap
 from backend.schema import Job, ModelError, Plan, Thresholds
-from backend.views import FeatureTable, RegionMap
 
 REGIONS = (137, 7, 1500)  # of a study with fewer: modulo their number
 FEATURES = (350, 17, 3239)

@@ -19,7 +19,7 @@ from playwright.sync_api import Page
 from streamlit.testing.v1 import AppTest
 
 from backend import queries, settings
-from backend.views import RegionMap
+from backend.regions.views import RegionMap
 from benchmarks.report import Figure, main
 from benchmarks.startup import app, browser, visit
 

@@ -26,12 +26,12 @@ import torch
 from torch import Tensor
 
 from backend import run
-from backend import study as studies
 from backend.models.device import fast_bfloat16, pick_device
 from backend.regions import partitioning
 from backend.regions.leader import LeaderPass
 from backend.regions.nearest import Assignment
 from backend.schema import Progress
+from backend.study import loading as studies
 from benchmarks.report import Figure, alternated, main, median_ratio, seconds_of
 
 TOKENS, PREFIX = 70_000, 40_000

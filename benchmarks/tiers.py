@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from backend import settings, study
+from backend import settings
 from backend.corpus.contexts import tokenize
-from backend.features import tiers, windows
 from backend.models import language_model
 from backend.schema import Study, Thresholds, Tier, TierSpec
+from backend.study import loading
+from backend.tiers import assignment, windows
 from benchmarks.report import Figure, main
 
 SIZE = 262_144
@@ -38,9 +39,9 @@ def retier() -> float:
     for tau in np.linspace(0.1, 0.5, TIMES):
         started = time.perf_counter()
         thresholds = Thresholds(float(tau), float(tau), float(tau))
-        assigned = tiers.assign(inward, outward, cross, thresholds)
+        assigned = assignment.assign(inward, outward, cross, thresholds)
         np.bincount(assigned, minlength=len(Tier))
-        tiers.margin(inward, outward, cross, thresholds)
+        assignment.margin(inward, outward, cross, thresholds)
         taken.append(1000 * (time.perf_counter() - started))
     return statistics.median(taken)
 
@@ -60,7 +61,7 @@ def isolated_peaks(folder: Path, demo: Study) -> windows.PeakSet:
 def scored() -> tuple[int, float, float]:
     """Features, seconds to score them, and windows asked for by one embedded."""
     with tempfile.TemporaryDirectory() as folder:
-        demo, spec = study.load("demo"), TierSpec()
+        demo, spec = loading.load("demo"), TierSpec()
         peak_set = isolated_peaks(Path(folder), demo)
         started = time.perf_counter()
         for window in spec.windows:

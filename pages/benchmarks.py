@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from backend import queries
-from components import benchmarks
-from components.frame import frame
-from components.status import reported
+from components.evals import benchmarks
+from components.shell.frame import frame
+from components.shell.status import reported
 
 place = frame("Benchmarks", queries)
 

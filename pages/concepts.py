@@ -7,25 +7,18 @@ from typing import Any
 import streamlit as st
 
 from backend import queries
-from backend.concept_views import ConceptsView
-from components import (
-    address,
-    concept_choice,
-    concept_parts,
-    concept_tokens,
-    concepts,
-    markup,
-    region_controls,
-    steady,
-)
-from components.footer import render_footer
-from components.frame import frame
-from components.status import render_pending, reported, waiting
+from backend.concepts.views import ConceptsView
+from components.concepts import choice, membership, purity, readers, stability
+from components.regions import controls as region_controls
+from components.shell import address, markup
+from components.shell.footer import render_footer
+from components.shell.frame import frame
+from components.shell.status import render_pending, reported, waiting
 
 place = frame("Concepts", queries)
 OF_PARTITION = {  # questions that need no concept set
-    "stability": (queries.stable_regions, steady.render_stable),
-    "again": (queries.robustness, steady.render_robustness),
+    "stability": (queries.stable_regions, stability.render_stable),
+    "again": (queries.robustness, stability.render_robustness),
 }
 
 
@@ -33,45 +26,45 @@ def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
     """The answer to a question, or the job that computes it; and the module that renders it."""
     where, stops = (place.study, view.name, concept), {"p": place.p, "k": place.k}
     if ask == "any region":
-        contrast = concept_choice.contrast(view, concept)
-        return queries.concept_aurocs(*where, contrast, **stops), concepts
+        contrast = choice.contrast(view, concept)
+        return queries.concept_aurocs(*where, contrast, **stops), readers
     if ask == "in or out":
-        return queries.membership(*where, **stops), concept_parts
+        return queries.membership(*where, **stops), membership
     if ask == "new texts":
-        other = concept_choice.render_other_set(queries.concept_sets())
-        return queries.new_text_membership(*where, other, **stops), concept_parts
+        other = choice.render_other_set(queries.concept_sets())
+        return queries.new_text_membership(*where, other, **stops), membership
     if ask == "purity":
-        return queries.purity_coverage(*where, **stops), concept_tokens
+        return queries.purity_coverage(*where, **stops), purity
     gray = queries.gray_zone if address.get("asked") else queries.gray_zone.look
     # None: what the set needs was evicted just now
-    return gray(*where, **stops) or queries.concept_set(*where[:2], **stops), concept_tokens
+    return gray(*where, **stops) or queries.concept_set(*where[:2], **stops), purity
 
 
 with reported():
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
         region_controls.render_stops(place, queries.stops(place.study))
-    ask = concept_choice.render_questions()
+    ask = choice.render_questions()
     if ask in OF_PARTITION:
         query, render = OF_PARTITION[ask]
         view = (query if address.get("asked") else query.look)(place.study, place.p, place.k)
         if view is None:
-            steady.render_start(ask)
+            stability.render_start(ask)
         elif not waiting(view, queries, ask):
             render(view)
-            render_footer(steady.tables(view), view.provenance, ask)
+            render_footer(stability.tables(view), view.provenance, ask)
     else:
-        name, beside = concept_choice.render_choice(queries.concept_sets())
-        concept_choice.render_own(queries.keep_concept)
+        name, beside = choice.render_choice(queries.concept_sets())
+        choice.render_own(queries.keep_concept)
         whole = queries.concept_set(place.study, name, place.p, place.k)
         if not waiting(whole, queries, "set"):
             with beside:
-                concept = concept_choice.render_concept(whole)
-            markup.render(concept_choice.head_html(whole, concept))
+                concept = choice.render_concept(whole)
+            markup.render(choice.head_html(whole, concept))
             view, part = answer(whole, concept, ask)
             if not waiting(view, queries, ask):
                 part.render(view)
                 if ask == "gray zone":
-                    render_pending(view.pending, queries, concept_tokens.PENDING, ask)
-                    concept_tokens.render_start(view)
+                    render_pending(view.pending, queries, purity.PENDING, ask)
+                    purity.render_start(view)
                 tables = part.tables(view) | {"concepts": whole.concepts}
                 render_footer(tables, view.provenance, ask)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from backend import queries
-from components import address, documents
-from components.frame import frame
-from components.status import render_empty, reported, waiting
+from components.shell import address, documents
+from components.shell.frame import frame
+from components.shell.status import render_empty, reported, waiting
 
 place = frame("Document", queries)
 

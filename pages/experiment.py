@@ -5,11 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import queries
-from components import address, experiment, experiment_files, experiment_form, markup
-from components.experiment_form import FORM
-from components.footer import render_footer
-from components.frame import frame
-from components.status import render_empty, reported, waiting
+from components.experiments import files as experiment_files
+from components.experiments import form as experiment_form
+from components.experiments import results as experiment_results
+from components.experiments.form import FORM
+from components.shell import address, markup
+from components.shell.footer import render_footer
+from components.shell.frame import frame
+from components.shell.status import render_empty, reported, waiting
 
 place = frame("Experiment", queries)
 
@@ -34,7 +37,7 @@ with reported():
     with bar:
         if runs:
             address.assume(run=opened)
-            experiment.render_runs(runs, opened)
+            experiment_results.render_runs(runs, opened)
         experiment_files.render_import(queries)
     with st.expander("New experiment", expanded=not runs, key="new"):
         show_form()
@@ -45,27 +48,27 @@ with reported():
     if not waiting(view, queries, "experiment"):
         with bar:  # it may have ended after the list was read
             experiment_files.render_export(queries, place.study, opened)
-        markup.render(experiment.plan_html(view))
+        markup.render(experiment_results.plan_html(view))
         markup.head("Scores", "mean over features")
         if len(view.known):
-            markup.render(experiment.known_html(view))
-        experiment.render_measures()
-        experiment.render_means(view)
+            markup.render(experiment_results.known_html(view))
+        experiment_results.render_measures()
+        experiment_results.render_means(view)
         measure = address.get("measure")
-        markup.render(experiment.advantages_html(view, measure))
+        markup.render(experiment_results.advantages_html(view, measure))
         markup.head("Labels against the same labels given to other features")
-        markup.render(experiment.gains_html(view, measure))
+        markup.render(experiment_results.gains_html(view, measure))
         markup.head("Differences between methods")
-        markup.render(experiment.differences_html(view, measure))
+        markup.render(experiment_results.differences_html(view, measure))
         if len(view.controls):
             markup.head("What the verbalizer carries")
-            if experiment.carries_nothing(view):
-                markup.render(experiment.nothing_carried_html())
-            markup.render(experiment.controls_html(view))
+            if experiment_results.carries_nothing(view):
+                markup.render(experiment_results.nothing_carried_html())
+            markup.render(experiment_results.controls_html(view))
         if len(view.distances):
             markup.head("Labels farthest apart")
-            markup.render(experiment.distances_html(view))
+            markup.render(experiment_results.distances_html(view))
         if view.labels["failed"].ne("").any():
             markup.head("Failures")
-            markup.render(experiment.failures_html(view))
-        render_footer(experiment.downloads_of(view), view.provenance, "experiment")
+            markup.render(experiment_results.failures_html(view))
+        render_footer(experiment_results.downloads_of(view), view.provenance, "experiment")

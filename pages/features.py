@@ -6,13 +6,15 @@ import polars as pl
 import streamlit as st
 
 from backend import queries
+from backend.features.views import FeatureTable
 from backend.schema import Job
-from backend.views import FeatureTable
-from components import address, examples, feature_inspector, feature_table, labels, markup, why
-from components.feature_table import INSPECTOR, LIST
-from components.footer import render_footer
-from components.frame import frame
-from components.status import render_empty, render_pending, reported, waiting
+from components.features import examples, inspector, occlusion, table
+from components.features.table import INSPECTOR, LIST
+from components.labels import panel as label_panel
+from components.shell import address, markup
+from components.shell.footer import render_footer
+from components.shell.frame import frame
+from components.shell.status import render_empty, render_pending, reported, waiting
 
 KEYS = {"N": "next feature", "P": "previous feature", "D": "draw again", "W": "why it fires"}
 place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
@@ -26,17 +28,17 @@ def hits() -> pl.DataFrame | Job | None:
 
 def rows(view: FeatureTable) -> pl.DataFrame:
     found = hits()
-    return feature_table.rows(view, None if isinstance(found, Job) else found)
+    return table.rows(view, None if isinstance(found, Job) else found)
 
 
 @st.fragment(key=LIST)
 def show_list(view: FeatureTable) -> None:
     with reported():
-        feature_table.render_controls(view)
+        table.render_controls(view)
         if waiting(hits(), queries, "meaning"):
             return
         listed = rows(view)
-        feature_table.render_list(listed, view)
+        table.render_list(listed, view)
         render_pending(view.pending, queries, "Tokens they promote are being read.", "features")
         render_footer({"features": listed}, view.provenance, "features")
 
@@ -44,37 +46,37 @@ def show_list(view: FeatureTable) -> None:
 @st.fragment(key=INSPECTOR)
 def show_inspector(view: FeatureTable) -> None:
     with reported():
-        feature_table.render_title(rows(view)["feature"].to_list())
+        table.render_title(rows(view)["feature"].to_list())
         if (number := address.get("feature")) is None:
             render_empty("No feature is open.", "Click a row of the list, or press N.")
             return
         feature = queries.feature(place.study, number)
         if waiting(feature, queries, "feature"):
             return
-        feature_inspector.render_head(feature)
-        feature_inspector.render_charts(feature, address.get("draw"))
-        labels.render_section(queries, INSPECTOR, place.study, number, "feature")
+        inspector.render_head(feature)
+        inspector.render_charts(feature, address.get("draw"))
+        label_panel.render_section(queries, INSPECTOR, place.study, number, "feature")
         render_pending(feature.pending, queries, "", "feature")
         examples.render_draw(feature)
         how = address.get("draw"), 10, address.get("seed"), address.get("facet")
         draw = queries.feature_examples(place.study, number, *how)
-        peak = feature_inspector.peak(feature)
+        peak = inspector.peak(feature)
         if not waiting(draw, queries, "draw"):
-            why.render_examples(
+            occlusion.render_examples(
                 draw, number, peak, lambda token: queries.why(place.study, number, token), queries
             )
-        feature_inspector.render_details(feature, "details")
+        inspector.render_details(feature, "details")
         if text := examples.render_own():
             probe = queries.probe(place.study, text, number)
             if not waiting(probe, queries, "probe"):
                 markup.render(examples.probe_html(probe, peak))
-        render_footer(feature_inspector.downloads_of(feature), feature.provenance, "feature")
+        render_footer(inspector.downloads_of(feature), feature.provenance, "feature")
 
 
 with reported():
     whole = queries.features(place.study)
     if not waiting(whole, queries):
-        markup.render(feature_table.summary_html(whole))
+        markup.render(table.summary_html(whole))
         left, right = st.columns([9, 11], gap="medium")
         with left:
             show_list(whole)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import queries
-from components import address, jobs_table, markup
-from components.frame import frame
-from components.status import reported
+from components.shell import address, jobs_table, markup
+from components.shell.frame import frame
+from components.shell.status import reported
 
 frame("Jobs", queries)
 LIVE = ("queued", "running")

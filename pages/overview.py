@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import queries
-from components import markup, overview
-from components.frame import frame
-from components.provenance import render_provenance
-from components.region_controls import preview_words, summary_html
-from components.status import render_empty, render_pending, reported, waiting
+from components.overview import cards
+from components.regions.controls import preview_words, summary_html
+from components.shell import markup
+from components.shell.frame import frame
+from components.shell.provenance import render_provenance
+from components.shell.status import render_empty, render_pending, reported, waiting
 
 place = frame("Overview", queries)
 
@@ -19,18 +20,18 @@ with reported():
         left, right = st.columns(2, gap="large")
         with left:
             markup.head("Corpus")
-            overview.render_counts(view)
-            overview.render_chart(overview.topics_chart(view.topics), "topics", "Tokens by topic")
+            cards.render_counts(view)
+            cards.render_chart(cards.topics_chart(view.topics), "topics", "Tokens by topic")
         with right:
             markup.head("Partitions", "each setting is a map of its own")
-            overview.render_stops(view.stops, place.p, place.k)
+            cards.render_stops(view.stops, place.p, place.k)
         markup.head("Regions", "what clusters together")
         if not waiting(view.regions, queries, "regions"):
             markup.render(summary_html(view.regions))
             words = preview_words(view.regions)
             render_pending(view.regions.pending, queries, words, "regions")
-            lists = overview.region_lists(view.regions)
-            markup.render(overview.lists_html(lists, "regions"))
+            lists = cards.region_lists(view.regions)
+            markup.render(cards.lists_html(lists, "regions"))
             render_provenance(view.regions.provenance, "regions")
         markup.head("Features", "what the SAE has a direction for")
         if view.features is None:
@@ -38,6 +39,6 @@ with reported():
                 "This study has no SAE.", "Name one under [sae] in the study file to see features."
             )
         elif not waiting(view.features, queries, "features"):
-            lists = overview.feature_lists(view.features)
-            markup.render(overview.lists_html(lists, "features"))
+            lists = cards.feature_lists(view.features)
+            markup.render(cards.lists_html(lists, "features"))
             render_provenance(view.features.provenance, "features")

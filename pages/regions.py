@@ -7,20 +7,23 @@ from functools import partial
 import streamlit as st
 
 from backend import queries
+from backend.regions.views import RegionMap
 from backend.schema import Job
-from backend.views import RegionMap
-from components import address, labels, region_inspector, region_map, region_search, region_table
-from components import region_controls as controls
-from components.footer import render_footer
-from components.frame import frame
-from components.map_ring import render_ring
-from components.region_controls import CHART, INSPECTOR, MAP, ROWS, TABLE
-from components.status import render_empty, render_pending, reported, waiting
+from components.labels import panel as label_panel
+from components.regions import controls as controls
+from components.regions import inspector, search, table
+from components.regions import map as region_map
+from components.regions.controls import CHART, INSPECTOR, MAP, ROWS, TABLE
+from components.regions.ring import render_ring
+from components.shell import address
+from components.shell.footer import render_footer
+from components.shell.frame import frame
+from components.shell.status import render_empty, render_pending, reported, waiting
 
 KEYS = {"N": "next region", "P": "previous region", "D": "draw another sample"}
 place = frame("Regions", queries, KEYS, (INSPECTOR, TABLE))
 where = place.p, place.k
-hits = partial(region_search.hits, queries, place)
+hits = partial(search.hits, queries, place)
 
 
 @st.fragment(key=MAP)
@@ -38,7 +41,7 @@ def show_table(view: RegionMap) -> None:
             return
         rows = controls.rows(view, hits())
         controls.render_listed(len(rows), view)
-        region_table.render_regions(rows, address.get("region"), controls.on_row, ROWS)
+        table.render_regions(rows, address.get("region"), controls.on_row, ROWS)
         render_footer({"regions": rows}, view.provenance, "regions")
 
 
@@ -52,16 +55,16 @@ def show_inspector(view: RegionMap) -> None:
         if waiting(region, queries, "region"):
             return
         render_ring(view, number, CHART)
-        region_inspector.render_head(region)
-        labels.render_section(queries, INSPECTOR, place.study, number, "region", *where)
+        inspector.render_head(region)
+        label_panel.render_section(queries, INSPECTOR, place.study, number, "region", *where)
         controls.render_draw(region)
         drawn = address.get("draw"), 8, address.get("seed")
         members = queries.region_members(place.study, number, *where, *drawn)
         if not waiting(members, queries, "members"):
-            region_inspector.render_members(region, members, address.get("draw"))
+            inspector.render_members(region, members, address.get("draw"))
         render_pending(None if view.pending else region.pending, queries, "", "region")
-        region_inspector.render_details(region, "details")
-        render_footer(region_inspector.downloads_of(region), region.provenance, "region")
+        inspector.render_details(region, "details")
+        render_footer(inspector.downloads_of(region), region.provenance, "region")
 
 
 with reported():

@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from backend import run
-from backend.activations import Activations
 from backend.corpus import sources
+from backend.corpus.activations import Activations
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import edit, language_model, sae
 from backend.schema import CorpusRef, ModelRef, Progress, SaeRef, Site, SourceRef

@@ -143,6 +143,13 @@ def write_world(root: Path, documents: int = 8) -> Path:
     return studies
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as `model` what stands on the small world, whose model is made, read and run."""
+    for item in items:
+        if {"world", "real"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("model")
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small world; its study is `studies/small.toml`."""
@@ -162,8 +169,8 @@ def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def compute(study: str, spec: dict[str, float]) -> None:
     """Everything that a study's pages show first, as the worker computes it."""
     from backend import run
-    from backend.answers.features import features
-    from backend.answers.regions import regions
+    from backend.features.answers import features
+    from backend.regions.answers import regions
     from backend.schema import Progress
 
     with run.computing("cpu", Progress()):
@@ -214,3 +221,12 @@ def demo(real: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TESSERA_STUDIES", str(real / "studies"))
     monkeypatch.setenv("TESSERA_CACHE", str(real / "cache"))
     return "demo"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of studies."""
+    monkeypatch.setenv("TESSERA_STUDIES", str(tmp_path))
+    monkeypatch.delenv("TESSERA_DEVICE", raising=False)
+    monkeypatch.delenv("TESSERA_DTYPE", raising=False)
+    return tmp_path

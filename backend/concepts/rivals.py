@@ -13,7 +13,7 @@ from torch import Tensor
 from backend import run
 from backend.corpus.concept_sets import ConceptSet
 from backend.models import embedder as embedders
-from backend.regions import partitioning, statistics
+from backend.regions import description, partitioning
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points
 from backend.schema import (
@@ -91,7 +91,7 @@ def directions(partition: Partition, kind: str, seed: int) -> np.ndarray:
     if kind == "exemplar":
         return partitioning.build_partition(partition).array("exemplars")
     if kind == "mean":
-        return statistics.describe(partition).array("means")
+        return description.describe(partition).array("means")
     return rival_directions(partition, kind, seed).array("directions")
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from backend import run
-from backend.activations import Activations
 from backend.concepts import rivals
 from backend.corpus import concept_sets
+from backend.corpus.activations import Activations
 from backend.corpus.concept_sets import ConceptSet
 from backend.features import codes
 from backend.models import sae as sae_models

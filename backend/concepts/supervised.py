@@ -35,7 +35,7 @@ def fitted_readers(reading: Reading, ref: ConceptRef) -> dict[str, Any]:
     directions, bow, probe = [], [], []
     for concept in range(len(labelled.concepts)):
         run.report(concept, len(labelled.concepts), "Fitting readers", "concepts")
-        positive, negative, _ = labelled.of(concept, "train")
+        positive, negative, _ = labelled.texts_of(concept, "train")
         rows, labels = training_rows(positive, negative)
         directions.append(mean_difference(means, sizes, positive, negative))
         probe.append(_probe(means[rows] * SCALE, labels).decision_function(means * SCALE))

@@ -55,9 +55,9 @@ def read_folder(folder: Path) -> Labelled:
     Raises:
         CorpusError: a table cannot be read, or a row is not understood; it is named.
     """
-    given = list(_bench_rows(folder))
-    own = [item for item in given if item[2]["concept_id"] != SHARED]
-    shared = [item for item in given if item[2]["concept_id"] == SHARED]
+    rows_read = list(_bench_rows(folder))
+    own = [item for item in rows_read if item[2]["concept_id"] != SHARED]
+    shared = [item for item in rows_read if item[2]["concept_id"] == SHARED]
     concepts = {str(c): ("", "") for c in sorted({row["concept_id"] for _, _, row in own})}
     for _, _, row in own:
         if row["category"] == "positive":

@@ -41,7 +41,7 @@ def read_table(path: Path) -> Labelled:
             "Beside a column `concept`, label texts positive, negative or hard negative.",
         )
     name = "label" if rest else "concept"
-    found = [
+    texts = [
         labelled(
             at,
             cell["text"],
@@ -51,7 +51,7 @@ def read_table(path: Path) -> Labelled:
         )
         for at, (cell, kind) in enumerate(zip(cells, kinds, strict=True))
     ]
-    return Labelled(frame(found), {row[3]: (row[3], "") for row in found}, rest)
+    return Labelled(frame(texts), {row[3]: (row[3], "") for row in texts}, rest)
 
 
 def _columns(path: Path, rows: list[Any]) -> dict[str, Any]:
@@ -61,18 +61,18 @@ def _columns(path: Path, rows: list[Any]) -> dict[str, Any]:
         problem = f", row {bad}, is no object." if bad else " holds no texts."
         raise CorpusError(f"{path}{problem}", "Give every row a text and a label.")
     spelled = {str(name).strip().casefold(): name for row in rows for name in row}
-    found = {name: spelled[name] for name in ("label", "concept", "split") if name in spelled}
+    columns = {name: spelled[name] for name in ("label", "concept", "split") if name in spelled}
     text = next((spelled[name] for name in TEXTS if name in spelled), None)
-    for name, column in (("text", text), ("label", found.get("label"))):
+    for name, column in (("text", text), ("label", columns.get("label"))):
         if column is None:
             fields = ", ".join(map(str, spelled.values()))
             called = " or ".join(TEXTS) if name == "text" else name
             raise CorpusError(
                 f"{path} has no {name} column.", f"Its columns are {fields}: call one {called}."
             )
-    if "split" in found and not any(str(row.get(found["split"]) or "").strip() for row in rows):
-        del found["split"]  # a column with nothing in it
-    return {"text": text, **found}
+    if "split" in columns and not any(str(row.get(columns["split"]) or "").strip() for row in rows):
+        del columns["split"]  # a column with nothing in it
+    return {"text": text, **columns}
 
 
 def _cells(row: Mapping[str, Any], columns: dict[str, Any], where: str) -> dict[str, str]:

@@ -53,19 +53,19 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
         CorpusError: the set cannot be read, or a concept has too few texts; it is named.
     """
     run.report(0, 1, "Reading labelled texts")
-    given = load(ref, lambda: Tokens(tokenize(model, corpus)).documents)
-    rows, dropped = _cleaned(given)
+    source = load(ref, lambda: Tokens(tokenize(model, corpus)).documents)
+    rows, dropped = _cleaned(source)
     rows, tokens, lost = _tokenized(model, rows)
     dropped = {**dropped, "empty": dropped["empty"] + lost}
     rows = _split(rows, ref.seed)
-    labels = _with_negatives(rows, ref.seed) if given.rest else rows
-    _check(labels, given)
+    labels = _with_negatives(rows, ref.seed) if source.rest else rows
+    _check(labels, source)
     texts = rows.unique("document", keep="first").sort("document")
     columns = texts.select("split", "title", "text").iter_rows()
-    numbers = {key: number for number, key in enumerate(given.concepts)}
+    numbers = {key: number for number, key in enumerate(source.concepts)}
     return {
         **packed([(ref.kind, *row) for row in columns], tokens, corpus.context_length),
-        "concepts": _concepts(given),
+        "concepts": _concepts(source),
         "labels": labels.select(
             pl.col("concept").replace_strict(numbers, return_dtype=pl.Int32),
             pl.col("document").alias("text"),
@@ -77,8 +77,8 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
     }
 
 
-def _concepts(given: Labelled) -> pl.DataFrame:
-    rows = [(number, *named) for number, named in enumerate(given.concepts.values())]
+def _concepts(source: Labelled) -> pl.DataFrame:
+    rows = [(number, *names) for number, names in enumerate(source.concepts.values())]
     return pl.DataFrame(rows, schema=CONCEPTS, orient="row")
 
 
@@ -87,12 +87,12 @@ def folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _cleaned(given: Labelled) -> tuple[pl.DataFrame, dict[str, int]]:
+def _cleaned(source: Labelled) -> tuple[pl.DataFrame, dict[str, int]]:
     """Rows with `key`, one a concept and text, and how many rows were left out for what."""
     is_positive = pl.col("kind") == "positive"
     claims = (
         pl.col("concept").n_unique().over("key")  # its texts are negatives of the others
-        if given.rest
+        if source.rest
         else is_positive.n_unique().over("concept", "key")
     )
     left_out = {
@@ -102,10 +102,10 @@ def _cleaned(given: Labelled) -> tuple[pl.DataFrame, dict[str, int]]:
         & (pl.col("split") == "test").any().over("key"),
         "repeated": ~pl.struct("concept", "split", "key").is_first_distinct(),
     }
-    keys = pl.Series("key", [folded(text) for text in given.rows["text"]], dtype=pl.String)
+    keys = pl.Series("key", [folded(text) for text in source.rows["text"]], dtype=pl.String)
     # hard before negative: a text that is said to be both is kept as hard
-    rows = given.rows.with_columns(keys).sort(pl.col("kind") != "hard", "row")
-    dropped = {"too_few": given.too_few}
+    rows = source.rows.with_columns(keys).sort(pl.col("kind") != "hard", "row")
+    dropped = {"too_few": source.too_few}
     for why, bad in left_out.items():
         dropped[why] = rows.filter(bad)["row"].n_unique()
         rows = rows.filter(~bad)
@@ -127,9 +127,9 @@ def _tokenized(model: ModelRef, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[
         {"key": kept, "document": range(len(kept))},
         schema={"key": pl.String, "document": pl.Int32},
     )
-    found = rows.join(documents, on="key", how="left", maintain_order="left")
-    lost = found.filter(pl.col("document").is_null())["row"].n_unique()
-    return found.drop_nulls("document"), parts, lost
+    joined = rows.join(documents, on="key", how="left", maintain_order="left")
+    lost = joined.filter(pl.col("document").is_null())["row"].n_unique()
+    return joined.drop_nulls("document"), parts, lost
 
 
 def _split(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -172,12 +172,12 @@ def _with_negatives(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _check(labels: pl.DataFrame, given: Labelled) -> None:
+def _check(labels: pl.DataFrame, source: Labelled) -> None:
     """Raises `CorpusError` for the first concept that lacks texts of a class in a split."""
     if labels.is_empty():
         raise CorpusError("The concept set holds no text.", "Give it rows with text.")
     counts = Counter(labels.select("concept", "split", "kind").iter_rows())
-    for key, (name, _) in given.concepts.items():
+    for key, (name, _) in source.concepts.items():
         for split, kind in product(SPLITS, KINDS[:2]):
             count = counts[key, split, kind]
             if count < LEAST:
@@ -226,7 +226,7 @@ class ConceptSet:
         """How many texts are longer than one context."""
         return self.entry.value("windowed")
 
-    def of(self, concept: int, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def texts_of(self, concept: int, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """[n] int64 each: texts that are positive, negative and hard for a concept in a split."""
         if not 0 <= concept < len(self.concepts) or split not in SPLITS:
             raise NotFoundError(
@@ -241,7 +241,7 @@ class ConceptSet:
         groups = self.labels.group_by("concept", "split", "kind", maintain_order=True)
         return {key: group["text"].to_numpy().astype(np.int64) for key, group in groups}
 
-    def find(self, name: str) -> int:
+    def number_of(self, name: str) -> int:
         """The concept of a name, case and white space aside.
 
         Raises:

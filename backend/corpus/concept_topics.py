@@ -25,13 +25,13 @@ def read_topics(documents: pl.DataFrame, seed: int) -> Labelled:
     columns = documents.select("topic", "title", "text")
     for topic, title, text in columns.sort("topic", maintain_order=True).iter_rows():
         classes.setdefault(topic, []).append((title, head(text)))
-    found = draw_classes(classes, {}, seed)
-    if len(found.concepts) < 2:
+    texts = draw_classes(classes, {}, seed)
+    if len(texts.concepts) < 2:
         raise CorpusError(
-            f"Of the corpus's topics, {len(found.concepts)} have {2 * LEAST} documents or more.",
+            f"Of the corpus's topics, {len(texts.concepts)} have {2 * LEAST} documents or more.",
             "Two must: name a `topic_field` of its sources, or give each topic a folder.",
         )
-    return found
+    return texts
 
 
 def head(text: str) -> str:

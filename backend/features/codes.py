@@ -16,7 +16,7 @@ import torch
 from numpy.lib.format import open_memmap
 
 from backend import run
-from backend.activations import read_corpus
+from backend.corpus.activations import read_corpus
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.schema import (

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from backend import run
-from backend.activations import read_corpus
+from backend.corpus.activations import read_corpus
 from backend.corpus.contexts import Tokens
 from backend.models.device import fast_bfloat16
 from backend.regions.leader import RESOLUTION, LeaderPass

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from backend import run
-from backend.activations import Activations
+from backend.corpus.activations import Activations
 from backend.regions.leader import unit
 
 BATCHES = 16  # of the distance sample

@@ -40,10 +40,10 @@ def build(root: Path) -> Path:
     from sae_lens import TopKSAE, TopKSAEConfig
 
     from backend import run
-    from backend import study as studies
-    from backend.answers.features import features
+    from backend.features.answers import features
     from backend.models import language_model
     from backend.schema import Progress
+    from backend.study import loading as studies
 
     conftest.write_world(root)
     config = TopKSAEConfig(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from backend import run
-from backend.activations import Activations
+from backend.corpus.activations import Activations
 from backend.evals.ce_bench import definitions
 from backend.evals.ce_bench.definitions import Means
 from backend.evals.ce_bench.pairs import Stories, read
@@ -120,6 +120,7 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
     offsets, width, number = stories.offsets, codes.value("width"), len(stories.pairs)
     mean, marked = (np.zeros((2 * number, width), np.float32) for _ in range(2))
     moved, rng = np.full((MOVES, number), np.nan), np.random.default_rng([pairs.seed, 2])
+    pair: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # of its stories read so far
     for story, active in _stories(codes, offsets, width):
         mask = stories.marked[offsets[story] : offsets[story + 1]]
         mean[story] = _sums(active, np.ones((1, len(mask)), np.float32))[0] / len(mask)
@@ -127,15 +128,15 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
             marked[story] = _sums(active, mask[None].astype(np.float32))[0] / mask.sum()
         fake = _sums(active, np.array([placed(mask, rng) for _ in range(MOVES)], np.float32))
         total, size = mean[story].astype(np.float64) * len(mask), np.array([mask.sum(), len(mask)])
+        pair.append((fake, total, size))
         if story % 2 == 0:
-            before = fake, total, size
             run.report(story // 2, number, "Averaging stories", "pairs")
             continue
-        marks, tokens = before[2] + size
-        sums = (before[0] + fake, before[1] + total)
-        moved[:, story // 2] = definitions.distance(*definitions.divided(*sums, marks, tokens)).max(
-            axis=1
-        )
+        fakes, totals, sizes = (one + other for one, other in zip(*pair, strict=True))
+        pair = []
+        marks, tokens = sizes
+        apart = definitions.divided(fakes, totals, marks, tokens)
+        moved[:, story // 2] = definitions.distance(*apart).max(axis=1)
     lengths = np.diff(offsets)
     active = np.add.reduceat(np.diff(codes.array("offsets")), offsets[:-1])
     return {

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from backend import run
-from backend.activations import BATCH, padded
+from backend.corpus.activations import BATCH, padded
 from backend.corpus.contexts import encoded
 from backend.models import language_model, linear_maps
 from backend.models import sae as sae_models

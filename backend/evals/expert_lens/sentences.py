@@ -20,8 +20,8 @@ from backend import run
 from backend.corpus.contexts import encoded, tokenize
 from backend.evals.expert_lens import ratings
 from backend.evals.expert_lens.frames import FILLERS, FRAMES, SHOWN
+from backend.evals.expert_lens.inflections import inflections, sentences, spoken
 from backend.evals.expert_lens.ratings import RatingsRef
-from backend.evals.expert_lens.words import inflections, sentences, spoken
 from backend.models.language_model import tokenizer
 from backend.schema import CorpusError, CorpusRef, ModelRef
 from backend.statistics import ranking

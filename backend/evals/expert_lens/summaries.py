@@ -10,9 +10,9 @@ import polars as pl
 import scipy  # its parts load when they are used
 
 from backend import run
-from backend.eval_views.expert_lens import Tree
 from backend.evals.expert_lens import experts, similarity
 from backend.evals.expert_lens.experts import TAUS
+from backend.evals.expert_lens.views import Tree
 from backend.statistics.intervals import Ends, mean_interval, wilson
 from backend.store.memo import Entry, memoize
 

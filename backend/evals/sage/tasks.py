@@ -22,7 +22,7 @@ import polars as pl
 
 from backend import run
 from backend.evals.sage.drafts import DRAW, Draft, Words, written
-from backend.evals.sage.words import TEMPLATES, WORDS
+from backend.evals.sage.vocabulary import TEMPLATES, WORDS
 from backend.models import language_model
 from backend.schema import ModelRef, TesseraError
 from backend.store.memo import Entry, memoize

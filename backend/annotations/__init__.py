@@ -1,0 +1,1 @@
+"""What people say: labels by hand, votes, verdicts, guesses, imports."""

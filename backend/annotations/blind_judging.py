@@ -1,0 +1,234 @@
+"""What people judge, blind: which label they prefer, which excerpts a label fits, which of two
+texts verbalizes an activation. A yardstick for models that do the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.annotations.views import Guess, Task
+from backend.experiments import runs
+from backend.experiments.runs import Results
+from backend.labels import scorers
+from backend.labels import steps as label_steps
+from backend.labels.judges import Verdicts
+from backend.labels.subjects import features_of, setting_of
+from backend.labels.trials import Trial
+from backend.query import action, lookup
+from backend.schema import NotFoundError, Study
+from backend.statistics.intervals import mean_interval, wilson
+from backend.store import annotations
+from backend.store.annotations import Event
+
+TASKS = 20  # labels in a round
+VOTES = pl.Schema(
+    {
+        "method": pl.String,
+        "other": pl.String,
+        "preferred": pl.Int64,
+        "n": pl.Int64,
+        "share": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+    }
+)
+
+
+def _latest(kind: str, study: Study, run: str) -> dict[tuple[str, str], Event]:
+    """The last event of each person on each item: a later one takes the earlier one back."""
+    events = annotations.events(kind, study.name, run)
+    return {(event.person, str(event.value["item"])): event for event in events}
+
+
+def _keep(kind: str, study: Study, run: str, person: str, value: dict[str, Any]) -> None:
+    annotations.add(kind, study.name, run, _name(person), value)
+
+
+def _name(person: str) -> str:
+    return person.strip() or "somebody"
+
+
+def _shuffle(items: list[str], run: str, person: str) -> list[str]:
+    """All items in an order of the person's own, the same every time."""
+    seed = [int(run[:12], 16), *person.strip().encode()]
+    return [items[at] for at in np.random.default_rng(seed).permutation(len(items))]
+
+
+def _next(kind: str, study: Study, run: str, person: str, items: list[str]) -> tuple[str, int]:
+    """The first item that the person has not answered, "" after a round, and how many are done."""
+    done = {item for who, item in _latest(kind, study, run) if who == _name(person)}
+    some = _shuffle(sorted(items), run, person)[:TASKS]
+    left = [item for item in some if item not in done]
+    return (left[0] if left else ""), len(some) - len(left)
+
+
+# ---------------------------------------------------------------- which label is better
+
+
+@action
+def vote(
+    study: Study, run: str, person: str, feature: int, preferred: str, over: Sequence[str]
+) -> None:
+    """Keeps which method's label a person prefers, not knowing whose it is; "": none."""
+    value = {"item": feature, "preferred": preferred, "over": list(over)}
+    _keep("vote", study, run, person, value)
+
+
+@lookup
+def votes(study: Study, run: str) -> pl.DataFrame:
+    """How often each method's label was preferred to each other's, blind; everybody's last word."""
+    wins: dict[tuple[str, str], int] = {}
+    for event in _latest("vote", study, run).values():
+        won = [event.value["preferred"]] if event.value["preferred"] else []
+        for pair in product(won, event.value["over"]):
+            wins[pair] = wins.get(pair, 0) + 1
+    pairs = sorted({tuple(sorted(pair)) for pair in wins})
+    rows = []
+    for one, other in pairs:
+        count = wins.get((one, other), 0)
+        n = count + wins.get((other, one), 0)
+        low, high = wilson(count, n)
+        rows.append((one, other, count, n, count / n, float(low), float(high)))
+    return pl.DataFrame(rows, schema=VOTES, orient="row")
+
+
+# ---------------------------------------------------------------- a person as detector
+
+
+def _trial(study: Study, ended: Results, feature: int, text: str) -> Trial:
+    setting = setting_of(ended.plan, "detection")
+    return features_of(study).trial(feature, text, ended.sampling, setting)
+
+
+@lookup
+def detection_task(study: Study, run: str, person: str) -> Task:
+    """The next label to judge excerpts by, with nothing that tells whose it is or what is true."""
+    ended = runs.finished(run)
+    items = _items(ended.labels)
+    item, done = _next("verdicts", study, run, person, list(items))
+    total = min(TASKS, len(items))
+    if not item:
+        return Task("", "", (), done, total)
+    feature, _, text = items[item]
+    question = _trial(study, ended, feature, text).question
+    return Task(item, question.label, question.texts, done, total)
+
+
+def _items(labels: pl.DataFrame) -> dict[str, tuple[int, str, str]]:
+    """Feature, method and text of each label that did not fail, by a name that tells nothing: it
+    stands in the address of the page."""
+    valid = labels.filter(pl.col("failed") == "").select("feature", "method", "text")
+    return {
+        hashlib.sha256(f"{f} {m}".encode()).hexdigest()[:12]: (f, m, t) for f, m, t in valid.rows()
+    }
+
+
+@action
+def answer_detection(
+    study: Study, run: str, person: str, item: str, fits: Sequence[int | None]
+) -> None:
+    """Keeps which excerpts of an item a label fits, in their order; None: could not tell."""
+    _keep("verdicts", study, run, person, {"item": item, "answers": list(fits)})
+
+
+@lookup
+def detection_scores(study: Study, run: str) -> pl.DataFrame:
+    """Who judged, on how many labels: mean balanced accuracy with interval, and that of the
+    experiment's judge on the same labels. Columns: who, mean, low, high, labels, n, failures."""
+    ended = runs.finished(run)
+    known = _items(ended.labels)
+    by_person: dict[str, list[scorers.Score]] = {}
+    items: dict[str, set[tuple[int, str]]] = {}
+    for (person, item), event in sorted(_latest("verdicts", study, run).items()):
+        feature, method, text = known[item]
+        trial = _trial(study, ended, feature, text)
+        verdicts = Verdicts(tuple(event.value["answers"]))
+        by_person.setdefault(person, []).append(scorers.scored(trial, verdicts, person)[0])
+        items.setdefault(person, set()).add((feature, method))
+    rows = []
+    model = ended.scores.filter((pl.col("of") == "label") & (pl.col("scorer") == "detection"))
+    for person, scored in by_person.items():
+        rows.append(_mean(person, [(s.value, s.n, s.failures) for s in scored]))
+        same = [
+            (row["value"], row["n"], row["failures"])
+            for row in model.to_dicts()
+            if (row["feature"], row["method"]) in items[person]
+        ]
+        rows.append(_mean(f"the model, on the same labels as {person}", same))
+    names = ("who", "mean", "low", "high", "labels", "n", "failures")
+    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+
+def _mean(who: str, scored: list[tuple[float | None, int, int]]) -> tuple[Any, ...]:
+    values = [value for value, _, _ in scored if value is not None]
+    mean, low, high = mean_interval(values)
+    return who, mean, low, high, len(values), sum(s[1] for s in scored), sum(s[2] for s in scored)
+
+
+# ------------------------------------------------------- which text verbalizes the activation
+
+
+def _verbalizations(study: Study, run: str) -> dict[str, dict[str, Any]]:
+    """Every verbalized peak of an experiment by its name."""
+    ended = runs.finished(run)
+    subject, rows = features_of(study), {}
+    for number in sorted(set(ended.labels["feature"].to_list())):
+        which = number, ended.sampling.train, ended.models.verbalizer
+        entry = label_steps.verbalize.find(subject, *which)
+        for row in entry.frame("texts").to_dicts() if entry else ():
+            for control in label_steps.CONTROLS:
+                if row["real"].strip() != row[control].strip():
+                    rows[f"{row['row']} {control}"] = row
+    return rows
+
+
+@lookup
+def verbalization_task(study: Study, run: str, person: str) -> Guess:
+    """A text of the corpus and two verbalizations, one of its activation, one of a control.
+
+    Raises:
+        NotFoundError: the experiment asked no verbalizer.
+    """
+    rows = _verbalizations(study, run)
+    if not rows:
+        raise NotFoundError(
+            "This experiment put no activation into words.",
+            "Choose one with baez among its methods.",
+        )
+    item, done = _next("guess", study, run, person, list(rows))
+    total = min(TASKS, len(rows))
+    if not item:
+        return Guess("", "", ("", ""), done, total)
+    row, control = rows[item], item.split(" ")[1]
+    pair = row["real"], row[control]
+    return Guess(item, row["context"], pair if _real_first(item) else pair[::-1], done, total)
+
+
+def _real_first(item: str) -> bool:
+    return bool(np.random.default_rng(list(item.encode())).integers(2))
+
+
+@action
+def answer_verbalization(study: Study, run: str, person: str, item: str, which: int) -> None:
+    """Keeps which of two verbalizations (0, 1) a person took for the activation's."""
+    _keep("guess", study, run, person, {"item": item, "right": (which == 0) == _real_first(item)})
+
+
+@lookup
+def verbalization_scores(study: Study, run: str) -> pl.DataFrame:
+    """control, person, right, n, share, low, high: how often people told the real text."""
+    counts: dict[tuple[str, str], list[bool]] = {}
+    for (person, item), event in _latest("guess", study, run).items():
+        counts.setdefault((item.split(" ")[1], person), []).append(event.value["right"])
+    rows = []
+    for (control, person), right in sorted(counts.items()):
+        count, n = sum(right), len(right)
+        low, high = wilson(count, n)
+        rows.append((control, person, count, n, count / n, float(low), float(high)))
+    names = ("control", "person", "right", "n", "share", "low", "high")
+    return pl.DataFrame(rows, schema=names, orient="row")

@@ -1,0 +1,201 @@
+"""The current labels as a table, in JSONL, CSV or Parquet, with the occurrence and the time they
+were made; tables of other methods' labels too are read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, field_validator
+
+from backend.annotations import hand_labels
+from backend.annotations.formats.contract import DecisionFile, DecisionFormat, FileEvents
+from backend.annotations.hand_label_tables import DATED_LABELS, HUMAN, dated_labels
+from backend.annotations.hand_labels import Key, Ledger
+from backend.labels.interchange import tables as label_files
+from backend.labels.interchange.records import Amount
+from backend.labels.interchange.tables import WRITERS, Format
+from backend.schema import Study
+from backend.store.annotations import New
+
+SLACK = 1.0  # seconds by which a spreadsheet may have rounded a time
+LOSES = (
+    "Holds who calls which feature what now, notes and times; loses what was undone or superseded, "
+    "tags, confidence, flags, texts, and whether hints were seen"
+)
+
+
+class Row(label_files.Row):
+    """One label as a file has it; one without a time was made before anything that stands."""
+
+    occurrence: Annotated[int, Field(ge=0, le=1, strict=False)] = 0
+    made: Amount | None = None
+
+    @field_validator("made", mode="before")
+    @classmethod
+    def _empty_is_no_time(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("occurrence", mode="before")
+    @classmethod
+    def _empty_is_first(cls, value: Any) -> Any:
+        return 0 if value in ("", None) else value
+
+
+def write(format: Format, study: Study) -> bytes:
+    return WRITERS[format](dated_labels(study), DATED_LABELS)
+
+
+def read(format: Format, study: Study, file: DecisionFile) -> FileEvents:
+    """Decisions that are new. Labels that name no writer become those of who imports them; a label
+    that stands already is known, whatever else was said with it.
+
+    Raises:
+        FormatError: the file cannot be read.
+        NotFoundError: nobody is named.
+    """
+    file = replace(file, person=hand_labels.checked_name(file.person))
+    rows: list[tuple[int, Row]] = []
+    if file.data.strip():
+        rows += label_files.lines(Row, file.data, format, file.name, file.problems)
+    with hand_labels.ledger(study) as ledger:
+        new, known = _new_decisions(study, file, rows, ledger)
+    bad_lines = {problem.line for problem in file.problems}
+    good = [row for line, row in rows if line not in bad_lines]
+    return FileEvents(len(rows), new, known, _unsigned(good))
+
+
+# ---------------------------------------------------------------- what is new
+
+
+class _Statement(NamedTuple):
+    """What a decision comes to."""
+
+    action: str
+    label: str
+    made: float | None
+    uid: str
+
+    def says_as(self, other: _Statement) -> bool:
+        return (self.action, self.label) == (other.action, other.label)
+
+
+def _new_decisions(
+    study: Study, file: DecisionFile, rows: Iterable[tuple[int, Row]], ledger: Ledger
+) -> tuple[list[New], int]:
+    """Decisions that labels come to and that are new, and how many are known."""
+    new: list[New] = []
+    known = 0
+    added: dict[Key, list[_Statement]] = {}
+    for line, row in rows:
+        event = _event(study, file.person, row)
+        if file.refuses(line, event) or file.leaves_out(line, _no_decision(row)):
+            continue
+        key = event.person, row.feature, row.occurrence
+        statement = _Statement(event.value["action"], event.value["label"], row.made, event.uid)
+        past, now = _past(ledger, key, added.get(key, []))
+        if _is_known(statement, past, now):
+            known += 1
+        elif now and now.action != "skip" and row.made is None:
+            file.leaves_out(line, _undated(event.person, row.feature))
+        else:
+            new.append(_replacing(event, row.made, now))
+            added.setdefault(key, []).append(statement._replace(made=row.made or time.time()))
+    return new, known
+
+
+def _replacing(event: New, made: float | None, now: _Statement | None) -> New:
+    """The event with the uid of the decision that it replaces: the one that stands, if later."""
+    later = now is not None and made is not None and made >= (now.made or 0)
+    return replace(event, value=event.value | {"old": now.uid if now and later else ""})
+
+
+def _no_decision(row: Row) -> str:
+    if row.method != HUMAN and not row.text:
+        return f"{row.method} gave no label, which does not say that none fits."
+    return ""
+
+
+def _undated(person: str, feature: int) -> str:
+    return (
+        f"Feature {feature} has another decision of {person}, and the row does not say when it "
+        "was made (`made`, in Unix seconds)."
+    )
+
+
+def _past(
+    ledger: Ledger, key: Key, added: list[_Statement]
+) -> tuple[list[_Statement], _Statement | None]:
+    """What was ever decided of an item, and what stands."""
+    before = [_Statement(d.action, d.label, d.made, d.uid) for d in ledger.by_key.get(key, ())]
+    standing = [each for each in before if each.uid not in ledger.undone] + added
+    standing.sort(key=lambda each: each.made or 0.0)
+    return before + added, standing[-1] if standing else None
+
+
+def _is_known(statement: _Statement, past: list[_Statement], now: _Statement | None) -> bool:
+    """Whether it stands, or was said at its time; one without a time, whether it was ever said."""
+    if now and statement.says_as(now):
+        return True
+    undated = statement.made is None
+    return any(
+        statement.says_as(each)
+        and (undated or abs((statement.made or 0.0) - (each.made or 0.0)) < SLACK)
+        for each in past
+    )
+
+
+def _event(study: Study, person: str, row: Row) -> New:
+    """A decision from a table's row; the same row has the same uid each time."""
+    who = (row.writer.strip() if row.method == HUMAN else "") or person
+    words = [study.name, who, str(row.feature), row.method, row.text, str(row.occurrence)]
+    uid = hashlib.sha256("\n".join([*words, str(row.made or "")]).encode()).hexdigest()[:32]
+    event = {
+        "feature": row.feature,
+        "occurrence": row.occurrence,
+        "action": "label" if row.text else "none",
+        "label": row.text,
+        "notes": row.detail if row.method == HUMAN else f"by {row.method}",
+        "seconds": row.seconds or 0.0,
+    }
+    value, subject = hand_labels.value_of(event), f"feature {row.feature}"
+    return New(uid, who, "decision", study.name, subject, value, row.made or 0.0)
+
+
+def _unsigned(rows: Sequence[Row]) -> tuple[str, ...]:
+    """How many labels name no person, in words."""
+    unnamed = sum(row.method == HUMAN and not row.writer.strip() for row in rows)
+    methods = sum(row.method != HUMAN for row in rows)
+    reasons = (unnamed, "had no writer and"), (methods, "of methods, which their notes name,")
+    return tuple(
+        f"{count:,} {'row' if count == 1 else 'rows'} {words} "
+        f"{'counts' if count == 1 else 'count'} as yours."
+        for count, words in reasons
+        if count
+    )
+
+
+# ---------------------------------------------------------------- the formats
+
+
+def _table(format: Format, title: str, mime: str) -> DecisionFormat:
+    return DecisionFormat(
+        name=format,
+        title=f"current labels as {title}",
+        ending=format,
+        mime=mime,
+        loses=LOSES,
+        write=functools.partial(write, format),
+        read=functools.partial(read, format),
+    )
+
+
+TABLES = (
+    _table("jsonl", "JSONL", "application/jsonl"),
+    _table("csv", "CSV", "text/csv"),
+    _table("parquet", "Parquet", "application/vnd.apache.parquet"),
+)

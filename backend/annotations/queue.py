@@ -1,0 +1,279 @@
+"""What a person is to label next: which features, in which order, with which repeats."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from statistics import median
+
+import numpy as np
+import polars as pl
+
+from backend.annotations import hand_labels
+from backend.annotations.hand_labels import Ledger
+from backend.annotations.views import Decision, Hint, Queue, QueueItem, RepeatAgreement
+from backend.annotations.words import ORDERS, Selection
+from backend.corpus import passages
+from backend.experiments import experiment, runs
+from backend.features import codes, examples
+from backend.features.answers import FeatureIndex, feature_index
+from backend.features.views import Example
+from backend.labels import answers as label_answers
+from backend.query import lookup, query
+from backend.schema import NotFoundError, Study, Thresholds, Tier, TierSpec
+from backend.statistics.intervals import wilson
+from backend.store import queue as jobs
+from backend.tiers import answers as tier_answers
+from backend.tiers.words import TIERS
+
+LEAST = 2  # contexts in which a feature has to fire
+EVERY = 10  # every tenth slot is a repeat …
+NEAR, FAR = 10, 30  # … of an item so many slots before
+AHEAD = 300  # slots told at once
+HISTORY = 200
+RECENT = 50  # decisions that the pace is of …
+ENOUGH = 5  # … and how many it takes
+EACH = 4  # examples: so many of the strongest, so many at random
+SIDE = 20  # tokens on either side of the peak
+HINTS = 9  # as many as there are digits
+
+Slot = tuple[int, int]  # feature, occurrence
+
+
+# ---------------------------------------------------------------- the list
+
+
+def schedule(order: Sequence[int], seed: int) -> list[Slot]:
+    """Slots of features in their order; every tenth repeats one of 10 to 30 slots before."""
+    rng, slots, left = np.random.default_rng([seed, len(order)]), [], iter(order)
+    repeated: set[int] = set()
+    while True:
+        at = len(slots)
+        before = slots[max(0, at - FAR) : max(0, at - NEAR + 1)]
+        may = [feature for feature, again in before if not again and feature not in repeated]
+        if at % EVERY == EVERY - 1 and may:
+            feature = may[int(rng.integers(len(may)))]
+            repeated.add(feature)
+            slots.append((feature, 1))
+            continue
+        feature = next(left, None)
+        if feature is None:
+            return slots
+        slots.append((int(feature), 0))
+
+
+@functools.lru_cache(maxsize=8)
+def _slots(order: bytes, seed: int) -> tuple[Slot, ...]:
+    return tuple(schedule(np.frombuffer(order, np.int64).tolist(), seed))
+
+
+def _check(selection: Selection) -> None:
+    for name, known in (("tier", TIERS), ("order", tuple(ORDERS))):
+        value = getattr(selection, name)
+        if value not in known:
+            raise NotFoundError(
+                f"There is no {name} {value!r}.", f"Choose one of {', '.join(known)}."
+            )
+    _numbers(selection.only)
+
+
+def _numbers(text: str) -> list[int]:
+    """Feature numbers with commas between."""
+    try:
+        return [int(number) for number in text.split(",") if number.strip()]
+    except ValueError:
+        raise NotFoundError(
+            f"{text!r} is no list of features.", "Give their numbers, with commas between."
+        ) from None
+
+
+def _selected(
+    study: Study, selection: Selection, spec: TierSpec, thresholds: Thresholds
+) -> np.ndarray:
+    """[n] int64 features asked for that fire often enough to be shown, of a tier those nearest to
+    another tier first."""
+    frequent = feature_index(study).table.filter(pl.col("contexts") >= LEAST)
+    may = frequent["feature"].to_numpy().astype(np.int64)
+    if selection.only:
+        return may[np.isin(may, _numbers(selection.only))]
+    if selection.tier == "all":
+        return may
+    inside = tier_answers.of_tier(study, Tier[selection.tier.upper()], spec, thresholds)
+    return inside[np.isin(inside, may)]
+
+
+def _ordered(study: Study, selected: np.ndarray, selection: Selection) -> np.ndarray:
+    """Feature numbers in the order in which they are to be labelled."""
+    if selection.order == "random":
+        return np.random.default_rng(selection.seed).permutation(selected)
+    density = feature_index(study).table["density"].to_numpy()[selected]
+    if selection.order == "disagreement":
+        widest = _disagreement(study)
+        distance = np.array([widest.get(int(number), -1.0) for number in selected])
+        return selected[np.lexsort((selected, -density, -distance))]
+    if selection.order == "margin" and selection.tier != "all" and not selection.only:
+        return selected
+    return selected[np.lexsort((selected, -density))]
+
+
+def _disagreement(study: Study) -> dict[int, float]:
+    """The widest distance between two methods' labels of a feature, over all experiments."""
+    widest: dict[int, float] = {}
+    for listed in runs.listed(study):
+        entry = experiment.run.at(listed.run) if listed.done else None
+        if entry is None:
+            continue
+        distances = entry.frame("distances").group_by("feature").agg(pl.col("distance").max())
+        for feature, distance in distances.drop_nulls().iter_rows():
+            widest[feature] = max(distance, widest.get(feature, distance))
+    return widest
+
+
+# ---------------------------------------------------------------- for one person
+
+
+@query("A queue of features", priority=jobs.SHORT)
+def queue(
+    study: Study,
+    person: str,
+    selection: Selection | None = None,
+    spec: TierSpec | None = None,
+    thresholds: Thresholds | None = None,
+    history: bool = True,
+) -> Queue:
+    """What a person is to label next, and how far they are. With `history`, their last decisions.
+
+    Raises:
+        StoreError: the annotations cannot be read.
+        NotFoundError: nobody is named, or there is no such tier, order or feature number.
+    """
+    selection = selection or Selection()
+    _check(selection)
+    name = hand_labels.checked_name(person)
+    selected = _selected(study, selection, spec or TierSpec(), thresholds or Thresholds())
+    order = np.ascontiguousarray(_ordered(study, selected, selection), np.int64).tobytes()
+    with hand_labels.ledger(study) as book:
+        return _queue(_slots(order, selection.seed), book, name, history)
+
+
+def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) -> Queue:
+    slots = _left(all_slots, book, name)
+    first = [slot for slot in slots if (name, *slot) not in book.current]
+    second = _second(slots, book, name)
+    return Queue(
+        slots=_next((*first, *second), book, name),
+        done=len(slots) - len(first) - len(second),
+        skipped=len(second),
+        of=len(slots),
+        seconds=_pace(book, name),
+        history=_history(book, name) if history else (),
+        agreement=_agreement(book, name),
+    )
+
+
+def _next(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, int, str], ...]:
+    """The next slots, with the uid of what was decided where one was skipped."""
+    return tuple(
+        (*slot, decision.uid if (decision := book.current.get((name, *slot))) else "")
+        for slot in slots[:AHEAD]
+    )
+
+
+def _left(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
+    """Slots less those of features that somebody else has decided, and this person has not."""
+    decided = (d for d in book.current.values() if d.action != "skip")
+    others = {decision.feature for decision in decided if decision.person != name}
+    others -= {decision.feature for decision in book.current_of(name)}
+    return [slot for slot in slots if slot[0] not in others] if others else list(slots)
+
+
+def _second(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
+    """Slots that were skipped and get a second chance, the first skipped first."""
+    skipped = [slot for slot in slots if (name, *slot) in book.current]
+    again = [slot for slot in skipped if not book.is_settled((name, *slot))]
+    return sorted(again, key=lambda slot: book.current[name, *slot].made)
+
+
+def _pace(book: Ledger, name: str) -> float | None:
+    """Median seconds of the person's last decisions; of a few it would say nothing."""
+    mine = [d.seconds for d in book.by_uid.values() if d.person == name and d.seconds > 0]
+    return float(median(mine[-RECENT:])) if len(mine) >= ENOUGH else None
+
+
+def _history(book: Ledger, name: str) -> tuple[tuple[Decision, bool], ...]:
+    """The decisions heard of last, in the order in which they were made."""
+    mine = [decision for decision in book.by_uid.values() if decision.person == name]
+    last = sorted(mine[-HISTORY:], key=lambda decision: decision.made)
+    return tuple((decision, decision.uid in book.undone) for decision in last)
+
+
+def pairs(book: Ledger, name: str) -> list[tuple[Decision, Decision]]:
+    """A person's first and second decision on the same feature; skipped ones left out."""
+    twice = []
+    for decision in book.current_of(name):
+        first = book.current.get((name, decision.feature, 0)) if decision.occurrence else None
+        if first and "skip" not in (first.action, decision.action):
+            twice.append((first, decision))
+    return twice
+
+
+def _agreement(book: Ledger, name: str) -> RepeatAgreement:
+    """How often the second decision was the first one's, with Wilson's interval."""
+    both = pairs(book, name)
+    same = sum(a.action == b.action and _plain(a) == _plain(b) for a, b in both)
+    low, high = wilson(same, len(both))
+    return RepeatAgreement(len(both), same, float(low), float(high))
+
+
+def _plain(decision: Decision) -> str:
+    return " ".join(decision.label.casefold().split())
+
+
+# ---------------------------------------------------------------- what is shown of a feature
+
+
+@lookup
+def queue_items(study: Study, features: Sequence[int]) -> list[QueueItem]:
+    """What labels are to be made from: the strongest examples, and some of the whole range."""
+    index = feature_index(study)
+    return [_item(index, number) for number in features]
+
+
+def _item(index: FeatureIndex, number: int) -> QueueItem:
+    column = index.column(number)
+    top = examples.top(column, index.tokens, EACH)
+    drawn = examples.random_active(column, index.tokens, 2 * EACH)
+    shown = set(top.tokens.tolist())
+    more = [row for row in drawn.tokens.tolist() if row not in shown][:EACH]
+    return QueueItem(
+        feature=number,
+        contexts=top.of,
+        maximum=float(column.values.max()) if len(column.values) else 0.0,
+        strongest=tuple(_example(index, column, row) for row in top.tokens.tolist()),
+        drawn=tuple(_example(index, column, row) for row in more),
+    )
+
+
+def _example(index: FeatureIndex, column: codes.Column, row: int) -> Example:
+    """The tokens around a peak, within its context."""
+    tokens = index.tokens
+    context = int(tokens.context_of[row])
+    begin = int(tokens.contexts["first_token"][context])
+    end = begin + int(tokens.contexts["length"][context])
+    first, last = max(begin, row - SIDE), min(end, row + SIDE + 1)
+    values = index.values(column, first, last)
+    shown = passages.passage(tokens, first, last, row, values)
+    return Example(row, float(values[row - first]), shown)
+
+
+@lookup
+def queue_hints(study: Study, feature: int) -> tuple[Hint, ...]:
+    """What methods call a feature, and what a verbalizer says at its peaks, as far as known."""
+    known = label_answers.labels.part(study, feature)
+    hints = [
+        Hint(row["method"], row["text"])
+        for row in known.labels.filter(pl.col("text") != "").iter_rows(named=True)
+    ]
+    texts = known.verbalizations["real"].to_list() if len(known.verbalizations) else []
+    hints += [Hint("verbalizer", text.strip()) for text in dict.fromkeys(texts) if text.strip()]
+    return tuple(hints[:HINTS])

@@ -1,1 +1,0 @@
-"""Memoized results put together into what pages show; `backend.queries` is their door."""

@@ -1,0 +1,103 @@
+"""Do regions mean something beyond the tokens of one partition? They are compared with the model's
+output along segments, with the corpus partitioned again, and with features."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from backend.concepts import rivals, stability
+from backend.concepts.boundaries import boundary_tests
+from backend.concepts.robustness import VARIATIONS, repeat_partition
+from backend.concepts.views import Robustness, StableRegions
+from backend.query import key_of, query
+from backend.regions import matching, partitioning
+from backend.regions.partitioned import spec_of
+from backend.schema import Partition, Study
+from backend.statistics.intervals import wilson
+from backend.store import provenance, queue
+
+SEED = 0  # of pairs, of a coreset and of what is drawn for another partition
+PAIRS, STEPS = 120, 33  # of prompts, and of α
+GOOD = 0.5  # F1 from which the paper calls a region a feature's
+
+
+def _cut_key(study: Study, p: float | None, k: float | None) -> str:
+    """The same for the same partition, whether p and k are the study's or given."""
+    return key_of(study, spec=spec_of(study, p, k))
+
+
+# ---------------------------------------------------------------- stable regions
+
+
+@query("Prompts patched along segments", priority=queue.LONG - 1, key=_cut_key)
+def stable_regions(study: Study, p: float | None = None, k: float | None = None) -> StableRegions:
+    """Whether the model's output changes where regions end (arXiv 2409.17113)."""
+    partition = study.cut(spec_of(study, p, k))
+    paths = stability.interpolate_prompts(partition, PAIRS, STEPS, SEED)
+    control = rivals.rival_directions(partition, "coreset", SEED)
+    findings = boundary_tests(
+        ends=paths.array("ends"),
+        sharpness=paths.array("sharpness"),
+        steepest=paths.array("steepest"),
+        next=paths.array("next"),
+        exemplars=partitioning.build_partition(partition).array("exemplars"),
+        coreset=control.array("directions"),
+        centre=partitioning.centre(partition.reading).array("centre"),
+        seed=SEED,
+    )
+    return StableRegions(
+        pairs=len(paths.array("sharpness")),
+        apart=np.asarray(paths.array("apart")),
+        sharpness=np.asarray(paths.array("sharpness")),
+        boundaries=findings.boundaries,
+        sharper=findings.sharpness,
+        prediction=findings.prediction,
+        provenance=provenance.of(paths, _command("stable_regions", study, partition)),
+    )
+
+
+def _command(query: str, study: Study, partition: Partition) -> str:
+    """The command line that asks the same of this partition."""
+    return f"{query} --study {study.name} --p {partition.spec.p:g} --k {partition.spec.k:g}"
+
+
+# ---------------------------------------------------------------- robustness, and features
+
+
+@query("The corpus partitioned again", priority=queue.LONG - 1, key=_cut_key)
+def robustness(study: Study, p: float | None = None, k: float | None = None) -> Robustness:
+    """The corpus partitioned again in another order, with another θ and from half of its documents;
+    and how well features match the regions."""
+    partition = study.cut(spec_of(study, p, k))
+    repeats = {how: repeat_partition(partition, how, SEED) for how in VARIATIONS}
+    rows = [
+        {"how": VARIATIONS[how], "regions": entry.value("regions"), **row}
+        for how, entry in repeats.items()
+        for row in entry.frame("measures").iter_rows(named=True)
+    ]
+    f1 = _best_f1(study, partition)
+    return Robustness(
+        measures=pl.DataFrame(rows),
+        regions=repeats["order"].value("study_regions"),
+        f1=f1,
+        good=None if f1 is None else _share_good(f1),
+        provenance=provenance.of(repeats["half"], _command("robustness", study, partition)),
+    )
+
+
+def _best_f1(study: Study, partition: Partition) -> np.ndarray | None:
+    """[K] best F1 of each region over features; None where nobody has matched them."""
+    entry = matching.match.find(partition, study.sae) if study.sae else None
+    if entry is None:
+        return None
+    best = entry.frame("by_region").group_by("region").agg(pl.col("f1").max())
+    f1 = np.zeros(len(partitioning.build_partition(partition).array("exemplar_tokens")))
+    f1[best["region"].to_numpy()] = best["f1"].to_numpy()
+    return f1
+
+
+def _share_good(f1: np.ndarray) -> tuple[float, float, float]:
+    """Share of regions that have a feature of their own, and its interval."""
+    low, high = wilson((f1 >= GOOD).sum(), len(f1))
+    return float((f1 >= GOOD).mean()), float(low), float(high)

@@ -1,0 +1,126 @@
+"""Tokens of the corpus as passages of text, and where a text occurs."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from backend.corpus.contexts import Tokens, tokenize
+from backend.corpus.views import Passage
+from backend.models.language_model import vocabulary
+from backend.schema import CorpusRef, ModelRef
+from backend.store.memo import Entry
+
+BEFORE, AFTER = 28, 14  # tokens shown around a region's member
+CHARACTERS = 8  # of one's own text, for each token allowed
+
+Values = Callable[[int, int], np.ndarray]  # token rows first..last-1 -> one number each
+
+
+@functools.lru_cache(maxsize=4)
+def _tokens(entry: Entry) -> Tokens:
+    return Tokens(entry)
+
+
+def tokens_of(model: ModelRef, corpus: CorpusRef) -> Tokens:
+    """The tokenized corpus, kept in memory."""
+    return _tokens(tokenize(model, corpus))
+
+
+def passage(tokens: Tokens, first: int, last: int, focus: int, values: np.ndarray) -> Passage:
+    """Token rows first..last-1 of one document; `focus` is a token row, -1 for none."""
+    document = int(tokens.document_of[first])
+    row = tokens.documents.row(document, named=True)
+    return Passage(
+        document=document,
+        title=row["title"],
+        topic=row["topic"],
+        first=first,
+        pieces=tuple(tokens.pieces(first, last)),
+        values=tuple(float(v) for v in values),
+        focus=focus - first if focus >= 0 else -1,
+    )
+
+
+def around(tokens: Tokens, row: int, values: Values) -> Passage:
+    """The tokens before and after one, within its document."""
+    begin, end = tokens.document_span(int(tokens.document_of[row]))
+    first, last = max(begin, row - BEFORE), min(end, row + 1 + AFTER)
+    return passage(tokens, first, last, row, values(first, last))
+
+
+def context(tokens: Tokens, row: int, values: Values) -> Passage:
+    """The whole context that holds a token."""
+    number = int(tokens.context_of[row])
+    first = int(tokens.contexts["first_token"][number])
+    last = first + int(tokens.contexts["length"][number])
+    return passage(tokens, first, last, row, values(first, last))
+
+
+@functools.lru_cache(maxsize=4)
+def _pieces(entry: Entry) -> list[str]:
+    return entry.frame("pieces")["text"].to_list()
+
+
+def token_text(model: ModelRef, ids: np.ndarray) -> list[str]:
+    """The text of each vocabulary entry."""
+    pieces = _pieces(vocabulary(model))
+    return [pieces[i] for i in ids.tolist()]
+
+
+def piece_at(tokens: Tokens, row: int) -> str:
+    return next(iter(tokens.pieces(row, row + 1)), "")
+
+
+def counted(model: ModelRef, ids: np.ndarray, limit: int) -> pl.DataFrame:
+    """text, count, share of the commonest token ids."""
+    values, counts = np.unique(np.asarray(ids), return_counts=True)
+    best = np.argsort(-counts, kind="stable")[:limit]
+    return pl.DataFrame(
+        {
+            "text": token_text(model, values[best]),
+            "count": counts[best],
+            "share": counts[best] / max(1, len(ids)),
+        }
+    )
+
+
+def find_text(tokens: Tokens, text: str) -> np.ndarray:
+    """Token rows that spell `text` anywhere in the corpus, whole words, case ignored.
+
+    A `*` at either end also finds parts of words.
+    """
+    wanted = text.strip()
+    core = wanted.strip("*").strip()
+    if not core:
+        return np.empty(0, dtype=np.int64)
+    pattern = re.escape(core)
+    if not wanted.startswith("*") and re.match(r"\w", core):
+        pattern = rf"\b{pattern}"
+    if not wanted.endswith("*") and re.search(r"\w$", core):
+        pattern = rf"{pattern}\b"
+    expression = re.compile(pattern, re.IGNORECASE)
+    found: list[np.ndarray] = []
+    for document, content in enumerate(tokens.documents["text"]):
+        matches = [m.span() for m in expression.finditer(content)]
+        if matches:
+            first, last = tokens.document_span(document)
+            starts, ends = tokens.starts[first:last], tokens.ends[first:last]
+            for low, high in matches:
+                begin = np.searchsorted(ends, low, side="right")
+                end = np.searchsorted(starts, high, side="left")
+                found.append(np.arange(first + begin, first + end))
+    return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+
+
+def logit_frame(model: ModelRef, entry: Entry | None, name: str, row: int) -> pl.DataFrame:
+    """text, logit: one row of a block of logit effects; empty where there is no block."""
+    if entry is None:
+        return pl.DataFrame(schema={"text": pl.String, "logit": pl.Float32})
+    ids = entry.array(name)[row]
+    logits = entry.array(f"{name}_logits")[row]
+    return pl.DataFrame({"text": token_text(model, ids), "logit": logits})

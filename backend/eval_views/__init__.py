@@ -1,1 +1,0 @@
-"""What the queries on benchmarks answer with."""

@@ -1,0 +1,276 @@
+"""CE-Bench: what the study's SAE, and others that it lists, do on contrastive stories."""
+
+from __future__ import annotations
+
+import shlex
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.corpus import passages
+from backend.corpus.views import Passage
+from backend.evals.ce_bench import DEFINITIONS, EVALUATION, means, report
+from backend.evals.ce_bench import pairs as story_pairs
+from backend.evals.ce_bench import steer as steering
+from backend.evals.ce_bench import sweep as ce_sweep
+from backend.evals.ce_bench.pairs import Stories
+from backend.evals.ce_bench.sweep import PlacedSae, own_sae, stories_key
+from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject, Heat
+from backend.evals.evaluation import MEASURES, Answers
+from backend.query import query
+from backend.schema import ModelError, NotFoundError, PairsRef, Study
+from backend.store import provenance, queue
+from backend.store.memo import Entry
+
+# ---------------------------------------------------------------- the benchmark
+
+
+@query(EVALUATION.title, priority=queue.LONG - 1, key=stories_key)
+def ce_bench(study: Study, pairs: str = "") -> CeBench:
+    """CE-Bench in its three definitions, with nulls and a control; `pairs` is "" for Tessera's own,
+    a file, or a dataset of the hub.
+
+    Raises:
+        ModelError: the study has no SAE.
+        CorpusError: there are no such stories.
+    """
+    placed, ref = own_sae(study), story_pairs.choose(pairs)
+    by_reader = ce_sweep.reports(study.model, ref, placed)
+    stories, of_sae = Stories(story_pairs.read(study.model, ref)), by_reader["sae"]
+    sweep, missing = _listed(study, placed, ref)
+    return CeBench(
+        name=pairs,
+        source=_source(ref),
+        subjects=tuple(stories.subjects),
+        tokens=len(stories.tokens),
+        counts=stories.counts,
+        width=of_sae.value("width"),
+        seed=ref.seed,
+        scores=_by_reader(by_reader, "scores"),
+        readers=_readers(by_reader),
+        halves=_by_reader(by_reader, "halves"),
+        held_out=_by_reader(by_reader, "held"),
+        overlap=_by_reader(by_reader, "overlap"),
+        pairs=of_sae.frame("pairs").join(_aspects(stories), on="pair", maintain_order="left"),
+        tops=of_sae.frame("tops"),
+        clouds={
+            d: (of_sae.array(f"{d}_contrastive"), of_sae.array(f"{d}_independent"))
+            for d in DEFINITIONS
+        },
+        heat={
+            d: Heat(tuple(of_sae.array(f"{d}_shown").tolist()), of_sae.array(f"{d}_heat"))
+            for d in DEFINITIONS
+        },
+        sweep=sweep,
+        rankings=ce_sweep.rankings(sweep),
+        listed=len(study.saes),
+        missing=missing,
+        provenance=provenance.of(of_sae, _command("ce_bench", study, pairs=pairs)),
+    )
+
+
+def _listed(study: Study, placed: PlacedSae, ref: PairsRef) -> tuple[pl.DataFrame, int]:
+    """The sweep over the SAEs that are computed, and how many are not: `ce_sweep` asks for them."""
+    listed = dict.fromkeys([placed, *study.saes])
+    entries = {each: ce_sweep.find_reports(study.model, ref, each) for each in listed}
+    computed = {each: both for each, both in entries.items() if both is not None}
+    return ce_sweep.sweep_table(computed), len(entries) - len(computed)
+
+
+def _command(name: str, study: Study, **arguments: str) -> str:
+    """The command line that shows an answer; what is empty is left out."""
+    options = [f"--{key} {shlex.quote(value)}" for key, value in arguments.items() if value]
+    return " ".join([f"{name} --study {study.name}", *options])
+
+
+def _source(ref: PairsRef) -> str:
+    """Whose stories they are, in words."""
+    return {"own": "Tessera's own stories", "file": ref.path, "hub": ref.path}[ref.kind]
+
+
+def _aspects(stories: Stories) -> pl.DataFrame:
+    """pair, aspects: what tells its two stories apart."""
+    return stories.pairs.select(
+        "pair", aspects=pl.concat_str("aspect1", "aspect2", separator=" / ")
+    )
+
+
+def _by_reader(entries: dict[str, Entry], table: str) -> pl.DataFrame:
+    """One table of both readers, the column `reader` first."""
+    parts = [
+        entry.frame(table).select(pl.lit(reader).alias("reader"), pl.all())
+        for reader, entry in entries.items()
+    ]
+    return pl.concat(parts, how="vertical_relaxed")
+
+
+def _readers(entries: dict[str, Entry]) -> pl.DataFrame:
+    """reader, l0, bos_l0."""
+    return pl.DataFrame(
+        [
+            {"reader": reader, "l0": entry.value("l0"), "bos_l0": entry.value("bos_l0")}
+            for reader, entry in entries.items()
+        ]
+    )
+
+
+# ---------------------------------------------------------------- one subject
+
+
+@query("CE-Bench: one subject", priority=queue.SHORT, key=stories_key)
+def ce_subject(
+    study: Study,
+    subject: str = "",
+    pairs: str = "",
+    definition: str = "corrected",
+    feature: int = -1,
+) -> CeSubject:
+    """The first features of a subject ("": the first one), and its stories valued by one of them
+    (-1: the first).
+
+    Raises:
+        NotFoundError: there is no such subject or feature.
+    """
+    (site, sae), ref = own_sae(study), story_pairs.choose(pairs)
+    with ce_bench.asking(study, pairs):
+        entry = report.report(study.model, site, sae, ref, "sae")
+        stories = Stories(story_pairs.read(study.model, ref))
+    subject = subject or stories.subjects[0]
+    _check_subject(stories, subject, definition)
+    tops = entry.frame("tops").filter(definition=definition, subject=subject)
+    if feature < 0:
+        feature = int(tops["feature"][0]) if len(tops) else 0
+    values = _column(means.coded(study.model, site, sae, ref, "sae"), feature)
+    shown = _stories_of(stories, subject, values)
+    peak = max(max(passage.values, default=0.0) for both in shown for passage in both)
+    columns = ("rank", "feature", "independent", "contrastive", "above")
+    return CeSubject(subject, definition, feature, tops.select(columns), shown, peak)
+
+
+def _check_subject(stories: Stories, subject: str, definition: str) -> None:
+    if subject not in stories.subjects or definition not in DEFINITIONS:
+        raise NotFoundError(
+            f"There is no subject {subject!r} by {definition!r}.",
+            f"Choose one of {', '.join(stories.subjects[:20])}.",
+        )
+
+
+def _stories_of(
+    stories: Stories, subject: str, values: np.ndarray
+) -> tuple[tuple[Passage, Passage], ...]:
+    """Both stories of each pair of a subject; `values` [tokens] of all stories."""
+    shown = []
+    for pair in np.flatnonzero(stories.subject_of == stories.subjects.index(subject)):
+        bounds = stories.offsets[2 * pair : 2 * pair + 3].tolist()
+        one, other = (
+            passages.passage(stories.tokens, first, last, -1, values[first:last])
+            for first, last in pairwise(bounds)
+        )
+        shown.append((one, other))
+    return tuple(shown)
+
+
+def _column(codes: Entry, feature: int) -> np.ndarray:
+    """[tokens] activations of a feature."""
+    width = codes.value("width")
+    if not 0 <= feature < width:
+        raise NotFoundError(f"There is no feature {feature}.", f"The SAE has 0 to {width - 1}.")
+    offsets = codes.array("offsets")
+    values = np.zeros(len(offsets) - 1)
+    cells = np.flatnonzero(codes.array("features") == feature)
+    # cell i lies in the token whose range of offsets holds i
+    values[np.searchsorted(offsets, cells, side="right") - 1] = codes.array("values")[cells]
+    return values
+
+
+# ---------------------------------------------------------------- steering
+
+
+@query("A steered continuation", priority=queue.SHORT, key=stories_key)
+def ce_steer(
+    study: Study, subject: str, prompt: str, strength: float = 0.5, pairs: str = ""
+) -> CeSteer:
+    """A prompt continued with features shifted towards a subject, beside controls.
+
+    Raises:
+        ModelError: there is no prompt, or the strength is no number.
+        NotFoundError: there is no such subject.
+    """
+    (site, sae), ref, strength = own_sae(study), story_pairs.choose(pairs), float(strength)
+    if not prompt.strip():
+        raise ModelError("There is no prompt to continue.", "Write the beginning of a text.")
+    if not np.isfinite(strength):
+        raise ModelError(f"{strength} is no strength to steer with.", "Choose a number.")
+    entry = steering.steer(study.model, site, sae, ref, subject, prompt, strength)
+    arguments = {"subject": subject, "prompt": prompt, "strength": f"{strength:g}", "pairs": pairs}
+    return CeSteer(
+        subject=subject,
+        prompt=prompt,
+        strength=strength,
+        texts=entry.frame("texts"),
+        words=tuple(entry.value("words")),
+        provenance=provenance.of(entry, _command("ce_steer", study, **arguments)),
+    )
+
+
+# ---------------------------------------------------------------- headline numbers
+
+# what each null of a score does; where nothing is named, second stories are dealt to other pairs
+CONTROLS = {
+    ("seed", "independent"): "marks moved",
+    ("seed", "interpretability"): "stories dealt, marks moved",
+    ("corrected", "independent"): "subjects dealt at random",
+    ("corrected", "interpretability"): "stories and subjects dealt",
+}
+HELD_OUT = {name: name for name in DEFINITIONS} | {
+    "unmarked": "corrected, subject's words left out"
+}
+Row = tuple[Any, ...]
+
+
+def measures(view: CeBench) -> pl.DataFrame:
+    """`MEASURES`: scores, features on a pair held out, what opposites share, L0."""
+    rows = [*_score_rows(view), *_held_out_rows(view), _overlap_row(view)]
+    l0 = view.readers.filter(reader="sae")["l0"][0]
+    rows.append(("L0 on the stories", l0, None, None, view.tokens, "tokens", None, "none"))
+    return pl.DataFrame(rows, schema=MEASURES, orient="row")
+
+
+def _score_rows(view: CeBench) -> list[Row]:
+    words = {"sae": "", "random_topk": ", random directions"}
+    whole = pl.col("score") == "interpretability"
+    own = (pl.col("reader") == "sae") & (pl.col("definition") == "corrected")
+    rows = []
+    for row in view.scores.filter(whole | own).iter_rows(named=True):
+        name = f"{row['score']} score, {row['definition']}{words[row['reader']]}"
+        control = CONTROLS.get((row["definition"], row["score"]), "stories dealt to other pairs")
+        known = row["null"] is not None
+        ends = row["value"], row["low"], row["high"]
+        rows.append(
+            (name, *ends, row["subjects"], "subjects", row["null"], control if known else "none")
+        )
+    return rows
+
+
+def _held_out_rows(view: CeBench) -> list[Row]:
+    return [
+        (
+            f"feature found again on a pair held out, {HELD_OUT[row['definition']]}", row["share"],
+            row["low"], row["high"], row["subjects"], "subjects", row["null"],
+            "subjects dealt at random",
+        )
+        for row in view.held_out.filter(reader="sae").iter_rows(named=True)
+    ]  # fmt: skip
+
+
+def _overlap_row(view: CeBench) -> Row:
+    common = {row["of"]: row for row in view.overlap.filter(reader="sae").iter_rows(named=True)}
+    pair, others = common["pair"], common["others"]["value"]
+    ends = pair["value"], pair["low"], pair["high"]
+    name = "top features that opposite stories share"
+    return (name, *ends, pair["subjects"], "subjects", others, "stories of other subjects")
+
+
+ANSWERS = Answers(ce_bench, measures)

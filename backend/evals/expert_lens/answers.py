@@ -1,0 +1,281 @@
+"""ExpertLens: which units know a concept, and are concepts alike to them as to people?"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend import run
+from backend.evals.evaluation import MEASURES, Answers
+from backend.evals.expert_lens import EVALUATION, experts, summaries
+from backend.evals.expert_lens.experts import TAUS
+from backend.evals.expert_lens.results import (
+    SEED,
+    ExpertResults,
+    Setup,
+    compare_halves,
+    compare_likeness,
+    expert_results,
+    find_results,
+    other_source,
+    parse_setup,
+    setup_key,
+    shared_words,
+)
+from backend.evals.expert_lens.views import LEAST_ALIKE, ExpertConcept, ExpertLens
+from backend.models import linear_maps
+from backend.query import query
+from backend.schema import NotFoundError, Study
+from backend.store import provenance, queue
+from backend.store.memo import Entry
+from backend.study import loading as studies
+
+SHOWN = 4  # sentences of a kind
+
+
+# ---------------------------------------------------------------- all concepts
+
+
+@query(EVALUATION.title, priority=queue.LONG - 1, key=setup_key)
+def expert_lens(
+    study: Study, units: str = "maps", sentences: str = "corpus", concepts: str = ""
+) -> ExpertLens:
+    """Units (of every linear map, or an SAE's features) that know a concept, and whether concepts
+    are as alike by their experts as people find them.
+
+    Raises:
+        TesseraError: there is no such choice, or there are too many concepts.
+        ModelError: features are asked for and the study has no SAE.
+    """
+    results = expert_results(parse_setup(study, units, sentences, concepts))
+    likeness, selected = results.likeness, results.selected
+    across_sources, alike = _across_sources(results)
+    return ExpertLens(
+        units=units,
+        sentences=sentences,
+        width=len(next(iter(results.concepts.values())).array("train")),
+        taus=TAUS,
+        concepts=_concepts(results),
+        refused=selected.frame("refused"),
+        named=bool(results.setup.concepts),
+        looked=selected.value("rated"),
+        often=selected.value("often"),
+        agreement=results.agreement.frame("agreement"),
+        pairs=results.agreement.frame("pairs"),
+        centred=np.asarray(likeness.array("centred")),
+        experts=np.asarray(likeness.array("experts")),
+        tree=summaries.tree(np.asarray(likeness.array("centred"))),
+        stability=summaries.stability(likeness),
+        chosen=summaries.chosen(likeness, list(results.concepts.values())),
+        again=enough(pl.concat([results.repeated.frame("again"), alike])),
+        elsewhere=across_sources,
+        seed=SEED,
+        provenance=provenance.of(likeness, f"expert_lens {_options(results.setup)}"),
+    )
+
+
+def enough(again: pl.DataFrame) -> pl.DataFrame:
+    """`summaries.AGAIN` without the likeness of too few concepts."""
+    return again.filter((pl.col("measure") == "known") | (pl.col("n") >= LEAST_ALIKE))
+
+
+def _options(setup: Setup) -> str:
+    """The options of the command line that ask for a setup."""
+    named = f" --concepts {shlex.quote(', '.join(setup.concepts))}" if setup.concepts else ""
+    return f"--study {setup.study.name} --units {setup.units} --sentences {setup.sentences}{named}"
+
+
+def _concepts(results: ExpertResults) -> pl.DataFrame:
+    """Every concept with the unit that is best on train, and its AP on train and test."""
+    best_units = results.likeness.array("best").tolist()
+    rows = [
+        (unit, float(entry.array("train")[unit]), float(entry.array("test")[unit]))
+        for entry, unit in zip(results.concepts.values(), best_units, strict=True)
+    ]
+    best = pl.DataFrame(rows, schema=["best", "train", "test"], orient="row")
+    concepts = results.selected.frame("concepts").drop("digest")
+    return pl.concat([concepts, best], how="horizontal")
+
+
+def _across_sources(results: ExpertResults) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`summaries.STABILITY` between this source of sentences (train) and the other (test), and the
+    row of `summaries.AGAIN`; empty where the other is not computed."""
+    other = other_source(results)
+    if other is not None:
+        # computing this one, what the tab of the other source shows is computed too
+        for one, two in ((other, results), (results, other)):
+            halves = run.optional(compare_halves, one, two)
+            alike = run.optional(compare_likeness, one, two)
+        if halves and alike:
+            return summaries.stability(halves), alike.frame("again")
+    return pl.DataFrame(schema=summaries.STABILITY), pl.DataFrame(schema=summaries.AGAIN)
+
+
+@query("ExpertLens: two studies compared", priority=queue.SHORT)
+def experts_between(
+    study: Study,
+    other: str,
+    units: str = "maps",
+    sentences: str = "corpus",
+    concepts: str = "",
+) -> pl.DataFrame | None:
+    """A row of headline numbers (`MEASURES`, and `null_low`, `null_high`): is the likeness of
+    concepts that of another study? On the concepts that both have; None where one is not computed,
+    or they share fewer than `LEAST_ALIKE`."""
+    first, second = (
+        find_results(parse_setup(each, units, sentences, concepts))
+        for each in (study, studies.load(other))
+    )
+    if first is None or second is None or len(shared_words(first, second)) < LEAST_ALIKE:
+        return None
+    return (
+        compare_likeness(first, second)
+        .frame("again")
+        .with_columns(
+            measure=pl.lit("likeness of concepts, one study with the other (ρ)"),
+            n_of=pl.lit("concepts"),
+            control=pl.lit("concepts permuted"),
+        )
+    )
+
+
+# ---------------------------------------------------------------- one concept
+
+
+@query("ExpertLens: one concept", priority=queue.SHORT, key=setup_key)
+def expert_concept(
+    study: Study,
+    concept: str = "",
+    units: str = "maps",
+    sentences: str = "corpus",
+    concepts: str = "",
+) -> ExpertConcept:
+    """The experts of one concept; "" is the first.
+
+    Raises:
+        NotFoundError: it is none of the concepts.
+    """
+    with expert_lens.asking(study, units, sentences, concepts):
+        results = expert_results(parse_setup(study, units, sentences, concepts))
+    word = concept or results.words[0]
+    if word not in results.concepts:
+        close = difflib.get_close_matches(word, results.words, 5) or results.words[:5]
+        raise NotFoundError(f"{word!r} is none of the concepts.", f"Close: {', '.join(close)}.")
+    return _concept(results, word)
+
+
+def _concept(results: ExpertResults, word: str) -> ExpertConcept:
+    entry, maps = results.concepts[word], _maps(results.setup)
+    train, test = (np.asarray(entry.array(half)) for half in ("train", "test"))
+    concepts = results.selected.frame("concepts")
+    row = concepts.row(by_predicate=pl.col("concept") == word, named=True)
+    layers, modules, heat = summaries.heat_of(train, maps)
+    low, high = entry.array("null_ends").tolist()
+    command = f"expert_concept {_options(results.setup)} --concept {shlex.quote(word)}"
+    return ExpertConcept(
+        concept=word,
+        units=results.setup.units,
+        width=len(train),
+        positives=row["positives"],
+        negatives=row["negatives"],
+        taus=TAUS,
+        top=summaries.top(train, test, maps),
+        bins=np.stack([experts.bins(train), experts.bins(test)]),
+        null_bins=np.asarray(entry.array("null_bins")),
+        null_ends=(low, high),
+        null_best=tuple(entry.array("null_best").tolist()),
+        layers=layers,
+        modules=modules,
+        heat=heat,
+        sizes=summaries.sizes(train, test, np.asarray(entry.array("null_above"))),
+        texts=_texts(results.selected, word),
+        provenance=provenance.of(entry, command),
+    )
+
+
+def _maps(setup: Setup) -> pl.DataFrame:
+    """`linear_maps.MAPS`; features are one map at their site."""
+    if setup.units == "maps":
+        return linear_maps.maps(setup.study.model).frame("maps")
+    return pl.DataFrame(
+        [(setup.study.site.layer, "feature", 0, 0)], schema=linear_maps.MAPS, orient="row"
+    )
+
+
+def _texts(selected: Entry, word: str) -> pl.DataFrame:
+    """A few sentences of each half and kind."""
+    positives = selected.frame("positives").filter(pl.col("concept") == word)
+    rows = selected.frame("negatives").filter(pl.col("concept") == word)
+    negatives = rows.select(
+        "half", selected.frame("pool")["text"].gather(rows["row"]).alias("text")
+    )
+    parts = [positives.select("half", "text"), negatives]
+    return pl.concat(
+        part.group_by("half", maintain_order=True).head(SHOWN).with_columns(positive=pl.lit(kind))
+        for part, kind in zip(parts, (True, False), strict=True)
+    )
+
+
+# ---------------------------------------------------------------- headline numbers
+
+
+WORDS = {
+    "experts": "likeness by experts at τ = .5",
+    "cosine": "likeness by AP of all units",
+    "embedder": "sentence embedder",
+    "inputs": "input embeddings",
+}
+REPEATED = {
+    "likeness": ("likeness of concepts, one half with the other (ρ)", "concepts permuted"),
+    "known": ("concepts known again by their experts", "chance"),
+    "elsewhere": ("likeness of concepts, other sentences (ρ)", "concepts permuted"),
+}
+Row = tuple[Any, ...]
+
+
+def measures(view: ExpertLens) -> pl.DataFrame:
+    """`MEASURES`: agreement with people, experts on the other half, likeness again; at τ = .5."""
+    rows = [*_agreement_rows(view), *_expert_rows(view), *_repeated_rows(view)]
+    return pl.DataFrame(rows, schema=MEASURES, orient="row")
+
+
+def _agreement_rows(view: ExpertLens) -> list[Row]:
+    at_half = pl.col("tau").is_null() | (pl.col("tau") == 0.5)
+    shown = view.agreement.filter(pl.col("measure").is_in(list(WORDS)) & at_half)
+    rows = []
+    for row in shown.iter_rows(named=True):
+        undefined = row["rho"] is None or np.isnan(row["rho"])
+        null = None if undefined else row["null_high"]
+        name = f"{WORDS[row['measure']]}, with people, {row['ratings']} (ρ)"
+        ends = None if undefined else row["rho"], row["low"], row["high"], row["n"]
+        rows.append((name, *ends, "pairs", null, "words permuted, 97.5%"))
+    return rows
+
+
+def _expert_rows(view: ExpertLens) -> list[Row]:
+    stability = view.stability.filter(pl.col("tau") == 0.5).iter_rows(named=True)
+    at_half = {row["of"]: row for row in stability}
+    same, other = at_half["same"], at_half["other"]["value"]
+    chosen = view.chosen.row(by_predicate=pl.col("tau") == 0.5, named=True)
+    return [
+        ("experts shared by both halves at τ = .5 (Jaccard)", same["value"], same["low"],
+         same["high"], same["n"], "concepts", other, "other concepts"),
+        ("experts at τ = .5 that are so on test", chosen["kept"], chosen["low"], chosen["high"],
+         chosen["n"], "concepts", chosen["null"], "shuffled labels"),
+    ]  # fmt: skip
+
+
+def _repeated_rows(view: ExpertLens) -> list[Row]:
+    rows = []
+    for row in view.again.iter_rows(named=True):
+        name, control = REPEATED[row["measure"]]
+        ends = row["value"], row["low"], row["high"], row["n"]
+        rows.append((name, *ends, "concepts", row["null"], control))
+    return rows
+
+
+ANSWERS = Answers(expert_lens, measures, experts_between)

@@ -1,0 +1,1 @@
+"""Labelling experiments: many features by several methods, scored beside controls."""

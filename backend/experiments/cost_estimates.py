@@ -1,0 +1,153 @@
+"""What an experiment would ask a language model for, from the prompts of a few features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from backend.experiments import experiment
+from backend.experiments.judge_calibration import EACH, SPAN, WORDS, questions
+from backend.experiments.views import Quote
+from backend.labels import costs, explainers, prompts
+from backend.labels import steps as label_steps
+from backend.labels.contract import Message
+from backend.labels.judges import PER_PROMPT, Conversation, WriterJudge, conversation
+from backend.labels.kinds import SCORERS
+from backend.labels.references import OWN
+from backend.labels.server import prices
+from backend.labels.subjects import Sampling, Subject, features_of, models_of, setting_of
+from backend.query import lookup
+from backend.schema import LlmError, Plan, Study
+
+LOOKED_AT = 3  # features that an estimate is made from
+TEXT = "word " * 60  # a verbalizer's text, for an estimate
+LABEL = "word " * prompts.WORDS
+JUDGE_LIMIT = 300  # tokens of a judge's reply, at most
+
+
+@dataclass
+class _Recorder:
+    """A writer and an `Ask` that answer nothing and keep the prompts."""
+
+    name: str = "nobody"
+    obeys: bool = True
+    prompts: list[tuple[Conversation, int]] = field(default_factory=list)
+
+    def write(
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float = 0.0,
+        limit: int = 300,
+        attempt: int = 0,
+    ) -> str:
+        self.prompts.append((messages, limit))
+        raise LlmError("Only noted.", "Nothing to do.")
+
+    def ask(self, _: Any, conversations: Sequence[Conversation]) -> list[str | LlmError]:
+        self.prompts += [(each, JUDGE_LIMIT) for each in conversations]
+        return ["[]"] * len(conversations)
+
+    def sums(self) -> tuple[int, int, int]:
+        """Calls, characters of their prompts, tokens of their replies at most."""
+        letters = sum(costs.characters(turns) for turns, _ in self.prompts)
+        return len(self.prompts), letters, sum(limit for _, limit in self.prompts)
+
+
+@lookup
+def estimate_cost(study: Study, plan: Plan, who: str = "own") -> Quote:
+    """What an experiment asks a language model for, at most.
+
+    Raises:
+        LlmError: no server is named, or its settings are no use.
+        NotFoundError: the plan names what there is not, or the features are not computed.
+    """
+    experiment.check(plan)
+    writer = models_of(study, who).writer
+    subject = features_of(study)
+    numbers = experiment.sample(subject, plan)
+    methods = [method for method in plan.methods if label_steps.may_ask(method)]
+    judged = [scorer for scorer in plan.scorers if SCORERS[scorer].is_judged]
+    if writer.kind == OWN:
+        # labels, shuffled ones and empty ones
+        texts = len(numbers) * (2 * len(plan.methods) + 1) * len(judged)
+        count = len(numbers) * len(methods) + (texts + WORDS) * 2 * EACH
+        return _free(len(numbers), count)
+    recorder = _Recorder()
+    for number in numbers[:LOOKED_AT]:
+        _note(subject, plan, number, (methods, judged), recorder)
+    scale = len(numbers) / min(LOOKED_AT, len(numbers))
+    calls, letters, replies = (
+        round(scale * part + whole)
+        for part, whole in zip(recorder.sums(), _calibration(subject, plan).sums(), strict=True)
+    )
+    how = (
+        f"From the prompts of {min(LOOKED_AT, len(numbers))} of the {len(numbers)} features, at "
+        f"{costs.CHARACTERS} characters a token and replies at their limits. What was asked "
+        "before is kept and costs nothing."
+    )
+    most = costs.usage(prices(), calls, round(letters / costs.CHARACTERS), replies)
+    return Quote(len(numbers), **asdict(most), how=how)
+
+
+def _free(features: int, prompts: int) -> Quote:
+    how = "Prompts to the study's own model: they cost nothing but time."
+    return Quote(features, prompts, 0, 0, None, how)
+
+
+def _calibration(subject: Subject, plan: Plan) -> _Recorder:
+    """The prompts of the judge's own test, which is made once."""
+    recorder = _Recorder()
+    tests = questions(subject.tokens, plan.window or SPAN, plan.seed)
+    cuts = range(0, 2 * EACH, PER_PROMPT)
+    recorder.ask(
+        None, [conversation(q, q.texts[at : at + PER_PROMPT]) for q, _ in tests for at in cuts]
+    )
+    return recorder
+
+
+def of_labels(study: Study, numbers: Sequence[int], method: str, who: str) -> Quote:
+    """What labels of some features by one method ask for at most. Raises as `estimate_cost`."""
+    if models_of(study, who).writer.kind == OWN:
+        return _free(len(numbers), len(numbers))
+    recorder, subject = _Recorder(), features_of(study)
+    for number in numbers[:LOOKED_AT]:
+        _note(subject, Plan(methods=(method,)), number, ([method], []), recorder)
+    scale = len(numbers) / max(1, min(LOOKED_AT, len(numbers)))
+    calls, letters, replies = (round(scale * part) for part in recorder.sums())
+    most = costs.usage(prices(), calls, round(letters / costs.CHARACTERS), replies)
+    how = f"From the prompts of {min(LOOKED_AT, len(numbers))} features, replies at their limits."
+    return Quote(len(numbers), **asdict(most), how=how)
+
+
+def _note(
+    subject: Subject,
+    plan: Plan,
+    number: int,
+    names: tuple[Sequence[str], Sequence[str]],
+    recorder: _Recorder,
+) -> None:
+    """The prompts of one feature, by the methods and scorers of these `names`."""
+    methods, scorers = names
+    # hard negatives are looked for by the run; others are as long
+    sampling = Sampling(plan.split, "other", plan.seed)
+    evidence = subject.draw(number, sampling)
+    context = explainers.Context(
+        writer=recorder,
+        verbalizations=lambda _: TEXT,
+        direction=lambda: TEXT,
+        promoted=subject.promoted(number),
+    )
+    for method in methods:
+        explainers.EXPLAINERS[method].explain(evidence, context)
+    asking = [
+        subject.trial(number, LABEL, sampling, setting_of(plan, scorer)).question
+        for scorer in scorers
+        for _ in range(2 * len(plan.methods) + 1)
+    ]
+    before = len(recorder.prompts)
+    WriterJudge(recorder, recorder.ask).judge(asking)
+    # a judge that understands nothing is asked everything twice
+    once = (len(recorder.prompts) - before) // 2
+    del recorder.prompts[before + once :]

@@ -1,0 +1,175 @@
+"""Experiments and labels as files, out of the app and into it."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from backend import settings
+from backend.experiments import experiment, runs
+from backend.experiments.judge_calibration import KNOWN
+from backend.experiments.views import Experiment, Imported, Run
+from backend.labels import prompts, tables
+from backend.labels import steps as label_steps
+from backend.labels.contract import Evidence
+from backend.labels.interchange import baez, baez_reader, neuronpedia
+from backend.labels.interchange.tables import WRITERS
+from backend.labels.kinds import SCORERS
+from backend.labels.subjects import Subject, features_of
+from backend.schema import NotFoundError, Plan, StoreError, Study
+from backend.store.views import Provenance
+
+FORMATS = (*WRITERS, "neuronpedia", "baez")  # the last two as zip
+
+
+def export(study: Study, run: str, format: str) -> bytes:
+    """An experiment's labels as jsonl, csv or parquet, as Neuronpedia's explanations, or the whole
+    experiment as a folder of the baez post; the last two as zip.
+
+    Raises:
+        NotFoundError: no such format or experiment.
+    """
+    if format not in FORMATS:
+        raise NotFoundError(f"There is no format {format!r}.", f"Use {', '.join(FORMATS)}.")
+    imported = run.startswith(runs.IMPORTED)
+    source = _read(run).experiment if imported else runs.finished(run)
+    if format in WRITERS:
+        return WRITERS[format](source.labels)
+    if format == "neuronpedia":
+        return neuronpedia.explanations(source.labels, source.scores, *names(study))
+    return baez.packed(source if isinstance(source, baez.Experiment) else _whole(study, source))
+
+
+def names(study: Study) -> tuple[str, str]:
+    """Model and source as Neuronpedia has them: short names."""
+    assert study.sae
+    model = study.model.source.partition(":")[2].rsplit("/", 1)[-1]
+    return model, f"{study.site.layer}-{study.sae.source.rsplit('/', 1)[-1]}"
+
+
+def _whole(study: Study, ended: runs.Results) -> baez.Experiment:
+    """An experiment with its evidence and what the verbalizer says."""
+    subject = features_of(study)
+    numbers = sorted(set(ended.labels["feature"].to_list()))
+    drawn = [subject.draw(number, ended.sampling) for number in numbers]
+    created = datetime.datetime.fromtimestamp(ended.entry.recipe()["created"], datetime.UTC)
+    model, source = names(study)
+    return baez.Experiment(
+        model=model,
+        layer=source,
+        evidence=tuple(drawn),
+        verbalizations=_verbalizations(subject, drawn, ended),
+        labels=ended.labels,
+        scores=ended.scores,
+        distances=ended.entry.frame("distances"),
+        made=created.isoformat(),
+    )
+
+
+def _verbalizations(
+    subject: Subject, drawn: Sequence[Evidence], ended: runs.Results
+) -> pl.DataFrame:
+    """`tables.VERBALIZATIONS`, of those that an experiment asked for."""
+    rows = []
+    for each in drawn:
+        which = each.feature, ended.sampling.train, ended.models.verbalizer
+        entry = label_steps.verbalize.find(subject, *which)
+        strengths = {one.row: prompts.strength(one.strength, each.maximum) for one in each.train}
+        for rank, row in enumerate(entry.frame("texts").to_dicts() if entry else (), 1):
+            rows.append((each.feature, rank, row["real"], strengths[row["row"]]))
+    return pl.DataFrame(rows, schema=tables.VERBALIZATIONS, orient="row")
+
+
+# ---------------------------------------------------------------- in
+
+
+def _folder() -> Path:
+    return settings.current().annotations / "imports"
+
+
+def keep(data: bytes) -> Imported:
+    """Keeps an experiment folder of the baez post, given as a zip; what cannot be read in it is
+    named, and the rest is taken.
+
+    Raises:
+        FormatError: there is nothing in it to read.
+        StoreError: it cannot be kept.
+    """
+    contents = baez_reader.read(data)
+    name = f"{runs.IMPORTED}{hashlib.sha256(data).hexdigest()[:16]}"
+    try:
+        _folder().mkdir(parents=True, exist_ok=True)
+        staged = _folder() / f"{name}.part"
+        staged.write_bytes(data)
+        staged.rename(_folder() / f"{name}.zip")
+    except OSError as error:
+        raise StoreError(
+            f"The file could not be kept: {error.strerror}.",
+            f"Check that {_folder()} can be written and its disk has room.",
+        ) from error
+    return Imported(name, tuple(map(str, contents.problems)), contents.notes)
+
+
+@functools.lru_cache(maxsize=4)
+def _read(name: str) -> baez_reader.Imported:
+    path = _folder() / f"{name}.zip"
+    if not path.is_file() or path.parent != _folder():
+        raise NotFoundError(f"There is no import {name}.", "Import the folder again.")
+    return baez_reader.read(path.read_bytes())
+
+
+def listed() -> list[Run]:
+    """What was imported, newest first."""
+    paths = sorted(_folder().glob(f"{runs.IMPORTED}*.zip"), key=lambda path: -path.stat().st_mtime)
+    return [_run(path.stem, path.stat().st_mtime) for path in paths]
+
+
+def _run(name: str, created: float) -> Run:
+    contents = _read(name).experiment
+    writers = [writer for writer in contents.labels["writer"].unique().to_list() if writer]
+    return Run(name, _plan(contents), ", ".join(writers), "", created, done=True)
+
+
+def _plan(contents: baez.Experiment) -> Plan:
+    scored = set(contents.scores["scorer"].to_list())
+    first = contents.evidence[0] if contents.evidence else None
+    return Plan(
+        methods=tuple(contents.labels["method"].unique(maintain_order=True)),
+        scorers=tuple(name for name in SCORERS if name in scored),
+        features=contents.labels["feature"].n_unique(),
+        split=first.split if first else "",
+        negatives=first.kind if first else "",
+        seed=first.seed if first else 0,
+        window=None,
+    )
+
+
+def view(run: str) -> Experiment:
+    """An imported experiment; it has no verdicts, so its labels cannot be compared by excerpt."""
+    contents = _read(run).experiment
+    plan = _plan(contents)
+    means, differences, gains = experiment.summary(contents.scores)
+    judges = [judge for judge in contents.scores["judge"].unique().to_list() if judge]
+    return Experiment(
+        run=run,
+        plan=plan,
+        writer=", ".join(sorted({writer for writer in contents.labels["writer"] if writer})),
+        judge=", ".join(sorted(judges)),
+        labels=contents.labels,
+        scores=contents.scores,
+        means=means,
+        differences=differences,
+        gains=gains,
+        distances=contents.distances,
+        controls=pl.DataFrame(schema=experiment.CONTROLS),
+        known=pl.DataFrame(schema=KNOWN),
+        provenance=Provenance(
+            "imported", run, "{}", (), "", 0.0, (_folder() / f"{run}.zip").stat().st_mtime,
+            f"python -m backend export --run {run} --format baez",
+        ),
+    )  # fmt: skip

@@ -1,0 +1,175 @@
+"""Labelling experiments: some features, several methods, several scorers, and what it comes to.
+
+After the *baez* post: methods side by side on the same features and the same held-out excerpts,
+with labels that know nothing beside them. Every label and every judgement is kept by itself, so
+an experiment that was stopped goes on where it was, and pays for nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.experiments.steps import Running
+from backend.features.examples import peaks
+from backend.labels import explainers, scorers, tables
+from backend.labels import steps as label_steps
+from backend.labels.contract import Embedder
+from backend.labels.evidence import LEAST, NEGATIVES, SPLITS
+from backend.labels.kinds import SCORERS
+from backend.labels.subjects import Models, Subject
+from backend.labels.verbalizers import controls
+from backend.models import embedder as embedders
+from backend.run import current, report
+from backend.schema import NotFoundError, Plan
+from backend.statistics.intervals import wilson
+from backend.store.memo import memoize
+
+FEWEST, MOST = 2, 500  # features
+CONTROLS = pl.Schema(
+    {
+        "control": pl.String,
+        "features": pl.Int64,
+        "n": pl.Int64,  # peaks
+        "share": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "ties": pl.Int64,
+    }
+)
+
+
+def check(plan: Plan) -> None:
+    """Raises NotFoundError where a plan names what there is not."""
+    wrong = [
+        *(f"a method {name!r}" for name in plan.methods if name not in explainers.EXPLAINERS),
+        *(f"a scorer {name!r}" for name in plan.scorers if name not in SCORERS),
+        *([f"a split {plan.split!r}"] if plan.split not in SPLITS else []),
+        *([f"negatives {plan.negatives!r}"] if plan.negatives not in NEGATIVES else []),
+        *([f"marks {plan.marks!r}"] if plan.marks not in ("matched", "post") else []),
+    ]
+    if wrong:
+        raise NotFoundError(
+            f"There is not {', '.join(wrong)}.",
+            f"Methods: {', '.join(explainers.EXPLAINERS)}. Scorers: {', '.join(SCORERS)}. Splits: "
+            f"{', '.join(SPLITS)}. Negatives: {', '.join(NEGATIVES)}. Marks: matched, post.",
+        )
+    if not plan.methods or not plan.scorers:
+        raise NotFoundError("Nothing is asked for.", "Choose a method and a scorer at least.")
+    if not FEWEST <= plan.features <= MOST or (plan.window is not None and plan.window < 1):
+        raise NotFoundError(
+            f"{plan.features} features with a window of {plan.window} cannot be.",
+            f"Choose {FEWEST} to {MOST} features, and a window of 1 token or more.",
+        )
+    if plan.marks == "post" and plan.negatives != "other":
+        raise NotFoundError(
+            "Marks as in the post stand where a negative's own feature fires.",
+            "Choose negatives of other features, or matched marks.",
+        )
+
+
+def sample(subject: Subject, plan: Plan) -> list[int]:
+    """Random features that fire in enough contexts, of those the plan names or of all, as many as
+    planned or there are.
+
+    Raises:
+        NotFoundError: there are not even two.
+    """
+    source, tokens = subject.source, subject.tokens
+    rng = np.random.default_rng([plan.seed, 3])
+    chosen: list[int] = []
+    candidates = source.frequent()
+    if plan.among:
+        candidates = np.intersect1d(candidates, plan.among)
+    for number in rng.permutation(candidates).tolist():
+        if len(peaks(source.column(number), tokens)[0]) >= LEAST:
+            chosen.append(number)
+            if len(chosen) == plan.features:
+                break
+    if len(chosen) < FEWEST:
+        raise NotFoundError(
+            f"{len(chosen)} {source.what}s fire in {LEAST} contexts or more.",
+            "Read more of the corpus.",
+        )
+    return sorted(chosen)
+
+
+@memoize("experiments.experiment", version=2)
+def run(subject: Subject, plan: Plan, models: Models) -> dict[str, Any]:
+    """`labels` (`tables.LABELS`), `scores` (`tables.SCORES`), `distances` (`tables.DISTANCES`), and
+    `controls`: of each kind whether the verbalizer says more than nothing, where one was asked, and
+    `known`: how the judge does where the answer is known.
+
+    Raises:
+        LlmUnavailableError: a model cannot be asked any more; what was asked is kept.
+    """
+    report(0, 1, "Choosing features")
+    steps = Running(subject, plan, models, tuple(sample(subject, plan)))
+    calibration = steps.test_judge()
+    verbalized = steps.verbalize()
+    steps.prepare()
+    labels = steps.labels()
+    scores = steps.scores(labels)
+    report(0, 1, "Comparing labels")
+    encoder = embedders.load(models.embedder, current().device)
+    texts = [entry.frame("texts") for entry in verbalized]
+    return {
+        "labels": labels,
+        "scores": scores,
+        "distances": tables.distances(labels, encoder.embed),
+        "controls": told_apart(texts, encoder),
+        "known": calibration.frame("known"),
+    }
+
+
+def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFrame:
+    """`CONTROLS`: how often the embedder tells what was said of an activation from what was said
+    of a control. Peaks of one feature are alike, so the interval is Wilson's with features as n:
+    wider than need be."""
+    if not texts:
+        return pl.DataFrame(schema=CONTROLS)
+    whole = pl.concat(texts)
+    others = {kind: whole[kind].to_list() for kind in label_steps.CONTROLS if any(whole[kind])}
+    results = controls.compare(
+        whole["real"].to_list(), others, whole["context"].to_list(), embedder
+    )
+    ends = np.cumsum([len(part) for part in texts])[:-1]
+    rows = []
+    for each in results:
+        means = [float(part.mean()) for part in np.split(np.asarray(each.items), ends)]
+        low, high = wilson(sum(means), len(means))
+        ties = sum(item == controls.CHANCE for item in each.items)
+        share = sum(means) / len(means)
+        rows.append((each.kind, len(means), each.n, share, float(low), float(high), ties))
+    return pl.DataFrame(rows, schema=CONTROLS, orient="row")
+
+
+def summary(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """`scorers.SUMMARY` with `of`, labels and controls apart; `scorers.DIFFERENCES` of labels; and
+    of each method's labels less the same labels given to other features (`gains`)."""
+    parts = [
+        scorers.summary(_records(part)).with_columns(of=pl.lit(str(control)))
+        for (control,), part in scores.group_by("of", maintain_order=True)
+    ]
+    labels = _records(scores.filter(pl.col("of") == "label"))
+    empty = pl.DataFrame(schema=dict(scorers.SUMMARY) | {"of": pl.String})
+    means = pl.concat(parts) if parts else empty
+    return means, scorers.differences(labels), _gains(scores)
+
+
+def _gains(scores: pl.DataFrame) -> pl.DataFrame:
+    pairs = scores.filter(pl.col("of") != "empty")
+    parts = [
+        scorers.differences(_records(part.with_columns(method=pl.col("of")))).with_columns(
+            method=pl.lit(str(method))
+        )
+        for (method,), part in pairs.group_by("method", maintain_order=True)
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=scorers.DIFFERENCES)
+
+
+def _records(scores: pl.DataFrame) -> list[scorers.Score]:
+    return [scorers.Score(**row) for row in scores.drop("of", "label").iter_rows(named=True)]

@@ -1,0 +1,265 @@
+"""Experiments of a study: starting one, what it came to, and its labels side by side."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from backend.experiments import experiment
+from backend.experiments.views import Comparison, Experiment, Judgement, Run
+from backend.labels import steps as label_steps
+from backend.labels import writers
+from backend.labels.kinds import SCORERS
+from backend.labels.subjects import (
+    Models,
+    Sampling,
+    Subject,
+    exact,
+    features_of,
+    models_of,
+    sampling_of,
+    setting_of,
+)
+from backend.query import action, query
+from backend.schema import Job, NotFoundError, Plan, Study
+from backend.store import jobs, provenance, queue
+from backend.store.memo import Entry, canonical
+
+IMPORTED = "import-"  # begins the names of experiments taken from files
+
+read_plan = TypeAdapter(Plan).validate_python
+read_models = TypeAdapter(Models).validate_python
+
+
+# ---------------------------------------------------------------- running
+
+
+def _subject(study: Study) -> Subject:
+    """The study's features, whether they are computed or not."""
+    return Subject(study.reading, study.require_sae())
+
+
+def run_digest(
+    study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
+) -> str:
+    """The name of an experiment; what it may cost is no part of it."""
+    del calls, cost
+    return experiment.run.digest(_subject(study), plan, models_of(study, who))
+
+
+@query("A labelling experiment", priority=queue.LONG, key=run_digest)
+def run_experiment(
+    study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
+) -> Experiment:
+    """What an experiment comes to; one that ended early goes on where it was. `calls` and `cost`
+    that it may not exceed; 0: no limit."""
+    experiment.check(plan)
+    who = exact(study, who)
+    models = models_of(study, who)
+    with (
+        run_experiment.asking(study, plan, who, calls, cost),
+        writers.limit_cost(models.writer, calls, cost),
+    ):
+        entry = experiment.run(features_of(study), plan, models)
+    return _view(study, Results(entry, plan, models))
+
+
+@action
+def start_experiment(
+    study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
+) -> str:
+    """Starts an experiment, or goes on with one that stopped: its name. `calls` and `cost` that it
+    may not exceed; 0: no limit.
+
+    Raises:
+        LlmError: no server is named, or the cost is capped and prices are not known.
+        NotFoundError: the plan names what there is not.
+    """
+    experiment.check(plan)
+    who = exact(study, who)
+    name = run_digest(study, plan, who)
+    with writers.limit_cost(models_of(study, who).writer, calls, cost):  # or it is told now
+        if experiment.run.at(name) is None:
+            run_experiment.start(study, plan, who, calls, cost)
+    return name
+
+
+# ---------------------------------------------------------------- what it came to
+
+
+@dataclass(frozen=True)
+class Results:
+    """An experiment that ended, and by what plan and models."""
+
+    entry: Entry
+    plan: Plan
+    models: Models
+
+    @property
+    def run(self) -> str:
+        return self.entry.digest
+
+    @property
+    def labels(self) -> pl.DataFrame:
+        return self.entry.frame("labels")
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        return self.entry.frame("scores")
+
+    @property
+    def sampling(self) -> Sampling:
+        return sampling_of(self.plan, self.models.embedder)
+
+
+def results(run: str) -> Results | None:
+    """An experiment by its name; None where it has not ended."""
+    entry = experiment.run.at(run)
+    if entry is None:
+        return None
+    arguments = entry.recipe()["arguments"]
+    return Results(entry, read_plan(arguments["plan"]), read_models(arguments["models"]))
+
+
+def finished(run: str) -> Results:
+    """An experiment that ended; raises NotFoundError."""
+    if run.startswith(IMPORTED):
+        raise NotFoundError(
+            "This experiment was imported, and its folder holds no verdicts.",
+            "Choose one that was made here; its labels and scores are on the page Experiment.",
+        )
+    ended = results(run)
+    if ended is None:
+        raise NotFoundError("This experiment has not ended.", "Wait for it, or start it again.")
+    return ended
+
+
+def listed(study: Study) -> list[Run]:
+    """Experiments of the study: those that ended well, newest first, after those that are
+    under way or stopped early."""
+    return [*_under_way(study), *sorted(_ended(study), key=lambda run: -run.created)]
+
+
+def _under_way(study: Study) -> list[Run]:
+    """Those whose jobs have not ended well."""
+    runs: dict[str, Run] = {}
+    for job in jobs.recent(200):
+        if job.query != run_experiment.entry.name or job.study != study.name or job.state == "done":
+            continue
+        arguments = run_experiment.entry.decode(json.loads(job.arguments))
+        models = models_of(study, arguments["who"])
+        name = run_digest(study, **arguments)
+        # a study that has changed since has other experiments
+        if _job(name) is not None and name not in runs and experiment.run.at(name) is None:
+            who = models.writer.name, models.judge.name
+            runs[name] = Run(name, arguments["plan"], *who, created=job.created)
+    return list(runs.values())
+
+
+def _job(run: str) -> Job | None:
+    return jobs.for_key(f"{run_experiment.entry.name}:{run}")
+
+
+def _ended(study: Study) -> list[Run]:
+    subject = canonical(_subject(study))
+    runs = []
+    for digest in experiment.run.stored():
+        entry = experiment.run.at(digest)
+        recipe: dict[str, Any] = entry.recipe() if entry else {}
+        if recipe and recipe["arguments"]["subject"] == subject:
+            models = read_models(recipe["arguments"]["models"])
+            who = models.writer.name, models.judge.name
+            plan = read_plan(recipe["arguments"]["plan"])
+            runs.append(Run(digest, plan, *who, created=recipe["created"], done=True))
+    return runs
+
+
+def view(study: Study, run: str) -> Experiment | Job:
+    """An experiment, or its latest job where it has not ended well.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    job = _job(run)  # before its result: what is done by now has one
+    ended = results(run)
+    if ended is not None:
+        return _view(study, ended)
+    if job is None or job.study != study.name or job.state == "done":  # done, and evicted
+        raise NotFoundError(
+            f"There is no experiment {run[:12]} of this study.",
+            "Choose one from the list, or start one on Experiment.",
+        )
+    return job
+
+
+def _view(study: Study, ended: Results) -> Experiment:
+    entry = ended.entry
+    means, differences, gains = experiment.summary(ended.scores)
+    return Experiment(
+        run=ended.run,
+        plan=ended.plan,
+        writer=ended.models.writer.name,
+        judge=ended.models.judge.name,
+        labels=ended.labels,
+        scores=ended.scores,
+        means=means,
+        differences=differences,
+        gains=gains,
+        distances=entry.frame("distances"),
+        controls=entry.frame("controls"),
+        known=entry.frame("known"),
+        provenance=provenance.of(entry, f"experiment --study {study.name} --run {ended.run}"),
+    )
+
+
+# ---------------------------------------------------------------- side by side
+
+
+def compare(study: Study, run: str, feature: int, scorer: str) -> Comparison:
+    """One feature's labels on the same held-out excerpts, and the judge's verdicts on each.
+
+    Raises:
+        NotFoundError: no such experiment, feature or scorer in it.
+    """
+    ended = finished(run)
+    labels = ended.labels.filter(pl.col("feature") == feature)
+    if not len(labels) or scorer not in ended.plan.scorers or not SCORERS[scorer].is_judged:
+        raise NotFoundError(
+            f"The experiment did not judge feature {feature} by {scorer}.",
+            f"Choose one of its features and of {', '.join(ended.plan.scorers)}.",
+        )
+    subject, setting = features_of(study), setting_of(ended.plan, scorer, ended.models.judge)
+    trial = subject.trial(feature, "", ended.sampling, setting)
+    valid = labels.filter(pl.col("failed") == "")
+    verdicts = [
+        label_steps.judge_label(subject, feature, text, ended.sampling, setting).frame("verdicts")
+        for text in valid["text"]
+    ]
+    items = tuple(
+        Judgement(
+            pieces=tuple(pieces),
+            values=tuple(values.tolist()) if true else (0.0,) * len(pieces),
+            text=text,
+            fires=bool(true),
+            answers=tuple(frame["answer"][at] for frame in verdicts),
+            probabilities=tuple(frame["probability"][at] for frame in verdicts),
+        )
+        for at, ((pieces, values), true, text) in enumerate(
+            zip(trial.shown, trial.truth, trial.question.texts, strict=True)
+        )
+    )
+    scores = ended.scores.filter((pl.col("feature") == feature) & (pl.col("of") != "shuffled"))
+    return Comparison(
+        feature=feature,
+        scorer=scorer,
+        labels=labels,
+        methods=tuple(valid["method"]),
+        items=items,
+        scores=scores,
+        maximum=trial.evidence.maximum,
+        train=trial.evidence.how,
+    )

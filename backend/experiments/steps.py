@@ -1,0 +1,176 @@
+"""An experiment, step by step; each step is memoized by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import polars as pl
+
+from backend import run
+from backend.experiments.judge_calibration import calibrate_judge
+from backend.labels import explainers, scorers, tables, writers
+from backend.labels import steps as label_steps
+from backend.labels.kinds import SCORERS
+from backend.labels.references import JudgeRef
+from backend.labels.subjects import (
+    HARD,
+    Models,
+    Sampling,
+    Subject,
+    find_hard_negatives,
+    sampling_of,
+    setting_of,
+)
+from backend.schema import LlmUnavailableError, Plan
+from backend.store.memo import Entry
+
+FEWEST = 2  # labels that can be shuffled
+
+Item = TypeVar("Item")
+Judgement = tuple[int, str, str]  # number, text of the label, scorer
+
+
+@dataclass(frozen=True)
+class Running:
+    """The steps of an experiment on some features or regions: computed, or looked for."""
+
+    subject: Subject
+    plan: Plan
+    models: Models
+    numbers: tuple[int, ...]
+
+    @property
+    def sampling(self) -> Sampling:
+        return sampling_of(self.plan, self.models.embedder)
+
+    def test_judge(self) -> Entry:
+        """How the judge does where the answer is known."""
+
+        def step(judge: JudgeRef) -> Entry:
+            reading, plan = self.subject.reading, self.plan
+            return calibrate_judge(reading.model, reading.corpus, judge, plan.window, plan.seed)
+
+        return _each(step, [self.models.judge], "Testing the judge")[0]
+
+    def verbalize(self) -> list[Entry]:
+        """What the verbalizer says of each number's peaks, where a method asks for it."""
+        if not any("verbalizer" in explainers.find(each).needs for each in self.plan.methods):
+            return []
+
+        def step(number: int) -> Entry:
+            train, speaker = self.sampling.train, self.models.verbalizer
+            return label_steps.verbalize(self.subject, number, train, speaker)
+
+        return _each(step, self.numbers, "Putting activations into words")
+
+    # ------------------------------------------------------------ labels
+
+    def labels(self) -> pl.DataFrame:
+        """`tables.LABELS` of every method and number."""
+        pairs = [(number, method) for method in self.plan.methods for number in self.numbers]
+        entries = _each(self._label, pairs, "Labelling", writers.workers(self.models.writer))
+        rows = [
+            {
+                "feature": number,
+                "method": method,
+                "writer": writer.name if (writer := self._author(method).writer) else "",
+                **{name: entry.value(name) for name in ("text", "detail", "failed", "n")},
+                "seconds": entry.recipe()["seconds"],
+            }
+            for (number, method), entry in zip(pairs, entries, strict=True)
+        ]
+        return pl.DataFrame(rows, schema=tables.LABELS)
+
+    def _label(self, pair: tuple[int, str]) -> Entry:
+        number, method = pair
+        return label_steps.explain(self.subject, number, self._author(method), self.sampling.train)
+
+    def _author(self, method: str) -> label_steps.Author:
+        return label_steps.author_of(method, self.models)
+
+    # ------------------------------------------------------------ judgements
+
+    def prepare(self) -> None:
+        """Looks for hard negatives, where the plan wants them."""
+        if self.plan.negatives == HARD:
+
+            def step(number: int) -> Entry:
+                return find_hard_negatives(self.subject, number, self.sampling)
+
+            _each(step, self.numbers, "Looking for hard negatives")
+
+    def judge(self, judgement: Judgement) -> Entry:
+        """The entry with the scores of a label."""
+        number, text, scorer = judgement
+        label = self.subject, number, text, self.sampling
+        if not SCORERS[scorer].is_judged:
+            return label_steps.embed_label(*label, self.models.embedder)
+        return label_steps.judge_label(*label, setting_of(self.plan, scorer, self.models.judge))
+
+    def judge_all(self, judgements: Sequence[Judgement]) -> dict[Judgement, Entry]:
+        """As `judge`; those by a model first."""
+        entries: dict[Judgement, Entry] = {}
+        at_once = writers.workers(self.models.judge.writer)
+        for message, judged in (("Judging labels", True), ("Embedding labels", False)):
+            some = [each for each in judgements if SCORERS[each[2]].is_judged == judged]
+            results = _each(self.judge, some, message, at_once if judged else 1)
+            entries |= zip(some, results, strict=True)
+        return entries
+
+    def scores(self, labels: pl.DataFrame) -> pl.DataFrame:
+        """`tables.SCORES` of every label that did not fail, and of its controls."""
+        texts = judged_texts(labels, self.plan)
+        rows = [(*each, scorer) for scorer in self.plan.scorers for each in texts]
+        judgements = [(number, text, scorer) for number, _, _, text, scorer in rows]
+        entries = self.judge_all(list(dict.fromkeys(judgements)))
+        parts = [
+            score_table(entries[number, text, scorer], method, control, text)
+            for number, method, control, text, scorer in rows
+        ]
+        return pl.concat(parts) if parts else pl.DataFrame(schema=tables.SCORES)
+
+
+def score_table(entry: Entry, method: str, control: str, text: str) -> pl.DataFrame:
+    """`tables.SCORES` of a judgement: of a method's label (`control` label), or of one that knows
+    nothing (shuffled, empty)."""
+    columns = {"method": method, "of": control, "label": text}
+    frame = entry.frame("scores").with_columns(**{n: pl.lit(v) for n, v in columns.items()})
+    return frame.select(list(tables.SCORES))
+
+
+def _each(
+    function: Callable[[Item], Entry], items: Sequence[Item], message: str, workers: int = 1
+) -> list[Entry]:
+    """Results in order; a run that cannot go on says what of this step is kept and left."""
+    ended: list[Entry] = []
+
+    def step(item: Item) -> Entry:
+        entry = function(item)
+        ended.append(entry)
+        return entry
+
+    try:
+        return run.each(step, items, message, "steps", workers)
+    except LlmUnavailableError as error:
+        left = len(items) - len(ended)
+        kept = f"{message}: {len(ended)} of {len(items)} are kept, {left} are left"
+        kept += ", and all steps after this."
+        raise LlmUnavailableError(f"{error.problem} {kept}", error.remedy) from error
+
+
+def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[tuple[int, str, str, str]]:
+    """(feature, method, label | shuffled | empty, text) of all that is judged. Failed labels have
+    nothing to judge; each method's labels are shuffled among its own features."""
+    valid = labels.filter(pl.col("failed") == "")
+    rows: list[tuple[int, str, str, str]] = []
+    for method in plan.methods:
+        own = valid.filter(pl.col("method") == method)
+        texts = dict(zip(own["feature"].to_list(), own["text"].to_list(), strict=True))
+        rows += [(number, method, "label", text) for number, text in texts.items()]
+        if len(texts) >= FEWEST:
+            shuffled = scorers.controls(texts, plan.seed)["shuffled"]
+            rows += [(number, method, "shuffled", text) for number, text in shuffled.items()]
+    numbers = sorted(set(valid["feature"].to_list()))
+    return [*rows, *((number, "", "empty", "") for number in numbers)]

@@ -1,0 +1,89 @@
+"""Search by meaning: features or regions whose labels lie near a text, by the study's embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend import run
+from backend.labels import evidence
+from backend.labels import steps as label_steps
+from backend.labels.subjects import Sampling, Subject, subject_of
+from backend.models import embedder as embedders
+from backend.query import query
+from backend.schema import EmbedderRef, ModelError, Study
+from backend.store import queue
+from backend.store.memo import canonical, memoize
+
+METHOD = "token_frequency"  # the label that every feature can have
+LISTED = 100
+LONGEST = 500  # characters of a search
+LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String})
+
+
+@memoize("labels.token_frequency", version=1)
+def counted(subject: Subject, sampling: Sampling) -> dict[str, Any]:
+    """`labels` (`LABELS`) by counting alone, of all that fire in enough contexts."""
+    numbers = subject.source.frequent().tolist()
+    rows = []
+    for done, number in enumerate(numbers):
+        if done % 32 == 0:
+            run.report(done, len(numbers), "Labelling by counting", f"{subject.source.what}s")
+        try:
+            label = label_steps.plain(subject, number, METHOD, sampling)
+        except evidence.TooFewError:
+            continue
+        if label.text:
+            rows.append((number, METHOD, label.text))
+    return {"labels": pl.DataFrame(rows, schema=LABELS, orient="row")}
+
+
+def labels_by_models(subject: Subject) -> pl.DataFrame:
+    """`LABELS` that models have written so far, by any writer and from any split."""
+    key = canonical(subject)
+    rows = []
+    for digest in label_steps.explain.stored():
+        entry = label_steps.explain.at(digest)
+        arguments = entry.recipe()["arguments"] if entry else {}
+        if entry and arguments["subject"] == key and entry.value("text"):
+            rows.append((arguments["number"], arguments["author"]["method"], entry.value("text")))
+    return pl.DataFrame(rows, schema=LABELS, orient="row").unique(maintain_order=True)
+
+
+@memoize("labels.label_vectors", version=1)
+def vectors(texts: Sequence[str], embedder: EmbedderRef) -> dict[str, Any]:
+    """`vectors` [texts, width] float32."""
+    run.report(0, 1, "Reading labels")
+    return {"vectors": embedders.load(embedder, run.current().device).embed(texts)}
+
+
+def nearest(labels: pl.DataFrame, text: str, embedder: EmbedderRef) -> pl.DataFrame:
+    """number, label, method, cosine: of each its label (of `LABELS`) that is nearest to a text;
+    nearest first."""
+    texts = labels["label"].unique(maintain_order=True).to_list()
+    rows = np.asarray(vectors(texts, embedder).array("vectors"))
+    cosine = rows @ np.asarray(vectors([text], embedder).array("vectors"))[0]
+    ranked = labels.join(pl.DataFrame({"label": texts, "cosine": cosine}), on="label", how="left")
+    best = ranked.sort("cosine", descending=True).unique(
+        "number", keep="first", maintain_order=True
+    )
+    return best.head(LISTED).select("number", "label", "method", "cosine")
+
+
+@query("A search by meaning", priority=queue.SHORT + 3)
+def search_labels(
+    study: Study, text: str, kind: str = "feature", p: float | None = None, k: float | None = None
+) -> pl.DataFrame:
+    """feature (or region), label, method, cosine: those whose labels mean something like
+    `text`."""
+    if len(text) > LONGEST:
+        raise ModelError(
+            f"The search has {len(text):,} characters.", f"Give at most {LONGEST}: a few words."
+        )
+    subject = subject_of(study, kind, p, k)
+    labels = counted(subject, Sampling()).frame("labels")
+    labels = pl.concat([labels, labels_by_models(subject)])
+    return nearest(labels, text, study.embedder).rename({"number": subject.source.what})

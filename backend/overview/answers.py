@@ -1,0 +1,114 @@
+"""What the Overview page and the header show."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backend.corpus import passages
+from backend.features import answers as feature_answers
+from backend.models.device import pick_device
+from backend.overview.views import Overview
+from backend.query import lookup, query
+from backend.regions import answers as region_answers
+from backend.schema import Study, TesseraError
+from backend.study import loading as loading
+from backend.study.views import StudyCard
+
+
+def card(name: str) -> StudyCard:
+    """A study in words; a file that cannot be read comes with its problem and remedy.
+
+    The hub is not asked: revisions of what is there stand as the file gives them.
+    """
+    try:
+        study = loading.parse(name)
+        if not _on_the_hub(study):
+            study = loading.load(name)
+        device = pick_device(study.device)
+    except TesseraError as error:
+        return _bad(name, error)
+    corpus = " + ".join(source.path or source.kind for source in study.corpus.sources)
+    size = f"{study.corpus.tokens // 1000}k tokens" if study.corpus.tokens else "whole"
+    revisions = [
+        ("model", study.model.revision or "newest"),
+        ("embedder", study.embedder.revision),
+        *((source.path or source.kind, source.digest) for source in study.corpus.sources),
+    ]
+    if study.sae:
+        revisions.insert(1, ("SAE", study.sae.revision))
+    return StudyCard(
+        name=name,
+        title=study.title,
+        model=study.model.source.partition(":")[2],
+        site=f"block {study.site.layer}",
+        corpus=f"{corpus}, {size}",
+        sae=study.sae.source.partition(":")[2] if study.sae else "",
+        embedder=study.embedder.source.partition(":")[2],
+        revisions=tuple(revisions),
+        device=device,
+        dtype=study.model.dtype,
+        p=study.partition.p,
+        k=study.partition.k,
+        p_stops=study.p_stops,
+        k_stops=study.k_stops,
+        notes=study.notes,
+    )
+
+
+def _on_the_hub(study: Study) -> bool:
+    named = [study.model.source, study.embedder.source, study.sae.source if study.sae else ""]
+    kinds = {source.partition(":")[0] for source in named}
+    return bool(kinds & {"hub", "saelens"}) or any(s.kind == "hub" for s in study.corpus.sources)
+
+
+def _bad(name: str, error: TesseraError) -> StudyCard:
+    words = dict.fromkeys(
+        ("title", "model", "site", "corpus", "sae", "embedder", "device", "dtype", "notes"), ""
+    )
+    return StudyCard(
+        name=name,
+        revisions=(),
+        p=0.0,
+        k=1.0,
+        p_stops=(),
+        k_stops=(),
+        problem=error.problem,
+        remedy=error.remedy,
+        **words,
+    )
+
+
+@query("The corpus", priority=35)
+def overview(study: Study) -> Overview:
+    """What a study holds: texts, topics, regions, features, and K at every stop. Each part is an
+    answer or a job of its own."""
+    with region_answers.regions.asking(study):
+        tokens = passages.tokens_of(study.model, study.corpus)
+    topics = (
+        tokens.documents.group_by("topic")
+        .agg(pl.len().alias("documents"), pl.col("tokens").sum())
+        .sort("tokens", "topic", descending=[True, False])
+    )
+    return Overview(
+        documents=len(tokens.documents),
+        contexts=len(tokens.contexts),
+        tokens=len(tokens),
+        repeats=int(tokens.entry.value("repeats")),
+        topics=topics,
+        regions=region_answers.regions(study.name),
+        features=feature_answers.features(study.name) if study.sae else None,
+        stops=region_answers.stops(study.name),
+    )
+
+
+@lookup
+def studies() -> list[StudyCard]:
+    """All studies, with what each looks at; a bad study file comes with its problem."""
+    return [card(name) for name in loading.names()]
+
+
+@lookup
+def study(study: str) -> StudyCard:
+    """What one study looks at: model, site, corpus, SAE, embedder, their revisions."""
+    loading.load(study)
+    return card(study)

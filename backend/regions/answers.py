@@ -1,0 +1,306 @@
+"""What the Regions page asks: the map, one region, its members, what is found in them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from backend import run
+from backend.corpus import passages
+from backend.corpus.contexts import Tokens
+from backend.corpus.topics import topic_shares
+from backend.corpus.views import Draw
+from backend.features import answers as feature_answers
+from backend.features import codes
+from backend.query import lookup, query
+from backend.regions import description, logit_lens, matching, partitioning, projection
+from backend.regions.partitioned import Partitioned, partitioned, spec_of, stages
+from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
+from backend.regions.views import Member, RegionMap, RegionView
+from backend.schema import (
+    NotFoundError,
+    Partition,
+    Study,
+)
+from backend.store import provenance, queue
+from backend.store.memo import Entry
+
+LISTED = 20  # rows of the short tables in the inspector
+SAMPLED = 20_000  # members behind the inspector's histograms
+
+
+# ---------------------------------------------------------------- the map
+
+
+@query("Regions of the corpus", priority=30)
+def regions(study: Study, p: float | None = None, k: float | None = None) -> RegionMap:
+    """The map of all regions at a stop of p and k (default: the study's)."""
+    parts = stages(study, spec_of(study, p, k))
+    first = (functools.partial(_map, study, part, "pca") for part in parts)
+    return run.best(*first, functools.partial(_map, study, parts[-1], "umap"))
+
+
+def available(study: Study, p: float | None, k: float | None) -> Partitioned:
+    """The partition of the whole corpus, or of its beginning while that is all there is; where
+    neither is there, the job is that of the map."""
+    parts = stages(study, spec_of(study, p, k))
+    with regions.asking(study, p, k):
+        return run.best(*(functools.partial(partitioned, part) for part in parts))
+
+
+def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> RegionMap:
+    shown = partitioned(partition)
+    layout = projection.layout(partition, method)
+    matched = _matches(study, partition)
+    if method == "umap":
+        run.optional(_thresholds, study)
+        run.optional(_read_logits, shown)
+    gray, uncovered, overlap, ambiguous = shown.shares
+    p, k = partition.spec.p, partition.spec.k
+    return RegionMap(
+        table=_map_table(shown, layout, matched),
+        layout=method,
+        p=p,
+        k=k,
+        theta=shown.theta,
+        tokens=len(shown.tokens),
+        corpus_tokens=study.corpus.tokens or len(shown.tokens),
+        gray=gray,
+        uncovered=uncovered,
+        overlap=overlap,
+        ambiguous=ambiguous,
+        saturated=bool(shown.entry.value("saturated")),
+        provenance=provenance.of(shown.entry, f"regions --study {study.name} --p {p:g} --k {k:g}"),
+    )
+
+
+def _read_logits(shown: Partitioned) -> list[Entry]:
+    """What every exemplar promotes, block by block."""
+    blocks = range(-(-len(shown.regions) // logit_lens.BLOCK))
+    read = functools.partial(logit_lens.lens, shown.partition)
+    return run.each(read, blocks, "Reading logits of exemplars")
+
+
+def _matches(study: Study, partition: Partition) -> Entry | None:
+    """Matched features; None without an SAE, for a preview, or while features are not read."""
+    if study.sae is None or partition.reading != study.reading:
+        return None
+    if codes.index.find(study.reading, study.sae) is None:
+        return None
+    return run.optional(matching.match, partition, study.sae)
+
+
+@functools.lru_cache(maxsize=6)
+def _map_table(shown: Partitioned, layout: Entry, matched: Entry | None) -> pl.DataFrame:
+    tokens, table, xy = shown.tokens, shown.regions, layout.array("xy")
+    rows = table["token"].to_numpy()
+    before, token, after = zip(*(_snippet(tokens, int(row)) for row in rows), strict=True)
+    names = [*tokens.topic_names, ""]
+    table = table.with_columns(
+        x=pl.Series(xy[:, 0]),
+        y=pl.Series(xy[:, 1]),
+        before=pl.Series(before),
+        token=pl.Series(token),
+        after=pl.Series(after),
+        document=pl.Series(tokens.document_of[rows]),
+        topic=pl.Series([names[code] for code in table["topic"]]),
+        top_token=pl.Series(passages.token_text(shown.model, table["token_value"].to_numpy())),
+    )
+    best = (
+        matched.frame("by_region").group_by("region", maintain_order=True).first()
+        if matched
+        else pl.DataFrame(schema={"region": pl.Int32, "feature": pl.Int32, "f1": pl.Float64})
+    )
+    return table.join(
+        best.select(pl.col("region").cast(pl.Int32), "feature", "f1"), on="region", how="left"
+    ).with_columns(pl.col("feature").fill_null(-1))
+
+
+def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
+    begin, end = tokens.document_span(int(tokens.document_of[row]))
+    first, last = max(begin, row - 8), min(end, row + 6)
+    pieces = list(tokens.pieces(first, last))
+    at = row - first
+    return "".join(pieces[:at]), pieces[at], "".join(pieces[at + 1 :])
+
+
+# ---------------------------------------------------------------- one region
+
+
+@query("One region", priority=queue.SHORT)
+def region(study: Study, region: int, p: float | None = None, k: float | None = None) -> RegionView:
+    """One region: exemplar, tokens, topics, what explains it, competitors, logits, features."""
+    spec = spec_of(study, p, k)
+    shown = available(study, p, k)
+    shown.check(region)
+    members = shown.members(region)
+    sample = members[np.linspace(0, len(members) - 1, min(len(members), SAMPLED)).astype(int)]
+    margins = shown.entry.array("margin")[sample]
+    following = members[members + 1 < len(shown.tokens)] + 1
+    table = regions.part(study, p, k).table
+    promoted, suppressed = _lens(shown, region)
+    command = f"region --study {study.name} --region {region} --p {spec.p:g} --k {spec.k:g}"
+    return RegionView(
+        region=region,
+        row=table.row(region, named=True),
+        theta=shown.theta,
+        exemplar=_member(shown, int(shown.regions["token"][region])),
+        tokens=passages.counted(shown.model, shown.tokens.ids[members], LISTED),
+        next_tokens=passages.counted(shown.model, shown.tokens.ids[following], LISTED),
+        topics=topic_shares(shown.tokens, members),
+        explained=_explained(shown, region),
+        bands=description.bands(shown.distance[members]),
+        distances=tuple(shown.distance[sample].tolist()),
+        margins=tuple(margins.tolist()),
+        competitors=_competitors(shown, members),
+        promoted=promoted,
+        suppressed=suppressed,
+        features=_features(study, shown, region),
+        provenance=provenance.of(shown.described, command),
+    )
+
+
+def _member(shown: Partitioned, row: int) -> Member:
+    entry = shown.entry
+    return Member(
+        token=row,
+        distance=float(shown.distance[row]),
+        margin=float(entry.array("margin")[row]),
+        runner_up=int(entry.array("runner_up")[row]),
+        passage=passages.around(shown.tokens, row, lambda first, last: shown.distance[first:last]),
+    )
+
+
+def _explained(shown: Partitioned, region: int) -> pl.DataFrame:
+    """what, share, null, explained, value: how much of a region is one value of an attribute."""
+    row = shown.regions.row(region, named=True)
+    value = {name: row[f"{name}_value"] for name in ATTRIBUTES}
+    texts = passages.token_text(shown.model, np.array([value["token"], max(0, value["next"])]))
+    titles = shown.tokens.documents["title"]
+    said = {
+        "token": texts[0],
+        "next": texts[1] if value["next"] >= 0 else "(end of text)",
+        "position": f"tokens {2 ** value['position']} to {2 ** (value['position'] + 1) - 1}",
+        "punctuation": PUNCTUATION[value["punctuation"]],
+        "document": titles[int(value["document"])],
+    }
+    return pl.DataFrame(
+        {
+            "what": ATTRIBUTES,
+            "share": [row[f"{name}_share"] for name in ATTRIBUTES],
+            "null": [row[f"{name}_null"] for name in ATTRIBUTES],
+            "explained": [row[f"{name}_explained"] for name in ATTRIBUTES],
+            "value": [said[name] for name in ATTRIBUTES],
+        }
+    )
+
+
+def _competitors(shown: Partitioned, members: np.ndarray) -> pl.DataFrame:
+    """region, token, count, share, margin (median): which regions are second nearest."""
+    runner_up, margin = (shown.entry.array(name)[members] for name in ("runner_up", "margin"))
+    frame = description.competitors(runner_up, margin).head(LISTED)
+    rows = shown.regions["token"].to_numpy()[frame["region"].to_numpy()]
+    token = [passages.piece_at(shown.tokens, int(row)) for row in rows]
+    return frame.with_columns(pl.Series("token", token, pl.String))
+
+
+def _lens(shown: Partitioned, region: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Tokens that the exemplar's direction promotes and suppresses; empty until computed."""
+    entry = run.optional(logit_lens.lens, shown.partition, region // logit_lens.BLOCK)
+    row = region % logit_lens.BLOCK
+    return tuple(  # type: ignore[return-value]
+        passages.logit_frame(shown.model, entry, name, row) for name in ("promoted", "suppressed")
+    )
+
+
+def _features(study: Study, shown: Partitioned, region: int) -> pl.DataFrame:
+    matched = _matches(study, shown.partition)
+    columns = ("feature", "f1", "precision", "recall")
+    if matched is None:
+        kinds: dict[str, Any] = dict.fromkeys(columns, pl.Float64) | {"feature": pl.Int32}
+        return pl.DataFrame(schema=kinds | {"top_token": pl.String})
+    frame = matched.frame("by_region").filter(pl.col("region") == region).select(columns)
+    return feature_answers.with_top_token(feature_answers.feature_index(study), frame)
+
+
+# ---------------------------------------------------------------- members, search, stops
+
+
+@query("Members of a region", priority=queue.SHORT)
+def region_members(
+    study: Study,
+    region: int,
+    p: float | None = None,
+    k: float | None = None,
+    draw: str = "closest",
+    count: int = 8,
+    seed: int = 0,
+) -> Draw:
+    """Members of a region: closest, farthest, random, or of one distance band ("band 1")."""
+    shown = available(study, p, k)
+    shown.check(region)
+    inside = shown.members(region)
+    inside = inside[inside != shown.regions["token"][region]]
+    rows, words = description.sample(inside, shown.distance[inside], draw, count, seed)
+    return Draw(words, len(inside), tuple(_member(shown, int(row)) for row in rows))
+
+
+@query("A search of regions", priority=queue.SHORT)
+def search_regions(
+    study: Study, text: str, p: float | None = None, k: float | None = None
+) -> pl.DataFrame:
+    """Regions whose members spell a text, most hits first: region, hits, share. Whole words; `*`
+    for parts."""
+    shown = available(study, p, k)
+    rows = passages.find_text(shown.tokens, text)
+    rows = rows[shown.distance[rows] <= shown.theta]
+    hits = np.bincount(shown.owner[rows], minlength=len(shown.regions))
+    size = np.maximum(1, shown.regions["size"].to_numpy())
+    table = pl.DataFrame({"region": shown.regions["region"], "hits": hits, "share": hits / size})
+    return table.filter(pl.col("hits") > 0).sort("hits", "share", descending=True)
+
+
+@query("The region of a token", priority=queue.SHORT)
+def region_of(study: Study, token: int, p: float | None = None, k: float | None = None) -> int:
+    """The region that a token of the corpus lies in: its nearest exemplar's."""
+    shown = available(study, p, k)
+    if not 0 <= token < len(shown.tokens):
+        raise NotFoundError(
+            f"There is no token {token} in this partition.",
+            f"It holds tokens 0 to {len(shown.tokens) - 1}.",
+        )
+    return int(shown.owner[token])
+
+
+@lookup
+def stops(study: Study) -> pl.DataFrame:
+    """p, k, theta, regions, gray, overlap, ambiguous of every stop; where a stop's partition is
+    not computed, nobody asks for it here and its columns are null."""
+    curve = run.optional(_thresholds, study)
+    thetas = dict(curve.frame("curve").iter_rows()) if curve else {}
+    rows = [
+        (p, k, *_stop(study.cut(replace(study.partition, p=p, k=k)), thetas.get(p)))
+        for p in study.p_stops
+        for k in study.k_stops
+    ]
+    kinds: dict[str, Any] = dict.fromkeys(
+        ("p", "k", "theta", "regions", "gray", "overlap", "ambiguous"), pl.Float64
+    )
+    return pl.DataFrame(rows, schema=kinds | {"regions": pl.Int64}, orient="row")
+
+
+def _thresholds(study: Study) -> Entry:
+    return partitioning.thresholds(study.reading, list(study.p_stops), study.partition.seed)
+
+
+def _stop(partition: Partition, theta: float | None) -> tuple[float | int | None, ...]:
+    """theta, regions, gray, overlap, ambiguous."""
+    shown = run.optional(partitioned, partition)
+    if shown is None:  # or a part of it: another job makes partitions without a layout
+        return theta, None, None, None, None
+    gray, _, overlap, ambiguous = shown.shares
+    return shown.theta, len(shown.regions), gray, overlap, ambiguous

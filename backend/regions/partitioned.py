@@ -1,0 +1,105 @@
+"""A finished partition in memory, and the stages by which a study's first map comes."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from backend.corpus import passages
+from backend.corpus.contexts import Tokens
+from backend.regions import description, partitioning, projection
+from backend.schema import ModelRef, NotFoundError, Partition, PartitionSpec, Study
+from backend.store.memo import Entry
+
+PREVIEW_TOKENS = 40_000  # of the corpus, that a first map stands on
+
+
+@dataclass(frozen=True)
+class Partitioned:
+    """A finished partition with everything that is read from it."""
+
+    partition: Partition
+    entry: Entry
+    described: Entry
+    plane: Entry  # a first layout
+    tokens: Tokens
+
+    @property
+    def model(self) -> ModelRef:
+        return self.partition.reading.model
+
+    @property
+    def spec(self) -> PartitionSpec:
+        return self.partition.spec
+
+    @functools.cached_property
+    def regions(self) -> pl.DataFrame:
+        return self.described.frame("regions")
+
+    @functools.cached_property
+    def theta(self) -> float:
+        return float(self.entry.value("theta"))
+
+    @functools.cached_property
+    def owner(self) -> np.ndarray:
+        return self.entry.array("owner")
+
+    @functools.cached_property
+    def distance(self) -> np.ndarray:
+        return self.entry.array("distance")
+
+    @functools.cached_property
+    def shares(self) -> tuple[float, float, float, float]:
+        """Gray share, uncovered share, mean overlap, ambiguous share."""
+        distance, overlap = self.distance, self.entry.array("overlap")
+        outside = distance > self.theta
+        uncovered = distance > float(self.entry.value("reach"))
+        gray = float((outside & ~uncovered).mean())
+        ambiguous = float((overlap > 1).mean())
+        return gray, float(uncovered.mean()), float(overlap.mean()), ambiguous
+
+    def members(self, region: int) -> np.ndarray:
+        """Token rows of a region's members, nearest first."""
+        first, last = self.described.array("offsets")[region : region + 2]
+        return self.described.array("members")[first:last]
+
+    def check(self, region: int) -> None:
+        if not 0 <= region < len(self.regions):
+            raise NotFoundError(
+                f"There is no region {region} at p = {self.spec.p:g}, k = {self.spec.k:g}.",
+                f"This partition has regions 0 to {len(self.regions) - 1}.",
+            )
+
+
+def partitioned(partition: Partition) -> Partitioned:
+    """A partition with its statistics and a first layout, kept in memory."""
+    tokens = passages.tokens_of(partition.reading.model, partition.reading.corpus)
+    built, described = partitioning.build_partition(partition), description.describe(partition)
+    return _kept(partition, built, described, projection.layout(partition, "pca"), tokens)
+
+
+_kept = functools.lru_cache(maxsize=6)(Partitioned)
+
+
+def stages(study: Study, spec: PartitionSpec) -> list[Partition]:
+    """The partitions that are computed one after the other: of the beginning, of everything."""
+    whole = study.cut(spec)
+    if study.corpus.tokens and study.corpus.tokens <= PREVIEW_TOKENS:
+        return [whole]
+    beginning = replace(study.corpus, tokens=PREVIEW_TOKENS)
+    return [Partition(replace(whole.reading, corpus=beginning), spec), whole]
+
+
+def spec_of(study: Study, p: float | None, k: float | None) -> PartitionSpec:
+    """The study's spec with p and k where they are given.
+
+    Raises:
+        TesseraError: p or k cannot be used.
+    """
+    own = study.partition
+    spec = replace(own, p=own.p if p is None else float(p), k=own.k if k is None else float(k))
+    partitioning.check_spec(spec)
+    return spec

@@ -1,0 +1,1 @@
+"""Features by the window of text that explains them: input, output, cross, obscure."""

@@ -1,0 +1,287 @@
+"""Is the protocol any good? Tiers against features of known kind, a second opinion, themselves on
+other examples and windows, and the scores of labels."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend import run
+from backend.experiments import runs
+from backend.features import logits
+from backend.features.examples import peaks as context_peaks
+from backend.labels.evidence import LEAST
+from backend.labels.subjects import Subject, features_of
+from backend.query import action, query
+from backend.schema import Job, Plan, Study, Thresholds, Tier, TierSpec, Window
+from backend.statistics import estimates
+from backend.statistics.agreement import f1_scores
+from backend.statistics.bootstrap import RESAMPLES, percentile_interval
+from backend.statistics.intervals import mean_interval
+from backend.store import queue
+from backend.store.memo import Entry, memoize
+from backend.tiers import answers as tier_answers
+from backend.tiers import planted, second_opinion, windows
+from backend.tiers.answers import Correlations
+from backend.tiers.assignment import agreement, assign
+from backend.tiers.planted import Rho
+from backend.tiers.views import TierCheck
+from backend.tiers.windows import PeakSet
+from backend.tiers.words import COUNTS, PER_TIER
+
+METHODS = ("token_frequency", "eleuther_acts_top5")
+SAMPLE = 400  # features that are scored with other windows
+TIERS = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
+GRID = (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
+
+
+# ---------------------------------------------------------------- the check
+
+
+@query("A check of the tiers", priority=queue.LONG - 1, key=tier_answers.spec_key)
+def tier_check(
+    study: Study, spec: TierSpec | None = None, thresholds: Thresholds | None = None
+) -> TierCheck:
+    """Tiers against features of known kind, a second opinion, and themselves on other examples."""
+    spec, thresholds = spec or TierSpec(), thresholds or Thresholds()
+    scores = tier_answers.correlations(study, spec)
+    parts = _parts(study, scores)
+    kinds, assigned = _kinds(parts.second), parts.assign(parts.second, spec, thresholds)
+    return TierCheck(
+        spec=TierSpec(**parts.best.value("spec")),
+        thresholds=Thresholds(**parts.best.value("thresholds")),
+        f1=float(parts.best.value("f1")),
+        confusion=planted.confusion(kinds, assigned),
+        kinds=_f1s(kinds, assigned),
+        separation=_separation(parts, spec.weighted),
+        stability=_stability(parts, scores, thresholds),
+        opinion=_opinions(scores.assign(thresholds), parts),
+    )
+
+
+@dataclass(frozen=True)
+class CheckParts:
+    """What a check is made of. Windows and τ are chosen on the `first` planted set, and judged
+    on the `second`; the `sample` of the study's features is scored with other windows."""
+
+    best: Entry  # windows and thresholds
+    first: PeakSet
+    second: PeakSet
+    sample: PeakSet
+    reads: Entry
+    writes: tuple[Entry, ...]
+
+    def assign(self, peak_set: PeakSet, spec: TierSpec, thresholds: Thresholds) -> np.ndarray:
+        """Tiers of a set by a spec."""
+        return assign(*rho_of(peak_set, spec), thresholds)
+
+    def best_thresholds(self, spec: TierSpec) -> Thresholds:
+        """The τ that are best for a spec on the first planted set."""
+        return planted.best_thresholds(_kinds(self.first), rho_of(self.first, spec))
+
+
+def _parts(study: Study, scores: Correlations) -> CheckParts:
+    reading, sae = study.reading, study.require_sae()
+    peak_set = tier_answers.peaks_of(study)
+    first, second = (_planted(peak_set, which) for which in (0, 1))
+    blocks = range(-(-len(scores.peaks.array("rows")) // logits.BLOCK))
+    read_block = functools.partial(second_opinion.writes, study.model, study.site, sae)
+    return CheckParts(
+        best=best_windows(first, scores.spec.weighted),
+        first=first,
+        second=second,
+        sample=replace(peak_set, peaks=sample(scores.peaks, SAMPLE)),
+        reads=second_opinion.reads(reading, sae),
+        writes=tuple(run.each(read_block, blocks, "Reading output scores")),
+    )
+
+
+def _planted(peak_set: PeakSet, which: int) -> PeakSet:
+    return replace(peak_set, peaks=planted.plant(peak_set.model, peak_set.corpus, which))
+
+
+def _kinds(peak_set: PeakSet) -> np.ndarray:
+    return peak_set.peaks.frame("planted")["kind"].to_numpy()
+
+
+def rho_of(peak_set: PeakSet, spec: TierSpec) -> Rho:
+    """ρ of a set over the three windows of a spec."""
+    inward, outward, cross = (
+        _rho(peak_set, window, spec.count, spec.weighted) for window in spec.windows
+    )
+    return inward, outward, cross
+
+
+def _rho(peak_set: PeakSet, window: Window, count: int, weighted: bool) -> np.ndarray:
+    entry = windows.scores(peak_set, window, count)
+    return np.asarray(entry.array("weighted" if weighted else "plain"))
+
+
+@memoize("tiers.chosen_windows", version=1)
+def best_windows(first: PeakSet, weighted: bool) -> dict[str, Any]:
+    """Windows and thresholds of highest F1 on the first planted set: `spec`, `thresholds`, `f1`."""
+    run.report(0, 1, "Choosing windows and thresholds")
+    scored = {
+        (window, count): _rho(first, window, count, weighted) for window in GRID for count in COUNTS
+    }
+    best = planted.choose(_kinds(first), scored, weighted)
+    return {"spec": asdict(best.spec), "thresholds": asdict(best.thresholds), "f1": best.f1}
+
+
+@memoize("tiers.feature_sample", version=1)
+def sample(peaks: Entry, count: int) -> dict[str, Any]:
+    """The peaks of some features at random of those with most examples: `features` [n], ascending,
+    and their `rows` and `values` as in `windows.peaks`."""
+    run.report(0, 1, "Drawing features")
+    rows = np.asarray(peaks.array("rows"))
+    full = np.flatnonzero((rows >= 0).all(axis=1))
+    some = np.sort(np.random.default_rng(3).choice(full, min(count, len(full)), replace=False))
+    return {
+        "features": some,
+        "rows": rows[some],
+        "values": np.asarray(peaks.array("values"))[some],
+    }
+
+
+def variants(spec: TierSpec) -> tuple[TierSpec, ...]:
+    """The spec, and the same with one thing changed."""
+    others = [
+        *(replace(spec, count=count) for count in COUNTS),
+        *(replace(spec, input=-window.first) for window in planted.INPUTS),
+        *(replace(spec, output=window.last) for window in planted.OUTPUTS),
+        *(replace(spec, cross=0 if w.whole else w.last) for w in planted.CROSSES),
+    ]
+    return tuple(dict.fromkeys([spec, *others]))
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
+    """tier, f1, low, high: 95% of resamples of the planted features, kind by kind."""
+    rng = np.random.default_rng(0)
+    draws = np.concatenate(
+        [rng.choice(np.flatnonzero(kinds == kind), (RESAMPLES, planted.EACH)) for kind in TIERS],
+        axis=1,
+    )
+    true, predicted = kinds[draws], assigned[draws]
+    rows = []
+    for tier in TIERS:
+        hits = ((true == tier) & (predicted == tier)).sum(axis=1)
+        totals = (predicted == tier).sum(axis=1), (true == tier).sum(axis=1)
+        ends = percentile_interval(f1_scores(hits, *totals))
+        rows.append((int(tier), planted.f1(kinds, assigned, tier), *ends))
+    return pl.DataFrame(rows, schema=["tier", "f1", "low", "high"], orient="row")
+
+
+def _separation(parts: CheckParts, weighted: bool) -> pl.DataFrame:
+    """window, count, auroc, low, high: how well each window tells the planted features on a topic
+    from those at random, in the second set."""
+    kinds = _kinds(parts.second)
+    rows = []
+    for window in planted.CROSSES:
+        for count in COUNTS:
+            rho = _rho(parts.second, window, count, weighted)
+            area = estimates.auroc(rho[kinds == Tier.CROSS], rho[kinds == Tier.OBSCURE])
+            rows.append((window.words, count, area.value, area.low, area.high))
+    return pl.DataFrame(rows, schema=["window", "count", "auroc", "low", "high"], orient="row")
+
+
+def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) -> pl.DataFrame:
+    """changed, to, same, kappa, n: how many of a sample keep their tier when one thing changes; τ
+    then is what suits the change best on the first planted set."""
+    spec, features = scores.spec, np.asarray(parts.sample.peaks.array("features"))
+    usual = parts.assign(parts.sample, spec, thresholds)
+    halves = _halves(scores, thresholds, features)
+    rows = [("count", "every second one against the others", *halves)]
+    for other in variants(spec)[1:]:
+        changed = parts.assign(parts.sample, other, parts.best_thresholds(other))
+        same, kappa = agreement(usual, changed)
+        (name,) = (n for n, value in asdict(other).items() if value != getattr(spec, n))
+        rows.append((name, str(getattr(other, name)), same, kappa, len(features)))
+    return pl.DataFrame(rows, schema=["changed", "to", "same", "kappa", "n"], orient="row")
+
+
+def _halves(
+    scores: Correlations, thresholds: Thresholds, features: np.ndarray
+) -> tuple[float, float, int]:
+    tiers_of_half = []
+    for half in ("odd", "even"):
+        inward, outward, cross = (np.asarray(e.array(half))[features] for e in scores.entries)
+        tiers_of_half.append(assign(inward, outward, cross, thresholds))
+    return *agreement(*tiers_of_half), len(features)
+
+
+def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
+    """tier, features, and mean input and output score with 95% intervals: input, input_low,
+    input_high, output, …"""
+    read = np.asarray(parts.reads.array("score"))
+    written = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
+    rows = []
+    for tier in TIERS:
+        inside = (assigned == tier) & np.isfinite(read)
+        means = (mean_interval(score[inside].tolist()) for score in (read, written))
+        rows.append((int(tier), int(inside.sum()), *(end for mean in means for end in mean)))
+    names = [f"{side}{end}" for side in ("input", "output") for end in ("", "_low", "_high")]
+    return pl.DataFrame(rows, schema=["tier", "features", *names], orient="row")
+
+
+# ---------------------------------------------------------------- labels by tier
+
+
+@action
+def start_experiment_by_tier(
+    study: Study, spec: TierSpec, thresholds: Thresholds, each: int = PER_TIER, who: str = "own"
+) -> str:
+    """Starts an experiment on as many features of each tier: its name.
+
+    Raises:
+        NotFoundError: the tiers are not computed.
+    """
+    plan = plan_by_tier(study, spec, thresholds, each)
+    return runs.start_experiment(study.name, plan, who)
+
+
+def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int) -> Plan:
+    """An experiment on as many features of each tier, at random of those that can be tested."""
+    subject = features_of(study)
+    assigned = tier_answers.correlations(study, spec).assign(thresholds)
+    rng = np.random.default_rng(5)
+    among: list[int] = []
+    for tier in TIERS:
+        inside = np.intersect1d(np.flatnonzero(assigned == tier), subject.source.frequent())
+        order = rng.permutation(inside).tolist()
+        among += itertools.islice((n for n in order if _contexts(subject, n) >= LEAST), each)
+    return Plan(METHODS, features=len(among), among=tuple(sorted(among)))
+
+
+def _contexts(subject: Subject, number: int) -> int:
+    return len(context_peaks(subject.source.column(number), subject.tokens)[0])
+
+
+@query("Label scores by tier", priority=queue.LONG)
+def labels_by_tier(
+    study: Study, run: str, spec: TierSpec | None = None, thresholds: Thresholds | None = None
+) -> pl.DataFrame | Job:
+    """tier, method, scorer, of, mean, low, high, features: an experiment's scores by the tiers of
+    its features; its job where it has not ended."""
+    assigned = tier_answers.correlations(study, spec or TierSpec()).assign(
+        thresholds or Thresholds()
+    )
+    is_shown = pl.col("scorer").str.ends_with("_auroc") & pl.col("value").is_not_null()
+    experiment = runs.view(study, run)
+    if isinstance(experiment, Job):
+        return experiment
+    table = experiment.scores.filter(is_shown)
+    table = table.with_columns(tier=pl.Series(assigned[table["feature"].to_numpy()]))
+    rows = []
+    for key, part in table.group_by("tier", "method", "scorer", "of", maintain_order=True):
+        mean, low, high = mean_interval(part["value"].to_list())
+        rows.append((*key, mean, low, high, part["feature"].n_unique()))
+    names = ("tier", "method", "scorer", "of", "mean", "low", "high", "features")
+    return pl.DataFrame(rows, schema=names, orient="row").sort("scorer", "method", "tier", "of")

@@ -1,0 +1,1 @@
+"""Labelling and judging by hand."""

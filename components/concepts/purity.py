@@ -1,0 +1,236 @@
+"""Hard questions of one concept's tokens: how pure and how split, and what a gray zone does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+
+from backend.concepts.views import GrayZone, PurityCoverage
+from components.concepts.readers import NAMES, hue, named
+from components.shell import address, markup, numbers, palette
+from components.shell.links import anchor
+
+DRAWN = 1000  # units of each method, at random where there are more
+SYMBOLS = {"coreset": "x-thin-open", "kmeans": "diamond"}
+ORDER = ("sae", "kmeans", "coreset", "meaning", "exemplar")  # regions on top
+SHARES = [10.0**power for power in range(-6, 1)]
+PENDING = "Rows without numbers are computed now:"
+
+
+def tables(view: PurityCoverage | GrayZone) -> dict[str, pl.DataFrame]:
+    """What is on screen, and every unit."""
+    if isinstance(view, GrayZone):
+        return {"gray zone": view.table}
+    return {"splitting": view.splitting, "relations": view.relations, "units": view.units}
+
+
+def render(view: PurityCoverage | GrayZone) -> None:
+    """One of the two."""
+    render_gray(view) if isinstance(view, GrayZone) else render_purity(view)
+
+
+# ---------------------------------------------------------------- purity and coverage
+
+
+def render_purity(view: PurityCoverage) -> None:
+    """One plane and one table for all methods, and what purity goes with."""
+    markup.render(splitting_html(view))
+    left, right = st.columns([5, 7], gap="medium")
+    with left:
+        st.plotly_chart(plane(view), key="plane", config=palette.CONFIG)
+        markup.note("Drawn at random where there are more; ringed: the best of each by F1.")
+    with right:
+        markup.head("What purity and coverage go with", "over regions, size held fixed")
+        markup.render(relations_html(view))
+
+
+def plane(view: PurityCoverage) -> go.Figure:
+    """Purity and coverage of units that hold a positive token, and the best by F1, ringed."""
+    figure = palette.figure(height=500)
+    parts = {str(m): part for (m,), part in view.units.group_by("method", maintain_order=True)}
+    for method in (name for name in ORDER if name in parts):
+        part = parts[method]
+        drawn = part if len(part) <= DRAWN else part.sample(DRAWN, seed=0)
+        name = f"{NAMES[method]} · {numbers.count(len(drawn))} of {numbers.count(len(part))} drawn"
+        _dots(figure, drawn, method, name)
+        _dots(figure, part.sort("f1", descending=True)[:1], method, "")
+    figure.add_hline(
+        view.prior, line={"color": palette.current().muted, "width": 1, "dash": "dash"},
+        annotation={"text": "all tokens", "font": {"size": 11, "color": palette.current().muted}},
+    )  # fmt: skip
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.13, "yanchor": "top"})
+    labels = [f"10{'⁻' + '⁰¹²³⁴⁵⁶'[6 - at]}" if at < 6 else "1" for at in range(7)]
+    figure.update_xaxes(
+        title="coverage: share of the concept's tokens",
+        type="log",
+        tickvals=SHARES,
+        ticktext=labels,
+    )
+    figure.update_yaxes(title="purity", range=[-0.02, 1.03])
+    return figure
+
+
+def _dots(figure: go.Figure, part: pl.DataFrame, method: str, name: str) -> None:
+    """Units as dots; without a name, ringed and left out of the legend."""
+    figure.add_scattergl(
+        x=part["coverage"], y=part["purity"], mode="markers", name=name, showlegend=bool(name),
+        marker={
+            "size": 5 if name else 11,
+            "color": palette.fade(hue(method), 0.3 if method == "sae" else 0.6),
+            "symbol": SYMBOLS.get(method, "circle") if name else "circle-open",
+            "line": {"width": 1 if name else 2.5, "color": hue(method)}
+            if not name or method == "coreset" else {"width": 0},
+        },
+        customdata=part.select("region", "count", "hits").to_numpy(),
+        hovertemplate=f"{NAMES[method]} #%{{customdata[0]}}: purity %{{y:.2f}}, coverage "
+        "%{x:.3f}, %{customdata[2]} of %{customdata[1]} tokens<extra></extra>",
+    )  # fmt: skip
+
+
+def splitting_html(view: PurityCoverage) -> str:
+    """Over how many parts each method splits the concept."""
+    rows = [_whole_row(view), *(_split_row(row) for row in view.splitting.iter_rows(named=True))]
+    note = (
+        "The same tokens of the test texts, cut into as many parts; all tokens of a positive text "
+        f"count as positive, {numbers.percent(view.prior)} of all. Parts: how many equal ones "
+        "would hold the concept's tokens as evenly (exp of the entropy), and the same of all "
+        "tokens here. 50%, 90%: the fewest that hold so many of them. Best: the part of highest "
+        "F1 on these texts, so it flatters; lift is its purity over that of all tokens. F1 rises "
+        "with size alone: calling every token positive has "
+        f"{numbers.fraction(view.whole_f1)}. Features "
+        "overlap, so there are no parts to count; 50% and 90% are a greedy cover, which takes "
+        "those first that fire on most of any text. Features and clusters by meaning are as many "
+        "as they are."
+    )
+    heads = (
+        "cut by", "of", "parts", "of all", "50%", "90%", "in none", "best", "purity", "lift",
+        "coverage", "F1",
+    )  # fmt: skip
+    return markup.table(heads, rows, "t" + "n" * (len(heads) - 1), note)
+
+
+def _whole_row(view: PurityCoverage) -> list[str]:
+    """What no cut at all has."""
+    values = (view.prior, 1.0, 1.0, view.whole_f1)
+    purity, coverage, _, f1 = (numbers.fraction(value) for value in values)
+    return [named("all"), "1", "1", "1", "1", "1", "0", "", purity, "×1.0", coverage, f1]
+
+
+def _split_row(row: dict[str, Any]) -> list[str]:
+    best = numbers.MISSING if row["best_region"] is None else f"#{row['best_region']}"
+    page = {"exemplar": "region", "sae": "feature"}.get(row["method"])
+    if page and row["best_region"] is not None:
+        best = anchor(best, f"{page}s", **{page: row["best_region"]})
+    return [
+        named(row["method"]),
+        numbers.count(row["units"]),
+        *(numbers.count(row[name]) for name in ("effective", "whole", "half", "most", "uncovered")),
+        best,
+        numbers.fraction(row["best_purity"]),
+        numbers.times(row["best_lift"]),
+        numbers.fraction(row["best_coverage"], 3),
+        markup.interval(row["best_f1"], row["f1_low"], row["f1_high"]),
+    ]
+
+
+def relations_html(view: PurityCoverage) -> str:
+    """Partial rank correlations, a row for each of both."""
+    names = {"coherence": "coherence κ", "mean_distance": "mean distance", "radius": "radius"}
+    names |= {"size": "size itself"}
+    by_key = {(row["measure"], row["of"]): row for row in view.relations.iter_rows(named=True)}
+    rows = [
+        [
+            words,
+            *(
+                markup.interval(row["rho"], row["low"], row["high"])
+                for row in (by_key[measure, shape] for measure in ("purity", "coverage", "f1"))
+            ),
+            numbers.count(by_key["purity", shape]["n"]),
+        ]
+        for shape, words in names.items()
+    ]
+    note = (
+        "Spearman's ρ between regions, partial on size (small regions are tighter and cover less "
+        f"by size alone), Fisher's 95% interval. {numbers.count(view.left_out)} regions have fewer "
+        "than five tokens here, or no mean pairwise distance, and are left out."
+    )
+    return markup.table(("", "purity", "coverage", "F1", "regions"), rows, "tnnnn", note)
+
+
+# ---------------------------------------------------------------- the gray zone
+
+
+def render_gray(view: GrayZone) -> None:
+    """The partition at every k."""
+    markup.note(gray_words(view.theta))
+    markup.render(gray_html(view))
+
+
+def render_start(view: GrayZone) -> None:
+    """The button that starts what is missing, where nothing computes it yet."""
+    label = missing(view.table)
+    if label and view.pending is None and st.button(label, key="gray", type="primary"):
+        address.put(asked=True)
+        st.rerun()
+
+
+def missing(frame: pl.DataFrame) -> str:
+    """What a button would compute; empty where nothing is missing."""
+    part = frame.filter(~pl.col("read"))
+    if part.is_empty():
+        return ""
+    unmade = part.filter(pl.col("theta").is_null())["k"].to_list()
+    if unmade:
+        return f"Partition with k = {', '.join(f'{k:g}' for k in unmade)}, and place this set in it"
+    return f"Place this set's tokens at k = {', '.join(f'{k:g}' for k in part['k'])}"
+
+
+def gray_html(view: GrayZone) -> str:
+    """What k does to the partition and to the concept."""
+    rows = [_gray_row(row) for row in view.table.iter_rows(named=True)]
+    note = (
+        "Up to 'ambiguous' the partition of the corpus; from 'parts' on the test texts of this "
+        "concept, and the best region by F1 on them. Calling every token positive has purity "
+        f"{numbers.fraction(view.prior)} and F1 {numbers.fraction(view.whole_f1)}: fewer and "
+        "larger regions come nearer to that, so read the lift, purity over that of all tokens."
+    )
+    heads = (
+        "k", "kθ", "K", "gray", "L0", "ambiguous", "parts", "50%", "purity", "lift", "coverage",
+        "F1",
+    )  # fmt: skip
+    return markup.table(heads, rows, "n" * len(heads), note)
+
+
+def _gray_row(row: dict[str, Any]) -> list[str]:
+    overlap = numbers.known(row["overlap"])
+    return [
+        f"{row['k']:g}",
+        numbers.fraction(row["reach"], 3),
+        numbers.count(row["regions"]),
+        numbers.percent(row["gray"]),
+        numbers.MISSING if overlap is None else f"{overlap:.1f}",
+        numbers.percent(row["ambiguous"]),
+        *(numbers.count(row.get(name)) for name in ("effective", "half")),
+        numbers.fraction(row.get("best_purity")),
+        numbers.times(row.get("best_lift")),
+        numbers.fraction(row.get("best_coverage"), 3),
+        markup.interval(row.get("best_f1"), row.get("f1_low"), row.get("f1_high")),
+    ]
+
+
+def gray_words(theta: float) -> str:
+    """Why "close to at most one exemplar" cannot be had at a real θ."""
+    edge = 1 - 2**-0.5
+    return (
+        "With a gray zone a point becomes an exemplar only beyond kθ of all others; members are "
+        "within θ, and what lies between is skipped while building and assigned afterwards. L0 is "
+        "how many exemplars a token is within θ of, ambiguous the share of tokens with more than "
+        f"one. To be within θ of one exemplar at most, exemplars must be (4 − 2θ)θ apart: k ≥ "
+        f"{4 - 2 * theta:.2f} here. But kθ must stay below 1, k < {1 / theta:.2f} here: of points "
+        "at right angles or more there are at most twice as many as the model is wide, and beyond "
+        "kθ = 1 at most 1 + 1/(kθ − 1). Both hold only for θ ≤ 1 − 1/√2 "
+        f"= {edge:.3f}; θ is {theta:.3f}. So ambiguity falls with k and does not end."
+    )

@@ -1,0 +1,207 @@
+"""Whether regions are more than the tokens of one partition: the model's output along segments, the
+corpus partitioned again, and features."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+
+from backend.concepts.views import Robustness, StableRegions
+from components.shell import address, markup, numbers, palette
+
+OF = {"exemplars": "exemplars", "coreset": "random activations", "difference": "difference"}
+MEASURES = {
+    "found": "exemplars found again (cosine > .9)",
+    "weighted": "the same, weighted by size",
+    "agreement": "agreement of assignments (AMI)",
+}
+
+
+NOT_YET = {
+    "stability": (
+        "Not computed yet: 120 pairs of prompts are patched along the segment between them, and "
+        "the model's output is compared with where regions end. Minutes, computed once.",
+        "Patch prompts",
+    ),
+    "again": (
+        "Not computed yet: the corpus is partitioned again in another order, with θ from other "
+        "batches, and from half of its documents. Minutes, computed once.",
+        "Partition again",
+    ),
+}
+
+
+def render_start(ask: str) -> None:
+    """What is not computed yet, and the button that starts it."""
+    words, button = NOT_YET[ask]
+    markup.note(words)
+    if st.button(button, key="ask", type="primary"):
+        address.put(asked=True)
+        st.rerun()
+
+
+def tables(view: StableRegions | Robustness) -> dict[str, pl.DataFrame]:
+    """What can be downloaded."""
+    if isinstance(view, Robustness):
+        return {"robustness": view.measures}
+    return {
+        "boundaries": view.boundaries, "sharpness": view.sharper, "prediction": view.prediction
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------- stable regions
+
+
+def render_stable(view: StableRegions) -> None:
+    """D along segments, and three tests beside their control."""
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        st.plotly_chart(segments_chart(view), key="segments", config=palette.CONFIG)
+        markup.note(
+            "Each line is a pair of prompts: the residual at the last token is moved from one to "
+            "the other, and D says how far the final residual has gone. A stable region is flat, "
+            "then steep."
+        )
+    with right:
+        markup.render(boundaries_html(view.boundaries))
+        markup.render(sharper_html(view.sharper))
+        markup.render(prediction_html(view.prediction))
+
+
+def segments_chart(view: StableRegions) -> go.Figure:
+    """D(α) of every pair, and the median."""
+    colours, figure = palette.current(), palette.figure(height=360)
+    alpha = np.linspace(0, 1, view.apart.shape[1])
+    lines = np.column_stack([view.apart, np.full(len(view.apart), np.nan)]).ravel()
+    figure.add_scattergl(
+        name=f"each of {view.pairs} pairs",
+        x=np.tile(np.append(alpha, np.nan), len(view.apart)), y=lines, mode="lines",
+        line={"color": palette.fade(colours.slate, 0.25), "width": 1}, hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=alpha, y=np.nanmedian(view.apart, axis=0), mode="lines",
+        line={"color": colours.accent, "width": 2.5}, name="median",
+        hovertemplate="median D %{y:.2f} at α %{x:.2f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", name="a model that does nothing",
+        line={"color": colours.muted, "width": 1, "dash": "dash"},
+    )  # fmt: skip
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.18})
+    figure.update_xaxes(title="α from one prompt to the other")
+    figure.update_yaxes(title="D(α)", range=[-0.05, float(np.nanquantile(view.apart, 0.995)) + 0.1])
+    return figure
+
+
+def boundaries_html(frame: pl.DataFrame) -> str:
+    """Does the output jump where a region ends?"""
+    words = {"distance": "steepest α to the nearest boundary", "beyond": "less other pairs' α"}
+    rows = [
+        [
+            words[row["measure"]],
+            OF[row["of"]],
+            markup.interval(row["mean"], row["low"], row["high"]),
+            numbers.count(row["n"]),
+            numbers.MISSING if row["boundaries"] is None else f"{row['boundaries']:.1f}",
+        ]
+        for row in frame.iter_rows(named=True)
+    ]
+    note = (
+        "Does the output jump where a region ends? With many boundaries one is always near, so the "
+        "second measure takes away what the steepest α of other pairs get; below 0 is nearer than "
+        "chance. All rows are of the same pairs, those that cross a boundary of both; "
+        f"{numbers.count(frame['without'].max())} do not and are left out. Boundaries are exact."
+    )
+    heads = ("distance in α", "of", "mean", "pairs", "boundaries")
+    return markup.table(heads, rows, "ttnnn", note)
+
+
+def sharper_html(frame: pl.DataFrame) -> str:
+    """Is the jump smaller inside one region?"""
+    rows = [
+        [
+            OF[row["of"]], numbers.fraction(row["one"]), numbers.fraction(row["two"]),
+            markup.interval(row["difference"], row["low"], row["high"]), numbers.count(row["n"]),
+            f"{row['one_region']} · {row['two_regions']}",
+        ]
+        for row in frame.iter_rows(named=True)
+    ]  # fmt: skip
+    note = (
+        "Mean sharpness (steepest rise of D) of pairs whose ends are in one region and in two, "
+        "matched on ‖A − B‖. Stable regions would make the first smaller."
+    )
+    heads = ("regions of", "in one", "in two", "difference", "matches", "pairs in one · two")
+    return markup.table(heads, rows, "tnnnnn", note)
+
+
+def prediction_html(frame: pl.DataFrame) -> str:
+    """Does the same region mean the same next token?"""
+    rows = [
+        [
+            OF[row["of"]], markup.interval(row["auroc"], row["low"], row["high"]),
+            numbers.count(row["n"]), numbers.count(row["agree"]), numbers.count(row["one_region"]),
+        ]
+        for row in frame.iter_rows(named=True)
+    ]  # fmt: skip
+    note = "AUROC of 'in one region' for 'the same likeliest next token'. Chance is .50."
+    heads = ("regions of", "AUROC", "pairs", "same next token", "in one region")
+    return markup.table(heads, rows, "tnnnn", note)
+
+
+# ---------------------------------------------------------------- robustness
+
+
+def render_robustness(view: Robustness) -> None:
+    """The corpus partitioned again, and features."""
+    left, right = st.columns([7, 5], gap="large")
+    with left:
+        markup.head("Partitioned again", f"{numbers.count(view.regions)} regions")
+        markup.render(robustness_html(view.measures))
+    with right:
+        markup.head("Regions and features", "best F1 over shared tokens")
+        if view.f1 is None or view.good is None:
+            markup.note("Features are not matched with these regions, or the study has no SAE.")
+            return
+        st.plotly_chart(f1_chart(view.f1), key="f1s", config=palette.CONFIG)
+        markup.render(
+            f'<p class="note">F1 of .5 or more: {markup.interval(*view.good)} of regions, n '
+            f"{numbers.count(len(view.f1))}; the paper on exemplar partitioning found about .20 "
+            "on its models. Each match "
+            "stands on Regions and on Features.</p>"
+        )
+
+
+def robustness_html(frame: pl.DataFrame) -> str:
+    """How much of the partition stays."""
+    by_key = {(r["how"], r["measure"], r["of"]): r for r in frame.iter_rows(named=True)}
+    rows = []
+    for how in frame["how"].unique(maintain_order=True):
+        for measure, words in MEASURES.items():
+            parts = [by_key.get((how, measure, kind)) for kind in ("exemplars", "coreset")]
+            cells = [
+                markup.interval(row["value"], row["low"], row["high"]) if row else numbers.MISSING
+                for row in parts
+            ]
+            size = numbers.count(next(row for row in parts if row)["regions"])
+            rows.append([how, size, words, *cells])
+    note = (
+        "Beside each, two sets of as many activations at random: directions as dense as the data "
+        "agree to some degree whatever they are."
+    )
+    heads = ("partitioned again with", "K", "", "regions", "random activations")
+    return markup.table(heads, rows, "tntnn", note)
+
+
+def f1_chart(f1: np.ndarray) -> go.Figure:
+    """Best F1 of every region."""
+    figure = palette.figure(height=240)
+    figure.add_histogram(
+        x=f1, xbins={"start": 0, "end": 1, "size": 0.025},
+        marker={"color": palette.current().accent},
+        hovertemplate="%{x}: %{y} regions<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title=f"best F1 with any feature · n = {len(f1):,} regions", range=[0, 1])
+    figure.update_yaxes(title="regions")
+    return figure

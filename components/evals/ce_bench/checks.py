@@ -1,0 +1,212 @@
+"""What CE-Bench's scores are worth: a pair held out, halves of the subjects, opposites; and
+what a link asks for that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+
+from backend.evals.ce_bench.views import CeBench
+from components.shell import address, markup, numbers, palette
+from components.shell.markup import escape
+from components.shell.status import render_problem
+
+DEFINITIONS = {
+    "corrected": "BOS left out, a subject told from all others",
+    "seed": "README: marked tokens told from unmarked ones",
+    "published": "code: BOS counted, no marks, told from nothing",
+}
+READERS = {"sae": "this SAE", "random_topk": "random directions"}
+OF = {
+    "pair": "the other story of the pair",
+    "subject": "stories of other pairs of the subject",
+    "others": "stories of other subjects",
+}
+ROWS = ("interpretability", "independent", "contrastive")
+STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+Row = Mapping[str, Any]
+
+
+def hue(reader: str) -> str:
+    return palette.current().accent if reader == "sae" else palette.current().slate
+
+
+# what a feature held out is chosen by
+CHOSEN_BY = {name: name for name in DEFINITIONS} | {"unmarked": "words out"}
+
+
+def whole(words: str) -> str:
+    """Words that stay on one line."""
+    return f'<span style="white-space:nowrap">{escape(words)}</span>'
+
+
+def ended(value: str, low: str, high: str) -> str:
+    """A value with the ends of its interval, alone where there are none."""
+    return value if numbers.MISSING in (low, high) else f"{value} <small>{low}–{high}</small>"
+
+
+def held_out_chart(view: CeBench) -> go.Figure:
+    """Share of pairs on which the chosen feature is among the first ten."""
+    chart = palette.figure(height=270)
+    colours = palette.current()
+    kinds = (
+        ("sae", "share", "this SAE, the subject's own pair", colours.accent),
+        ("sae", "null", "this SAE, subjects dealt at random", palette.OTHER),
+        ("sae", "other_share", "this SAE, others' pairs", palette.fade(hue("sae"), 0.35)),
+        ("random_topk", "share", "random directions, own pair", colours.slate),
+    )  # fmt: skip
+    for reader, column, name, colour in kinds:
+        rows = {row["definition"]: row for row in view.held_out.filter(reader=reader).to_dicts()}
+        parts = [rows[name] for name in CHOSEN_BY]
+        own = column == "share"
+        ends = [[row["high"] or 0, row["low"] or 0, row["share"] or 0] for row in parts]
+        chart.add_bar(
+            x=list(CHOSEN_BY.values()), y=[row[column] for row in parts],
+            name=name, marker_color=colour,
+            error_y={
+                "array": [high - at for high, _, at in ends],
+                "arrayminus": [at - low for _, low, at in ends],
+                "color": colours.ink, "thickness": 1, "width": 3, "visible": own,
+            },
+            hovertemplate=f"{name}: %{{y:.0%}}<extra></extra>",
+        )  # fmt: skip
+    chart.update_layout(
+        barmode="group", showlegend=True, bargap=0.25, legend={"orientation": "h", "y": -0.15}
+    )
+    chart.update_xaxes(tickangle=0)
+    chart.update_yaxes(tickformat=".0%", range=[0, 1.05], title="among the first 10")
+    return chart
+
+
+def held_out_html(view: CeBench) -> str:
+    """Ranks on pairs held out."""
+    rows = []
+    for row in view.held_out.iter_rows(named=True):
+        far = numbers.percent(row["null_high"])
+        to = "" if far == numbers.MISSING else f" <small>to {far}</small>"
+        null = f"{numbers.percent(row['null'])}{to}"
+        rows.append(
+            [
+                whole(CHOSEN_BY[row["definition"]]), whole(READERS[row["reader"]]),
+                _rank(row["median"]), _percents(row), null,
+                _rank(row["other_median"]), numbers.percent(row["other_share"]),
+                numbers.count(row["pairs"]),
+            ]
+        )  # fmt: skip
+    note = (
+        "The feature of largest mean independent distance on a subject's other pairs is looked up "
+        "on the pair left out. It reads the subject if it is high there and low on other subjects' "
+        "pairs: one that is high everywhere, as by the published definition, reads nothing. "
+        "Words out: the corrected definition without marked tokens, since stories of a "
+        "subject repeat its words. Median ranks; dealt: with subjects dealt at random, mean and "
+        "97.5%. Chance is 10 of "
+        f"{view.width:,}."
+    )
+    heads = (
+        "definition", "features of", "rank", "in first 10", "dealt", "others' rank",
+        "in first 10", "pairs",
+    )  # fmt: skip
+    return markup.table(heads, rows, "ttnnnnnn", note)
+
+
+def _percents(row: Row) -> str:
+    ends = numbers.percent(row["low"]), numbers.percent(row["high"])
+    return ended(f"<b>{numbers.percent(row['share'])}</b>", *ends)
+
+
+def _rank(value: float | None) -> str:
+    return numbers.MISSING if value is None else f"{value:,.0f}"
+
+
+def halves_html(view: CeBench) -> str:
+    """Scores on either half of the subjects."""
+    halves = {
+        (row["reader"], row["definition"], row["score"], row["half"]): row
+        for row in view.halves.iter_rows(named=True)
+    }
+    rows = []
+    for definition in DEFINITIONS:
+        for score in ROWS[::-1]:
+            parts = [halves[r, definition, score, half] for r in READERS for half in (0, 1)]
+            values = [numbers.fraction(row["value"]) for row in parts]
+            agreement = [numbers.fraction(parts[at]["agreement"]) for at in (0, 2)]
+            rows.append(
+                [
+                    whole(definition),
+                    whole(score),
+                    *values[:2],
+                    agreement[0],
+                    *values[2:],
+                    agreement[1],
+                ]
+            )
+    first = [halves["sae", "seed", "contrastive", half] for half in (0, 1)]
+    sizes = " and ".join(f"{row['subjects']} subjects, {row['pairs']} pairs" for row in first)
+    note = (
+        f"{sizes}, each half scored alone. ρ: whether features rank alike in both (Spearman, of "
+        "features active in either)."
+    )
+    heads = ("definition", "score", "half 1", "half 2", "ρ", "random 1", "random 2", "ρ")
+    return markup.table(heads, rows, "ttnnnnnn", note)
+
+
+def overlap_chart(view: CeBench) -> go.Figure:
+    """How many of its strongest features a story shares, by whose the other is."""
+    chart = palette.figure(height=170)
+    for reader in READERS:
+        rows = {row["of"]: row for row in view.overlap.filter(reader=reader).to_dicts()}
+        chart.add_bar(
+            y=[OF[name] for name in reversed(OF)], x=[rows[name]["value"] for name in reversed(OF)],
+            orientation="h", name=READERS[reader], marker_color=hue(reader),
+            hovertemplate="%{x:.0%}<extra></extra>",
+        )  # fmt: skip
+    chart.update_layout(
+        barmode="group", bargap=0.3, showlegend=True, legend={"orientation": "h", "y": -0.25}
+    )
+    chart.update_xaxes(tickformat=".0%", rangemode="tozero")
+    return chart
+
+
+def overlap_html(view: CeBench) -> str:
+    rows = [
+        [whole(READERS[row["reader"]]), OF[row["of"]], _percents(row | {"share": row["value"]}),
+         numbers.count(row["subjects"])]
+        for row in view.overlap.iter_rows(named=True)
+    ]  # fmt: skip
+    note = (
+        "Reviewers asked: should two opposites of one subject not share most features? They share "
+        "as many as two stories of that subject do which are no opposites, or fewer."
+    )
+    note = note.split("?")[0] + "? Compare the first row with the second."
+    return markup.table(
+        ("features of", "shared with", "mean share", "subjects"), rows, "ttnn", note
+    )
+
+
+# ---------------------------------------------------------------- wrong links
+
+
+def mend(view: CeBench) -> None:
+    """Say what the address gives wrongly, and correct it."""
+    values = {name: address.get(name) for name in ("subject", "feature", "shift")}
+    wrong = amiss(view, **values)
+    for name, what in wrong.items():
+        render_problem(
+            f"The link says {name} = {address.spell(values[name])!r}, not {what}.",
+            "The usual is shown instead; choose another on the page.",
+        )
+    if wrong:
+        address.put(**{name: address.fields("benchmarks")[name].default for name in wrong})
+
+
+def amiss(view: CeBench, subject: str, feature: int, shift: float) -> dict[str, str]:
+    """What each wrong value should be: values that can be read, but are not of these stories or
+    this SAE."""
+    checks = {
+        "subject": (subject in ("", *view.subjects), "a subject of these stories"),
+        "feature": (-1 <= feature < view.width, f"a feature from 0 to {view.width - 1}"),
+        "shift": (shift in STRENGTHS, f"one of {', '.join(f'{s:g}' for s in STRENGTHS)}"),
+    }
+    return {name: what for name, (right, what) in checks.items() if not right}

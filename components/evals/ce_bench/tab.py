@@ -1,0 +1,303 @@
+"""CE-Bench: scores of contrastive stories by three definitions, beside nulls and random directions,
+and what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+
+from backend.evals.ce_bench.views import CeBench
+from components.evals.ce_bench.checks import (
+    DEFINITIONS,
+    READERS,
+    ROWS,
+    Row,
+    ended,
+    halves_html,
+    held_out_chart,
+    held_out_html,
+    hue,
+    mend,
+    overlap_chart,
+    overlap_html,
+    whole,
+)
+from components.evals.ce_bench.details import cloud_chart, heat_chart, sweep_chart, sweep_html
+from components.shell import address, controls, markup, numbers, palette
+from components.shell.links import anchor
+from components.shell.markup import escape
+from components.shell.status import Desk, waiting
+
+UNITS = {"corrected": "distance, 0–1", "seed": "distance, 0–1", "published": "z over features"}
+LEAST = 5  # subjects; an interval over fewer says nothing
+COUNTS = {
+    "unmarked": "pairs mark no subject (the seed's independent score leaves them out)",
+    "broken": "stories have broken marks, which are not used",
+    "cut": "stories were cut",
+}
+
+
+def render_choice() -> str:
+    """Whose stories are read; "" for Tessera's own."""
+    controls.text_input(
+        "pairs", "Stories",
+        placeholder="Tessera's own · or the path of a table, or a dataset on the hub",
+        help="JSONL, CSV or Parquet with story1, story2 and subject (marked <subject>…</subject>), "
+        "or a name such as GulkoA/contrastive-stories-v4.",
+        also={"subject": "", "feature": -1, "asked": False},
+    )  # fmt: skip
+    return str(address.get("pairs"))
+
+
+def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> None:
+    """Answer, scores, checks, features, several SAEs; `sweep` asks for those that are missing."""
+    mend(view)
+    markup.render(f'<p class="answer">{escape(answer(view))}</p>')
+    markup.render(head_html(view))
+    for column, definition in zip(st.columns(3, gap="large"), DEFINITIONS, strict=True):
+        with column:
+            markup.head(definition, DEFINITIONS[definition])
+            chart = scores_chart(view, definition)
+            st.plotly_chart(chart, key=f"scores-{definition}", config=palette.CONFIG)
+    markup.render(scores_html(view))
+    markup.head("Does a feature read a subject?", "chosen on all pairs but one, ranked on that one")
+    left, right = st.columns([4, 8], gap="large")
+    with left:
+        st.plotly_chart(held_out_chart(view), key="held", config=palette.CONFIG)
+    with right:
+        markup.render(held_out_html(view))
+    left, right = st.columns(2, gap="large")
+    with left:
+        markup.head("Halves of the subjects", f"split by seed {view.seed}")
+        markup.render(halves_html(view))
+    with right:
+        markup.head("Opposites share features", "of the 20 strongest of a story")
+        st.plotly_chart(overlap_chart(view), key="overlap", config=palette.CONFIG)
+        markup.render(overlap_html(view))
+    _render_features(view)
+    _render_sweep(view, sweep, desk)
+
+
+def _render_features(view: CeBench) -> None:
+    markup.head("Features", "distances, by one definition")
+    controls.segmented_control(
+        "definition", "Definition", list(DEFINITIONS), label_visibility="collapsed",
+        also={"feature": -1},
+    )  # fmt: skip
+    definition = str(address.get("definition"))
+    left, right = st.columns([6, 6], gap="large")
+    with left:
+        markup.note("Every feature: mean distances over all pairs of all subjects.")
+        st.plotly_chart(cloud_chart(view, definition), key="cloud", config=palette.CONFIG)
+        markup.render(firsts_html(view, definition))
+    with right:
+        markup.note("First features: means over the pairs of the column's subject alone.")
+        st.plotly_chart(heat_chart(view, definition), key="heat", config=palette.CONFIG)
+
+
+def _render_sweep(view: CeBench, sweep: Callable[[], object], desk: Desk) -> None:
+    markup.head("Several SAEs", f"{view.listed} more listed by the study")
+    if not view.listed:
+        markup.note(
+            "Add [[saes]] tables with layer and source to the study's file to compare scores over "
+            "layers, widths and L0."
+        )
+        return
+    if view.missing and address.get("swept"):
+        waiting(sweep(), desk, "sweep")
+    elif view.missing:
+        markup.note(f"{view.missing} not computed yet: about a minute each.")
+        if st.button("Run them", key="sweep-saes", type="primary"):
+            address.put(swept=True)
+            st.rerun()
+    if view.sweep["source"].n_unique() > 1:
+        score = f"{address.get('definition')} interpretability"
+        st.plotly_chart(sweep_chart(view.sweep, score), key="sweep", config=palette.CONFIG)
+        markup.render(sweep_html(view))
+
+
+# ---------------------------------------------------------------- in words
+
+
+def answer(view: CeBench) -> str:
+    """The result in two sentences; over few subjects no verdict, and why."""
+    if len(view.subjects) < 2:
+        return "There is one subject, so nothing can be told from anything."
+    rows = _scores(view)
+    held_out = {
+        row["reader"]: row for row in view.held_out.filter(definition="corrected").to_dicts()
+    }
+    own, control = held_out["sae"], held_out["random_topk"]
+    if own["share"] is None:
+        read = "No subject has two pairs, so nothing says whether a feature reads its subject."
+    else:
+        ends = f"({numbers.percent(own['low'])} to {numbers.percent(own['high'])})"
+        read = (
+            f"A feature chosen for a subject is among the first 10 of {view.width:,} on a pair "
+            f"held out in {numbers.percent(own['share'])} of {own['pairs']} cases"
+            f"{' ' + ends if _sure(own) else ''}, with subjects dealt at random in "
+            f"{numbers.percent(own['null'])}; of random directions in "
+            f"{numbers.percent(control['share'])}."
+        )
+    verdicts = [words for definition in DEFINITIONS if (words := _against(rows, definition))]
+    if verdicts:
+        beside = "Beside random directions CE-Bench's interpretability puts this SAE"
+        read += f" {beside} {', '.join(verdicts)}."
+    few = len(view.subjects)
+    if few < LEAST:
+        read += f" There are {few} subjects only: intervals over fewer than {LEAST} mean nothing."
+    return read
+
+
+def _sure(row: Row) -> bool:
+    """Whether an interval stands on enough subjects to be spoken of."""
+    return row["low"] is not None and row["subjects"] >= LEAST
+
+
+def _against(rows: dict[tuple[str, str, str], Row], definition: str) -> str:
+    """Where an SAE is beside random directions; "" where either has no score or interval."""
+    own, control = (rows[reader, definition, "interpretability"] for reader in READERS)
+    if not (_sure(own) and _sure(control)):
+        return ""
+    apart = own["high"] < control["low"] or own["low"] > control["high"]
+    place = "level" if not apart else "above" if own["value"] > control["value"] else "below"
+    pair = f"{numbers.fraction(own['value'])} against {numbers.fraction(control['value'])}"
+    return f"{place} by the {definition} definition ({pair})"
+
+
+def head_html(view: CeBench) -> str:
+    """What the scores stand on."""
+    l0 = {row["reader"]: row for row in view.readers.iter_rows(named=True)}
+    sizes = {
+        "stories": f"2 × {len(view.pairs) // 3}",
+        "subjects": numbers.count(len(view.subjects)),
+        "tokens": numbers.count(view.tokens),
+        "features": numbers.count(view.width),
+        "L0": f"{l0['sae']['l0']:.1f}",
+        "L0 at random": f"{l0['random_topk']['l0']:.1f}",
+        "seed": str(view.seed),
+    }
+    chips = [markup.chip(name, escape(words)) for name, words in sizes.items()]
+    lost = [f"{view.counts[name]} {words}" for name, words in COUNTS.items() if view.counts[name]]
+    if view.counts["cut"]:
+        lost[-1] += f" at {view.counts['limit']:,} tokens"
+    if len(view.subjects) < 2:
+        lost.append("there is one subject, so none can be told from others: no corrected score")
+    words = f'<p class="note warn">{escape("; ".join(lost))}.</p>' if lost else ""
+    return f'{markup.chips(chips)}<p class="note">{escape(view.source)}</p>{words}'
+
+
+def _scores(view: CeBench) -> dict[tuple[str, str, str], Row]:
+    names = ("reader", "definition", "score")
+    return {tuple(row[n] for n in names): row for row in view.scores.iter_rows(named=True)}
+
+
+# ---------------------------------------------------------------- scores
+
+
+def scores_chart(view: CeBench, definition: str) -> go.Figure:
+    """Each score with its interval, over the band of its null."""
+    chart, rows = palette.figure(height=210), _scores(view)
+    for reader, shift in (("sae", 0.17), ("random_topk", -0.17)):
+        parts = [(at + shift, rows[reader, definition, score]) for at, score in enumerate(ROWS)]
+        known = [(at, row) for at, row in parts if row["value"] is not None]
+        ends = [(row["low"], row["value"], row["high"]) for _, row in known]
+        for at, row in known:
+            if row["null"] is not None:
+                chart.add_shape(
+                    x0=row["null_low"], x1=row["null_high"], y0=at - 0.15, y1=at + 0.15,
+                    fillcolor=palette.current().null,
+                    line={"color": palette.OTHER, "width": 0.5},
+                )  # fmt: skip
+        chart.add_scatter(
+            x=[row["value"] for _, row in known], y=[at for at, _ in known], mode="markers",
+            marker={"color": hue(reader), "size": 8}, name=READERS[reader],
+            error_x={
+                "array": [(high or value) - value for _, value, high in ends],
+                "arrayminus": [value - (low or value) for low, value, _ in ends],
+                "color": hue(reader), "thickness": 1.5, "width": 0,
+            },
+            hovertemplate=f"{READERS[reader]}: %{{x:.2f}}<extra></extra>",
+        )  # fmt: skip
+    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.32})
+    chart.update_xaxes(title=UNITS[definition], rangemode="tozero")
+    chart.update_yaxes(tickvals=list(range(len(ROWS))), ticktext=list(ROWS), range=[-0.5, 2.5])
+    return chart
+
+
+def scores_html(view: CeBench) -> str:
+    """All scores, then what the published ones are made of."""
+    scores, rows = _scores(view), []
+    for definition in DEFINITIONS:
+        for score in ROWS[::-1]:
+            pair = [scores[reader, definition, score] for reader in READERS]
+            cells = [cell for row in pair for cell in (_interval(row), _null(row))]
+            n = f"{pair[0]['pairs']} <small>of {pair[0]['subjects']} subjects</small>"
+            rows.append([whole(definition), whole(score), *cells, n])
+    root, composite = view.width**0.5, []
+    for reader, words in READERS.items():
+        l0 = view.readers.row(by_predicate=pl.col("reader") == reader, named=True)["bos_l0"]
+        c, i, _ = (scores[reader, "published", score]["value"] for score in ROWS[::-1])
+        values = (c / root, i / root, c + i - 0.25 * l0)
+        composite.append(
+            [whole(words), f"{l0:.1f}", *(numbers.fraction(value) for value in values)]
+        )
+    note = (
+        "Mean over pairs of each pair's best feature; 95% by resampling whole subjects. Grey in "
+        "the charts, and beside each score: the same with nothing left to find (mean and 95%): "
+        "second stories dealt to other pairs; for independence subjects dealt to other pairs "
+        "(corrected) or marks put elsewhere in the story (seed); the published code has nothing to "
+        "deal. Stories of one subject are alike, so contrast lies below its null wherever features "
+        "read subjects. Random directions: as many, with the same L0."
+    )
+    published = (
+        "The published formula is C + I − .25·L0. Its weight was fitted on the same 48 SAEs of "
+        "Gemma 2 2B that it is judged on: it orders 77.3% of pairs as SAEBench does, L0 alone "
+        "70.9%. The largest of many z-scores grows with their number, up to √features: hence the "
+        "division."
+    )
+    heads = ("definition", "score", "this SAE", "null", "random directions", "null", "pairs")
+    more = ("published", "L0 with BOS", "C / √features", "I / √features", "C + I − .25·L0")
+    return markup.table(heads, rows, "ttnnnnn", note) + markup.table(
+        more, composite, "tnnnn", published
+    )
+
+
+def _interval(row: Row) -> str:
+    value, *ends = (numbers.fraction(row[name]) for name in ("value", "low", "high"))
+    return ended(f"<b>{value}</b>", *ends)
+
+
+def _null(row: Row) -> str:
+    value, *ends = (numbers.fraction(row[name]) for name in ("null", "null_low", "null_high"))
+    return "none" if value == numbers.MISSING else ended(value, *ends)
+
+
+# ---------------------------------------------------------------- features and SAEs
+
+
+def firsts_html(view: CeBench, definition: str) -> str:
+    """The first feature of every subject."""
+    part = view.tops.filter((pl.col("definition") == definition) & (pl.col("rank") == 1))
+    rows = [
+        [
+            whole(row["subject"]), anchor(str(row["feature"]), "features", feature=row["feature"]),
+            numbers.fraction(row["independent"]), numbers.fraction(row["contrastive"]),
+            "more" if row["above"] >= 0.5 else "less",
+        ]
+        for row in part.iter_rows(named=True)
+    ]  # fmt: skip
+    heads = ("subject", "first feature", "independent", "contrastive", "the subject has")
+    note = "Means over the subject's own pairs; those of the scatter are over all pairs."
+    return markup.table(heads, rows, "tnnnt", note)
+
+
+def tables(view: CeBench) -> dict[str, pl.DataFrame]:
+    """What can be downloaded."""
+    return {
+        "scores": view.scores, "held out": view.held_out, "halves": view.halves,
+        "overlap": view.overlap, "pairs": view.pairs, "features": view.tops, "saes": view.sweep,
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Labelling experiments on screen."""

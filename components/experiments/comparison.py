@@ -1,0 +1,302 @@
+"""Labels of one feature side by side on the same held-out excerpts, open or blind."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from itertools import combinations
+
+import polars as pl
+import streamlit as st
+
+from backend.corpus.views import Passage
+from backend.experiments.views import Comparison, Experiment, Judgement
+from backend.labels import words
+from components.experiments.results import doubt, name
+from components.shell import address, controls, markup, numbers, palette
+from components.shell.links import anchor
+from components.shell.markup import escape
+from components.shell.rows import render_rows
+from components.shell.selection import neighbour
+from components.shell.tokens import Look, legend_html, passage_html
+
+LIST, INSPECTOR = "contested", "compared"
+ROWS = "contested-rows"
+LETTERS = "ABCDEFGHI"
+Choice = tuple[str, tuple[str, ...]]  # the preferred method ("": none) and those it beat
+
+
+# ---------------------------------------------------------------- which feature
+
+
+def pairs(view: Experiment) -> list[str]:
+    """Pairs of methods, baez beside eleuther first."""
+    pairs = [" | ".join(pair) for pair in combinations(view.plan.methods, 2)]
+    return sorted(pairs, key=lambda pair: not ("baez" in pair and "eleuther" in pair))
+
+
+def contested(view: Experiment) -> pl.DataFrame:
+    """feature, distance: features by how far apart the chosen pair's labels lie; those without
+    both labels last."""
+    ids = pl.DataFrame({"feature": sorted(set(view.labels["feature"].to_list()))})
+    chosen = address.get("pair") if address.get("pair") in pairs(view) else (pairs(view) or [""])[0]
+    named = set(chosen.split(" | "))
+    far = view.distances.filter(
+        pl.col("method").is_in(named) & pl.col("other").is_in(named)
+    ).select("feature", "distance")
+    joined = ids.join(far, on="feature", how="left")
+    return joined.sort("distance", descending=True, nulls_last=True, maintain_order=True)
+
+
+def render_controls(view: Experiment) -> None:
+    """Which pair orders the list, which judge's verdicts are shown, blind or not."""
+    with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
+        options = pairs(view)
+        if len(options) > 1 and not address.get("blind"):
+            shown = address.get("pair")
+            controls.selectbox(
+                "pair",
+                "Pair",
+                options,
+                shown if shown in options else options[0],
+                label_visibility="collapsed",
+                rerun=(LIST, INSPECTOR),
+                also={"feature": None},
+            )
+        judged = [s for s in view.plan.scorers if s in words.judged_names()]
+        controls.segmented_control(
+            "by", "By", judged, label_visibility="collapsed", rerun=(LIST, INSPECTOR)
+        )
+        st.button(
+            "Show names" if address.get("blind") else "Blind",
+            shortcut="B",
+            type="primary" if address.get("blind") else "tertiary",
+            key="blind",
+            help="Hide which method is which, and say which label you prefer",
+            on_click=_blind,
+        )
+
+
+def _blind() -> None:
+    address.put(blind=not address.get("blind"))
+    st.rerun([LIST, INSPECTOR])
+
+
+def render_list(view: Experiment) -> None:
+    """Features, most contested first."""
+    listed = contested(view)
+    markup.note("Most distant labels of the pair first.")
+    render_rows(
+        listed.with_columns(pl.Series("label", _first_labels(view, listed))),
+        listed["feature"].to_list(),
+        opened(view),
+        _open,
+        ROWS,
+        column_config={
+            "feature": st.column_config.NumberColumn("feature", width=64, format="%d"),
+            "distance": st.column_config.NumberColumn("distance", width=68, format="%.2f"),
+            "label": st.column_config.TextColumn("labels", width=420),
+        },
+        row_height=26,
+        height=640,
+        placeholder="–",
+        alt="Features by distance of their labels; click a row to open it",
+    )
+
+
+def _first_labels(view: Experiment, listed: pl.DataFrame) -> list[str]:
+    """Labels of each feature in a line, in an order that tells nothing where that is hidden."""
+    texts: dict[int, list[str]] = {}
+    for row in view.labels.iter_rows(named=True):
+        texts.setdefault(row["feature"], []).append(row["text"] or "(none)")
+    order = sorted if address.get("blind") else list
+    return [" · ".join(order(texts[feature])) for feature in listed["feature"]]
+
+
+def opened(view: Experiment) -> int:
+    """The feature that is looked at."""
+    ids = contested(view)["feature"].to_list()
+    chosen = address.get("feature")
+    return ids[0] if chosen is None else chosen
+
+
+def _open(feature: int | None) -> None:
+    if feature == address.get("feature"):
+        st.rerun([address.IDLE])
+    address.put(feature=feature)
+    st.rerun([LIST, INSPECTOR])
+
+
+def render_title(view: Experiment, feature: int) -> None:
+    """The feature, and the way to the next."""
+    with st.container(horizontal=True, key="steps", vertical_alignment="center"):
+        to = anchor("its page", "features", feature=feature)
+        st.html(f'<h2 class="title">Feature {feature}<small>{to}</small></h2>')
+        ids = contested(view)["feature"].to_list()
+        for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
+            target = neighbour(ids, feature, step)
+            st.button(
+                label, type="tertiary", shortcut=key, key=f"step-{key}",
+                on_click=_open, args=(target,),
+            )  # fmt: skip
+
+
+# ---------------------------------------------------------------- labels and votes
+
+
+def order(comparison: Comparison) -> list[int]:
+    """Methods as they are shown: as planned, or shuffled where their names are hidden."""
+    places = list(range(len(comparison.methods)))
+    if not address.get("blind"):
+        return places
+    return sorted(
+        places, key=lambda at: zlib.crc32(f"{comparison.feature} {comparison.methods[at]}".encode())
+    )
+
+
+def labels_html(comparison: Comparison, view: Experiment) -> str:
+    """One row a label, with its scores where names are shown."""
+    blind = address.get("blind")
+    texts = dict(zip(comparison.labels["method"], comparison.labels["text"], strict=True))
+    rows = []
+    for place, at in enumerate(order(comparison)):
+        method = comparison.methods[at]
+        head = f"<b>{LETTERS[place]}</b>" if blind else dot(method) + doubt(method, view)
+        scores = (
+            [] if blind else [_score(comparison, method, scorer) for scorer in _scorers(comparison)]
+        )
+        rows.append([head, f"<b>{escape(texts[method])}</b>", *scores])
+    if not blind:
+        rows.append(
+            [name(""), "", *[_score(comparison, "", scorer) for scorer in _scorers(comparison)]]
+        )
+        failed = comparison.labels.filter(pl.col("failed") != "")
+        blank = [""] * len(_scorers(comparison))
+        rows += [
+            [dot(row["method"]), f"<i>{escape(row['failed'])}</i>", *blank]
+            for row in failed.iter_rows(named=True)
+        ]
+        rows += [
+            [
+                f"human · {escape(row['writer'])}",
+                f"<b>{escape(row['text'] or row['failed'])}</b>",
+                *blank,
+            ]
+            for row in comparison.human.iter_rows(named=True)
+        ]
+    heads = ["", "label"] + (
+        [] if blind else [words.title(scorer) for scorer in _scorers(comparison)]
+    )
+    return markup.table(heads, rows, "tt" + "n" * (len(heads) - 2))
+
+
+def dot(method: str) -> str:
+    """A method's name after its colour."""
+    return f'<span class="dot" style="background:{palette.method(method)}"></span>{name(method)}'
+
+
+def _scorers(comparison: Comparison) -> list[str]:
+    there = list(dict.fromkeys(comparison.scores["scorer"].to_list()))
+    return [s for s in there if s + words.RANKED not in there]
+
+
+def _score(comparison: Comparison, method: str, scorer: str) -> str:
+    some = comparison.scores.filter((pl.col("method") == method) & (pl.col("scorer") == scorer))
+    if not len(some):
+        return numbers.MISSING
+    row = some.row(0, named=True)
+    return markup.interval(row["value"], row["low"], row["high"])
+
+
+def render_labels(comparison: Comparison, view: Experiment) -> None:
+    """The labels with their scores."""
+    st.html(labels_html(comparison, view))
+
+
+def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> None:
+    """Where names are hidden, the buttons to prefer a label; `on_vote` keeps what was chosen."""
+    if not address.get("blind"):
+        return
+    if len(comparison.methods) < 2:
+        markup.note("Only one method gave a label here, so there is nothing to prefer.")
+        return
+    shown = [comparison.methods[at] for at in order(comparison)]
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for place, method in enumerate(shown):
+            choice = method, tuple(each for each in shown if each != method)
+            st.button(
+                f"Prefer {LETTERS[place]}", shortcut=str(place + 1), key=f"vote-{place}",
+                on_click=on_vote, args=(choice,),
+            )  # fmt: skip
+        st.button(
+            "None of them", shortcut="0", type="tertiary", key="vote-none",
+            on_click=on_vote, args=(("", tuple(shown)),),
+        )  # fmt: skip
+
+
+def after_vote(view: Experiment, feature: int) -> None:
+    """On to the next feature; voting again on one takes the earlier vote back."""
+    _open(neighbour(contested(view)["feature"].to_list(), feature, 1))
+
+
+def votes_html(votes: pl.DataFrame) -> str:
+    """Who was preferred to whom; hidden while votes are given, since it names methods."""
+    if address.get("blind"):
+        return '<p class="note">Votes are kept; show names to see how they stand.</p>'
+    rows = [
+        [
+            f"{dot(row['method'])} over {dot(row['other'])}",
+            f"{row['preferred']} of {row['n']}",
+            markup.interval(row["share"], row["low"], row["high"]),
+        ]
+        for row in votes.iter_rows(named=True)
+    ]
+    note = "Blind votes of everybody on this experiment, last word each; chance is .50."
+    return markup.table(("preferred", "votes", "share"), rows, "tnn", note)
+
+
+# ---------------------------------------------------------------- excerpts
+
+
+def excerpts_html(comparison: Comparison) -> str:
+    """The held-out excerpts, those in which the feature fires first, and for each label whether
+    the judge got it right."""
+    blind = address.get("blind")
+    shown = [] if blind else order(comparison)
+    ranked = sorted(
+        comparison.items, key=lambda item: (not item.fires, -max(item.values, default=0))
+    )
+    rows = [
+        [
+            "fires" if item.fires else "silent",
+            _text(item, comparison),
+            *[_verdict(item, at) for at in shown],
+        ]
+        for item in ranked
+    ]
+    heads = ("", "held-out excerpt", *[comparison.methods[at] for at in shown])
+    judged = "" if blind else f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – failed."
+    if not blind and comparison.scores["judge"].str.ends_with("median").any():
+        judged += (
+            " This judge calls the likelier half fitting, so a mark is relative to the others."
+        )
+    note = f"Excerpts that no label was made from.{judged}"
+    kinds = "tt" + "t" * len(shown)
+    table = markup.table(heads, rows, kinds, note)
+    return f'<div class="compared">{legend_html(comparison.maximum)}{table}</div>'
+
+
+def _text(item: Judgement, comparison: Comparison) -> str:
+    passage = Passage(-1, "", "", 0, item.pieces, item.values)
+    return passage_html(passage, Look(comparison.maximum, breaks=False))
+
+
+def _verdict(item: Judgement, at: int) -> str:
+    answer, likely = item.answers[at], item.probabilities[at]
+    if answer is None:
+        return '<span title="the judge gave no usable answer">–</span>'
+    right = bool(answer) == item.fires
+    hint = "says it fits" if answer else "says it does not fit"
+    more = "" if likely is None else f", probability {numbers.fraction(likely)}"
+    kind, sign = ("hit", "✓") if right else ("miss", "✗")
+    return f'<span class="{kind}" title="{hint}{more}">{sign}</span>'

@@ -1,0 +1,119 @@
+"""The form of a labelling experiment: what is labelled, how it is judged, what it may cost."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from backend.experiments.views import Quote
+from backend.labels import words
+from backend.schema import Plan
+from components.shell import address, controls, markup, numbers
+from components.shell.markup import escape
+
+FORM = "form"
+SPLITS = {
+    "range": "from the whole range of peaks",
+    "post": "as in the post: ranks 1–5, then 6–15",
+}
+NEGATIVES = {
+    "other": "contexts of other features",
+    "silent": "any context where it is silent",
+    "hard": "hard: silent, and nearest to its own",
+}
+MARKS = {"matched": "as many as a positive has", "post": "where their own feature fires"}
+WHO = {"own": "the study's own model", "server": "a server"}
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The parts of a list that a URL holds."""
+    return tuple(name for name in text.split(",") if name)
+
+
+def plan() -> Plan:
+    """What the form says."""
+    return Plan(
+        methods=names(address.get("methods")),
+        scorers=names(address.get("scorers")),
+        features=address.get("count"),
+        split=address.get("split"),
+        negatives=address.get("negatives"),
+        marks=address.get("marks"),
+        window=address.get("window") or None,
+        seed=address.get("seed"),
+    )
+
+
+def render_form(methods: pl.DataFrame, server: str) -> None:
+    """All fields; each change is in the URL. `server`: the model that a server offers, or ""."""
+    left, middle, right = st.columns([5, 4, 4], gap="medium")
+    with left:
+        helps = dict(zip(methods["method"], methods["help"], strict=True))
+        controls.multiselect("methods", "Methods", list(helps), rerun=(FORM,))
+        chosen = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
+        st.caption("  \n".join(chosen))
+        controls.multiselect("scorers", "Judged by", words.scorer_names(), rerun=(FORM,))
+    with middle:
+        controls.number_input("count", "Features", step=10, rerun=(FORM,))
+        _choice("Train and test", "split", SPLITS)
+        drawn = "of the sample and all draws"
+        controls.number_input("seed", "Seed", step=1, help=drawn, rerun=(FORM,))
+    with right:
+        _choice("Negatives", "negatives", NEGATIVES)
+        _choice("Marks on negatives, in fuzzing", "marks", MARKS)
+        seen = "Tokens on either side that the judge sees (0: all)"
+        controls.number_input("window", seen, step=4, rerun=(FORM,))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        render_writer("Who writes and judges", server, FORM)
+        render_caps(FORM)
+
+
+def _choice(label: str, field: str, options: dict[str, str]) -> None:
+    controls.selectbox(field, label, list(options), format_func=options.get, rerun=(FORM,))
+
+
+def render_writer(label: str, server: str, fragment: str) -> None:
+    """Which model writes: the study's own, or the one that a server offers."""
+    controls.segmented_control(
+        "who",
+        label,
+        list(WHO),
+        format_func=lambda who: (
+            f"{WHO[who]} · {server}" if who == "server" and server else WHO[who]
+        ),
+        rerun=(fragment,),
+    )
+
+
+def render_caps(fragment: str) -> None:
+    """Where a server's calls and costs end."""
+    if address.get("who") == "server":
+        controls.number_input("calls", "Stop at calls (0: no limit)", step=100, rerun=(fragment,))
+        controls.number_input("cost", "Stop at cost (0: no limit)", step=1.0, rerun=(fragment,))
+
+
+def quote_html(quote: Quote) -> str:
+    """What a run would ask for."""
+    chips = [
+        markup.chip("features", numbers.count(quote.features)),
+        markup.chip("prompts", numbers.count(quote.calls), "at most"),
+    ]
+    if quote.prompt_tokens:
+        chips.append(markup.chip("tokens in", numbers.count(quote.prompt_tokens), "at most"))
+        chips.append(markup.chip("tokens out", numbers.count(quote.reply_tokens), "at most"))
+        cost = "prices not set" if quote.cost is None else f"{quote.cost:,.2f}"
+        chips.append(markup.chip("cost", escape(cost), "in the currency of the prices", "warn"))
+    return f'{markup.chips(chips)}<p class="note">{escape(quote.how)}</p>{_capped(quote)}'
+
+
+def _capped(quote: Quote) -> str:
+    """What a cap below the estimate means."""
+    if address.get("who") != "server":
+        return ""
+    calls, cost = address.get("calls"), address.get("cost")
+    if not ((calls and quote.calls > calls) or (cost and (quote.cost or 0) > cost)):
+        return ""
+    return (
+        '<div class="finding"><b>The run may need more than its cap.</b><p>It stops there and '
+        "keeps what was paid for; started again with a higher cap, it goes on.</p></div>"
+    )

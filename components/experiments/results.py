@@ -1,0 +1,386 @@
+"""What a labelling experiment came to: means beside their controls, differences, what the
+verbalizer carries, labels farthest apart."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from backend.experiments.views import Experiment, Run
+from backend.labels import words
+from components.shell import address, controls, markup, numbers, palette
+from components.shell.links import anchor
+from components.shell.markup import escape
+from components.shell.status import render_empty
+
+MEASURES = {"auroc": "AUROC where there is one", "post": "as in the baez post"}
+LISTED = 12
+EACH = 10  # texts with and without a word, in the judge's own test
+PASSED = 0.7  # a judge whose interval lies above is one
+NOTHING_CARRIED = (
+    "What this verbalizer says of an activation is not told from what it says of a control.",
+    "Read labels made from it (baez, nla_vector) as made from little or nothing of the feature.",
+)
+
+
+def scorers(means: pl.DataFrame, kind: str) -> list[str]:
+    """The scorers to show: AUROC where there is one, or what the post counted."""
+    there = set(means["scorer"])
+    shown = []
+    for name in words.scorer_names():
+        ranked = name + words.RANKED
+        chosen = ranked if kind == "auroc" and ranked in there else name
+        shown += [chosen] if chosen in there else []
+    return shown
+
+
+# ---------------------------------------------------------------- which experiment
+
+
+def render_runs(runs: list[Run], opened: str) -> None:
+    """The experiments of the study; the one that is looked at is chosen."""
+    named = {run.run: run for run in runs}
+    controls.selectbox(
+        "run",
+        "Experiment",
+        list(named),
+        opened,
+        format_func=lambda run: title(named[run]) if run in named else f"{run[:12]} (missing)",
+        label_visibility="collapsed",
+    )
+
+
+def choose(runs: list[Run], missing: str) -> str:
+    """The ended experiment that a page looks at; stops the page where there is none."""
+    ended = [run for run in runs if run.done]
+    opened = address.get("run") or (ended[0].run if ended else "")
+    if not opened:
+        render_empty(missing, "Make an experiment first.")
+        st.page_link("pages/experiment.py", label="To the experiments")
+        st.stop()
+    address.assume(run=opened)
+    render_runs(ended, opened)
+    return opened
+
+
+def title(run: Run) -> str:
+    """An experiment in a line; not whether it has ended, as the browser tells a choice by this."""
+    plan = run.plan
+    created = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
+    who = run.writer.split("@")[0].split(" at ")[0].removeprefix("package:")
+    return (
+        f"{plan.features} features · {', '.join(plan.methods)} · {who} · "
+        f"split {plan.split} · seed {plan.seed} · {created}"
+    )
+
+
+def plan_html(view: Experiment) -> str:
+    """How it was done."""
+    plan = view.plan
+    failed = view.labels.filter(pl.col("failed") != "")
+    window = f"±{plan.window} tokens" if plan.window else "whole contexts"
+    chips = [
+        markup.chip("features", numbers.count(view.labels["feature"].n_unique())),
+        markup.chip("labels", numbers.count(len(view.labels))),
+        markup.chip(
+            "failed",
+            numbers.count(len(failed)),
+            "methods that gave no label",
+            "warn" if len(failed) else "",
+        ),
+        markup.chip("split", escape(plan.split)),
+        markup.chip("negatives", escape(plan.negatives)),
+        markup.chip("judge sees", escape(window)),
+        markup.chip("writer", escape(view.writer)),
+        markup.chip("judge", escape(view.judge)),
+    ]
+    return markup.chips(chips)
+
+
+# ---------------------------------------------------------------- the figure
+
+
+def means_chart(view: Experiment, kind: str) -> go.Figure:
+    """Mean over features of each method by each scorer, with 95% intervals; hollow: the same
+    method's labels given to other features; dashed: chance."""
+    colours = palette.current()
+    shown = scorers(view.means, kind)
+    rows = ["", *reversed(view.plan.methods)]
+    figure = make_subplots(1, max(1, len(shown)), shared_yaxes=True, horizontal_spacing=0.04)
+    for column, scorer in enumerate(shown, 1):
+        some = view.means.filter(pl.col("scorer") == scorer)
+        for place, method in enumerate(rows):
+            for control, symbol, hue, shift in (
+                ("empty", "x-thin-open", colours.muted, 0.0),
+                ("shuffled", "circle-open", colours.muted, -0.2),
+                ("label", "circle", palette.method(method), 0.12),
+            ):
+                part = some.filter((pl.col("method") == method) & (pl.col("of") == control))
+                if len(part):
+                    trace = _point(part.row(0, named=True), place + shift, hue, symbol)
+                    figure.add_trace(trace, 1, column)
+        chance = {"color": colours.muted, "dash": "dash", "width": 1}
+        figure.add_vline(some["chance"][0], line=chance, col=column, row=1)  # type: ignore[arg-type]
+        counted = some.filter(pl.col("of") == "label")["features"].to_list()
+        title = f"{words.base(scorer)} · {words.measure(scorer)} · n = {min(counted, default=0)}"
+        figure.update_xaxes(title=title, col=column, row=1)
+    figure.update_layout(
+        template=palette.template(colours),
+        height=76 + 44 * len(rows),
+        margin={"l": 0, "r": 8, "t": 4, "b": 4},
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=["no label", *(f"{method}{doubt(method, view)}" for method in rows[1:])],
+        range=[-0.5, len(rows) - 0.5],
+        showgrid=False,
+    )
+    return figure
+
+
+def doubt(method: str, view: Experiment) -> str:
+    """What is said beside a method whose verbalizer is not told from its control."""
+    stands = method.startswith(("baez", "nla_vector")) and carries_nothing(view)
+    return "<br><i>verbalizer not told from its control</i>" if stands else ""
+
+
+OF = {"label": "label", "shuffled": "another feature's label", "empty": "no label"}
+
+
+def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
+    """One mean with its interval, and all of it in words on hover."""
+    hint = (
+        f"{row['method']} · {OF[row['of']]}<br>{numbers.fraction(row['mean'], 3)} "
+        f"({numbers.fraction(row['low'], 3)} to {numbers.fraction(row['high'], 3)})<br>"
+        f"{row['features']} features, {row['n']:,} excerpts, {row['failures']} failed"
+    )
+    mean = row["mean"] or 0.0
+    low, high = (mean if row[end] is None else row[end] for end in ("low", "high"))
+    return go.Scatter(
+        x=[row["mean"]],
+        y=[y],
+        text=[hint],
+        mode="markers",
+        marker={
+            "color": hue,
+            "size": 9 if symbol == "circle" else 7,
+            "symbol": symbol,
+            "line": {"color": hue, "width": 1.5},
+        },
+        error_x={
+            "type": "data",
+            "array": [high - mean],
+            "arrayminus": [mean - low],
+            "color": hue,
+            "thickness": 1.5,
+            "width": 0,
+        },
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def render_measures() -> None:
+    """Which number of a judge is shown."""
+    controls.segmented_control(
+        "measure",
+        "Measure",
+        list(MEASURES),
+        format_func=MEASURES.__getitem__,
+        label_visibility="collapsed",
+    )
+
+
+def render_means(view: Experiment) -> None:
+    """The figure with how to read it."""
+    kind = address.get("measure")
+    st.plotly_chart(
+        means_chart(view, kind), theme=None, config=palette.CONFIG, key="means",
+        alt="Mean score of each method by each scorer",
+    )  # fmt: skip
+    st.html(f'<p class="note">{escape(reading(view, kind))}</p>')
+
+
+def reading(view: Experiment, kind: str) -> str:
+    """What the figure can and cannot show."""
+    shown = scorers(view.means, kind)
+    pairs = view.differences.filter(pl.col("scorer").is_in(shown))
+    smallest = [value for value in pairs["smallest"].to_list() if value is not None]
+    lines = [
+        "Filled: mean over features with 95% interval; hollow: the same labels given to other "
+        "features; ×: no label; dashed: chance."
+    ]
+    if smallest:
+        n = max(pairs["features"].to_list())
+        lines.append(
+            f"With {n} features, the smallest true difference between two methods that would "
+            f"mostly show (80% power) is {numbers.fraction(min(smallest), 3)} to "
+            f"{numbers.fraction(max(smallest), 3)}, depending on pair and scorer."
+        )
+    return " ".join(lines)
+
+
+# ---------------------------------------------------------------- tables
+
+
+def advantages_html(view: Experiment, kind: str) -> str:
+    """Which methods' labels beat the same labels given to other features."""
+    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
+    beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
+    names = [
+        f"{row['method']} by {words.base(row['scorer'])} ({_signed(row['difference'])}, "
+        f"{_signed(row['low'])} to {_signed(row['high'])})"
+        for row in beats
+    ]
+    sentence = (
+        f"Told from the same labels given to other features: {'; '.join(names)}."
+        if names
+        else "No method's labels are told from the same labels given to other features."
+    )
+    more = f" Of {len(some)} such intervals about {len(some) / 40:.1f} lie above 0 by chance alone."
+    return f'<p class="note"><b>{escape(sentence)}</b>{escape(more)}</p>'
+
+
+def gains_html(view: Experiment, kind: str) -> str:
+    """Each method's labels less its control, over the same features."""
+    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
+    rows = [
+        [
+            name(row["method"]),
+            escape(f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"),
+            _signed(row["difference"]),
+            f"{_signed(row['low'])} to {_signed(row['high'])}",
+            numbers.fraction(row["smallest"], 3),
+            numbers.count(row["features"]),
+        ]
+        for row in some.iter_rows(named=True)
+    ]
+    heads = ("method", "by", "label − control", "95% interval", "smallest", "n")
+    return markup.table(heads, rows, "ttnnnn")
+
+
+def differences_html(view: Experiment, kind: str) -> str:
+    """Every pair of methods, over the same features."""
+    shown = scorers(view.means, kind)
+    pairs = view.differences.filter(pl.col("scorer").is_in(shown))
+    rows = [
+        [
+            f"{name(row['method'])} − {name(row['other'])}",
+            escape(f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"),
+            _signed(row["difference"]),
+            f"{_signed(row['low'])} to {_signed(row['high'])}",
+            "yes" if (row["low"] or 0) * (row["high"] or 0) > 0 else "no",
+            numbers.fraction(row["smallest"], 3),
+            numbers.count(row["features"]),
+        ]
+        for row in pairs.iter_rows(named=True)
+    ]
+    note = (
+        f"Over features that both methods have a score for. Of {len(rows)} intervals about "
+        f"{len(rows) / 20:.1f} leave out 0 by chance alone. Smallest: the true difference that so "
+        "many features would show with 80% power."
+    )
+    heads = ("methods", "by", "difference", "95% interval", "beyond 0", "smallest", "n")
+    return markup.table(heads, rows, "ttnnnnn", note if rows else "")
+
+
+def _signed(value: object) -> str:
+    number = numbers.known(value)
+    return numbers.MISSING if number is None else f"{number:+.3f}".replace("0.", ".", 1)
+
+
+def name(method: str) -> str:
+    """A method's name, which may break at its underscores."""
+    return escape(method).replace("_", "_<wbr>") or "no label"
+
+
+def controls_html(view: Experiment) -> str:
+    """Whether the verbalizer says more of a residual than of nothing."""
+    kinds = {"random": "a random vector of the same length", "other": "another feature's peak"}
+    rows = [
+        [
+            kinds[row["control"]],
+            markup.interval(row["share"], row["low"], row["high"]),
+            numbers.count(row["features"]),
+            numbers.count(row["n"]),
+            numbers.count(row["ties"]),
+        ]
+        for row in view.controls.iter_rows(named=True)
+    ]
+    note = (
+        "How often the embedder finds what was said of the real residual nearer to its own text "
+        "than what was said of the control (a tie is half); chance is .50."
+    )
+    return markup.table(("against", "told apart", "features", "peaks", "ties"), rows, "tnnnn", note)
+
+
+def carries_nothing(view: Experiment) -> bool:
+    """Whether the verbalizer is not told from one of its controls."""
+    return any((row["low"] or 0) <= 0.5 for row in view.controls.iter_rows(named=True))
+
+
+def known_html(view: Experiment) -> str:
+    """How the judge does where the answer is known; a warning where it fails."""
+    shown = view.known.filter(pl.col("scorer") == "detection" + words.RANKED)
+    row = (shown if len(shown) else view.known).row(0, named=True)
+    result = (
+        f"Asked which of {2 * EACH} texts hold a given word, the judge scores "
+        f"{numbers.fraction(row['mean'])} ({words.measure(row['scorer'])}, 95% interval "
+        f"{numbers.fraction(row['low'])} to {numbers.fraction(row['high'])}, {row['words']} words, "
+        f"{row['failures']} failed)."
+    )
+    if (row["low"] or 0) > PASSED:
+        return f'<p class="note">{escape(result)}</p>'
+    return finding_html(result, "A judge that fails this says nothing by its scores of labels.")
+
+
+def nothing_carried_html() -> str:
+    """The warning that goes with a verbalizer that carries nothing."""
+    return finding_html(*NOTHING_CARRIED)
+
+
+def finding_html(finding: str, so: str) -> str:
+    """What was found, and what follows."""
+    return f'<div class="finding"><b>{escape(finding)}</b><p>{escape(so)}</p></div>'
+
+
+def distances_html(view: Experiment) -> str:
+    """The labels of two methods that lie farthest apart, with the way to compare them."""
+    rows = [
+        [
+            anchor(str(row["feature"]), "compare", run=view.run, feature=row["feature"]),
+            name(row["method"]),
+            escape(row["text"]),
+            name(row["other"]),
+            escape(row["other_text"]),
+            numbers.fraction(row["distance"]),
+        ]
+        for row in view.distances.head(LISTED).iter_rows(named=True)
+    ]
+    note = "Distance: 1 − cosine of the labels' embeddings; a number opens the feature on Compare."
+    heads = ("feature", "method", "label", "method", "label", "distance")
+    return markup.table(heads, rows, "tttttn", note)
+
+
+def failures_html(view: Experiment) -> str:
+    """Methods that gave no label, and why."""
+    failed = view.labels.filter(pl.col("failed") != "")
+    counted = (
+        failed.group_by("method", "failed", maintain_order=True).len().sort("len", descending=True)
+    )
+    rows = [
+        [name(row["method"]), escape(row["failed"]), numbers.count(row["len"])]
+        for row in counted.iter_rows(named=True)
+    ]
+    note = "Counted here and left out of every mean: a label that was not given is not a wrong one."
+    return markup.table(("method", "why there is no label", "features"), rows, "ttn", note)
+
+
+def downloads_of(view: Experiment) -> dict[str, pl.DataFrame]:
+    """The experiment's tables, by name."""
+    names = ("labels", "scores", "means", "differences", "gains", "distances", "controls")
+    return {f"experiment {view.run[:8]} {each}": getattr(view, each) for each in names}

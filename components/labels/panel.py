@@ -1,0 +1,149 @@
+"""Labels of one feature or region by method, and their scores beside those of labels that know
+nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import polars as pl
+import streamlit as st
+
+from backend.labels import words
+from backend.labels.views import Labels, LabelScores
+from backend.schema import Job
+from components.experiments.results import name
+from components.shell import address, markup, numbers
+from components.shell.markup import escape
+from components.shell.status import Desk, waiting
+
+ENDS = ("value", "low", "high")
+HUMAN = "human"
+SHOWN = 48  # characters before a peak
+CONTROLS = {"shuffled": "another's label", "empty": "no label"}
+
+
+class LabelDesk(Desk, Protocol):
+    """The part of `backend.queries` that labels."""
+
+    def labels(self, study: str, /, number: int, kind: str, p: Any, k: Any) -> Labels | Job: ...
+
+    def write_labels(
+        self, study: str, /, number: int, methods: str, kind: str, p: Any, k: Any
+    ) -> pl.DataFrame | Job: ...
+
+    def label_scores(
+        self, study: str, /, number: int, methods: str, kind: str, p: Any, k: Any
+    ) -> LabelScores | Job: ...
+
+
+def render_section(
+    desk: LabelDesk, fragment: str, study: str, number: int, kind: str, p: Any = None, k: Any = None
+) -> None:
+    """What each method calls a feature or region (`kind`); asks the model, and judges, when a
+    person wants it."""
+    markup.head("Labels", "by methods that count, and by those that ask a model")
+    which = kind, p, k
+    view = desk.labels(study, number, *which)
+    if waiting(view, desk, "known-labels"):
+        return
+    if not len(view.labels):
+        return markup.note(view.evidence)
+    missing, job = _missing(view), None
+    if missing and address.get("asked") == number:
+        written = desk.write_labels(study, number, ",".join(missing), *which)
+        job = written if isinstance(written, Job) else None
+        fresh = desk.labels(study, number, *which)  # written since the look above, perhaps
+        view = view if isinstance(fresh, Job) else fresh
+    st.html(labels_html(view) + verbalizations_html(view))
+    if job and waiting(job, desk, "asked"):
+        return
+    labelled = view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
+    methods = labelled["method"].to_list()
+    if methods and address.get("scored") == number:
+        scores = desk.label_scores(study, number, ",".join(methods), *which)
+        if not waiting(scores, desk, "labels"):
+            st.html(scores_html(scores.scores))
+    _render_buttons(number, fragment, _missing(view), methods)
+
+
+def _missing(view: Labels) -> list[str]:
+    """Methods whose labels no model has written yet."""
+    return view.labels.filter(~pl.col("known"))["method"].to_list()
+
+
+def _render_buttons(number: int, fragment: str, missing: list[str], methods: list[str]) -> None:
+    with st.container(horizontal=True, gap="small", key="label-buttons"):
+        if missing and address.get("asked") != number:
+            st.button(
+                f"Ask the model for {len(missing)} more",
+                type="tertiary",
+                key="ask-labels",
+                help="By " + ", ".join(missing),
+                on_click=_put,
+                args=(fragment, "asked", number),
+            )
+        if methods and address.get("scored") != number:
+            st.button(
+                "Score these labels",
+                type="tertiary",
+                key="score-labels",
+                help="On contexts that no label was made from, beside labels that know nothing",
+                on_click=_put,
+                args=(fragment, "scored", number),
+            )
+
+
+def _put(fragment: str, field: str, number: int) -> None:
+    address.put(**{field: number})
+    st.rerun([fragment])
+
+
+def labels_html(view: Labels) -> str:
+    """Each known label and why it says so."""
+    rows = [
+        [name(row["method"]), f"<b>{escape(row['text'] or '–')}</b>", escape(row["detail"])]
+        for row in view.labels.filter(pl.col("known")).iter_rows(named=True)
+    ]
+    return markup.table(("method", "label", "why"), rows, "ttt", f"Drawn: {view.evidence}.")
+
+
+def verbalizations_html(view: Labels) -> str:
+    """The texts of the verbalizer at the peaks that `baez` stands on, its controls beside them."""
+    if not len(view.verbalizations):
+        return ""
+    names = ("real", "other", "random")
+    rows = [
+        [f"…{escape(row['context'][-SHOWN:])}", *(escape(row[name] or "–") for name in names)]
+        for row in view.verbalizations.iter_rows(named=True)
+    ]
+    heads = ("up to the peak", "said of it", "of another's peak", "of a random vector")
+    note = "What reads alike in all columns tells nothing; Experiment measures it."
+    table = markup.table(heads, rows, "tttt", note)
+    summary = "What the verbalizer said, beside its controls"
+    return f"<details><summary>{summary}</summary>{table}</details>"
+
+
+def scores_html(scores: pl.DataFrame) -> str:
+    """One row a label, one column a scorer; a control in the same method's name below it."""
+    there = set(scores["scorer"])
+    judged = words.judged_names()
+    names = sorted(words.scorer_names(), key=lambda scorer: scorer in judged)  # judged ones last
+    shown = [f"{s}{words.RANKED}" if f"{s}{words.RANKED}" in there else s for s in names]
+    shown = [score for score in shown if score in there]
+    rows = []
+    keys = ("method", "of", "label")
+    for (method, control, label), group in scores.group_by(*keys, maintain_order=True):
+        by_scorer = {row["scorer"]: row for row in group.iter_rows(named=True)}
+        title = name(str(method)) if control == "label" else f"<i>{CONTROLS[str(control)]}</i>"
+        cells = [markup.interval(*(by_scorer[scorer][end] for end in ENDS)) for scorer in shown]
+        failures = sum(row["failures"] for row in by_scorer.values())
+        rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
+    some = scores.row(0, named=True)
+    judge = scores.filter(pl.col("scorer").is_in(judged))["judge"][0]
+    note = (
+        f"On {some['n']} held-out contexts, half of them negatives, with 95% intervals; chance is "
+        f"{numbers.fraction(0.5)}. {' and '.join(judged).capitalize()} are judged by {judge}. "
+        "An interval that holds .50, or that of a control, shows nothing."
+    )
+    heads = ("method", "label", *map(words.title, shown))
+    return markup.table((*heads, "failed"), rows, "tt" + "n" * (len(shown) + 1), note)

@@ -1,0 +1,252 @@
+"""The map of a partition: one mark per region, its area the members, its colour what was asked."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+
+from backend.regions.views import RegionMap
+from components.shell import numbers, palette
+from components.shell.markup import escape, visible
+from components.shell.palette import Palette
+from components.shell.selection import Area
+
+COLUMNS = {
+    "coherence": ("coherence", "teal", "coherence κ"),
+    "mean distance": ("mean_distance", "slate", "mean pairwise distance"),
+    "isolation": ("isolation", "violet", "distance to the nearest other exemplar"),
+    "token-driven": ("token_share", "slate", "share with the commonest token"),
+    "overlap": ("overlap", "slate", "mean exemplars within θ (L0)"),
+    "matched F1": ("f1", "amber", "F1 of the best matching feature"),
+}
+LABELLED = 28  # regions that carry their token on the map
+CONFIG = {
+    "displaylogo": False,
+    "scrollZoom": True,
+    "modeBarButtons": [["toImage", "zoom2d", "resetScale2d"]],
+    "toImageButtonOptions": {"format": "png", "filename": "tessera-regions", "scale": 3},
+}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the map shows beside the regions themselves."""
+
+    shown: np.ndarray  # [regions] bool: what the filters and the search leave
+    colour: str = "coherence"
+    area: Area = field(default_factory=Area)
+    drag: str = "pan"
+
+    @property
+    def dragged(self) -> bool:
+        """Whether the map is in hand for a box or lasso, which then fades what is outside."""
+        return self.drag != "pan"
+
+
+def region_chart(view: RegionMap, marks: Marks, height: int = 404) -> go.Figure:
+    """The map as a figure. Regions that are filtered out stay as faint dots."""
+    colours = palette.current()
+    made = palette.figure(height)
+    table = view.table
+    sizes = marker_sizes(table["size"].to_numpy())
+    if not marks.shown.all():
+        made.add_trace(_faint(table, ~marks.shown, colours))
+    made.add_trace(_regions(table, marks, sizes, colours))
+    axis = {"visible": False, "showgrid": False, "zeroline": False}
+    made.update_layout(
+        xaxis=axis,
+        yaxis=axis | {"scaleanchor": None},
+        margin={"l": 0, "r": 0, "t": 0, "b": 0 if marks.colour == "topic" else 40},
+        dragmode=marks.drag,
+        uirevision=f"{view.p}-{view.k}-{view.layout}-{view.tokens}",
+        newselection={"line": {"color": colours.ink, "width": 1, "dash": "dot"}},
+        activeselection={"fillcolor": colours.accent, "opacity": 0.06},
+        selections=[_outline(outline, colours) for outline in marks.area.outlines],
+        annotations=_labels(table, marks.shown, colours),
+        hoverdistance=12,
+    )
+    return made
+
+
+def marker_sizes(members: np.ndarray) -> np.ndarray:
+    """[regions] marker diameters in pixels, so that the area grows with the members."""
+    largest = max(1.0, float(np.max(members, initial=1)))
+    return (3.5 + 26 * np.sqrt(members / largest)).round(1).astype(np.float32)
+
+
+def topic_colours(topics: pl.Series, colours: Palette) -> dict[str, str]:
+    """A hue for each of the commonest topics; the same for every partition of a corpus."""
+    names = sorted(name for name in topics.unique() if name)
+    hues = colours.categories
+    return {n: hues[i] if i < len(hues) else palette.OTHER for i, n in enumerate(names)}
+
+
+def _regions(
+    table: pl.DataFrame, marks: Marks, sizes: np.ndarray, colours: Palette
+) -> go.Scattergl:
+    chosen = table.filter(pl.Series(marks.shown))
+    marker: dict[str, object] = {
+        "size": sizes[marks.shown],
+        "opacity": 0.82,
+        "line": {"width": 0.5, "color": colours.ground},
+    }
+    if marks.colour == "topic":
+        hues = topic_colours(table["topic"], colours)
+        marker["color"] = [hues.get(topic, palette.OTHER) for topic in chosen["topic"]]
+    else:
+        column, hue, words = COLUMNS[marks.colour]
+        values = chosen[column].to_numpy().astype(np.float32)
+        low, high = _limits(table[column].to_numpy())
+        marker |= {
+            "color": values.round(3),
+            "cmin": low,
+            "cmax": high,
+            "colorscale": colours.scale(hue),
+            "colorbar": _bar(words, colours, low, high),
+        }
+    return go.Scattergl(
+        x=_coordinates(chosen["x"]),
+        y=_coordinates(chosen["y"]),
+        mode="markers",
+        marker=marker,
+        customdata=chosen["region"].to_numpy().astype(np.int32),
+        text=[hover(row) for row in chosen.iter_rows(named=True)],
+        hovertemplate="%{text}<extra></extra>",
+        selected={"marker": {"opacity": 0.9}},
+        unselected={"marker": {"opacity": 0.3 if marks.dragged else 0.82}},
+        name="regions",
+    )
+
+
+def hover(row: dict[str, object]) -> str:
+    """What hovering a region says. Plotly reads tags, so the text is escaped."""
+    return f"<b>{short(str(row['token']))}</b> {row['region']} · {row['size']:,} members"
+
+
+def short(text: str, length: int = 18, escaped: bool = True) -> str:
+    """One token for a label: trimmed, escaped, its line feeds shown."""
+    shown = visible(text.strip(" ")).replace("\n", "⏎").replace("\t", "⇥") or "␣"
+    shown = shown if len(shown) <= length else shown[: length - 1] + "…"
+    # plotly knows &lt; and &amp; but not &quot;
+    return html.escape(shown, quote=False) if escaped else shown
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Ends of the colour scale: quantiles, since one odd region would wash out the rest."""
+    finite = values[np.isfinite(values.astype(float))]
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [0.02, 0.98])
+    return float(low), float(high if high > low else low + 1e-6)
+
+
+def _bar(words: str, colours: Palette, low: float, high: float) -> dict[str, object]:
+    middle = (low + high) / 2
+    digits = 2 if high - low < 10 else 0
+    ends = [numbers.fraction(value, digits) for value in (low, middle, high)]
+    return {
+        "tickvals": [low, middle, high],
+        "ticktext": [f"≤ {ends[0]}", ends[1], f"≥ {ends[2]}"],
+        "title": {"text": words, "side": "right", "font": {"size": 11, "color": colours.muted}},
+        "orientation": "h",
+        "thickness": 5,
+        "len": 0.32,
+        "x": 0.01,
+        "xanchor": "left",
+        "y": -0.01,
+        "yanchor": "top",
+        "outlinewidth": 0,
+        "tickfont": {"size": 10, "color": colours.muted},
+        "ticks": "",
+    }
+
+
+def _faint(table: pl.DataFrame, hidden: np.ndarray, colours: Palette) -> go.Scattergl:
+    rest = table.filter(pl.Series(hidden))
+    return go.Scattergl(
+        x=_coordinates(rest["x"]),
+        y=_coordinates(rest["y"]),
+        mode="markers",
+        marker={"size": 3, "color": colours.muted, "opacity": 0.22},
+        hoverinfo="skip",
+        name="filtered out",
+    )
+
+
+def _labels(table: pl.DataFrame, shown: np.ndarray, colours: Palette) -> list[dict[str, object]]:
+    """Annotations, because plotly paints its text traces under the marks."""
+    spelled = table["token"].str.contains(r"[\p{L}\p{N}]").to_numpy()
+    chosen = spread(table.filter(pl.Series(shown & spelled)), table, LABELLED)
+    return [
+        {
+            "x": row["x"],
+            "y": row["y"],
+            "text": short(row["token"], 12),
+            "showarrow": False,
+            "font": {"size": 10.5, "color": colours.ink, "family": palette.MONO},
+            "bgcolor": palette.fade(colours.ground, 0.72),
+            "borderpad": 1,
+        }
+        for row in chosen.iter_rows(named=True)
+    ]
+
+
+def spread(chosen: pl.DataFrame, whole: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """The largest regions that lie far enough apart for their labels not to touch."""
+    width = float(np.ptp(whole["x"].to_numpy())) or 1.0
+    tall = float(np.ptp(whole["y"].to_numpy())) or 1.0
+    kept: list[int] = []
+    placed: list[tuple[float, float]] = []
+    for index in chosen["size"].arg_sort(descending=True)[: limit * 12]:
+        x, y = chosen["x"][index] / width, chosen["y"][index] / tall
+        if all(abs(x - a) > 0.11 or abs(y - b) > 0.05 for a, b in placed):
+            kept.append(index)
+            placed.append((x, y))
+        if len(kept) == limit:
+            break
+    return chosen[kept]
+
+
+def _outline(outline: tuple[tuple[float, float], ...], colours: Palette) -> dict[str, object]:
+    path = "M" + "L".join(f"{x:g},{y:g}" for x, y in outline) + "Z"
+    return {"type": "path", "path": path, "line": {"color": colours.ink, "width": 1, "dash": "dot"}}
+
+
+def _coordinates(column: pl.Series) -> np.ndarray:
+    return column.to_numpy().astype(np.float32).round(3)
+
+
+def render_map(view: RegionMap, marks: Marks, on_select: Callable[[], None], key: str) -> None:
+    """The map in the page; `on_select` is called after a click, a box or a lasso."""
+    if marks.colour == "topic":
+        st.html(topics_html(view.table["topic"]))
+    with st.container(key="map-box"):
+        st.plotly_chart(
+            region_chart(view, marks),
+            theme=None,
+            key=key,
+            height="stretch",
+            on_select=on_select,
+            selection_mode=("points", "box", "lasso"),
+            config=CONFIG,
+            alt=f"Map of {len(view.table):,} regions, coloured by {marks.colour}",
+        )
+
+
+def topics_html(topics: pl.Series) -> str:
+    """Which hue is which topic."""
+    hues = topic_colours(topics, palette.current())
+    return (
+        '<div class="chips">'
+        + "".join(
+            f'<span class="chip"><b class="dot" style="background:{hue}"></b>{escape(name)}</span>'
+            for name, hue in hues.items()
+        )
+        + "</div>"
+    )

@@ -1,0 +1,356 @@
+"""What is looked at, as the URL says it: reload, the back button and a pasted link restore it.
+
+`FIELDS` lists every URL parameter of every page. Their values live in one dictionary of the
+session, so that they outlast a change of page, and are mirrored in the URL, where a default is
+left out. The URL wins when it was changed from outside; `controls` shows and sets the values here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from backend.annotations.words import ORDERS
+from backend.evals.evaluation import Parameter
+from backend.evals.words import EVALUATIONS
+from backend.labels import words
+from backend.schema import Plan, Thresholds, TierSpec
+from backend.tiers.words import TIERS
+
+
+@dataclass(frozen=True)
+class Field:
+    """One URL parameter: how to read it (raises ValueError), what it is, its default and, of a
+    number, the least and the most that it can be."""
+
+    read: Callable[[str], Any]
+    what: str
+    default: Any = None
+    least: float | None = None
+    most: float | None = None
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is within the bounds."""
+        return (self.least is None or value >= self.least) and (
+            self.most is None or value <= self.most
+        )
+
+
+def text(value: str) -> str:
+    return value
+
+
+def whole(value: str) -> int:
+    if abs(int(value)) >= 2**53:  # a browser holds no larger one exactly
+        raise ValueError(value)
+    return int(value)
+
+
+def number(value: str) -> float:
+    if not math.isfinite(float(value)):
+        raise ValueError(value)
+    return float(value)
+
+
+def flag(value: str) -> bool:
+    if value not in ("0", "1"):
+        raise ValueError(value)
+    return value == "1"
+
+
+def one_of(*options: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in options:
+            raise ValueError(value)
+        return value
+
+    return read
+
+
+READERS = {"text": text, "whole": whole, "number": number, "share": number, "flag": flag}
+
+
+def field_of(parameter: Parameter) -> Field:
+    """The field of a parameter that an evaluation names."""
+    read = one_of(*parameter.options) if parameter.options else READERS[parameter.kind]
+    bounds = (0.0, 1.0) if parameter.kind == "share" else (None, None)
+    return Field(read, parameter.words, parameter.default, *bounds)
+
+
+def evaluation_fields() -> dict[str, Field]:
+    """Which evaluation is shown, and the parameters of all of them."""
+    parts = [each.parameters.items() for each in EVALUATIONS.values()]
+    return {
+        "which": Field(
+            one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", next(iter(EVALUATIONS))
+        ),
+        "asked": Field(flag, "0 or 1", False),
+        "beside": Field(text, "a study", ""),
+        **{name: field_of(parameter) for part in parts for name, parameter in part},
+    }
+
+
+COLOURS = (
+    "coherence",
+    "topic",
+    "mean distance",
+    "isolation",
+    "token-driven",
+    "overlap",
+    "matched F1",
+)
+DRAGS = ("pan", "lasso", "select")
+MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
+EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
+VIEWS = ("stacked", "snippet", "full")
+SORTS = ("density", "max", "lift", "f1", "feature")
+
+CONTRASTS = ("negative", "hard", "both")
+ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
+
+JUDGED = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
+PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
+IDLE = "idle"  # the fragment that shows nothing
+
+# what sorts features into tiers, on every page that asks for some of one tier
+SORTED: dict[str, Field] = {
+    "count": Field(whole, "a number of examples", SPEC.count),
+    "input": Field(whole, "a number of tokens", SPEC.input),
+    "output": Field(whole, "a number of tokens", SPEC.output),
+    "cross": Field(whole, "a number of tokens", SPEC.cross),
+    "weighted": Field(flag, "0 or 1", SPEC.weighted),
+    "tau_in": Field(number, "a correlation from 0 to 1", TAU.input, 0.0, 1.0),
+    "tau_out": Field(number, "a correlation from 0 to 1", TAU.output, 0.0, 1.0),
+    "tau_cross": Field(number, "a correlation from 0 to 1", TAU.cross, 0.0, 1.0),
+}
+SHARED: dict[str, Field] = {
+    "study": Field(text, "a study", ""),
+    "p": Field(number, "a number"),
+    "k": Field(number, "a number"),
+}
+FIELDS: dict[str, dict[str, Field]] = {
+    "regions": {
+        "region": Field(whole, "a region's number"),
+        "token": Field(whole, "a token's number", -1),
+        "colour": Field(one_of(*COLOURS), f"one of {', '.join(COLOURS)}", "coherence"),
+        "search": Field(text, "a text", ""),
+        "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
+        "least": Field(whole, "a number of members from 1", 1, 1),
+        "most": Field(whole, "a number of members", 0, 0),
+        "kappa": Field(number, "a coherence from 0 to 1", 0.0, 0.0, 1.0),
+        "topic": Field(text, "a topic", ""),
+        "beyond": Field(flag, "0 or 1", False),
+        "drag": Field(one_of(*DRAGS), f"one of {', '.join(DRAGS)}", "pan"),
+        "area": Field(text, "an area of the map", ""),
+        "draw": Field(one_of(*MEMBER_DRAWS), f"one of {', '.join(MEMBER_DRAWS)}", "closest"),
+        "seed": Field(whole, "a whole number from 0", 0, 0),
+        "asked": Field(whole, "a region's number", -1),
+        "scored": Field(whole, "a region's number", -1),
+    },
+    "features": {
+        "feature": Field(whole, "a feature's number"),
+        "search": Field(text, "a text", ""),
+        "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
+        "sort": Field(one_of(*SORTS), f"one of {', '.join(SORTS)}", "density"),
+        "sparse": Field(number, "a density in percent", 0.0, 0.0),
+        "dense": Field(number, "a density from 0 to 1", 1.0, 0.0, 1.0),
+        "strong": Field(number, "an activation from 0", 0.0, 0.0),
+        "topic": Field(text, "a topic", ""),
+        "token": Field(text, "a token", ""),
+        "draw": Field(one_of(*EXAMPLE_DRAWS), f"one of {', '.join(EXAMPLE_DRAWS)}", "top"),
+        "view": Field(one_of(*VIEWS), f"one of {', '.join(VIEWS)}", "snippet"),
+        "facet": Field(text, "a topic", ""),
+        "seed": Field(whole, "a whole number from 0", 0, 0),
+        "own": Field(text, "a text", ""),
+        "why": Field(whole, "a token's number", -1),
+        "asked": Field(whole, "a feature's number", -1),
+        "scored": Field(whole, "a feature's number", -1),
+    },
+    "experiment": {
+        "run": Field(text, "an experiment", ""),
+        "measure": Field(one_of("auroc", "post"), "auroc or post", "auroc"),
+        "methods": Field(text, "methods", ",".join(PLAN.methods)),
+        "scorers": Field(text, "scorers", ",".join(PLAN.scorers)),
+        "count": Field(whole, "a number of features from 2 to 500", PLAN.features, 2, 500),
+        "split": Field(one_of("range", "post"), "range or post", PLAN.split),
+        "negatives": Field(
+            one_of("other", "silent", "hard"), "other, silent or hard", PLAN.negatives
+        ),
+        "marks": Field(one_of("matched", "post"), "matched or post", PLAN.marks),
+        "window": Field(whole, "a number of tokens from 0 to 500", PLAN.window, 0, 500),
+        "seed": Field(whole, "a whole number from 0", PLAN.seed, 0),
+        "who": Field(one_of("own", "server"), "own or server", "own"),
+        "calls": Field(whole, "a number of calls", 0, 0),
+        "cost": Field(number, "a cost", 0.0, 0.0),
+    },
+    "compare": {
+        "run": Field(text, "an experiment", ""),
+        "feature": Field(whole, "a feature's number"),
+        "pair": Field(text, "two methods", ""),
+        "by": Field(one_of(*JUDGED), " or ".join(JUDGED), JUDGED[0]),
+        "blind": Field(flag, "0 or 1", False),
+        "person": Field(text, "a name", ""),
+    },
+    "tiers": {
+        "feature": Field(whole, "a feature's number"),
+        **SORTED,
+        "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "all"),
+        "checked": Field(flag, "0 or 1", False),
+        "run": Field(text, "an experiment", ""),
+        "who": Field(one_of("own", "server"), "own or server", "own"),
+        "most": Field(whole, "a number of features", 100, 0),
+        "calls": Field(whole, "a number of calls", 500, 0),  # a server's calls cost money
+        "cost": Field(number, "a cost", 0.0, 0.0),
+        "routed": Field(text, "a job", ""),
+    },
+    "judge": {
+        "run": Field(text, "an experiment", ""),
+        "task": Field(one_of("excerpts", "activations"), "excerpts or activations", "excerpts"),
+        "person": Field(text, "a name", ""),
+        "item": Field(text, "an item", ""),
+        "ticks": Field(whole, "a number", 0),
+    },
+    "queue": {
+        "person": Field(text, "a name", ""),
+        "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "obscure"),
+        "only": Field(text, "features", ""),
+        "order": Field(one_of(*ORDERS), f"one of {', '.join(ORDERS)}", "margin"),
+        "seed": Field(whole, "a whole number from 0", 0, 0),
+        "compare": Field(flag, "0 or 1", False),
+        **SORTED,
+    },
+    "concepts": {
+        "set": Field(text, "a concept set", "topics"),
+        "concept": Field(text, "a concept", ""),
+        "ask": Field(one_of(*ASKS), f"one of {', '.join(ASKS)}", ASKS[0]),
+        "contrast": Field(one_of(*CONTRASTS), f"one of {', '.join(CONTRASTS)}", "negative"),
+        "of": Field(text, "a concept set", ""),
+        "rule": Field(one_of("ball", "owner", "both"), "ball, owner or both", "ball"),
+        "asked": Field(flag, "0 or 1", False),
+    },
+    "benchmarks": evaluation_fields(),
+    "document": {
+        "document": Field(whole, "a document's number"),
+        "feature": Field(whole, "a feature's number"),
+        "token": Field(whole, "a token's number", -1),
+    },
+    "jobs": {"state": Field(text, "a state", "all"), "job": Field(text, "a job", "")},
+}
+
+# ---------------------------------------------------------------- pure
+
+
+def fields(page: str) -> dict[str, Field]:
+    """Every parameter of a page, the shared ones included."""
+    return SHARED | FIELDS.get(page, {})
+
+
+def read(params: Mapping[str, str], known: Mapping[str, Field]) -> tuple[dict[str, Any], list[str]]:
+    """The values that a URL gives, and a sentence for each one that it gives wrongly."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name in params:
+        if name not in known:
+            continue
+        try:
+            value = known[name].read(params[name])
+            if not known[name].holds(value):
+                raise ValueError(value)
+            values[name] = value
+        except ValueError:
+            problems.append(f"The link says {name} = {params[name]!r}, not {known[name].what}.")
+    return values, problems
+
+
+def write(values: Mapping[str, Any], known: Mapping[str, Field]) -> dict[str, str]:
+    """The URL parameters of values, defaults left out."""
+    return {
+        name: spell(values[name])
+        for name, field in known.items()
+        if values.get(name, field.default) != field.default
+    }
+
+
+def spell(value: Any) -> str:
+    """A value as a URL has it."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# ---------------------------------------------------------------- of this session
+
+
+def begin(page: str) -> list[str]:
+    """Take over what the URL says; gives a sentence for each value that it gives wrongly."""
+    known, given = fields(page), st.query_params.to_dict()
+    state = st.session_state
+    arrived = state.get("address.page") != page
+    changed = arrived or given != state.get("address.seen")
+    state["address.page"] = page
+    if not changed:
+        return []
+    values, problems = read(given, known)
+    _of_study(values.get("study"))
+    if not arrived:  # back, forward or an edited address: what it leaves out is the default
+        values = {name: field.default for name, field in known.items()} | values
+    _values().update({_where(name): value for name, value in values.items()})
+    if arrived:
+        _mirror()
+    state["address.seen"] = st.query_params.to_dict()
+    return problems
+
+
+def page() -> str:
+    """The page that is shown."""
+    return st.session_state["address.page"]
+
+
+def field(name: str) -> Field:
+    """One of the page's parameters."""
+    return fields(page())[name]
+
+
+def get(name: str) -> Any:
+    """The value of one of the page's parameters."""
+    return _values().get(_where(name), field(name).default)
+
+
+def put(**values: Any) -> None:
+    """Set parameters of the page, here and in the URL."""
+    if "why" in fields(page()) and values.get("feature", get("feature")) != get("feature"):
+        values = {"why": -1} | values  # it asks about a token of one feature
+    _of_study(values.get("study"))
+    _values().update({_where(name): value for name, value in values.items()})
+    _mirror()
+
+
+def assume(**values: Any) -> None:
+    """Set parameters here alone: what was not asked for, but links should name."""
+    _values().update({_where(name): value for name, value in values.items()})
+
+
+def _of_study(study: str | None) -> None:
+    """Another study has other regions and features: forget those of the one before."""
+    if study and study != _values().get("study"):
+        _values().clear()
+
+
+def _values() -> dict[str, Any]:
+    return st.session_state.setdefault("address.values", {})
+
+
+def _where(name: str) -> str:
+    return name if name in SHARED else f"{page()}.{name}"
+
+
+def _mirror() -> None:
+    known = fields(page())
+    wanted = write({name: get(name) for name in known}, known)
+    if st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)
+    st.session_state["address.seen"] = wanted

@@ -1,0 +1,56 @@
+"""A whole document, every token coloured by one feature or by its region."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from backend.corpus.views import Passage
+from components.shell.links import anchor, href
+from components.shell.markup import escape
+from components.shell.tokens import Look, legend_html, passage_html, peak_of
+
+
+def render_document(passage: Passage, feature: int | None, token: int) -> None:
+    """Title, how it is coloured, and the text; `token` is the corpus row to point at."""
+    at = token - passage.first
+    if 0 <= at < len(passage.pieces):
+        passage = replace(passage, focus=at)
+    st.html(head_html(passage, feature))
+    if feature is None:
+        look = Look(
+            what="distance", regions=True, link=lambda region: href("regions", region=region)
+        )
+    else:
+        look = Look(peak_of([passage]))
+    st.html(f'<article class="document">{passage_html(passage, look)}</article>')
+
+
+def head_html(passage: Passage, feature: int | None) -> str:
+    """What the document is and how it is coloured, with the other way to colour it."""
+    if feature is None:
+        how = (
+            "Each colour is a region; two regions can share a colour: hover to see, or follow a "
+            "token to its region."
+        )
+        legend = ""
+    else:
+        how = f"Coloured by {anchor(f'feature {feature}', 'features', feature=feature)}."
+        legend = legend_html(peak_of([passage]))
+    other = ""
+    if feature is not None:
+        other = anchor("Colour by region", "document", document=passage.document)
+    shown = how if feature is not None else escape(how)
+    return (
+        f'<h2 class="title">{escape(passage.title)} <small>document {passage.document} · '
+        f"{escape(passage.topic)} · {len(passage.pieces):,} tokens</small></h2>"
+        f'<div class="said"><p class="note">{shown} {other}</p>{legend}</div>'
+    )
+
+
+def render_steps(document: int) -> None:
+    """To the documents before and after."""
+    before = anchor("← previous", "document", document=document - 1) if document > 0 else ""
+    after = anchor("next →", "document", document=document + 1)
+    st.html(f'<p class="note steps">{before} {after}</p>')

@@ -1,0 +1,226 @@
+"""What every page stands in: page settings, theme, sidebar, header, URL state, keyboard help.
+
+Each page calls `frame` first, so that it also stands alone when a pasted link opens it cold.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import streamlit as st
+
+from backend.schema import Job
+from backend.study.views import StudyCard
+from components.shell import address, controls
+from components.shell.links import render_links
+from components.shell.markup import escape
+from components.shell.status import ahead, name_of, pace, render_problem, reported, share_of
+
+STYLE = Path(__file__).with_name("style.css")
+# every page, `pages/<name>.py`, in the sidebar's order; the app begins with the first
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Explore": (
+        "overview",
+        "regions",
+        "features",
+    ),
+    "Label": (
+        "experiment",
+        "compare",
+        "judge",
+        "tiers",
+        "queue",
+    ),
+    "Measure": (
+        "concepts",
+        "benchmarks",
+    ),
+    "System": ("jobs",),
+}
+HIDDEN = ("document",)  # pages that only links lead to
+KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
+
+
+class Answers(Protocol):
+    """The part of `backend.queries` that every page needs."""
+
+    def studies(self) -> list[StudyCard]: ...
+
+    def jobs(self, limit: int = 50) -> list[Job]: ...
+
+    def job(self, id: str) -> Job: ...
+
+    def cancel(self, id: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is looked at: a study, and a partition by its stops."""
+
+    card: StudyCard
+    p: float
+    k: float
+
+    @property
+    def study(self) -> str:
+        return self.card.name
+
+
+def frame(
+    title: str,
+    answers: Answers,
+    keys: dict[str, str] | None = None,
+    fragments: tuple[str, ...] = (),
+) -> Place:
+    """Begin a page; gives what it looks at. Stops it where the study cannot be used.
+
+    `keys` are the page's shortcuts; `fragments` run again when a link selects on the page itself.
+    """
+    st.set_page_config(page_title=f"{title} · Tessera", page_icon="◧", layout="wide")
+    st.html(STYLE)
+    _freeze_imports()
+    problems = address.begin(title.lower())
+    render_links(*fragments)
+    _idle()
+    card = _sidebar(answers, keys or {})
+    if card is None:
+        st.stop()
+    place = Place(card, _stop("p", card.p, card.p_stops), _stop("k", card.k, card.k_stops))
+    st.html(header_html(title, place))
+    for problem in problems:
+        render_problem(problem, "The usual is shown instead; choose another on the page.")
+    if card.problem:
+        render_problem(card.problem, card.remedy)
+        st.stop()
+    for name, shown, stops in (("p", place.p, card.p_stops), ("k", place.k, card.k_stops)):
+        _check_stop(name, shown, stops)
+    return place
+
+
+@st.cache_resource(show_spinner=False)
+def _freeze_imports() -> None:
+    """Streamlit collects garbage after every run, and so looks through the half million objects
+    of imported libraries, which never are garbage: 0.3 s for each click. Frozen, they are left out.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@st.fragment(key=address.IDLE)
+def _idle() -> None:
+    """Runs instead of a fragment that has nothing new to show."""
+
+
+def _stop(name: str, default: float, stops: tuple[float, ...]) -> float:
+    """The chosen stop, or the study's own where none is chosen or it is no stop."""
+    value = address.get(name)
+    return value if value in stops else default
+
+
+def _check_stop(name: str, shown: float, stops: tuple[float, ...]) -> None:
+    value = address.get(name)
+    if value is not None and value not in stops:
+        render_problem(
+            f"The link says {name} = {value:g}, which is not a stop of this study.",
+            f"{name} = {shown:g} is shown. The stops are {', '.join(f'{s:g}' for s in stops)}; "
+            f"others can be added to the study file under {name}_stops.",
+        )
+
+
+# ---------------------------------------------------------------- header
+
+
+def header_html(title: str, place: Place) -> str:
+    """The page's name and what is shown, each part with its revision on hover."""
+    card = place.card
+    named = dict(card.revisions)
+    texts = {n: v for n, v in named.items() if n not in ("model", "SAE", "embedder")}
+    shown = [
+        _part(card.model, f"revision {named.get('model', 'unknown')}"),
+        _part(card.site, "the residual stream after this block"),
+        _part(card.corpus, ", ".join(f"{name}: {revision}" for name, revision in texts.items())),
+        _part(f"SAE {card.sae}", f"revision {named.get('SAE', 'unknown')}") if card.sae else "",
+        _part(f"p {place.p:g} · k {place.k:g}", "the partition; choose another on Regions"),
+        _part(card.device, f"numbers computed as {card.dtype}"),
+    ]
+    return f'<header class="strip"><h1>{escape(title)}</h1><p>{"".join(shown)}</p></header>'
+
+
+def _part(value: str, hint: str) -> str:
+    return f'<span title="{escape(hint)}">{escape(value)}</span>' if value else ""
+
+
+# ---------------------------------------------------------------- sidebar
+
+
+def _sidebar(answers: Answers, keys: dict[str, str]) -> StudyCard | None:
+    with st.sidebar:
+        st.html('<div class="mark-name"><i></i>Tessera</div>')
+        card = None
+        with reported():
+            card = _pick_study(answers.studies())
+        for group, names in GROUPS.items():
+            st.html(f'<p class="group">{group}</p>')
+            for name in names:
+                st.page_link(f"pages/{name}.py", label=name.capitalize())
+        _running(answers)
+        with st.container(key="foot"):
+            shortcuts = KEYS | keys
+            if st.button("Keyboard", shortcut="H", type="tertiary", key="keyboard"):
+                _help(shortcuts)
+    return card
+
+
+def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
+    named = {card.name: card for card in cards}
+    if not named:
+        render_problem("There are no studies.", "Put a study file into the folder studies/.")
+        return None
+    asked = address.get("study")
+    wrong = asked and asked not in named
+    if wrong:
+        with st._main:
+            render_problem(f"There is no study {asked!r}.", "Choose one of those in the sidebar.")
+    options = ([asked] if wrong else []) + list(named)
+    controls.selectbox(
+        "study",
+        "Study",
+        options,
+        asked or options[0],
+        format_func=lambda name: named[name].title if name in named else f"{name} (missing)",
+        label_visibility="collapsed",
+    )
+    if wrong:
+        return None
+    address.assume(study=asked or options[0])
+    return named[asked or options[0]]
+
+
+@st.fragment(run_every=3.0)
+def _running(answers: Answers) -> None:
+    with reported():
+        live = [job for job in answers.jobs(20) if job.state in ("queued", "running")]
+        if live:
+            st.html("".join(_running_html(job) for job in live[:4]))
+
+
+def _running_html(job: Job) -> str:
+    percent = 100 * share_of(job)
+    left = "queued" if job.state == "queued" else f"{percent:.0f}% · {ahead(job)}"
+    return (
+        f'<div class="work side" title="{escape(job.message)} · {escape(pace(job))}">'
+        f"<p>{escape(name_of(job))}</p><span class='track'><i style='width:{percent:.1f}%'></i>"
+        f"</span><p>{left}</p></div>"
+    )
+
+
+@st.dialog("Keyboard")
+def _help(keys: dict[str, str]) -> None:
+    rows = "".join(
+        f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(does)}</td></tr>"
+        for key, does in keys.items()
+    )
+    st.html(f'<table class="quiet keys">{rows}</table>')

@@ -1,0 +1,100 @@
+"""Links between pages. Each is a real address, so it can be copied or opened in a new tab; a
+plain click stays in the session and is answered without loading the app again."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from components.shell import address
+
+SCRIPT = """
+export default function ({ setTriggerValue, parentElement }) {
+  parentElement.stop?.();
+  const follow = (event) => {
+    const link = event.target.closest?.("a.go");
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    setTriggerValue("to", link.getAttribute("href"));
+  };
+  const find = (event) => {
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    if (event.key !== "/" || typing || event.metaKey || event.ctrlKey) return;
+    const field = document.querySelector(".st-key-search input");
+    if (!field) return;
+    event.preventDefault();
+    field.focus();
+    field.select();
+  };
+  document.addEventListener("click", follow, true);
+  document.addEventListener("keydown", find);
+  let shown = "";
+  const point = () => {
+    const focus = document.querySelector(".document .t.focus");
+    if (!focus || shown === location.href) return;
+    shown = location.href;
+    focus.scrollIntoView({ block: "center" });
+  };
+  const pointing = setInterval(point, 300);
+  parentElement.stop = () => {
+    clearInterval(pointing);
+    document.removeEventListener("click", follow, true);
+    document.removeEventListener("keydown", find);
+  };
+  return parentElement.stop;
+}
+"""
+_follow = component("tessera_links", js=SCRIPT)
+
+QUICK = {"regions": "region", "features": "feature"}  # what changes without the rest of the page
+
+
+def href(page: str, **params: Any) -> str:
+    """The address of a page of this app, with the study and partition that are looked at."""
+    known = address.fields(page)
+    shared = {name: address.get(name) for name in address.SHARED}
+    query = address.write(shared | params, known)
+    path = "./" if page == "overview" else page
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def anchor(label: str, page: str, title: str = "", **params: Any) -> str:
+    """HTML of a link; the label is escaped."""
+    hint = f' title="{html.escape(title)}"' if title else ""
+    address_ = html.escape(href(page, **params))
+    return f'<a class="go" href="{address_}"{hint} target="_self">{html.escape(label)}</a>'
+
+
+def parse(link: str) -> tuple[str, dict[str, str]]:
+    """Page and parameters of an address that `href` made."""
+    parts = urlsplit(link)
+    name = parts.path.strip("./") or "overview"
+    return name, dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def render_links(*fragments: str) -> None:
+    """Listen for clicks on links. On the page itself only `fragments` are run again, and of them
+    only the first, the inspector, where what is open stays open."""
+    clicked = _follow(key="links", on_to_change=lambda: _take(fragments))
+    if clicked.to:
+        name, params = parse(clicked.to)
+        st.switch_page(f"pages/{name}.py", query_params=params)
+
+
+def _take(fragments: tuple[str, ...]) -> None:
+    link = getattr(st.session_state.get("links"), "to", None)
+    if not link or not fragments:
+        return
+    name, params = parse(link)
+    values, _ = address.read(params, address.fields(name))
+    unchanged = all(address.get(n) == v for n, v in values.items() if n in address.SHARED)
+    selected = QUICK.get(name)
+    if name == address.page() and selected in values and unchanged:
+        again = values[selected] == address.get(selected)  # so the list stands as it is
+        address.put(**{n: v for n, v in values.items() if n not in address.SHARED})
+        st.rerun(list(fragments[:1] if again else fragments))

@@ -1,0 +1,111 @@
+"""Small pieces of HTML that pages are made of. All text that comes in is escaped here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+import streamlit as st
+
+from components.shell import numbers
+
+WHITESPACE = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u200b": "∅"}
+
+# said of a search without a hit
+NOTHING = "words are found whole: play* finds players, *ing what ends so"
+
+
+def escape(value: object) -> str:
+    """Text as HTML, with control characters as symbols."""
+    return html.escape(visible(str(value)))
+
+
+def visible(value: str) -> str:
+    """Control characters shown as symbols (␀, ␛, …); white space is left as it is."""
+    return "".join(_symbol(character) for character in value)
+
+
+def _symbol(character: str) -> str:
+    code = ord(character)
+    if character in "\n\t":
+        return character
+    if code < 32:
+        return chr(0x2400 + code)
+    if code == 127:
+        return "␡"
+    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000:
+        return "�"
+    # direction overrides would turn the rest of the line around
+    return f"‹{code:X}›" if 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 else character
+
+
+def token(value: str) -> str:
+    """One token as HTML, its white space visible; `␣`-like marks are muted."""
+    if not value:
+        return '<span class="tok mark" title="part of a character, or nothing">∅</span>'
+    parts = []
+    for character in value:
+        if character in WHITESPACE and (character != " " or character in (value[0], value[-1])):
+            parts.append(f'<span class="mark">{WHITESPACE[character]}</span>')
+        else:
+            parts.append(escape(character))
+    return f'<span class="tok" dir="auto">{"".join(parts)}</span>'
+
+
+def chip(label: str, value: str, hint: str = "", kind: str = "") -> str:
+    """A number with its name. `value` is HTML."""
+    title = f' title="{html.escape(hint)}"' if hint else ""
+    return f'<span class="chip {kind}"{title}><i>{escape(label)}</i> {value}</span>'
+
+
+def chips(parts: Iterable[str]) -> str:
+    return f'<div class="chips">{"".join(parts)}</div>'
+
+
+def bar(share: float, kind: str = "") -> str:
+    """A thin bar from the left; the share is cut to 0..1."""
+    width = 100 * min(1.0, max(0.0, share))
+    return f'<span class="bar {kind}"><b style="width:{width:.1f}%"></b></span>'
+
+
+def interval(value: object, low: object, high: object) -> str:
+    """A value with its 95% interval, small beside it; one dash where there is none."""
+    if numbers.known(low) is None or numbers.known(value) is None:
+        known = numbers.known(value) is not None
+        return f"{numbers.fraction(value)} <small>–</small>" if known else numbers.MISSING
+    between = " to " if (numbers.known(low) or 0) < 0 else "–"
+    ends = f"{numbers.fraction(low)}{between}{numbers.fraction(high)}"
+    return f"{numbers.fraction(value)} <small>{ends}</small>"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: str, note: str = "") -> str:
+    """A quiet table. Cells are HTML; `kinds` has a letter a column: t text, n number, b bar."""
+    names = {"t": "", "n": "num", "b": "barcell"}
+    classes = [names[kind] for kind in kinds]
+    head = "".join(f'<th class="{c}">{escape(h)}</th>' for h, c in zip(heads, classes, strict=True))
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td class="{c}">{v}</td>' for v, c in zip(row, classes, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    empty = "" if rows else '<p class="note">Nothing to show.</p>'
+    said = f'<p class="note">{escape(note)}</p>' if note else ""
+    shown = f'<table class="quiet"><tr>{head}</tr>{body}</table>'
+    return f'{said}<div class="wide">{shown}</div>{empty}'
+
+
+def render(body: str) -> None:
+    """Show HTML made here."""
+    st.html(body)
+
+
+def note(words: str) -> None:
+    """A quiet sentence."""
+    st.html(f'<p class="note">{escape(words)}</p>')
+
+
+def head(words: str, hint: str = "") -> None:
+    """A section's name, with what it is said beside it."""
+    said = f"<small>{escape(hint)}</small>" if hint else ""
+    st.html(f'<h3 class="head">{escape(words)}{said}</h3>')

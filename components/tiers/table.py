@@ -1,0 +1,246 @@
+"""Features by tier: windows and thresholds, how many features they give each tier, a list."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import polars as pl
+import streamlit as st
+
+from backend.schema import Job, Thresholds, Tier, TierSpec
+from backend.tiers.views import TierTable
+from backend.tiers.words import COUNTS, STOPS, TIERS
+from components.features.table import INSPECTOR, LIST
+from components.regions.table import token_cell
+from components.shell import address, controls, markup, numbers, palette
+from components.shell.rows import render_rows
+from components.shell.status import Desk, waiting
+
+BOARD = LIST  # the board holds the list
+CHECK, ROUTES = "check", "routes"
+SORTED = (BOARD, INSPECTOR, ROUTES, CHECK)  # fragments that show what the thresholds change
+ROWS = "tier-rows"
+TAUS = {"tau_in": "input", "tau_out": "output", "tau_cross": "cross"}
+LIMIT = 5_000  # rows sent to the browser
+HELP = {
+    "input": "Tokens before the peak that the window holds, besides the peak itself",
+    "output": "Tokens after the peak that the window holds",
+    "cross": "Tokens on either side of the peak; 0: the whole context",
+}
+WAYS = {
+    Tier.INPUT: "tier 1: label by counting",
+    Tier.OUTPUT: "tier 1: label by counting",
+    Tier.CROSS: "tier 2: label by a model",
+    Tier.OBSCURE: "tier 3: label by hand",
+}
+NUMBERED = {Tier.INPUT: "1", Tier.OUTPUT: "1", Tier.CROSS: "2", Tier.OBSCURE: "3"}
+
+
+def spec() -> TierSpec:
+    """What the controls say of windows and examples."""
+    get = address.get
+    return TierSpec(get("count"), get("input"), get("output"), get("cross"), get("weighted"))
+
+
+def thresholds() -> Thresholds:
+    """What the sliders say."""
+    return Thresholds(*(address.get(name) for name in TAUS))
+
+
+def name(tier: int) -> str:
+    return Tier(tier).name.lower()
+
+
+def titled(tier: int) -> str:
+    """The name after the number that docs and routes use: 1 input."""
+    return f"{NUMBERED.get(Tier(tier), '')} {name(tier)}".strip()
+
+
+class TierDesk(Desk, Protocol):
+    """The part of `backend.queries` that knows tiers and their labels."""
+
+    def tiers(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job: ...
+
+    def tier_labels(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds
+    ) -> pl.DataFrame | Job: ...
+
+
+def current(desk: TierDesk, study: str, spec: TierSpec, key: str) -> TierTable | None:
+    """The tiers by the thresholds of now, since a fragment runs alone when a slider moves; None
+    while they are computed, which is shown."""
+    view = desk.tiers(study, spec, thresholds())
+    return None if waiting(view, desk, key) else view
+
+
+# ---------------------------------------------------------------- controls
+
+
+def render_windows() -> None:
+    """Examples and windows: another value embeds new windows, as a job."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="windows"):
+        controls.segmented_control(
+            "count", "Examples", COUNTS, help="The strongest, one a document"
+        )
+        for window, stops in STOPS.items():
+            controls.selectbox(
+                window,
+                f"{window.capitalize()} window",
+                stops,
+                format_func=lambda side, window=window: side_words(window, side),
+                help=HELP[window],
+                width=150,
+            )
+        controls.toggle(
+            "weighted",
+            "Weight by activation",
+            help="Pairs of strong examples count more, as in the post's footnote",
+        )
+
+
+def side_words(window: str, side: int) -> str:
+    """A window as a reader says it."""
+    if window == "input":
+        return f"−{side} to peak" if side else "the peak alone"
+    if window == "output":
+        return f"+1 to +{side}" if side > 1 else "the next token"
+    return f"−{side} to +{side}" if side else "whole context"
+
+
+def render_thresholds() -> None:
+    """τ of each window: every feature is sorted anew at once."""
+    for column, (field, window) in zip(st.columns(3, gap="medium"), TAUS.items(), strict=True):
+        step, shown = (0.005, "%.3f") if window == "cross" else (0.01, "%.2f")
+        with column:
+            controls.slider(field, f"τ {window}", step=step, format=shown, rerun=SORTED)
+    usual = Thresholds()
+    st.button(
+        f"Defaults: τ {usual.input:.2f}, {usual.output:.2f}, {usual.cross:.3f}",
+        type="tertiary",
+        key="defaults",
+        on_click=_reset,
+        disabled=thresholds() == usual,
+    )
+
+
+def _reset() -> None:
+    address.put(**{name: address.SORTED[name].default for name in TAUS})
+    st.rerun(list(SORTED))
+
+
+def counts_html(view: TierTable) -> str:
+    """How many features are in each tier, and what labelling them so saves."""
+    total = max(1, sum(view.counts))
+    chips = []
+    for tier in Tier:
+        count = view.counts[tier]
+        if tier != Tier.UNSCORED or count:
+            dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
+            value = f"{dot}{numbers.count(count)} · {numbers.percent(count / total)}"
+            hint = WAYS.get(tier, "fewer than two examples in different documents")
+            chips.append(markup.chip(titled(tier), value, hint))
+    return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
+
+
+def saved(counts: list[int]) -> str:
+    """Calls by the protocol against a call for every feature."""
+    scored = sum(counts) - counts[Tier.UNSCORED]
+    calls = counts[Tier.CROSS]
+    spared = (scored - calls) / max(1, scored)
+    return (
+        f"Tier 1 is labelled by counting, tier 2 by {numbers.count(calls)} calls of a model, "
+        f"tier 3 by people. A model for every feature: {numbers.count(scored)} calls; "
+        f"{numbers.percent(spared)} of them are spared."
+    )
+
+
+# ---------------------------------------------------------------- list
+
+
+def labels(desk: TierDesk, study: str, view: TierTable) -> pl.DataFrame | None:
+    """Labels by hand and by routing, those by hand first; None where there are none."""
+    table = desk.tier_labels(study, view.spec, view.thresholds)
+    return None if isinstance(table, Job) or not len(table) else table
+
+
+def listed(view: TierTable, labels: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Features of the tier that is looked at, nearest to another tier first, with labels."""
+    chosen = address.get("tier")
+    table = view.table
+    if labels is not None:
+        table = table.join(_one_each(labels), on="feature", how="left")
+    if chosen != "all":
+        table = table.filter(pl.col("tier") == int(Tier[chosen.upper()]))
+    return table.sort("margin", "feature", nulls_last=True)
+
+
+def steps(view: TierTable) -> list[int]:
+    """The features that Previous and Next go through: those that are sorted."""
+    return listed(view).filter(pl.col("tier") != int(Tier.UNSCORED))["feature"].to_list()
+
+
+def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
+    """feature, label: a person's before a method's, with the person's name."""
+    by = (
+        pl.when(pl.col("writer") != "")
+        .then(pl.lit(" · by ") + pl.col("writer"))
+        .otherwise(pl.lit(""))
+    )
+    first = labels.unique("feature", keep="first", maintain_order=True)
+    return first.select("feature", label=pl.col("label") + by)
+
+
+COLUMNS = {
+    "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
+    "top_token": st.column_config.TextColumn("top token", width=84),
+    "kind": st.column_config.TextColumn("tier", width=70),
+    "label": st.column_config.TextColumn("label", width=150, help="by hand, or as routed"),
+    "input": st.column_config.NumberColumn("ρ in", width=56, format="%.3f"),
+    "output": st.column_config.NumberColumn("ρ out", width=56, format="%.3f"),
+    "cross": st.column_config.NumberColumn("ρ cross", width=60, format="%.3f"),
+    "margin": st.column_config.NumberColumn(
+        "margin", width=58, format="%.3f", help="to the nearest τ"
+    ),
+    "examples": st.column_config.NumberColumn("examples", width=70),
+    "cut": st.column_config.NumberColumn(
+        "cut", width=44, help="windows that the end of a context cuts short"
+    ),
+    "density": st.column_config.NumberColumn("density", width=66, format="%.3f%%"),
+}
+
+
+def render_list(rows: pl.DataFrame, total: int) -> None:
+    """Which tier is listed, and its features, of a total."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        controls.segmented_control(
+            "tier", "Tier", TIERS, label_visibility="collapsed", rerun=(BOARD,)
+        )
+        cut = f" · the first {LIMIT:,} are listed" if len(rows) > LIMIT else ""
+        markup.note(f"{len(rows):,} of {total:,} features, nearest to another tier first{cut}")
+    names = [titled(tier) for tier in Tier]
+    shown = rows.head(LIMIT).with_columns(
+        pl.col("density") * 100,
+        pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
+        kind=pl.col("tier").replace_strict(list(range(len(names))), names),
+    )
+    columns = [column for column in COLUMNS if column in shown.columns]
+    render_rows(
+        shown.select(columns).cast({pl.Float64: pl.Float32}),
+        shown["feature"].to_list(),
+        address.get("feature"),
+        open_,
+        ROWS,
+        column_config=COLUMNS,
+        height=360,
+        row_height=26,
+        placeholder="–",
+        alt="Features; click a row to open it",
+    )
+
+
+def open_(feature: int | None) -> None:
+    """Open a feature, here and in the list."""
+    if feature == address.get("feature"):
+        st.rerun([address.IDLE])
+    address.put(feature=feature)
+    st.rerun([INSPECTOR, BOARD])

@@ -1,0 +1,318 @@
+"""Every page as a script: cold, empty, populated, wrong, and from a pasted link."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from backend import queries
+from backend.features.views import FeatureTable
+from backend.regions.views import RegionMap, RegionView
+from backend.schema import CorpusError, Job
+from tests.helpers.pages import html_of, opened, param, text_of
+
+PAGES = ("overview", "regions", "features", "document", "jobs", "queue", "tiers")
+
+
+@pytest.fixture
+def no_worker(small: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The study `small` with nothing computed and nobody to compute it."""
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    return small
+
+
+# ---------------------------------------------------------------- cold
+
+
+@pytest.mark.parametrize("page", ["overview", "regions", "features"])
+def test_a_cold_page_says_what_is_being_computed(no_worker: str, page: str) -> None:
+    app = opened(page)
+    assert "waiting for its turn" in text_of(app)
+    assert any(button.label == "Cancel" for button in app.button)
+
+
+def test_cancelling_ends_the_job_and_offers_to_go_on(no_worker: str) -> None:
+    app = opened("features")
+    next(button for button in app.button if button.label == "Cancel").click()
+    app.run()
+    assert "cancelled" in text_of(app)
+    assert any(button.label == "Go on" for button in app.button)
+
+
+def test_without_jobs_the_page_says_what_would_start_one(no_worker: str) -> None:
+    said = text_of(opened("jobs"))
+    assert "Nothing runs and nothing waits." in said
+    assert "Open Regions or Features" in said
+
+
+def test_a_page_without_a_document_says_how_to_open_one(ready: str) -> None:
+    assert "No document is open." in text_of(opened("document"))
+
+
+# ---------------------------------------------------------------- populated
+
+
+def test_the_overview_names_the_corpus_and_links_to_regions_and_features(ready: str) -> None:
+    app = opened("overview")
+    said = text_of(app)
+    for words in ("harbour", "Widest", "Most isolated", "Densest"):
+        assert words in said or words in str(app.get("plotly_chart"))
+    assert re.search(r'href="regions\?[^"]*region=\d+', html_of(app))
+    assert re.search(r'href="features\?[^"]*feature=\d+', html_of(app))
+
+
+def test_regions_show_the_map_the_table_and_the_way_in(ready: str) -> None:
+    app = opened("regions")
+    view = queries.regions(ready)
+    assert isinstance(view, RegionMap)
+    said = text_of(app)
+    assert f"K {len(view.table):,}" in said
+    assert f"{len(view.table):,} of {len(view.table):,} regions" in said
+    assert "No region is open." in said
+    assert len(app.get("plotly_chart")) == 1
+    assert len(app.dataframe[0].value) == len(view.table)
+
+
+def test_a_link_to_a_region_opens_its_inspector(ready: str) -> None:
+    app = opened("regions", region=0, draw="farthest")
+    said = text_of(app)
+    assert "Region 0" in said
+    assert "exemplar, d = 0" in said
+    assert "farthest" in said
+    for words in ("Lift over the corpus", "read as logits", "second nearest", "random points"):
+        assert words in said
+    rows = app.session_state["region-rows"]["selection"]["rows"]
+    assert app.dataframe[0].value["region"].tolist()[rows[0]] == 0
+
+
+def test_a_link_to_a_token_opens_its_region(ready: str) -> None:
+    view = queries.wait(lambda: queries.region(ready, 2))
+    assert isinstance(view, RegionView)
+    app = opened("regions", token=view.exemplar.token)
+    assert "Region 2" in text_of(app)
+    assert param(app, "region") == "2"
+    assert "There is no token 999999999" in text_of(opened("regions", False, token=999_999_999))
+
+
+def test_next_walks_down_the_table(ready: str) -> None:
+    app = opened("regions")
+    order = app.dataframe[0].value["region"].tolist()
+    app.button(key="step-N").click().run()
+    assert param(app, "region") == str(order[0])
+    app.run()
+    app.button(key="step-N").click().run()
+    assert param(app, "region") == str(order[1])
+
+
+def test_searching_lists_regions_with_hits_and_stays_in_the_address(ready: str) -> None:
+    app = opened("regions")
+    app.text_input(key="regions:search").set_value("anchor").run()
+    app.run()
+    hits = queries.search_regions(ready, "anchor")
+    assert param(app, "search") == "anchor"
+    most = hits.filter(pl.col("hits") == hits["hits"].max())["region"].to_list()
+    assert app.dataframe[0].value["region"].tolist()[0] in most
+    assert f"{len(hits)} of" in text_of(app)
+    again = opened("regions", search="anchor")
+    assert again.dataframe[0].value["region"].tolist() == app.dataframe[0].value["region"].tolist()
+
+
+def test_filters_and_draws_come_from_the_address(ready: str) -> None:
+    view = queries.regions(ready)
+    assert isinstance(view, RegionMap)
+    app = opened("regions", least=20, beyond=1, colour="topic", region=0, draw="random", seed=3)
+    kept = view.table.filter((pl.col("size") >= 20) & ~pl.col("token_driven"))
+    assert len(app.dataframe[0].value) == len(kept)
+    assert "at least 20 members" in text_of(app)
+    assert "seed 3" in text_of(app)
+    assert app.selectbox(key="regions:colour").value == "topic"
+
+
+def test_an_area_of_the_map_fills_the_table(ready: str) -> None:
+    app = opened("regions", area="-99_-99_99_-99_99_99_-99_99")
+    assert "in the selected area" in text_of(app)
+    nothing = opened("regions", area="900_900_901_900_901_901")
+    assert len(nothing.dataframe[0].value) == 0
+
+
+def test_features_list_and_open(ready: str) -> None:
+    view = queries.features(ready)
+    assert isinstance(view, FeatureTable)
+    app = opened("features")
+    assert len(app.dataframe[0].value) == len(view.table)
+    assert "No feature is open." in text_of(app)
+    busy = int(view.table.sort("active", descending=True)["feature"][0])
+    for draw in ("top", "quantile 3", "random", "silent"):
+        app = opened("features", feature=busy, draw=draw, view="full")
+        assert f"Feature {busy}" in text_of(app)
+        assert "decoder direction, read as logits" in text_of(app)
+        assert 'class="passage"' in html_of(app)
+
+
+def test_a_document_is_whole_by_region_and_by_feature(ready: str) -> None:
+    passage = queries.document(ready, 0)
+    whole = "".join(passage.pieces)
+    for params in ({"document": 0}, {"document": 0, "feature": 3}):
+        shown = html_of(opened("document", **params))
+        article = shown[shown.index("<article") : shown.index("</article>")]
+        assert re.sub(r"<[^>]+>", "", article).split() == whole.split()
+
+
+def test_hostile_text_is_shown_and_never_run(ready: str) -> None:
+    found = queries.search_regions(ready, "alert")
+    app = opened("regions", search="alert", region=int(found["region"][0]))
+    assert "<script>alert" not in html_of(app)
+    hostile = [n for n in range(25) if "<script>" in "".join(queries.document(ready, n).pieces)]
+    shown = html_of(opened("document", document=hostile[0]))
+    assert "<script>alert" not in shown
+    assert "␇" in shown
+
+
+def test_every_number_says_how_it_was_computed(ready: str) -> None:
+    app = opened("regions", region=0)
+    for key in ("how-regions", "how-region", "download-region"):
+        app.session_state[key] = True
+    app.run()
+    commands = [code.value for code in app.code if code.value.startswith("python -m backend")]
+    assert any(command.startswith("python -m backend region ") for command in commands)
+    assert any(command.startswith("python -m backend regions ") for command in commands)
+    assert "cache key" in text_of(app)
+    assert "region 0 topics" in text_of(app)
+
+
+# ---------------------------------------------------------------- links that are wrong
+
+
+@pytest.mark.parametrize(
+    ("page", "params", "said"),
+    [
+        ("regions", {"region": 99999}, "There is no region 99999"),
+        ("regions", {"region": "abc"}, "region = 'abc', not a region's number"),
+        ("regions", {"p": 3.3}, "not a stop of this study"),
+        ("regions", {"colour": "mauve"}, "colour = 'mauve'"),
+        ("regions", {"area": "1_2_3"}, "an area that cannot be read"),
+        ("regions", {"study": "nowhere"}, "There is no study 'nowhere'."),
+        ("features", {"feature": 99999}, "There is no feature 99999"),
+        ("features", {"draw": "best"}, "draw = 'best'"),
+        ("document", {"document": 99999}, "99999"),
+        ("document", {"document": 0, "feature": 99999}, "There is no feature 99999"),
+        ("jobs", {"job": "nothing"}, "nothing"),
+        ("benchmarks", {"which": "mmlu"}, "which = 'mmlu'"),
+        ("benchmarks", {"tau": "2"}, "tau = '2'"),
+        ("benchmarks", {"pairs": "/nowhere.jsonl"}, "/nowhere.jsonl"),
+    ],
+)
+def test_a_link_to_what_does_not_exist_says_so(
+    ready: str, page: str, params: dict[str, Any], said: str
+) -> None:
+    app = opened(page, False, **params)
+    assert 'class="problem"' in html_of(app)
+    assert said in text_of(app).replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize("which", ["ce_bench", "expert_lens", "sage"])
+def test_a_benchmark_waits_to_be_asked_and_can_be_cancelled(no_worker: str, which: str) -> None:
+    app = opened("benchmarks", which=which)
+    assert "Not computed yet" in text_of(app)
+    assert queries.jobs() == []
+    next(button for button in app.button if button.label.startswith("Run ")).click()
+    app.run()
+    assert "waiting for its turn" in text_of(app)
+    assert [job.query for job in queries.jobs()] == [which]
+    next(button for button in app.button if button.label == "Cancel").click()
+    app.run()
+    assert "cancelled" in text_of(app)
+
+
+def test_a_study_without_an_sae_says_which_benchmarks_need_one(
+    no_worker: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (world / "studies" / "small.toml").read_text()
+    begin, end = text.index("[sae]"), text.index("[partition]")
+    (tmp_path / "bare.toml").write_text(text[:begin] + text[end:])
+    monkeypatch.setenv("TESSERA_STUDIES", str(tmp_path))
+    assert "has no SAE" in text_of(opened("benchmarks", False, which="ce_bench"))
+    assert "Not computed yet" in text_of(opened("benchmarks", which="expert_lens"))
+    assert "Not computed yet" in text_of(opened("benchmarks", which="sage"))
+
+
+def test_a_link_from_elsewhere_does_no_harm(ready: str) -> None:
+    app = opened("regions", region=0, utm_source="newsletter")
+    assert "exemplar, d = 0" in text_of(app)
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def test_a_broken_study_file_is_named_with_its_remedy(
+    ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.toml").write_text("title = [unclosed")
+    monkeypatch.setenv("TESSERA_STUDIES", str(tmp_path))
+    for page in PAGES:
+        assert 'class="problem"' in html_of(opened(page, False))
+
+
+def test_without_studies_the_page_says_where_to_put_one(
+    ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_STUDIES", str(tmp_path))
+    assert "There are no studies." in text_of(opened("regions", False))
+
+
+def test_an_error_that_a_person_can_mend_has_its_remedy_and_no_traceback(
+    ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise CorpusError("The corpus has <gone>.", "Fetch it again.")
+
+    monkeypatch.setattr(queries, "region_members", fail)
+    app = opened("regions", False, region=0)
+    assert "The corpus has &lt;gone&gt;." in html_of(app)
+    assert "Fetch it again." in text_of(app)
+    assert not any(box.label == "Traceback" for box in app.expander)
+    assert app.dataframe
+
+
+def test_what_nobody_foresaw_leaves_the_rest_of_the_page_alive(
+    ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("surprise")
+
+    monkeypatch.setattr(queries, "region", fail)
+    app = opened("regions", False, region=0)
+    assert "ZeroDivisionError: surprise" in text_of(app)
+    assert app.dataframe
+
+
+def test_a_failed_job_shows_reason_traceback_and_a_second_try(
+    ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = Job(
+        **{
+            "id": "j1", "query": "regions", "study": ready, "arguments": "{}", "state": "failed",
+            "device": "cpu", "done": 10, "total": 90, "unit": "tokens", "message": "",
+            "rate": None, "eta": None, "created": time.time(), "started": time.time(),
+            "finished": time.time(), "heartbeat": None, "attempts": 1,
+            "error": "The worker ran out of memory.", "traceback": "Traceback: <b>here</b>",
+        }
+    )  # fmt: skip
+    tried: list[str] = []
+    monkeypatch.setattr(queries, "regions", lambda *_: failed)
+    monkeypatch.setattr(queries, "job", lambda _: failed)
+    monkeypatch.setattr(queries, "jobs", lambda limit=50: [failed])
+    monkeypatch.setattr(queries, "retry", tried.append)
+    app = opened("regions", False)
+    assert "The worker ran out of memory." in text_of(app)
+    assert "Traceback: <b>here</b>" in [code.value for code in app.code]
+    next(button for button in app.button if button.label == "Try again").click().run()
+    assert tried == ["j1"]
+    listed = opened("jobs", False, job="j1")
+    assert "The worker ran out of memory." in text_of(listed)
+    assert listed.dataframe[0].value["state"].tolist() == ["failed"]
