@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,15 @@ def test_an_example_that_does_not_work_is_told(ready: str, tmp_path: Path) -> No
         check_example(type(EXAMPLES["page"])("page", ()), tmp_path / "copy")
 
 
-def test_all_examples_fit_into_one_copy(tmp_path: Path) -> None:
-    copy_project(tmp_path / "copy")
+def test_all_examples_fit_into_one_copy_and_are_written_as_its_code(tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    copy_project(root)
     for example in EXAMPLES.values():
-        example.apply(tmp_path / "copy")
-        for file in example.files:
-            ast.parse((tmp_path / "copy" / file).read_text(encoding="utf-8"))
+        example.apply(root)
+    files = [file for example in EXAMPLES.values() for file in example.files]
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
+        subprocess.run([ruff, *command, *files], cwd=root, check=True)
 
 
 def test_a_step_goes_where_its_line_is_and_nowhere_else(tmp_path: Path) -> None:
