@@ -22,9 +22,9 @@ from backend.tiers.views import TierCheck
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS
 from tests import conftest
+from tests.helpers.embedders import Words
 
 EACH, NEAR = 5, 10  # planted features of a kind, documents of a topic
-from tests.helpers.embedders import Words
 
 
 @pytest.fixture(scope="module")
