@@ -33,9 +33,28 @@ from benchmarks.golden_questions import GROUPS, STEPS, Question, wait_for_answer
 # What was renamed since a file was kept, old name to new. A query's argument is written
 # "query.argument" to "argument". A field's path begins with its query, on both sides, and leaves
 # out what stands in brackets: "ce_bench.held.median". It stands for all paths that begin with it.
-QUERY_RENAMES: dict[str, str] = {}
-ARGUMENT_RENAMES: dict[str, str] = {}
-FIELD_RENAMES: dict[str, str] = {}
+QUERY_RENAMES: dict[str, str] = {
+    "again": "robustness",
+    "any_region": "concept_aurocs",
+    "examples": "feature_examples",
+    "gathering": "new_text_membership",
+    "members": "region_members",
+    "over_concepts": "mean_aurocs",
+    "spread": "purity_coverage",
+    "stable": "stable_regions",
+}
+ARGUMENT_RENAMES: dict[str, str] = {
+    "label_scores.of": "kind",
+    "labels.of": "kind",
+    "written_labels.of": "kind",
+}
+FIELD_RENAMES: dict[str, str] = {
+    "ce_bench.held": "ce_bench.held_out",
+    "ce_bench.said": "ce_bench.source",
+    "labels.said": "labels.verbalizations",
+    "sage.found": "sage.results",
+    "written_labels.said": "written_labels.verbalizations",
+}
 
 
 @dataclasses.dataclass

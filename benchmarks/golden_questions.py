@@ -16,9 +16,10 @@ from typing import Any
 import polars as pl
 
 from backend import queries, settings
+from backend.evals.words import EVALUATIONS
 from backend.features.views import FeatureTable
 from backend.regions.views import RegionMap
-from backend.schema import Job, ModelError, Plan, Thresholds
+from backend.schema import Plan, Thresholds
 
 REGIONS = (137, 7, 1500)  # of a study with fewer: modulo their number
 FEATURES = (350, 17, 3239)
@@ -53,22 +54,6 @@ def wait_for_answer(ask: Callable[[], Any]) -> Any:
 # ---------------------------------------------------------------- questions of several steps
 
 
-def finish(job: Job) -> None:
-    """Waits for a job that is started, not asked for by its answer.
-
-    Raises:
-        ModelError: it failed or was cancelled.
-    """
-
-    def unfinished() -> Job | bool:
-        latest = queries.job(job.id)
-        if latest.state in ("failed", "cancelled"):
-            raise ModelError(f"{latest.query} {latest.state}: {latest.error}", "Mend it.")
-        return latest.state == "done" or latest
-
-    queries.wait(unfinished)
-
-
 def whole_map(study: str, **stop: float) -> Any:
     """The map with the features that match its regions; before these are known it is an answer
     too."""
@@ -95,15 +80,15 @@ def stop(study: str, p: float, k: float) -> pl.DataFrame:
 
 def written_labels(study: str, number: int, methods: str, **where: Any) -> Any:
     """Labels after some methods have been asked for theirs."""
-    finish(queries.ask_labels(study, number, methods, **where))
+    wait_for_answer(lambda: queries.write_labels(study, number, methods, **where))
     return queries.labels(study, number, **where)
 
 
 def labels_in_regions(study: str, numbers: list[int], methods: str, text: str) -> Any:
     """A search by meaning among the labels of some regions."""
     for number in numbers:
-        finish(queries.ask_labels(study, number, methods, of="region"))
-    return wait_for_answer(lambda: queries.search_labels(study, text, of="region"))
+        written_labels(study, number, methods, kind="region")
+    return wait_for_answer(lambda: queries.search_labels(study, text, kind="region"))
 
 
 def _plan(fields: dict[str, Any]) -> Plan:
@@ -114,7 +99,7 @@ def _plan(fields: dict[str, Any]) -> Plan:
 
 def _run(study: str, plan: dict[str, Any]) -> str:
     """Starts an experiment and waits for its end."""
-    run = queries.start(study, _plan(plan))
+    run = queries.start_experiment(study, _plan(plan))
     wait_for_answer(lambda: queries.experiment(study, run))
     return run
 
@@ -134,7 +119,7 @@ def experiment_by_tier(study: str, plan: dict[str, Any]) -> Any:
 
 
 def experiment_quote(study: str, plan: dict[str, Any]) -> Any:
-    return queries.quote(study, _plan(plan))
+    return queries.estimate_cost(study, _plan(plan))
 
 
 def tiers_at(study: str, **thresholds: float) -> Any:
@@ -143,8 +128,7 @@ def tiers_at(study: str, **thresholds: float) -> Any:
 
 def whole_gray_zone(study: str, **what: Any) -> Any:
     """The gray zone with a partition of every k."""
-    finish(queries.start_gray_zone(study, what["name"]))
-    return queries.gray_zone(study, **what)
+    return wait_for_answer(lambda: queries.gray_zone(study, **what))
 
 
 def own_concept(study: str, positive: list[str], negative: list[str], about: str) -> Any:
@@ -152,7 +136,7 @@ def own_concept(study: str, positive: list[str], negative: list[str], about: str
     name = queries.keep_concept("golden", "\n".join(positive), "\n".join(negative))
     functions: dict[str, Callable[..., Any]] = {
         "set": queries.concept_set,
-        "any region": queries.any_region,
+        "any region": queries.concept_aurocs,
         "in or out": queries.membership,
     }
     return functions[about](study, name)
@@ -164,17 +148,13 @@ def hard_negatives(study: str, texts: dict[str, list[str]], contrast: str) -> An
     rows = [{"text": text, "label": label} for label, part in texts.items() for text in part]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return queries.any_region(study, file.name, contrast=contrast)
+    return queries.concept_aurocs(study, file.name, contrast=contrast)
 
 
 def headline(study: str, benchmark: str, **arguments: Any) -> Any:
     """The headline numbers of a benchmark."""
-    functions: dict[str, Callable[..., Any]] = {
-        "ce_bench": queries.ce_bench,
-        "expert_lens": queries.expert_lens,
-        "sage": queries.sage,
-    }
-    return queries.measures(wait_for_answer(lambda: functions[benchmark](study, **arguments)))
+    answers = EVALUATIONS[benchmark].answers
+    return answers.measures(wait_for_answer(lambda: answers.query(study, **arguments)))
 
 
 STEPS: dict[str, Callable[..., Any]] = {
@@ -232,7 +212,7 @@ def regions(study: str) -> Iterator[Question]:
         yield Question(f"regions/region {number}", "region", {"region": number})
     for draw in ("closest", "farthest", "random", "band 2"):
         name = f"regions/members {draw}"
-        yield Question(name, "members", {"region": first, "draw": draw})
+        yield Question(name, "region_members", {"region": first, "draw": draw})
     for text in ("goal", "the captain", "rate*"):
         yield Question(f"regions/search {text}", "search_regions", {"text": text})
     yield Question("regions/token", "region_of", {"token": 1000})
@@ -245,13 +225,13 @@ def features(study: str) -> Iterator[Question]:
     first, *others = feature_numbers(study)
     for number in (first, *others):
         yield Question(f"features/feature {number}", "feature", {"feature": number})
-        top = queries.examples(study, number, "top", 1).items
+        top = queries.feature_examples(study, number, "top", 1).items
         for example in top:
             arguments = {"feature": number, "token": example.token}
             yield Question(f"features/why {number}", "why", arguments)
     for draw in ("top", "random", "silent", "quantile 3"):
         name = f"features/examples {draw}"
-        yield Question(name, "examples", {"feature": first, "draw": draw})
+        yield Question(name, "feature_examples", {"feature": first, "draw": draw})
     for text in ("goal", "rate*"):
         yield Question(f"features/search {text}", "search_features", {"text": text})
     yield Question("features/document", "document", {"document": 2, "feature": first})
@@ -268,7 +248,7 @@ def labels(study: str) -> Iterator[Question]:
     arguments = {"number": numbers[0], "methods": WRITTEN}
     yield Question("labels/written", "written_labels", arguments)
     large = large_regions(study)
-    arguments = {"number": large[0], "methods": WRITTEN, "of": "region"}
+    arguments = {"number": large[0], "methods": WRITTEN, "kind": "region"}
     yield Question("labels/region", "written_labels", arguments)
     arguments = {"numbers": large, "methods": WRITTEN, "text": "sports"}
     yield Question("labels/search", "labels_in_regions", arguments)
@@ -301,20 +281,22 @@ def concepts(study: str) -> Iterator[Question]:
     names = view.concepts["name"].to_list()
     for each in names:
         arguments = {"name": "topics", "concept": each}
-        yield Question(f"concepts/any region {each}", "any_region", arguments)
+        yield Question(f"concepts/any region {each}", "concept_aurocs", arguments)
     concept = "sports" if "sports" in names else names[0]
-    yield Question("concepts/over concepts", "over_concepts", {"name": "topics"})
+    yield Question("concepts/over concepts", "mean_aurocs", {"name": "topics"})
     arguments = {"name": "topics", "concept": concept}
-    for words in ("membership", "gathering", "spread", "whole_gray_zone"):
-        yield Question(f"concepts/{words}", words, arguments)
+    yield Question("concepts/membership", "membership", arguments)
+    yield Question("concepts/gathering", "new_text_membership", arguments)
+    yield Question("concepts/spread", "purity_coverage", arguments)
+    yield Question("concepts/whole_gray_zone", "whole_gray_zone", arguments)
     for about in ("set", "any region", "in or out"):
         yield Question(f"concepts/own, {about}", "own_concept", OWN | {"about": about})
     texts = {"positive": OWN["positive"], "negative": OWN["negative"], "hard negative": HARD}
     for contrast in ("negative", "hard", "both"):
         arguments = {"texts": texts, "contrast": contrast}
         yield Question(f"concepts/contrast {contrast}", "hard_negatives", arguments)
-    yield Question("concepts/stable", "stable")
-    yield Question("concepts/again", "again")
+    yield Question("concepts/stable", "stable_regions")
+    yield Question("concepts/again", "robustness")
 
 
 def evals(study: str) -> Iterator[Question]:
@@ -331,7 +313,7 @@ def evals(study: str) -> Iterator[Question]:
         yield Question(f"evals/ExpertLens {units}", "expert_lens", arguments)
         yield Question(f"evals/ExpertLens concept, {units}", "expert_concept", arguments)
     yield Question("evals/SAGE", "sage", {"task": "agreement"})
-    part = wait_for_answer(lambda: queries.sage(study, "agreement")).found
+    part = wait_for_answer(lambda: queries.sage(study, "agreement")).results
     for role in part.evaluated[1:] if part else ():
         arguments = {"task": "agreement", "role": role}
         yield Question(f"evals/SAGE at {role}", "sage", arguments)
