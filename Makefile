@@ -1,6 +1,7 @@
 # make run     the app, on the demo          make check           lint and tests
-# make test    every test                    make test-reference  against files of other tools
-# make lint    format, rules, types, layers  make env             .venv alone
+# make test    every test                    make quick           those that run no model
+# make lint    format, rules, types, layers  make test-reference  against files of other tools
+# make env     .venv alone
 #
 # PY=python3.12 chooses another Python; ARGS="…" goes to the program that is started.
 
@@ -9,7 +10,7 @@ BIN := .venv/bin
 CODE := app.py backend benchmarks components pages scripts tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env dev browser run test test-reference lint format check
+.PHONY: env dev browser run test quick test-reference lint format check
 .DEFAULT_GOAL := run
 
 env: .venv/.ready
@@ -47,6 +48,9 @@ run: env
 
 test: dev browser
 	$(BIN)/python -m pytest $(ARGS)
+
+quick: dev
+	$(BIN)/python -m pytest -m "not (reference or slow or browser or real or model)" $(ARGS)
 
 test-reference: dev
 	@test -d "$(TESSERA_REFERENCE_DATA)" || \

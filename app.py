@@ -1,27 +1,19 @@
-"""Tessera: the page list and its navigation, nothing else. Start with `streamlit run app.py`."""
+"""Tessera: the navigation between pages, nothing else. Start with `streamlit run app.py`."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-pages = {
-    "Explore": [
-        st.Page("pages/overview.py", title="Overview", default=True),
-        st.Page("pages/regions.py", title="Regions"),
-        st.Page("pages/features.py", title="Features"),
-        st.Page("pages/document.py", title="Document", visibility="hidden"),
-    ],
-    "Label": [
-        st.Page("pages/experiment.py", title="Experiment"),
-        st.Page("pages/compare.py", title="Compare"),
-        st.Page("pages/judge.py", title="Judge"),
-        st.Page("pages/queue.py", title="Queue"),
-        st.Page("pages/tiers.py", title="Tiers"),
-    ],
-    "Measure": [
-        st.Page("pages/concepts.py", title="Concepts"),
-        st.Page("pages/benchmarks.py", title="Benchmarks"),
-    ],
-    "System": [st.Page("pages/jobs.py", title="Jobs")],
-}
+from components.shell.frame import GROUPS, HIDDEN
+
+names = [name for group in GROUPS.values() for name in group]
+pages = [
+    st.Page(
+        f"pages/{name}.py",
+        title=name.capitalize(),
+        default=name == names[0],
+        visibility="hidden" if name in HIDDEN else "visible",
+    )
+    for name in (*names, *HIDDEN)
+]
 st.navigation(pages, position="hidden").run()

@@ -143,6 +143,13 @@ def write_world(root: Path, documents: int = 8) -> Path:
     return studies
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as `model` what stands on the small world, whose model is made, read and run."""
+    for item in items:
+        if {"world", "real"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("model")
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small world; its study is `studies/small.toml`."""

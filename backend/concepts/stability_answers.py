@@ -1,5 +1,5 @@
-"""Do regions mean something beyond the tokens they were made of? Set against the model's output
-along segments, against themselves made again, and against features."""
+"""Do regions mean something beyond the tokens of one partition? They are compared with the model's
+output along segments, with the corpus partitioned again, and with features."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def _command(query: str, study: Study, partition: Partition) -> str:
     return f"{query} --study {study.name} --p {partition.spec.p:g} --k {partition.spec.k:g}"
 
 
-# ---------------------------------------------------------------- made again, and features
+# ---------------------------------------------------------------- robustness, and features
 
 
 @query("The corpus partitioned again", priority=queue.LONG - 1, key=_cut_key)
 def robustness(study: Study, p: float | None = None, k: float | None = None) -> Robustness:
-    """The partition made again in another order, with another θ and from half of the documents;
-    and how well features match it."""
+    """The corpus partitioned again in another order, with another θ and from half of its documents;
+    and how well features match the regions."""
     partition = study.cut(spec_of(study, p, k))
     repeats = {how: repeat_partition(partition, how, SEED) for how in VARIATIONS}
     rows = [

@@ -132,8 +132,8 @@ class StableRegions:
 
 @dataclass(frozen=True)
 class Robustness:
-    """A partition made again: `measures` (how, regions, measure, of, value, low, high, n), and the
-    best F1 of each region over features (`f1` [K])."""
+    """A corpus partitioned again: `measures` (how, regions, measure, of, value, low, high, n), and
+    the best F1 of each region over features (`f1` [K])."""
 
     measures: pl.DataFrame
     regions: int

@@ -9,7 +9,11 @@ import importlib
 
 from backend.evals.evaluation import Evaluation
 
-NAMES = ("ce_bench", "expert_lens", "sage")  # in the order of their tabs
+NAMES = (  # in the order of their tabs
+    "ce_bench",
+    "expert_lens",
+    "sage",
+)
 
 EVALUATIONS: dict[str, Evaluation] = {
     name: importlib.import_module(f"backend.evals.{name}").EVALUATION for name in NAMES

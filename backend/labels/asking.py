@@ -44,8 +44,8 @@ def _continued(writer: Writer, text: str, temperature: float) -> tuple[str, bool
     """Where the first draw is no label there is another: what continues text does not listen."""
 
     def draw(heat: float, attempt: int) -> str:
-        asked = [Message("user", text)]
-        reply = writer.write(asked, temperature=heat, limit=LINE, attempt=attempt)
+        turns = [Message("user", text)]
+        reply = writer.write(turns, temperature=heat, limit=LINE, attempt=attempt)
         # the cases hold lists, so it may begin one
         return prompts.label(reply.split("\n")[0].strip().removeprefix("- "))
 

@@ -121,13 +121,13 @@ def near(excerpt: Excerpt) -> Excerpt:
 
 def runs(excerpt: Excerpt) -> list[str]:
     """The runs of strong tokens, as `prompts.marked` marks them."""
-    found: list[list[int]] = []
+    matches: list[list[int]] = []
     for at in prompts.strong(excerpt):
-        if found and found[-1][-1] == at - 1:
-            found[-1].append(at)
+        if matches and matches[-1][-1] == at - 1:
+            matches[-1].append(at)
         else:
-            found.append([at])
-    return ["".join(prompts.visible(excerpt.pieces[at]) for at in run) for run in found]
+            matches.append([at])
+    return ["".join(prompts.visible(excerpt.pieces[at]) for at in run) for run in matches]
 
 
 def _joined(pieces: Sequence[str]) -> str:

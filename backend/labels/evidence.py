@@ -85,7 +85,7 @@ def draw(
         NotFoundError: no such feature, split or negatives.
         TooFewError: it fires in too few contexts.
     """
-    which, of = _named(split, SPLITS), _named(kind, NEGATIVES)
+    which, negatives_kind = _named(split, SPLITS), _named(kind, NEGATIVES)
     own = source.column(feature)
     rows, values = peaks(own, tokens)
     if len(rows) < LEAST:
@@ -116,9 +116,9 @@ def draw(
         negatives,
         foreign,
         which,
-        of,
+        negatives_kind,
         seed,
-        f"{how}; {len(negatives)} negatives: contexts {NEGATIVES[of]} (seed {seed})",
+        f"{how}; {len(negatives)} negatives: contexts {NEGATIVES[negatives_kind]} (seed {seed})",
     )
 
 
@@ -215,8 +215,8 @@ def _others(
 
 
 def _silent(tokens: Tokens, own: Column, count: int, rng: np.random.Generator) -> Drawn:
-    found = silent(own, tokens, count, int(rng.integers(2**31))).tokens
-    return _silenced(tokens, own, found.tolist())
+    rows = silent(own, tokens, count, int(rng.integers(2**31))).tokens
+    return _silenced(tokens, own, rows.tolist())
 
 
 def _silenced(tokens: Tokens, own: Column, rows: Sequence[int]) -> Drawn:

@@ -86,17 +86,17 @@ class Explainer:
         """
         self._check(context)
         try:
-            found = self.method(evidence, context)
+            finding = self.method(evidence, context)
         except LlmUnavailableError:  # no failure of the method
             raise
         except LlmError as error:
             return Label(evidence.feature, self.name, "", "", str(error), 0)
-        return Label(evidence.feature, self.name, found.text, found.detail, "", found.n)
+        return Label(evidence.feature, self.name, finding.text, finding.detail, "", finding.n)
 
     def _check(self, context: Context) -> None:
         verbalizer = context.direction if self.of_direction else context.verbalizations
-        given = {"writer": context.writer, "verbalizer": verbalizer}
-        missing = " and a ".join(need for need in self.needs if given[need] is None)
+        tools = {"writer": context.writer, "verbalizer": verbalizer}
+        missing = " and a ".join(need for need in self.needs if tools[need] is None)
         if missing:
             free = ", ".join(one.name for one in EXPLAINERS.values() if not one.needs)
             raise LlmError(
@@ -118,8 +118,8 @@ def token_frequency(evidence: Evidence, _: Context) -> Finding:
     """Of three places the one whose commonest stem has the highest share; of equals the peak
     first, then the token before it."""
     train = evidence.train
-    found = [(commonest(at_peak(train, by)), text, name) for by, text, name in _PLACES]
-    best, text, name = max(found, key=lambda one: one[0].count)  # of equals the first
+    counts = [(commonest(at_peak(train, by)), text, name) for by, text, name in _PLACES]
+    best, text, name = max(counts, key=lambda one: one[0].count)  # of equals the first
     if not best.count:
         raise LlmError("No excerpt has a token at its peak or beside it.", OTHER)
     detail = f'"{best.word}" is the commonest {name}: {best}.'
@@ -267,7 +267,7 @@ def find(name: str) -> Explainer:
     Raises:
         NotFoundError: there is none of that name.
     """
-    found = EXPLAINERS.get(ALIASES.get(name, name))
-    if found is None:
+    explainer = EXPLAINERS.get(ALIASES.get(name, name))
+    if explainer is None:
         raise NotFoundError(f"There is no explainer {name!r}.", f"Choose {', '.join(EXPLAINERS)}.")
-    return found
+    return explainer

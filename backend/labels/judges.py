@@ -87,18 +87,18 @@ LIST = re.compile(r"\[[^\[\]]*\]")
 def conversation(question: Question, texts: Sequence[str]) -> tuple[Message, ...]:
     """The prompt for some of a question's texts."""
     shown = "\n".join(f"{number}. {quoted(text)}" for number, text in enumerate(texts, 1))
-    asked = f"Description: {quoted(question.label)}\n\nExcerpts ({len(texts)}):\n{shown}"
+    request = f"Description: {quoted(question.label)}\n\nExcerpts ({len(texts)}):\n{shown}"
     return (
         Message("system", f"{SCORERS[question.scorer].duty} {FORM}"),
-        Message("user", asked),
+        Message("user", request),
     )
 
 
 def parse(reply: str, count: int) -> tuple[int, ...] | None:
     """The last list in a reply, if it holds exactly `count` integers 0 or 1; else None."""
-    found = LIST.findall(reply)
+    lists = LIST.findall(reply)
     try:
-        numbers = json.loads(found[-1]) if found else []
+        numbers = json.loads(lists[-1]) if lists else []
     except ValueError:
         return None
     plain = all(type(number) is int and number in (0, 1) for number in numbers)
@@ -131,10 +131,10 @@ class WriterJudge:
         ]
         prompts = [conversation(questions[number], texts) for number, texts in batches]
         answers = self._answers(prompts, [len(texts) for _, texts in batches])
-        said: list[list[int | None]] = [[] for _ in questions]
+        answers_of: list[list[int | None]] = [[] for _ in questions]
         for (number, texts), answer in zip(batches, answers, strict=True):
-            said[number] += answer or [None] * len(texts)
-        return [Verdicts(tuple(each)) for each in said]
+            answers_of[number] += answer or [None] * len(texts)
+        return [Verdicts(tuple(each)) for each in answers_of]
 
     def _answers(
         self, prompts: Sequence[Conversation], counts: Sequence[int]
@@ -215,9 +215,11 @@ class LikelihoodJudge:
             for question in questions
             for text in question.texts
         ]
-        found = self._predictor.likelihoods([p for p, _ in pairs], [label for _, label in pairs])
+        likelihoods = self._predictor.likelihoods(
+            [p for p, _ in pairs], [label for _, label in pairs]
+        )
         ends = np.cumsum([len(question.texts) for question in questions])
-        parts = np.split(np.exp(found), ends[:-1])
+        parts = np.split(np.exp(likelihoods), ends[:-1])
         return [cut_at_median(part) for part in parts][: len(questions)]
 
 

@@ -170,8 +170,8 @@ def _ends(network: LanguageModel) -> set[int]:
     """Tokens by which the model ends a text."""
     from backend.models import language_model
 
-    given = network.network.generation_config.eos_token_id
-    several = given if isinstance(given, list) else [given]
+    eos = network.network.generation_config.eos_token_id
+    several = eos if isinstance(eos, list) else [eos]
     own = language_model.tokenizer(network.ref).eos_token_id
     return {token for token in (*several, own) if token is not None}
 

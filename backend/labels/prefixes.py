@@ -32,9 +32,9 @@ def likelihoods(
     on, such as it would get alone; 0 where there are none. Starts are 1 or more."""
     import torch
 
-    found = torch.zeros(len(sequences))
-    asked = [row for row, ids in enumerate(sequences) if len(ids) > starts[row]]
-    order = sorted(asked, key=sequences.__getitem__)
+    means = torch.zeros(len(sequences))
+    rows_asked = [row for row, ids in enumerate(sequences) if len(ids) > starts[row]]
+    order = sorted(rows_asked, key=sequences.__getitem__)
     beginnings = [sequences[row][: starts[row] - 1] for row in range(len(sequences))]
     todo: list[tuple[list[int], Any, int]] = [(order, None, 0)]
     while todo:
@@ -48,8 +48,8 @@ def likelihoods(
         counts = {row: len(sequences[row]) - starts[row] for row in others}
         for batch in batches({row: len(sequences[row]) for row in others}, counts):
             rests = [sequences[row][depth:] for row in batch]
-            found[batch] = _mean(network, cache, rests, [counts[row] for row in batch])
-    return found
+            means[batch] = _mean(network, cache, rests, [counts[row] for row in batch])
+    return means
 
 
 # ---------------------------------------------------------------- what is shared

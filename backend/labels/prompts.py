@@ -194,10 +194,10 @@ def parse(reply: str) -> str:
         LlmError: there is no such line, or as `label`.
     """
     form = re.compile(r"[#>\s*]*\[explanation\](?:\*\*)?\s*:\s*(?:\*\*)?(.*)", re.IGNORECASE)
-    found = [match[1] for line in reply.split("\n") if (match := form.match(line))]
-    if not found:
+    labels = [match[1] for line in reply.split("\n") if (match := form.match(line))]
+    if not labels:
         raise _unusable(f"The reply had no line that begins with {MARKER}")
-    return label(found[-1].strip().removesuffix("**"))
+    return label(labels[-1].strip().removesuffix("**"))
 
 
 def label(line: str) -> str:
@@ -207,14 +207,14 @@ def label(line: str) -> str:
     Raises:
         LlmError: it is empty, or too long.
     """
-    found = _bare(line)
-    if not found.strip("\"'“”‘’`«».。*<> ") or found.casefold() in _ECHOES:
+    bare = _bare(line)
+    if not bare.strip("\"'“”‘’`«».。*<> ") or bare.casefold() in _ECHOES:
         raise _unusable("The reply's label was empty, or the form itself.")
-    if len(found.split()) > WORDS or len(found) > CHARACTERS:
+    if len(bare.split()) > WORDS or len(bare) > CHARACTERS:
         raise _unusable(
             f"The label was too long: more than {WORDS} words or {CHARACTERS} characters."
         )
-    return found
+    return bare
 
 
 def _bare(label: str) -> str:

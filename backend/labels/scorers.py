@@ -87,8 +87,8 @@ def fuzzing(
 
 def judged(trials: Sequence[Trial], judge: Judge) -> list[Score]:
     """Scores of many trials that the judge is asked together, in order of the trials."""
-    said = judge.judge([each.question for each in trials])
-    pairs = zip(trials, said, strict=True)
+    verdicts_of = judge.judge([each.question for each in trials])
+    pairs = zip(trials, verdicts_of, strict=True)
     return [score for each, verdicts in pairs for score in scored(each, verdicts, judge.name)]
 
 
@@ -100,7 +100,7 @@ def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
         for name, pair in {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}.items()
     }
     n = sum(counts.values())
-    found = balanced_accuracy(**counts)
+    estimate = balanced_accuracy(**counts)
     plain = Score(
         **_source(trial.evidence),
         method=trial.method,
@@ -109,7 +109,7 @@ def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
         n=n,
         **counts,
         failures=len(pairs) - n,
-        **asdict(found),
+        **asdict(estimate),
         setting=trial.setting,
     )
     if verdicts.probabilities is None:
@@ -148,9 +148,9 @@ def embedding(
     An embedder drops what is beyond its length, perhaps the peak: so excerpts are cut to `window`
     tokens on either side, negatives at places where positives peak. None leaves them whole.
     """
-    asked = trial("detection", label, evidence, method, window=window)
-    vectors = np.asarray(embedder.embed([label, *asked.question.texts]), dtype=np.float64)
-    near, true = vectors[1:] @ vectors[0], np.array(asked.truth, dtype=bool)
+    test = trial("detection", label, evidence, method, window=window)
+    vectors = np.asarray(embedder.embed([label, *test.question.texts]), dtype=np.float64)
+    near, true = vectors[1:] @ vectors[0], np.array(test.truth, dtype=bool)
     base = Score(
         **_source(evidence),
         method=method,
@@ -160,7 +160,7 @@ def embedding(
         **NO_COUNTS,
         failures=0,
         **asdict(gap(near[true], near[~true], evidence.seed)),
-        setting=asked.setting,
+        setting=test.setting,
     )
     ranked = auroc(near[true], near[~true])
     return [base, replace(base, scorer="embedding_auroc", **asdict(ranked))]
@@ -287,5 +287,5 @@ def _paired(both: Sequence[float]) -> dict[str, Any]:
 
 def _by_feature(scores: pl.DataFrame) -> dict[int, float]:
     """Mean value of each feature that has one."""
-    held = scores.drop_nulls("value").group_by("feature", maintain_order=True)
-    return dict(held.agg(pl.col("value").mean()).iter_rows())
+    valued = scores.drop_nulls("value").group_by("feature", maintain_order=True)
+    return dict(valued.agg(pl.col("value").mean()).iter_rows())

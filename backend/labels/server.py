@@ -100,10 +100,10 @@ def prices() -> Prices | None:
         LlmUnavailableError: one is no price, or stands alone.
     """
     now = settings.current()
-    given = {"TESSERA_LLM_PRICE_IN": now.llm_price_in, "TESSERA_LLM_PRICE_OUT": now.llm_price_out}
-    if not any(given.values()):
+    written = {"TESSERA_LLM_PRICE_IN": now.llm_price_in, "TESSERA_LLM_PRICE_OUT": now.llm_price_out}
+    if not any(written.values()):
         return None
-    return Prices(*(_price(name, text) for name, text in given.items()))
+    return Prices(*(_price(name, text) for name, text in written.items()))
 
 
 def _price(name: str, text: str) -> float:
@@ -165,7 +165,7 @@ def without_reply(answer: Any, server: Server) -> LlmError:
 
 
 def _refused(status: int, words: str, server: Server) -> LlmError:
-    said = _harmless(words, server.key)
+    detail = _harmless(words, server.key)
     if status == 401:
         lacks = "refuses the key" if server.key else "wants a key"
         problem = f"{server.host} {lacks}."
@@ -173,11 +173,11 @@ def _refused(status: int, words: str, server: Server) -> LlmError:
     if status == 404 or (status == 400 and _about_the_model(words, server.model)):
         return LlmUnavailableError(
             f"{server.host} does not know the model {server.model!r}, or its address is "
-            f"another{said}.",
+            f"another{detail}.",
             "Set TESSERA_LLM_MODEL to a model it offers, and check that TESSERA_LLM_URL is "
             "complete: it often ends in /v1.",
         )
-    problem = f"{server.host} refused the request (HTTP {status}){said}."
+    problem = f"{server.host} refused the request (HTTP {status}){detail}."
     if status in THIS_REQUEST or (status == 403 and re.search("flagged|moderation", words)):
         other = "often the prompt is too long, its content not wanted, or a parameter not known."
         return LlmError(problem, f"Change what it names: {other}")

@@ -96,7 +96,7 @@ def commonest_word(excerpts: Sequence[Excerpt]) -> Count:
     """The stem of a word, no stop word, that is found in most excerpts; of equals the first met."""
     words: list[str] = []
     for one in excerpts:
-        found = re.findall(r"[^\W\d_]{2,}", one.text.casefold())
-        words += {stem(word): word for word in found if word not in STOP_WORDS}.values()
+        words_there = re.findall(r"[^\W\d_]{2,}", one.text.casefold())
+        words += {stem(word): word for word in words_there if word not in STOP_WORDS}.values()
     best = commonest(words)
     return Count(best.word, best.count, len(excerpts))

@@ -54,9 +54,9 @@ def distances(labels: pl.DataFrame, vectors: Callable[[Sequence[str]], np.ndarra
     `vectors` embeds texts as [texts, width], of any length but 0; each text is embedded once.
     """
     keys = ["feature", "method", "text"]
-    held = conform(labels, LABELS).filter(GIVEN).select(keys).unique(maintain_order=True)
-    others = held.rename({"method": "other", "text": "other_text"})
-    pairs = held.join(others, on="feature").filter(pl.col("method") < pl.col("other"))
+    valid = conform(labels, LABELS).filter(GIVEN).select(keys).unique(maintain_order=True)
+    others = valid.rename({"method": "other", "text": "other_text"})
+    pairs = valid.join(others, on="feature").filter(pl.col("method") < pl.col("other"))
     if pairs.is_empty():
         return pl.DataFrame(schema=DISTANCES)
     texts = sorted({*pairs["text"], *pairs["other_text"]})

@@ -85,9 +85,9 @@ def overview(study: Study) -> Overview:
     with region_answers.regions.asking(study):
         tokens = passages.tokens_of(study.model, study.corpus)
     topics = (
-        tokens.documents.group_by("topic", maintain_order=True)
+        tokens.documents.group_by("topic")
         .agg(pl.len().alias("documents"), pl.col("tokens").sum())
-        .sort("tokens", descending=True, maintain_order=True)
+        .sort("tokens", "topic", descending=[True, False])
     )
     return Overview(
         documents=len(tokens.documents),

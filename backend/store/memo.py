@@ -29,7 +29,7 @@ P = ParamSpec("P")
 
 __all__ = ["Entry", "Memoized", "canonical", "memoize"]
 
-NOT_KEYED = frozenset({"folder", "inputs"})
+NOT_KEYED = frozenset({"folder"})
 LIBRARIES = ("torch", "transformers", "numpy", "polars", "sae-lens", "umap-learn")
 MARKS = frozenset({"type", "entry"})  # keys by which what is no dict is told from one
 
@@ -199,9 +199,9 @@ def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]
     """Keep what a pure function returns: a dict of arrays, tensors, tables and JSON values.
 
     `name` (`subject.noun`) names the folder of its results, wherever the function stands in the
-    code. Raise `version` whenever it computes something else. Not part of the key are `inputs`
-    (data that another argument gives the digest of) and `folder`, where a function may write
-    `.npy` files itself, block by block: the memo gives it.
+    code. Raise `version` whenever it computes something else. All arguments are
+    part of the key but `folder`, where a function may write `.npy` files itself, block by block:
+    the memo gives it.
 
     Raises:
         ValueError: another function has that name.

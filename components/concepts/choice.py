@@ -29,7 +29,7 @@ QUESTIONS = {
     "purity": "Purity and coverage",
     "gray zone": "Gray zone",
     "stability": "Stable regions",
-    "again": "Made again",
+    "again": "Robustness",
 }
 HINTS = {
     "any region": "How well does any region, not just the best, tell the concept from the rest?",

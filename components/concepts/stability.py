@@ -1,5 +1,5 @@
-"""Whether regions are more than the tokens they were made of: the model's output along segments,
-the partition made again, and features."""
+"""Whether regions are more than the tokens of one partition: the model's output along segments, the
+corpus partitioned again, and features."""
 
 from __future__ import annotations
 
@@ -150,14 +150,14 @@ def prediction_html(frame: pl.DataFrame) -> str:
     return markup.table(heads, rows, "tnnnn", note)
 
 
-# ---------------------------------------------------------------- made again
+# ---------------------------------------------------------------- robustness
 
 
 def render_robustness(view: Robustness) -> None:
-    """The partition made again, and features."""
+    """The corpus partitioned again, and features."""
     left, right = st.columns([7, 5], gap="large")
     with left:
-        markup.head("Made again", f"{numbers.count(view.regions)} regions")
+        markup.head("Partitioned again", f"{numbers.count(view.regions)} regions")
         markup.render(robustness_html(view.measures))
     with right:
         markup.head("Regions and features", "best F1 over shared tokens")
@@ -190,7 +190,7 @@ def robustness_html(frame: pl.DataFrame) -> str:
         "Beside each, two sets of as many activations at random: directions as dense as the data "
         "agree to some degree whatever they are."
     )
-    heads = ("made again with", "K", "", "regions", "random activations")
+    heads = ("partitioned again with", "K", "", "regions", "random activations")
     return markup.table(heads, rows, "tntnn", note)
 
 

@@ -116,8 +116,8 @@ def _first_labels(view: Experiment, listed: pl.DataFrame) -> list[str]:
 def opened(view: Experiment) -> int:
     """The feature that is looked at."""
     ids = contested(view)["feature"].to_list()
-    asked = address.get("feature")
-    return ids[0] if asked is None else asked
+    chosen = address.get("feature")
+    return ids[0] if chosen is None else chosen
 
 
 def _open(feature: int | None) -> None:

@@ -133,7 +133,6 @@ SHARED: dict[str, Field] = {
     "k": Field(number, "a number"),
 }
 FIELDS: dict[str, dict[str, Field]] = {
-    "overview": {},
     "regions": {
         "region": Field(whole, "a region's number"),
         "token": Field(whole, "a token's number", -1),
@@ -247,7 +246,7 @@ FIELDS: dict[str, dict[str, Field]] = {
 
 def fields(page: str) -> dict[str, Field]:
     """Every parameter of a page, the shared ones included."""
-    return SHARED | FIELDS[page]
+    return SHARED | FIELDS.get(page, {})
 
 
 def read(params: Mapping[str, str], known: Mapping[str, Field]) -> tuple[dict[str, Any], list[str]]:

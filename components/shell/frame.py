@@ -20,12 +20,27 @@ from components.shell.markup import escape
 from components.shell.status import ahead, name_of, pace, render_problem, reported, share_of
 
 STYLE = Path(__file__).with_name("style.css")
-GROUPS = {
-    "Explore": ("overview", "regions", "features"),
-    "Label": ("experiment", "compare", "judge", "tiers", "queue"),
-    "Measure": ("concepts", "benchmarks"),
+# every page, `pages/<name>.py`, in the sidebar's order; the app begins with the first
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Explore": (
+        "overview",
+        "regions",
+        "features",
+    ),
+    "Label": (
+        "experiment",
+        "compare",
+        "judge",
+        "tiers",
+        "queue",
+    ),
+    "Measure": (
+        "concepts",
+        "benchmarks",
+    ),
     "System": ("jobs",),
 }
+HIDDEN = ("document",)  # pages that only links lead to
 KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
 
 

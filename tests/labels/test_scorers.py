@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from backend.labels import judges, scorers, trials
+from backend.experiments import experiment as experiments
+from backend.labels import judges, scorers, trials, words
 from backend.labels.contract import Evidence, Excerpt, Message
-from backend.labels.judges import LikelihoodJudge, WriterJudge
+from backend.labels.judges import LikelihoodJudge, Question, WriterJudge
 from backend.labels.kinds import SCORERS, fuzzing
-from backend.schema import LlmError, LlmUnavailableError
+from backend.labels.kinds.base import Scorer
+from backend.schema import LlmError, LlmUnavailableError, NotFoundError, Plan
 from backend.statistics import estimates
 
 COLOURS = "amber blue crimson green indigo".split()
@@ -527,3 +529,38 @@ def test_unlike_scores_are_never_averaged() -> None:
     assert scorers.summary(found)["low"].to_list() == [None] * 3
     assert scorers.summary([]).is_empty()
     assert scorers.differences([]).is_empty()
+
+
+# ---------------------------------------------------------------- the registry
+
+TOY = Scorer(
+    name="toy",
+    measure="share of smiles",
+    duty="Say 1 where the text smiles.",
+    cue="It smiles:",
+    shots=(("Ha!", "laughter"),),
+)
+
+
+def test_a_scorer_of_one_object_is_known_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(scorers=("toy",))
+    with pytest.raises(NotFoundError, match="a scorer 'toy'"):
+        experiments.check(plan)
+    monkeypatch.setitem(SCORERS, "toy", TOY)
+    experiments.check(plan)
+    assert words.scorer_names()[-1] == words.judged_names()[-1] == "toy"
+    assert [words.title(name) for name in ("toy", "toy_auroc")] == [
+        "toy share of smiles",
+        "toy AUROC",
+    ]
+    told, _ = judges.conversation(Question("toy", "joy", ("Ha!",)), ("Ha!",))
+    assert told.content.startswith(TOY.duty)
+    assert judges.completion("toy", "Oh").endswith("It smiles:")
+    trial = trials.trial("toy", "joy", planted(1), "method")
+    verdicts = judges.Verdicts(trial.truth, tuple(map(float, trial.truth)))
+    scores = scorers.scored(trial, verdicts, "judge")
+    assert [(score.scorer, score.value) for score in scores] == [("toy", 1.0), ("toy_auroc", 1.0)]
+
+
+def test_the_plan_begins_with_every_scorer_there_is() -> None:
+    assert list(Plan().scorers) == words.scorer_names()

@@ -86,6 +86,14 @@ def test_two_functions_of_one_name_are_refused_and_both_are_named() -> None:
             return {"count": count}
 
 
+def test_nothing_else_is_left_out_of_a_key() -> None:
+    @memoize("toy.work_on", version=1)
+    def work_on(digest: str, *, inputs: int) -> Any:
+        return {"all": [digest, inputs]}
+
+    assert work_on.digest("d", inputs=1) != work_on.digest("d", inputs=2)
+
+
 @dataclass
 class Mutable:
     size: int

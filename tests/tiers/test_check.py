@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -23,19 +22,9 @@ from backend.tiers.views import TierCheck
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS
 from tests import conftest
+from tests.helpers.embedders import Words
 
 EACH, NEAR = 5, 10  # planted features of a kind, documents of a topic
-
-
-class Words:
-    """Texts as counts of their words: as fast as a test needs, and known."""
-
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        vectors = np.zeros((len(texts), 64), dtype=np.float32)
-        for at, text in enumerate(texts):
-            for word in text.split():
-                vectors[at, zlib.crc32(word.encode()) % 64] += 1
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 @pytest.fixture(scope="module")

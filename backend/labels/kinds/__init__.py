@@ -7,4 +7,11 @@ from backend.labels.kinds.detection import DETECTION
 from backend.labels.kinds.embedding import EMBEDDING
 from backend.labels.kinds.fuzzing import FUZZING
 
-SCORERS: dict[str, Scorer] = {each.name: each for each in (DETECTION, FUZZING, EMBEDDING)}
+SCORERS: dict[str, Scorer] = {
+    each.name: each
+    for each in (
+        DETECTION,
+        FUZZING,
+        EMBEDDING,
+    )
+}

@@ -49,7 +49,7 @@ def matched(
     """Marks for negatives of `others` tokens: each takes the pattern of a positive, drawn at random
     without repeats, so that number, runs and places are spread as among positives. Where lengths
     differ, the pattern starts in proportion."""
-    found = []
+    patterns = []
     for donor, length in zip(rng.permutation(len(marks)), others, strict=True):
         pattern = np.asarray(marks[donor])
         start, extent = pattern[0], pattern[-1] - pattern[0] + 1
@@ -58,8 +58,8 @@ def matched(
             pattern = pattern - start + (round(start * room / spare) if spare else 0)
         else:  # wider than the negative: pressed together
             pattern = np.unique(pattern * length // lengths[donor])
-        found.append(pattern.tolist())
-    return found
+        patterns.append(pattern.tolist())
+    return patterns
 
 
 def unmarked(pieces: Sequence[str]) -> list[str]:

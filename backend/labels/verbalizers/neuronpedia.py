@@ -129,20 +129,20 @@ class Neuronpedia:
 
     def explain(self, text: str, positions: Sequence[int]) -> list[str]:
         """What the NLA says of the activation at each position; raises as `verbalize_contexts`."""
-        said: list[str] = []
+        texts: list[str] = []
         for at in range(0, len(positions), POSITIONS):
             part = list(positions[at : at + POSITIONS])
             body = {"text": text, "positions": part, "temperature": TEMPERATURE, **self._named()}
             results = self._ask("POST", "explain", _Results, body).results
-            found = {each.position: each.description.strip() for each in results}
-            if len(results) != len(part) or found.keys() != set(part):
+            described = {each.position: each.description.strip() for each in results}
+            if len(results) != len(part) or described.keys() != set(part):
                 raise LlmError(
                     f"{self.host} describes {len(results)} positions, not the {len(part)} asked "
                     "for.",
                     "Try again later.",
                 )
-            said.extend(found[position] for position in part)
-        return said
+            texts.extend(described[position] for position in part)
+        return texts
 
     def _named(self) -> dict[str, str]:
         """The model and its NLA for this block, which is looked up once."""

@@ -141,9 +141,9 @@ def _prompt(meta: NlaMeta, checkpoint: ModelRef) -> tuple[list[int], int]:
         )
     at = ids.index(tokens.injection_token_id)
     wanted = [tokens.injection_left_neighbor_id, tokens.injection_right_neighbor_id]
-    found = [*ids[at - 1 : at], *ids[at + 1 : at + 2]]
-    if found != wanted:
-        raise _drift(checkpoint, f"beside the marker stand {found}, not {wanted}")
+    neighbours = [*ids[at - 1 : at], *ids[at + 1 : at + 2]]
+    if neighbours != wanted:
+        raise _drift(checkpoint, f"beside the marker stand {neighbours}, not {wanted}")
     return ids, at
 
 

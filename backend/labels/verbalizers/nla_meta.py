@@ -79,8 +79,8 @@ def read(path: Path, source: str) -> NlaMeta:
         "Use a verbalizer that was released with schema 2, such as kitft/nla-gemma3-27b-L41-av."
     )
     try:
-        given: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return NlaMeta.model_validate(given)
+        sidecar: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return NlaMeta.model_validate(sidecar)
     except ValidationError as error:
         problems = "; ".join(_complaint(each["loc"], each["msg"]) for each in error.errors())
         raise ModelError(f"{FILE} of {source}: {problems}.", remedy) from error
