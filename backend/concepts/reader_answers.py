@@ -30,8 +30,12 @@ READERS = pl.Schema(
     | {"tied": pl.Int64}
     | dict.fromkeys(("tied_mean", "tied_low", "tied_high"), pl.Float64)
 )
-MEANS = ["method", "contrast", "mean", "low", "high", "concepts", "positives", "negatives"]
-MEANS += ["texts", "chance", "gain", "gain_low", "gain_high"]
+MEANS = pl.Schema(
+    dict.fromkeys(("method", "contrast"), pl.String)
+    | dict.fromkeys(("mean", "low", "high"), pl.Float64)
+    | dict.fromkeys(("concepts", "positives", "negatives", "texts"), pl.Int64)
+    | dict.fromkeys(("chance", "gain", "gain_low", "gain_high"), pl.Float64)
+)
 
 # ---------------------------------------------------------------- one concept
 
@@ -152,7 +156,7 @@ def mean_aurocs(
 def _means(results: ConceptResults) -> pl.DataFrame:
     """Takes a second or two where there are many concepts."""
     rows = [row for contrast in CONTRASTS for row in _contrast_rows(results, contrast)]
-    return pl.DataFrame(rows, schema=MEANS, orient="row", infer_schema_length=None)
+    return pl.DataFrame(rows, schema=MEANS, orient="row")
 
 
 def _contrast_rows(results: ConceptResults, contrast: str) -> list[tuple[Any, ...]]:

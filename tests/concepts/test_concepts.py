@@ -193,6 +193,10 @@ def test_words_tell_what_words_can_tell(study: Study, kept: str) -> None:
     assert isinstance(found, ConceptAurocs)
     bow = found.readers.row(by_predicate=pl.col("method") == "bow", named=True)
     assert bow["value"] == 1.0
+    # nothing is said of how a single concept's mean would vary
+    ends = found.over.select("low", "high", "gain_low", "gain_high")
+    assert set(ends.dtypes) == {pl.Float64}
+    assert ends.null_count().row(0) == (len(ends),) * 4
 
 
 def test_rivals_are_as_many_as_regions(study: Study, kept: str) -> None:
