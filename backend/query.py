@@ -233,13 +233,7 @@ def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def key_of(study: Study, **arguments: Any) -> str:
-    """32 hex digits: the same for the same study, as it is resolved now, and arguments; p and k
-    that are not given are the study's."""
-    arguments |= {
-        name: float(getattr(study.partition, name) if arguments[name] is None else arguments[name])
-        for name in ("p", "k")
-        if name in arguments
-    }
+    """32 hex digits: the same for the same study, as it is resolved now, and arguments."""
     text = json.dumps(canonical({"study": study, "arguments": arguments}), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -124,16 +124,6 @@ def test_dataclasses_survive_the_job(small: str) -> None:
     assert toy_plan(small, plan, ("x",)) == 2
 
 
-def test_p_and_k_of_the_study_are_the_same_job_given_or_not(small: str) -> None:
-    @query("Squares at a stop")
-    def toy_stop(study: Study, p: float | None = None, k: float | None = None) -> Any:
-        return squares(2).value("count")
-
-    job = asked(toy_stop(small))
-    assert asked(toy_stop(small, p=10.0, k=1.0)).id == asked(toy_stop(small, k=1)).id == job.id
-    assert asked(toy_stop(small, p=20.0)).id != job.id
-
-
 def test_a_study_that_changed_is_another_job(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     @query("Squares")
     def toy_study(study: Study) -> int:
