@@ -10,9 +10,9 @@ from backend.concepts import rivals, stability
 from backend.concepts.boundaries import boundary_tests
 from backend.concepts.robustness import VARIATIONS, repeat_partition
 from backend.concepts.views import Robustness, StableRegions
-from backend.query import key_of, query
+from backend.query import query
 from backend.regions import matching, partitioning
-from backend.regions.partitioned import spec_of
+from backend.regions.partitioned import spec_key, spec_of
 from backend.schema import Partition, Study
 from backend.statistics.intervals import wilson
 from backend.store import provenance, queue
@@ -22,15 +22,10 @@ PAIRS, STEPS = 120, 33  # of prompts, and of α
 GOOD = 0.5  # F1 from which the paper calls a region a feature's
 
 
-def _cut_key(study: Study, p: float | None, k: float | None) -> str:
-    """The same for the same partition, whether p and k are the study's or given."""
-    return key_of(study, spec=spec_of(study, p, k))
-
-
 # ---------------------------------------------------------------- stable regions
 
 
-@query("Prompts patched along segments", priority=queue.LONG - 1, key=_cut_key)
+@query("Prompts patched along segments", priority=queue.LONG - 1, key=spec_key)
 def stable_regions(study: Study, p: float | None = None, k: float | None = None) -> StableRegions:
     """Whether the model's output changes where regions end (arXiv 2409.17113)."""
     partition = study.cut(spec_of(study, p, k))
@@ -65,7 +60,7 @@ def _command(query: str, study: Study, partition: Partition) -> str:
 # ---------------------------------------------------------------- robustness, and features
 
 
-@query("The corpus partitioned again", priority=queue.LONG - 1, key=_cut_key)
+@query("The corpus partitioned again", priority=queue.LONG - 1, key=spec_key)
 def robustness(study: Study, p: float | None = None, k: float | None = None) -> Robustness:
     """The corpus partitioned again in another order, with another θ and from half of its documents;
     and how well features match the regions."""

@@ -18,7 +18,7 @@ from backend.features import answers as feature_answers
 from backend.features import codes
 from backend.query import lookup, query
 from backend.regions import description, logit_lens, matching, partitioning, projection
-from backend.regions.partitioned import Partitioned, partitioned, spec_of, stages
+from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
 from backend.regions.views import Member, RegionMap, RegionView
 from backend.schema import (
@@ -36,7 +36,7 @@ SAMPLED = 20_000  # members behind the inspector's histograms
 # ---------------------------------------------------------------- the map
 
 
-@query("Regions of the corpus", priority=30)
+@query("Regions of the corpus", priority=30, key=spec_key)
 def regions(study: Study, p: float | None = None, k: float | None = None) -> RegionMap:
     """The map of all regions at a stop of p and k (default: the study's)."""
     parts = stages(study, spec_of(study, p, k))
@@ -131,7 +131,7 @@ def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
 # ---------------------------------------------------------------- one region
 
 
-@query("One region", priority=queue.SHORT)
+@query("One region", priority=queue.SHORT, key=spec_key)
 def region(study: Study, region: int, p: float | None = None, k: float | None = None) -> RegionView:
     """One region: exemplar, tokens, topics, what explains it, competitors, logits, features."""
     spec = spec_of(study, p, k)
@@ -230,7 +230,7 @@ def _features(study: Study, shown: Partitioned, region: int) -> pl.DataFrame:
 # ---------------------------------------------------------------- members, search, stops
 
 
-@query("Members of a region", priority=queue.SHORT)
+@query("Members of a region", priority=queue.SHORT, key=spec_key)
 def region_members(
     study: Study,
     region: int,
@@ -249,7 +249,7 @@ def region_members(
     return Draw(words, len(inside), tuple(_member(shown, int(row)) for row in rows))
 
 
-@query("A search of regions", priority=queue.SHORT)
+@query("A search of regions", priority=queue.SHORT, key=spec_key)
 def search_regions(
     study: Study, text: str, p: float | None = None, k: float | None = None
 ) -> pl.DataFrame:
@@ -264,7 +264,7 @@ def search_regions(
     return table.filter(pl.col("hits") > 0).sort("hits", "share", descending=True)
 
 
-@query("The region of a token", priority=queue.SHORT)
+@query("The region of a token", priority=queue.SHORT, key=spec_key)
 def region_of(study: Study, token: int, p: float | None = None, k: float | None = None) -> int:
     """The region that a token of the corpus lies in: its nearest exemplar's."""
     shown = available(study, p, k)

@@ -9,11 +9,12 @@ from backend.corpus.views import Passage
 from backend.features import answers as feature_answers
 from backend.query import query
 from backend.regions import answers as region_answers
+from backend.regions.partitioned import spec_key
 from backend.schema import Study
 from backend.store import queue
 
 
-@query("A document", priority=queue.SHORT)
+@query("A document", priority=queue.SHORT, key=spec_key)
 def document(
     study: Study,
     document: int,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from backend.corpus import passages
 from backend.corpus.contexts import Tokens
+from backend.query import key_of
 from backend.regions import description, partitioning, projection
 from backend.schema import ModelRef, NotFoundError, Partition, PartitionSpec, Study
 from backend.store.memo import Entry
@@ -91,6 +93,11 @@ def stages(study: Study, spec: PartitionSpec) -> list[Partition]:
         return [whole]
     beginning = replace(study.corpus, tokens=PREVIEW_TOKENS)
     return [Partition(replace(whole.reading, corpus=beginning), spec), whole]
+
+
+def spec_key(study: Study, p: float | None = None, k: float | None = None, **arguments: Any) -> str:
+    """The key of a job about a partition: the same whether the study's p and k are named or not."""
+    return key_of(study, spec=spec_of(study, p, k), **arguments)
 
 
 def spec_of(study: Study, p: float | None, k: float | None) -> PartitionSpec:

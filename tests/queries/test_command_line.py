@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
 
-from backend import queries, query
+from backend import queries, query, settings
 from backend.__main__ import app, commands, main
 from backend.schema import Job, Study
 from backend.store import jobs
@@ -30,6 +31,19 @@ def test_a_query_says_what_it_answers_and_stands_in_the_door(name: str) -> None:
     assert entry.hints.get("study", Study) is Study, "the door turns a study's name into it"
     if entry.kind == "query":
         assert entry.title, "a job says what it computes"
+
+
+def test_the_documents_list_every_query_as_it_is() -> None:
+    text = (settings.ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", text, re.MULTILINE)
+    assert [name for name, _, _ in rows] != []
+    listed = {name: (kind, words) for name, kind, words in rows}
+    assert len(listed) == len(rows)
+    there = {
+        name: (entry.kind, entry.help.split("\n\n")[0].replace("\n", " ").replace("|", "\\|"))
+        for name, entry in query.registered().items()
+    }
+    assert listed == there
 
 
 def test_help_names_every_query(capsys: pytest.CaptureFixture[str]) -> None:

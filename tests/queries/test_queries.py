@@ -250,11 +250,17 @@ def test_what_is_missing_is_a_job_and_asked_once(
     assert isinstance(second, Job)
     assert first.id == second.id
     assert first.state == "queued"
-    assert first.query == "preview"
+    assert (first.query, first.title) == ("regions", "Regions of the corpus")
+    named = queries.regions(small, p=10.0, k=1.0)
+    assert isinstance(named, Job)
+    assert named.id == first.id, "the study's own p and k, named"
+    other = queries.regions(small, p=20.0)
+    assert isinstance(other, Job)
+    assert other.id != first.id
     assert queries.cancel(first.id).state == "cancelled"
-    whole = queries.regions(small)
-    assert isinstance(whole, Job)
-    assert (whole.query, whole.state) == ("regions", "cancelled")
+    again = queries.regions(small)
+    assert isinstance(again, Job)
+    assert (again.id, again.state) == (first.id, "cancelled")
 
 
 def test_a_bad_study_file_is_listed_with_its_problem(
