@@ -489,7 +489,8 @@ def test_thresholds_go_back_to_what_was_calibrated(sorted_study: Study) -> None:
     app = opened("tiers", **LINK, tau_in=0.5, tau_cross=0.4)
     app.button(key="defaults").click().run()
     usual = Thresholds()
-    shown = [app.slider(key=f"tiers:{name}").value for name in ("tau_in", "tau_out", "tau_cross")]
+    values = {str(slider.key).split(":")[1]: slider.value for slider in app.slider}
+    shown = [values[name] for name in ("tau_in", "tau_out", "tau_cross")]
     assert shown == [usual.input, usual.output, usual.cross]
     assert app.button(key="defaults").disabled
 
