@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from backend import run
 from backend.corpus import activations as module
 from backend.corpus.activations import Activations, Contexts, extract
 from backend.corpus.contexts import Tokens, tokenize
@@ -31,10 +32,14 @@ class Stop(Progress):
             raise Cancelled
 
 
-def opened(name: str, progress: Progress | None = None, layer: int = LAYER) -> Activations:
+def opened(name: str, layer: int = LAYER) -> Activations:
     study = studies.load(name)
     tokens = Tokens(tokenize(study.model, study.corpus))
     return Activations(study.model, Site(layer), tokens)
+
+
+def is_stored(acts: Activations, chunk: int) -> bool:
+    return extract.find(acts.model, acts.site, acts._contexts(chunk)) is not None
 
 
 @pytest.mark.parametrize("layer", [0, LAYER])
@@ -63,15 +68,16 @@ def test_a_killed_extraction_resumes_at_its_last_chunk(
     small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 16)
-    acts = opened(small, Stop(1_500))
-    with pytest.raises(Cancelled):
+    acts = opened(small)
+    with run.reporting(Stop(1_500)), pytest.raises(Cancelled):
         list(acts)
-    stored = [chunk for chunk in range(acts.chunks) if acts.is_stored(chunk)]
+    stored = [chunk for chunk in range(acts.chunks) if is_stored(acts, chunk)]
     assert stored == list(range(len(stored)))
     assert 0 < len(stored) < acts.chunks
     again = Stop(1e9)
-    resumed = opened(small, again)
-    list(resumed)
+    resumed = opened(small)
+    with run.reporting(again):
+        list(resumed)
     assert min(again.seen) >= resumed.bounds[len(stored)]
 
 
@@ -84,7 +90,7 @@ def test_a_longer_corpus_shares_the_chunks_of_its_beginning(
     tokens = Tokens(tokenize(study.model, short))
     list(Activations(study.model, study.site, tokens))
     acts = opened(small)
-    assert [acts.is_stored(chunk) for chunk in range(acts.chunks)][:3] == [True] * 3
+    assert [is_stored(acts, chunk) for chunk in range(acts.chunks)][:3] == [True] * 3
 
 
 def test_nan_activations_are_an_error_that_names_the_remedy(

@@ -85,14 +85,6 @@ def test_a_result_is_computed_once_and_says_how() -> None:
     assert set(recipe["files"]) == {"squares.npy", "values.json"}
 
 
-def test_the_device_is_recorded_however_it_is_passed() -> None:
-    @memoize("toy.work", version=1)
-    def work(size: int, device: str) -> dict[str, Any]:
-        return {"size": size, "device": device}
-
-    assert work(1, "cuda").recipe()["device"] == "cuda"
-
-
 def test_blocks_written_to_the_folder_are_part_of_the_entry() -> None:
     @memoize("toy.blocks", version=1)
     def blocks(size: int, *, folder: Path = Path()) -> dict[str, Any]:
