@@ -198,6 +198,11 @@ def feature_numbers(study: str) -> list[int]:
     return list(dict.fromkeys(number % len(view.table) for number in FEATURES))
 
 
+def _strongest(study: str, number: int) -> tuple[Any, ...]:
+    """A feature's strongest example; none where it is silent."""
+    return wait_for_answer(lambda: queries.feature_examples(study, number, "top", 1)).items
+
+
 # ---------------------------------------------------------------- groups
 
 
@@ -225,8 +230,7 @@ def features(study: str) -> Iterator[Question]:
     first, *others = feature_numbers(study)
     for number in (first, *others):
         yield Question(f"features/feature {number}", "feature", {"feature": number})
-        top = queries.feature_examples(study, number, "top", 1).items
-        for example in top:
+        for example in _strongest(study, number):
             arguments = {"feature": number, "token": example.token}
             yield Question(f"features/why {number}", "why", arguments)
     for draw in ("top", "random", "silent", "quantile 3"):

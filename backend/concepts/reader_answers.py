@@ -31,7 +31,7 @@ READERS = pl.Schema(
     | dict.fromkeys(("tied_mean", "tied_low", "tied_high"), pl.Float64)
 )
 MEANS = pl.Schema(
-    dict.fromkeys(("method", "contrast"), pl.String)
+    {"method": pl.String, "contrast": pl.String}
     | dict.fromkeys(("mean", "low", "high"), pl.Float64)
     | dict.fromkeys(("concepts", "positives", "negatives", "texts"), pl.Int64)
     | dict.fromkeys(("chance", "gain", "gain_low", "gain_high"), pl.Float64)
