@@ -54,10 +54,11 @@ def available(study: Study, p: float | None, k: float | None) -> Partitioned:
 
 def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> RegionMap:
     shown = partitioned(partition)
+    if partition.reading == study.reading:
+        run.optional(_thresholds, study)
     layout = projection.layout(partition, method)
     matched = _matches(study, partition)
     if method == "umap":
-        run.optional(_thresholds, study)
         run.optional(_read_logits, shown)
     gray, uncovered, overlap, ambiguous = shown.shares
     p, k = partition.spec.p, partition.spec.k
