@@ -1,4 +1,4 @@
-"""The job queue: one row per job in `<cache>/jobs.sqlite`, and what a worker does to its row.
+"""The job queue: one row per job in a file of the cache, and what a worker does to its row.
 
 A worker holds the lock of its device while it lives, so a row that is `running` while that lock
 is free was left by a dead one. A worker writes only to a row it still holds.
@@ -23,6 +23,7 @@ LOG_LINES = 40  # of the worker's log shown with a job that killed it
 LONG = 5  # priority up to which a job goes back into the queue,
 SHORT = 45  # while one of this priority or more waits; what it has computed is in the memo
 LIVE = "state IN ('queued', 'running')"
+VERSION = 2  # of the tables: part of the name, so that another Tessera on this cache keeps its own
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(Job))
 SCHEMA = f"""
 CREATE TABLE jobs (
@@ -60,7 +61,7 @@ CREATE TABLE launches (device TEXT PRIMARY KEY, count INTEGER NOT NULL, last REA
 
 def database() -> Database:
     """The file that holds the jobs of this cache."""
-    return Database(settings.current().cache / "jobs.sqlite", SCHEMA, version=2)
+    return Database(settings.current().cache / f"jobs-{VERSION}.sqlite", SCHEMA, VERSION)
 
 
 def log_path(device: str) -> Path:

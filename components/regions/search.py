@@ -19,7 +19,7 @@ class Finder(Protocol):
     ) -> pl.DataFrame | Job: ...
 
     def search_labels(
-        self, study: str, /, text: str, of: str, p: float | None, k: float | None
+        self, study: str, /, text: str, kind: str, p: float | None, k: float | None
     ) -> pl.DataFrame | Job: ...
 
 

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from backend import query
@@ -102,10 +103,9 @@ def test_expert_lens(small: str) -> None:
     job = expert_lens_answers.experts_between(small, small, "features", "corpus", CONCEPTS)
     assert isinstance(job, Job)
     compute(job)
-    assert (
-        expert_lens_answers.experts_between(small, small, "features", "corpus", CONCEPTS)["n"][0]
-        == 6
-    )
+    row = expert_lens_answers.experts_between(small, small, "features", "corpus", CONCEPTS)
+    assert isinstance(row, pl.DataFrame)
+    assert row["n"][0] == 6
 
 
 def test_one_concept_is_computed_by_the_job_of_all(small: str) -> None:

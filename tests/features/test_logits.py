@@ -91,10 +91,11 @@ def test_effects_of_features_come_in_blocks(
         found = {name: entry.array(name) for name in (*names, "histogram", "edges")}
         assert len(found["promoted"]) == len(rows)
         same_effects(found, dense(model, rows))
-    for function, first in ((feature_logits.effects, (model,)), (feature_logits.neighbours, ())):
-        for block in (-1, 2):
-            with pytest.raises(NotFoundError, match="64 features"):
-                function(*first, sae, block)
+    for block in (-1, 2):
+        with pytest.raises(NotFoundError, match="64 features"):
+            feature_logits.effects(model, sae, block)
+        with pytest.raises(NotFoundError, match="64 features"):
+            feature_logits.neighbours(sae, block)
 
 
 def test_neighbours_are_the_features_of_highest_cosine(

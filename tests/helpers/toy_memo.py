@@ -32,7 +32,7 @@ def slow(name: str) -> dict[str, Any]:
 
 
 @memoize("toy.killed", version=1)
-def killed(*, folder: Path) -> dict[str, Any]:
+def killed(*, folder: Path = Path()) -> dict[str, Any]:
     """Dies in the middle of writing, the first time."""
     block = np.lib.format.open_memmap(folder / "block.npy", mode="w+", dtype=np.int64, shape=(9,))
     block[:5] = 1

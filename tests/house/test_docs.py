@@ -94,7 +94,7 @@ def _exists(name: str) -> bool:
     """A file, or an attribute of a backend module, as the architecture shortens them."""
     if any((folder / name).exists() for folder in (ROOT, ROOT / "backend", *ROOMS)):
         return True
-    if name in ("jobs.sqlite", "recipe.json", "regions.parquet"):
+    if name in ("recipe.json", "regions.parquet"):
         return True  # in the cache
     path, _, attribute = name.rpartition(".")
     for package in ("", *(f"{room.name}." for room in ROOMS)):

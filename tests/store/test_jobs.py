@@ -346,7 +346,7 @@ def test_a_worker_that_lost_its_job_cannot_write_to_it() -> None:
 def test_a_damaged_job_list_is_set_aside_and_a_new_one_made(cache: Path, damage: str) -> None:
     for number in range(50):
         submit(key=str(number))
-    path = cache / "jobs.sqlite"
+    path = queue.database().path
     if damage == "foreign":
         with sqlite3.connect(path) as connection:
             connection.execute("PRAGMA user_version = 99")
@@ -355,7 +355,7 @@ def test_a_damaged_job_list_is_set_aside_and_a_new_one_made(cache: Path, damage:
         whole = path.read_bytes()
         path.write_bytes(b"no database " * 2000 if damage == "garbled" else whole[:6000])
     assert jobs.recent() == []
-    assert [file.name for file in cache.glob("damaged/jobs-*/jobs.sqlite")] == ["jobs.sqlite"]
+    assert [file.name for file in cache.glob(f"damaged/jobs-*/{path.name}")] == [path.name]
     assert jobs.get(submit().id).state == "queued"
 
 
@@ -371,7 +371,7 @@ def test_reading_makes_no_file(cache: Path) -> None:
 def test_a_locked_job_list_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submit()
     monkeypatch.setattr(database, "BUSY", 0.1)
-    holder = sqlite3.connect(cache / "jobs.sqlite", isolation_level=None)
+    holder = sqlite3.connect(queue.database().path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="Another process has held") as told:
         submit(key="other")
