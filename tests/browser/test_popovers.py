@@ -34,6 +34,7 @@ STATE = """() => {
   return [words, controls];
 }"""
 OVER = "[data-testid=stPopoverBody], [data-testid=stDialog]"
+MOST_LOOKS = 60  # half a second apart
 LONG = 240_000  # ms: a job is cancelled between two of its steps
 
 
@@ -46,9 +47,17 @@ def rest(page: Page) -> None:
 
 
 def state(page: Page) -> tuple[str, object]:
-    """The URL, and what the page shows in words and controls."""
+    """The URL, and what the page shows in words and controls, once it has stood still: a busy
+    browser draws for a while after the script has ended."""
     settle(page)
-    return page.url, page.evaluate(STATE)
+    last: tuple[str, object] = "", None
+    for _ in range(MOST_LOOKS):
+        now = page.url, page.evaluate(STATE)
+        if now == last:
+            break
+        last = now
+        page.wait_for_timeout(500)
+    return last
 
 
 def openers(page: Page) -> list[Locator]:
