@@ -82,12 +82,12 @@ TAB = """
 import polars as pl
 import streamlit as st
 
-from components import address
 from components.evals.tab import Tab
+from components.shell import address, controls
 
 
 def choose():
-    st.number_input("Least", **address.widget("least"))
+    controls.number_input("least", "Least")
     return (address.get("least"),)
 
 
@@ -117,6 +117,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     yield
     query._registry.pop("toy", None)
+    query._callables.pop("toy", None)
     for name in [name for name in sys.modules if ".evals.toy" in name]:
         del sys.modules[name]
 
