@@ -29,6 +29,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("TESSERA_WORKER_IDLE", "60")
     monkeypatch.setattr(launch, "command", toy_worker.command)
     monkeypatch.setattr(launch, "PAUSE", 0.0)
+    monkeypatch.setattr(launch, "_children", [])  # workers of other tests are theirs to end
     yield tmp_path
     for pid in pids(tmp_path):
         if not is_gone(pid):
