@@ -167,10 +167,9 @@ def _sidebar(answers: Answers, keys: dict[str, str]) -> StudyCard | None:
             for name in names:
                 st.page_link(f"pages/{name}.py", label=name.capitalize())
         _running(answers)
-        with st.container(key="foot"):
-            shortcuts = KEYS | keys
-            if st.button("Keyboard", shortcut="H", type="tertiary", key="keyboard"):
-                _help(shortcuts)
+        foot = st.container(key="foot")
+        with foot.popover("Keyboard", type="tertiary", key="keyboard"):
+            st.html(keys_html(KEYS | keys))
     return card
 
 
@@ -217,10 +216,10 @@ def _running_html(job: Job) -> str:
     )
 
 
-@st.dialog("Keyboard")
-def _help(keys: dict[str, str]) -> None:
+def keys_html(keys: dict[str, str]) -> str:
+    """A table of keys and what each does."""
     rows = "".join(
         f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(does)}</td></tr>"
         for key, does in keys.items()
     )
-    st.html(f'<table class="quiet keys">{rows}</table>')
+    return f'<table class="quiet keys">{rows}</table>'
