@@ -21,9 +21,9 @@ QUICK = {"regions": "region", "features": "feature"}  # what changes without the
 
 def href(page: str, **params: Any) -> str:
     """The address of a page of this app, with the study and partition that are looked at."""
-    known = address.fields(page)
+    page_fields = address.fields(page)
     shared = {name: address.get(name) for name in address.SHARED}
-    query = address.write(shared | params, known)
+    query = address.write(shared | params, page_fields)
     path = "./" if page == "overview" else page
     return f"{path}?{urlencode(query)}" if query else path
 
@@ -60,6 +60,6 @@ def _take(fragments: tuple[str, ...]) -> None:
     unchanged = all(address.get(n) == v for n, v in values.items() if n in address.SHARED)
     selected = QUICK.get(name)
     if name == address.page() and selected in values and unchanged:
-        again = values[selected] == address.get(selected)  # so the list stands as it is
+        same = values[selected] == address.get(selected)  # so the list stands as it is
         address.put(**{n: v for n, v in values.items() if n not in address.SHARED})
-        st.rerun(list(fragments[:1] if again else fragments))
+        st.rerun(list(fragments[:1] if same else fragments))
