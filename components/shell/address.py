@@ -14,10 +14,10 @@ from typing import Any
 
 import streamlit as st
 
-from backend.annotations.words import ORDERS
 from backend.evals.evaluation import Parameter
 from backend.evals.words import EVALUATIONS
 from backend.labels import words
+from backend.queue.words import ORDERS
 from backend.schema import Plan, Thresholds, TierSpec
 from backend.tiers.words import TIERS
 
