@@ -179,8 +179,8 @@ def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def compute(study: str, spec: dict[str, float]) -> None:
     """Everything that a study's pages show first, as the worker computes it."""
     from backend import run
-    from backend.features.answers import features
     from backend.regions.answers import regions
+    from backend.regions.feature_answers import features
     from backend.schema import Progress
 
     with run.computing("cpu", Progress()):
