@@ -7,9 +7,9 @@ import streamlit as st
 from backend.corpus.views import Draw, Passage
 from backend.features.views import Example, FeatureView
 from backend.regions.views import Probe
-from components.features.table import INSPECTOR
 from components.regions.inspector import sentence
 from components.shell import address, controls, markup, numbers
+from components.shell.browsing import INSPECTOR, render_draw_again
 from components.shell.links import anchor
 from components.shell.markup import escape
 from components.shell.tokens import Look, legend_html, passage_html, peak_of, window
@@ -42,14 +42,7 @@ def render_draw(view: FeatureView) -> None:
         controls.segmented_control(
             "view", "View", address.VIEWS, label_visibility="collapsed", rerun=(INSPECTOR,)
         )
-        st.button(
-            "Draw again",
-            type="tertiary",
-            shortcut="D",
-            disabled=address.get("draw") == "top",
-            on_click=_again,
-            key=f"again-{view.feature}",
-        )
+        render_draw_again(view.feature, "top")
 
 
 def _draw_name(draw: str) -> str:
@@ -57,11 +50,6 @@ def _draw_name(draw: str) -> str:
     if band == draw:
         return {"top": "strongest", "random": "random", "silent": "where it is silent"}[draw]
     return f"quantile {band} of 10"
-
-
-def _again() -> None:
-    address.put(seed=address.get("seed") + 1)
-    st.rerun([INSPECTOR])
 
 
 def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list[str]:

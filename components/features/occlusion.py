@@ -12,8 +12,9 @@ from backend.corpus.views import Draw
 from backend.features.views import Example, Why
 from backend.schema import Job
 from components.features import examples
-from components.features.table import INSPECTOR
 from components.shell import address, markup, numbers, palette
+from components.shell.browsing import INSPECTOR
+from components.shell.lists import frame_html
 from components.shell.markup import chip, chips, escape
 from components.shell.provenance import render_provenance
 from components.shell.status import Desk, reported, waiting
@@ -233,16 +234,13 @@ def _step(count: int) -> int:
 def effects_html(tokens: pl.DataFrame) -> str:
     """The tokens whose replacement moves the activation most."""
     most = tokens.sort(pl.col("effect").abs(), descending=True, maintain_order=True).head(LISTED)
-    rows = [
-        [
-            markup.token(row["text"]),
-            numbers.count(row["before"]) if row["before"] else "peak",
-            markup.bar(abs(row["effect"]), "blue" if row["effect"] > 0 else "orange"),
-            numbers.percent(row["effect"]),
-        ]
-        for row in most.iter_rows(named=True)
-    ]
-    return markup.table(("token", "before", "", "lost"), rows, "tnbn")
+    columns = (
+        ("token", "t", markup.token, "text"),
+        ("before", "n", lambda before: numbers.count(before) if before else "peak", "before"),
+        ("", "b", lambda lost: markup.bar(abs(lost), "blue" if lost > 0 else "orange"), "effect"),
+        ("lost", "n", numbers.percent, "effect"),
+    )
+    return frame_html(most, columns)
 
 
 def how_html(view: Why) -> str:

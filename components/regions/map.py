@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +11,13 @@ import polars as pl
 import streamlit as st
 
 from backend.regions.views import RegionMap
-from components.shell import numbers, palette
+from backend.schema import TesseraError
+from components.regions.table import REGIONS, TABLE
+from components.shell import address, numbers, palette
+from components.shell.browsing import INSPECTOR, Hits
 from components.shell.markup import escape, visible
 from components.shell.palette import Palette
-from components.shell.selection import Area
+from components.shell.selection import Area, area_of, clicked, parse, spell
 
 COLUMNS = {
     "coherence": ("coherence", "teal", "coherence κ"),
@@ -25,6 +27,7 @@ COLUMNS = {
     "overlap": ("overlap", "slate", "mean exemplars within θ (L0)"),
     "matched F1": ("f1", "amber", "F1 of the best matching feature"),
 }
+CHART = "map-chart"
 LABELLED = 28  # regions that carry their token on the map
 CONFIG = {
     "displaylogo": False,
@@ -222,21 +225,55 @@ def _coordinates(column: pl.Series) -> np.ndarray:
     return column.to_numpy().astype(np.float32).round(3)
 
 
-def render_map(view: RegionMap, marks: Marks, on_select: Callable[[], None], key: str) -> None:
-    """The map in the page; `on_select` is called after a click, a box or a lasso."""
+# ---------------------------------------------------------------- in the page
+
+
+def render_map(view: RegionMap, hits: Hits) -> None:
+    """The map in the page: what filters and search leave stands out."""
+    marks = _marks(view, hits)
     if marks.colour == "topic":
         st.html(topics_html(view.table["topic"]))
     with st.container(key="map-box"):
         st.plotly_chart(
             region_chart(view, marks),
             theme=None,
-            key=key,
+            key=CHART,
             height="stretch",
-            on_select=on_select,
+            on_select=_on_select,
             selection_mode=("points", "box", "lasso"),
             config=CONFIG,
             alt=f"Map of {len(view.table):,} regions, coloured by {marks.colour}",
         )
+
+
+def area() -> Area:
+    """The selected area that the URL names."""
+    text = address.get("area")
+    try:
+        return parse(text)
+    except ValueError:
+        raise TesseraError(
+            f"The link names an area that cannot be read: {text[:60]!r}.",
+            "Draw it again, or open the page without it.",
+        ) from None
+
+
+def _marks(view: RegionMap, hits: Hits) -> Marks:
+    left, _ = REGIONS.left(view.table, hits)
+    shown = view.table["region"].is_in(left["region"].to_list()).to_numpy()
+    return Marks(shown, address.get("colour"), area(), address.get("drag"))
+
+
+def _on_select() -> None:
+    """A click opens a region; a box or lasso fills the table; a double click empties it."""
+    event = st.session_state[CHART]
+    last = None if address.get("area") else st.session_state.get("map.clicked")
+    region = clicked(event, last)
+    st.session_state["map.clicked"] = region
+    if region is not None:
+        REGIONS.open(region, area="")
+    address.put(area=spell(area_of(event)))
+    st.rerun([TABLE, INSPECTOR])
 
 
 def topics_html(topics: pl.Series) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import polars as pl
 import streamlit as st
 
+from components.shell import address
+from components.shell.browsing import LIMIT, Filter, Hits, Listing
 from components.shell.markup import visible
-from components.shell.rows import render_rows
 
-LIMIT = 5_000  # rows sent to the browser
-
+MAP, TABLE = "map", "table"
 COLUMNS = {
     "region": st.column_config.NumberColumn("region", width=58, format="%d", pinned=True),
     "text": st.column_config.TextColumn("exemplar", width=200, help="the token in its context"),
@@ -51,31 +49,44 @@ SHOWN = (
 )
 
 
-def listed(table: pl.DataFrame, hits: pl.DataFrame | None) -> pl.DataFrame:
+REGIONS = Listing(
+    kind="region",
+    fragments=(MAP, TABLE),
+    filters={
+        "least": Filter(
+            lambda least: pl.col("size") >= least, lambda least: f"at least {least:,} members"
+        ),
+        "most": Filter(
+            lambda most: pl.col("size") <= most, lambda most: f"at most {most:,} members"
+        ),
+        "kappa": Filter(lambda low: pl.col("coherence") >= low, lambda low: f"κ ≥ {low:.2f}"),
+        "topic": Filter(lambda topic: pl.col("topic") == topic, lambda topic: f"topic {topic}"),
+        "beyond": Filter(lambda _: ~pl.col("token_driven"), lambda _: "not token-driven"),
+    },
+    spelled="“{}” among their members",
+    placeholders={
+        "text": "Search a token or text · * for parts of words",
+        "meaning": "Search labels by meaning",
+    },
+    fresh={"seed": 0},
+)
+
+
+def listed(table: pl.DataFrame, hits: Hits) -> pl.DataFrame:
     """Rows in the order of the table: by hits where there was a search, else by members."""
-    if hits is not None:
-        found = [name for name in ("hits", "label", "cosine") if name in hits.columns]
-        table = table.join(hits.select("region", *found), on="region", how="inner")
-        order = [found[-1], "size"]
-    else:
-        order = ["size"]
+    table, found_by = REGIONS.left(table, hits)
+    order = [found_by, "size"] if found_by else ["size"]
     return table.sort([*order, "region"], descending=[True] * len(order) + [False])
 
 
 def display(rows: pl.DataFrame) -> pl.DataFrame:
-    """The columns that are shown, in few bytes."""
-    wide = rows.head(LIMIT).with_columns(
-        text=pl.concat_str(
-            pl.col("before").str.tail(22),
-            pl.lit("["),
-            "token",
-            pl.lit("]"),
-            pl.col("after").str.head(22),
-        ).map_elements(one_line, return_dtype=pl.String),
+    """The first rows, as their cells show them."""
+    before, after = pl.col("before").str.tail(22), pl.col("after").str.head(22)
+    text = pl.concat_str(before, pl.lit("["), "token", pl.lit("]"), after)
+    return rows.head(LIMIT).with_columns(
+        text=text.map_elements(one_line, return_dtype=pl.String),
         feature=pl.when(pl.col("feature") >= 0).then("feature"),
     )
-    kept = [name for name in COLUMNS if name in wide.columns]
-    return wide.select(kept).cast({pl.Float64: pl.Float32, pl.Int64: pl.Int32})
 
 
 def one_line(text: str) -> str:
@@ -89,21 +100,8 @@ def token_cell(text: str) -> str:
     return shown.replace(" ", "·") if not shown.strip() else shown.replace(" ", "·", 1)
 
 
-def render_regions(
-    rows: pl.DataFrame, selected: int | None, on_open: Callable[[int | None], None], key: str
-) -> None:
-    """The table; the selected region's row is marked."""
-    frame = display(rows)
-    render_rows(
-        frame,
-        rows["region"].head(LIMIT).to_list(),
-        selected,
-        on_open,
-        key,
-        column_config=COLUMNS,
-        column_order=[name for name in SHOWN if name in frame.columns],
-        height=232,
-        row_height=26,
-        placeholder="–",
-        alt="Regions; click a row to open it",
-    )
+def render_table(rows: pl.DataFrame, total: int) -> None:
+    """The table of some of all regions; the open one's row is marked."""
+    where = ["in the selected area"] if address.get("area") else []
+    REGIONS.render_listed(len(rows), total, where)
+    REGIONS.render_rows(display(rows), COLUMNS, "region-rows", 232, SHOWN)

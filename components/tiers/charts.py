@@ -9,10 +9,12 @@ import streamlit as st
 
 from backend.schema import Tier
 from backend.tiers.views import TierTable
+from components.features.table import FEATURES
 from components.regions.table import token_cell
 from components.shell import address, markup, numbers, palette
+from components.shell.lists import frame_html
 from components.shell.selection import clicked
-from components.tiers.table import name, open_, titled
+from components.tiers.table import name, titled
 
 CHART = "tier-chart"
 POINTS = 20_000  # drawn one by one; more are drawn as a density
@@ -33,7 +35,7 @@ def render_charts(view: TierTable) -> None:
 
 
 def _on_point() -> None:
-    open_(clicked(st.session_state[CHART], address.get("feature")))
+    FEATURES.open_row(clicked(st.session_state[CHART], address.get("feature")))
 
 
 def plane(view: TierTable, opened: int | None) -> go.Figure:
@@ -144,21 +146,18 @@ def cross_chart(view: TierTable) -> go.Figure:
 def nulls_html(nulls: pl.DataFrame) -> str:
     """What ρ is without any feature."""
     what = {"random": "windows at random", "shuffled": "windows of different features"}
-    rows = [
-        [
-            row["window"],
-            what[row["null"]],
-            *(numbers.fraction(row[at]) for at in ("p5", "median", "p95", "p99")),
-            numbers.count(row["draws"]),
-        ]
-        for row in nulls.iter_rows(named=True)
-    ]
-    heads = ("window", "null", "5%", "median", "95%", "99%", "sets")
+    ends = {"5%": "p5", "median": "median", "95%": "p95", "99%": "p99"}
+    columns = (
+        ("window", "t", str, "window"),
+        ("null", "t", what.__getitem__, "null"),
+        *((head, "n", numbers.fraction, name) for head, name in ends.items()),
+        ("sets", "n", numbers.count, "draws"),
+    )
     note = (
         "ρ of as many windows that no feature chose. Unrelated texts are not at 0 for an embedder. "
         "A threshold at the null's end would only say that something is shared: it is a floor."
     )
-    return markup.table(heads, rows, "ttnnnnn", note)
+    return frame_html(nulls, columns, note)
 
 
 def profile_chart(frame: pl.DataFrame) -> go.Figure:

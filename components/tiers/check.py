@@ -13,6 +13,7 @@ from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierCheck
 from backend.tiers.words import PER_TIER
 from components.shell import address, controls, markup, numbers, palette
+from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
 from components.tiers.table import name, side_words
@@ -158,45 +159,39 @@ def separation_html(frame: pl.DataFrame) -> str:
 
 def stability_html(frame: pl.DataFrame) -> str:
     """How many features keep their tier when something changes."""
-    rows = [
-        [
-            row["changed"],
-            _changed(row["changed"], row["to"]),
-            numbers.percent(row["same"]),
-            numbers.fraction(row["kappa"]),
-            numbers.count(row["n"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+
+    def change(what: str, to: str) -> str:
+        return escape(to if what == "count" else side_words(what, int(to)))
+
+    columns = (
+        ("changed", "t", str, "changed"),
+        ("to", "t", change, "changed", "to"),
+        ("same tier", "n", numbers.percent, "same"),
+        ("κ", "n", numbers.fraction, "kappa"),
+        ("n", "n", numbers.count, "n"),
+    )
     note = (
         "Share of a sample of features that keep their tier, and Cohen's κ (agreement beyond "
         "chance). Where windows or examples change, τ is what suits the change best on planted "
         "features."
     )
-    return markup.table(("changed", "to", "same tier", "κ", "n"), rows, "ttnnn", note)
-
-
-def _changed(what: str, to: str) -> str:
-    return escape(to if what == "count" else side_words(what, int(to)))
+    return frame_html(frame, columns, note)
 
 
 def opinion_html(frame: pl.DataFrame) -> str:
     """Input and output score by tier."""
-    rows = [
-        [
-            named(row["tier"]),
-            markup.interval(row["input"], row["input_low"], row["input_high"]),
-            markup.interval(row["output"], row["output_low"], row["output_high"]),
-            numbers.count(row["features"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+    columns = (
+        ("tier", "t", named, "tier"),
+        ("input score", "n", markup.interval, "input", "input_low", "input_high"),
+        ("output score", "n", markup.interval, "output", "output_low", "output_high"),
+        ("n", "n", numbers.count, "features"),
+    )
     note = (
         "A second opinion that uses no embedder (arXiv 2505.20063). Input score: share of the "
         "strongest peaks at a token that the feature itself promotes. Output score: how likely "
         "its promoted tokens become when it is amplified. Means with 95% intervals."
     )
-    return markup.table(("tier", "input score", "output score", "n"), rows, "tnnn", note)
+    return frame_html(frame, columns, note)
 
 
 def choose_run(runs: list[Run]) -> str:

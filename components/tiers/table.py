@@ -10,18 +10,16 @@ import streamlit as st
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierTable
 from backend.tiers.words import COUNTS, STOPS, TIERS
-from components.features.table import INSPECTOR, LIST
+from components.features.table import FEATURES, LIST
 from components.regions.table import token_cell
 from components.shell import address, controls, markup, numbers, palette
-from components.shell.rows import render_rows
+from components.shell.browsing import INSPECTOR, LIMIT
 from components.shell.status import Desk, waiting
 
 BOARD = LIST  # the board holds the list
 CHECK, ROUTES = "check", "routes"
 SORTED = (BOARD, INSPECTOR, ROUTES, CHECK)  # fragments that show what the thresholds change
-ROWS = "tier-rows"
 TAUS = {"tau_in": "input", "tau_out": "output", "tau_cross": "cross"}
-LIMIT = 5_000  # rows sent to the browser
 HELP = {
     "input": "Tokens before the peak that the window holds, besides the peak itself",
     "output": "Tokens after the peak that the window holds",
@@ -223,24 +221,4 @@ def render_list(rows: pl.DataFrame, total: int) -> None:
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
         kind=pl.col("tier").replace_strict(list(range(len(names))), names),
     )
-    columns = [column for column in COLUMNS if column in shown.columns]
-    render_rows(
-        shown.select(columns).cast({pl.Float64: pl.Float32}),
-        shown["feature"].to_list(),
-        address.get("feature"),
-        open_,
-        ROWS,
-        column_config=COLUMNS,
-        height=360,
-        row_height=26,
-        placeholder="–",
-        alt="Features; click a row to open it",
-    )
-
-
-def open_(feature: int | None) -> None:
-    """Open a feature, here and in the list."""
-    if feature == address.get("feature"):
-        st.rerun([address.IDLE])
-    address.put(feature=feature)
-    st.rerun([INSPECTOR, BOARD])
+    FEATURES.render_rows(shown, COLUMNS, "tier-rows", 360)
