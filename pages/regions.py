@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from backend import queries
-from backend.regions.views import RegionMap
+from backend.regions.views import MemberDraw, RegionMap
 from components.labels import panel as label_panel
 from components.regions import controls, inspector, table
 from components.regions import map as region_map
@@ -56,10 +56,10 @@ def show_inspector(view: RegionMap) -> None:
         inspector.render_head(region)
         label_panel.render_section(queries, INSPECTOR, place.study, number, "region", *where)
         controls.render_draw(region)
-        drawn = address.get("draw"), 8, address.get("seed")
-        members = queries.region_members(place.study, number, *where, *drawn)
+        draw = MemberDraw(address.get("draw"), seed=address.get("seed"))
+        members = queries.region_members(place.study, number, *where, draw)
         if not waiting(members, queries, "members"):
-            inspector.render_members(region, members, address.get("draw"))
+            inspector.render_members(region, members, draw.kind)
         render_pending(None if view.pending else region.pending, queries, "", "region")
         inspector.render_details(region)
         render_footer(tables_of(region, f"region {number}"), region.provenance, "region")

@@ -19,7 +19,7 @@ from backend.query import lookup, query
 from backend.regions import description, logit_lens, matching, partitioning, projection
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
-from backend.regions.views import Member, RegionMap, RegionView
+from backend.regions.views import Member, MemberDraw, RegionMap, RegionView
 from backend.schema import (
     NotFoundError,
     Partition,
@@ -220,16 +220,14 @@ def region_members(
     region: int,
     p: float | None = None,
     k: float | None = None,
-    draw: str = "closest",
-    count: int = 8,
-    seed: int = 0,
+    draw: MemberDraw | None = None,
 ) -> Draw:
     """Members of a region: closest, farthest, random, or of one distance band ("band 1")."""
     shown = available(study, p, k)
     shown.check(region)
     inside = shown.members(region)
     inside = inside[inside != shown.regions["token"][region]]
-    rows, words = description.sample(inside, shown.distance[inside], draw, count, seed)
+    rows, words = description.sample(inside, shown.distance[inside], draw or MemberDraw())
     return Draw(words, len(inside), tuple(_member(shown, int(row)) for row in rows))
 
 
