@@ -18,16 +18,21 @@ from backend.store import jobs
 
 NUMBER = 0  # of a feature that fires often enough
 PLAN = Plan(methods=("token_frequency",), scorers=("embedding",), features=3)
+FEATURES = "feature_statistics"  # the job that reads them
 CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
-    "known": (label_answers.labels, (NUMBER,), ["features"]),
-    "written": (label_answers.write_labels, (NUMBER, "baez"), ["features", "write_labels"]),
+    "known": (label_answers.labels, (NUMBER,), [FEATURES]),
+    "written": (
+        label_answers.write_labels,
+        (NUMBER, "baez"),
+        [FEATURES, "write_labels"],
+    ),
     "scores": (
         label_answers.label_scores,
         (NUMBER, "token_frequency,logit_cascade"),
-        ["features", "label_scores"],
+        [FEATURES, "label_scores"],
     ),
-    "search": (label_search.search_labels, ("boats",), ["features", "search_labels"]),
-    "experiment": (runs.run_experiment, (PLAN,), ["features", "run_experiment"]),
+    "search": (label_search.search_labels, ("boats",), [FEATURES, "search_labels"]),
+    "experiment": (runs.run_experiment, (PLAN,), [FEATURES, "run_experiment"]),
 }
 
 
