@@ -19,12 +19,7 @@ from backend import run
 from backend.corpus.activations import read_corpus
 from backend.models import language_model
 from backend.models import sae as sae_models
-from backend.schema import (
-    NotFiniteError,
-    NotFoundError,
-    Reading,
-    SaeRef,
-)
+from backend.schema import NotFiniteError, NotFoundError, Reading, SaeRef
 from backend.store.memo import Entry, memoize
 
 

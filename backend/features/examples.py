@@ -18,12 +18,7 @@ from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import Column
 from backend.features.codes import index as codes_index
-from backend.schema import (
-    NotFoundError,
-    Reading,
-    SaeRef,
-    conform,
-)
+from backend.schema import NotFoundError, Reading, SaeRef, conform
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 

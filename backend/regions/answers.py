@@ -20,11 +20,7 @@ from backend.regions import description, logit_lens, matching, partitioning, pro
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
 from backend.regions.views import Member, MemberDraw, RegionMap, RegionView
-from backend.schema import (
-    NotFoundError,
-    Partition,
-    Study,
-)
+from backend.schema import NotFoundError, Partition, Study
 from backend.store import provenance, queue
 from backend.store.memo import Entry
 
@@ -126,7 +122,11 @@ def region(study: Study, region: int, p: float | None = None, k: float | None = 
     margins = shown.entry.array("margin")[sample]
     following = members[members + 1 < len(shown.tokens)] + 1
     table = regions.part(study, p, k).table
-    promoted, suppressed = _lens(shown, region)
+    lens = run.optional(logit_lens.lens, shown.partition, region // logit_lens.BLOCK)
+    promoted, suppressed = (
+        passages.logit_frame(shown.model, lens, name, region % logit_lens.BLOCK)
+        for name in ("promoted", "suppressed")
+    )
     command = f"region --study {study.name} --region {region} --p {spec.p:g} --k {spec.k:g}"
     return RegionView(
         region=region,
@@ -163,24 +163,21 @@ def _explained(shown: Partitioned, region: int) -> pl.DataFrame:
     """what, share, null, explained, value: how much of a region is one value of an attribute."""
     row = shown.regions.row(region, named=True)
     value = {name: row[f"{name}_value"] for name in ATTRIBUTES}
-    texts = passages.token_text(shown.model, np.array([value["token"], max(0, value["next"])]))
-    titles = shown.tokens.documents["title"]
-    said = {
-        "token": texts[0],
-        "next": texts[1] if value["next"] >= 0 else "(end of text)",
+    token, following = passages.token_text(
+        shown.model, np.array([value["token"], max(0, value["next"])])
+    )
+    texts = {
+        "token": token,
+        "next": following if value["next"] >= 0 else "(end of text)",
         "position": f"tokens {2 ** value['position']} to {2 ** (value['position'] + 1) - 1}",
         "punctuation": PUNCTUATION[value["punctuation"]],
-        "document": titles[int(value["document"])],
+        "document": shown.tokens.documents["title"][int(value["document"])],
     }
-    return pl.DataFrame(
-        {
-            "what": ATTRIBUTES,
-            "share": [row[f"{name}_share"] for name in ATTRIBUTES],
-            "null": [row[f"{name}_null"] for name in ATTRIBUTES],
-            "explained": [row[f"{name}_explained"] for name in ATTRIBUTES],
-            "value": [said[name] for name in ATTRIBUTES],
-        }
-    )
+    numbers = {
+        part: [row[f"{name}_{part}"] for name in ATTRIBUTES]
+        for part in ("share", "null", "explained")
+    }
+    return pl.DataFrame({"what": ATTRIBUTES, **numbers, "value": list(texts.values())})
 
 
 def _competitors(shown: Partitioned, members: np.ndarray) -> pl.DataFrame:
@@ -190,15 +187,6 @@ def _competitors(shown: Partitioned, members: np.ndarray) -> pl.DataFrame:
     rows = shown.regions["token"].to_numpy()[frame["region"].to_numpy()]
     token = [passages.piece_at(shown.tokens, int(row)) for row in rows]
     return frame.with_columns(pl.Series("token", token, pl.String))
-
-
-def _lens(shown: Partitioned, region: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Tokens that the exemplar's direction promotes and suppresses; empty until computed."""
-    entry = run.optional(logit_lens.lens, shown.partition, region // logit_lens.BLOCK)
-    row = region % logit_lens.BLOCK
-    return tuple(  # type: ignore[return-value]
-        passages.logit_frame(shown.model, entry, name, row) for name in ("promoted", "suppressed")
-    )
 
 
 def _features(study: Study, shown: Partitioned, region: int) -> pl.DataFrame:

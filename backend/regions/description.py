@@ -87,6 +87,7 @@ def describe(partition: Partition) -> dict[str, Any]:
     sizes = np.bincount(owner[members], minlength=count)
     offsets = np.append(0, np.cumsum(sizes))
     means = mean_vectors(every, np.where(distance <= theta, owner, -1), count)
+    coherence = np.linalg.norm(means, axis=1)
     columns = {
         "region": np.arange(count),
         "token": entry.array("exemplar_tokens"),
@@ -95,7 +96,8 @@ def describe(partition: Partition) -> dict[str, Any]:
             owner[(distance > theta) & (distance <= entry.value("reach"))], minlength=count
         ),
         "share": sizes / len(owner),
-        **_shape(means, sizes),
+        "coherence": coherence,
+        "mean_distance": mean_distance(coherence, sizes),
         **_distances(entry, members, offsets),
         "isolation": isolation(torch.from_numpy(np.array(entry.array("exemplars")))),
         **_topics(every.activations.tokens, owner, members, sizes),
@@ -116,11 +118,6 @@ def _table(columns: dict[str, np.ndarray]) -> pl.DataFrame:
 
 
 # ---------------------------------------------------------------- shape
-
-
-def _shape(means: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
-    coherence = np.linalg.norm(means, axis=1)
-    return {"coherence": coherence, "mean_distance": mean_distance(coherence, sizes)}
 
 
 def _distances(entry: Entry, members: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:

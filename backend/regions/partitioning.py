@@ -24,12 +24,7 @@ from backend.models.device import fast_bfloat16
 from backend.regions.leader import RESOLUTION, LeaderPass
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points, draw_contexts, pairwise, read_contexts
-from backend.schema import (
-    Partition,
-    PartitionSpec,
-    Reading,
-    TesseraError,
-)
+from backend.schema import Partition, PartitionSpec, Reading, TesseraError
 from backend.store.memo import Entry, memoize
 
 CENTRED_ON = 200_000  # activations, at least, that the centre is the mean of

@@ -13,15 +13,7 @@ from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.features.answers import FeatureIndex, feature_index
 from backend.query import key_of, lookup, query
-from backend.schema import (
-    NotFoundError,
-    Study,
-    TesseraError,
-    Thresholds,
-    Tier,
-    TierSpec,
-    Window,
-)
+from backend.schema import NotFoundError, Study, TesseraError, Thresholds, Tier, TierSpec, Window
 from backend.store import provenance, queue
 from backend.store.memo import Entry
 from backend.study import loading as studies

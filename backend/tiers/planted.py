@@ -19,15 +19,7 @@ import scipy  # its parts load when they are used
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
-from backend.schema import (
-    CorpusError,
-    CorpusRef,
-    ModelRef,
-    Thresholds,
-    Tier,
-    TierSpec,
-    Window,
-)
+from backend.schema import CorpusError, CorpusRef, ModelRef, Thresholds, Tier, TierSpec, Window
 from backend.statistics.agreement import f1_scores
 from backend.statistics.intervals import wilson
 from backend.store.memo import memoize

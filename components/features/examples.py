@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from backend.corpus.views import Draw, Passage
@@ -95,28 +97,26 @@ def _why(item: Example, feature: int) -> str:
 
 def _aligned(passage: Passage, peak: float) -> str:
     """One line with the peak in the middle."""
-    at = max(0, passage.focus)
     near = window(passage, 18, 18)
-    at = max(0, near.focus)
-    look = Look(peak, breaks=False)
+    focus = max(0, near.focus)
+    left, middle, right = (
+        passage_html(_part(near, first, last), Look(peak, breaks=False))
+        for first, last in ((0, focus), (focus, focus + 1), (focus + 1, len(near.pieces)))
+    )
     return (
-        f'<span class="left"><bdi>{_part(near, 0, at, look)}</bdi></span>'
-        f"<span>{_part(near, at, at + 1, look)}</span>"
-        f'<span class="right">{_part(near, at + 1, len(near.pieces), look)}</span>'
+        f'<span class="left"><bdi>{left}</bdi></span><span>{middle}</span>'
+        f'<span class="right">{right}</span>'
     )
 
 
-def _part(passage: Passage, first: int, last: int, look: Look) -> str:
-    part = Passage(
-        passage.document,
-        passage.title,
-        passage.topic,
-        passage.first + first,
-        passage.pieces[first:last],
-        passage.values[first:last],
-        passage.focus - first if first <= passage.focus < last else -1,
+def _part(passage: Passage, first: int, last: int) -> Passage:
+    return replace(
+        passage,
+        first=passage.first + first,
+        pieces=passage.pieces[first:last],
+        values=passage.values[first:last],
+        focus=passage.focus - first if first <= passage.focus < last else -1,
     )
-    return passage_html(part, look)
 
 
 # ---------------------------------------------------------------- own text

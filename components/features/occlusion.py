@@ -33,20 +33,17 @@ def render_examples(draw: Draw, feature: int, strongest: float, ask: Ask, desk: 
     opened = address.get("why")
     drawn = [item.token for item in draw.items if isinstance(item, Example)]
     after = drawn.index(opened) + 2 if opened in drawn else 0
-    _render_some(parts[:after])
+    markup.render("".join(parts[:after]))
     if opened >= 0:
         with st.container(key="why"):
-            _render_title()
+            with st.container(horizontal=True, key="why-title", vertical_alignment="center"):
+                st.html('<h3 class="title">Why it fires here</h3>')
+                st.button("Close", type="tertiary", key="why-close", on_click=_open, args=(-1,))
             with reported():
                 answer = ask(opened)
                 if not waiting(answer, desk, "why"):
                     render(answer)
-    _render_some(parts[after:])
-
-
-def _render_some(parts: list[str]) -> None:
-    if parts:
-        markup.render("".join(parts))
+    markup.render("".join(parts[after:]))
 
 
 def _render_key(draw: Draw) -> None:
@@ -66,12 +63,6 @@ def _render_key(draw: Draw) -> None:
     )
 
 
-def _render_title() -> None:
-    with st.container(horizontal=True, key="why-title", vertical_alignment="center"):
-        st.html('<h3 class="title">Why it fires here</h3>')
-        st.button("Close", type="tertiary", key="why-close", on_click=_open, args=(-1,))
-
-
 def _open(token: int) -> None:
     address.put(why=token)
     st.rerun([INSPECTOR])
@@ -84,13 +75,9 @@ def render(view: Why) -> None:
     """Text, curve, numbers, and how they were computed."""
     st.html(f"{head_html(view)}{text_html(view)}{legend_html()}")
     left, right = st.columns(2, gap="small")
-    left.plotly_chart(
-        runs_chart(view),
-        theme=None,
-        config=palette.CONFIG,
-        key="runs",
-        alt="Activation by the number of tokens before the peak that are read",
-    )
+    with left:
+        alt = "Activation by the number of tokens before the peak that are read"
+        palette.render_chart(runs_chart(view), "runs", alt)
     right.html(effects_html(view.tokens))
     st.html(how_html(view))
     render_provenance(view.provenance, "why")
@@ -188,43 +175,32 @@ def legend_html() -> str:
 def runs_chart(view: Why) -> go.Figure:
     """Activation by how many tokens before the peak are read; rings mark the shortest runs."""
     colours, runs = palette.current(), view.runs
-    made = palette.figure(168)
-    chosen = runs[[int(length) - 1 for length in view.shortest["length"]]]
+    chart = palette.figure(168)
     for share in (*view.shortest["share"], 1.0):
-        made.add_hline(
-            share * view.full, line={"color": colours.muted, "width": 1, "dash": "dot"}, opacity=0.5
-        )
-    made.add_trace(_line(runs, colours.amber))
-    made.add_trace(
-        go.Scatter(
-            x=(chosen["length"] - 1).to_list(),
-            y=chosen["activation"].to_list(),
-            mode="markers",
-            marker={
-                "size": 9,
-                "color": colours.ground,
-                "line": {"color": colours.accent, "width": 2},
-            },
-            hoverinfo="skip",
-        )
-    )
-    made.update_xaxes(title="tokens before the peak", rangemode="tozero", dtick=_step(len(runs)))
-    made.update_yaxes(title="", rangemode="tozero", nticks=4)
-    made.update_layout(margin={"l": 0, "r": 4, "t": 6, "b": 4})
-    return made
-
-
-def _line(runs: pl.DataFrame, colour: str) -> go.Scatter:
-    return go.Scatter(
+        line = {"color": colours.muted, "width": 1, "dash": "dot"}
+        chart.add_hline(share * view.full, line=line, opacity=0.5)
+    chart.add_scatter(
         x=(runs["length"] - 1).to_list(),
         y=runs["activation"].to_list(),
         mode="lines+markers",
-        line={"color": colour, "width": 1.5},
+        line={"color": colours.amber, "width": 1.5},
         marker={"size": 3.5},
         customdata=list(zip(map(repr, runs["first"]), runs["share"], strict=True)),
         hovertemplate="from %{customdata[0]}, %{x} before<br>%{y:.3~g} · %{customdata[1]:.0%}"
         "<extra></extra>",
     )
+    ring = {"color": colours.accent, "width": 2}
+    shortest = runs[(view.shortest["length"] - 1).to_list()]
+    chart.add_scatter(
+        x=(shortest["length"] - 1).to_list(),
+        y=shortest["activation"].to_list(),
+        mode="markers",
+        marker={"size": 9, "color": colours.ground, "line": ring},
+        hoverinfo="skip",
+    )
+    chart.update_xaxes(title="tokens before the peak", rangemode="tozero", dtick=_step(len(runs)))
+    chart.update_yaxes(title="", rangemode="tozero", nticks=4)
+    return chart.update_layout(margin={"l": 0, "r": 4, "t": 6, "b": 4})
 
 
 def _step(count: int) -> int:

@@ -11,7 +11,7 @@ import streamlit as st
 from backend.features.views import FeatureTable
 from components.regions.table import one_line, token_cell
 from components.shell import address, controls, numbers
-from components.shell.browsing import LIMIT, Filter, Hits, Listing
+from components.shell.browsing import FOUND, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.markup import chip, chips
 
 LIST = "list"
@@ -24,33 +24,19 @@ ORDERS = {
 }
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
-    "top_token": st.column_config.TextColumn(
-        "top token", width=84, help="where it fires most often"
-    ),
-    "hits": st.column_config.NumberColumn(
-        "hits", width=50, help="matches of the search it fires on"
-    ),
-    "label": st.column_config.TextColumn(
-        "label", width=168, help="of its labels the one nearest to the search"
-    ),
-    "cosine": st.column_config.NumberColumn(
-        "cosine", width=56, format="%.2f", help="of the label and the search, as embedded"
-    ),
-    "density": st.column_config.NumberColumn(
-        "density", width=62, format="%.2f%%", help="% of tokens it fires on"
-    ),
-    "max": st.column_config.NumberColumn("max", width=56, format="%.1f"),
-    "mean": st.column_config.NumberColumn("mean", width=56, format="%.2f"),
-    "topic": st.column_config.TextColumn("topic", width=84, help="of highest lift"),
-    "lift": st.column_config.NumberColumn("lift", width=52, format="×%.1f"),
-    "promoted": st.column_config.TextColumn(
-        "promotes", width=112, help="tokens its decoder raises"
-    ),
-    "f1": st.column_config.NumberColumn("F1", width=48, format="%.2f", help="with its best region"),
-    "region": st.column_config.NumberColumn("region", width=60, format="%d"),
-    "top_token_share": st.column_config.NumberColumn("token share", width=80, format="percent"),
-    "documents": st.column_config.NumberColumn("documents", width=84, format="localized"),
-    "active": st.column_config.NumberColumn("tokens", width=72, format="localized"),
+    "top_token": text("top token", 84, "where it fires most often"),
+    **FOUND,
+    "density": number("density", 62, "%.2f%%", "% of tokens it fires on"),
+    "max": number("max", 60, "%.1f"),
+    "mean": number("mean", 60, "%.2f"),
+    "topic": text("topic", 84, "of highest lift"),
+    "lift": number("lift", 52, "×%.1f"),
+    "promoted": text("promotes", 112, "tokens its decoder raises"),
+    "f1": number("F1", 48, "%.2f", "with its best region"),
+    "region": number("region", 60, "%d"),
+    "top_token_share": number("token share", 80, "percent"),
+    "documents": number("documents", 84, "localized"),
+    "active": number("tokens", 72, "localized"),
 }
 FEATURES = Listing(
     kind="feature",
@@ -80,29 +66,14 @@ FEATURES = Listing(
     },
     fresh={"seed": 0, "facet": ""},
 )
-SHOWN = (
-    "feature",
-    "top_token",
-    "label",
-    "cosine",
-    "hits",
-    "promoted",
-    "density",
-    "max",
-    "topic",
-    "lift",
-    "f1",
-)
+SHOWN = "feature top_token label cosine hits promoted density max topic lift f1".split()
 
 
 def columns(view: FeatureTable) -> dict[str, Any]:
     """How each column is shown; activations in as many digits as their scale needs."""
     strong = float(np.median(view.table["max"].to_numpy())) >= 100
-    shown = {
-        name: st.column_config.NumberColumn(name, width=60, format="%.0f" if strong else "%.1f")
-        for name in ("max", "mean")
-    }
-    return COLUMNS | shown
+    digits = "%.0f" if strong else "%.1f"
+    return COLUMNS | {name: number(name, 60, digits) for name in ("max", "mean")}
 
 
 def summary_html(view: FeatureTable) -> str:

@@ -6,49 +6,30 @@ import polars as pl
 import streamlit as st
 
 from components.shell import address
-from components.shell.browsing import LIMIT, Filter, Hits, Listing
+from components.shell.browsing import FOUND, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.markup import visible
 
 MAP, TABLE = "map", "table"
 COLUMNS = {
     "region": st.column_config.NumberColumn("region", width=58, format="%d", pinned=True),
-    "text": st.column_config.TextColumn("exemplar", width=200, help="the token in its context"),
-    "hits": st.column_config.NumberColumn("hits", width=50, help="members that the search finds"),
-    "label": st.column_config.TextColumn("label", width=150, help="nearest to the search"),
-    "cosine": st.column_config.NumberColumn(
-        "cosine", width=56, format="%.2f", help="of the label and the search, as embedded"
-    ),
-    "size": st.column_config.NumberColumn("members", width=72, format="localized"),
-    "coherence": st.column_config.NumberColumn("κ", width=52, format="%.2f"),
-    "mean_distance": st.column_config.NumberColumn("d̄", width=52, format="%.2f"),
-    "radius": st.column_config.NumberColumn("radius", width=58, format="%.2f"),
-    "isolation": st.column_config.NumberColumn("isolation", width=68, format="%.2f"),
-    "overlap": st.column_config.NumberColumn("L0", width=50, format="%.1f"),
-    "margin": st.column_config.NumberColumn("margin", width=60, format="%.3f"),
-    "gray": st.column_config.NumberColumn("gray", width=52, format="localized"),
-    "topic": st.column_config.TextColumn("topic", width=92),
-    "lift": st.column_config.NumberColumn("lift", width=50, format="×%.1f"),
-    "token_share": st.column_config.NumberColumn("token", width=56, format="percent"),
+    "text": text("exemplar", 200, "the token in its context"),
+    **FOUND,
+    "size": number("members", 72, "localized"),
+    "coherence": number("κ", 52, "%.2f"),
+    "mean_distance": number("d̄", 52, "%.2f"),
+    "radius": number("radius", 58, "%.2f"),
+    "isolation": number("isolation", 68, "%.2f"),
+    "overlap": number("L0", 50, "%.1f"),
+    "margin": number("margin", 60, "%.3f"),
+    "gray": number("gray", 52, "localized"),
+    "topic": text("topic", 92),
+    "lift": number("lift", 50, "×%.1f"),
+    "token_share": number("token", 56, "percent"),
     "token_driven": st.column_config.CheckboxColumn("token-driven", width=90),
-    "feature": st.column_config.NumberColumn("feature", width=62, format="%d"),
-    "f1": st.column_config.NumberColumn("F1", width=48, format="%.2f"),
+    "feature": number("feature", 62, "%d"),
+    "f1": number("F1", 48, "%.2f"),
 }
-SHOWN = (
-    "region",
-    "text",
-    "hits",
-    "label",
-    "cosine",
-    "size",
-    "coherence",
-    "isolation",
-    "topic",
-    "lift",
-    "token_share",
-    "f1",
-)
-
-
+SHOWN = "region text hits label cosine size coherence isolation topic lift token_share f1".split()
 REGIONS = Listing(
     kind="region",
     fragments=(MAP, TABLE),
@@ -82,9 +63,9 @@ def listed(table: pl.DataFrame, hits: Hits) -> pl.DataFrame:
 def display(rows: pl.DataFrame) -> pl.DataFrame:
     """The first rows, as their cells show them."""
     before, after = pl.col("before").str.tail(22), pl.col("after").str.head(22)
-    text = pl.concat_str(before, pl.lit("["), "token", pl.lit("]"), after)
+    context = pl.concat_str(before, pl.lit("["), "token", pl.lit("]"), after)
     return rows.head(LIMIT).with_columns(
-        text=text.map_elements(one_line, return_dtype=pl.String),
+        text=context.map_elements(one_line, return_dtype=pl.String),
         feature=pl.when(pl.col("feature") >= 0).then("feature"),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from backend.schema import Job
 from components.shell import address, controls, markup
@@ -20,6 +21,25 @@ INSPECTOR = "inspector"  # the fragment that shows what is open
 LIMIT = 5_000  # rows sent to the browser
 MEANT = "labels nearest to “{}”"  # what a search by meaning finds
 
+
+def text(name: str, width: int, help: str | None = None) -> ColumnConfig:
+    """How a column of text is shown."""
+    return st.column_config.TextColumn(name, width=width, help=help)
+
+
+def number(
+    name: str, width: int, format: str | None = None, help: str | None = None
+) -> ColumnConfig:
+    """How a column of numbers is shown."""
+    return st.column_config.NumberColumn(name, width=width, format=format, help=help)
+
+
+# columns that a search adds
+FOUND = {
+    "hits": number("hits", 50, help="matches of the search"),
+    "label": text("label", 160, "of its labels the one nearest to the search"),
+    "cosine": number("cosine", 56, "%.2f", "of the label and the search, as embedded"),
+}
 Hits = pl.DataFrame | Job | None
 
 

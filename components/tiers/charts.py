@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
@@ -42,7 +44,8 @@ def plane(view: TierTable, opened: int | None) -> go.Figure:
     """Every feature by ρ of input and output, its τ as lines, the null as grey bands."""
     colours, table = palette.current(), view.table
     chart = palette.figure(height=360)
-    _bands(chart, view)
+    _add_band(chart.add_vrect, view, "input")
+    _add_band(chart.add_hrect, view, "output")
     x, y = table["input"].to_numpy(), table["output"].to_numpy()
     if len(table) > POINTS:
         chart.add_histogram2d(
@@ -107,14 +110,11 @@ def legend(view: TierTable) -> str:
     return words
 
 
-def _bands(chart: go.Figure, view: TierTable) -> None:
+def _add_band(add: Callable[..., object], view: TierTable, window: str) -> None:
     """Where 90% of sets of random windows lie."""
-    null = palette.current().null
-    for row in view.nulls.filter(pl.col("null") == "random").iter_rows(named=True):
-        if row["window"] == "input":
-            chart.add_vrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
-        elif row["window"] == "output":
-            chart.add_hrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
+    for row in view.nulls.filter(null="random", window=window).iter_rows(named=True):
+        fill = palette.current().null
+        add(row["p5"], row["p95"], fillcolor=fill, line_width=0, layer="below")
 
 
 def cross_chart(view: TierTable) -> go.Figure:
@@ -123,10 +123,7 @@ def cross_chart(view: TierTable) -> go.Figure:
     rest = view.table.filter(pl.col("tier").is_in([int(Tier.CROSS), int(Tier.OBSCURE)]))
     values = rest["cross"].drop_nans().to_numpy()
     chart = palette.figure(height=130)
-    for row in view.nulls.filter(
-        (pl.col("null") == "random") & (pl.col("window") == "cross")
-    ).iter_rows(named=True):
-        chart.add_vrect(row["p5"], row["p95"], fillcolor=colours.null, line_width=0, layer="below")
+    _add_band(chart.add_vrect, view, "cross")
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     heights, edges = np.histogram(values, bins=60, range=(min(low, 0.0), max(high, 0.5)))
     over = edges[:-1] >= view.thresholds.cross

@@ -12,11 +12,11 @@ from backend.experiments.views import Run
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierCheck
 from backend.tiers.words import PER_TIER
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers
 from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
-from components.tiers.table import name, side_words
+from components.tiers.table import dot, name, side_words
 
 EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
@@ -104,13 +104,7 @@ def planted_html(view: TierCheck) -> str:
         shares = {row["tier"]: row for row in part.iter_rows(named=True)}
         cells = [_share(shares[int(tier)], tier == kind) for tier in tiers]
         own = f1[int(kind)]
-        rows.append(
-            [
-                named(kind),
-                *cells,
-                markup.interval(own["f1"], own["low"], own["high"]),
-            ]
-        )
+        rows.append([named(kind), *cells, markup.interval(own["f1"], own["low"], own["high"])])
     spec, tau = view.spec, view.thresholds
     best = (
         f"Best on the other planted set: {spec.count} examples, "
@@ -137,8 +131,7 @@ def _share(row: dict[str, float], own: bool) -> str:
 
 def named(tier: int) -> str:
     """A tier's name after its colour, on one line."""
-    dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
-    return f'<span style="white-space:nowrap">{dot}{name(tier)}</span>'
+    return f'<span style="white-space:nowrap">{dot(tier)}{name(tier)}</span>'
 
 
 def separation_html(frame: pl.DataFrame) -> str:

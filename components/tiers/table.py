@@ -13,7 +13,7 @@ from backend.tiers.words import COUNTS, STOPS, TIERS
 from components.features.table import FEATURES, LIST
 from components.regions.table import token_cell
 from components.shell import address, controls, markup, numbers, palette
-from components.shell.browsing import INSPECTOR, LIMIT
+from components.shell.browsing import INSPECTOR, LIMIT, number, text
 from components.shell.status import Desk, waiting
 
 BOARD = LIST  # the board holds the list
@@ -52,6 +52,11 @@ def name(tier: int) -> str:
 def titled(tier: int) -> str:
     """The name after the number that docs and routes use: 1 input."""
     return f"{NUMBERED.get(Tier(tier), '')} {name(tier)}".strip()
+
+
+def dot(tier: int) -> str:
+    """A tier's colour."""
+    return f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
 
 
 class TierDesk(Desk, Protocol):
@@ -133,8 +138,7 @@ def counts_html(view: TierTable) -> str:
     for tier in Tier:
         count = view.counts[tier]
         if tier != Tier.UNSCORED or count:
-            dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
-            value = f"{dot}{numbers.count(count)} · {numbers.percent(count / total)}"
+            value = f"{dot(tier)}{numbers.count(count)} · {numbers.percent(count / total)}"
             hint = WAYS.get(tier, "fewer than two examples in different documents")
             chips.append(markup.chip(titled(tier), value, hint))
     return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
@@ -179,31 +183,23 @@ def steps(view: TierTable) -> list[int]:
 
 def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
     """feature, label: a person's before a method's, with the person's name."""
-    by = (
-        pl.when(pl.col("writer") != "")
-        .then(pl.lit(" · by ") + pl.col("writer"))
-        .otherwise(pl.lit(""))
-    )
+    writer = pl.when(pl.col("writer") != "").then(pl.lit(" · by ") + pl.col("writer"))
     first = labels.unique("feature", keep="first", maintain_order=True)
-    return first.select("feature", label=pl.col("label") + by)
+    return first.select("feature", label=pl.col("label") + writer.otherwise(pl.lit("")))
 
 
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
-    "top_token": st.column_config.TextColumn("top token", width=84),
-    "kind": st.column_config.TextColumn("tier", width=70),
-    "label": st.column_config.TextColumn("label", width=150, help="by hand, or as routed"),
-    "input": st.column_config.NumberColumn("ρ in", width=56, format="%.3f"),
-    "output": st.column_config.NumberColumn("ρ out", width=56, format="%.3f"),
-    "cross": st.column_config.NumberColumn("ρ cross", width=60, format="%.3f"),
-    "margin": st.column_config.NumberColumn(
-        "margin", width=58, format="%.3f", help="to the nearest τ"
-    ),
-    "examples": st.column_config.NumberColumn("examples", width=70),
-    "cut": st.column_config.NumberColumn(
-        "cut", width=44, help="windows that the end of a context cuts short"
-    ),
-    "density": st.column_config.NumberColumn("density", width=66, format="%.3f%%"),
+    "top_token": text("top token", 84),
+    "kind": text("tier", 70),
+    "label": text("label", 150, "by hand, or as routed"),
+    "input": number("ρ in", 56, "%.3f"),
+    "output": number("ρ out", 56, "%.3f"),
+    "cross": number("ρ cross", 60, "%.3f"),
+    "margin": number("margin", 58, "%.3f", "to the nearest τ"),
+    "examples": number("examples", 70),
+    "cut": number("cut", 44, help="windows that the end of a context cuts short"),
+    "density": number("density", 66, "%.3f%%"),
 }
 
 
