@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from backend import query
-from backend.experiments import runs
-from backend.labels import answers as label_answers
+from backend.experiments import runs, single_labels
 from backend.labels import label_search
 from backend.query import Query
 from backend.schema import Job, Plan, Progress
@@ -20,14 +19,10 @@ NUMBER = 0  # of a feature that fires often enough
 PLAN = Plan(methods=("token_frequency",), scorers=("embedding",), features=3)
 FEATURES = "feature_statistics"  # the job that reads them
 CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
-    "known": (label_answers.labels, (NUMBER,), [FEATURES]),
-    "written": (
-        label_answers.write_labels,
-        (NUMBER, "baez"),
-        [FEATURES, "write_labels"],
-    ),
+    "known": (single_labels.labels, (NUMBER,), [FEATURES]),
+    "written": (single_labels.write_labels, (NUMBER, "baez"), [FEATURES, "write_labels"]),
     "scores": (
-        label_answers.label_scores,
+        single_labels.label_scores,
         (NUMBER, "token_frequency,logit_cascade"),
         [FEATURES, "label_scores"],
     ),
