@@ -29,12 +29,12 @@ def show_list(view: FeatureTable) -> None:
         table.render_controls(view)
         if waiting(hits(), queries, "meaning"):
             return
-        listed = table.rows(view, hits())
-        table.render_list(listed, view)
+        rows = table.rows(view, hits())
+        table.render_list(rows, view)
         render_pending(
             view.pending, queries, "What they promote and match is computed.", "features"
         )
-        render_footer({"features": listed}, view.provenance, "features")
+        render_footer({"features": rows}, view.provenance, "features")
 
 
 @st.fragment(key=INSPECTOR)

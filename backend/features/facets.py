@@ -92,5 +92,5 @@ def together(
     firsts, lasts = token_offsets[rows], token_offsets[np.asarray(rows) + 1]
     lengths = lasts - firsts
     starts = np.cumsum(lengths) - lengths
-    at = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
-    return np.bincount(token_features[at], minlength=width)
+    places = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
+    return np.bincount(token_features[places], minlength=width)

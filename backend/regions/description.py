@@ -220,8 +220,8 @@ def _band_of(distances: np.ndarray, edges: np.ndarray) -> np.ndarray:
     last."""
     if edges[0] == edges[-1]:
         return np.zeros(len(distances), dtype=np.int64)
-    found = np.searchsorted(edges, distances.astype(np.float64), side="right") - 1
-    return np.clip(found, 0, len(edges) - 2)
+    bands = np.searchsorted(edges, distances.astype(np.float64), side="right") - 1
+    return np.clip(bands, 0, len(edges) - 2)
 
 
 def sample(
@@ -251,6 +251,6 @@ def sample(
         order = order[_band_of(distances[order], edges) == band]
         limits = f"at distance {edges[band]:.3f} to {edges[band + 1]:.3f}"
         whole = f"the {len(order):,} of {whole} in {kind} ({limits})"
-    chosen = np.random.default_rng(draw.seed).permutation(len(order))[: draw.count]
-    rows = members[order[np.sort(chosen)]]
+    places = np.random.default_rng(draw.seed).permutation(len(order))[: draw.count]
+    rows = members[order[np.sort(places)]]
     return rows, f"{len(rows)} drawn at random (seed {draw.seed}) from {whole}."

@@ -99,8 +99,8 @@ def _passage(entry: Entry, text: str, feature: int | None, regions: tuple[int, .
         values = entry.array("distance").astype(float)
     else:
         values = np.zeros(len(ends))
-        chosen = entry.array("feature") == feature
-        values[entry.array("token")[chosen]] = entry.array("value")[chosen]
+        is_asked = entry.array("feature") == feature
+        values[entry.array("token")[is_asked]] = entry.array("value")[is_asked]
     # tokens may be parts of one character, and share its end
     bounds = np.maximum.accumulate([0, *ends])
     pieces = (text[first:last] for first, last in itertools.pairwise(bounds))

@@ -146,7 +146,7 @@ def _nulls(scores: Correlations) -> pl.DataFrame:
         for null in ("random", "shuffled"):
             draws = np.asarray(entry.array(null))
             if len(draws):
-                ends = [float(np.quantile(draws, at)) for at in QUANTILES.values()]
+                ends = [float(np.quantile(draws, quantile)) for quantile in QUANTILES.values()]
                 rows.append((name, null, float(draws.mean()), *ends, len(draws)))
     names = ("window", "null", "mean", *QUANTILES, "draws")
     return pl.DataFrame(rows, schema=names, orient="row")

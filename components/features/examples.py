@@ -62,13 +62,13 @@ def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list
         return ['<p class="note">There is no such example.</p>']
     peak = strongest or peak_of([item.passage for item in items])
     rows = [_example(item, feature, view, peak) for item in items]
-    said = f'<p class="note">{escape(sentence(draw.how))}</p>'
-    return [f'<div class="said">{said}{legend_html(peak)}</div>', *rows]
+    note = f'<p class="note">{escape(sentence(draw.how))}</p>'
+    return [f'<div class="said">{note}{legend_html(peak)}</div>', *rows]
 
 
 def _example(item: Example, feature: int, view: str, peak: float) -> str:
     passage = item.passage
-    to = anchor(
+    link = anchor(
         "document",
         "document",
         title=passage.title,
@@ -79,12 +79,12 @@ def _example(item: Example, feature: int, view: str, peak: float) -> str:
     why = _why(item, feature) if item.activation > 0 else ""
     facts = (
         f'<div class="facts"><span><b>{numbers.activation(item.activation)}</b></span>'
-        f"<span>{escape(passage.topic)} · {to}</span><span>{why}</span></div>"
+        f"<span>{escape(passage.topic)} · {link}</span><span>{why}</span></div>"
     )
     if view == "stacked":
         return f'<div class="sample stacked">{_aligned(passage, peak)}<span>{why}</span></div>'
-    shown = window(passage, SIDE + 6, SIDE) if view == "snippet" else passage
-    text = passage_html(shown, Look(peak, breaks=view == "full"))
+    part = window(passage, SIDE + 6, SIDE) if view == "snippet" else passage
+    text = passage_html(part, Look(peak, breaks=view == "full"))
     return f'<div class="sample">{text}{facts}</div>'
 
 

@@ -26,7 +26,7 @@ def render_head(view: FeatureView) -> None:
     """Numbers."""
     row = view.row
     most = f"{markup.token(str(row['top_token']))} {numbers.percent(row['top_token_share'])}"
-    said = [
+    parts = [
         chip("mostly", most, "the token it fires on most often"),
         chip("density", numbers.percent(row["density"]), "share of tokens it fires on"),
         chip("tokens", numbers.count(row["active"])),
@@ -35,11 +35,11 @@ def render_head(view: FeatureView) -> None:
         chip("mean", numbers.activation(row["mean"]), "of the activations above zero", "amber"),
     ]
     if row["topic"]:
-        said.append(chip(str(row["topic"]), numbers.times(row["lift"]), "lift over the corpus"))
+        parts.append(chip(str(row["topic"]), numbers.times(row["lift"]), "lift over the corpus"))
     if row["region"] is not None and int(str(row["region"])) >= 0:
-        to = anchor(f"region {row['region']}", "regions", region=row["region"])
-        said.append(chip("best match", f"{to} F1 {numbers.fraction(row['f1'])}"))
-    st.html(chips(said))
+        link = anchor(f"region {row['region']}", "regions", region=row["region"])
+        parts.append(chip("best match", f"{link} F1 {numbers.fraction(row['f1'])}"))
+    st.html(chips(parts))
 
 
 def peak(view: FeatureView) -> float:

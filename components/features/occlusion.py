@@ -30,17 +30,17 @@ def render_examples(draw: Draw, feature: int, strongest: float, ask: Ask, desk: 
     """The sample; under the example that is asked about, or above all, why it fires."""
     _render_key(draw)
     parts = examples.examples_html(draw, feature, address.get("view"), strongest)
-    opened = address.get("why")
-    drawn = [item.token for item in draw.items if isinstance(item, Example)]
-    after = drawn.index(opened) + 2 if opened in drawn else 0
+    token = address.get("why")
+    peaks = [item.token for item in draw.items if isinstance(item, Example)]
+    after = peaks.index(token) + 2 if token in peaks else 0
     markup.render("".join(parts[:after]))
-    if opened >= 0:
+    if token >= 0:
         with st.container(key="why"):
             with st.container(horizontal=True, key="why-title", vertical_alignment="center"):
                 st.html('<h3 class="title">Why it fires here</h3>')
                 st.button("Close", type="tertiary", key="why-close", on_click=_open, args=(-1,))
             with reported():
-                answer = ask(opened)
+                answer = ask(token)
                 if not waiting(answer, desk, "why"):
                     render(answer)
     markup.render("".join(parts[after:]))
@@ -87,15 +87,15 @@ def head_html(view: Why) -> str:
     """What is explained, the lengths of the shortest runs, and whether the numbers agree."""
     piece = view.passage.pieces[view.passage.focus]
     again = f"{numbers.activation(view.full)} read again, {numbers.activation(view.stored)} stored"
-    said = [
+    parts = [
         chip("fires on", markup.token(piece)),
         chip("activation", numbers.activation(view.full), again, "amber"),
     ]
     for row in view.shortest.iter_rows(named=True):
         name = f"{numbers.percent(row['share'])} from the last"
-        said.append(chip(name, escape(run_words(row)), f"“{row['text']}”"))
+        parts.append(chip(name, escape(run_words(row)), f"“{row['text']}”"))
     warn = "" if view.agrees else f'<p class="note warn">{escape(disagreement(view))}</p>'
-    return chips(said) + warn
+    return chips(parts) + warn
 
 
 def disagreement(view: Why) -> str:
@@ -111,8 +111,8 @@ def disagreement(view: Why) -> str:
 def run_words(row: dict[str, object]) -> str:
     """How long a shortest run is, and from which length on all runs give as much."""
     length, steady = int(str(row["length"])), int(str(row["steady"]))
-    said = "1 token" if length == 1 else f"{length} tokens"
-    return said if steady == length else f"{said}, always from {steady} on"
+    tokens = "1 token" if length == 1 else f"{length} tokens"
+    return tokens if steady == length else f"{tokens}, always from {steady} on"
 
 
 # ---------------------------------------------------------------- the text
@@ -145,8 +145,8 @@ def words(row: dict[str, object]) -> str:
     """What replacing a token does, with the range over what stood in for it."""
     effect, low, high = (numbers.known(row[name]) or 0.0 for name in ("effect", "low", "high"))
     does = "keeps it firing" if effect > 0 else "holds it back"
-    said = does if abs(effect) >= FAINT else "no effect to speak of"
-    return f"{said}: lost {effect:.1%} ({low:.1%} to {high:.1%})"
+    verdict = does if abs(effect) >= FAINT else "no effect to speak of"
+    return f"{verdict}: lost {effect:.1%} ({low:.1%} to {high:.1%})"
 
 
 def strength(effect: float) -> float:

@@ -133,17 +133,17 @@ def _render_filters() -> None:
     controls.text_input("token", "Top token contains", rerun=(LIST,))
 
 
-def render_list(listed: pl.DataFrame, view: FeatureTable) -> None:
+def render_list(rows: pl.DataFrame, view: FeatureTable) -> None:
     """The list; the open feature's row is marked."""
-    FEATURES.render_listed(len(listed), len(view.table))
+    FEATURES.render_listed(len(rows), len(view.table))
     with st.container(key="feature-box"):
-        FEATURES.render_rows(display(listed), columns(view), "feature-rows", "stretch", SHOWN)
+        FEATURES.render_rows(display(rows), columns(view), "feature-rows", "stretch", SHOWN)
 
 
-def display(listed: pl.DataFrame) -> pl.DataFrame:
+def display(rows: pl.DataFrame) -> pl.DataFrame:
     """The first rows, as their cells show them."""
     promoted = pl.col("promoted").cast(pl.String).str.strip_chars(" ")
-    return listed.head(LIMIT).with_columns(
+    return rows.head(LIMIT).with_columns(
         pl.col("density") * 100,
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
         promoted.map_elements(one_line, return_dtype=pl.String),

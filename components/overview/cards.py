@@ -37,13 +37,13 @@ def render_counts(view: Overview) -> None:
 
 def render_topics(topics: pl.DataFrame) -> None:
     """Tokens of each topic, the largest on top."""
-    colours, shown = palette.current(), topics.sort("tokens").tail(16)
-    chart = palette.figure(28 * len(shown) + 40).add_bar(
-        x=shown["tokens"].to_numpy(),
-        y=shown["topic"].to_list(),
+    colours, largest = palette.current(), topics.sort("tokens").tail(16)
+    chart = palette.figure(28 * len(largest) + 40).add_bar(
+        x=largest["tokens"].to_numpy(),
+        y=largest["topic"].to_list(),
         orientation="h",
         marker={"color": palette.fade(colours.slate, 0.7)},
-        text=[f"{count:,} documents" for count in shown["documents"]],
+        text=[f"{count:,} documents" for count in largest["documents"]],
         textfont={"size": 11},
         insidetextfont={"color": colours.ground},
         hovertemplate="%{y}: %{x:,} tokens<extra></extra>",

@@ -36,8 +36,8 @@ def render_stops(place: Place, stops: pl.DataFrame, view: RegionMap | Job) -> No
 def _render_stops(place: Place, stops: pl.DataFrame) -> None:
     done = {(row["p"], row["k"]): row["regions"] for row in stops.iter_rows(named=True)}
 
-    def name(p: float, k: float, shown: float) -> str:
-        return f"{shown:g}" if done.get((p, k)) else f"{shown:g} ◌"
+    def name(p: float, k: float, value: float) -> str:
+        return f"{value:g}" if done.get((p, k)) else f"{value:g} ◌"
 
     _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
     _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
@@ -62,30 +62,30 @@ def _stop(what: str, value: float, stops: tuple[float, ...], name: Callable[[flo
 
 def theta_of(stops: pl.DataFrame, place: Place) -> float | None:
     """The threshold of the chosen setting, if it is known."""
-    found = stops.filter((pl.col("p") == place.p) & (pl.col("k") == place.k))["theta"]
-    return found[0] if len(found) else None
+    thetas = stops.filter((pl.col("p") == place.p) & (pl.col("k") == place.k))["theta"]
+    return thetas[0] if len(thetas) else None
 
 
 def about_k(k: float, theta: float | None) -> str:
     """What the gray zone can and cannot do at this threshold."""
-    said = (
+    text = (
         "A new exemplar needs a distance above kθ; points between θ and kθ are gray: passed over "
         "while building, assigned afterwards. That a point be near at most one exemplar would "
         "need k ≥ 4 − 2θ, and kθ below 1 besides: both hold only for θ ≤ .293. At a real θ the "
         "number of ambiguous points only falls."
     )
     if theta is None:
-        return said
-    said = f"θ is {numbers.fraction(theta, 3)} here, so 4 − 2θ is {4 - 2 * theta:.2f}. {said}"
+        return text
+    text = f"θ is {numbers.fraction(theta, 3)} here, so 4 − 2θ is {4 - 2 * theta:.2f}. {text}"
     if k * theta > 1:
         bound = 1 + 1 / (k * theta - 1)
-        said += f" With kθ = {k * theta:.2f} there can be at most {bound:.0f} exemplars."
-    return said
+        text += f" With kθ = {k * theta:.2f} there can be at most {bound:.0f} exemplars."
+    return text
 
 
 def summary_html(view: RegionMap) -> str:
     """K, θ, and how well the exemplars cover the points."""
-    said = [
+    parts = [
         chip("K", numbers.count(len(view.table)), "regions"),
         chip("θ", numbers.fraction(view.theta, 3), "threshold of distance"),
         chip("uncovered", numbers.percent(view.uncovered), "points with d > kθ to every exemplar"),
@@ -94,23 +94,23 @@ def summary_html(view: RegionMap) -> str:
         chip("ambiguous", numbers.percent(view.ambiguous), "points within θ of several exemplars"),
     ]
     if view.tokens < view.corpus_tokens:
-        said.append(chip("n", numbers.count(view.tokens), "points in the partition", "warn"))
+        parts.append(chip("n", numbers.count(view.tokens), "points in the partition", "warn"))
     if not view.saturated:
-        said.append(chip("growing", "", "not saturated: the last batch still added exemplars"))
-    return chips(said)
+        parts.append(chip("growing", "", "not saturated: the last batch still added exemplars"))
+    return chips(parts)
 
 
 def preview_words(view: RegionMap) -> str:
     """What is provisional about a map; empty where nothing is."""
-    said = []
+    parts = []
     if view.tokens < view.corpus_tokens:
-        said.append(
+        parts.append(
             f"Preview on {view.tokens:,} of {view.corpus_tokens:,} tokens: numbers and regions "
             "will change"
         )
     if view.layout == "pca":
-        said.append("PCA layout until UMAP is ready")
-    return "; ".join(said) + "." if said else ""
+        parts.append("PCA layout until UMAP is ready")
+    return "; ".join(parts) + "." if parts else ""
 
 
 def open_token(region_of: Callable[[int], int | Job]) -> None:
@@ -173,8 +173,8 @@ def _render_filters() -> None:
 
 def rows(view: RegionMap, hits: Hits) -> pl.DataFrame:
     """What the table lists, in order."""
-    chosen, table = area(), view.table
-    return listed(table.filter(pl.Series(inside(chosen, table))) if chosen else table, hits)
+    selection, table = area(), view.table
+    return listed(table.filter(pl.Series(inside(selection, table))) if selection else table, hits)
 
 
 # ---------------------------------------------------------------- the inspector's controls

@@ -61,26 +61,28 @@ def head_html(view: RegionView) -> str:
 
 def _bound(row: dict[str, object]) -> list[str]:
     """What the region hangs on: a topic, a token."""
-    said = []
+    parts = []
     if row["topic"]:
         interval = f"{numbers.times(row['lift_low'])} to {numbers.times(row['lift_high'])}"
         hint = f"lift over the corpus, 95% interval {interval}"
-        said.append(chip(str(row["topic"]), numbers.times(row["lift"]), hint))
+        parts.append(chip(str(row["topic"]), numbers.times(row["lift"]), hint))
     if row["token_driven"]:
         what = f"{markup.token(str(row['top_token']))} {numbers.percent(row['token_share'])}"
         hint = f"against {numbers.percent(row['token_null'])} in random points of the same number"
-        said.append(chip("mostly one token", what, hint, "warn"))
-    return said
+        parts.append(chip("mostly one token", what, hint, "warn"))
+    return parts
 
 
 def exemplar_html(view: RegionView) -> str:
     """The exemplar in context, with the way to its document."""
     passage = view.exemplar.passage
-    to = anchor("whole document", "document", document=passage.document, token=view.exemplar.token)
+    link = anchor(
+        "whole document", "document", document=passage.document, token=view.exemplar.token
+    )
     text = passage_html(window(passage, 24, 14), Look(what="distance"))
-    facts = ("exemplar, d = 0", escape(passage.topic), escape(passage.title), to)
-    said = "".join(f"<span>{fact}</span>" for fact in facts if fact)
-    return f'<div class="exemplar">{text}<div class="facts">{said}</div></div>'
+    facts = ("exemplar, d = 0", escape(passage.topic), escape(passage.title), link)
+    spans = "".join(f"<span>{fact}</span>" for fact in facts if fact)
+    return f'<div class="exemplar">{text}<div class="facts">{spans}</div></div>'
 
 
 def render_head(view: RegionView) -> None:
@@ -150,10 +152,10 @@ def _member(member: Member) -> str:
     if member.runner_up >= 0 and member.margin < LOW_MARGIN:
         rival = anchor(f"region {member.runner_up}", "regions", region=member.runner_up)
         facts.append(f"<span>→ {rival}</span>")
-    to = anchor(
+    link = anchor(
         "document", "document", title=passage.title, document=passage.document, token=member.token
     )
-    facts.append(f"<span>{escape(passage.topic)} · {to}</span>")
+    facts.append(f"<span>{escape(passage.topic)} · {link}</span>")
     text = passage_html(window(passage, 16, 10), Look(what="distance", breaks=False))
     return f'<div class="sample">{text}<div class="facts">{"".join(facts)}</div></div>'
 

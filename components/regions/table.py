@@ -77,8 +77,8 @@ def one_line(text: str) -> str:
 
 def token_cell(text: str) -> str:
     """One token for one cell, with the space before it."""
-    shown = one_line(text)
-    return shown.replace(" ", "·") if not shown.strip() else shown.replace(" ", "·", 1)
+    line = one_line(text)
+    return line.replace(" ", "·") if not line.strip() else line.replace(" ", "·", 1)
 
 
 def render_table(rows: pl.DataFrame, total: int) -> None:

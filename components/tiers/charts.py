@@ -40,7 +40,7 @@ def _on_point() -> None:
     FEATURES.open_row(clicked(st.session_state[CHART], address.get("feature")))
 
 
-def plane(view: TierTable, opened: int | None) -> go.Figure:
+def plane(view: TierTable, feature: int | None) -> go.Figure:
     """Every feature by ρ of input and output, its τ as lines, the null as grey bands."""
     colours, table = palette.current(), view.table
     chart = palette.figure(height=360)
@@ -64,9 +64,9 @@ def plane(view: TierTable, opened: int | None) -> go.Figure:
             "input %{x:.3f} output %{y:.3f}<extra></extra>",
             unselected={"marker": {"opacity": 0.7}},
         )
-    if opened is not None and 0 <= opened < len(table):
+    if feature is not None and 0 <= feature < len(table):
         chart.add_scattergl(
-            x=x[[opened]], y=y[[opened]], mode="markers", hoverinfo="skip",
+            x=x[[feature]], y=y[[feature]], mode="markers", hoverinfo="skip",
             marker={"size": 14, "symbol": "circle-open", "color": colours.ink},
         )  # fmt: skip
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
@@ -96,15 +96,15 @@ def _range(values: np.ndarray, tau: float) -> tuple[float, float]:
 
 def legend(view: TierTable) -> str:
     """What is drawn, and how many features are not."""
-    drawn = view.table.filter(pl.col("input").is_finite() & pl.col("output").is_finite())
+    points = view.table.filter(pl.col("input").is_finite() & pl.col("output").is_finite())
     scored = len(view.table) - view.counts[Tier.UNSCORED]
     words = (
         "ρ: mean cosine of a feature's windows, two by two; 1: all alike. Dotted: τ. "
         "Grey: 90% of sets of windows at random."
     )
-    if scored > len(drawn):
+    if scored > len(points):
         words += (
-            f" {numbers.count(scored)} features are sorted; {numbers.count(scored - len(drawn))} "
+            f" {numbers.count(scored)} features are sorted; {numbers.count(scored - len(points))} "
             "of them lack one of the two windows and have no point here."
         )
     return words

@@ -124,9 +124,9 @@ def planted_html(view: TierCheck) -> str:
 
 
 def _share(row: dict[str, float], own: bool) -> str:
-    shown = f"{row['count']:.0f} of {row['of']:.0f}"
+    counts = f"{row['count']:.0f} of {row['of']:.0f}"
     ends = f"{numbers.fraction(row['low'])}–{numbers.fraction(row['high'])}"
-    return f"<b>{shown}</b> <small>{ends}</small>" if own else shown if row["count"] else "–"
+    return f"<b>{counts}</b> <small>{ends}</small>" if own else counts if row["count"] else "–"
 
 
 def named(tier: int) -> str:
@@ -192,12 +192,12 @@ def choose_run(runs: list[Run]) -> str:
     named = {run.run: run for run in runs if not run.run.startswith("import-")}
     if not named:
         return ""
-    chosen = address.get("run")
-    shown = chosen if chosen in named else latest(list(named.values()))
+    linked = address.get("run")
+    name_shown = linked if linked in named else latest(list(named.values()))
     controls.selectbox(
-        "run", "Experiment", list(named), shown, format_func=lambda run: words(named[run])
+        "run", "Experiment", list(named), name_shown, format_func=lambda run: words(named[run])
     )
-    return shown
+    return name_shown
 
 
 def latest(runs: list[Run]) -> str:
@@ -213,10 +213,10 @@ def words(run: Run) -> str:
 
 def labels_html(frame: pl.DataFrame) -> str:
     """Mean label scores by tier and method, beside the same labels given to other features."""
-    shown = frame.filter((pl.col("of") != "empty") & (pl.col("tier") > 0))
-    scorers = sorted(shown["scorer"].unique().to_list())
+    scores = frame.filter((pl.col("of") != "empty") & (pl.col("tier") > 0))
+    scorers = sorted(scores["scorer"].unique().to_list())
     rows = []
-    for (method, tier), part in shown.group_by("method", "tier", maintain_order=True):
+    for (method, tier), part in scores.group_by("method", "tier", maintain_order=True):
         means = {(row["scorer"], row["of"]): row for row in part.iter_rows(named=True)}
         count = max(row["features"] for row in means.values())
         cells = [_beside(means.get((s, "label")), means.get((s, "shuffled"))) for s in scorers]
@@ -233,7 +233,7 @@ def labels_html(frame: pl.DataFrame) -> str:
 def _beside(label: dict[str, float] | None, control: dict[str, float] | None) -> str:
     if label is None:
         return "–"
-    shown = numbers.fraction(label["mean"])
+    cell = numbers.fraction(label["mean"])
     if label["features"] > 1:
-        shown = markup.interval(label["mean"], max(0.0, label["low"]), min(1.0, label["high"]))
-    return shown + (f" [{numbers.fraction(control['mean'])}]" if control else "")
+        cell = markup.interval(label["mean"], max(0.0, label["low"]), min(1.0, label["high"]))
+    return cell + (f" [{numbers.fraction(control['mean'])}]" if control else "")

@@ -67,9 +67,9 @@ def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
 
 def windows_html(view: TierEvidence, spec: TierSpec) -> str:
     """The windows of every example, strongest first; whole contexts below the others."""
-    shown = 3 if spec.cross else 2
+    count = 3 if spec.cross else 2
     rows = [
-        [numbers.activation(strength), *(_cell(window) for window in example[:shown])]
+        [numbers.activation(strength), *(_cell(window) for window in example[:count])]
         for strength, example in zip(view.strengths, view.examples, strict=True)
     ]
     cut = sum(window.cut for example in view.examples for window in example)
@@ -93,14 +93,14 @@ def contexts_html(view: TierEvidence, whole: TierTable) -> str:
         ]
         for strength, example in zip(view.strengths, view.examples, strict=True)
     ]
-    opened = " open" if whole.table["tier"][view.feature] == Tier.CROSS else ""
+    state = " open" if whole.table["tier"][view.feature] == Tier.CROSS else ""
     table = markup.table(("activation", "the peak's whole context"), rows, "nt")
     summary = "Whole contexts, which ρ cross stands on"
-    return f"<details{opened}><summary>{summary}</summary>{table}</details>"
+    return f"<details{state}><summary>{summary}</summary>{table}</details>"
 
 
 def _cell(window: WindowText) -> str:
     text = window.text if len(window.text) <= SHOWN else window.text[:SHOWN] + "…"
     mark = ' <span class="mark" title="cut by the end of the context">✂</span>'
-    shown = f'<span class="passage">{piece_html(text, breaks=False)}</span>'
-    return shown + mark if window.cut else shown
+    cell = f'<span class="passage">{piece_html(text, breaks=False)}</span>'
+    return cell + mark if window.cut else cell

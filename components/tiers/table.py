@@ -113,9 +113,9 @@ def side_words(window: str, side: int) -> str:
 def render_thresholds() -> None:
     """τ of each window: every feature is sorted anew at once."""
     for column, (field, window) in zip(st.columns(3, gap="medium"), TAUS.items(), strict=True):
-        step, shown = (0.005, "%.3f") if window == "cross" else (0.01, "%.2f")
+        step, digits = (0.005, "%.3f") if window == "cross" else (0.01, "%.2f")
         with column:
-            controls.slider(field, f"τ {window}", step=step, format=shown, rerun=SORTED)
+            controls.slider(field, f"τ {window}", step=step, format=digits, rerun=SORTED)
     usual = Thresholds()
     st.button(
         f"Defaults: τ {usual.input:.2f}, {usual.output:.2f}, {usual.cross:.3f}",
@@ -167,12 +167,12 @@ def labels(desk: TierDesk, study: str, view: TierTable) -> pl.DataFrame | None:
 
 def listed(view: TierTable, labels: pl.DataFrame | None = None) -> pl.DataFrame:
     """Features of the tier that is looked at, nearest to another tier first, with labels."""
-    chosen = address.get("tier")
+    tier = address.get("tier")
     table = view.table
     if labels is not None:
         table = table.join(_one_each(labels), on="feature", how="left")
-    if chosen != "all":
-        table = table.filter(pl.col("tier") == int(Tier[chosen.upper()]))
+    if tier != "all":
+        table = table.filter(pl.col("tier") == int(Tier[tier.upper()]))
     return table.sort("margin", "feature", nulls_last=True)
 
 
@@ -212,9 +212,9 @@ def render_list(rows: pl.DataFrame, total: int) -> None:
         cut = f" · the first {LIMIT:,} are listed" if len(rows) > LIMIT else ""
         markup.note(f"{len(rows):,} of {total:,} features, nearest to another tier first{cut}")
     names = [titled(tier) for tier in Tier]
-    shown = rows.head(LIMIT).with_columns(
+    cells = rows.head(LIMIT).with_columns(
         pl.col("density") * 100,
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
         kind=pl.col("tier").replace_strict(list(range(len(names))), names),
     )
-    FEATURES.render_rows(shown, COLUMNS, "tier-rows", 360)
+    FEATURES.render_rows(cells, COLUMNS, "tier-rows", 360)
