@@ -31,7 +31,8 @@ from pydantic import TypeAdapter, ValidationError
 from backend import run
 from backend.models.device import pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
-from backend.store.executor import LOCAL, Request
+from backend.store.executor import LOCAL
+from backend.store.jobs import Request
 from backend.store.memo import canonical
 from backend.study import loading as studies
 

@@ -144,7 +144,7 @@ class Memoized(Generic[P]):
             return entry
         if run.current().looks:
             raise run.Missing(self.name)
-        with disk.locked(upkeep.lock_path(digest), _wait):
+        with disk.locked(upkeep.lock_path(digest), waiting=_wait):
             return open_entry(target, digest) or self._compute(digest, *args, **kwargs)
 
     def _bound(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ so a worker sweeps before it loads anything heavy.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from filelock import Timeout
 
 from backend import settings
 from backend.schema import NotFoundError
@@ -185,23 +187,19 @@ def delete(items: list[Kept]) -> list[str]:
 
 def _delete(item: Kept) -> bool:
     """Takes an entry out of sight in one step, then deletes it; not if it is in use after all."""
-    path = lock_path(item.digest)
-    file = disk.try_lock(path)
-    if file is None:
+    doomed = staging_folder(item.digest)
+    try:
+        with disk.locked(lock_path(item.digest), timeout=0):
+            now = _kept(item.folder)
+            if now is None or now.pinned or now.used != item.used:
+                return False
+            doomed.parent.mkdir(exist_ok=True)
+            item.folder.rename(doomed)
+    except OSError as error:  # also that another holds the lock
+        log.warning("cannot evict %s: %s", item.folder, error)
         return False
-    with disk.released(file, path):
-        now = _kept(item.folder)
-        if now is None or now.pinned or now.used != item.used:
-            return False
-        bin_ = staging_folder(item.digest)
-        try:
-            bin_.parent.mkdir(exist_ok=True)
-            item.folder.rename(bin_)
-        except OSError as error:
-            log.warning("cannot evict %s: %s", item.folder, error)
-            return False
-        shutil.rmtree(bin_, ignore_errors=True)
-        return True
+    shutil.rmtree(doomed, ignore_errors=True)
+    return True
 
 
 def staging_folder(digest: str) -> Path:
@@ -248,8 +246,6 @@ def sweep_staging() -> None:
 
 
 def _sweep(lock: Path, folder: Path | None) -> None:
-    file = disk.try_lock(lock)
-    if file is not None:
-        with disk.released(file, lock):
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
