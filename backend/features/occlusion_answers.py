@@ -12,7 +12,6 @@ from backend.features.answers import FeatureIndex
 from backend.features.views import Why
 from backend.query import query
 from backend.schema import NotFoundError, Study
-from backend.store import provenance
 from backend.store.memo import Entry
 
 SHARES = (0.5, 0.8)  # of the activation, that the shortest runs give
@@ -73,7 +72,7 @@ def _view(
         runs=_runs(passage.pieces, runs),
         shortest=_shortest(passage.pieces, runs),
         stand_ins=_stand_ins(index, entry),
-        provenance=provenance.of(entry, f"why --study {name} --feature {feature} --token {token}"),
+        provenance=entry.provenance(f"why --study {name} --feature {feature} --token {token}"),
     )
 
 

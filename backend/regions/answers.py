@@ -26,7 +26,7 @@ from backend.schema import (
     Partition,
     Study,
 )
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 LISTED = 20  # rows of the short tables in the inspector
@@ -75,7 +75,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         overlap=overlap,
         ambiguous=ambiguous,
         saturated=bool(shown.entry.value("saturated")),
-        provenance=provenance.of(shown.entry, f"regions --study {study.name} --p {p:g} --k {k:g}"),
+        provenance=shown.entry.provenance(f"regions --study {study.name} --p {p:g} --k {k:g}"),
     )
 
 
@@ -161,7 +161,7 @@ def region(study: Study, region: int, p: float | None = None, k: float | None = 
         promoted=promoted,
         suppressed=suppressed,
         features=_features(study, shown, region),
-        provenance=provenance.of(shown.described, command),
+        provenance=shown.described.provenance(command),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
+from backend import run
 from backend.schema import Job
 from backend.store import jobs
 from backend.store.jobs import Request
@@ -60,13 +61,7 @@ class Local:
         report: Callable[[int], None],
         workers: int,
     ) -> list[Result]:
-        if workers > 1:
-            return _in_threads(function, items, report, workers)
-        results = []
-        for item in items:
-            report(len(results))
-            results.append(function(item))
-        return results
+        return (_in_threads if workers > 1 else run.in_order)(function, items, report, workers)
 
 
 def _in_threads(
