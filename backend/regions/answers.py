@@ -21,7 +21,7 @@ from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
 from backend.regions.views import Member, MemberDraw, RegionMap, RegionView
 from backend.schema import NotFoundError, Partition, Study
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 LISTED = 20  # rows of the short tables in the inspector
@@ -70,7 +70,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         overlap=overlap,
         ambiguous=ambiguous,
         saturated=bool(mapped.entry.value("saturated")),
-        provenance=provenance.of(mapped.entry, f"regions --study {study.name} --p {p:g} --k {k:g}"),
+        provenance=mapped.entry.provenance(f"regions --study {study.name} --p {p:g} --k {k:g}"),
     )
 
 
@@ -144,7 +144,7 @@ def region(study: Study, region: int, p: float | None = None, k: float | None = 
         promoted=promoted,
         suppressed=suppressed,
         features=_features(study, mapped, region),
-        provenance=provenance.of(mapped.described, command),
+        provenance=mapped.described.provenance(command),
     )
 
 

@@ -17,7 +17,7 @@ from backend.features.views import FeatureTable, FeatureView
 from backend.query import query
 from backend.regions import matching, partitioning
 from backend.schema import Study
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 LISTED = 20  # rows of the short tables in the inspector
@@ -37,7 +37,7 @@ def features(study: Study) -> FeatureTable:
         l0=float(index.index.value("l0")),
         fvu=float(index.index.value("fvu") or "nan"),
         dead=int((table["active"] == 0).sum()),
-        provenance=provenance.of(index.index, f"features --study {study.name}"),
+        provenance=index.index.provenance(f"features --study {study.name}"),
     )
 
 
@@ -70,7 +70,7 @@ def feature(study: Study, feature: int) -> FeatureView:
         nearest=with_top_token(index, _nearest(neighbours, row)),
         cofiring=with_top_token(index, facets.cofiring(index.index, column, LISTED)),
         regions=_regions(index, study, feature),
-        provenance=provenance.of(index.index, command),
+        provenance=index.index.provenance(command),
     )
 
 

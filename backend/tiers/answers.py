@@ -14,7 +14,7 @@ from backend.corpus.contexts import Tokens
 from backend.features.answers import FeatureIndex, feature_index
 from backend.query import key_of, lookup, query
 from backend.schema import NotFoundError, Study, TesseraError, Thresholds, Tier, TierSpec, Window
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
 from backend.tiers import assignment as assignment
@@ -124,7 +124,7 @@ def tiers(
         ),
         counts=np.bincount(assigned, minlength=len(Tier)).tolist(),
         nulls=_nulls(scores),
-        provenance=provenance.of(scores.entries[0], f"tiers --study {study.name}"),
+        provenance=scores.entries[0].provenance(f"tiers --study {study.name}"),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from backend import settings
 from backend.schema import CorpusError, Progress
 from backend.store import jobs, launch, worker
+from backend.store.jobs import Request
 
 
 def note(name: str, text: str) -> None:
@@ -65,7 +66,8 @@ if __name__ == "__main__":
     launch.command = command
     launch.PAUSE = 0.0
     if sys.argv[2:] == ["submit"]:
-        job = jobs.submit("count", "toy", {"chunks": 1, "seconds": 0.1}, sys.argv[1], "shared")
+        request = Request("count", "toy", {"chunks": 1, "seconds": 0.1}, "shared")
+        job = jobs.submit(request, sys.argv[1])
         print(job.id)
     else:
         note("pids.txt", str(os.getpid()))
