@@ -10,23 +10,11 @@ answer is the `Job` that computes it: wait for it (`wait`) or ask again. What is
     regions.table.sort("coherence")
 """
 
-from backend.annotations.blind_judging import answer_detection as answer_detection
-from backend.annotations.blind_judging import answer_verbalization as answer_verbalization
-from backend.annotations.blind_judging import detection_scores as detection_scores
-from backend.annotations.blind_judging import detection_task as detection_task
-from backend.annotations.blind_judging import verbalization_scores as verbalization_scores
-from backend.annotations.blind_judging import verbalization_task as verbalization_task
-from backend.annotations.blind_judging import vote as vote
-from backend.annotations.blind_judging import votes as votes
 from backend.annotations.hand_label_files import decision_formats as decision_formats
 from backend.annotations.hand_label_files import export_decisions as export_decisions
 from backend.annotations.hand_label_files import import_decisions as import_decisions
 from backend.annotations.hand_labels import decide as decide
 from backend.annotations.hand_labels import human_labels as human_labels
-from backend.annotations.queue import queue as queue
-from backend.annotations.queue import queue_hints as queue_hints
-from backend.annotations.queue import queue_items as queue_items
-from backend.annotations.self_agreement import agreement as agreement
 from backend.concepts.answers import gray_zone as gray_zone
 from backend.concepts.answers import membership as membership
 from backend.concepts.answers import new_text_membership as new_text_membership
@@ -54,19 +42,26 @@ from backend.experiments.answers import experiment as experiment
 from backend.experiments.answers import experiments as experiments
 from backend.experiments.answers import export_experiment as export_experiment
 from backend.experiments.answers import import_experiment as import_experiment
+from backend.experiments.blind_judging import answer_detection as answer_detection
+from backend.experiments.blind_judging import answer_verbalization as answer_verbalization
+from backend.experiments.blind_judging import detection_scores as detection_scores
+from backend.experiments.blind_judging import detection_task as detection_task
+from backend.experiments.blind_judging import verbalization_scores as verbalization_scores
+from backend.experiments.blind_judging import verbalization_task as verbalization_task
+from backend.experiments.blind_judging import vote as vote
+from backend.experiments.blind_judging import votes as votes
 from backend.experiments.cost_estimates import estimate_cost as estimate_cost
 from backend.experiments.runs import run_experiment as run_experiment
 from backend.experiments.runs import start_experiment as start_experiment
-from backend.features.answers import feature as feature
+from backend.experiments.single_labels import label_scores as label_scores
+from backend.experiments.single_labels import labels as labels
+from backend.experiments.single_labels import write_labels as write_labels
 from backend.features.answers import feature_examples as feature_examples
-from backend.features.answers import features as features
+from backend.features.answers import feature_statistics as feature_statistics
 from backend.features.answers import search_features as search_features
 from backend.features.occlusion_answers import why as why
 from backend.labels.answers import label_methods as label_methods
-from backend.labels.answers import label_scores as label_scores
-from backend.labels.answers import labels as labels
 from backend.labels.answers import server as server
-from backend.labels.answers import write_labels as write_labels
 from backend.labels.label_search import search_labels as search_labels
 from backend.overview.answers import overview as overview
 from backend.overview.answers import studies as studies
@@ -78,6 +73,10 @@ from backend.overview.jobs import outdated_results as outdated_results
 from backend.overview.jobs import retry as retry
 from backend.overview.jobs import wait as wait
 from backend.query import callables
+from backend.queue.answers import queue as queue
+from backend.queue.answers import queue_hints as queue_hints
+from backend.queue.answers import queue_items as queue_items
+from backend.queue.self_agreement import agreement as agreement
 from backend.regions.answers import region as region
 from backend.regions.answers import region_members as region_members
 from backend.regions.answers import region_of as region_of
@@ -85,6 +84,8 @@ from backend.regions.answers import regions as regions
 from backend.regions.answers import search_regions as search_regions
 from backend.regions.answers import stops as stops
 from backend.regions.documents import document as document
+from backend.regions.feature_answers import feature as feature
+from backend.regions.feature_answers import features as features
 from backend.regions.own_text import probe as probe
 from backend.tiers.answers import tier_evidence as tier_evidence
 from backend.tiers.answers import tier_profile as tier_profile

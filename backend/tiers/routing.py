@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from backend.annotations import hand_label_files
+from backend.annotations.hand_label_tables import labels_of
 from backend.experiments import cost_estimates
 from backend.experiments.steps import Running
 from backend.experiments.views import Quote
@@ -126,7 +126,7 @@ def _routed(labels: pl.DataFrame, inside: np.ndarray) -> pl.DataFrame:
 
 def _by_hand(study: Study) -> pl.DataFrame:
     """What people call features; of those that no label fits, that."""
-    return hand_label_files.labels_of(study).select(
+    return labels_of(study).select(
         pl.col("feature").cast(pl.Int32),
         "method",
         pl.when(pl.col("failed") == "").then("text").otherwise("failed").alias("label"),

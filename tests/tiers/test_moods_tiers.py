@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend import queries, query
-from backend.annotations.words import Selection
+from backend.queue.words import Selection
 from backend.schema import Job, Progress, Thresholds, TierSpec
 from backend.tiers import windows
 from backend.tiers.words import RoutePlan
