@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from backend import queries
+from backend.labels.words import LabelRequest
 from backend.regions.views import RegionMap
 from backend.schema import Job
 from components.labels import panel as label_panel
@@ -56,7 +57,8 @@ def show_inspector(view: RegionMap) -> None:
             return
         render_ring(view, number, CHART)
         inspector.render_head(region)
-        label_panel.render_section(queries, INSPECTOR, place.study, number, "region", *where)
+        labelled = LabelRequest(number, "region", *where)
+        label_panel.render_section(queries, INSPECTOR, place.study, labelled)
         controls.render_draw(region)
         drawn = address.get("draw"), 8, address.get("seed")
         members = queries.region_members(place.study, number, *where, *drawn)

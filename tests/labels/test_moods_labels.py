@@ -11,18 +11,19 @@ import pytest
 from backend import query
 from backend.experiments import runs, single_labels
 from backend.labels import label_search
+from backend.labels.words import LabelRequest
 from backend.query import Query
 from backend.schema import Job, Plan, Progress
 from backend.store import jobs
 
-NUMBER = 0  # of a feature that fires often enough
+REQUEST = LabelRequest(0)  # a feature that fires often enough
 PLAN = Plan(methods=("token_frequency",), scorers=("embedding",), features=3)
 CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
-    "known": (single_labels.labels, (NUMBER,), ["features"]),
-    "written": (single_labels.write_labels, (NUMBER, "baez"), ["features", "write_labels"]),
+    "known": (single_labels.labels, (REQUEST,), ["features"]),
+    "written": (single_labels.write_labels, (REQUEST, "baez"), ["features", "write_labels"]),
     "scores": (
         single_labels.label_scores,
-        (NUMBER, "token_frequency,logit_cascade"),
+        (REQUEST, "token_frequency,logit_cascade"),
         ["features", "label_scores"],
     ),
     "search": (label_search.search_labels, ("boats",), ["features", "search_labels"]),
