@@ -17,10 +17,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from backend.labels.contract import Evidence, Excerpt, Message
-from backend.labels.judges import PER_PROMPT, WriterJudge
-from backend.labels.scorers import judged
-from backend.labels.trials import trial
-from backend.labels.writers import ask_all
+from backend.labels.judges import PER_PROMPT, Judge, WriterJudge
+from backend.labels.scorers import Score, scored
+from backend.labels.trials import Trial, trial
+from backend.store.executor import LOCAL
 from benchmarks.report import Figure, main, median_ratio, seconds_of
 
 LENGTH, PART = 127, 10  # tokens a context, excerpts in each part of the evidence
@@ -71,6 +71,13 @@ def planted(feature: int) -> Evidence:
     return Evidence(feature, 1.0, train, test, negatives, silent, "range", "silent", 0, "planted")
 
 
+def judge_all(trials: Sequence[Trial], judge: Judge) -> list[Score]:
+    """Scores of trials that a judge is asked together."""
+    verdicts = judge.judge([each.question for each in trials])
+    pairs = zip(trials, verdicts, strict=True)
+    return [score for each, one in pairs for score in scored(each, one, judge.name)]
+
+
 def score_all(evidence: Sequence[Evidence]) -> int:
     """Detection and fuzzing of all; returns how many excerpts were judged."""
     trials = [
@@ -78,7 +85,11 @@ def score_all(evidence: Sequence[Evidence]) -> int:
         for each in evidence
         for task in ("detection", "fuzzing")
     ]
-    return sum(score.n for score in judged(trials, WriterJudge(Answering())))
+    return sum(score.n for score in judge_all(trials, WriterJudge(Answering())))
+
+
+def ignore(_done: int) -> None:
+    """Nobody follows the progress."""
 
 
 def both_ways(prompts: int) -> tuple[float, float]:
@@ -86,7 +97,7 @@ def both_ways(prompts: int) -> tuple[float, float]:
     asked = [(Message("user", str(number)),) for number in range(prompts)]
     writer = Answering(LATENCY)
     one, many = (
-        seconds_of(lambda workers=workers: ask_all(writer, asked, workers=workers))
+        seconds_of(lambda workers=workers: LOCAL.each(writer.write, asked, ignore, workers))
         for workers in (1, WORKERS)
     )
     return one, many

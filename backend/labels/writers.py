@@ -9,11 +9,9 @@ pays for more than it may.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from backend.labels.contract import Message, Writer
 from backend.labels.own_model import OwnModel
 from backend.labels.references import OWN, SERVER, WriterRef
 from backend.labels.server import Server, configured, explained, prices, without_reply
-from backend.schema import LlmError, LlmUnavailableError, Progress
+from backend.schema import LlmError, LlmUnavailableError
 from backend.store.memo import memoize
 
 if TYPE_CHECKING:
@@ -78,13 +76,6 @@ def load_own(ref: WriterRef, device: str) -> OwnModel:
     """A study's own model; one object, so that calls take turns."""
     assert ref.model
     return OwnModel(ref.model, device)
-
-
-def _load_server(ref: WriterRef, _: str) -> Writer:
-    return OpenAiWriter(ref)
-
-
-KINDS = {OWN: Kind(load_own, 1), SERVER: Kind(_load_server, AT_ONCE)}
 
 
 # ---------------------------------------------------------------- asking a server
@@ -239,61 +230,4 @@ def _usage(answer: Any) -> dict[str, int | None]:
     }
 
 
-# ---------------------------------------------------------------- asking many
-
-
-def ask_all(
-    writer: Writer,
-    conversations: Sequence[Sequence[Message]],
-    workers: int = 8,
-    progress: Progress | None = None,
-    *,
-    temperature: float = 0.0,
-    limit: int = 300,
-) -> list[str | LlmError]:
-    """A reply or the error in its place for each conversation, in order; `workers` at a time.
-
-    Raises:
-        LlmUnavailableError: the writer cannot be asked now. What is under way is waited for and
-            kept, the rest is not begun.
-        Cancelled: by `progress`; what is under way ends by itself, the rest is not begun.
-    """
-    unavailable = threading.Event()
-
-    def one(messages: Sequence[Message]) -> str | LlmError | None:
-        if unavailable.is_set():
-            return None
-        try:
-            return writer.write(messages, temperature=temperature, limit=limit)
-        except LlmUnavailableError as error:
-            unavailable.set()
-            return error
-        except LlmError as error:
-            return error
-
-    pool = ThreadPoolExecutor(workers)
-    try:
-        # a thread inherits neither mood nor cap
-        futures = [
-            pool.submit(contextvars.copy_context().run, one, messages) for messages in conversations
-        ]
-        _follow(futures, progress or Progress())
-        replies = [text for future in futures if (text := future.result()) is not None]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    for text in replies:
-        if isinstance(text, LlmUnavailableError):
-            raise text
-    return replies
-
-
-def _follow(futures: Sequence[Future[str | LlmError | None]], progress: Progress) -> None:
-    """Reports each second at least, so that a slow server does not keep a job from ending."""
-    waiting = set(futures)
-    ended = failed = 0
-    while waiting:
-        done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-        ended += sum(future.result() is not None for future in done)
-        failed += sum(isinstance(future.result(), LlmError) for future in done)
-        message = "Asking the language model" + (f" ({failed} failed)" if failed else "")
-        progress.report(ended, len(futures), message, "replies")
+KINDS = {OWN: Kind(load_own, 1), SERVER: Kind(lambda ref, _: OpenAiWriter(ref), AT_ONCE)}

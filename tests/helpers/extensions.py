@@ -59,11 +59,10 @@ class Affirmative:
 
 def check_scorer() -> None:
     from backend.labels.judges import WriterJudge
-    from backend.labels.scorers import judged
     from backend.labels.trials import trial
-    from benchmarks.scoring import planted
+    from benchmarks.scoring import judge_all, planted
 
-    (score,) = judged(
+    (score,) = judge_all(
         [trial("bag_of_words", "numbers", planted(0), "m")], WriterJudge(Affirmative())
     )
     assert (score.scorer, score.value, score.chance) == ("bag_of_words", 0.5, 0.5)
