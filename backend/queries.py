@@ -56,9 +56,8 @@ from backend.experiments.runs import start_experiment as start_experiment
 from backend.experiments.single_labels import label_scores as label_scores
 from backend.experiments.single_labels import labels as labels
 from backend.experiments.single_labels import write_labels as write_labels
-from backend.features.answers import feature as feature
 from backend.features.answers import feature_examples as feature_examples
-from backend.features.answers import features as features
+from backend.features.answers import feature_statistics as feature_statistics
 from backend.features.answers import search_features as search_features
 from backend.features.occlusion_answers import why as why
 from backend.labels.answers import label_methods as label_methods
@@ -85,6 +84,8 @@ from backend.regions.answers import regions as regions
 from backend.regions.answers import search_regions as search_regions
 from backend.regions.answers import stops as stops
 from backend.regions.documents import document as document
+from backend.regions.feature_answers import feature as feature
+from backend.regions.feature_answers import features as features
 from backend.regions.own_text import probe as probe
 from backend.tiers.answers import tier_evidence as tier_evidence
 from backend.tiers.answers import tier_profile as tier_profile

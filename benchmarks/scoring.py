@@ -94,10 +94,10 @@ def ignore(_done: int) -> None:
 
 def both_ways(prompts: int) -> tuple[float, float]:
     """Seconds for as many prompts by one worker, and by eight."""
-    asked = [(Message("user", str(number)),) for number in range(prompts)]
+    requests = [(Message("user", str(number)),) for number in range(prompts)]
     writer = Answering(LATENCY)
     one, many = (
-        seconds_of(lambda workers=workers: LOCAL.each(writer.write, asked, ignore, workers))
+        seconds_of(lambda workers=workers: LOCAL.each(writer.write, requests, ignore, workers))
         for workers in (1, WORKERS)
     )
     return one, many

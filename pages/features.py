@@ -40,7 +40,9 @@ def show_list(view: FeatureTable) -> None:
             return
         listed = rows(view)
         table.render_list(listed, view)
-        render_pending(view.pending, queries, "Tokens they promote are being read.", "features")
+        render_pending(
+            view.pending, queries, "What they promote or match is being computed.", "features"
+        )
         render_footer({"features": listed}, view.provenance, "features")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,6 +151,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("model")
 
 
+@pytest.fixture(autouse=True)
+def _main_module() -> Iterator[None]:
+    """A page under test leaves its script as the program's main module, which every process
+    that a later test spawns would run again."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small world; its study is `studies/small.toml`."""
@@ -169,8 +179,8 @@ def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def compute(study: str, spec: dict[str, float]) -> None:
     """Everything that a study's pages show first, as the worker computes it."""
     from backend import run
-    from backend.features.answers import features
     from backend.regions.answers import regions
+    from backend.regions.feature_answers import features
     from backend.schema import Progress
 
     with run.computing("cpu", Progress()):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from backend.corpus import passages
-from backend.features import answers as feature_answers
 from backend.models.device import pick_device
 from backend.overview.views import Overview
 from backend.query import lookup, query
 from backend.regions import answers as region_answers
+from backend.regions import feature_answers
 from backend.schema import Study, TesseraError
 from backend.study import loading as loading
 from backend.study.views import StudyCard

@@ -14,8 +14,7 @@ from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.corpus.topics import topic_shares
 from backend.corpus.views import Draw
-from backend.features import answers as feature_answers
-from backend.features import codes
+from backend.features.answers import read_index, with_top_token
 from backend.query import lookup, query
 from backend.regions import description, logit_lens, matching, partitioning, projection
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
@@ -57,13 +56,13 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
     if partition.reading == study.reading:
         run.optional(_thresholds, study)
     layout = projection.layout(partition, method)
-    matched = _matches(study, partition)
+    matches = matching.matches_of(study, partition)
     if method == "umap":
         run.optional(_read_logits, shown)
     gray, uncovered, overlap, ambiguous = shown.shares
     p, k = partition.spec.p, partition.spec.k
     return RegionMap(
-        table=_map_table(shown, layout, matched),
+        table=_map_table(shown, layout, matches),
         layout=method,
         p=p,
         k=k,
@@ -86,17 +85,8 @@ def _read_logits(shown: Partitioned) -> list[Entry]:
     return run.each(read, blocks, "Reading logits of exemplars")
 
 
-def _matches(study: Study, partition: Partition) -> Entry | None:
-    """Matched features; None without an SAE, for a preview, or while features are not read."""
-    if study.sae is None or partition.reading != study.reading:
-        return None
-    if codes.index.find(study.reading, study.sae) is None:
-        return None
-    return run.optional(matching.match, partition, study.sae)
-
-
 @functools.lru_cache(maxsize=6)
-def _map_table(shown: Partitioned, layout: Entry, matched: Entry | None) -> pl.DataFrame:
+def _map_table(shown: Partitioned, layout: Entry, matches: Entry | None) -> pl.DataFrame:
     tokens, table, xy = shown.tokens, shown.regions, layout.array("xy")
     rows = table["token"].to_numpy()
     before, token, after = zip(*(_snippet(tokens, int(row)) for row in rows), strict=True)
@@ -111,14 +101,7 @@ def _map_table(shown: Partitioned, layout: Entry, matched: Entry | None) -> pl.D
         topic=pl.Series([names[code] for code in table["topic"]]),
         top_token=pl.Series(passages.token_text(shown.model, table["token_value"].to_numpy())),
     )
-    best = (
-        matched.frame("by_region").group_by("region", maintain_order=True).first()
-        if matched
-        else pl.DataFrame(schema={"region": pl.Int32, "feature": pl.Int32, "f1": pl.Float64})
-    )
-    return table.join(
-        best.select(pl.col("region").cast(pl.Int32), "feature", "f1"), on="region", how="left"
-    ).with_columns(pl.col("feature").fill_null(-1))
+    return matching.with_best(table, matches, "region")
 
 
 def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
@@ -219,13 +202,13 @@ def _lens(shown: Partitioned, region: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _features(study: Study, shown: Partitioned, region: int) -> pl.DataFrame:
-    matched = _matches(study, shown.partition)
-    columns = ("feature", "f1", "precision", "recall")
-    if matched is None:
-        kinds: dict[str, Any] = dict.fromkeys(columns, pl.Float64) | {"feature": pl.Int32}
-        return pl.DataFrame(schema=kinds | {"top_token": pl.String})
-    frame = matched.frame("by_region").filter(pl.col("region") == region).select(columns)
-    return feature_answers.with_top_token(feature_answers.feature_index(study), frame)
+    """feature, f1, precision, recall, top_token: the features that fire on its members."""
+    matches = matching.matches_of(study, shown.partition)
+    frame = matching.table(matches, "region").filter(pl.col("region") == region)
+    frame = frame.select("feature", "f1", "precision", "recall")
+    if matches is None:
+        return frame.with_columns(top_token=pl.lit("", pl.String))
+    return with_top_token(read_index(study), frame)
 
 
 # ---------------------------------------------------------------- members, search, stops

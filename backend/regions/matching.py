@@ -8,7 +8,7 @@ share of the members where the feature is active, F1 their harmonic mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,9 +17,10 @@ import scipy  # its parts load when they are used: pages need none of them
 from backend import run
 from backend.features import codes
 from backend.regions import partitioning
-from backend.schema import Partition, SaeRef
-from backend.store.memo import memoize
+from backend.schema import Partition, SaeRef, Study
+from backend.store.memo import Entry, memoize
 
+Kind = Literal["region", "feature"]
 KEPT = 5  # best matches of each region, and of each feature
 ROWS = 65_536  # members whose features are counted at once, unless one region has more
 
@@ -48,6 +49,32 @@ def match(partition: Partition, sae: SaeRef) -> dict[str, Any]:
     count = len(made.array("exemplar_tokens"))
     by_region, by_feature = best_matches(owner, count, by_token, active)
     return {"by_region": by_region, "by_feature": by_feature}
+
+
+def matches_of(study: Study, partition: Partition) -> Entry | None:
+    """The matches of a partition with the study's features; None without an SAE, for a preview,
+    and until partition and features are there. A look that misses only the matches asks for them.
+    """
+    if study.sae is None or partition.reading != study.reading:
+        return None
+    index = codes.index.find(partition.reading, study.sae)
+    if index is None or partitioning.build_partition.find(partition) is None:
+        return None
+    return run.optional(match, partition, study.sae)
+
+
+def table(matches: Entry | None, kind: Kind) -> pl.DataFrame:
+    """`MATCHES` of each `kind` in order, best first; empty where there are none."""
+    return matches.frame(f"by_{kind}") if matches else pl.DataFrame(schema=MATCHES)
+
+
+def with_best(frame: pl.DataFrame, matches: Entry | None, kind: Kind) -> pl.DataFrame:
+    """A frame of each `kind` with the best match: the other's number, -1 where there is none, and
+    `f1`."""
+    other = "feature" if kind == "region" else "region"
+    best = table(matches, kind).unique(kind, keep="first").select(kind, other, "f1")
+    joined = frame.join(best, on=kind, how="left", maintain_order="left")
+    return joined.with_columns(pl.col(other).fill_null(-1))
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,12 @@ AT_ONCE = 40  # items given to one that asks
 PATIENCE = 0.25  # seconds spent on them before the rest has to be asked for again
 FIRST = 8  # items given to one that has not asked yet
 
-SCRIPTS = ("queue_keep", "queue_view", "queue_keys", "queue_room", "queue")
-_files = [Path(__file__).with_name(f"{name}.js") for name in SCRIPTS]
+PARTS = ("queue_keep", "queue_view", "queue_keys", "queue_room", "queue")
+SCRIPT = "\n".join(Path(__file__).with_name(f"{name}.js").read_text("utf-8") for name in PARTS)
 _queue = component(
     "tessera_queue",
     css=Path(__file__).with_name("queue.css").read_text(encoding="utf-8"),
-    js="\n".join(file.read_text(encoding="utf-8") for file in _files),
+    js=SCRIPT,
     isolate_styles=False,
 )
 

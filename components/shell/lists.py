@@ -77,11 +77,11 @@ def topics_html(frame: pl.DataFrame, note: str) -> str:
 
 def interval(value: float, low: float, high: float) -> str:
     """A dot with its interval around a dashed line at ×1."""
-    at, start, end = (place(number) for number in (value, low, high))
+    centre, start, end = (place(number) for number in (value, low, high))
     return (
         '<span class="ci"><i class="chance"></i>'
         f'<i class="range" style="left:{start:.1f}%;width:{max(0.0, end - start):.1f}%"></i>'
-        f'<i class="point" style="left:{at:.1f}%"></i></span>'
+        f'<i class="point" style="left:{centre:.1f}%"></i></span>'
     )
 
 

@@ -21,6 +21,7 @@ SOURCES = [
 ]
 SHIPPED = [path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"]
 PAGES = [path for path in SOURCES if path.parent == ROOT / "pages"]
+COMPONENTS = [path for path in SOURCES if ROOT / "components" in path.parents]
 
 
 def shown(path: Path) -> str:
@@ -66,6 +67,18 @@ def test_a_page_is_short_and_begins_with_the_frame(script: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
     assert "frame" in calls
+
+
+# ---------------------------------------------------------------- components
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=shown)
+def test_a_component_knows_views_and_words_alone(path: Path) -> None:
+    """Of the backend it imports what both sides share; it computes nothing, so it needs no torch."""
+    shared = re.compile(r"backend\.(schema|evals\.evaluation|(\w+\.)+(views|words))\b")
+    parts = {name for name in imports(path) if name.startswith("backend.")}
+    assert {name for name in parts if not shared.match(name)} == set()
+    assert {"torch", "transformers"} & {name.split(".")[0] for name in imports(path)} == set()
 
 
 # ---------------------------------------------------------------- everywhere

@@ -47,6 +47,7 @@ from components.tiers import charts as tier_charts
 from components.tiers import inspector as tier_inspector
 from components.tiers import table as shown_tiers
 from components.tiers.check import latest
+from tests.helpers.caches import use_copy_without
 from tests.helpers.decisions import decision
 from tests.helpers.pages import opened, text_of
 
@@ -69,6 +70,14 @@ def sorted_study(study: Study) -> Study:
     """With tiers computed."""
     compute_tiers(study, SPEC)
     return study
+
+
+@pytest.fixture
+def unlabelled_study(sorted_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """With tiers computed and, in a cache of its own, no label: one that was written for another
+    test would be a label of its feature like any other."""
+    use_copy_without("labels.*", tmp_path, monkeypatch)
+    return sorted_study
 
 
 def compute_tiers(study: Study, spec: TierSpec) -> None:
@@ -330,16 +339,16 @@ def test_both_opinions_of_a_study(study: Study, tokens: Tokens) -> None:
 
 
 def test_tiers_are_labelled_by_their_route(
-    sorted_study: Study, monkeypatch: pytest.MonkeyPatch
+    unlabelled_study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, low = sorted_study.name, Thresholds(2.0, 2.0, -1.0)  # all that is scored is cross
+    name, low = unlabelled_study.name, Thresholds(2.0, 2.0, -1.0)  # all that is scored is cross
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     plan = RoutePlan(most=2)
     quote = queries.estimate_route_cost(name, SPEC, low, plan)
     assert (quote.features, quote.calls) == (2, 2)
     job = queries.route(name, SPEC, low, plan)
     assert isinstance(job, Job)
-    numbers = routing.numbers(sorted_study, SPEC, low, 2)
+    numbers = routing.numbers(unlabelled_study, SPEC, low, 2)
     with run.computing("cpu", Progress()):
         queries.route(name, SPEC, low, plan)
     found = queries.tier_labels(name, SPEC, low)
@@ -422,7 +431,7 @@ LINK = {"study": "small", "count": 5, "input": 1, "output": 1, "cross": 5}
 def test_a_cold_page_says_what_is_computed(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     app = opened("tiers")
-    assert "Features of the SAE" in text_of(app)
+    assert "Statistics of features" in text_of(app)
 
 
 def test_the_page_sorts_and_shows_the_windows_of_a_feature(sorted_study: Study) -> None:
