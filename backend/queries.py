@@ -40,8 +40,6 @@ from backend.evals.words import EVALUATIONS
 from backend.experiments.answers import comparison as comparison
 from backend.experiments.answers import experiment as experiment
 from backend.experiments.answers import experiments as experiments
-from backend.experiments.answers import export_experiment as export_experiment
-from backend.experiments.answers import import_experiment as import_experiment
 from backend.experiments.blind_judging import answer_detection as answer_detection
 from backend.experiments.blind_judging import answer_verbalization as answer_verbalization
 from backend.experiments.blind_judging import detection_scores as detection_scores
@@ -51,6 +49,8 @@ from backend.experiments.blind_judging import verbalization_task as verbalizatio
 from backend.experiments.blind_judging import vote as vote
 from backend.experiments.blind_judging import votes as votes
 from backend.experiments.cost_estimates import estimate_cost as estimate_cost
+from backend.experiments.exchange import export_experiment as export_experiment
+from backend.experiments.exchange import import_experiment as import_experiment
 from backend.experiments.runs import run_experiment as run_experiment
 from backend.experiments.runs import start_experiment as start_experiment
 from backend.experiments.single_labels import label_scores as label_scores

@@ -153,7 +153,8 @@ class Meter:
         )
 
 
-_meter: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("meter", default=None)
+# of the cap that holds now
+current_meter: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("meter", default=None)
 
 
 @contextlib.contextmanager
@@ -167,13 +168,8 @@ def capped(cap: Cap, prices: Prices | None) -> Iterator[Meter]:
         LlmUnavailableError: the cost is capped and there are no prices.
     """
     meter = Meter(cap, prices)
-    token = _meter.set(meter)
+    token = current_meter.set(meter)
     try:
         yield meter
     finally:
-        _meter.reset(token)
-
-
-def current_meter() -> Meter | None:
-    """The meter of the cap that holds now."""
-    return _meter.get()
+        current_meter.reset(token)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backend import run
 from backend.labels import costs
@@ -23,9 +22,6 @@ from backend.labels.references import OWN, SERVER, WriterRef
 from backend.labels.server import Server, configured, explained, prices, without_reply
 from backend.schema import LlmError, LlmUnavailableError
 from backend.store.memo import memoize
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 TIMEOUT = 120.0  # seconds for one try
 TRIES = 5  # 429, 5xx, timeouts and broken connections are tried again, ever later
@@ -146,16 +142,22 @@ class Client:
 
     def __init__(self, server: Server, timeout: float, tries: int) -> None:
         """`timeout` is in seconds and for each of `tries`."""
+        from openai import OpenAI
+
         self.server = server
         self.timeout = timeout
         self.tries = tries
-        self._guard = threading.Lock()
-        self._opened: OpenAI | None = None
+        self._openai = OpenAI(
+            api_key=server.key.reveal() or "none",  # local servers want none
+            base_url=server.base_url,
+            timeout=timeout,
+            max_retries=tries - 1,
+        )
 
     def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
         """One call: `text`, and what the server says of `model`, `finish`, `prompt_tokens` and
         `reply_tokens`; raises as `OpenAiWriter.write`."""
-        meter = costs.current_meter()
+        meter = costs.current_meter.get()
         if meter is None:
             return self.read(self.call(messages, temperature, limit), limit)
         estimate = meter.hold(messages, limit)
@@ -191,24 +193,11 @@ class Client:
 
         turns: Any = [{"role": turn.role, "content": turn.content} for turn in messages]
         try:
-            return self._client().chat.completions.create(
+            return self._openai.chat.completions.create(
                 model=self.server.model, messages=turns, temperature=temperature, max_tokens=limit
             )
         except (OpenAIError, ValueError) as error:  # ValueError: a body that is no JSON
             return explained(error, self.server, self.timeout, self.tries)
-
-    def _client(self) -> OpenAI:
-        from openai import OpenAI
-
-        with self._guard:
-            if self._opened is None:
-                self._opened = OpenAI(
-                    api_key=self.server.key.reveal() or "none",  # local servers want none
-                    base_url=self.server.base_url,
-                    timeout=self.timeout,
-                    max_retries=self.tries - 1,
-                )
-            return self._opened
 
 
 def _empty(name: str, finish: str, limit: int) -> LlmError:
