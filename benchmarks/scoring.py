@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.labels.contract import Evidence, Excerpt, Message
+from backend.labels.contract import GREEDY, Draw, Evidence, Excerpt, Message
 from backend.labels.judges import PER_PROMPT, Judge, WriterJudge
 from backend.labels.scorers import Score, scored
 from backend.labels.trials import Trial, trial
@@ -37,14 +37,7 @@ class Answering:
     def __init__(self, latency: float = 0.0) -> None:
         self._latency = latency
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
         if self._latency:
             time.sleep(self._latency)
         return REPLY

@@ -11,7 +11,7 @@ from backend.experiments.judge_calibration import EACH, SPAN, WORDS, questions
 from backend.experiments.views import Quote
 from backend.labels import costs, explainers, prompts
 from backend.labels import steps as label_steps
-from backend.labels.contract import Message
+from backend.labels.contract import GREEDY, Draw, Message
 from backend.labels.judges import Conversation, Question, WriterJudge
 from backend.labels.kinds import SCORERS
 from backend.labels.references import OWN
@@ -33,15 +33,8 @@ class _Recorder:
     obeys: bool = True
     prompts: list[tuple[Conversation, int]] = field(default_factory=list)
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        self.prompts.append((messages, limit))
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        self.prompts.append((messages, draw.limit))
         raise LlmError("Only noted.", "Nothing to do.")
 
     def sums(self) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from backend import run
 from backend.labels import costs
-from backend.labels.contract import Message, Writer
+from backend.labels.contract import GREEDY, Draw, Message, Writer
 from backend.labels.own_model import OwnModel
 from backend.labels.references import OWN, SERVER, WriterRef
 from backend.labels.server import Server, configured, explained, prices, without_reply
@@ -86,24 +86,15 @@ class OpenAiWriter:
         self.ref = ref
         self.name = ref.name
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        """The reply, at most `limit` tokens, from disk where the same was asked before.
-
-        `attempt` tells calls apart that are otherwise the same: raise it for another reply.
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        """The reply, from disk where the same was asked before.
 
         Raises:
             LlmUnavailableError: wrong key, unknown model, unreachable or busy server, another
                 server than the environment names, or a cap is reached.
             LlmError: no text in the reply, or the server refuses these messages.
         """
-        entry = reply(self.ref, tuple(messages), float(temperature), limit, attempt)
+        entry = reply(self.ref, tuple(messages), float(draw.temperature), draw.limit, draw.attempt)
         return str(entry.value("text"))
 
 

@@ -50,7 +50,7 @@ class Affirmative:
     name = "affirmative"
     obeys = True
 
-    def write(self, messages: Sequence[Any], **_: Any) -> str:
+    def write(self, messages: Sequence[Any], _draw: Any = None) -> str:
         from backend.labels.judges import PER_PROMPT
 
         assert "random order" in messages[0].content

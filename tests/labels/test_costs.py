@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backend.labels import costs, writers
-from backend.labels.contract import Message
+from backend.labels.contract import Draw, Message
 from backend.labels.costs import Cap, Meter, Prices, Usage
 from backend.labels.references import read_writer
 from backend.labels.server import configured
@@ -66,7 +66,7 @@ def test_eight_threads_never_pass_a_cap_and_use_it_up(
     paying(server, 90, 10, 0.02)
     prices = Prices(100.0, 200.0)  # a call costs 0.011
     conversations = [(Message("user", f"{n:04}" + "x" * 400),) for n in range(60)]
-    ask = partial(opened().write, limit=400)
+    ask = partial(opened().write, draw=Draw(limit=400))
     with (
         costs.capped(cap, prices) as meter,
         pytest.raises(LlmUnavailableError, match="is reached"),
@@ -107,7 +107,7 @@ def test_where_the_server_does_not_count_the_estimate_does(
     del whole["usage"]
     server.say(Reply(json.dumps(whole)))
     with capped() as (writer, meter):
-        writer.write((Message("user", "x" * 401),), limit=50)
+        writer.write((Message("user", "x" * 401),), Draw(limit=50))
         assert meter.paid == Usage(1, 101, 50, None)
 
 
@@ -116,7 +116,7 @@ def test_a_call_above_the_whole_cap_is_never_made(capped: Capped, server: Rehear
         capped(None, 300.0, prices=Prices(1e6, 1e6)) as (writer, _),
         pytest.raises(LlmUnavailableError, match="cap of 300 in cost is reached: 0 so far"),
     ):
-        writer.write(asked("x"), limit=300)
+        writer.write(asked("x"), Draw(limit=300))
     assert not server.met
 
 
@@ -134,7 +134,7 @@ def test_a_limited_cost_takes_the_prices_of_the_server(
         assert meter.paid.cost == 11 + 2 * 3
         words = "cap of 1,000 in cost is reached: 17 so far"
         with pytest.raises(LlmUnavailableError, match=words):
-            writer.write(asked("y"), limit=500)
+            writer.write(asked("y"), Draw(limit=500))
 
 
 def test_another_server_than_the_environment_names_is_not_taken_for_it(

@@ -19,7 +19,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from backend.experiments import experiment as experiments
 from backend.labels import judges, scorers, trials, words
-from backend.labels.contract import Evidence, Excerpt, Message
+from backend.labels.contract import GREEDY, Draw, Evidence, Excerpt, Message
 from backend.labels.judges import Judge, LikelihoodJudge, Question, WriterJudge
 from backend.labels.kinds import SCORERS, fuzzing
 from backend.labels.kinds.base import Scorer
@@ -88,10 +88,8 @@ class ScriptedWriter:
         self.rule, self.garbles = rule, garbles
         self.asked: list[Sequence[Message]] = []
 
-    def write(
-        self, messages: Sequence[Message], *, temperature: float = 0.0, limit: int = 300
-    ) -> str:
-        assert temperature == 0
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        assert draw.temperature == 0
         self.asked.append(messages)
         if self.garbles(messages[1].content):
             return "Hard to say: [1, 2]"

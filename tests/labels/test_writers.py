@@ -9,7 +9,7 @@ import openai._base_client as client
 import pytest
 
 from backend.labels import writers
-from backend.labels.contract import Evidence, Excerpt, Writer
+from backend.labels.contract import Draw, Evidence, Excerpt, Writer
 from backend.labels.explainers import EXPLAINERS, Context
 from backend.labels.references import WriterRef
 from backend.labels.writers import OpenAiWriter
@@ -23,7 +23,7 @@ def test_what_is_asked_arrives_and_the_reply_comes_back(
     server: Rehearsed, writer: OpenAiWriter
 ) -> None:
     contract: Writer = writer
-    assert contract.write(asked("boats"), temperature=0.7, limit=40) == "about boats"
+    assert contract.write(asked("boats"), Draw(temperature=0.7, limit=40)) == "about boats"
     [request] = server.met
     assert request.path == "/v1/chat/completions"
     assert request.key == f"Bearer {KEY}"
@@ -44,7 +44,7 @@ def test_the_same_question_is_asked_once_ever(
 ) -> None:
     first = writer.write(asked("boats"))
     for again in (writer, opened()):  # as another process would
-        assert again.write(list(asked("boats")), temperature=0) == first
+        assert again.write(list(asked("boats")), Draw(temperature=0)) == first
     assert len(server.met) == 1
 
 
@@ -72,7 +72,7 @@ def test_another_question_is_another_entry(change: dict[str, Any]) -> None:
 
 def test_another_attempt_asks_again(server: Rehearsed, writer: OpenAiWriter) -> None:
     server.say(Reply(completion("one")), Reply(completion("two")))
-    assert [writer.write(asked("x"), attempt=n) for n in (0, 1, 0, 1)] == ["one", "two"] * 2
+    assert [writer.write(asked("x"), Draw(attempt=n)) for n in (0, 1, 0, 1)] == ["one", "two"] * 2
     assert len(server.met) == 2
 
 

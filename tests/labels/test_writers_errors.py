@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend import settings
+from backend.labels.contract import Draw
 from backend.labels.server import Server, configured
 from backend.labels.writers import OpenAiWriter, connect
 from backend.schema import LlmError, LlmUnavailableError
@@ -98,7 +99,7 @@ def refused(
 
 def test_a_reply_cut_at_its_limit_is_what_was_said(server: Rehearsed, writer: OpenAiWriter) -> None:
     server.say(Reply(completion("I think that", "length")))
-    assert writer.write(asked("x"), limit=3) == "I think that"
+    assert writer.write(asked("x"), Draw(limit=3)) == "I think that"
 
 
 def test_without_a_key_a_server_that_wants_one_is_named(
