@@ -41,8 +41,7 @@ def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
 
 
 with reported():
-    with st.container(horizontal=True, key="stops", vertical_alignment="center"):
-        region_controls.render_stops(place, queries.stops(place.study))
+    region_controls.render_stops(place, queries.stops(place.study))
     ask = choice.render_questions()
     if ask in OF_PARTITION:
         query, render = OF_PARTITION[ask]
