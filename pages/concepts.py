@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import streamlit as st
-
 from backend import queries
 from backend.concepts.views import ConceptsView
 from components.concepts import choice, membership, purity, readers, stability

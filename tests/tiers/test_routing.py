@@ -11,6 +11,7 @@ import pytest
 from backend import queries, run
 from backend.experiments import experiment
 from backend.labels.subjects import features_of, models_of
+from backend.labels.words import LabelRequest
 from backend.schema import (
     Job,
     Plan,
