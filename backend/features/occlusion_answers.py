@@ -8,7 +8,7 @@ import polars as pl
 from backend.corpus import passages
 from backend.features import occlusion as variants
 from backend.features.answers import FeatureIndex, feature_index
-from backend.features.views import Why
+from backend.features.views import EFFECTS, RUNS, SHORTEST, Why
 from backend.query import query
 from backend.schema import NotFoundError, Study
 from backend.store import provenance
@@ -75,7 +75,8 @@ def _view(
                 "effect": effects.mean(axis=1),
                 "low": effects.min(axis=1),
                 "high": effects.max(axis=1),
-            }
+            },
+            schema=EFFECTS,
         ),
         runs=pl.DataFrame(
             {
@@ -83,7 +84,8 @@ def _view(
                 "first": passage.pieces[::-1],
                 "activation": runs,
                 "share": runs / full,
-            }
+            },
+            schema=RUNS,
         ),
         shortest=_shortest(passage.pieces, runs),
         stand_ins=_stand_ins(index, entry),
@@ -99,7 +101,8 @@ def _shortest(pieces: tuple[str, ...], runs: np.ndarray) -> pl.DataFrame:
             "length": lengths,
             "steady": [variants.steady(runs, share) for share in SHARES],
             "text": ["".join(pieces[len(pieces) - length :]) for length in lengths],
-        }
+        },
+        schema=SHORTEST,
     )
 
 

@@ -30,7 +30,7 @@ from backend.tiers import planted, second_opinion, windows
 from backend.tiers.answers import Correlations
 from backend.tiers.assignment import agreement, assign
 from backend.tiers.planted import Rho
-from backend.tiers.views import TierCheck
+from backend.tiers.views import KINDS, OPINION, SEPARATION, STABILITY, TierCheck
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS, PER_TIER
 
@@ -163,7 +163,7 @@ def variants(spec: TierSpec) -> tuple[TierSpec, ...]:
 
 
 def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
-    """tier, f1, low, high: 95% of resamples of the planted features, kind by kind."""
+    """`KINDS`: 95% of resamples of the planted features, kind by kind."""
     rng = np.random.default_rng(0)
     draws = np.concatenate(
         [rng.choice(np.flatnonzero(kinds == kind), (RESAMPLES, planted.EACH)) for kind in TIERS],
@@ -176,12 +176,11 @@ def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
         totals = (predicted == tier).sum(axis=1), (true == tier).sum(axis=1)
         ends = percentile_interval(f1_scores(hits, *totals))
         rows.append((int(tier), planted.f1(kinds, assigned, tier), *ends))
-    return pl.DataFrame(rows, schema=["tier", "f1", "low", "high"], orient="row")
+    return pl.DataFrame(rows, schema=KINDS, orient="row")
 
 
 def _separation(parts: CheckParts, weighted: bool) -> pl.DataFrame:
-    """window, count, auroc, low, high: how well each window tells the planted features on a topic
-    from those at random, in the second set."""
+    """`SEPARATION` of the second planted set."""
     kinds = _kinds(parts.second)
     rows = []
     for window in planted.CROSSES:
@@ -189,11 +188,11 @@ def _separation(parts: CheckParts, weighted: bool) -> pl.DataFrame:
             rho = _rho(parts.second, window, count, weighted)
             area = estimates.auroc(rho[kinds == Tier.CROSS], rho[kinds == Tier.OBSCURE])
             rows.append((window.words, count, area.value, area.low, area.high))
-    return pl.DataFrame(rows, schema=["window", "count", "auroc", "low", "high"], orient="row")
+    return pl.DataFrame(rows, schema=SEPARATION, orient="row")
 
 
 def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) -> pl.DataFrame:
-    """changed, to, same, kappa, n: how many of a sample keep their tier when one thing changes; τ
+    """`STABILITY`: how many of a sample keep their tier when one thing changes; τ
     then is what suits the change best on the first planted set."""
     spec, features = scores.spec, np.asarray(parts.sample.peaks.array("features"))
     usual = parts.assign(parts.sample, spec, thresholds)
@@ -204,7 +203,7 @@ def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) 
         same, kappa = agreement(usual, changed)
         (name,) = (n for n, value in asdict(other).items() if value != getattr(spec, n))
         rows.append((name, str(getattr(other, name)), same, kappa, len(features)))
-    return pl.DataFrame(rows, schema=["changed", "to", "same", "kappa", "n"], orient="row")
+    return pl.DataFrame(rows, schema=STABILITY, orient="row")
 
 
 def _halves(
@@ -218,8 +217,7 @@ def _halves(
 
 
 def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
-    """tier, features, and mean input and output score with 95% intervals: input, input_low,
-    input_high, output, …"""
+    """`OPINION` of every tier."""
     input_scores = np.asarray(parts.reads.array("score"))
     output_scores = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
     rows = []
@@ -227,8 +225,7 @@ def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
         inside = (assigned == tier) & np.isfinite(input_scores)
         means = (mean_interval(score[inside].tolist()) for score in (input_scores, output_scores))
         rows.append((int(tier), int(inside.sum()), *(end for mean in means for end in mean)))
-    names = [f"{side}{end}" for side in ("input", "output") for end in ("", "_low", "_high")]
-    return pl.DataFrame(rows, schema=["tier", "features", *names], orient="row")
+    return pl.DataFrame(rows, schema=OPINION, orient="row")
 
 
 # ---------------------------------------------------------------- labels by tier

@@ -62,14 +62,8 @@ def writes(model: ModelRef, site: Site, sae: SaeRef, block: int) -> dict[str, An
     run.report(0, 1, "Reading output scores")
     network, dictionary = language_model.load(model, device), sae_models.load(sae, device)
     promoted = logits.effects(model, sae, block)
-    ids = torch.tensor(
-        [
-            [
-                network.bos,
-                *language_model.tokenizer(model)(NEUTRAL, add_special_tokens=False).input_ids,
-            ]
-        ]
-    )
+    text = language_model.tokenizer(model)(NEUTRAL, add_special_tokens=False).input_ids
+    ids = torch.tensor([[network.bos, *text]])
     last = network.residual(ids, None, site.layer)[:, -1].float()
     push = FACTOR * float(dictionary.encode(last).max())
     directions = dictionary.decoder[block * logits.BLOCK : (block + 1) * logits.BLOCK]
