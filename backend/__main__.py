@@ -20,6 +20,9 @@ from cyclopts import App, CycloptsError, Parameter
 
 from backend import output, queries, query, run, settings
 from backend.schema import Job, StudyError, TesseraError
+from backend.store import memo, upkeep
+from backend.store import worker as workers
+from backend.store.entry import verify as verify_entries
 
 app = App(
     name="python -m backend",
@@ -133,8 +136,6 @@ def prepare(*, study: str = "demo") -> None:
 @app.command
 def worker(*, device: str) -> None:
     """Work on the jobs of a device until there are none. The app starts it by itself."""
-    from backend.store import worker as workers
-
     workers.run(device, query.compute)
 
 
@@ -147,8 +148,6 @@ def completion(*, shell: str = "bash") -> None:
 @cache.command(name="list")
 def list_entries() -> None:
     """Every result on disk, least recently used first."""
-    from backend.store import upkeep
-
     with pl.Config(tbl_rows=-1, fmt_str_lengths=60, tbl_width_chars=140):
         print(upkeep.entries())
 
@@ -156,17 +155,13 @@ def list_entries() -> None:
 @cache.command
 def show(digest: str) -> None:
     """How a result was computed; the beginning of its digest is enough."""
-    from backend.store import upkeep
-
     print((upkeep.entry_folder(digest) / "recipe.json").read_text())
 
 
 @cache.command
 def verify() -> None:
     """Read every byte; damaged results are set aside."""
-    from backend.store import entry
-
-    damaged = [f"damaged, set aside: {digest}" for digest in entry.verify()]
+    damaged = [f"damaged, set aside: {digest}" for digest in verify_entries()]
     print("\n".join(damaged) or "All entries are whole.")
 
 
@@ -174,8 +169,6 @@ def verify() -> None:
 def evict(gigabytes: float | None = None, *, outdated: bool = False) -> None:
     """Delete the least recently used results above a size (TESSERA_CACHE_GB where none is given);
     with --outdated those that an earlier version of Tessera left."""
-    from backend.store import memo, upkeep
-
     if outdated:
         print(f"{len(upkeep.delete(memo.outdated()))} entries deleted.")
         return
@@ -186,17 +179,13 @@ def evict(gigabytes: float | None = None, *, outdated: bool = False) -> None:
 @cache.command
 def pin(digest: str) -> None:
     """Keep a result whatever the size of the cache."""
-    from backend.store import upkeep
-
     upkeep.pin(digest)
 
 
 @cache.command
 def unpin(digest: str) -> None:
     """Let a pinned result be evicted again."""
-    from backend.store import upkeep
-
-    upkeep.unpin(digest)
+    upkeep.pin(digest, pinned=False)
 
 
 if __name__ == "__main__":

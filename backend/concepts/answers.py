@@ -20,7 +20,7 @@ from backend.query import query
 from backend.regions import description, partitioning
 from backend.schema import NotFoundError, Study
 from backend.statistics.agreement import constant_f1
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 RULES = ("ball", "owner", "both")
@@ -71,8 +71,8 @@ def membership(
         js={key: choice.js for key, choice in keyed.items()},
         best={key: choice.best for key, choice in keyed.items() if choice.best is not None},
         unions={key: choice.union for key, choice in keyed.items()},
-        provenance=provenance.of(
-            results.owners["exemplar"], results.command("membership", number, name=name)
+        provenance=results.owners["exemplar"].provenance(
+            results.command("membership", number, name=name)
         ),
     )
 
@@ -158,7 +158,7 @@ def new_text_membership(
     shares, quantiles, nearest = (entry.frame(name) for name in ("shares", "quantiles", "nearest"))
     command = results.command("new_text_membership", number, name=name, other=other)
     return NewTextMembership(
-        region, ties, results.theta, shares, quantiles, nearest, provenance.of(entry, command)
+        region, ties, results.theta, shares, quantiles, nearest, entry.provenance(command)
     )
 
 
@@ -200,8 +200,8 @@ def purity_coverage(
         prior=prior,
         whole_f1=constant_f1(prior),
         left_out=max(relations["left_out"].to_list(), default=0),
-        provenance=provenance.of(
-            results.owners["exemplar"], results.command("purity_coverage", number, name=name)
+        provenance=results.owners["exemplar"].provenance(
+            results.command("purity_coverage", number, name=name)
         ),
     )
 
@@ -303,7 +303,7 @@ def gray_zone(
         theta=results.theta,
         prior=prior,
         whole_f1=constant_f1(prior),
-        provenance=provenance.of(results.build, results.command("gray_zone", number, name=name)),
+        provenance=results.build.provenance(results.command("gray_zone", number, name=name)),
     )
 
 

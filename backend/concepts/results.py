@@ -20,7 +20,7 @@ from backend.query import key_of, query
 from backend.regions import description, partitioning
 from backend.regions.partitioned import spec_of
 from backend.schema import ConceptRef, Partition, PartitionSpec, Study
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 SEED = 0  # of rivals
@@ -161,8 +161,8 @@ def concept_set(
         windowed=texts.windowed,
         regions=len(results.build.array("exemplar_tokens")),
         theta=results.theta,
-        provenance=provenance.of(
-            results.strengths["exemplar"], results.command("concept_set", name=name)
+        provenance=results.strengths["exemplar"].provenance(
+            results.command("concept_set", name=name)
         ),
     )
 

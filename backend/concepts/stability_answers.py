@@ -15,7 +15,7 @@ from backend.regions import matching, partitioning
 from backend.regions.partitioned import spec_key, spec_of
 from backend.schema import Partition, Study
 from backend.statistics.intervals import wilson
-from backend.store import provenance, queue
+from backend.store import queue
 
 SEED = 0  # of pairs, of a coreset and of what is drawn for another partition
 PAIRS, STEPS = 120, 33  # of prompts, and of α
@@ -48,7 +48,7 @@ def stable_regions(study: Study, p: float | None = None, k: float | None = None)
         boundaries=findings.boundaries,
         sharper=findings.sharpness,
         prediction=findings.prediction,
-        provenance=provenance.of(paths, _command("stable_regions", study, partition)),
+        provenance=paths.provenance(_command("stable_regions", study, partition)),
     )
 
 
@@ -77,7 +77,7 @@ def robustness(study: Study, p: float | None = None, k: float | None = None) -> 
         regions=repeats["order"].value("study_regions"),
         f1=f1,
         good=None if f1 is None else _share_good(f1),
-        provenance=provenance.of(repeats["half"], _command("robustness", study, partition)),
+        provenance=repeats["half"].provenance(_command("robustness", study, partition)),
     )
 
 

@@ -29,7 +29,7 @@ from backend.labels.views import Labels, LabelScores
 from backend.query import query
 from backend.regions import matching
 from backend.schema import NotFoundError, Partition, Plan, SaeRef, Study
-from backend.store import provenance, queue
+from backend.store import queue
 
 LABELS = pl.Schema(
     {
@@ -201,7 +201,7 @@ def _scores(steps: Running, command: str) -> LabelScores:
         for scorer in steps.plan.scorers
     ]
     last = entries[number, texts[-1][2], steps.plan.scorers[-1]]
-    return LabelScores(number, pl.concat(parts), provenance.of(last, command))
+    return LabelScores(number, pl.concat(parts), last.provenance(command))
 
 
 def _texts(labels: pl.DataFrame, own: int, other: int) -> Sequence[tuple[str, str, str]]:

@@ -11,7 +11,6 @@ from backend.features.answers import FeatureIndex, feature_index
 from backend.features.views import EFFECTS, RUNS, SHORTEST, Why
 from backend.query import query
 from backend.schema import NotFoundError, Study
-from backend.store import provenance
 from backend.store.memo import Entry
 
 SHARES = (0.5, 0.8)  # of the activation, that the shortest runs give
@@ -89,7 +88,7 @@ def _view(
         ),
         shortest=_shortest(passage.pieces, runs),
         stand_ins=_stand_ins(index, entry),
-        provenance=provenance.of(entry, f"why --study {name} --feature {feature} --token {token}"),
+        provenance=entry.provenance(f"why --study {name} --feature {feature} --token {token}"),
     )
 
 

@@ -21,7 +21,7 @@ from backend.regions import description, logit_lens, matching, partitioning, pro
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
 from backend.regions.token_share import PUNCTUATION
 from backend.schema import NotFoundError, Partition, Study, conform
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 LISTED = 20  # rows of the short tables in the inspector
@@ -66,7 +66,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         corpus_tokens=study.corpus.tokens or len(mapped.tokens),
         **mapped.shares,
         saturated=bool(mapped.entry.value("saturated")),
-        provenance=provenance.of(mapped.entry, f"regions --study {study.name} --p {p:g} --k {k:g}"),
+        provenance=mapped.entry.provenance(f"regions --study {study.name} --p {p:g} --k {k:g}"),
     )
 
 
@@ -142,7 +142,7 @@ def region(
         promoted=promoted,
         suppressed=suppressed,
         features=_features(study, mapped, region),
-        provenance=provenance.of(mapped.described, command),
+        provenance=mapped.described.provenance(command),
     )
 
 

@@ -16,7 +16,7 @@ from backend.features.answers import (
 from backend.query import query
 from backend.regions import matching, partitioning
 from backend.schema import Study, conform
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 LISTED = 20  # rows of the short tables in the inspector
@@ -36,7 +36,7 @@ def features(study: Study) -> views.FeatureTable:
         l0=float(index.index.value("l0")),
         fvu=float(index.index.value("fvu") or "nan"),
         dead=int((table["active"] == 0).sum()),
-        provenance=provenance.of(index.index, f"features --study {study.name}"),
+        provenance=index.index.provenance(f"features --study {study.name}"),
     )
 
 
@@ -71,7 +71,7 @@ def feature(study: Study, feature: int) -> views.FeatureView:
             with_top_token(index, facets.cofiring(index.index, column, LISTED)), views.COFIRING
         ),
         regions=_regions(index, study, feature),
-        provenance=provenance.of(index.index, command),
+        provenance=index.index.provenance(command),
     )
 
 

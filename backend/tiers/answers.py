@@ -23,7 +23,7 @@ from backend.schema import (
     Window,
     conform,
 )
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
 from backend.tiers import assignment as assignment
@@ -131,7 +131,7 @@ def tiers(
         table=conform(rows.with_columns(tier=assigned, margin=margin), views.TIER_TABLE),
         counts=np.bincount(assigned, minlength=len(Tier)).tolist(),
         nulls=_nulls(scores),
-        provenance=provenance.of(scores.entries[0], f"tiers --study {study.name}"),
+        provenance=scores.entries[0].provenance(f"tiers --study {study.name}"),
     )
 
 

@@ -22,8 +22,8 @@ from components.shell.selection import (
     Area,
     area_of,
     clicked,
-    heard,
     inside,
+    interpret,
     neighbour,
     parse,
     row_of,
@@ -155,12 +155,12 @@ def test_a_browser_that_has_not_heard_of_the_last_mark_chooses_nothing() -> None
     ids, past = [30, 40, 50], {((0,), ()), ((), ((0, "size"),))}
     late = [{"rows": [0], "cells": []}, {"rows": [], "cells": [(0, "size")]}]
     for selection in late:
-        assert row_of(heard({"selection": selection}, [1], past), [1], ids) == 40
+        assert row_of(interpret({"selection": selection}, [1], past), [1], ids) == 40
     clicked_since = {"selection": {"rows": [0], "cells": [(2, "size")]}}
-    assert row_of(heard(clicked_since, [1], past), [1], ids) == 50
+    assert row_of(interpret(clicked_since, [1], past), [1], ids) == 50
     marked_since = {"selection": {"rows": [2], "cells": []}}
-    assert row_of(heard(marked_since, [1], past), [1], ids) == 50
-    assert row_of(heard({"selection": {"rows": [0]}}, [1], ()), [1], ids) == 30
+    assert row_of(interpret(marked_since, [1], past), [1], ids) == 50
+    assert row_of(interpret({"selection": {"rows": [0]}}, [1], ()), [1], ids) == 30
 
 
 def test_next_and_previous_go_around() -> None:
