@@ -19,10 +19,7 @@ from backend.store.memo import Entry
 def histogram(column: Column, bins: int = 40) -> pl.DataFrame:
     """`low`, `high`, `count` of the non-zero activations in bins of equal width."""
     counts, edges = np.histogram(column.values, bins=bins) if len(column.values) else ([], [0.0])
-    return pl.DataFrame(
-        {"low": edges[:-1], "high": edges[1:], "count": counts},
-        schema=BINS,
-    )
+    return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "count": counts}, schema=BINS)
 
 
 def topic_counts(column: Column, tokens: Tokens) -> pl.DataFrame:

@@ -30,13 +30,9 @@ FEATURES = pl.Schema(
 )
 FEATURE_TABLE = pl.Schema(
     FEATURES
-    | {
-        "top_token": pl.String,
-        "topic": pl.String,
-        "region": pl.Int32,  # best match, -1: none
-        "f1": pl.Float64,
-        "promoted": pl.String,  # tokens, empty while not computed
-    }
+    | {"top_token": pl.String, "topic": pl.String}
+    | {"region": pl.Int32, "f1": pl.Float64}  # of the best match, -1: none
+    | {"promoted": pl.String}  # tokens; empty while not computed
 )
 BINS = pl.Schema({"low": pl.Float64, "high": pl.Float64, "count": pl.Int64})
 LOGIT_BINS = pl.Schema({"low": pl.Float32, "high": pl.Float32, "count": pl.Int32})
@@ -45,23 +41,13 @@ QUANTILES = pl.Schema(
 )
 TOKENS = pl.Schema({"text": pl.String, "count": pl.UInt32, "share": pl.Float64, "mean": pl.Float32})
 DOCUMENTS = pl.Schema(
-    {
-        "document": pl.Int32,
-        "title": pl.String,
-        "topic": pl.String,
-        "count": pl.UInt32,  # tokens it fires on
-        "max": pl.Float32,
-    }
+    {"document": pl.Int32, "title": pl.String, "topic": pl.String}
+    | {"count": pl.UInt32, "max": pl.Float32}  # tokens that it fires on
 )
 NEAREST = pl.Schema({"feature": pl.Int32, "cosine": pl.Float32, "top_token": pl.String})
 COFIRING = pl.Schema(
-    {
-        "feature": pl.Int32,
-        "count": pl.Int32,  # tokens with both
-        "jaccard": pl.Float64,
-        "lift": pl.Float64,
-        "top_token": pl.String,
-    }
+    {"feature": pl.Int32, "count": pl.Int32}  # tokens with both
+    | {"jaccard": pl.Float64, "lift": pl.Float64, "top_token": pl.String}
 )
 _F1 = dict.fromkeys(("f1", "precision", "recall"), pl.Float64)
 MATCHING_REGIONS = pl.Schema({"region": pl.Int32, **_F1, "token": pl.String})

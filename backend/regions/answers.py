@@ -16,6 +16,7 @@ from backend.corpus.topics import topic_shares
 from backend.corpus.views import Draw
 from backend.features.answers import read_index, with_top_token
 from backend.features.views import MATCHING_FEATURES
+from backend.models.logits import BLOCK
 from backend.query import lookup, query
 from backend.regions import description, logit_lens, matching, partitioning, projection, views
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
@@ -55,7 +56,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
     matches = matching.matches_of(study, partition)
     if method == "umap":
         run.optional(_read_logits, mapped)
-    p, k = partition.spec.p, partition.spec.k
+    p, k, shares = partition.spec.p, partition.spec.k, mapped.shares
     return views.RegionMap(
         table=_map_table(mapped, layout, matches),
         layout=method,
@@ -64,7 +65,10 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         theta=mapped.theta,
         tokens=len(mapped.tokens),
         corpus_tokens=study.corpus.tokens or len(mapped.tokens),
-        **mapped.shares,
+        gray=shares["gray"],
+        uncovered=shares["uncovered"],
+        overlap=shares["overlap"],
+        ambiguous=shares["ambiguous"],
         saturated=bool(mapped.entry.value("saturated")),
         provenance=mapped.entry.provenance(f"regions --study {study.name} --p {p:g} --k {k:g}"),
     )
@@ -72,7 +76,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
 
 def _read_logits(mapped: Partitioned) -> list[Entry]:
     """What every exemplar promotes, block by block."""
-    blocks = range(-(-len(mapped.regions) // logit_lens.BLOCK))
+    blocks = range(-(-len(mapped.regions) // BLOCK))
     read_block = functools.partial(logit_lens.lens, mapped.partition)
     return run.each(read_block, blocks, "Reading logits of exemplars")
 
@@ -120,9 +124,9 @@ def region(
     margins = mapped.entry.array("margin")[sample]
     following = members[members + 1 < len(mapped.tokens)] + 1
     table = regions.part(study, p, k).table
-    lens = run.optional(logit_lens.lens, mapped.partition, region // logit_lens.BLOCK)
+    lens = run.optional(logit_lens.lens, mapped.partition, region // BLOCK)
     promoted, suppressed = (
-        passages.logit_frame(mapped.model, lens, name, region % logit_lens.BLOCK)
+        passages.logit_frame(mapped.model, lens, name, region % BLOCK)
         for name in ("promoted", "suppressed")
     )
     command = f"region --study {study.name} --region {region} --p {spec.p:g} --k {spec.k:g}"

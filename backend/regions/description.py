@@ -18,13 +18,7 @@ from backend.corpus.contexts import Tokens
 from backend.regions import partitioning
 from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
-from backend.regions.token_share import (
-    attributes,
-    counts_by_group,
-    explained,
-    modes,
-    nulls,
-)
+from backend.regions.token_share import attributes, counts_by_group, explained, modes, nulls
 from backend.regions.views import ATTRIBUTES, BANDS, REGIONS, MemberDraw
 from backend.schema import Partition, TesseraError, conform
 from backend.statistics.intervals import wilson

@@ -7,12 +7,7 @@ import polars as pl
 from backend import run
 from backend.corpus import passages
 from backend.features import codes, examples, facets, logits, views
-from backend.features.answers import (
-    FeatureIndex,
-    feature_statistics,
-    read_index,
-    with_top_token,
-)
+from backend.features.answers import FeatureIndex, feature_statistics, read_index, with_top_token
 from backend.query import query
 from backend.regions import matching, partitioning
 from backend.schema import Study, conform
@@ -48,7 +43,7 @@ def feature(study: Study, feature: int) -> views.FeatureView:
     """One feature: logits, histogram, tokens, topics, nearest and co-firing features, regions."""
     table, index = features.part(study).table, read_index(study)
     column = index.column(feature)
-    block, row = feature // logits.BLOCK, feature % logits.BLOCK
+    block, row = divmod(feature, logits.BLOCK)
     effects = run.optional(logits.effects, index.model, index.sae, block)
     neighbours = run.optional(logits.neighbours, index.sae, block)
     promoted, suppressed = (

@@ -13,14 +13,9 @@ from backend.store.views import Provenance
 # what the members of a region may have in common
 ATTRIBUTES = ("token", "next", "position", "punctuation", "document")
 _EXPLAINED = {
-    f"{name}_{part}": kind
+    f"{name}_{part}": pl.Int64 if part == "value" else pl.Float64
     for name in ATTRIBUTES
-    for part, kind in {
-        "share": pl.Float64,
-        "null": pl.Float64,
-        "explained": pl.Float64,
-        "value": pl.Int64,
-    }.items()
+    for part in ("share", "null", "explained", "value")
 }
 REGIONS = pl.Schema(
     {
@@ -47,33 +42,16 @@ REGIONS = pl.Schema(
 )
 REGION_TABLE = pl.Schema(
     REGIONS
-    | {
-        "token": pl.String,  # text of the exemplar
-        "topic": pl.String,
-        "x": pl.Float32,
-        "y": pl.Float32,
-        "before": pl.String,
-        "after": pl.String,
-        "document": pl.Int32,
-        "top_token": pl.String,
-        "feature": pl.Int32,  # best match, -1: none
-        "f1": pl.Float64,
-    }
+    | {"token": pl.String, "topic": pl.String, "x": pl.Float32, "y": pl.Float32}  # exemplar's text
+    | {"before": pl.String, "after": pl.String, "document": pl.Int32, "top_token": pl.String}
+    | {"feature": pl.Int32, "f1": pl.Float64}  # of the best match, -1: none
 )
-EXPLAINED = pl.Schema(
-    {"what": pl.String}
-    | dict.fromkeys(("share", "null", "explained"), pl.Float64)
-    | {"value": pl.String}
-)
+_SHARES = dict.fromkeys(("share", "null", "explained"), pl.Float64)
+EXPLAINED = pl.Schema({"what": pl.String} | _SHARES | {"value": pl.String})
 BANDS = pl.Schema({"band": pl.Int64, "low": pl.Float64, "high": pl.Float64, "count": pl.Int64})
 COMPETITORS = pl.Schema(
-    {
-        "region": pl.Int32,
-        "token": pl.String,  # text of its exemplar
-        "count": pl.UInt32,
-        "share": pl.Float64,
-        "margin": pl.Float32,  # median
-    }
+    {"region": pl.Int32, "token": pl.String, "count": pl.UInt32}  # text of its exemplar
+    | {"share": pl.Float64, "margin": pl.Float32}  # median
 )
 STOPS = pl.Schema(  # null where not computed
     dict.fromkeys(("p", "k", "theta"), pl.Float64)

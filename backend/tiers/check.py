@@ -36,7 +36,6 @@ from backend.tiers.words import COUNTS, PER_TIER
 
 METHODS = ("token_frequency", "eleuther_acts_top5")
 SAMPLE = 400  # features that are scored with other windows
-TIERS = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
 GRID = (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
 
 
@@ -88,7 +87,9 @@ class CheckParts:
 def _parts(study: Study, scores: Correlations) -> CheckParts:
     reading, sae = study.reading, study.require_sae()
     peak_set = tier_answers.peaks_of(study)
-    first, second = (_planted(peak_set, which) for which in (0, 1))
+    first, second = (
+        replace(peak_set, peaks=planted.plant(study.model, study.corpus, which)) for which in (0, 1)
+    )
     blocks = range(-(-len(scores.peaks.array("rows")) // logits.BLOCK))
     read_block = functools.partial(second_opinion.writes, study.model, study.site, sae)
     return CheckParts(
@@ -99,10 +100,6 @@ def _parts(study: Study, scores: Correlations) -> CheckParts:
         reads=second_opinion.reads(reading, sae),
         writes=tuple(run.each(read_block, blocks, "Reading output scores")),
     )
-
-
-def _planted(peak_set: PeakSet, which: int) -> PeakSet:
-    return replace(peak_set, peaks=planted.plant(peak_set.model, peak_set.corpus, which))
 
 
 def _kinds(peak_set: PeakSet) -> np.ndarray:
@@ -141,11 +138,7 @@ def sample(peaks: Entry, count: int) -> dict[str, Any]:
     rows = np.asarray(peaks.array("rows"))
     full = np.flatnonzero((rows >= 0).all(axis=1))
     some = np.sort(np.random.default_rng(3).choice(full, min(count, len(full)), replace=False))
-    return {
-        "features": some,
-        "rows": rows[some],
-        "values": np.asarray(peaks.array("values"))[some],
-    }
+    return {"features": some, "rows": rows[some], "values": np.asarray(peaks.array("values"))[some]}
 
 
 def variants(spec: TierSpec) -> tuple[TierSpec, ...]:
@@ -166,12 +159,15 @@ def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
     """`KINDS`: 95% of resamples of the planted features, kind by kind."""
     rng = np.random.default_rng(0)
     draws = np.concatenate(
-        [rng.choice(np.flatnonzero(kinds == kind), (RESAMPLES, planted.EACH)) for kind in TIERS],
+        [
+            rng.choice(np.flatnonzero(kinds == kind), (RESAMPLES, planted.EACH))
+            for kind in planted.KINDS
+        ],
         axis=1,
     )
     true, predicted = kinds[draws], assigned[draws]
     rows = []
-    for tier in TIERS:
+    for tier in planted.KINDS:
         hits = ((true == tier) & (predicted == tier)).sum(axis=1)
         totals = (predicted == tier).sum(axis=1), (true == tier).sum(axis=1)
         ends = percentile_interval(f1_scores(hits, *totals))
@@ -221,7 +217,7 @@ def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
     input_scores = np.asarray(parts.reads.array("score"))
     output_scores = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
     rows = []
-    for tier in TIERS:
+    for tier in planted.KINDS:
         inside = (assigned == tier) & np.isfinite(input_scores)
         means = (mean_interval(score[inside].tolist()) for score in (input_scores, output_scores))
         rows.append((int(tier), int(inside.sum()), *(end for mean in means for end in mean)))
@@ -250,7 +246,7 @@ def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
     rng = np.random.default_rng(5)
     among: list[int] = []
-    for tier in TIERS:
+    for tier in planted.KINDS:
         inside = np.intersect1d(np.flatnonzero(assigned == tier), subject.source.frequent())
         order = rng.permutation(inside).tolist()
         among += itertools.islice((n for n in order if _contexts(subject, n) >= LEAST), each)

@@ -9,7 +9,6 @@ import streamlit as st
 from backend.corpus.views import Draw, Passage
 from backend.features.views import Example, FeatureView
 from backend.regions.views import Probe
-from components.regions.inspector import sentence
 from components.shell import address, controls, markup, numbers
 from components.shell.browsing import INSPECTOR, render_draw_again
 from components.shell.links import anchor
@@ -62,7 +61,7 @@ def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list
         return ['<p class="note">There is no such example.</p>']
     peak = strongest or peak_of([item.passage for item in items])
     rows = [_example(item, feature, view, peak) for item in items]
-    note = f'<p class="note">{escape(sentence(draw.how))}</p>'
+    note = f'<p class="note">{escape(draw.how)}</p>'
     return [f'<div class="said">{note}{legend_html(peak)}</div>', *rows]
 
 

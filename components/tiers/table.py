@@ -7,9 +7,10 @@ from typing import Protocol
 import polars as pl
 import streamlit as st
 
+from backend.experiments.views import Quote, Run
 from backend.schema import Job, Thresholds, Tier, TierSpec
-from backend.tiers.views import TierTable
-from backend.tiers.words import COUNTS, STOPS, TIERS
+from backend.tiers.views import TierCheck, TierTable
+from backend.tiers.words import COUNTS, STOPS, TIERS, RoutePlan
 from components.features.table import FEATURES, LIST
 from components.regions.table import token_cell
 from components.shell import address, controls, markup, numbers, palette
@@ -59,13 +60,44 @@ def dot(tier: int) -> str:
     return f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
 
 
+class CheckQuery(Protocol):
+    """The query of a check: asked, or looked for."""
+
+    def __call__(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds
+    ) -> TierCheck | Job: ...
+
+    def look(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierCheck | None: ...
+
+
 class TierDesk(Desk, Protocol):
-    """The part of `backend.queries` that knows tiers and their labels."""
+    """The part of `backend.queries` that knows tiers, checks them and labels features by them."""
 
     def tiers(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job: ...
 
     def tier_labels(
         self, study: str, /, spec: TierSpec, thresholds: Thresholds
+    ) -> pl.DataFrame | Job: ...
+
+    @property
+    def tier_check(self) -> CheckQuery: ...
+
+    def labels_by_tier(
+        self, study: str, /, run: str, spec: TierSpec, thresholds: Thresholds
+    ) -> pl.DataFrame | Job: ...
+
+    def start_experiment_by_tier(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, each: int
+    ) -> str: ...
+
+    def experiments(self, study: str, /) -> list[Run]: ...
+
+    def estimate_route_cost(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
+    ) -> Quote: ...
+
+    def route(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
     ) -> pl.DataFrame | Job: ...
 
 
