@@ -16,14 +16,7 @@ from hypothesis import strategies as st
 from backend.regions import description, partitioning
 from backend.regions.description import REGIONS, bands, competitors, sample
 from backend.regions.shape import isolation, mean_distance, quantiles
-from backend.regions.token_share import (
-    PUNCTUATION,
-    attributes,
-    explained,
-    kind_of,
-    modes,
-    nulls,
-)
+from backend.regions.token_share import PUNCTUATION, attributes, explained, kind_of, modes, nulls
 from backend.regions.views import ATTRIBUTES, MemberDraw
 from backend.schema import Partition, PartitionSpec, Reading, TesseraError
 from backend.statistics.intervals import wilson

@@ -11,10 +11,7 @@ from backend.corpus.contexts import Tokens
 from backend.features import examples, passes
 from backend.features.codes import Column
 from backend.models import embedder as embedders
-from backend.schema import (
-    Study,
-    Window,
-)
+from backend.schema import Study, Window
 from backend.tiers import windows
 from backend.tiers.windows import PeakSet
 

@@ -11,13 +11,8 @@ import pytest
 from backend import queries, run
 from backend.experiments import experiment
 from backend.labels.subjects import features_of, models_of
-from backend.schema import (
-    Job,
-    Plan,
-    Progress,
-    Study,
-    Thresholds,
-)
+from backend.labels.words import LabelRequest
+from backend.schema import Job, Plan, Progress, Study, Thresholds
 from backend.tiers import answers as tier_answers
 from backend.tiers import check as tier_check
 from backend.tiers import routing

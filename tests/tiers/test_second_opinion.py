@@ -10,9 +10,7 @@ from backend.corpus.contexts import Tokens
 from backend.features import logits
 from backend.models import language_model
 from backend.models import sae as sae_models
-from backend.schema import (
-    Study,
-)
+from backend.schema import Study
 from backend.tiers import second_opinion, windows
 
 

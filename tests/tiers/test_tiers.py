@@ -8,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend import queries
-from backend.schema import (
-    Job,
-    NotFoundError,
-    Study,
-    Thresholds,
-    Tier,
-    TierSpec,
-)
+from backend.schema import Job, NotFoundError, Study, Thresholds, Tier, TierSpec
 from backend.tiers import answers as tier_answers
 from backend.tiers import assignment
 from tests.tiers.conftest import SPEC, WINDOWS

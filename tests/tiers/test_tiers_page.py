@@ -12,14 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend import queries
 from backend.experiments.views import Run
-from backend.schema import (
-    Job,
-    Plan,
-    Study,
-    Thresholds,
-    Tier,
-    TierSpec,
-)
+from backend.schema import Job, Plan, Study, Thresholds, Tier, TierSpec
 from components.shell import address
 from components.tiers import charts as tier_charts
 from components.tiers import inspector as tier_inspector
