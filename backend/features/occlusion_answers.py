@@ -58,6 +58,7 @@ def _view(
             "Ask about an example in which it fires more strongly.",
         )
     effects = variants.effects(entry.array("occluded"), full)
+    used, counts = np.unique(entry.array("stand_ins"), return_counts=True)
     first = token + 1 - len(runs)
     passage = passages.passage(index.tokens, first, token + 1, token, effects.mean(axis=1))
     return Why(
@@ -87,7 +88,7 @@ def _view(
             schema=RUNS,
         ),
         shortest=_shortest(passage.pieces, runs),
-        stand_ins=_stand_ins(index, entry),
+        stand_ins=tuple(passages.token_text(index.model, used[np.argsort(-counts, kind="stable")])),
         provenance=entry.provenance(f"why --study {name} --feature {feature} --token {token}"),
     )
 
@@ -103,9 +104,3 @@ def _shortest(pieces: tuple[str, ...], runs: np.ndarray) -> pl.DataFrame:
         },
         schema=SHORTEST,
     )
-
-
-def _stand_ins(index: FeatureIndex, entry: Entry) -> tuple[str, ...]:
-    """The tokens that stood in for others, commonest first."""
-    used, counts = np.unique(entry.array("stand_ins"), return_counts=True)
-    return tuple(passages.token_text(index.model, used[np.argsort(-counts, kind="stable")]))

@@ -126,5 +126,5 @@ class Why:
     tokens: pl.DataFrame  # EFFECTS
     runs: pl.DataFrame  # RUNS
     shortest: pl.DataFrame  # SHORTEST
-    stand_ins: tuple[str, ...]  # what tokens were replaced by
+    stand_ins: tuple[str, ...]  # what tokens were replaced by, commonest first
     provenance: Provenance

@@ -16,6 +16,7 @@ from components.shell.markup import escape
 from components.shell.tokens import Look, legend_html, passage_html, peak_of, window
 
 SIDE = 14  # tokens beside the peak in a snippet
+DRAWS = {"top": "strongest", "random": "random", "silent": "where it is silent"}
 
 
 def render_draw(view: FeatureView) -> None:
@@ -25,7 +26,7 @@ def render_draw(view: FeatureView) -> None:
             "draw",
             "Examples",
             address.EXAMPLE_DRAWS,
-            format_func=_draw_name,
+            format_func=lambda draw: DRAWS.get(draw, f"{draw} of 10"),
             label_visibility="collapsed",
             width=148,
             rerun=(INSPECTOR,),
@@ -44,13 +45,6 @@ def render_draw(view: FeatureView) -> None:
             "view", "View", address.VIEWS, label_visibility="collapsed", rerun=(INSPECTOR,)
         )
         render_draw_again(view.feature, "top")
-
-
-def _draw_name(draw: str) -> str:
-    band = draw.removeprefix("quantile ")
-    if band == draw:
-        return {"top": "strongest", "random": "random", "silent": "where it is silent"}[draw]
-    return f"quantile {band} of 10"
 
 
 def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list[str]:

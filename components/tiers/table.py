@@ -26,13 +26,13 @@ HELP = {
     "output": "Tokens after the peak that the window holds",
     "cross": "Tokens on either side of the peak; 0: the whole context",
 }
-WAYS = {
-    Tier.INPUT: "tier 1: label by counting",
-    Tier.OUTPUT: "tier 1: label by counting",
-    Tier.CROSS: "tier 2: label by a model",
-    Tier.OBSCURE: "tier 3: label by hand",
-}
 NUMBERED = {Tier.INPUT: "1", Tier.OUTPUT: "1", Tier.CROSS: "2", Tier.OBSCURE: "3"}
+WAYS = {
+    "": "fewer than two examples in different documents",
+    "1": "tier 1: label by counting",
+    "2": "tier 2: label by a model",
+    "3": "tier 3: label by hand",
+}
 
 
 def spec() -> TierSpec:
@@ -171,7 +171,7 @@ def counts_html(view: TierTable) -> str:
         count = view.counts[tier]
         if tier != Tier.UNSCORED or count:
             value = f"{dot(tier)}{numbers.count(count)} · {numbers.percent(count / total)}"
-            hint = WAYS.get(tier, "fewer than two examples in different documents")
+            hint = WAYS[NUMBERED.get(tier, "")]
             chips.append(markup.chip(titled(tier), value, hint))
     return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
 
