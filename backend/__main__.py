@@ -88,10 +88,10 @@ def _command(entry: query.Entry) -> Callable[..., None]:
 def _option(parameter: inspect.Parameter, kind: Any) -> inspect.Parameter:
     """An argument as an option. A dataclass whose fields all have a default has one itself."""
     default, plain = parameter.default, getattr(kind, "__origin__", kind)
-    if default is inspect.Parameter.empty and is_dataclass(plain):
-        if all(field.default is not MISSING for field in fields(plain)):
-            default = plain()
-    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+    parts = fields(plain) if is_dataclass(plain) else ()
+    if default is parameter.empty and parts and all(p.default is not MISSING for p in parts):
+        default = plain()
+    return parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
 def _option_types(entry: query.Entry, flags: set[str]) -> dict[str, Any]:
