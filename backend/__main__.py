@@ -92,13 +92,13 @@ def _help(entry: query.Entry) -> str:
 
 
 def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:
-    asked = query.callables()[entry.name]
+    ask = query.callables()[entry.name]
     study = (options.pop("study"),) if entry.of_study else ()
     if entry.kind != "query":
-        return asked(*study, **options)
+        return ask(*study, **options)
     if not look:
-        return queries.wait(lambda: asked(*study, **options))
-    answer = asked.look(*study, **options)
+        return queries.wait(lambda: ask(*study, **options))
+    answer = ask.look(*study, **options)
     if answer is None:
         raise run.Missing(entry.name)
     return answer

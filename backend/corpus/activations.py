@@ -147,9 +147,9 @@ def extract(model: ModelRef, site: Site, contexts: Contexts) -> dict[str, Any]:
     total = sum(len(context) for context in sequences)
     rows: list[Tensor] = [torch.empty(0)] * len(sequences)
     done = 0
-    for at in range(0, len(order), BATCH[device]):
+    for first in range(0, len(order), BATCH[device]):
         run.report(done, total, "Reading activations", "tokens")
-        batch = order[at : at + BATCH[device]]
+        batch = order[first : first + BATCH[device]]
         ids, mask = padded([sequences[i] for i in batch], network.bos)
         residual = network.residual(ids, None if bool(mask.all()) else mask.to(device), site.layer)
         for row, i in enumerate(batch):

@@ -50,7 +50,7 @@ def tokenize(model: ModelRef, corpus: CorpusRef) -> dict[str, Any]:
     """
     run.report(0, 1, "Reading texts")
     documents, repeats = _documents(corpus)
-    kept: list[Document] = []
+    tokenized: list[Document] = []
     parts: list[np.ndarray] = []
     total = 0
     for number, tokens in enumerate(encoded(tokenizer(model), [d[3] for d in documents])):
@@ -60,13 +60,13 @@ def tokenize(model: ModelRef, corpus: CorpusRef) -> dict[str, Any]:
         if not len(tokens):  # a tokenizer may drop every character of a text
             continue
         parts.append(tokens[: corpus.tokens - total] if corpus.tokens else tokens)
-        kept.append(documents[number])
+        tokenized.append(documents[number])
         total += len(parts[-1])
         if total == corpus.tokens:
             break
-    if not kept:
+    if not tokenized:
         raise CorpusError("The corpus holds no tokens.", "Give it a source with some text.")
-    return {**packed(kept, parts, corpus.context_length), "repeats": repeats}
+    return {**packed(tokenized, parts, corpus.context_length), "repeats": repeats}
 
 
 def packed(
@@ -86,9 +86,11 @@ def packed(
 
 def encoded(encode: Any, texts: list[str]) -> Iterator[np.ndarray]:
     """[tokens, 3] int32 of each text: id, first character, one past the last."""
-    for at in range(0, len(texts), TOKENIZE_BATCH):
+    for first in range(0, len(texts), TOKENIZE_BATCH):
         batch = encode(
-            texts[at : at + TOKENIZE_BATCH], add_special_tokens=False, return_offsets_mapping=True
+            texts[first : first + TOKENIZE_BATCH],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
         )
         for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True):
             pairs = np.asarray(offsets, dtype=np.int32).reshape(-1, 2)

@@ -37,15 +37,15 @@ def read(source: SourceRef, characters: int) -> Iterator[Document]:
     Raises:
         CorpusError: a file, row or dataset cannot be read; it is named.
     """
-    given = 0
+    length = 0
     for topic, title, text in READERS[source.kind](source):
         text = mended(text)
         parts = [text[i : i + LONGEST] for i in range(0, len(text), LONGEST)]
         for number, part in enumerate(parts, 1):
             if part.strip():
                 yield topic, f"{title} ({number})" if len(parts) > 1 else title, part
-        given += len(text)
-        if source.kind == "hub" and 0 < characters <= given:
+        length += len(text)
+        if source.kind == "hub" and 0 < characters <= length:
             return
 
 
@@ -95,12 +95,12 @@ def _package(kind: str) -> importlib.metadata.Distribution:
 
 def _package_files(kind: str, pattern: str) -> list[Path]:
     folder = Path(str(_package(kind).locate_file("")))
-    found = sorted(folder.glob(pattern))
-    if not found:
+    files = sorted(folder.glob(pattern))
+    if not files:
         raise CorpusError(
             f"The package {PACKAGES[kind]} holds no {pattern}.", "Install it again: `make env`."
         )
-    return found
+    return files
 
 
 def _bbc_news(source: SourceRef) -> Iterator[Document]:
@@ -156,12 +156,12 @@ def _paths(root: Path) -> list[Path]:
     if not root.exists():
         raise CorpusError(f"{root} does not exist.", "Correct `path` of this source in the study.")
     paths = [root] if root.is_file() else sorted(root.rglob("*"))
-    found = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not found:
+    texts = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not texts:
         raise CorpusError(
             f"{root} holds no {', '.join(SUFFIXES)} file.", "Point `path` at your texts."
         )
-    return found
+    return texts
 
 
 def contents(path: Path) -> bytes:

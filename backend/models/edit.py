@@ -37,10 +37,10 @@ def edited(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iter
         yield
 
 
-def overwritten(hidden: Tensor, at: int, rows: Tensor) -> Tensor:
+def overwritten(hidden: Tensor, position: int, rows: Tensor) -> Tensor:
     """A copy of `hidden` [n, positions, width] with `rows` [n, width] at one position."""
     copy = hidden.clone()
-    copy[:, at] = rows.to(copy)
+    copy[:, position] = rows.to(copy)
     return copy
 
 

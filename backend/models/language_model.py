@@ -106,7 +106,7 @@ class LanguageModel:
         # the last position alone is a strided slice, and bfloat16 products of such take up to 400
         # times longer on a CPU; `contiguous` would leave a single row's strides as they are
         self.network.get_output_embeddings().register_forward_pre_hook(
-            lambda _module, given: (given[0].clone(memory_format=torch.contiguous_format),)
+            lambda _module, inputs: (inputs[0].clone(memory_format=torch.contiguous_format),)
         )
         self.blocks: nn.ModuleList = _find(self.network, BLOCKS)
         tokens = tokenizer(ref)

@@ -96,10 +96,10 @@ class Sae:
         probe = torch.zeros(2, self.width, device=self.device)
         probe[1, :: max(1, self.width // 16)] = 1.0
         expected = probe @ self.decoder + self.network.b_dec
-        found = self.network.decode(probe)
-        if found.shape != expected.shape:
+        decoded = self.network.decode(probe)
+        if decoded.shape != expected.shape:
             return False
-        return bool((found - expected).norm() <= 1e-3 * expected.norm())
+        return bool((decoded - expected).norm() <= 1e-3 * expected.norm())
 
     def rows_at_once(self) -> int:
         """How many tokens fit in memory as dense activations."""
@@ -109,9 +109,9 @@ class Sae:
         """The non-zero activations of [n, d_in]: token index [m] int64 ascending, feature [m]
         int32 ascending within a token, value [m] float32."""
         parts = []
-        for at in range(0, len(x), self.rows_at_once()):
-            token, feature, value = nonzero(self.encode(x[at : at + self.rows_at_once()]))
-            parts.append((token + at, feature, value))
+        for first in range(0, len(x), self.rows_at_once()):
+            token, feature, value = nonzero(self.encode(x[first : first + self.rows_at_once()]))
+            parts.append((token + first, feature, value))
         if not parts:
             return np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
         token, feature, value = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -285,9 +285,9 @@ def _registered(name: str) -> tuple[str, str]:
         raise ModelError(
             f"SAELens knows no release {release!r}.", _suggest(release, list(directory))
         )
-    known = list(directory[release].saes_map)
-    if sae_id not in known:
-        raise ModelError(f"The release {release} has no SAE {sae_id!r}.", _suggest(sae_id, known))
+    ids = list(directory[release].saes_map)
+    if sae_id not in ids:
+        raise ModelError(f"The release {release} has no SAE {sae_id!r}.", _suggest(sae_id, ids))
     return release, sae_id
 
 
@@ -308,7 +308,7 @@ def releases(release: str, block: str) -> list[dict[str, str]]:
     fitting = [name for name in directory if patterns[0].fullmatch(name)]
     if not fitting:
         raise ModelError(f"No release matches {release!r}.", _suggest(release, list(directory)))
-    found = [
+    matches = [
         {
             "release": name,
             "id": name_,
@@ -319,16 +319,16 @@ def releases(release: str, block: str) -> list[dict[str, str]]:
         for name_ in directory[name].saes_map
         if patterns[1].fullmatch(name_)
     ]
-    if not found:
-        known = [name_ for name in fitting for name_ in directory[name].saes_map]
+    if not matches:
+        ids = [name_ for name in fitting for name_ in directory[name].saes_map]
         raise ModelError(
-            f"No SAE of {len(fitting)} releases matches {block!r}.", _suggest(block, known)
+            f"No SAE of {len(fitting)} releases matches {block!r}.", _suggest(block, ids)
         )
-    return found
+    return matches
 
 
-def _suggest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known[:5]
+def _suggest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
     return f"Close names: {', '.join(close)}."
 
 

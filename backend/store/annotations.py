@@ -98,11 +98,11 @@ def add_all(events: Sequence[New]) -> list[Event]:
 
     def keep(connection: Connection) -> list[Event]:
         connection.execute(insert(EVENTS).on_conflict_do_nothing(index_elements=["uid"]), rows)
-        kept: dict[str, Event] = {}
+        by_uid: dict[str, Event] = {}
         for start in range(0, len(uids), BATCH):
             some = EVENTS.c.uid.in_(uids[start : start + BATCH])
-            kept |= {event.uid: event for event in _select(connection, some)}
-        return [kept[uid] for uid in uids]
+            by_uid |= {event.uid: event for event in _select(connection, some)}
+        return [by_uid[uid] for uid in uids]
 
     return database().write(keep) if rows else []
 

@@ -136,12 +136,12 @@ class Database:
         with self._locked():
             if self._is_sound():
                 return
-            aside = self.path.parent / upkeep.DAMAGED / f"{self.path.stem}-{uuid.uuid4().hex[:6]}"
-            log.warning("%s is damaged (%s): set aside in %s", self.path, error, aside)
-            aside.mkdir(parents=True)
+            folder = self.path.parent / upkeep.DAMAGED / f"{self.path.stem}-{uuid.uuid4().hex[:6]}"
+            log.warning("%s is damaged (%s): set aside in %s", self.path, error, folder)
+            folder.mkdir(parents=True)
             for suffix in ("-wal", "-shm", ""):  # the file itself last: others look for it
                 with suppress(FileNotFoundError):
-                    Path(f"{self.path}{suffix}").rename(aside / f"{self.path.name}{suffix}")
+                    Path(f"{self.path}{suffix}").rename(folder / f"{self.path.name}{suffix}")
 
     def _is_sound(self) -> bool:
         try:

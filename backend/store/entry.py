@@ -156,10 +156,10 @@ def _sha256(file: _Version) -> str:
 
 
 def _set_aside(folder: Path) -> None:
-    aside = settings.current().cache / upkeep.DAMAGED / f"{folder.name}-{uuid.uuid4().hex[:6]}"
+    target = settings.current().cache / upkeep.DAMAGED / f"{folder.name}-{uuid.uuid4().hex[:6]}"
     try:
-        aside.parent.mkdir(exist_ok=True)
-        folder.rename(aside)
+        target.parent.mkdir(exist_ok=True)
+        folder.rename(target)
     except FileNotFoundError:
         log.info("another process set %s aside first", folder)
     except OSError as error:  # it will be found damaged again, and nothing can be computed here

@@ -163,14 +163,14 @@ def evict(limit_gb: float, in_use: float = IN_USE) -> list[str]:
     excess = sum(item.size for item in items) - round(limit_gb * 1e9)
     if excess > 0:
         shutil.rmtree(settings.current().cache / DAMAGED, ignore_errors=True)
-    gone: list[str] = []
+    deleted: list[str] = []
     for item in items:
         if excess <= 0:
             break
         if not item.pinned and time.time() - item.used >= in_use and _delete(item):
             excess -= item.size
-            gone.append(item.digest)
-    return gone
+            deleted.append(item.digest)
+    return deleted
 
 
 def delete(items: list[Kept]) -> list[str]:
@@ -204,7 +204,7 @@ def staging_folder(digest: str) -> Path:
 _written: dict[Path, tuple[float, float]] = {}  # cache: when it was looked at, bytes since
 
 
-def evict_if_due(written: int) -> None:
+def evict_if_due(size: int) -> None:
     """Called after each write, of so many bytes: keeps the cache within TESSERA_CACHE_GB.
 
     Looks at the disk at most once a minute, or after much was written: an extraction
@@ -212,15 +212,15 @@ def evict_if_due(written: int) -> None:
     """
     limit, cache = settings.current().cache_gb, settings.current().cache
     now = time.monotonic()
-    looked, since = _written.get(cache, (-SCAN_EVERY, 0.0))
-    since += written
-    if now - looked < SCAN_EVERY and since < SCAN_SHARE * limit * 1e9:
-        _written[cache] = (looked, since)
+    scanned, bytes_since = _written.get(cache, (-SCAN_EVERY, 0.0))
+    bytes_since += size
+    if now - scanned < SCAN_EVERY and bytes_since < SCAN_SHARE * limit * 1e9:
+        _written[cache] = (scanned, bytes_since)
         return
     _written[cache] = (now, 0.0)
-    gone = evict(limit)
-    if gone:
-        log.info("evicted %d entries to stay within %g GB", len(gone), limit)
+    deleted = evict(limit)
+    if deleted:
+        log.info("evicted %d entries to stay within %g GB", len(deleted), limit)
 
 
 def sweep_staging() -> None:

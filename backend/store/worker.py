@@ -170,9 +170,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether Python, numpy or torch on any device could not allocate."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    told = str(error).lower()
+    text = str(error).lower()
     return isinstance(error, RuntimeError) and (
-        "out of memory" in told or "can't allocate memory" in told or "not enough memory" in told
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
     )
 
 
@@ -221,8 +221,8 @@ class RowProgress(Progress):
             # a new phase is told at once, since it may be silent for long
             if message != self._message or now - self._written >= WRITE:
                 self._message, self._written = message, now
-                told = {"done": done, "total": total, "message": message, "unit": unit}
-                queue.update(self.job_id, self.worker, **told, rate=rate, eta=eta)
+                columns = {"done": done, "total": total, "message": message, "unit": unit}
+                queue.update(self.job_id, self.worker, **columns, rate=rate, eta=eta)
         except StoreError as error:  # the work is worth more than its progress bar
             log.warning("%s: no progress: %s", self.job_id, error)
 

@@ -48,8 +48,8 @@ _failures: dict[tuple[Path, Study], tuple[float, TesseraError]] = {}
 
 def names() -> list[str]:
     """The studies there are, by the names of their files."""
-    found = settings.current().studies.glob("*.toml")
-    return sorted(path.stem for path in found if NAME.fullmatch(path.stem))
+    files = settings.current().studies.glob("*.toml")
+    return sorted(path.stem for path in files if NAME.fullmatch(path.stem))
 
 
 def parse(name: str | Path) -> Study:
@@ -62,8 +62,8 @@ def parse(name: str | Path) -> Study:
         ModelError: the device or dtype is not to be had here.
     """
     path = _find(name)
-    chosen = settings.current()
-    return _parsed(path, _stamp(path), chosen.device, chosen.dtype)
+    environment = settings.current()
+    return _parsed(path, _stamp(path), environment.device, environment.dtype)
 
 
 def load(name: str | Path) -> Study:
@@ -155,12 +155,12 @@ def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Stud
     """The last three (the file's stamp, the environment's choices) only tell cached calls apart."""
     table = read(path, _shown(path))
     with _naming(_shown(path), "device"):
-        picked = pick_device(table.device)
+        device = pick_device(table.device)
     with _naming(_shown(path), "model.dtype"):
         model = ModelRef(
             _portable(table.model.source),
             table.model.revision,
-            pick_dtype(picked, table.model.dtype),
+            pick_dtype(device, table.model.dtype),
         )
     return Study(
         name=path.stem,
@@ -179,7 +179,7 @@ def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Stud
         ),
         p_stops=tuple(table.partition.p_stops),
         k_stops=tuple(table.partition.k_stops),
-        device=picked,
+        device=device,
         notes=table.notes,
     )
 
@@ -217,7 +217,7 @@ def _folders(path: Path, study: Study) -> list[Path]:
     named = [("model.source", study.model.source), ("embedder.source", study.embedder.source)]
     if study.sae is not None:
         named.append(("sae.source", study.sae.source))
-    named += [(f"saes[{at}].source", ref.source) for at, (_, ref) in enumerate(study.saes)]
+    named += [(f"saes[{number}].source", ref.source) for number, (_, ref) in enumerate(study.saes)]
     if study.verbalizer.kind == "nla":
         named.append(("verbalizer.source", study.verbalizer.source))
     local = [(field, s.removeprefix("folder:")) for field, s in named if s.startswith("folder:")]
