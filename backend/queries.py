@@ -12,24 +12,12 @@ answer is the `Job` that computes it: wait for it (`wait`) or ask again. What is
 
 # ruff: noqa: F401 (what is imported here is asked from elsewhere)
 
-from backend.annotations.blind_judging import (
-    answer_detection,
-    answer_verbalization,
-    detection_scores,
-    detection_task,
-    verbalization_scores,
-    verbalization_task,
-    vote,
-    votes,
-)
 from backend.annotations.hand_label_files import (
     decision_formats,
     export_decisions,
     import_decisions,
 )
 from backend.annotations.hand_labels import decide, human_labels
-from backend.annotations.queue import queue, queue_hints, queue_items
-from backend.annotations.self_agreement import agreement
 from backend.concepts.answers import gray_zone, membership, new_text_membership, purity_coverage
 from backend.concepts.choices import concept_sets, keep_concept
 from backend.concepts.reader_answers import concept_aurocs, mean_aurocs
@@ -47,15 +35,28 @@ from backend.experiments.answers import (
     export_experiment,
     import_experiment,
 )
+from backend.experiments.blind_judging import (
+    answer_detection,
+    answer_verbalization,
+    detection_scores,
+    detection_task,
+    verbalization_scores,
+    verbalization_task,
+    vote,
+    votes,
+)
 from backend.experiments.cost_estimates import estimate_cost
 from backend.experiments.runs import run_experiment, start_experiment
-from backend.features.answers import feature, feature_examples, features, search_features
+from backend.experiments.single_labels import label_scores, labels, write_labels
+from backend.features.answers import feature_examples, feature_statistics, search_features
 from backend.features.occlusion_answers import why
-from backend.labels.answers import label_methods, label_scores, labels, server, write_labels
+from backend.labels.answers import label_methods, server
 from backend.labels.label_search import search_labels
 from backend.overview.answers import overview, studies, study
 from backend.overview.jobs import cancel, job, jobs, outdated_results, retry, wait
 from backend.query import callables
+from backend.queue.answers import queue, queue_hints, queue_items
+from backend.queue.self_agreement import agreement
 from backend.regions.answers import (
     region,
     region_members,
@@ -65,6 +66,7 @@ from backend.regions.answers import (
     stops,
 )
 from backend.regions.documents import document
+from backend.regions.feature_answers import feature, features
 from backend.regions.own_text import probe
 from backend.tiers.answers import tier_evidence, tier_profile, tiers
 from backend.tiers.check import labels_by_tier, start_experiment_by_tier, tier_check

@@ -21,7 +21,7 @@ from benchmarks.report import Figure, main, seconds_of
 SENTENCES, POSITIVES, UNITS, LOOPED = 240, 80, 124_416, 500
 
 
-def made(units: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def draw_values(units: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Responses [sentences, units] and which sentences are positive."""
     responses = np.random.default_rng(seed).normal(size=(SENTENCES, units)).astype(np.float32)
     responses[:, ::3] = np.round(responses[:, ::3], 1)
@@ -29,13 +29,13 @@ def made(units: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:
-    responses, positive = made(UNITS)
-    found = average_precisions(responses, positive)  # compiled, and warm
-    wanted = np.empty(LOOPED)
+    responses, positive = draw_values(UNITS)
+    scores = average_precisions(responses, positive)  # compiled, and warm
+    expected = np.empty(LOOPED)
 
     def loop() -> None:
         for unit in range(LOOPED):
-            wanted[unit] = average_precision_score(positive, responses[:, unit])
+            expected[unit] = average_precision_score(positive, responses[:, unit])
 
     rounds = 7 if full else 3
     ours, theirs = (
@@ -44,7 +44,7 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
     )
     rate = UNITS / statistics.median(ours)
     ratio = statistics.median(theirs) / LOOPED * rate
-    gap = float(np.abs(found[:LOOPED] - wanted).max())
+    gap = float(np.abs(scores[:LOOPED] - expected).max())
     return UNITS, [
         Figure("units_per_s", rate, "/s", 150_000, rate >= 150_000),
         Figure("sklearn_ratio", ratio, "×", 50, ratio >= 50),

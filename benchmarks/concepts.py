@@ -24,7 +24,7 @@ TEXTS, LONGEST, REGIONS, WIDTH, CONCEPTS = 720, 128, 5000, 640, 10
 BLOCK = 72  # texts measured at a time
 
 
-def made(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
+def draw_case(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
     """Points, where texts begin, and directions."""
     rng = np.random.default_rng(seed)
     offsets = np.append(0, np.cumsum(rng.integers(LONGEST // 2, LONGEST + 1, TEXTS)))
@@ -40,27 +40,29 @@ def made(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
 def read(points: torch.Tensor, offsets: np.ndarray, transposed: torch.Tensor) -> np.ndarray:
     """[texts, regions] as `scores.strongest_along` does it, of points in memory."""
     best = torch.full((len(offsets) - 1, transposed.shape[1]), -torch.inf)
-    for at in range(0, len(points), scores.ROWS):
-        scores.raise_to_strongest(points[at : at + scores.ROWS] @ transposed, at, offsets, best)
+    for start in range(0, len(points), scores.ROWS):
+        scores.raise_to_strongest(
+            points[start : start + scores.ROWS] @ transposed, start, offsets, best
+        )
     return best.numpy()
 
 
-def ranked(found: np.ndarray) -> None:
+def rank_all(scores: np.ndarray) -> None:
     """AUROC of every region for ten concepts, each of a tenth of the texts against as many."""
     for concept in range(CONCEPTS):
         positive = np.arange(concept, TEXTS, 2 * CONCEPTS)
-        ranking.aurocs(found[positive], found[(positive + CONCEPTS) % TEXTS])
+        ranking.aurocs(scores[positive], scores[(positive + CONCEPTS) % TEXTS])
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:
-    points, offsets, directions = made()
+    points, offsets, directions = draw_case()
     transposed = directions.T.contiguous()
-    found = read(points, offsets, transposed)
+    scores = read(points, offsets, transposed)
 
     def bare(low: int, high: int) -> None:
         part = points[offsets[low] : offsets[high]]
-        for at in range(0, len(part), scores.ROWS):
-            part[at : at + scores.ROWS] @ transposed
+        for start in range(0, len(part), scores.ROWS):
+            part[start : start + scores.ROWS] @ transposed
 
     def whole(low: int, high: int) -> None:
         part = points[offsets[low] : offsets[high]]
@@ -72,7 +74,7 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
         products, strongest = alternated(
             (lambda cut=cut: bare(*cut), lambda cut=cut: whole(*cut)) for cut in cuts
         )
-        rank = seconds_of(lambda: ranked(found))
+        rank = seconds_of(lambda: rank_all(scores))
         ratios.append(products / (strongest + rank))
         shares.append(rank / (strongest + rank))
         ranks.append(rank)

@@ -51,12 +51,12 @@ class Step:
             with path.open("x", encoding="utf-8") as file:
                 file.write(self.code)
             return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        places = [number for number, text in enumerate(lines) if text.strip() == self.line]
+        listing = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        places = [number for number, text in enumerate(listing) if text.strip() == self.line]
         if len(places) != 1:
             raise ValueError(f"{self.path} has {len(places)} lines that read {self.line!r}")
-        lines.insert(places[0] + (self.side == "below"), self.code)
-        path.write_text("".join(lines), encoding="utf-8")
+        listing.insert(places[0] + (self.side == "below"), self.code)
+        path.write_text("".join(listing), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,10 @@ def _step(match: re.Match[str]) -> Step:
 def copy_project(root: Path) -> None:
     """Copy every file that git lists or would add to the new folder `root`."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(
+    listing = subprocess.run(
         command, cwd=settings.ROOT, check=True, stdout=subprocess.PIPE, text=True
     )
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in filter(None, listing.stdout.split("\0")):
         source, target = settings.ROOT / name, root / name
         if source.is_file():  # git still lists what was deleted and not committed
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -81,15 +81,15 @@ def read_features(model: ModelRef, corpus: CorpusRef, sae: SaeRef, device: str) 
 def texts(folder: Path) -> list[CorpusRef]:
     """A corpus of `BLOCK_TOKENS` tokens for every block, each of texts of its own."""
     documents = sources.read(SourceRef("bbc-news"), 0)
-    found = []
+    corpora = []
     for block in range(2 * (ROUNDS + 1)):
         place = folder / str(block)
         place.mkdir()
         for number, (_, _, text) in enumerate(islice(documents, BLOCK_TOKENS // 200)):
             (place / f"{number}.txt").write_text(text)
         source = sources.resolve(SourceRef("files", path=str(place)))
-        found.append(CorpusRef((source,), BLOCK_TOKENS))
-    return found
+        corpora.append(CorpusRef((source,), BLOCK_TOKENS))
+    return corpora
 
 
 def batches(model: ModelRef, corpus: CorpusRef) -> list[torch.Tensor]:
@@ -100,7 +100,7 @@ def batches(model: ModelRef, corpus: CorpusRef) -> list[torch.Tensor]:
     ids = []
     for first, length in order.select("first_token", "length").iter_rows():
         ids.append(torch.tensor([bos, *tokens.ids[first : first + length]]))
-    groups = [ids[at : at + 16] for at in range(0, len(ids), 16)]
+    groups = [ids[start : start + 16] for start in range(0, len(ids), 16)]
     return [torch.nn.utils.rnn.pad_sequence(group, batch_first=True) for group in groups]
 
 
@@ -154,14 +154,14 @@ def peak_memory(count: int) -> float:
     """Peak memory in MB of a process that starts with an empty cache."""
     with empty_cache():
         command = f"from benchmarks.extraction import child; child({count})"
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", command],
             cwd=settings.ROOT,
             check=True,
             stdout=subprocess.PIPE,
             text=True,
         )
-    return float(done.stdout.split()[-1])
+    return float(process.stdout.split()[-1])
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:

@@ -65,7 +65,7 @@ class Record:
     questions: dict[str, dict[str, Any]]
     values: dict[str, np.ndarray]
 
-    def put(self, question: Question, parts: Iterable[Leaf]) -> None:
+    def store(self, question: Question, parts: Iterable[Leaf]) -> None:
         """Keeps an answer in the place of what was kept of that question."""
         self.drop(question.name)
         rows = {}
@@ -150,7 +150,7 @@ def keep(file: Path, study: str, groups: Sequence[str]) -> tuple[Record, list[Di
     for question in (question for group in groups for question in GROUPS[group](study)):
         started = time.perf_counter()
         try:
-            record.put(question, answer(study, question))
+            record.store(question, answer(study, question))
         except TesseraError as error:
             failures.append(Difference(question.name, "", "missing", str(error), ""))
         write(file, record)

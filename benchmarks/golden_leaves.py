@@ -68,7 +68,7 @@ def leaves(answer: Any, path: str = "") -> Iterator[Leaf]:
         yield from _parts({f"{path}[{key}]": part for key, part in answer.items()})
     elif isinstance(answer, list | tuple) and any(map(_composite, answer)):
         yield _text(path, f"{type(answer).__name__} of answers", [str(len(answer))])
-        yield from _parts({f"{path}[{at}]": part for at, part in enumerate(answer)})
+        yield from _parts({f"{path}[{index}]": part for index, part in enumerate(answer)})
     else:
         yield _plain(answer, path)
 
@@ -203,14 +203,14 @@ def difference(
     cells = int(unequal.sum()), len(values)
     if not cells[0] and leaf.type != record["type"]:
         return Difference(*where, "type", record["type"], leaf.type, None, None, *cells)
-    at = int(unequal.argmax())  # the first that differs
+    index = int(unequal.argmax())  # the first that differs
     if leaf.numeric:
-        samples = (f"{values[at]:.9g}", f"{leaf.values[at]:.9g}")
+        samples = (f"{values[index]:.9g}", f"{leaf.values[index]:.9g}")
         if not cells[0]:  # what differs lies between the values that are kept
             samples = (f"sum {record['sum']:.9g}", f"sum {leaf.as_json()['sum']:.9g}")
         return Difference(*where, "numbers", *samples, *_magnitude(values, leaf.values), *cells)
-    known = cells[0] and at < FIRST and leaf.count <= MOST_VALUES
-    samples = (str(record["first"][at]), str(leaf.first[at])) if known else ("", "")
+    previous = cells[0] and index < FIRST and leaf.count <= MOST_VALUES
+    samples = (str(record["first"][index]), str(leaf.first[index])) if previous else ("", "")
     return Difference(*where, "texts", *samples, None, None, *cells)
 
 

@@ -54,11 +54,11 @@ def files_of(example: Example) -> int:
 def extensions() -> list[Figure]:
     """The counts of all examples, in a small world that is computed once."""
     with tempfile.TemporaryDirectory() as folder:
-        root, known = Path(folder), examples()
+        root, example_files = Path(folder), examples()
         conftest.write_world(root)
         with conftest.environment(root):
             conftest.compute("small", {"p": 10.0})
-            counts = {name: files_of(known[name]) for name in EXTENSIONS}
+            counts = {name: files_of(example_files[name]) for name in EXTENSIONS}
     return [
         Figure(f"{name}_files", counts[name], "", most, counts[name] <= most)
         for name, most in EXTENSIONS.items()
@@ -73,7 +73,7 @@ def circles() -> int:
     graph = grimp.build_graph(
         "backend", "components", exclude_type_checking_imports=True, cache_dir=None
     )
-    number = {name: at for at, name in enumerate(sorted(graph.modules))}
+    number = {name: index for index, name in enumerate(sorted(graph.modules))}
     pairs = [
         (number[module], number[other])
         for module in number
@@ -89,12 +89,12 @@ def layer_breaks() -> int:
     """Contracts that are broken, and imports that contracts are told to ignore."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     environment = os.environ | {"PYTHONPATH": str(settings.ROOT)}
-    done = subprocess.run(
+    ended = subprocess.run(
         command, cwd=settings.ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
     )
-    broken = CONTRACTS.search(done.stdout)
+    broken = CONTRACTS.search(ended.stdout)
     if broken is None:
-        raise ValueError(f"lint-imports checked no contract:\n{done.stdout}")
+        raise ValueError(f"lint-imports checked no contract:\n{ended.stdout}")
     linter = tomllib.loads((settings.ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     ignored = [line for each in linter["contracts"] for line in each.get("ignore_imports", ())]
     return int(broken[1]) + len(ignored)
@@ -128,8 +128,8 @@ def parameter_count(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Parameters that a caller gives, `*args` and `**kwargs` counted as one each."""
     arguments = function.args
     names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-    named = [name for name in names if name not in ("self", "cls")]
-    return len(named) + (arguments.vararg is not None) + (arguments.kwarg is not None)
+    positional = [name for name in names if name not in ("self", "cls")]
+    return len(positional) + (arguments.vararg is not None) + (arguments.kwarg is not None)
 
 
 def sizes() -> list[Figure]:

@@ -36,10 +36,10 @@ def texts() -> Iterator[str]:
         yield " ".join(words[len(words) // 2 :][:WORDS])
 
 
-Asked = tuple[list[str], list[str]]  # prompts and answers
+Request = tuple[list[str], list[str]]  # prompts and answers
 
 
-def prompts(passages: Iterator[str], labels: int) -> Asked:
+def prompts(passages: Iterator[str], labels: int) -> Request:
     """Of each label as many prompts, and the label after each."""
     pairs = [
         (completion("detection", text), f" {label}")
@@ -54,13 +54,13 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
     model = ModelRef(MODEL, language_model.resolve(MODEL), pick_dtype(device))
     own, passages, labels = OwnModel(model, device), texts(), len(LABELS) if full else 2
 
-    def shared(asked: Asked) -> None:
-        own.likelihoods(*asked)
+    def shared(requests: Request) -> None:
+        own.likelihoods(*requests)
 
-    def whole(asked: Asked) -> None:
+    def whole(requests: Request) -> None:
         usual, prefixes.WORTH = prefixes.WORTH, NEVER
         try:
-            own.likelihoods(*asked)
+            own.likelihoods(*requests)
         finally:
             prefixes.WORTH = usual
 

@@ -57,41 +57,41 @@ def demo_points(device: str) -> tuple[Tensor, float]:
 
 
 def leaders(points: Tensor, theta: float, screen: torch.dtype = torch.float32) -> LeaderPass:
-    found = LeaderPass(points.shape[1], theta, device=points.device.type, screen=screen)
-    found.feed(points)
-    return found
+    leader_pass = LeaderPass(points.shape[1], theta, device=points.device.type, screen=screen)
+    leader_pass.feed(points)
+    return leader_pass
 
 
 def loop(points: np.ndarray, theta: float) -> list[int]:
     """The leader pass as one would write it first: point by point."""
-    kept, rows = np.empty_like(points), []
+    exemplars, rows = np.empty_like(points), []
     for row, point in enumerate(points):
-        known = kept[: len(rows)]
-        if not rows or (1 - known @ point).min() > theta:
-            kept[len(rows)] = point
+        before = exemplars[: len(rows)]
+        if not rows or (1 - before @ point).min() > theta:
+            exemplars[len(rows)] = point
             rows.append(row)
     return rows
 
 
 def leader_turns(
-    points: Tensor, theta: float, known: LeaderPass, screen: torch.dtype = torch.float32
+    points: Tensor, theta: float, reference: LeaderPass, screen: torch.dtype = torch.float32
 ) -> Iterator[Pair]:
     """Blocks of the bare float32 products, and of the leader pass that stands on them."""
     device = points.device.type
     leader_pass = LeaderPass(points.shape[1], theta, device=device, screen=screen)
-    cells = points.new_empty(ROWS * known.count)
+    cells = points.new_empty(ROWS * reference.count)
 
     def products(begin: int, end: int) -> None:
-        for at in range(begin, end, ROWS):
-            block = points[at : min(at + ROWS, end)]
-            count = int(np.searchsorted(known.rows, at))
+        for start in range(begin, end, ROWS):
+            block = points[start : min(start + ROWS, end)]
+            count = int(np.searchsorted(reference.rows, start))
             out = cells[: len(block) * count].view(len(block), count)
-            torch.mm(block, known.exemplars[:count].T, out=out)
+            torch.mm(block, reference.exemplars[:count].T, out=out)
 
-    for at in range(0, len(points), BLOCK):
-        part = points[at : at + BLOCK]
+    for start in range(0, len(points), BLOCK):
+        part = points[start : start + BLOCK]
         yield (
-            lambda at=at, part=part: products(at, at + len(part)),
+            lambda start=start, part=part: products(start, start + len(part)),
             lambda part=part: leader_pass.feed(part),
         )
 
@@ -109,13 +109,13 @@ def assign_turns(points: Tensor, theta: float, exemplars: Tensor) -> Iterator[Pa
         yield lambda part=part: products(part), lambda part=part: assignment(part)
 
 
-def screened(points: Tensor, theta: float, known: LeaderPass) -> list[Figure]:
+def screened(points: Tensor, theta: float, reference: LeaderPass) -> list[Figure]:
     """The pass with a bfloat16 screen, where the device multiplies it fast."""
     if not fast_bfloat16(points.device.type):
         note = "bfloat16 products are not fast on this device"
         return [Figure("bf16_ratio", None, "×", 1.8, None, note)]
     bf16 = torch.bfloat16
-    ratio = median_ratio(lambda: alternated(leader_turns(points, theta, known, bf16)))
+    ratio = median_ratio(lambda: alternated(leader_turns(points, theta, reference, bf16)))
 
     def both() -> tuple[float, float]:
         plain = seconds_of(lambda: leaders(points, theta))
@@ -143,14 +143,14 @@ def looped(points: Tensor, theta: float) -> list[Figure]:
 def measure(full: bool) -> tuple[int, list[Figure]]:
     device = pick_device(studies.load("demo").device)
     points, theta = demo_points(device)
-    known = leaders(points, theta)
-    gemm = median_ratio(lambda: alternated(leader_turns(points, theta, known)))
-    assigned = median_ratio(lambda: alternated(assign_turns(points, theta, known.exemplars)))
+    reference = leaders(points, theta)
+    gemm = median_ratio(lambda: alternated(leader_turns(points, theta, reference)))
+    assigned = median_ratio(lambda: alternated(assign_turns(points, theta, reference.exemplars)))
     return len(points), [
-        Figure("regions", float(known.count), "", None, True),
+        Figure("regions", float(reference.count), "", None, True),
         Figure("gemm_ratio", gemm, "×", 0.85, gemm >= 0.85),
         Figure("assign_ratio", assigned, "×", None, True),
-        *screened(points, theta, known),
+        *screened(points, theta, reference),
         *looped(points if full else points[:PREFIX], theta),
     ]
 

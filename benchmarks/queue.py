@@ -48,13 +48,13 @@ def fill(count: int) -> None:
 
 def save_next(count: int) -> list[float]:
     """Milliseconds of each of so many labels until what came after the last is known."""
-    last, taken = annotations.add_all([new(0)])[0].id, []
+    last, seconds = annotations.add_all([new(0)])[0].id, []
     for item in range(count):
         started = time.perf_counter()
         annotations.add(KIND, STUDY, f"item-{item}", "somebody", new(item).value)
         last = annotations.of_study(STUDY, [KIND], after=last)[-1].id
-        taken.append(1000 * (time.perf_counter() - started))
-    return taken
+        seconds.append(1000 * (time.perf_counter() - started))
+    return seconds
 
 
 def singly(count: int) -> None:
@@ -66,8 +66,8 @@ def raw(connection: sqlite3.Connection, count: int) -> None:
     """The same rows by SQLite alone, each on disk before the next."""
     for item in range(count):
         event = vars(new(item))
-        made = {"made": time.time(), "uid": uuid.uuid4().hex, "value": json.dumps(event["value"])}
-        connection.execute(INSERT, event | made)
+        rest = {"made": time.time(), "uid": uuid.uuid4().hex, "value": json.dumps(event["value"])}
+        connection.execute(INSERT, event | rest)
         connection.commit()
 
 

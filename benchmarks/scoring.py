@@ -83,10 +83,10 @@ def score_all(evidence: Sequence[Evidence]) -> int:
 
 def both_ways(prompts: int) -> tuple[float, float]:
     """Seconds for as many prompts by one worker, and by eight."""
-    asked = [(Message("user", str(number)),) for number in range(prompts)]
+    requests = [(Message("user", str(number)),) for number in range(prompts)]
     writer = Answering(LATENCY)
     one, many = (
-        seconds_of(lambda workers=workers: ask_all(writer, asked, workers=workers))
+        seconds_of(lambda workers=workers: ask_all(writer, requests, workers=workers))
         for workers in (1, WORKERS)
     )
     return one, many

@@ -35,23 +35,23 @@ def retier() -> float:
     """Milliseconds to sort 262,144 features anew."""
     rng = np.random.default_rng(0)
     inward, outward, cross = (rng.beta(2, 6, SIZE).astype(np.float32) for _ in range(3))
-    taken = []
+    seconds = []
     for tau in np.linspace(0.1, 0.5, TIMES):
         started = time.perf_counter()
         thresholds = Thresholds(float(tau), float(tau), float(tau))
         assigned = assignment.assign(inward, outward, cross, thresholds)
         np.bincount(assigned, minlength=len(Tier))
         assignment.margin(inward, outward, cross, thresholds)
-        taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken)
+        seconds.append(1000 * (time.perf_counter() - started))
+    return statistics.median(seconds)
 
 
 def isolated_peaks(folder: Path, demo: Study) -> windows.PeakSet:
     """The demo's peaks, in a cache that holds nothing else but its tokens."""
     peaks = windows.peaks.get(demo.reading, demo.require_sae())
-    kept = [tokenize.get(demo.model, demo.corpus), language_model.vocabulary.get(demo.model)]
+    entries = [tokenize.get(demo.model, demo.corpus), language_model.vocabulary.get(demo.model)]
     os.environ["TESSERA_CACHE"] = str(folder)
-    for entry in kept:
+    for entry in entries:
         target = settings.current().cache / entry.folder.parent.name / entry.folder.name
         target.parent.mkdir(parents=True)
         target.symlink_to(entry.folder)
@@ -68,7 +68,7 @@ def scored() -> tuple[int, float, float]:
             windows.scores(peak_set, window, spec.count)
         seconds = time.perf_counter() - started
         rows = np.asarray(peak_set.peaks.array("rows"))
-        embedded = sum(len(peak_set.anchors(at)) for at in range(len(windows.TRANCHES)))
+        embedded = sum(len(peak_set.anchors(index)) for index in range(len(windows.TRANCHES)))
         contexts = len(tokenize.get(demo.model, demo.corpus).frame("contexts"))
         return len(rows), seconds, 3 * int((rows >= 0).sum()) / (2 * embedded + contexts)
 

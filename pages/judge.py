@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import queries
-from components.annotations import blind_judging
-from components.annotations.blind_judging import TASK
+from components.experiments import blind_judging
 from components.experiments import results as experiment_results
+from components.experiments.blind_judging import TASK
 from components.shell import address, markup
 from components.shell.frame import frame
 from components.shell.status import reported

@@ -205,11 +205,11 @@ def measure(
     """The numbers of the card, for the SAE as saved and as the app loads it."""
     source = f"folder:{folder.resolve()}"
     loaded = sae.load(SaeRef(source, sae.resolve(source)), "cpu")
-    seen, fired = reconstruction(loaded, x[:boundary])
+    losses, fired = reconstruction(loaded, x[:boundary])
     unseen, _ = reconstruction(loaded, x[boundary:])
     centre = x[:boundary].mean(dim=0, dtype=torch.float64).float()
     return {
-        "train": {"tokens": boundary, **seen},
+        "train": {"tokens": boundary, **losses},
         "held_out": {"tokens": len(x) - boundary, **unseen},
         "dead": int((fired == 0).sum()),
         "dead_share": float((fired == 0).mean()),
@@ -307,10 +307,10 @@ def _bootstrap(losses: dict[str, np.ndarray], draws: int = 2000) -> list[float]:
     """95% interval of the recovered share, contexts drawn with replacement."""
     of_context = {name: loss.mean(axis=1) for name, loss in losses.items()}
     count = len(of_context["clean"])
-    chosen = np.random.default_rng(0).integers(count, size=(draws, count))
+    samples = np.random.default_rng(0).integers(count, size=(draws, count))
     shares = [
         _recovered({name: float(loss[rows].mean()) for name, loss in of_context.items()})
-        for rows in chosen
+        for rows in samples
     ]
     return [float(q) for q in np.quantile(shares, [0.025, 0.975])]
 

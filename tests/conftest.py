@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,12 +28,12 @@ def sentences(topic: str, number: int, count: int = 18) -> str:
     """A text of one topic, different for every number, the same at every run."""
     words = SUBJECTS[topic]
     state = number * 7919 + len(topic)
-    said = []
+    parts = []
     for _ in range(count):
         state = (state * 1103515245 + 12345) % 2**31
         a, b, c = words[state % 10], VERBS[state // 10 % 10], words[state // 100 % 10]
-        said.append(f"The {a} {b} the {c} on day {state // 1000 % 30}.")
-    return " ".join(said)
+        parts.append(f"The {a} {b} the {c} on day {state // 1000 % 30}.")
+    return " ".join(parts)
 
 
 def write_corpus(folder: Path, documents: int = 8) -> Path:
@@ -150,6 +151,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("model")
 
 
+@pytest.fixture(autouse=True)
+def _main_module() -> Iterator[None]:
+    """A page under test leaves its script as the program's main module, which every process
+    that a later test spawns would run again."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small world; its study is `studies/small.toml`."""
@@ -169,8 +179,8 @@ def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def compute(study: str, spec: dict[str, float]) -> None:
     """Everything that a study's pages show first, as the worker computes it."""
     from backend import run
-    from backend.features.answers import features
     from backend.regions.answers import regions
+    from backend.regions.feature_answers import features
     from backend.schema import Progress
 
     with run.computing("cpu", Progress()):

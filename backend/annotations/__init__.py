@@ -1,1 +1,1 @@
-"""What people say: labels by hand, votes, verdicts, guesses, imports."""
+"""What people say: labels by hand and the files that they come and go in, blind answers."""

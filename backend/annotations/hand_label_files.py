@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from backend.annotations.formats import FORMATS
 from backend.annotations.formats.contract import DecisionFile
-from backend.annotations.hand_label_tables import HUMAN, labels_of
 from backend.annotations.views import DecisionImport
 from backend.annotations.words import FileFormat
 from backend.features.answers import feature_index
@@ -14,8 +13,6 @@ from backend.labels.interchange.records import FormatError
 from backend.query import action, lookup
 from backend.schema import NotFoundError, Study
 from backend.store import annotations
-
-__all__ = ["HUMAN", "decision_formats", "export_decisions", "import_decisions", "labels_of"]
 
 
 @lookup

@@ -1,30 +1,10 @@
-"""The words of labels by hand that backend and pages share: what is queued in which order, and the
-files that labels come and go in. Imports nothing, so both sides may import it."""
+"""The file formats of labels by hand, as backend and pages share them. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-# in which features are queued, and what the page says of it
-ORDERS = {
-    "margin": "nearest to another tier first",
-    "density": "densest first",
-    "disagreement": "those first that methods call most differently",
-    "random": "at random",
-}
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which features are queued, and in which order; `only` names some by number, with commas, and
-    then no tier counts."""
-
-    tier: str = "obscure"
-    order: str = "margin"
-    seed: int = 0
-    only: str = ""
 
 
 @dataclass(frozen=True)

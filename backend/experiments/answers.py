@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.annotations import hand_label_files
+from backend.annotations.hand_label_tables import labels_of
 from backend.experiments import exchange, runs
 from backend.experiments.views import Comparison, Experiment, Imported, Run
 from backend.query import action, lookup
@@ -27,7 +27,7 @@ def experiment(study: Study, run: str) -> Experiment | Job:
 @lookup
 def comparison(study: Study, run: str, feature: int, scorer: str = "detection") -> Comparison:
     """One feature's labels side by side on the held-out excerpts they were judged by."""
-    by_hand = hand_label_files.labels_of(study).filter(feature=feature)
+    by_hand = labels_of(study).filter(feature=feature)
     return replace(runs.compare(study, run, feature, scorer), human=by_hand)
 
 

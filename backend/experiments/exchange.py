@@ -41,15 +41,8 @@ def export(study: Study, run: str, format: str) -> bytes:
     if format in WRITERS:
         return WRITERS[format](source.labels)
     if format == "neuronpedia":
-        return neuronpedia.explanations(source.labels, source.scores, *names(study))
+        return neuronpedia.explanations(source.labels, source.scores, *neuronpedia.names(study))
     return baez.packed(source if isinstance(source, baez.Experiment) else _whole(study, source))
-
-
-def names(study: Study) -> tuple[str, str]:
-    """Model and source as Neuronpedia has them: short names."""
-    assert study.sae
-    model = study.model.source.partition(":")[2].rsplit("/", 1)[-1]
-    return model, f"{study.site.layer}-{study.sae.source.rsplit('/', 1)[-1]}"
 
 
 def _whole(study: Study, ended: runs.Results) -> baez.Experiment:
@@ -58,7 +51,7 @@ def _whole(study: Study, ended: runs.Results) -> baez.Experiment:
     numbers = sorted(set(ended.labels["feature"].to_list()))
     drawn = [subject.draw(number, ended.sampling) for number in numbers]
     created = datetime.datetime.fromtimestamp(ended.entry.recipe()["created"], datetime.UTC)
-    model, source = names(study)
+    model, source = neuronpedia.names(study)
     return baez.Experiment(
         model=model,
         layer=source,

@@ -98,3 +98,25 @@ class Comparison:
     maximum: float  # the feature's strongest activation
     train: str  # how the evidence was drawn
     human: pl.DataFrame = field(default_factory=pl.DataFrame)  # writer, text, failed: by hand
+
+
+@dataclass(frozen=True)
+class Task:
+    """A label to judge excerpts by, blind; `item` is empty where a round is done."""
+
+    item: str
+    label: str
+    texts: tuple[str, ...]
+    done: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A text up to a token, and two texts of which one was said of the activation there."""
+
+    item: str
+    context: str
+    texts: tuple[str, str]
+    done: int
+    of: int

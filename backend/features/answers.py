@@ -1,4 +1,4 @@
-"""What the Features page asks: all features, one feature, its examples, what is found in them."""
+"""The study's SAE as it was read over the corpus: statistics of features, examples, a search."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.corpus.views import Draw
 from backend.features import codes, examples, facets, logits
-from backend.features.views import Example, FeatureTable, FeatureView
+from backend.features.views import Example
 from backend.query import query
-from backend.regions import matching, partitioned
 from backend.schema import ModelRef, NotFoundError, Reading, SaeRef, Study
 from backend.store import queue
 from backend.store.memo import Entry
-
-LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,6 @@ class FeatureIndex:
         Raises:
             NotFoundError: the SAE has no such feature.
         """
-        if not 0 <= feature < len(self.table):
-            raise NotFoundError(
-                f"There is no feature {feature}.",
-                f"This SAE has features 0 to {len(self.table) - 1}.",
-            )
         return codes.column(self.index, feature)
 
     def values(self, column: codes.Column, first: int, last: int) -> np.ndarray:
@@ -76,17 +68,18 @@ _kept = functools.lru_cache(maxsize=4)(FeatureIndex)
 
 
 def feature_index(study: Study) -> FeatureIndex:
-    """The study's SAE as it was read over the corpus; where it was not, the job is that of all
-    features.
+    """The study's SAE as it was read over the corpus; where it was not, the job is that of
+    `feature_statistics`.
 
     Raises:
         ModelError: the study names no SAE.
     """
-    with features.asking(study):
-        return _index(study)
+    with feature_statistics.asking(study):
+        return read_index(study)
 
 
-def _index(study: Study) -> FeatureIndex:
+def read_index(study: Study) -> FeatureIndex:
+    """As `feature_index`, for a query whose own job reads the SAE."""
     reading, sae = study.reading, study.require_sae()
     tokens = passages.tokens_of(reading.model, reading.corpus)
     return _kept(reading, sae, codes.index(reading, sae), examples.summary(reading, sae), tokens)
@@ -103,41 +96,13 @@ def with_top_token(index: FeatureIndex, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 @query("Features of the SAE", priority=20)
-def features(study: Study) -> FeatureTable:
-    """All features of the study's SAE, with density, tokens and topics."""
-    index = _index(study)
-    return FeatureTable(
-        table=_with_regions(index, study).with_columns(
-            promoted=pl.Series(_promoted(index), dtype=pl.String)
-        ),
-        tokens=len(index.tokens),
-        l0=float(index.index.value("l0")),
-        fvu=float(index.index.value("fvu") or "nan"),
-        dead=int((index.table["active"] == 0).sum()),
-        provenance=index.index.provenance(f"features --study {study.name}"),
-    )
-
-
-def _matches(index: FeatureIndex, study: Study) -> Entry | None:
-    return matching.match.find(study.cut(), index.sae)
-
-
-def _with_regions(index: FeatureIndex, study: Study) -> pl.DataFrame:
-    """The table with each feature's best region; -1 where none is known."""
-    entry = _matches(index, study)
-    if entry is None:
-        return index.table.with_columns(region=pl.lit(-1, pl.Int32), f1=pl.lit(None, pl.Float64))
-    best = entry.frame("by_feature").group_by("feature", maintain_order=True).first()
-    chosen = best.select(pl.col("feature").cast(pl.Int32), "region", "f1")
-    return index.table.join(chosen, on="feature", how="left", maintain_order="left").with_columns(
-        pl.col("region").fill_null(-1)
-    )
-
-
-def _promoted(index: FeatureIndex) -> list[str]:
-    """The three most promoted tokens of each feature; empty where they are not computed yet."""
+def feature_statistics(study: Study) -> pl.DataFrame:
+    """All features of the study's SAE, with density, tokens, topics and what they promote: as
+    `features`, but for the regions that match them."""
+    index = read_index(study)
     blocks = tuple(run.optional(_read_logits, index) or ())
-    return _promoted_texts(index.model, blocks) if blocks else [""] * len(index.table)
+    promoted = _promoted_texts(index.model, blocks) if blocks else [""] * len(index.table)
+    return index.table.with_columns(promoted=pl.Series(promoted, dtype=pl.String))
 
 
 def _read_logits(index: FeatureIndex) -> list[Entry]:
@@ -153,82 +118,10 @@ def _read_logits(index: FeatureIndex) -> list[Entry]:
 
 @functools.lru_cache(maxsize=4)
 def _promoted_texts(model: ModelRef, blocks: tuple[Entry, ...]) -> list[str]:
+    """The three most promoted tokens of each feature."""
     ids = np.concatenate([np.asarray(block.array("promoted"))[:, :3] for block in blocks])
     words = passages.token_text(model, ids.ravel())
     return [" ".join(words[3 * row : 3 * row + 3]) for row in range(len(ids))]
-
-
-# ---------------------------------------------------------------- one feature
-
-
-@query("One feature", priority=queue.SHORT)
-def feature(study: Study, feature: int) -> FeatureView:
-    """One feature: logits, histogram, tokens, topics, nearest and co-firing features, regions."""
-    table, index = features.part(study).table, _index(study)
-    column = index.column(feature)
-    block, row = feature // logits.BLOCK, feature % logits.BLOCK
-    effects = run.optional(logits.effects, index.model, index.sae, block)
-    promoted, suppressed = (
-        passages.logit_frame(index.model, effects, name, row) for name in ("promoted", "suppressed")
-    )
-    command = f"feature --study {study.name} --feature {feature}"
-    return FeatureView(
-        feature=feature,
-        row=table.row(feature, named=True),
-        histogram=facets.histogram(column),
-        quantiles=examples.quantile_bands(column, index.tokens),
-        promoted=promoted,
-        suppressed=suppressed,
-        logit_histogram=_logit_histogram(effects, row),
-        tokens=_tokens(index, column),
-        topics=facets.topic_counts(column, index.tokens),
-        documents=facets.document_counts(column, index.tokens, LISTED),
-        nearest=_nearest(index, feature),
-        cofiring=with_top_token(index, facets.cofiring(index.index, column, LISTED)),
-        regions=_regions(index, study, feature),
-        provenance=index.index.provenance(command),
-    )
-
-
-def _logit_histogram(effects: Entry | None, row: int) -> pl.DataFrame:
-    """low, high, count over the vocabulary; empty where not computed yet."""
-    if effects is None:
-        return pl.DataFrame(schema={"low": pl.Float64, "high": pl.Float64, "count": pl.Int64})
-    edges, counts = effects.array("edges")[row], effects.array("histogram")[row]
-    return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "count": counts})
-
-
-def _tokens(index: FeatureIndex, column: codes.Column) -> pl.DataFrame:
-    """text, count, share, mean: the tokens a feature fires on."""
-    counted = facets.token_counts(column, index.tokens, LISTED)
-    texts = passages.token_text(index.model, counted["token"].to_numpy())
-    return counted.select(pl.Series("text", texts, pl.String), "count", "share", "mean")
-
-
-def _nearest(index: FeatureIndex, feature: int) -> pl.DataFrame:
-    """feature, cosine, top_token; empty where not computed yet."""
-    entry = run.optional(logits.neighbours, index.sae, feature // logits.BLOCK)
-    row, schema = feature % logits.BLOCK, {"feature": pl.Int32, "cosine": pl.Float32}
-    columns = (
-        {name: [] for name in schema}
-        if entry is None
-        else {"feature": entry.array("features")[row], "cosine": entry.array("cosines")[row]}
-    )
-    return with_top_token(index, pl.DataFrame(columns, schema=schema))
-
-
-def _regions(index: FeatureIndex, study: Study, feature: int) -> pl.DataFrame:
-    """region, f1, precision, recall, token: the regions whose members it fires on."""
-    entry = _matches(index, study)
-    columns = ("region", "f1", "precision", "recall")
-    if entry is None:
-        kinds = dict.fromkeys(columns, pl.Float64) | {"region": pl.Int32, "token": pl.String}
-        return pl.DataFrame(schema=kinds)
-    frame = entry.frame("by_feature").filter(pl.col("feature") == feature).select(columns)
-    mapped = partitioned.partitioned(study.cut())
-    rows = mapped.regions["token"].to_numpy()[frame["region"].to_numpy()]
-    texts = [passages.piece_at(index.tokens, int(row)) for row in rows]
-    return frame.with_columns(pl.Series("token", texts, pl.String))
 
 
 # ---------------------------------------------------------------- examples, search

@@ -34,7 +34,7 @@ class FeatureTable:
     fvu: float
     dead: int
     provenance: Provenance
-    pending: Job | None = None  # what reads their logits
+    pending: Job | None = None  # logits or matching regions still being computed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ share of the members where the feature is active, F1 their harmonic mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,9 +17,10 @@ import scipy  # its parts load when they are used: pages need none of them
 from backend import run
 from backend.features import codes
 from backend.regions import partitioning
-from backend.schema import Partition, SaeRef
-from backend.store.memo import memoize
+from backend.schema import Partition, SaeRef, Study
+from backend.store.memo import Entry, memoize
 
+Kind = Literal["region", "feature"]
 KEPT = 5  # best matches of each region, and of each feature
 ROWS = 65_536  # members whose features are counted at once, unless one region has more
 
@@ -40,14 +41,40 @@ def match(partition: Partition, sae: SaeRef) -> dict[str, Any]:
     """The five best matches each way, best first, as tables of `MATCHES`: `by_region` in order
     of regions and `by_feature` in order of features. What shares no token with anything is in
     neither."""
-    made = partitioning.build_partition(partition)
+    built = partitioning.build_partition(partition)
     index = codes.index(partition.reading, sae)
-    owner = np.where(made.array("distance") <= made.value("theta"), made.array("owner"), -1)
+    owner = np.where(built.array("distance") <= built.value("theta"), built.array("owner"), -1)
     active = np.diff(index.array("offsets"))
     by_token = ByToken(index.array("token_offsets"), index.array("token_features"), len(active))
-    count = len(made.array("exemplar_tokens"))
+    count = len(built.array("exemplar_tokens"))
     by_region, by_feature = best_matches(owner, count, by_token, active)
     return {"by_region": by_region, "by_feature": by_feature}
+
+
+def matches_of(study: Study, partition: Partition) -> Entry | None:
+    """The matches of a partition with the study's features; None without an SAE, for a preview,
+    and until partition and features are there. A look that misses only the matches asks for them.
+    """
+    if study.sae is None or partition.reading != study.reading:
+        return None
+    index = codes.index.find(partition.reading, study.sae)
+    if index is None or partitioning.build_partition.find(partition) is None:
+        return None
+    return run.optional(match, partition, study.sae)
+
+
+def table(matches: Entry | None, kind: Kind) -> pl.DataFrame:
+    """`MATCHES` of each `kind` in order, best first; empty where there are none."""
+    return matches.frame(f"by_{kind}") if matches else pl.DataFrame(schema=MATCHES)
+
+
+def with_best(frame: pl.DataFrame, matches: Entry | None, kind: Kind) -> pl.DataFrame:
+    """A frame of each `kind` with the best match: the other's number, -1 where there is none, and
+    `f1`."""
+    other = "feature" if kind == "region" else "region"
+    best = table(matches, kind).unique(kind, keep="first").select(kind, other, "f1")
+    joined = frame.join(best, on=kind, how="left", maintain_order="left")
+    return joined.with_columns(pl.col(other).fill_null(-1))
 
 
 @dataclass(frozen=True)
@@ -89,9 +116,9 @@ def best_matches(
         last = max(first + 1, int(np.searchsorted(ends, begin + ROWS, side="right")))
         tokens = members[begin : ends[last - 1]]
         pointers = np.append(0, ends[first:last] - begin)
-        found = _scored(_counts(tokens, pointers, by_token), first, sizes, active)
-        by_region.append(_best(found, "region", "feature"))
-        by_feature = _best(pl.concat([by_feature, found]), "feature", "region")
+        scored = _scored(_counts(tokens, pointers, by_token), first, sizes, active)
+        by_region.append(_best(scored, "region", "feature"))
+        by_feature = _best(pl.concat([by_feature, scored]), "feature", "region")
         first = last
     return pl.concat([pl.DataFrame(schema=MATCHES), *by_region]), by_feature
 
@@ -123,7 +150,7 @@ def _scored(
     )
 
 
-def _best(found: pl.DataFrame, of: str, other: str) -> pl.DataFrame:
+def _best(matches: pl.DataFrame, kind: str, other: str) -> pl.DataFrame:
     """The best few rows of each `of`; ties to the lower `other`."""
-    ordered = found.sort(of, "f1", other, descending=[False, True, False])
-    return ordered.group_by(of, maintain_order=True).head(KEPT).select(list(MATCHES))
+    ordered = matches.sort(kind, "f1", other, descending=[False, True, False])
+    return ordered.group_by(kind, maintain_order=True).head(KEPT).select(list(MATCHES))

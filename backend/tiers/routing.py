@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from backend.annotations import hand_label_files
+from backend.annotations.hand_label_tables import labels_of
 from backend.experiments import cost_estimates
 from backend.experiments.steps import Running
 from backend.experiments.views import Quote
@@ -34,8 +34,8 @@ def numbers(study: Study, spec: TierSpec, thresholds: Thresholds, most: int) -> 
     them, 0: all."""
     inside = tier_answers.of_tier(study, Tier.CROSS, spec, thresholds)[::-1]
     frequent = features_of(study).source.frequent()
-    chosen = inside[np.isin(inside, frequent)].tolist()
-    return chosen[:most] if most else chosen
+    candidates = inside[np.isin(inside, frequent)].tolist()
+    return candidates[:most] if most else candidates
 
 
 @lookup
@@ -72,9 +72,9 @@ def route(
     ):
         subject = features_of(study)
         counted = label_search.counted(subject, Sampling()).frame("labels")
-        chosen = numbers(study, spec, thresholds, plan.most)
-        may = tuple(number for number in chosen if _can_be_drawn(subject, number))
-        labels = Running(subject, EXPERIMENT, models, may).labels()
+        candidates = numbers(study, spec, thresholds, plan.most)
+        drawable = tuple(number for number in candidates if _can_be_drawn(subject, number))
+        labels = Running(subject, EXPERIMENT, models, drawable).labels()
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
     by_model = labels.filter(pl.col("failed") == "").select(
         pl.col("feature").cast(pl.Int32), "method", label="text", writer=pl.lit("")
@@ -126,7 +126,7 @@ def _routed(labels: pl.DataFrame, inside: np.ndarray) -> pl.DataFrame:
 
 def _by_hand(study: Study) -> pl.DataFrame:
     """What people call features; of those that no label fits, that."""
-    return hand_label_files.labels_of(study).select(
+    return labels_of(study).select(
         pl.col("feature").cast(pl.Int32),
         "method",
         pl.when(pl.col("failed") == "").then("text").otherwise("failed").alias("label"),

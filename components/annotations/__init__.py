@@ -1,1 +1,1 @@
-"""Labelling and judging by hand."""
+"""Labels by hand as files, on screen."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import streamlit as st
 
-from backend.annotations.words import ORDERS
 from backend.evals.evaluation import Parameter
 from backend.evals.words import EVALUATIONS
 from backend.labels import words
+from backend.queue.words import ORDERS
 from backend.schema import Plan, Thresholds, TierSpec
 from backend.tiers.words import TIERS
 
@@ -249,28 +249,32 @@ def fields(page: str) -> dict[str, Field]:
     return SHARED | FIELDS.get(page, {})
 
 
-def read(params: Mapping[str, str], known: Mapping[str, Field]) -> tuple[dict[str, Any], list[str]]:
+def read(
+    params: Mapping[str, str], page_fields: Mapping[str, Field]
+) -> tuple[dict[str, Any], list[str]]:
     """The values that a URL gives, and a sentence for each one that it gives wrongly."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name in params:
-        if name not in known:
+        if name not in page_fields:
             continue
         try:
-            value = known[name].read(params[name])
-            if not known[name].holds(value):
+            value = page_fields[name].read(params[name])
+            if not page_fields[name].holds(value):
                 raise ValueError(value)
             values[name] = value
         except ValueError:
-            problems.append(f"The link says {name} = {params[name]!r}, not {known[name].what}.")
+            problems.append(
+                f"The link says {name} = {params[name]!r}, not {page_fields[name].what}."
+            )
     return values, problems
 
 
-def write(values: Mapping[str, Any], known: Mapping[str, Field]) -> dict[str, str]:
+def write(values: Mapping[str, Any], page_fields: Mapping[str, Field]) -> dict[str, str]:
     """The URL parameters of values, defaults left out."""
     return {
         name: spell(values[name])
-        for name, field in known.items()
+        for name, field in page_fields.items()
         if values.get(name, field.default) != field.default
     }
 
@@ -287,17 +291,17 @@ def spell(value: Any) -> str:
 
 def begin(page: str) -> list[str]:
     """Take over what the URL says; gives a sentence for each value that it gives wrongly."""
-    known, given = fields(page), st.query_params.to_dict()
+    page_fields, query = fields(page), st.query_params.to_dict()
     state = st.session_state
     arrived = state.get("address.page") != page
-    changed = arrived or given != state.get("address.seen")
+    changed = arrived or query != state.get("address.seen")
     state["address.page"] = page
     if not changed:
         return []
-    values, problems = read(given, known)
+    values, problems = read(query, page_fields)
     _of_study(values.get("study"))
     if not arrived:  # back, forward or an edited address: what it leaves out is the default
-        values = {name: field.default for name, field in known.items()} | values
+        values = {name: field.default for name, field in page_fields.items()} | values
     _values().update({_where(name): value for name, value in values.items()})
     if arrived:
         _mirror()
@@ -349,8 +353,8 @@ def _where(name: str) -> str:
 
 
 def _mirror() -> None:
-    known = fields(page())
-    wanted = write({name: get(name) for name in known}, known)
-    if st.query_params.to_dict() != wanted:
-        st.query_params.from_dict(wanted)
-    st.session_state["address.seen"] = wanted
+    page_fields = fields(page())
+    parameters = write({name: get(name) for name in page_fields}, page_fields)
+    if st.query_params.to_dict() != parameters:
+        st.query_params.from_dict(parameters)
+    st.session_state["address.seen"] = parameters

@@ -27,10 +27,12 @@ def element(name: str, value: Any, texts: Mapping[Any, str] = {}) -> str:
     mounted.
     """
     place = f"{address.page()}:{name}"
-    number, last, shown = _elements().get(place, (0, value, texts))
+    number, last, earlier_texts = _elements().get(place, (0, value, texts))
     parts = _parts(value)
     elsewhere = st.session_state.get(_key(place, number), last) != value
-    if elsewhere or [shown.get(each) for each in parts] != [texts.get(each) for each in parts]:
+    if elsewhere or [earlier_texts.get(each) for each in parts] != [
+        texts.get(each) for each in parts
+    ]:
         number += 1
     _elements()[place] = number, value, texts
     return _key(place, number)
@@ -80,10 +82,10 @@ def selectbox(
     """One of a list, which names what is in force even where it is not offered. `value`: what is
     in force, where the parameter alone does not say."""
     value = address.get(name) if value is None else value
-    listed = [*options] if value in options else [*options, value]
-    texts = _texts(listed, look)
+    offered = [*options] if value in options else [*options, value]
+    texts = _texts(offered, look)
     bound = _bound(name, value, look, texts)
-    st.selectbox(label, listed, listed.index(value), format_func=_teller(texts), **bound)
+    st.selectbox(label, offered, offered.index(value), format_func=_teller(texts), **bound)
 
 
 def segmented_control(
@@ -91,10 +93,10 @@ def segmented_control(
 ) -> None:
     """One of a few, all on screen; none of them looks chosen where none is in force."""
     value = address.get(name) if value is None else value
-    chosen, texts = value if value in options else None, _texts(options, look)
-    bound = _bound(name, chosen, look, texts)
+    current, texts = value if value in options else None, _texts(options, look)
+    bound = _bound(name, current, look, texts)
     st.segmented_control(
-        label, options, default=chosen, required=True, format_func=_teller(texts), **bound
+        label, options, default=current, required=True, format_func=_teller(texts), **bound
     )
 
 
@@ -115,8 +117,8 @@ def _bound(
     """`look` with key and callback in place of `rerun` and `also`."""
     rest = {word: look[word] for word in look if word not in ("rerun", "also", "format_func")}
     key = element(name, value, texts or {})
-    taken = name, key, None if texts is None else list(texts)
-    args = (*taken, look.get("rerun", ()), look.get("also", {}))
+    bound = name, key, None if texts is None else list(texts)
+    args = (*bound, look.get("rerun", ()), look.get("also", {}))
     return rest | {"key": key, "on_change": _accept, "args": args}
 
 
@@ -134,8 +136,8 @@ def _accept(
         return
     value = address.field(name).default if value is None else value
     if options is None or all(each in options for each in _parts(value)):
-        kept = ",".join(value) if isinstance(value, list) else value
-        address.put(**{name: kept} | dict(also))
+        text = ",".join(value) if isinstance(value, list) else value
+        address.put(**{name: text} | dict(also))
     if rerun:
         st.rerun(list(rerun))
 

@@ -14,9 +14,9 @@ from components.shell.tokens import Look, legend_html, passage_html, peak_of
 
 def render_document(passage: Passage, feature: int | None, token: int) -> None:
     """Title, how it is coloured, and the text; `token` is the corpus row to point at."""
-    at = token - passage.first
-    if 0 <= at < len(passage.pieces):
-        passage = replace(passage, focus=at)
+    position = token - passage.first
+    if 0 <= position < len(passage.pieces):
+        passage = replace(passage, focus=position)
     st.html(head_html(passage, feature))
     if feature is None:
         look = Look(
@@ -30,22 +30,22 @@ def render_document(passage: Passage, feature: int | None, token: int) -> None:
 def head_html(passage: Passage, feature: int | None) -> str:
     """What the document is and how it is coloured, with the other way to colour it."""
     if feature is None:
-        how = (
+        description = (
             "Each colour is a region; two regions can share a colour: hover to see, or follow a "
             "token to its region."
         )
         legend = ""
     else:
-        how = f"Coloured by {anchor(f'feature {feature}', 'features', feature=feature)}."
+        description = f"Coloured by {anchor(f'feature {feature}', 'features', feature=feature)}."
         legend = legend_html(peak_of([passage]))
     other = ""
     if feature is not None:
         other = anchor("Colour by region", "document", document=passage.document)
-    shown = how if feature is not None else escape(how)
+    explanation = description if feature is not None else escape(description)
     return (
         f'<h2 class="title">{escape(passage.title)} <small>document {passage.document} · '
         f"{escape(passage.topic)} · {len(passage.pieces):,} tokens</small></h2>"
-        f'<div class="said"><p class="note">{shown} {other}</p>{legend}</div>'
+        f'<div class="said"><p class="note">{explanation} {other}</p>{legend}</div>'
     )
 
 

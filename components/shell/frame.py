@@ -120,12 +120,12 @@ def _stop(name: str, default: float, stops: tuple[float, ...]) -> float:
     return value if value in stops else default
 
 
-def _check_stop(name: str, shown: float, stops: tuple[float, ...]) -> None:
+def _check_stop(name: str, current: float, stops: tuple[float, ...]) -> None:
     value = address.get(name)
     if value is not None and value not in stops:
         render_problem(
             f"The link says {name} = {value:g}, which is not a stop of this study.",
-            f"{name} = {shown:g} is shown. The stops are {', '.join(f'{s:g}' for s in stops)}; "
+            f"{name} = {current:g} is shown. The stops are {', '.join(f'{s:g}' for s in stops)}; "
             f"others can be added to the study file under {name}_stops.",
         )
 
@@ -136,17 +136,17 @@ def _check_stop(name: str, shown: float, stops: tuple[float, ...]) -> None:
 def header_html(title: str, place: Place) -> str:
     """The page's name and what is shown, each part with its revision on hover."""
     card = place.card
-    named = dict(card.revisions)
-    texts = {n: v for n, v in named.items() if n not in ("model", "SAE", "embedder")}
-    shown = [
-        _part(card.model, f"revision {named.get('model', 'unknown')}"),
+    revisions = dict(card.revisions)
+    texts = {n: v for n, v in revisions.items() if n not in ("model", "SAE", "embedder")}
+    parts = [
+        _part(card.model, f"revision {revisions.get('model', 'unknown')}"),
         _part(card.site, "the residual stream after this block"),
         _part(card.corpus, ", ".join(f"{name}: {revision}" for name, revision in texts.items())),
-        _part(f"SAE {card.sae}", f"revision {named.get('SAE', 'unknown')}") if card.sae else "",
+        _part(f"SAE {card.sae}", f"revision {revisions.get('SAE', 'unknown')}") if card.sae else "",
         _part(f"p {place.p:g} · k {place.k:g}", "the partition; choose another on Regions"),
         _part(card.device, f"numbers computed as {card.dtype}"),
     ]
-    return f'<header class="strip"><h1>{escape(title)}</h1><p>{"".join(shown)}</p></header>'
+    return f'<header class="strip"><h1>{escape(title)}</h1><p>{"".join(parts)}</p></header>'
 
 
 def _part(value: str, hint: str) -> str:
@@ -167,36 +167,35 @@ def _sidebar(answers: Answers, keys: dict[str, str]) -> StudyCard | None:
             for name in names:
                 st.page_link(f"pages/{name}.py", label=name.capitalize())
         _running(answers)
-        with st.container(key="foot"):
-            shortcuts = KEYS | keys
-            if st.button("Keyboard", shortcut="H", type="tertiary", key="keyboard"):
-                _help(shortcuts)
+        foot = st.container(key="foot")
+        with foot.popover("Keyboard", type="tertiary", key="keyboard"):
+            st.html(keys_html(KEYS | keys))
     return card
 
 
 def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
-    named = {card.name: card for card in cards}
-    if not named:
+    by_name = {card.name: card for card in cards}
+    if not by_name:
         render_problem("There are no studies.", "Put a study file into the folder studies/.")
         return None
-    asked = address.get("study")
-    wrong = asked and asked not in named
+    name = address.get("study")
+    wrong = name and name not in by_name
     if wrong:
         with st._main:
-            render_problem(f"There is no study {asked!r}.", "Choose one of those in the sidebar.")
-    options = ([asked] if wrong else []) + list(named)
+            render_problem(f"There is no study {name!r}.", "Choose one of those in the sidebar.")
+    options = ([name] if wrong else []) + list(by_name)
     controls.selectbox(
         "study",
         "Study",
         options,
-        asked or options[0],
-        format_func=lambda name: named[name].title if name in named else f"{name} (missing)",
+        name or options[0],
+        format_func=lambda name: by_name[name].title if name in by_name else f"{name} (missing)",
         label_visibility="collapsed",
     )
     if wrong:
         return None
-    address.assume(study=asked or options[0])
-    return named[asked or options[0]]
+    address.assume(study=name or options[0])
+    return by_name[name or options[0]]
 
 
 @st.fragment(run_every=3.0)
@@ -209,18 +208,18 @@ def _running(answers: Answers) -> None:
 
 def _running_html(job: Job) -> str:
     percent = 100 * share_of(job)
-    left = "queued" if job.state == "queued" else f"{percent:.0f}% · {ahead(job)}"
+    remaining = "queued" if job.state == "queued" else f"{percent:.0f}% · {ahead(job)}"
     return (
         f'<div class="work side" title="{escape(job.message)} · {escape(pace(job))}">'
         f"<p>{escape(name_of(job))}</p><span class='track'><i style='width:{percent:.1f}%'></i>"
-        f"</span><p>{left}</p></div>"
+        f"</span><p>{remaining}</p></div>"
     )
 
 
-@st.dialog("Keyboard")
-def _help(keys: dict[str, str]) -> None:
+def keys_html(keys: dict[str, str]) -> str:
+    """A table of keys and what each does."""
     rows = "".join(
         f"<tr><td><kbd>{escape(key)}</kbd></td><td>{escape(does)}</td></tr>"
         for key, does in keys.items()
     )
-    st.html(f'<table class="quiet keys">{rows}</table>')
+    return f'<table class="quiet keys">{rows}</table>'

@@ -90,13 +90,13 @@ def render_ended(jobs: list[Job]) -> None:
     """What has ended; a row opens below."""
     controls.segmented_control("state", "State", STATES, label_visibility="collapsed")
     state = address.get("state")
-    shown = [job for job in jobs if state in ("all", job.state)]
-    if not shown:
+    listed_jobs = [job for job in jobs if state in ("all", job.state)]
+    if not listed_jobs:
         render_empty("No job has ended.", "Open Regions or Features: what they need is computed.")
         return
     render_rows(
-        frame_of(shown),
-        [job.id for job in shown],
+        frame_of(listed_jobs),
+        [job.id for job in listed_jobs],
         address.get("job"),
         lambda job: address.put(job=job or ""),
         ROWS,

@@ -4,6 +4,7 @@ plain click stays in the session and is answered without loading the app again."
 from __future__ import annotations
 
 import html
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -12,43 +13,7 @@ from streamlit.components.v2 import component
 
 from components.shell import address
 
-SCRIPT = """
-export default function ({ setTriggerValue, parentElement }) {
-  parentElement.stop?.();
-  const follow = (event) => {
-    const link = event.target.closest?.("a.go");
-    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    setTriggerValue("to", link.getAttribute("href"));
-  };
-  const find = (event) => {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-    if (event.key !== "/" || typing || event.metaKey || event.ctrlKey) return;
-    const field = document.querySelector(".st-key-search input");
-    if (!field) return;
-    event.preventDefault();
-    field.focus();
-    field.select();
-  };
-  document.addEventListener("click", follow, true);
-  document.addEventListener("keydown", find);
-  let shown = "";
-  const point = () => {
-    const focus = document.querySelector(".document .t.focus");
-    if (!focus || shown === location.href) return;
-    shown = location.href;
-    focus.scrollIntoView({ block: "center" });
-  };
-  const pointing = setInterval(point, 300);
-  parentElement.stop = () => {
-    clearInterval(pointing);
-    document.removeEventListener("click", follow, true);
-    document.removeEventListener("keydown", find);
-  };
-  return parentElement.stop;
-}
-"""
+SCRIPT = Path(__file__).with_name("links.js").read_text()
 _follow = component("tessera_links", js=SCRIPT)
 
 QUICK = {"regions": "region", "features": "feature"}  # what changes without the rest of the page
@@ -56,9 +21,9 @@ QUICK = {"regions": "region", "features": "feature"}  # what changes without the
 
 def href(page: str, **params: Any) -> str:
     """The address of a page of this app, with the study and partition that are looked at."""
-    known = address.fields(page)
+    page_fields = address.fields(page)
     shared = {name: address.get(name) for name in address.SHARED}
-    query = address.write(shared | params, known)
+    query = address.write(shared | params, page_fields)
     path = "./" if page == "overview" else page
     return f"{path}?{urlencode(query)}" if query else path
 
@@ -95,6 +60,6 @@ def _take(fragments: tuple[str, ...]) -> None:
     unchanged = all(address.get(n) == v for n, v in values.items() if n in address.SHARED)
     selected = QUICK.get(name)
     if name == address.page() and selected in values and unchanged:
-        again = values[selected] == address.get(selected)  # so the list stands as it is
+        same = values[selected] == address.get(selected)  # so the list stands as it is
         address.put(**{n: v for n, v in values.items() if n not in address.SHARED})
-        st.rerun(list(fragments[:1] if again else fragments))
+        st.rerun(list(fragments[:1] if same else fragments))

@@ -71,8 +71,8 @@ def bar(share: float, kind: str = "") -> str:
 def interval(value: object, low: object, high: object) -> str:
     """A value with its 95% interval, small beside it; one dash where there is none."""
     if numbers.known(low) is None or numbers.known(value) is None:
-        known = numbers.known(value) is not None
-        return f"{numbers.fraction(value)} <small>–</small>" if known else numbers.MISSING
+        has_value = numbers.known(value) is not None
+        return f"{numbers.fraction(value)} <small>–</small>" if has_value else numbers.MISSING
     between = " to " if (numbers.known(low) or 0) < 0 else "–"
     ends = f"{numbers.fraction(low)}{between}{numbers.fraction(high)}"
     return f"{numbers.fraction(value)} <small>{ends}</small>"
@@ -90,14 +90,15 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: str, note:
         for row in rows
     )
     empty = "" if rows else '<p class="note">Nothing to show.</p>'
-    said = f'<p class="note">{escape(note)}</p>' if note else ""
-    shown = f'<table class="quiet"><tr>{head}</tr>{body}</table>'
-    return f'{said}<div class="wide">{shown}</div>{empty}'
+    note_html = f'<p class="note">{escape(note)}</p>' if note else ""
+    table_html = f'<table class="quiet"><tr>{head}</tr>{body}</table>'
+    return f'{note_html}<div class="wide">{table_html}</div>{empty}'
 
 
 def render(body: str) -> None:
-    """Show HTML made here."""
-    st.html(body)
+    """Show HTML made here; nothing where there is none."""
+    if body:
+        st.html(body)
 
 
 def note(words: str) -> None:
@@ -107,5 +108,5 @@ def note(words: str) -> None:
 
 def head(words: str, hint: str = "") -> None:
     """A section's name, with what it is said beside it."""
-    said = f"<small>{escape(hint)}</small>" if hint else ""
-    st.html(f'<h3 class="head">{escape(words)}{said}</h3>')
+    hint_html = f"<small>{escape(hint)}</small>" if hint else ""
+    st.html(f'<h3 class="head">{escape(words)}{hint_html}</h3>')

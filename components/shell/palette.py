@@ -181,9 +181,14 @@ MONO = "'JetBrains Mono', 'Cascadia Mono', 'SF Mono', 'DejaVu Sans Mono', Consol
 
 def figure(height: int | None = None) -> go.Figure:
     """An empty figure in the current theme."""
-    made = go.Figure()
-    made.update_layout(template=template(current()), height=height)
-    return made
+    chart = go.Figure()
+    chart.update_layout(template=template(current()), height=height)
+    return chart
+
+
+def render_chart(chart: go.Figure, key: str, alt: str) -> None:
+    """A chart that is only looked at."""
+    st.plotly_chart(chart, theme=None, config=CONFIG, key=key, alt=alt)
 
 
 CONFIG = {
@@ -197,14 +202,14 @@ def legible(x: np.ndarray, y: np.ndarray, words: Sequence[str], wide: float = 42
     """The labels of points [n] in a chart about so many pixels wide; of those that would lie on
     another the first stays, and the others are empty."""
     spans = (float(np.ptp(x)) or 1.0) / wide, (float(np.ptp(y)) or 1.0) / 330
-    kept: list[tuple[float, float, float]] = []
-    shown = []
-    for at, word in enumerate(words):
-        place = x[at] / spans[0], y[at] / spans[1], 3.2 * len(word)
+    places: list[tuple[float, float, float]] = []
+    labels = []
+    for index, word in enumerate(words):
+        place = x[index] / spans[0], y[index] / spans[1], 3.2 * len(word)
         free = all(
-            abs(place[0] - left) > place[2] + half or abs(place[1] - top) > 11
-            for left, top, half in kept
+            abs(place[0] - centre_x) > place[2] + half or abs(place[1] - centre_y) > 11
+            for centre_x, centre_y, half in places
         )
-        kept += [place] if free else []
-        shown.append(word if free else "")
-    return shown
+        places += [place] if free else []
+        labels.append(word if free else "")
+    return labels

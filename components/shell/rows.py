@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from components.shell.selection import Id, Said, heard, row_of, said
+from components.shell.selection import Id, Selected, interpret, row_of, selected_in
 
 GRACE = 3.0  # seconds in which a browser may still speak of a mark that was taken back
 
@@ -29,14 +29,14 @@ def render_rows(
     sent: what it knew before the last mark was set is no choice of a person's.
     """
     marked = [ids.index(opened)] if opened in ids else []
-    kept = st.session_state.get(key)
-    if kept is None or said(kept) != (tuple(marked), ()):
+    state = st.session_state.get(key)
+    if state is None or selected_in(state) != (tuple(marked), ()):
         _mark(key, marked)
     st.dataframe(
         frame,
         hide_index=True,
         key=key,
-        on_select=lambda: on_open(row_of(_heard(key, marked), marked, ids)),
+        on_select=lambda: on_open(row_of(_interpret(key, marked), marked, ids)),
         selection_mode=("single-row", "single-cell"),
         **look,
     )
@@ -46,23 +46,23 @@ def _mark(key: str, rows: list[int]) -> None:
     """Tell the browser which row is marked, and remember what it may hold until it has heard."""
     now, before = time.monotonic(), st.session_state.get(key)
     if before is not None:
-        told = st.session_state.get(f"{key}:told", said(before))
-        past = [(now, told), (now, said(before))]
+        sent = st.session_state.get(f"{key}:told", selected_in(before))
+        past = [(now, sent), (now, selected_in(before))]
         st.session_state[f"{key}:past"] = [*_past(key), *past]
     st.session_state[f"{key}:told"] = (tuple(rows), ())
     st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
 
 
-def _past(key: str) -> list[tuple[float, Said]]:
+def _past(key: str) -> list[tuple[float, Selected]]:
     """What the browser may still hold, and when it was told otherwise."""
     since = time.monotonic() - GRACE
     return [(when, what) for when, what in st.session_state.get(f"{key}:past", ()) if when > since]
 
 
-def _heard(key: str, marked: list[int]) -> dict[str, Any]:
+def _interpret(key: str, marked: list[int]) -> dict[str, Any]:
     """What the browser says, less what it says of the past."""
     event = st.session_state[key]
     past = {what for _, what in _past(key)}
-    if said(event) not in past:
+    if selected_in(event) not in past:
         st.session_state[f"{key}:past"] = []  # messages arrive in order: it has heard by now
-    return heard(event, marked, past)
+    return interpret(event, marked, past)

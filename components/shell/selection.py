@@ -18,7 +18,7 @@ VERTICES = 40  # of one outline, kept in the URL
 
 Id = TypeVar("Id", int, str)
 Outline = tuple[tuple[float, float], ...]
-Said = tuple[tuple[int, ...], tuple[tuple[int, str], ...]]  # rows and cells that are selected
+Selected = tuple[tuple[int, ...], tuple[tuple[int, str], ...]]  # rows and cells that are selected
 
 
 @dataclass(frozen=True)
@@ -32,43 +32,6 @@ class Area:
         return bool(self.outlines or self.picked)
 
 
-@dataclass(frozen=True)
-class Filters:
-    """Which regions are looked at."""
-
-    least: int = 1
-    most: int = 0  # 0: no bound
-    coherence: float = 0.0
-    topic: str = ""
-    beyond_tokens: bool = False
-
-    def mask(self, table: pl.DataFrame) -> np.ndarray:
-        """[regions] whether each passes."""
-        wanted = (pl.col("size") >= self.least) & (pl.col("coherence") >= self.coherence)
-        if self.most:
-            wanted &= pl.col("size") <= self.most
-        if self.topic:
-            wanted &= pl.col("topic") == self.topic
-        if self.beyond_tokens:
-            wanted &= ~pl.col("token_driven")
-        return table.select(wanted.fill_null(False)).to_series().to_numpy()
-
-    def words(self) -> list[str]:
-        """The filters that are on, as a reader says them."""
-        said = []
-        if self.least > 1:
-            said.append(f"at least {self.least:,} members")
-        if self.most:
-            said.append(f"at most {self.most:,} members")
-        if self.coherence > 0:
-            said.append(f"κ ≥ {self.coherence:.2f}")
-        if self.topic:
-            said.append(f"topic {self.topic}")
-        if self.beyond_tokens:
-            said.append("not token-driven")
-        return said
-
-
 # ---------------------------------------------------------------- events
 
 
@@ -77,23 +40,23 @@ def clicked(event: Mapping[str, Any], last: int | None = None) -> int | None:
 
     A click on the point that was clicked `last` takes plotly's selection back: an empty event.
     """
-    chosen = event.get("selection", {})
-    if not any(chosen.get(kind) for kind in ("points", "box", "lasso")):
+    selection = event.get("selection", {})
+    if not any(selection.get(kind) for kind in ("points", "box", "lasso")):
         return last
-    points = [point for point in chosen.get("points", ()) if _number(point) is not None]
-    if len(points) != 1 or chosen.get("box") or chosen.get("lasso"):
+    points = [point for point in selection.get("points", ()) if _number(point) is not None]
+    if len(points) != 1 or selection.get("box") or selection.get("lasso"):
         return None
     return _number(points[0])
 
 
 def area_of(event: Mapping[str, Any]) -> Area:
     """The area that a box, a lasso or several clicked points cover."""
-    chosen = event.get("selection", {})
-    outlines = [_box(shape) for shape in chosen.get("box", ())]
-    outlines += [_lasso(shape) for shape in chosen.get("lasso", ())]
+    selection = event.get("selection", {})
+    outlines = [_box(shape) for shape in selection.get("box", ())]
+    outlines += [_lasso(shape) for shape in selection.get("lasso", ())]
     if outlines:
         return Area(tuple(outline for outline in outlines if len(outline) > 2))
-    numbers = [_number(point) for point in chosen.get("points", ())]
+    numbers = [_number(point) for point in selection.get("points", ())]
     picked = tuple(sorted({number for number in numbers if number is not None}))
     return Area((), picked if len(picked) > 1 else ())
 
@@ -101,24 +64,26 @@ def area_of(event: Mapping[str, Any]) -> Area:
 def row_of(event: Mapping[str, Any], marked: list[int], ids: Sequence[Id]) -> Id | None:
     """Which of `ids`, the rows of a table, was chosen: by its mark, which then is another than the
     one `marked` before, or by a click on one of its cells."""
-    chosen = event.get("selection", {})
-    rows = list(chosen.get("rows", ()))
+    selection = event.get("selection", {})
+    rows = list(selection.get("rows", ()))
     if rows == marked:
-        rows = [row for row, _ in chosen.get("cells", ())] or marked
+        rows = [row for row, _ in selection.get("cells", ())] or marked
     return ids[rows[0]] if rows and rows[0] < len(ids) else None
 
 
-def said(event: Mapping[str, Any]) -> Said:
+def selected_in(event: Mapping[str, Any]) -> Selected:
     """Rows and cells that a table's event says are selected."""
-    chosen = event.get("selection", {})
-    cells = ((int(row), str(column)) for row, column in chosen.get("cells", ()))
-    return tuple(chosen.get("rows", ())), tuple(cells)
+    selection = event.get("selection", {})
+    cells = ((int(row), str(column)) for row, column in selection.get("cells", ()))
+    return tuple(selection.get("rows", ())), tuple(cells)
 
 
-def heard(event: Mapping[str, Any], marked: list[int], past: Collection[Said]) -> dict[str, Any]:
+def interpret(
+    event: Mapping[str, Any], marked: list[int], past: Collection[Selected]
+) -> dict[str, Any]:
     """A table's event as it is to be understood of a browser that may not have heard yet which
     row is `marked`: what it held in the `past` is no choice, a click on a cell is."""
-    rows, cells = said(event)
+    rows, cells = selected_in(event)
     if (rows, cells) in past:
         cells = ()
     elif not any(rows == before for before, _ in past):
@@ -177,29 +142,29 @@ def parse(text: str) -> Area:
 
 def inside(area: Area, table: pl.DataFrame) -> np.ndarray:
     """[regions] whether each lies in the area, by its `x`, `y` and number."""
-    found = table["region"].is_in(list(area.picked)).to_numpy().copy()
+    covered = table["region"].is_in(list(area.picked)).to_numpy().copy()
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
     for outline in area.outlines:
-        found |= within(outline, x, y)
-    return found
+        covered |= within(outline, x, y)
+    return covered
 
 
 def within(outline: Outline, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """[points] whether each lies inside a closed outline (even–odd rule)."""
-    found = np.zeros(len(x), dtype=bool)
+    odd = np.zeros(len(x), dtype=bool)
     for (x0, y0), (x1, y1) in zip(outline, outline[1:] + outline[:1], strict=True):
         if y0 == y1:
             continue
         crosses = (y0 > y) != (y1 > y)
-        found ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    return found
+        odd ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return odd
 
 
 def neighbour(ids: Sequence[int], current: int | None, step: int) -> int | None:
     """The number before (-1) or after (+1) another in a list that wraps around."""
     if not len(ids):
         return None
-    listed = list(ids)
-    if current not in listed:
-        return int(listed[0])
-    return int(listed[(listed.index(current) + step) % len(listed)])
+    numbers = list(ids)
+    if current not in numbers:
+        return int(numbers[0])
+    return int(numbers[(numbers.index(current) + step) % len(numbers)])

@@ -89,14 +89,14 @@ def pace(job: Job) -> str:
     """done of total · rate · time left."""
     if job.state == "queued":
         return "waiting for its turn"
-    said = []
+    parts = []
     if job.total > 1:
-        said.append(f"{numbers.count(job.done)} of {numbers.count(job.total)} {job.unit}".strip())
+        parts.append(f"{numbers.count(job.done)} of {numbers.count(job.total)} {job.unit}".strip())
     if job.rate:
-        said.append(numbers.rate(job.rate, job.unit or "steps"))
+        parts.append(numbers.rate(job.rate, job.unit or "steps"))
     if job.eta is not None:
-        said.append(ahead(job))
-    return " · ".join(said)
+        parts.append(ahead(job))
+    return " · ".join(parts)
 
 
 def line_html(job: Job, words: str) -> str:
@@ -146,7 +146,7 @@ def _watch(id: str, desk: Desk, key: str, whole: bool, words: str = "") -> None:
     with reported():
         job = desk.job(id)
         if job.state == "done":
-            _again(job)
+            _show_result(job)
         elif job.state in ("failed", "cancelled"):
             _render_ended(job, desk, key)
         elif whole:
@@ -158,10 +158,10 @@ def _watch(id: str, desk: Desk, key: str, whole: bool, words: str = "") -> None:
             st.html(line_html(job, words))
 
 
-def _again(job: Job) -> None:
-    seen = st.session_state.setdefault("status.done", set())
-    if job.id not in seen:
-        seen.add(job.id)
+def _show_result(job: Job) -> None:
+    shown_jobs = st.session_state.setdefault("status.done", set())
+    if job.id not in shown_jobs:
+        shown_jobs.add(job.id)
         st.rerun()
     if st.button("It is done: show it", key=f"done-{job.id}"):
         st.rerun()

@@ -53,8 +53,8 @@ def _piece(passage: Passage, index: int, look: Look) -> str:
     text = piece_html(passage.pieces[index], look.breaks)
     name = " ".join(classes)
     if region is not None and look.link is not None:
-        to = html.escape(look.link(region), quote=True)
-        return f'<a class="go {name}" href="{to}" target="_self" title="{title}">{text}</a>'
+        address = html.escape(look.link(region), quote=True)
+        return f'<a class="go {name}" href="{address}" target="_self" title="{title}">{text}</a>'
     return f'<span class="{name}"{style} title="{title}">{text}</span>'
 
 
@@ -66,14 +66,14 @@ def strength(value: float, peak: float) -> float:
 def hover(passage: Passage, index: int, look: Look) -> str:
     """What hovering a token says: the token, its number, its row in the corpus."""
     piece = passage.pieces[index]
-    said = [repr(piece) if piece else "(no text of its own)"]
+    parts = [repr(piece) if piece else "(no text of its own)"]
     if index < len(passage.values):
-        said.append(f"{look.what} {fraction(passage.values[index], 3)}")
+        parts.append(f"{look.what} {fraction(passage.values[index], 3)}")
     if index < len(passage.regions):
-        said.append(f"region {passage.regions[index]}")
+        parts.append(f"region {passage.regions[index]}")
     if passage.document >= 0:
-        said.append(f"token {passage.first + index:,}")
-    return " · ".join(said)
+        parts.append(f"token {passage.first + index:,}")
+    return " · ".join(parts)
 
 
 def piece_html(piece: str, breaks: bool = True) -> str:

@@ -13,15 +13,16 @@ import polars as pl
 import pytest
 
 from backend import queries
-from backend.annotations import hand_label_files
+from backend.annotations import hand_label_tables
 from backend.annotations.formats import FORMATS
 from backend.annotations.formats.contract import DecisionFormat
 from backend.annotations.views import DecisionImport
-from backend.annotations.words import Selection, format_of
-from backend.experiments import exchange, experiment
+from backend.annotations.words import format_of
+from backend.experiments import experiment
 from backend.labels.interchange import neuronpedia
 from backend.labels.interchange.records import FormatError
 from backend.labels.subjects import features_of, models_of
+from backend.queue.words import Selection
 from backend.schema import NotFoundError, Plan, Study
 from backend.store import annotations
 from backend.study import loading as studies
@@ -224,10 +225,10 @@ def test_what_is_wrong_in_a_file_is_named_and_the_rest_taken(ready: str) -> None
 
 def test_neuronpedia_has_the_labels_and_not_what_none_fits(labelled: str) -> None:
     packed = queries.export_decisions(labelled, "neuronpedia")
-    model, source = exchange.names(studies.load(labelled))
+    model, source = neuronpedia.names(studies.load(labelled))
     found = neuronpedia.read(packed, model, source).labels
     assert sorted(found["feature"].to_list()) == [3, 3]
-    assert set(found["method"]) == {hand_label_files.HUMAN}
+    assert set(found["method"]) == {hand_label_tables.HUMAN}
 
 
 def test_a_label_is_on_the_pages_at_once(labelled: str) -> None:
@@ -282,7 +283,7 @@ def test_a_format_of_ones_own_is_in_the_popover_and_goes_out(
     labelled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(study: Study) -> bytes:
-        return "\n".join(hand_label_files.labels_of(study)["text"]).encode()
+        return "\n".join(hand_label_tables.labels_of(study)["text"]).encode()
 
     own = DecisionFormat(
         "lines", "labels, one a line", "txt", "text/plain", "Loses all else", write

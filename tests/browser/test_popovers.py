@@ -34,7 +34,6 @@ STATE = """() => {
   return [words, controls];
 }"""
 OVER = "[data-testid=stPopoverBody], [data-testid=stDialog]"
-MOST_ESCAPES = 5
 MOST_LOOKS = 60  # half a second apart
 LONG = 240_000  # ms: a job is cancelled between two of its steps
 
@@ -64,10 +63,7 @@ def state(page: Page) -> tuple[str, object]:
 def openers(page: Page) -> list[Locator]:
     """What opens something over or within the page: popovers, expanders, the list of keys."""
     kinds = "[data-testid=stPopoverButton], [data-testid=stExpander] summary"
-    return [
-        *page.locator(".stMain").locator(kinds).all(),
-        page.get_by_role("button", name="Keyboard"),
-    ]
+    return page.locator(f".stMain :is({kinds}), .st-key-keyboard button").all()
 
 
 def open_and_close(page: Page, opener: Locator) -> None:
@@ -78,22 +74,20 @@ def open_and_close(page: Page, opener: Locator) -> None:
         opener.click()
     else:
         expect(page.locator(OVER)).to_be_visible()
-        escape(page)
+        close(page)
     settle(page)
 
 
-def escape(page: Page) -> None:
-    """Close what lies over the page, until the page takes clicks again. On a busy machine a dialog
-    that was just opened may come back once, or leave the page inert; then, as a person would,
-    reload it: what is compared has to outlast that too."""
-    for _ in range(MOST_ESCAPES):
-        settle(page)
-        page.keyboard.press("Escape")
-        expect(page.locator(OVER)).to_be_hidden()
-        page.wait_for_timeout(500)
-        if page.evaluate("() => !document.querySelector('.stMain').closest('[inert]')"):
-            return
-    page.reload()
+def close(page: Page) -> None:
+    """Close what lies over the page."""
+    settle(page)
+    page.keyboard.press("Escape")
+    expect(page.locator(OVER)).to_be_hidden()
+
+
+def run_again(page: Page) -> None:
+    """Run the page's script with all that the browser holds by now."""
+    page.keyboard.press("r")
     settle(page)
 
 
@@ -115,7 +109,8 @@ def test_what_is_opened_and_closed_leaves_all_as_it_was(visit: Visit, name: str)
     page = visit.open(LINKS[name])
     rest(page)
     walk(page)
-    walk(page)  # the list of keys, opened last, has run the script again
+    run_again(page)
+    walk(page)
 
 
 def searched(visit: Visit, path: str, text: str) -> Page:
@@ -134,19 +129,14 @@ def open_filter(page: Page) -> Locator:
     return page.get_by_test_id("stPopoverBody")
 
 
-def close(page: Page) -> None:
-    """Close a popover, and run the script again with all that the browser holds by now."""
-    escape(page)
-    open_and_close(page, page.get_by_role("button", name="Keyboard"))
-
-
 def test_a_filter_that_is_opened_after_a_search_shows_none_and_sets_none(visit: Visit) -> None:
     page = searched(visit, "features?study=demo", "goal")
-    listed = page.locator(".st-key-listed").inner_text()
+    before = page.locator(".st-key-listed").inner_text()
     filters = open_filter(page)
     expect(filters.get_by_label("Density to, share")).to_have_value("1.000")
     close(page)
-    assert page.locator(".st-key-listed").inner_text() == listed
+    run_again(page)
+    assert page.locator(".st-key-listed").inner_text() == before
     assert parameters(page) == {"study": "demo", "search": "goal"}
 
 
@@ -156,7 +146,7 @@ def test_a_linked_filter_stands_in_the_popover_after_a_search(visit: Visit) -> N
     page.get_by_label("Search", exact=True).fill("")
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-listed")).not_to_contain_text("goal")
-    listed = state(page)
+    before = state(page)
     filters = open_filter(page)
     picture(page, "regions-filter")
     expect(filters.get_by_role("radio", name="what members spell")).to_be_checked()
@@ -164,7 +154,8 @@ def test_a_linked_filter_stands_in_the_popover_after_a_search(visit: Visit) -> N
     expect(filters.get_by_label("At least members")).to_have_value("5")
     expect(filters.get_by_label("Topic of highest lift")).to_have_value("sports")
     close(page)
-    assert state(page) == listed
+    run_again(page)
+    assert state(page) == before
     assert parameters(page) == linked
 
 
@@ -173,11 +164,13 @@ def test_what_was_set_in_a_popover_and_cleared_beside_it_stays_cleared(visit: Vi
     open_filter(page).get_by_text("Not token-driven").click()
     page.wait_for_url("**beyond=1**")
     close(page)
+    run_again(page)
     page.get_by_role("button", name="Show all").click()
     page.wait_for_url(lambda url: "beyond" not in url)
-    open_and_close(page, page.get_by_role("button", name="Keyboard"))
+    run_again(page)
     expect(open_filter(page).get_by_label("Not token-driven")).not_to_be_checked()
     close(page)
+    run_again(page)
     assert parameters(page) == {"study": "demo"}
 
 
@@ -194,6 +187,7 @@ def test_a_queue_keeps_name_and_order_when_change_and_files_are_looked_at(visit:
             expect(body.get_by_label("Seed")).to_have_value("3")
             picture(page, "queue-change")
         close(page)
+        run_again(page)
         assert (page.url, page.locator(".st-key-queue-setup").inner_text()) == before
 
 

@@ -10,9 +10,8 @@ import polars as pl
 import pytest
 
 from backend import queries, query, run
-from backend.annotations import blind_judging
+from backend.experiments import blind_judging, judge_calibration, runs
 from backend.experiments import experiment as experiments
-from backend.experiments import judge_calibration, runs
 from backend.experiments.views import Experiment
 from backend.features.examples import peaks
 from backend.labels import judges, subjects, writers

@@ -28,11 +28,11 @@ def count(arguments: dict[str, Any], progress: Progress) -> None:
     chunks = arguments["chunks"]
     for chunk in range(chunks):
         progress.report(chunk, chunks, "Counting", "chunks")
-        kept = settings.current().cache / f"{arguments.get('name', 'chunk')}-{chunk}"
-        if not kept.exists():
+        path = settings.current().cache / f"{arguments.get('name', 'chunk')}-{chunk}"
+        if not path.exists():
             time.sleep(arguments["seconds"])
-            kept.touch()
-            note("ran.txt", kept.name)
+            path.touch()
+            note("ran.txt", path.name)
     progress.report(chunks, chunks, "Counting", "chunks")
 
 

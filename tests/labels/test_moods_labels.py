@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from backend import query
-from backend.experiments import runs
-from backend.labels import answers as label_answers
+from backend.experiments import runs, single_labels
 from backend.labels import label_search
 from backend.query import Query
 from backend.schema import Job, Plan, Progress
@@ -18,16 +17,17 @@ from backend.store import jobs
 
 NUMBER = 0  # of a feature that fires often enough
 PLAN = Plan(methods=("token_frequency",), scorers=("embedding",), features=3)
+FEATURES = "feature_statistics"  # the job that reads them
 CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
-    "known": (label_answers.labels, (NUMBER,), ["features"]),
-    "written": (label_answers.write_labels, (NUMBER, "baez"), ["features", "write_labels"]),
+    "known": (single_labels.labels, (NUMBER,), [FEATURES]),
+    "written": (single_labels.write_labels, (NUMBER, "baez"), [FEATURES, "write_labels"]),
     "scores": (
-        label_answers.label_scores,
+        single_labels.label_scores,
         (NUMBER, "token_frequency,logit_cascade"),
-        ["features", "label_scores"],
+        [FEATURES, "label_scores"],
     ),
-    "search": (label_search.search_labels, ("boats",), ["features", "search_labels"]),
-    "experiment": (runs.run_experiment, (PLAN,), ["features", "run_experiment"]),
+    "search": (label_search.search_labels, ("boats",), [FEATURES, "search_labels"]),
+    "experiment": (runs.run_experiment, (PLAN,), [FEATURES, "run_experiment"]),
 }
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend import queries, run
 from backend.features import codes
 from backend.regions import matching, partitioning
 from backend.regions.matching import MATCHES, ByToken, best_matches
-from backend.schema import PartitionSpec
+from backend.schema import PartitionSpec, Progress
 from backend.study import loading as studies
+from tests.helpers.caches import use_copy_without
 
 
 def world(seed: int, tokens: int, regions: int, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,3 +118,20 @@ def test_matches_of_a_corpus_recount_from_its_partition_and_codes(small: str) ->
         assert row["precision"] == pytest.approx((fires & inside).sum() / fires.sum())
         assert row["recall"] == pytest.approx((fires & inside).sum() / inside.sum())
     assert max(entry.frame("by_feature")["feature"].value_counts()["count"].to_list()) <= 5
+
+
+@pytest.mark.parametrize("name", ["features", "regions"])
+def test_matches_that_are_missing_are_asked_for(
+    name: str, ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    use_copy_without("regions.feature_matches", tmp_path, monkeypatch)
+    ask = queries.callables()[name]
+    provisional = ask(ready)
+    assert provisional.table["f1"].null_count() == len(provisional.table)
+    assert provisional.pending.query == name
+    with run.computing("cpu", Progress()):
+        ask(ready)
+    whole = ask(ready)
+    assert whole.table["f1"].null_count() < len(whole.table)
+    assert whole.pending is None

@@ -6,7 +6,6 @@ import polars as pl
 
 from backend.annotations.formats.contract import DecisionFormat
 from backend.annotations.hand_label_tables import labels_of
-from backend.experiments import exchange
 from backend.labels import tables
 from backend.labels.interchange import neuronpedia
 from backend.schema import Study
@@ -14,7 +13,7 @@ from backend.schema import Study
 
 def write(study: Study) -> bytes:
     no_scores = pl.DataFrame(schema=tables.SCORES)
-    return neuronpedia.explanations(labels_of(study), no_scores, *exchange.names(study))
+    return neuronpedia.explanations(labels_of(study), no_scores, *neuronpedia.names(study))
 
 
 NEURONPEDIA = DecisionFormat(

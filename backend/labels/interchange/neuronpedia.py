@@ -28,11 +28,18 @@ from backend.labels.interchange.records import (
 )
 from backend.labels.interchange.tables import Imported, fresh
 from backend.labels.tables import GIVEN, LABELS, SCORES
-from backend.schema import conform
+from backend.schema import Study, conform
 
 BATCH = 1024  # rows
 BATCHES = re.compile(r"(?:.*/)?explanations/batch-\d+\.jsonl\.gz")
 UNNAMED = "neuronpedia"  # method of an explanation whose type is not given
+
+
+def names(study: Study) -> tuple[str, str]:
+    """Model and source as Neuronpedia has them: short names."""
+    assert study.sae
+    model = study.model.source.partition(":")[2].rsplit("/", 1)[-1]
+    return model, f"{study.site.layer}-{study.sae.source.rsplit('/', 1)[-1]}"
 
 
 def explanations(labels: pl.DataFrame, scores: pl.DataFrame, model: str, source: str) -> bytes:

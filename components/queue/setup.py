@@ -7,8 +7,8 @@ from typing import Protocol
 
 import streamlit as st
 
-from backend.annotations.views import Agreement
-from backend.annotations.words import ORDERS
+from backend.queue.views import Agreement
+from backend.queue.words import ORDERS
 from backend.schema import Job
 from backend.tiers.words import TIERS
 from components.shell import address, controls, markup, numbers, status

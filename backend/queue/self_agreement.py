@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.annotations import hand_labels, queue
-from backend.annotations.views import Agreement
+from backend.annotations import hand_labels
 from backend.labels import label_search
 from backend.query import query
+from backend.queue.answers import pairs
+from backend.queue.views import Agreement
 from backend.schema import Study
 from backend.statistics.intervals import mean_interval
 
@@ -21,24 +22,24 @@ def agreement(study: Study, person: str) -> Agreement:
         StoreError: the annotations cannot be read.
         NotFoundError: nobody is named.
     """
-    pairs = _labels(study, hand_labels.checked_name(person))
-    texts = tuple(sorted({text for pair in pairs for text in pair}))
+    labels = _labels(study, hand_labels.checked_name(person))
+    texts = tuple(sorted({text for pair in labels for text in pair}))
     if not texts:
         return Agreement(0, None, None, None, None, None, None)
     vectors = np.asarray(label_search.vectors(texts, study.embedder).array("vectors"))
     first, second = (
-        vectors[[texts.index(text) for text in side]] for side in zip(*pairs, strict=True)
+        vectors[[texts.index(text) for text in side]] for side in zip(*labels, strict=True)
     )
     cosines = first @ second.T
     mean, low, high = mean_interval(np.diag(cosines).tolist())
-    others = cosines[~np.eye(len(pairs), dtype=bool)]
+    others = cosines[~np.eye(len(labels), dtype=bool)]
     if not len(others):
-        return Agreement(len(pairs), mean, low, high, None, None, None)
+        return Agreement(len(labels), mean, low, high, None, None, None)
     ends = np.quantile(others, [0.05, 0.95]).tolist()
-    return Agreement(len(pairs), mean, low, high, float(others.mean()), *ends)
+    return Agreement(len(labels), mean, low, high, float(others.mean()), *ends)
 
 
 def _labels(study: Study, name: str) -> list[tuple[str, str]]:
     with hand_labels.ledger(study) as ledger:
-        pairs = queue.pairs(ledger, name)
-    return [(first.label, second.label) for first, second in pairs if first.label and second.label]
+        twice = pairs(ledger, name)
+    return [(first.label, second.label) for first, second in twice if first.label and second.label]

@@ -242,7 +242,7 @@ function paintHistory({ ui, panel, book, at: chosen }) {
   rows[chosen]?.scrollIntoView({ block: "nearest" });
 }
 
-function setMode({ ui, typing, panel }) {
+function setMode({ ui, typing }) {
   ui.root.classList.toggle("commands", !typing);
   if (typing) ui.label.focus({ preventScroll: true });
   else ui.root.focus({ preventScroll: true });

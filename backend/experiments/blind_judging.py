@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.annotations.views import Guess, Task
+from backend.annotations.blind_answers import add_answer, latest_answers, next_item
 from backend.experiments import runs
 from backend.experiments.runs import Results
+from backend.experiments.views import Guess, Task
 from backend.labels import scorers
 from backend.labels import steps as label_steps
 from backend.labels.judges import Verdicts
@@ -22,10 +23,7 @@ from backend.labels.trials import Trial
 from backend.query import action, lookup
 from backend.schema import NotFoundError, Study
 from backend.statistics.intervals import mean_interval, wilson
-from backend.store import annotations
-from backend.store.annotations import Event
 
-TASKS = 20  # labels in a round
 VOTES = pl.Schema(
     {
         "method": pl.String,
@@ -39,34 +37,6 @@ VOTES = pl.Schema(
 )
 
 
-def _latest(kind: str, study: Study, run: str) -> dict[tuple[str, str], Event]:
-    """The last event of each person on each item: a later one takes the earlier one back."""
-    events = annotations.events(kind, study.name, run)
-    return {(event.person, str(event.value["item"])): event for event in events}
-
-
-def _keep(kind: str, study: Study, run: str, person: str, value: dict[str, Any]) -> None:
-    annotations.add(kind, study.name, run, _name(person), value)
-
-
-def _name(person: str) -> str:
-    return person.strip() or "somebody"
-
-
-def _shuffle(items: list[str], run: str, person: str) -> list[str]:
-    """All items in an order of the person's own, the same every time."""
-    seed = [int(run[:12], 16), *person.strip().encode()]
-    return [items[at] for at in np.random.default_rng(seed).permutation(len(items))]
-
-
-def _next(kind: str, study: Study, run: str, person: str, items: list[str]) -> tuple[str, int]:
-    """The first item that the person has not answered, "" after a round, and how many are done."""
-    done = {item for who, item in _latest(kind, study, run) if who == _name(person)}
-    some = _shuffle(sorted(items), run, person)[:TASKS]
-    left = [item for item in some if item not in done]
-    return (left[0] if left else ""), len(some) - len(left)
-
-
 # ---------------------------------------------------------------- which label is better
 
 
@@ -76,14 +46,14 @@ def vote(
 ) -> None:
     """Keeps which method's label a person prefers, not knowing whose it is; "": none."""
     value = {"item": feature, "preferred": preferred, "over": list(over)}
-    _keep("vote", study, run, person, value)
+    add_answer("vote", study, run, person, value)
 
 
 @lookup
 def votes(study: Study, run: str) -> pl.DataFrame:
     """How often each method's label was preferred to each other's, blind; everybody's last word."""
     wins: dict[tuple[str, str], int] = {}
-    for event in _latest("vote", study, run).values():
+    for event in latest_answers("vote", study, run).values():
         won = [event.value["preferred"]] if event.value["preferred"] else []
         for pair in product(won, event.value["over"]):
             wins[pair] = wins.get(pair, 0) + 1
@@ -110,8 +80,7 @@ def detection_task(study: Study, run: str, person: str) -> Task:
     """The next label to judge excerpts by, with nothing that tells whose it is or what is true."""
     ended = runs.finished(run)
     items = _items(ended.labels)
-    item, done = _next("verdicts", study, run, person, list(items))
-    total = min(TASKS, len(items))
+    item, done, total = next_item("verdicts", study, run, person, list(items))
     if not item:
         return Task("", "", (), done, total)
     feature, _, text = items[item]
@@ -133,7 +102,7 @@ def answer_detection(
     study: Study, run: str, person: str, item: str, fits: Sequence[int | None]
 ) -> None:
     """Keeps which excerpts of an item a label fits, in their order; None: could not tell."""
-    _keep("verdicts", study, run, person, {"item": item, "answers": list(fits)})
+    add_answer("verdicts", study, run, person, {"item": item, "answers": list(fits)})
 
 
 @lookup
@@ -144,7 +113,7 @@ def detection_scores(study: Study, run: str) -> pl.DataFrame:
     known = _items(ended.labels)
     by_person: dict[str, list[scorers.Score]] = {}
     items: dict[str, set[tuple[int, str]]] = {}
-    for (person, item), event in sorted(_latest("verdicts", study, run).items()):
+    for (person, item), event in sorted(latest_answers("verdicts", study, run).items()):
         feature, method, text = known[item]
         trial = _trial(study, ended, feature, text)
         verdicts = Verdicts(tuple(event.value["answers"]))
@@ -200,8 +169,7 @@ def verbalization_task(study: Study, run: str, person: str) -> Guess:
             "This experiment put no activation into words.",
             "Choose one with baez among its methods.",
         )
-    item, done = _next("guess", study, run, person, list(rows))
-    total = min(TASKS, len(rows))
+    item, done, total = next_item("guess", study, run, person, list(rows))
     if not item:
         return Guess("", "", ("", ""), done, total)
     row, control = rows[item], item.split(" ")[1]
@@ -216,14 +184,16 @@ def _real_first(item: str) -> bool:
 @action
 def answer_verbalization(study: Study, run: str, person: str, item: str, which: int) -> None:
     """Keeps which of two verbalizations (0, 1) a person took for the activation's."""
-    _keep("guess", study, run, person, {"item": item, "right": (which == 0) == _real_first(item)})
+    add_answer(
+        "guess", study, run, person, {"item": item, "right": (which == 0) == _real_first(item)}
+    )
 
 
 @lookup
 def verbalization_scores(study: Study, run: str) -> pl.DataFrame:
     """control, person, right, n, share, low, high: how often people told the real text."""
     counts: dict[tuple[str, str], list[bool]] = {}
-    for (person, item), event in _latest("guess", study, run).items():
+    for (person, item), event in latest_answers("guess", study, run).items():
         counts.setdefault((item.split(" ")[1], person), []).append(event.value["right"])
     rows = []
     for (control, person), right in sorted(counts.items()):

@@ -17,12 +17,13 @@ import polars as pl
 import streamlit as st
 from streamlit.components.v2 import component
 
-from backend.annotations.views import DecisionReceipt, Hint, Queue, QueueItem
-from backend.annotations.words import Selection
+from backend.annotations.views import DecisionReceipt
 from backend.features.views import Example
+from backend.queue.views import Hint, Queue, QueueItem
+from backend.queue.words import Selection
 from backend.regions.views import Probe
 from backend.schema import TAGS, Job, StoreError, TesseraError, Thresholds, TierSpec
-from components.annotations import queue_setup
+from components.queue import setup
 from components.shell import address, numbers, status
 from components.shell.links import href
 from components.shell.markup import visible
@@ -46,12 +47,12 @@ AT_ONCE = 40  # items given to one that asks
 PATIENCE = 0.25  # seconds spent on them before the rest has to be asked for again
 FIRST = 8  # items given to one that has not asked yet
 
-SCRIPTS = ("queue_keep", "queue_view", "queue_keys", "queue_room", "queue")
-_files = [Path(__file__).with_name(f"{name}.js") for name in SCRIPTS]
+PARTS = ("queue_keep", "queue_view", "queue_keys", "queue_room", "queue")
+SCRIPT = "\n".join(Path(__file__).with_name(f"{name}.js").read_text("utf-8") for name in PARTS)
 _queue = component(
     "tessera_queue",
     css=Path(__file__).with_name("queue.css").read_text(encoding="utf-8"),
-    js="\n".join(file.read_text(encoding="utf-8") for file in _files),
+    js=SCRIPT,
     isolate_styles=False,
 )
 
@@ -104,7 +105,7 @@ def render_queue(desk: QueueDesk, study: str, person: str) -> None:
         if status.waiting(answer, desk, "queue"):
             return
         if not answer.of and not wire:
-            return queue_setup.render_nothing()
+            return setup.render_nothing()
         data |= {"queue": _counts(answer), "history": _history(answer) if answer.history else None}
         data["decided"] = _decided(desk, study, wire.get("at"), answer)
     want = wire.get("want") or [feature for feature, _, _ in (data["queue"] or {}).get("slots", ())]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from backend.annotations.views import Guess, Task
+from backend.experiments.views import Guess, Task
 from components.shell import address, controls, markup, numbers
 from components.shell.markup import escape
 from components.shell.tokens import piece_html

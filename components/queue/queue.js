@@ -6,7 +6,7 @@ const COMMANDS = [["Enter", "save", "Save"], ["S", "skip", "Skip"], ["N", "none"
   ["U", "undo", "Undo"], ["R", "redo", "Redo"], ["F", "flag", "Flag"], ["C", "sure", "Confidence"],
   ["G", "showTags", "Tags"], ["M", "showNotes", "Notes"], ["V", "showHints", "Hints"],
   ["T", "showProbe", "Try a text"], ["E", "attach", "Attach"], ["L", "showHistory", "History"]];
-const ADVANCE = ["save", "skip", "none"];
+const ADVANCE = new Set(["save", "skip", "none"]);
 
 class Desk extends Room {
   command(key) {
@@ -14,7 +14,7 @@ class Desk extends Room {
     if (!name && !/^[1-9]$/.test(key)) return;
     this.flash = "";
     if (this.tagging && !this.replaying && /^[a-fh-z]$/i.test(key)) return this.tag(key);
-    if (this.behind && !this.replaying && name !== "undo") this.later(key, ADVANCE.includes(name));
+    if (this.behind && !this.replaying && name !== "undo") this.later(key, ADVANCE.has(name));
     else if (name) this[name]();
     else this.digit(Number(key));
     this.draw();
@@ -74,8 +74,13 @@ class Desk extends Room {
   sure() { this.change({ confidence: CONFIDENCE[(CONFIDENCE.indexOf(this.draft.confidence) + 1) % 4] }); }
   toggle(panel) { this.panel = this.panel === panel ? "" : panel; return this.panel === panel; }
   showTags() { this.toggle("tags"); }
-  showNotes() { if (this.toggle("notes")) this.draw(), this.ui.note.focus(); }
-  showProbe() { if (this.toggle("probe")) this.draw(), this.ui.text.focus(); }
+  showNotes() { this.showField("notes", this.ui.note); }
+  showProbe() { this.showField("probe", this.ui.text); }
+  showField(panel, field) {
+    if (!this.toggle(panel)) return;
+    this.draw();
+    field.focus();
+  }
   get at() { // the row of History that is chosen
     return Math.max(0, this.book.listed.findIndex((one) => one.uid === this.chosen));
   }

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from backend import queries
 from backend.annotations import hand_labels
-from backend.annotations import queue as queue_answers
-from backend.annotations.queue import schedule
-from backend.annotations.views import Agreement, Queue
-from backend.annotations.words import Selection
+from backend.queue import answers as queue_answers
+from backend.queue.answers import schedule
+from backend.queue.views import Agreement, Queue
+from backend.queue.words import Selection
 from backend.schema import Job, NotFoundError, StoreError
 from backend.store import annotations
-from components.annotations import queue_setup
+from components.queue import setup
 from tests.helpers.decisions import decision
 
 
@@ -312,7 +312,7 @@ def test_meaning_is_compared_beside_a_null(study: str, monkeypatch: pytest.Monke
     found = queries.agreement(study, "Anna")
     assert isinstance(found, Agreement)
     assert (found.pairs, found.mean, found.null) == (2, pytest.approx(0.8), 0)
-    assert "cosine .80" in queue_setup.agreement_words(found)
+    assert "cosine .80" in setup.agreement_words(found)
 
 
 def test_items_show_peaks_within_twenty_tokens(study: str) -> None:

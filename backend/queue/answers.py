@@ -11,15 +11,15 @@ import polars as pl
 
 from backend.annotations import hand_labels
 from backend.annotations.hand_labels import Ledger
-from backend.annotations.views import Decision, Hint, Queue, QueueItem, RepeatAgreement
-from backend.annotations.words import ORDERS, Selection
+from backend.annotations.views import Decision
 from backend.corpus import passages
-from backend.experiments import experiment, runs
+from backend.experiments import experiment, runs, single_labels
 from backend.features import codes, examples
 from backend.features.answers import FeatureIndex, feature_index
 from backend.features.views import Example
-from backend.labels import answers as label_answers
 from backend.query import lookup, query
+from backend.queue.views import Hint, Queue, QueueItem, RepeatAgreement
+from backend.queue.words import ORDERS, Selection
 from backend.schema import NotFoundError, Study, Thresholds, Tier, TierSpec
 from backend.statistics.intervals import wilson
 from backend.store import queue as jobs
@@ -269,7 +269,7 @@ def _example(index: FeatureIndex, column: codes.Column, row: int) -> Example:
 @lookup
 def queue_hints(study: Study, feature: int) -> tuple[Hint, ...]:
     """What methods call a feature, and what a verbalizer says at its peaks, as far as known."""
-    known = label_answers.labels.part(study, feature)
+    known = single_labels.labels.part(study, feature)
     hints = [
         Hint(row["method"], row["text"])
         for row in known.labels.filter(pl.col("text") != "").iter_rows(named=True)

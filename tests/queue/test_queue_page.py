@@ -11,11 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend import queries
-from backend.annotations.views import Queue
-from backend.annotations.words import ORDERS, Selection
+from backend.queue.views import Queue
+from backend.queue.words import ORDERS, Selection
 from backend.schema import NotFoundError, StoreError
 from backend.store import annotations
-from components.annotations import queue
+from components.queue import desk as queue
 from tests.helpers.pages import html_of, opened, text_of
 
 

@@ -1,0 +1,230 @@
+"""Labels of one feature or region by every method, and how well they tell its contexts from
+others: what the Features and Regions pages show. They are an experiment on one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backend.annotations.hand_label_tables import HUMAN, labels_of
+from backend.experiments import experiment
+from backend.experiments.steps import Judgement, Running, score_table
+from backend.features.examples import peaks
+from backend.labels import evidence, explainers
+from backend.labels import steps as label_steps
+from backend.labels.answers import names
+from backend.labels.subjects import (
+    Models,
+    Sampling,
+    Subject,
+    exact,
+    models_of,
+    sampling_of,
+    subject_of,
+)
+from backend.labels.views import Labels, LabelScores
+from backend.query import query
+from backend.regions import matching
+from backend.schema import NotFoundError, Partition, Plan, SaeRef, Study
+from backend.store import queue
+
+LABELS = pl.Schema(
+    {
+        "method": pl.String,
+        "text": pl.String,
+        "detail": pl.String,  # why, or why there is none
+        "n": pl.Int64,  # excerpts
+        "known": pl.Boolean,  # False: no model has written it yet
+    }
+)
+
+
+# ---------------------------------------------------------------- what is known
+
+
+@query("What is labelled", priority=queue.SHORT)
+def labels(
+    study: Study,
+    number: int,
+    kind: str = "feature",
+    p: float | None = None,
+    k: float | None = None,
+    split: str = "range",
+    seed: int = 0,
+    who: str = "own",
+) -> Labels:
+    """Labels of a feature or region by every method, as far as they are known; those that ask
+    nobody always are."""
+    subject, sampling = subject_of(study, kind, p, k), Sampling(split, seed=seed)
+    by_hand = _by_hand(study, number, subject)
+    try:
+        drawn = subject.draw(number, sampling)
+    except evidence.TooFewError as error:
+        return Labels(number, pl.DataFrame(by_hand, schema=LABELS), error.problem, "")
+    models = models_of(study, who)
+    rows = [_known(subject, number, name, sampling, models) for name in explainers.EXPLAINERS]
+    # what nobody asked for is not there, and the answer is good without it
+    entry = label_steps.verbalize.find(subject, number, sampling, models.verbalizer)
+    return Labels(
+        number,
+        pl.DataFrame([*by_hand, *rows], schema=LABELS),
+        drawn.how,
+        models.writer.name,
+        entry.frame("texts") if entry else pl.DataFrame(),
+    )
+
+
+def _by_hand(study: Study, number: int, subject: Subject) -> list[dict[str, Any]]:
+    """What people call a feature; of a region, what they call the feature that fits it best."""
+    words = ""
+    if not isinstance(subject.of, SaeRef):
+        match = _best_match(study, number, subject.partition)
+        if match is None:
+            return []
+        number, f1 = match
+        words = f"feature {number}, which fits the region best (F1 {f1:.2f}), "
+    return [
+        {
+            "method": HUMAN,
+            "text": row["text"],
+            "detail": f"{words}by {row['writer']}"
+            + (f": {row['failed']}" if row["failed"] else ""),
+            "n": 0,
+            "known": True,
+        }
+        for row in labels_of(study).filter(feature=number).iter_rows(named=True)
+    ]
+
+
+def _best_match(study: Study, region: int, partition: Partition) -> tuple[int, float] | None:
+    if study.sae is None:
+        return None
+    entry = matching.match.find(partition, study.sae)
+    best = entry.frame("by_region").filter(region=region).head(1) if entry else pl.DataFrame()
+    return (int(best["feature"][0]), float(best["f1"][0])) if len(best) else None
+
+
+def _known(
+    subject: Subject, number: int, method: str, sampling: Sampling, models: Models
+) -> dict[str, Any]:
+    if not explainers.find(method).needs:
+        label = label_steps.plain(subject, number, method, sampling)
+        detail = label.detail or label.failed
+        return {"method": method, "text": label.text, "detail": detail, "n": label.n, "known": True}
+    author = label_steps.author_of(method, models)
+    entry = label_steps.explain.find(subject, number, author, sampling)
+    if entry is None:
+        help_text = explainers.find(method).help
+        return {"method": method, "text": "", "detail": help_text, "n": 0, "known": False}
+    detail = entry.value("detail") or entry.value("failed")
+    text, n = entry.value("text"), entry.value("n")
+    return {"method": method, "text": text, "detail": detail, "n": n, "known": True}
+
+
+# ---------------------------------------------------------------- by models, and their scores
+
+
+@query("Labels of one feature or region", priority=queue.SHORT)
+def write_labels(
+    study: Study,
+    number: int,
+    methods: str,
+    kind: str = "feature",
+    p: float | None = None,
+    k: float | None = None,
+    split: str = "range",
+    seed: int = 0,
+    who: str = "own",
+) -> pl.DataFrame:
+    """Labels of one feature or region by the methods named (by commas): feature (or region, in
+    the same column), method, writer, text, detail, failed, n, seconds."""
+    plan = Plan(methods=names(methods), split=split, seed=seed)
+    experiment.check(plan)
+    # a worker with other settings than ours must not take another server for ours
+    who = exact(study, who)
+    with write_labels.asking(study, number, methods, kind, p, k, split, seed, who):
+        subject = subject_of(study, kind, p, k)
+        steps = Running(subject, plan, models_of(study, who), (number,))
+        subject.draw(number, steps.sampling.train)
+        steps.verbalize()
+        return steps.labels()
+
+
+@query("Labels and their scores", priority=queue.SHORT)
+def label_scores(
+    study: Study,
+    number: int,
+    methods: str,
+    kind: str = "feature",
+    p: float | None = None,
+    k: float | None = None,
+    split: str = "range",
+    negatives: str = "other",
+    seed: int = 0,
+    who: str = "own",
+) -> LabelScores:
+    """Detection, fuzzing and embedding scores on held-out contexts of labels by some methods (with
+    commas between), and of controls."""
+    plan = Plan(methods=names(methods), split=split, negatives=negatives, seed=seed)
+    experiment.check(plan)
+    who = exact(study, who)
+    with label_scores.asking(study, number, methods, kind, p, k, split, negatives, seed, who):
+        subject = subject_of(study, kind, p, k)
+        subject.draw(number, sampling_of(plan, study.embedder).train)
+        both = number, _other(subject, number, plan.seed)
+        steps = Running(subject, plan, models_of(study, who), both)
+        command = f"label_scores --study {study.name} --number {number} --methods {methods}"
+        if kind == "region":
+            spec = subject.partition.spec
+            command += f" --kind region --p {spec.p:g} --k {spec.k:g}"
+        return _scores(steps, command)
+
+
+def _scores(steps: Running, command: str) -> LabelScores:
+    """Scores of the first number's labels, of the other's by the same methods, and of none."""
+    steps.verbalize()
+    steps.prepare()
+    number = steps.numbers[0]
+    texts = _texts(steps.labels(), *steps.numbers)
+    judgements: list[Judgement] = [
+        (number, text, scorer)
+        for scorer in steps.plan.scorers
+        for text in sorted({text for _, _, text in texts})
+    ]
+    entries = steps.judge_all(judgements)
+    parts = [
+        score_table(entries[number, text, scorer], method, control, text)
+        for method, control, text in texts
+        for scorer in steps.plan.scorers
+    ]
+    last = entries[number, texts[-1][2], steps.plan.scorers[-1]]
+    return LabelScores(number, pl.concat(parts), last.provenance(command))
+
+
+def _texts(labels: pl.DataFrame, own: int, other: int) -> Sequence[tuple[str, str, str]]:
+    """(method, label | shuffled | empty, text): each label, the other's by the same method, and
+    none."""
+    valid = labels.filter(pl.col("failed") == "")
+    rows = []
+    for method in valid.filter(pl.col("feature") == own)["method"]:
+        for control, number in (("label", own), ("shuffled", other)):
+            part = valid.filter((pl.col("feature") == number) & (pl.col("method") == method))
+            rows += [(method, control, text) for text in part["text"]]
+    return [*rows, ("", "empty", "")]
+
+
+def _other(subject: Subject, number: int, seed: int) -> int:
+    """Another that fires often enough to have a label of its own."""
+    source, tokens = subject.source, subject.tokens
+    rng = np.random.default_rng([seed, number, 1])
+    for candidate in rng.permutation(source.frequent()).tolist():
+        contexts = len(peaks(source.column(candidate), tokens)[0])
+        if candidate != number and contexts >= evidence.LEAST:
+            return int(candidate)
+    raise NotFoundError(
+        f"No other {source.what} fires often enough to lend its label as a control.",
+        "Read more of the corpus.",
+    )

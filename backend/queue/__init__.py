@@ -1,0 +1,1 @@
+"""The queue: which features a person labels next, and how much alike repeated labels are."""

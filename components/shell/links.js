@@ -1,0 +1,43 @@
+// Links followed without loading the app again, and the keys that work on every page.
+
+const TYPING = /^(INPUT|TEXTAREA|SELECT)$/;
+const KEYS = {
+  "/": { target: ".st-key-search input", use: (field) => { field.focus(); field.select(); } },
+  h: { target: ".st-key-keyboard button", use: (button) => button.click() },
+};
+
+export default function ({ setTriggerValue, parentElement }) {
+  parentElement.stop?.();
+  const follow = (event) => {
+    const link = event.target.closest?.("a.go");
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    setTriggerValue("to", link.getAttribute("href"));
+  };
+  const press = (event) => {
+    const typing = event.target.isContentEditable || TYPING.test(event.target.tagName);
+    if (typing || event.metaKey || event.ctrlKey || event.altKey) return;
+    const act = KEYS[event.key.toLowerCase()];
+    const target = act && document.querySelector(act.target);
+    if (!target) return;
+    event.preventDefault();
+    act.use(target);
+  };
+  document.addEventListener("click", follow, true);
+  document.addEventListener("keydown", press);
+  let shown = "";
+  const point = () => {
+    const focus = document.querySelector(".document .t.focus");
+    if (!focus || shown === location.href) return;
+    shown = location.href;
+    focus.scrollIntoView({ block: "center" });
+  };
+  const pointing = setInterval(point, 300);
+  parentElement.stop = () => {
+    clearInterval(pointing);
+    document.removeEventListener("click", follow, true);
+    document.removeEventListener("keydown", press);
+  };
+  return parentElement.stop;
+}

@@ -1,0 +1,59 @@
+// Links within the session, and the keys of every page.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { read } from "./browser.mjs";
+
+/** The script at work in a document that knows `targets`; gives what was done to them. */
+function listening(targets = {}) {
+  const heard = {}, done = [];
+  const document = {
+    addEventListener: (kind, act) => { heard[kind] = act; },
+    removeEventListener: (kind) => { delete heard[kind]; },
+    querySelector: (selector) => targets[selector] ?? null,
+  };
+  const { main } = read("links", [], { document, location: { href: "" } });
+  const stop = main({ setTriggerValue: (...given) => done.push(given), parentElement: {} });
+  return { heard, done, stop };
+}
+const event = (rest) => ({
+  stopped: 0, preventDefault() { this.stopped += 1; }, stopPropagation() {}, ...rest });
+const link = { closest: () => ({ getAttribute: () => "features?feature=3" }) };
+const page = { tagName: "DIV" };
+
+test("a plain click on a link stays in the session; one for a new tab does not", () => {
+  const { heard, done, stop } = listening();
+  const click = event({ target: link });
+  heard.click(click);
+  assert.deepEqual(done, [["to", "features?feature=3"]]);
+  assert.equal(click.stopped, 1);
+  for (const key of ["ctrlKey", "metaKey", "shiftKey", "button"]) heard.click(event({ target: link, [key]: 1 }));
+  heard.click(event({ target: { closest: () => null } }));
+  assert.equal(done.length, 1);
+  stop();
+  assert.deepEqual(heard, {});
+});
+
+test("the keys open the list and the search field, but not while a person types", () => {
+  const pressed = [];
+  const field = { focus: () => pressed.push("focus"), select: () => pressed.push("select") };
+  const { heard, stop } = listening({
+    ".st-key-search input": field,
+    ".st-key-keyboard button": { click: () => pressed.push("click") },
+  });
+  heard.keydown(event({ key: "h", target: { tagName: "INPUT" } }));
+  heard.keydown(event({ key: "h", ctrlKey: true, target: page }));
+  heard.keydown(event({ key: "x", target: page }));
+  assert.deepEqual(pressed, []);
+  heard.keydown(event({ key: "H", target: page }));
+  heard.keydown(event({ key: "/", target: page }));
+  assert.deepEqual(pressed, ["click", "focus", "select"]);
+  stop();
+});
+
+test("a key whose control is not on the page is left to the browser", () => {
+  const { heard, stop } = listening();
+  const key = event({ key: "/", target: page });
+  heard.keydown(key);
+  assert.equal(key.stopped, 0);
+  stop();
+});
