@@ -37,13 +37,6 @@ class Missing(NotFoundError):
         self.ask = ask
 
 
-@dataclass
-class Gaps:
-    """What a look passed over: results that would improve the answer."""
-
-    missing: list[Missing] = field(default_factory=list[Missing])
-
-
 def in_order(
     function: Callable[[Item], Result],
     items: Sequence[Item],
@@ -60,13 +53,13 @@ def in_order(
 
 @dataclass(frozen=True)
 class Run:
-    """How memoized calls behave now. `gaps` is None unless this is a look; `each` is how blocks
-    are run."""
+    """How memoized calls behave now. `gaps` are what a look passed over, results that would improve
+    the answer; None unless this is a look. `each` is how blocks are run."""
 
     device: str = "cpu"
     progress: Progress = field(default_factory=Progress)
     each: Callable[..., list[Any]] = in_order
-    gaps: Gaps | None = None
+    gaps: list[Missing] | None = None
     is_job: bool = False
 
     @property
@@ -93,7 +86,7 @@ def _entered(run: Run) -> Iterator[Run]:
 
 def looking() -> contextlib.AbstractContextManager[Run]:
     """Within it a memoized call only finds; `Missing` where there is nothing."""
-    return _entered(Run(gaps=Gaps()))
+    return _entered(Run(gaps=[]))
 
 
 def computing(
@@ -166,7 +159,7 @@ def _note(missing: Missing) -> None:
     gaps = current().gaps
     if gaps is None:
         raise missing
-    gaps.missing.append(missing)
+    gaps.append(missing)
 
 
 def each(

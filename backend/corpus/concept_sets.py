@@ -65,7 +65,11 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
     numbers = {key: number for number, key in enumerate(source.concepts)}
     return {
         **packed([(ref.kind, *row) for row in columns], tokens, corpus.context_length),
-        "concepts": _concepts(source),
+        "concepts": pl.DataFrame(
+            [(number, *names) for number, names in enumerate(source.concepts.values())],
+            schema=CONCEPTS,
+            orient="row",
+        ),
         "labels": labels.select(
             pl.col("concept").replace_strict(numbers, return_dtype=pl.Int32),
             pl.col("document").alias("text"),
@@ -75,11 +79,6 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
         "dropped": dropped,
         "windowed": sum(len(part) > corpus.context_length - 1 for part in tokens),
     }
-
-
-def _concepts(source: Labelled) -> pl.DataFrame:
-    rows = [(number, *names) for number, names in enumerate(source.concepts.values())]
-    return pl.DataFrame(rows, schema=CONCEPTS, orient="row")
 
 
 def folded(text: str) -> str:

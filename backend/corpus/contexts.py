@@ -79,7 +79,11 @@ def packed(
         "ids": np.ascontiguousarray(rows[:, 0]),
         "starts": np.ascontiguousarray(rows[:, 1]),
         "ends": np.ascontiguousarray(rows[:, 2]),
-        "documents": _document_table(documents, lengths),
+        "documents": pl.DataFrame(
+            [(n, *documents[n], length) for n, length in enumerate(lengths)],
+            schema=DOCUMENTS,
+            orient="row",
+        ),
         "contexts": _context_table(lengths, context_length - 1),
     }
 
@@ -130,23 +134,8 @@ def _interleave(strata: dict[tuple[str, str], list[Document]], seed: int) -> lis
     return [document for _, _, document in placed]
 
 
-def _document_table(documents: list[Document], lengths: list[int]) -> pl.DataFrame:
-    source, topic, title, text = zip(*documents, strict=True)
-    return pl.DataFrame(
-        {
-            "document": range(len(documents)),
-            "source": source,
-            "topic": topic,
-            "title": title,
-            "text": text,
-            "tokens": lengths,
-        },
-        schema=DOCUMENTS,
-    )
-
-
 def _context_table(lengths: list[int], window: int) -> pl.DataFrame:
-    rows = []
+    rows: list[tuple[int, int, int, int, int]] = []
     first = 0
     for document, length in enumerate(lengths):
         for start in range(0, length, window):

@@ -21,9 +21,7 @@ CHARACTERS = 8  # of one's own text, for each token allowed
 Values = Callable[[int, int], np.ndarray]  # token rows first..last-1 -> one number each
 
 
-@functools.lru_cache(maxsize=4)
-def _tokens(entry: Entry) -> Tokens:
-    return Tokens(entry)
+_tokens = functools.lru_cache(maxsize=4)(Tokens)
 
 
 def tokens_of(model: ModelRef, corpus: CorpusRef) -> Tokens:

@@ -16,6 +16,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,11 @@ def resolve(source: SourceRef) -> SourceRef:
     if source.kind == "hub":
         digest = _hub_revision(source.path)
     elif source.kind == "files":
-        digest = _digest_under(_root(source))
+        root = _root(source)
+        digest = files_digest(_paths(root), lambda path: str(path.relative_to(root)))
     else:
         digest = _package(source.kind).version
-    return SourceRef(**{**vars(source), "digest": digest})
+    return replace(source, digest=digest)
 
 
 # ---------------------------------------------------------------- packages
@@ -180,10 +182,6 @@ def files_digest(paths: Iterable[Path], name: Callable[[Path], str]) -> str:
         CorpusError: one cannot be read.
     """
     return hub.files_digest(paths, name, lambda path: hashlib.sha256(contents(path)).digest())
-
-
-def _digest_under(root: Path) -> str:
-    return files_digest(_paths(root), lambda path: str(path.relative_to(root)))
 
 
 def _files(source: SourceRef) -> Iterator[Document]:

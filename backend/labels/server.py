@@ -51,7 +51,7 @@ class Server:
                 "The address of the language model's server holds more than host and path.",
                 "Put the key into TESSERA_LLM_KEY, and only the address into TESSERA_LLM_URL.",
             )
-        key = self.key.reveal()
+        key = self.key.get_secret_value()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise LlmUnavailableError(
                 "The key holds characters that cannot be sent.", "Copy TESSERA_LLM_KEY again."
@@ -206,7 +206,7 @@ def _words(body: object) -> str:
 
 def _harmless(text: str, key: Secret) -> str:
     """The server's words after a colon; nothing where they hold a part of the key."""
-    secret = key.reveal()
+    secret = key.get_secret_value()
     length = min(TELLING, len(secret))
     parts = (secret[at : at + length] for at in range(len(secret) - length + 1))
     if secret and any(part in text for part in parts):

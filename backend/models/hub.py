@@ -7,7 +7,10 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from backend.schema import ModelError
+
 TIMEOUT = 20  # seconds that a dataset's commit is waited for
+LOCAL_COPY = "Check the name and the network, or give a local copy as folder:<path>."
 
 
 def model_commit(repository: str, revision: str = "", file: str = "") -> str:
@@ -72,6 +75,11 @@ def files_digest(
             digest.update(f"{name(path)}\0".encode())
         digest.update(digest_of(path))
     return digest.hexdigest()[:16]
+
+
+def unreadable(source: str, error: Exception, remedy: str = LOCAL_COPY) -> ModelError:
+    """`error`, which a library raised for a model, an SAE or an embedder."""
+    return ModelError(f"{source} cannot be loaded: {first_line(error)}", remedy)
 
 
 def first_line(error: Exception, limit: int = 300) -> str:

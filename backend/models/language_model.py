@@ -45,7 +45,10 @@ def resolve(source: str, revision: str = "") -> str:
     if kind == "folder":
         return _folder_digest(settings.ROOT / name)
     if kind == "hub" and name:
-        return _hub_commit(name, revision)
+        try:
+            return hub.model_commit(name, revision, "config.json")
+        except Exception as error:  # of whatever kind the hub client raises
+            raise _unreadable(source, error) from error
     raise ModelError(
         f"The model source {source!r} is not known.",
         f"Write package:{next(iter(PACKAGES))}, hub:<owner/name> or folder:<path>.",
@@ -194,29 +197,20 @@ def _loading(ref: ModelRef, loader: Any, **options: Any) -> Any:
     try:
         return loader(where, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise ModelError(*_explain(ref.source, error)) from error
+        raise _unreadable(ref.source, error) from error
 
 
-def _explain(source: str, error: Exception) -> tuple[str, str]:
+def _unreadable(source: str, error: Exception) -> ModelError:
     text = f"{type(error).__name__} {error}".casefold()
     if "gated" in text or "401" in text or "403" in text:
-        return (
+        return ModelError(
             f"{source} is gated, and no accepted token was given.",
             "Accept its terms on the hub and set HF_TOKEN.",
         )
     if "trust_remote_code" in text or "custom code" in text:
-        return f"{source} needs code of its own, which Tessera never runs.", "Use another model."
-    return (
-        f"{source} cannot be loaded: {hub.first_line(error)}",
-        "Check the name and the network, or give a local copy as folder:<path>.",
-    )
-
-
-def _hub_commit(repository: str, revision: str) -> str:
-    try:
-        return hub.model_commit(repository, revision, "config.json")
-    except Exception as error:  # of whatever kind the hub client raises
-        raise ModelError(*_explain(f"hub:{repository}", error)) from error
+        problem = f"{source} needs code of its own, which Tessera never runs."
+        return ModelError(problem, "Use another model.")
+    return hub.unreadable(source, error)
 
 
 def _folder_digest(folder: Path) -> str:

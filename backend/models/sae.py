@@ -253,7 +253,11 @@ def resolve(source: str, revision: str = "") -> str:
     kind, name = _parts(source)
     if kind == "folder":
         return hub.files_digest(_folder(name) / file for file in FILES)
-    return _hub_commit(source, _repository(name), revision)
+    repository = _repository(name)
+    try:
+        return hub.model_commit(repository, revision)
+    except Exception as error:  # of whatever kind the hub client raises
+        raise _unreadable(source, error) from error
 
 
 def _parts(source: str) -> tuple[str, str]:
@@ -305,25 +309,19 @@ def releases(release: str, block: str) -> list[dict[str, str]]:
             f"{error.pattern!r} is no regular expression: {error.msg}.", "Mend it."
         ) from error
     directory = _directory()
-    fitting = [name for name in directory if patterns[0].fullmatch(name)]
+    fitting = {name: entry for name, entry in directory.items() if patterns[0].fullmatch(name)}
     if not fitting:
         raise ModelError(f"No release matches {release!r}.", _suggest(release, list(directory)))
     matches = [
-        {
-            "release": name,
-            "id": name_,
-            "model": directory[name].model,
-            "repository": directory[name].repo_id,
-        }
-        for name in fitting
-        for name_ in directory[name].saes_map
-        if patterns[1].fullmatch(name_)
+        {"release": name, "id": sae_id, "model": entry.model, "repository": entry.repo_id}
+        for name, entry in fitting.items()
+        for sae_id in entry.saes_map
+        if patterns[1].fullmatch(sae_id)
     ]
     if not matches:
-        ids = [name_ for name in fitting for name_ in directory[name].saes_map]
-        raise ModelError(
-            f"No SAE of {len(fitting)} releases matches {block!r}.", _suggest(block, ids)
-        )
+        ids = [sae_id for entry in fitting.values() for sae_id in entry.saes_map]
+        problem = f"No SAE of {len(fitting)} releases matches {block!r}."
+        raise ModelError(problem, _suggest(block, ids))
     return matches
 
 
@@ -358,15 +356,7 @@ def _config(source: str) -> dict[str, Any]:
         raise _unreadable(source, error) from error
 
 
-def _hub_commit(source: str, repository: str, revision: str) -> str:
-    try:
-        return hub.model_commit(repository, revision)
-    except Exception as error:  # of whatever kind the hub client raises
-        raise _unreadable(source, error) from error
-
-
 def _unreadable(source: str, error: Exception) -> ModelError:
-    remedy = "Check the name and the network, or give a local copy as folder:<path>."
     if source.startswith("folder:"):
-        remedy = "Save it again with SAELens."
-    return ModelError(f"{source} cannot be loaded: {hub.first_line(error)}", remedy)
+        return hub.unreadable(source, error, "Save it again with SAELens.")
+    return hub.unreadable(source, error)

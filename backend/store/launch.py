@@ -76,7 +76,11 @@ def launch(device: str) -> None:
             return
         count, last = queue.launches(device)
         if count >= STARTS:
-            queue.fail_queued(device, _does_not_start(device))
+            queue.fail_queued(
+                device,
+                f"The worker for {device} does not start. "
+                f"Read the end of {queue.log_path(device).name} below, mend it, then retry.",
+            )
             queue.forget_launches(device)
         elif count == 0 or time.time() - last >= PAUSE:
             queue.note_launch(device)
@@ -114,10 +118,3 @@ def _reap() -> None:
     """Collects ended workers, which would stay as zombies."""
     with _guard:
         _children[:] = [child for child in _children if child.poll() is None]
-
-
-def _does_not_start(device: str) -> str:
-    return (
-        f"The worker for {device} does not start. "
-        f"Read the end of {queue.log_path(device).name} below, mend it, then retry."
-    )

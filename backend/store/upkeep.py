@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from filelock import Timeout
@@ -105,20 +106,21 @@ def _kept(folder: Path) -> Kept | None:
 
 def entries() -> pl.DataFrame:
     """Every entry, least recently used first: the columns of `ENTRIES`."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for item in stock():
-        seconds, created = _times(item.folder)
-        name, size = item.folder.parent.name, item.size / 1e6
-        rows.append((name, item.digest, size, seconds, created, item.used, item.pinned))
+        recipe, name, size = recipe_of(item.folder), item.folder.parent.name, item.size / 1e6
+        times = recipe.get("seconds"), recipe.get("created")
+        rows.append((name, item.digest, size, *times, item.used, item.pinned))
     return pl.DataFrame(rows, schema=ENTRIES, orient="row")
 
 
-def _times(folder: Path) -> tuple[float | None, float | None]:
+def recipe_of(folder: Path) -> dict[str, Any]:
+    """How an entry was computed; nothing where that cannot be read."""
     try:
         recipe = json.loads((folder / "recipe.json").read_text())
-        return float(recipe["seconds"]), float(recipe["created"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None, None
+    except (OSError, ValueError):
+        return {}
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def entry_folder(digest: str) -> Path:

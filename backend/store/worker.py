@@ -69,7 +69,11 @@ def run(device: str, compute: Compute) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stop)
         try:
-            _prepare(device)
+            os.nice(NICE)
+            queue.forget_launches(device)
+            queue.adopt(device)
+            queue.forget_old()
+            upkeep.sweep_staging()
             _serve(device, worker, compute)
         except _Stopped:
             queue.release(worker)
@@ -93,14 +97,6 @@ def _stop(number: int, _frame: Any) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     raise _Stopped(number)
-
-
-def _prepare(device: str) -> None:
-    os.nice(NICE)
-    queue.forget_launches(device)
-    queue.adopt(device)
-    queue.forget_old()
-    upkeep.sweep_staging()
 
 
 def _serve(device: str, worker: str, compute: Compute) -> None:

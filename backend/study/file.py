@@ -296,7 +296,8 @@ def read(path: Path, label: str) -> StudyTable:
 def _complaint(detail: ErrorDetails) -> tuple[str, str]:
     """What is wrong with one field, and what to write instead."""
     location, kind = detail["loc"], detail["type"]
-    field = _dotted(location)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    field = "".join(steps).removeprefix(".")
     if kind == "extra_forbidden":
         fields = list(_table(location[:-1]).model_fields)
         close = difflib.get_close_matches(str(location[-1]), fields, 1, cutoff=0.5)
@@ -311,18 +312,10 @@ def _complaint(detail: ErrorDetails) -> tuple[str, str]:
         return f"`{field}` is missing", f"Add {description}."
     value = repr(detail["input"])
     value = value if len(value) <= 60 else f"{value[:57]}…"
-    return f"`{field}` cannot be {value} ({_lower(detail['msg'])})", f"Write {description}."
+    reason = detail["msg"][:1].lower() + detail["msg"][1:]
+    return f"`{field}` cannot be {value} ({reason})", f"Write {description}."
 
 
 def _table(location: Sequence[int | str]) -> type[Table]:
     steps = [step for step in location if isinstance(step, str)]
     return TABLES[steps[-1]] if steps else StudyTable
-
-
-def _dotted(location: Sequence[int | str]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return text.removeprefix(".")
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

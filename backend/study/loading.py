@@ -39,11 +39,12 @@ from backend.study.file import StudyTable, read
 
 Ref = TypeVar("Ref", ModelRef, EmbedderRef, SaeRef, VerbalizerRef)
 
+Stamps = tuple[tuple[int, int, int], ...]  # of folders: number, size and newest change of files
+
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 RECHECK = 5  # seconds after which local folders are looked at again
 RETRY = 30  # seconds for which what could not be found or reached is not asked for again
-_failures: dict[tuple[Path, Study], tuple[float, TesseraError]] = {}
 
 
 def names() -> list[str]:
@@ -77,14 +78,10 @@ def load(name: str | Path) -> Study:
     path = _find(name)
     tick = int(time.monotonic() // RECHECK)
     stamps = tuple(_folder_stamp(folder, tick) for folder in _folders(path, study))
-    failed, error = _failures.get((path, study), (0.0, None))
-    if error is not None and time.monotonic() - failed < RETRY:
+    error = _failure(path, study, stamps, int(time.monotonic() // RETRY))
+    if error is not None:
         raise type(error)(error.problem, error.remedy)
-    try:
-        return _resolved(path, study, stamps)
-    except TesseraError as error:
-        _failures[path, study] = time.monotonic(), error
-        raise
+    return _resolved(path, study, stamps)
 
 
 @functools.lru_cache(maxsize=32)
@@ -185,17 +182,11 @@ def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Stud
 
 
 def _corpus(table: StudyTable) -> CorpusRef:
-    refs = tuple(
-        SourceRef(
-            kind=source.kind,
-            path=_relative(source.path) if source.kind == "files" else source.path,
-            split=source.split,
-            text_field=source.text_field,
-            topic_field=source.topic_field,
-        )
-        for source in table.corpus.sources
+    refs = (SourceRef(**source.model_dump()) for source in table.corpus.sources)
+    portable = tuple(
+        replace(ref, path=_relative(ref.path)) if ref.kind == "files" else ref for ref in refs
     )
-    return CorpusRef(refs, table.corpus.tokens, table.corpus.context_length, table.corpus.seed)
+    return CorpusRef(portable, table.corpus.tokens, table.corpus.context_length, table.corpus.seed)
 
 
 def _portable(source: str) -> str:
@@ -244,7 +235,17 @@ def _folder_stamp(folder: Path, _tick: int) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=64)
-def _resolved(path: Path, study: Study, _stamps: tuple[tuple[int, int, int], ...]) -> Study:
+def _failure(path: Path, study: Study, stamps: Stamps, _tick: int) -> TesseraError | None:
+    """Why a study cannot be resolved; asked once a tick."""
+    try:
+        _resolved(path, study, stamps)
+    except TesseraError as error:
+        return error
+    return None
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved(path: Path, study: Study, _stamps: Stamps) -> Study:
     """The stamps of its folders only tell cached calls apart."""
 
     def resolved(field: str, resolve: Callable[[str, str], str], ref: Ref) -> Ref:

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from backend import queries, query
-from backend.annotations.words import Selection
 from backend.concepts import stability_answers
 from backend.evals.ce_bench import sweep as ce_sweep
 from backend.evals.sage import answers as sage_answers
@@ -26,6 +25,7 @@ from backend.experiments import runs
 from backend.models import embedder
 from backend.models import sae as sae_models
 from backend.query import Query
+from backend.queue.words import Selection
 from backend.schema import Job, Plan, SaeRef, Thresholds, TierSpec
 from backend.store import jobs, memo, worker
 from backend.store import queue as job_queue
@@ -54,6 +54,7 @@ STORIES = [
 # the arguments of each query, in the order in which they are computed; "…" stands for what only
 # the fixture knows
 CASES: dict[str, dict[str, Any]] = {
+    "feature_statistics": {},
     "features": {},
     "feature": {"feature": 0},
     "feature_examples": {"feature": 0, "draw": "top"},

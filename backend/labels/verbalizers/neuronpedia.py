@@ -90,7 +90,7 @@ class Neuronpedia:
         """
         self.model, self.layer, self.timeout = model, layer, timeout
         self.url, self.host = _address(url)
-        text = key.reveal()
+        text = key.get_secret_value()
         if text and not (text.isascii() and text.isprintable() and " " not in text):
             raise LlmUnavailableError(
                 "The key holds characters that cannot be sent.",
@@ -176,7 +176,7 @@ class Neuronpedia:
         """The body of the reply, or the error that explains why there is none."""
         import httpx2
 
-        headers = {"x-api-key": self._key.reveal()} if self._key else {}
+        headers = {"x-api-key": self._key.get_secret_value()} if self._key else {}
         where = f"{self.url}/api/nla/{path}"
         try:
             reply = httpx2.request(method, where, json=body, headers=headers, timeout=self.timeout)
