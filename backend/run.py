@@ -109,18 +109,24 @@ def reporting(progress: Progress) -> contextlib.AbstractContextManager[Run]:
     return _entered(replace(current(), progress=progress))
 
 
-class _Inner(Progress):
-    """A step inside a loop that reports itself: its own reports are not shown, but they are
+@dataclass(frozen=True)
+class Within(Progress):
+    """The progress of a step within work that counts `total` units, `offset` of them before the
+    step. Without a total the work reports itself: the step's reports are not shown, but they are
     occasions to notice that the job was cancelled."""
 
-    def __init__(self, outer: Progress) -> None:
-        self.outer = outer
+    work: Progress
+    offset: int = 0
+    total: int = 0
 
     def report(self, done: float, total: float, message: str, unit: str = "") -> None:
-        self.outer.check()
+        if self.total:
+            self.work.report(self.offset + done, self.total, message, unit)
+        else:
+            self.work.check()
 
     def check(self) -> None:
-        self.outer.check()
+        self.work.check()
 
 
 # ---------------------------------------------------------------- answers made of parts
@@ -179,5 +185,5 @@ def each(
     def tell(done: int) -> None:
         outer.report(done, len(listed), message, unit)
 
-    with reporting(_Inner(outer)):
+    with reporting(Within(outer)):
         return engine(function, listed, tell, workers)

@@ -20,7 +20,7 @@ from torch import Tensor
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
-from backend.schema import ModelRef, NotFiniteError, Progress, Reading, Site
+from backend.schema import ModelRef, NotFiniteError, Reading, Site
 from backend.store.memo import Entry, memoize
 
 CHUNK = 128  # contexts
@@ -63,7 +63,7 @@ class Activations:
 
     def entry(self, chunk: int) -> Entry:
         """The memo entry of one chunk."""
-        within = _Within(run.current().progress, int(self.bounds[chunk]), len(self.tokens))
+        within = run.Within(run.current().progress, int(self.bounds[chunk]), len(self.tokens))
         with run.reporting(within):
             return extract(self.model, self.site, self._contexts(chunk))
 
@@ -114,21 +114,6 @@ def read_corpus(reading: Reading) -> Activations:
     """The activations of a corpus at a site."""
     tokens = Tokens(tokenize(reading.model, reading.corpus))
     return Activations(reading.model, reading.site, tokens)
-
-
-@dataclass(frozen=True)
-class _Within(Progress):
-    """A chunk's progress within the whole corpus."""
-
-    whole: Progress
-    offset: int
-    total: int
-
-    def report(self, done: float, total: float, message: str, unit: str = "") -> None:
-        self.whole.report(self.offset + done, self.total, message, unit)
-
-    def check(self) -> None:
-        self.whole.check()
 
 
 @memoize("corpus.activations", version=1)

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.corpus.concept_sources import available, load, resolve
+from backend.corpus.concept_sources import load
 from backend.corpus.concept_tables import LEAST, Labelled
 from backend.corpus.contexts import TOKENIZE_BATCH, Tokens, encoded, packed, tokenize
 from backend.models.language_model import tokenizer
@@ -30,8 +30,6 @@ from backend.schema import (
     conform,
 )
 from backend.store.memo import Entry, memoize
-
-__all__ = ["ConceptSet", "available", "folded", "read", "resolve"]
 
 SPLITS = ("train", "test")
 KINDS = ("positive", "negative", "hard")

@@ -19,12 +19,11 @@ BATCH = 256
 
 
 class SentenceEmbedder:
-    """A loaded embedder; texts beyond `reads` tokens of its own are cut there."""
+    """A loaded embedder; texts longer than it reads are cut there."""
 
     def __init__(self, ref: EmbedderRef, device: str) -> None:
         self.name = f"{ref.source}@{ref.revision}"
         self._network = _loaded(ref, device)
-        self.reads = int(self._network.max_seq_length)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """[texts, width] float32 unit vectors. No instruction is put before the texts: the

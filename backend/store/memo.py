@@ -27,8 +27,6 @@ from backend.store.entry import Entry, open_entry, sha256, write
 
 P = ParamSpec("P")
 
-__all__ = ["Entry", "Memoized", "canonical", "memoize"]
-
 FOLDER = "folder"  # the argument that is no part of a key
 LIBRARIES = ("torch", "transformers", "numpy", "polars", "sae-lens", "umap-learn")
 MARKS = frozenset({"type", "entry"})  # keys by which what is no dict is told from one

@@ -10,9 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from backend.corpus import (
-    concept_sets,
-)
+from backend.corpus import concept_sets, concept_sources
 from backend.corpus.concept_sets import ConceptSet
 from backend.schema import ConceptRef, Study
 from backend.study import loading
@@ -27,7 +25,7 @@ def loaded(small: str) -> Study:
 
 
 def opened(loaded: Study, ref: ConceptRef) -> ConceptSet:
-    ref = concept_sets.resolve(ref)
+    ref = concept_sources.resolve(ref)
     return ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref))
 
 

@@ -13,7 +13,6 @@ import pytest
 from backend.concepts import choices as concept_choices
 from backend.corpus import (
     concept_files,
-    concept_sets,
     concept_sources,
     concept_tables,
     concept_wordnet,
@@ -215,24 +214,24 @@ def test_whatever_is_wrong_with_a_set_is_said(loaded: Study, tmp_path: Path) -> 
 
 def test_a_file_that_changes_is_another_set(tmp_path: Path) -> None:
     ref = table(tmp_path / "a.csv", rows_of({"1": 4, "0": 4}))
-    before = concept_sets.resolve(ref)
-    assert before == concept_sets.resolve(ref) == concept_sets.resolve(before)
+    before = concept_sources.resolve(ref)
+    assert before == concept_sources.resolve(ref) == concept_sources.resolve(before)
     table(tmp_path / "a.csv", rows_of({"1": 5, "0": 4}))
-    assert concept_sets.resolve(ref).digest != before.digest
-    assert concept_sets.resolve(ConceptRef("topics")) == ConceptRef("topics")
+    assert concept_sources.resolve(ref).digest != before.digest
+    assert concept_sources.resolve(ConceptRef("topics")) == ConceptRef("topics")
 
 
 def test_sets_in_a_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concept_wordnet, "FOLDER", tmp_path / "nowhere")
     topics = ConceptRef("topics")  # of the study's corpus, which is always there
-    assert concept_sets.available(tmp_path / "nowhere") == [topics]
+    assert concept_sources.available(tmp_path / "nowhere") == [topics]
     inside = bench(tmp_path / "bench")
     mine = table(tmp_path / "mine.csv", rows_of({"1": 4}))
     (tmp_path / "notes.txt").write_text("not a table")
-    assert concept_sets.available(tmp_path) == [ConceptRef("axbench", str(inside)), mine, topics]
-    assert concept_sets.available(inside) == [ConceptRef("axbench", str(inside)), topics]
+    assert concept_sources.available(tmp_path) == [ConceptRef("axbench", str(inside)), mine, topics]
+    assert concept_sources.available(inside) == [ConceptRef("axbench", str(inside)), topics]
     monkeypatch.setattr(concept_wordnet, "FOLDER", Path(wordnet(tmp_path / "wn").path))
-    assert concept_sets.available(tmp_path)[-2:] == [ConceptRef("wordnet"), topics]
+    assert concept_sources.available(tmp_path)[-2:] == [ConceptRef("wordnet"), topics]
 
 
 def test_a_source_is_one_module_and_one_line(
