@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import chain
+from typing import Annotated, Any
 
 import polars as pl
 from cyclopts import App, CycloptsError, Parameter
@@ -70,12 +73,9 @@ def _command(entry: query.Entry) -> Callable[..., None]:
     del flags["options"]
     if entry.kind != "query":
         del flags["look"]
+    kinds = _option_types(entry, set(flags))
     own = [
-        parameter.replace(
-            kind=inspect.Parameter.KEYWORD_ONLY,
-            annotation=str if name == "study" else entry.hints[name],
-        )
-        for name, parameter in entry.signature.parameters.items()
+        _option(parameter, kinds[name]) for name, parameter in entry.signature.parameters.items()
     ]
     parameters = [*own, *(flag.replace(annotation=bool) for flag in flags.values())]
     ask.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -84,6 +84,32 @@ def _command(entry: query.Entry) -> Callable[..., None]:
     ask.__name__ = entry.name
     ask.__doc__ = entry.help + look_help * (entry.kind == "query")
     return ask
+
+
+def _option(parameter: inspect.Parameter, kind: Any) -> inspect.Parameter:
+    """An argument as an option. A dataclass whose fields all have a default has one itself."""
+    default, plain = parameter.default, getattr(kind, "__origin__", kind)
+    parts = fields(plain) if is_dataclass(plain) else ()
+    if default is parameter.empty and parts and all(p.default is not MISSING for p in parts):
+        default = plain()
+    return parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _option_types(entry: query.Entry, flags: set[str]) -> dict[str, Any]:
+    """What each argument is. The fields of a dataclass are options under their own names, or behind
+    the argument's where another option has one of them."""
+    kinds: dict[str, Any] = {name: entry.hints[name] for name in entry.signature.parameters}
+    kinds |= {"study": str} if "study" in kinds else {}
+    inside = {
+        name: [field.name for field in fields(kind)]
+        for name, kind in kinds.items()
+        if is_dataclass(kind)
+    }
+    often = Counter([*flags, *(kinds.keys() - inside), *chain(*inside.values())])
+    for name, names in inside.items():
+        if all(often[each] == 1 for each in names):
+            kinds[name] = Annotated[kinds[name], Parameter(name="*")]
+    return kinds
 
 
 def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:

@@ -18,6 +18,7 @@ import polars as pl
 from backend import queries, settings
 from backend.evals.words import EVALUATIONS
 from backend.features.views import FeatureTable
+from backend.labels.words import LabelRequest
 from backend.regions.views import MemberDraw, RegionMap
 from backend.schema import Plan, Thresholds
 
@@ -78,10 +79,19 @@ def stop(study: str, p: float, k: float) -> pl.DataFrame:
     return queries.stops(study).filter(p=p, k=k)
 
 
+def known_labels(study: str, **request: Any) -> Any:
+    return queries.labels(study, LabelRequest(**request))
+
+
+def scored_labels(study: str, methods: str, **request: Any) -> Any:
+    return queries.label_scores(study, LabelRequest(**request), methods)
+
+
 def written_labels(study: str, number: int, methods: str, **where: Any) -> Any:
     """Labels after some methods have been asked for theirs."""
-    wait_for_answer(lambda: queries.write_labels(study, number, methods, **where))
-    return queries.labels(study, number, **where)
+    request = LabelRequest(number, **where)
+    wait_for_answer(lambda: queries.write_labels(study, request, methods))
+    return queries.labels(study, request)
 
 
 def labels_in_regions(study: str, numbers: list[int], methods: str, text: str) -> Any:
@@ -181,7 +191,7 @@ STEPS: dict[str, Callable[..., Any]] = {
         headline,
         region_members,
     )
-}
+} | {"labels": known_labels, "label_scores": scored_labels}
 
 # ---------------------------------------------------------------- what a study has
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from backend import queries
 from backend.features.views import FeatureTable
+from backend.labels.words import LabelRequest
 from components.features import examples, inspector, occlusion, table
 from components.features.table import FEATURES, LIST
 from components.labels import panel as label_panel
@@ -49,7 +50,7 @@ def show_inspector(view: FeatureTable) -> None:
             return
         inspector.render_head(feature)
         inspector.render_charts(feature, address.get("draw"))
-        label_panel.render_section(queries, INSPECTOR, place.study, number, "feature")
+        label_panel.render_section(queries, INSPECTOR, place.study, LabelRequest(number))
         render_pending(feature.pending, queries, "", "feature")
         examples.render_draw(feature)
         how = address.get("draw"), 10, address.get("seed"), address.get("facet")

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from backend import queries
+from backend.labels.words import LabelRequest
 from backend.regions.views import MemberDraw, RegionMap
 from components.labels import panel as label_panel
 from components.regions import controls, inspector, table
@@ -54,7 +55,8 @@ def show_inspector(view: RegionMap) -> None:
             return
         render_ring(view, number)
         inspector.render_head(region)
-        label_panel.render_section(queries, INSPECTOR, place.study, number, "region", *where)
+        labelled = LabelRequest(number, "region", *where)
+        label_panel.render_section(queries, INSPECTOR, place.study, labelled)
         controls.render_draw(region)
         draw = MemberDraw(address.get("draw"), seed=address.get("seed"))
         members = queries.region_members(place.study, number, *where, draw)

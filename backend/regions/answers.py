@@ -24,6 +24,7 @@ from backend.schema import NotFoundError, Partition, Study
 from backend.store import queue
 from backend.store.memo import Entry
 
+CLOSEST = MemberDraw()
 LISTED = 20  # rows of the short tables in the inspector
 SAMPLED = 20_000  # members behind the inspector's histograms
 
@@ -210,14 +211,14 @@ def region_members(
     region: int,
     p: float | None = None,
     k: float | None = None,
-    draw: MemberDraw | None = None,
+    draw: MemberDraw = CLOSEST,
 ) -> Draw:
     """Members of a region: closest, farthest, random, or of one distance band ("band 1")."""
     mapped = available(study, p, k)
     mapped.check(region)
     inside = mapped.members(region)
     inside = inside[inside != mapped.regions["token"][region]]
-    rows, words = description.sample(inside, mapped.distance[inside], draw or MemberDraw())
+    rows, words = description.sample(inside, mapped.distance[inside], draw)
     return Draw(words, len(inside), tuple(_member(mapped, int(row)) for row in rows))
 
 

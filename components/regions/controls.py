@@ -25,11 +25,12 @@ DRAG_NAMES = {
 }
 
 
-def render_stops(place: Place, stops: pl.DataFrame, view: RegionMap | Job) -> None:
-    """The settings of the partition, and its numbers. A stop that is not computed begins a job."""
+def render_stops(place: Place, stops: pl.DataFrame, view: RegionMap | Job | None = None) -> None:
+    """The settings of the partition, and the numbers of one that is shown. A stop that is not
+    computed begins a job."""
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
         _render_stops(place, stops)
-        if not isinstance(view, Job):
+        if view is not None and not isinstance(view, Job):
             st.html(summary_html(view), width="content")
 
 

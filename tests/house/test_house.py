@@ -49,7 +49,7 @@ def imports(path: Path) -> set[str]:
 @pytest.mark.parametrize("script", PAGES, ids=relative)
 def test_a_page_asks_queries_and_renders_components(script: Path) -> None:
     allowed = re.compile(
-        r"__future__\.|(streamlit|polars|components)\b|backend\.(queries$|schema\.|(\w+\.)+views\.)"
+        r"__future__\.|(streamlit|polars|components)\b|backend\.(queries$|(schema|(\w+\.)+(views|words))\.)"
     )
     others = {name for name in imports(script) if not allowed.match(name)}
     assert {name for name in others if name.split(".")[0] not in sys.stdlib_module_names} == set()

@@ -11,6 +11,7 @@ import pytest
 from backend import queries, run
 from backend.experiments import experiment
 from backend.labels.subjects import features_of, models_of
+from backend.labels.words import LabelRequest
 from backend.schema import (
     Job,
     Plan,
@@ -45,7 +46,7 @@ def test_tiers_are_labelled_by_their_route(
     assert not isinstance(routed, Job)
     assert routed.filter(method="eleuther_acts_top5").equals(found)
     for number in numbers:  # asked, whether or not such a small model had a label
-        answer = queries.labels(name, number)
+        answer = queries.labels(name, LabelRequest(number))
         assert not isinstance(answer, Job)
         assert answer.labels.filter(method="eleuther_acts_top5")["known"].item()
     first = queries.tier_labels(name, SPEC, Thresholds(-1.0, 2.0, 2.0))
