@@ -114,7 +114,7 @@ def _option_types(entry: query.Entry, flags: set[str]) -> dict[str, Any]:
 
 def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:
     ask = query.callables()[entry.name]
-    if entry.kind != "query":
+    if not isinstance(ask, query.Query):
         return ask(**options)
     if not look:
         return queries.wait(lambda: ask(**options))

@@ -106,7 +106,7 @@ class Sae:
     def encode_sparse(self, x: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The non-zero activations of [n, d_in]: token index [m] int64 ascending, feature [m]
         int32 ascending within a token, value [m] float32."""
-        parts = []
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         for first in range(0, len(x), self.rows_at_once()):
             token, feature, value = nonzero(self.encode(x[first : first + self.rows_at_once()]))
             parts.append((token + first, feature, value))

@@ -181,7 +181,7 @@ class Memoized(Generic[P]):
         return Entry(target, digest)
 
 
-_memoized: dict[str, Memoized[Any]] = {}
+_memoized: dict[str, Memoized[...]] = {}
 
 
 def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:

@@ -22,6 +22,7 @@ from backend.evals.ce_bench import sweep as ce_sweep
 from backend.evals.sage import answers as sage_answers
 from backend.evals.sage.sites import Sizes
 from backend.experiments import runs
+from backend.labels.words import LabelRequest
 from backend.models import embedder
 from backend.models import sae as sae_models
 from backend.query import Query
@@ -73,9 +74,9 @@ CASES: dict[str, dict[str, Any]] = {
     "tier_labels": {"spec": SPEC},
     "tier_check": {"spec": SPEC},
     "route": {"spec": SPEC, "thresholds": CROSS, "plan": RoutePlan(most=2)},
-    "labels": {"number": 0},
-    "write_labels": {"number": 0, "methods": "baez"},
-    "label_scores": {"number": 0, "methods": "token_frequency"},
+    "labels": {"request": LabelRequest(0)},
+    "write_labels": {"request": LabelRequest(0), "methods": "baez"},
+    "label_scores": {"request": LabelRequest(0), "methods": "token_frequency"},
     "search_labels": {"text": "boats"},
     "run_experiment": {"plan": PLAN},
     "labels_by_tier": {"run": ..., "spec": SPEC},
