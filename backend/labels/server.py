@@ -69,7 +69,7 @@ def check_address(url: str, key: Secret, setting: str, example: str) -> None:
             f"The address {setting}_URL holds more than host and path.",
             f"Put the key into {setting}_KEY, and only the address into {setting}_URL.",
         )
-    text = key.reveal()
+    text = key.get_secret_value()
     if text and not (text.isascii() and text.isprintable() and " " not in text):
         raise LlmUnavailableError(
             "The key holds characters that cannot be sent.", f"Copy {setting}_KEY again."
@@ -214,7 +214,7 @@ def _words(body: object) -> str:
 
 def _harmless(text: str, key: Secret) -> str:
     """The server's words after a colon; nothing where they hold a part of the key."""
-    secret = key.reveal()
+    secret = key.get_secret_value()
     length = min(TELLING, len(secret))
     parts = (secret[at : at + length] for at in range(len(secret) - length + 1))
     if secret and any(part in text for part in parts):

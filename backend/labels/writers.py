@@ -139,7 +139,7 @@ class Client:
         self.timeout = timeout
         self.tries = tries
         self._openai = OpenAI(
-            api_key=server.key.reveal() or "none",  # local servers want none
+            api_key=server.key.get_secret_value() or "none",  # local servers want none
             base_url=server.base_url,
             timeout=timeout,
             max_retries=tries - 1,

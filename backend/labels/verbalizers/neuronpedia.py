@@ -162,7 +162,7 @@ class Neuronpedia:
         """The body of the reply, or the error that explains why there is none."""
         import httpx2
 
-        headers = {"x-api-key": self._key.reveal()} if self._key else {}
+        headers = {"x-api-key": self._key.get_secret_value()} if self._key else {}
         where = f"{self.url}/api/nla/{path}"
         try:
             reply = httpx2.request(method, where, json=body, headers=headers, timeout=self.timeout)
