@@ -110,24 +110,8 @@ class Ledger:
 
 
 def _decision(event: Event) -> Decision:
-    value = event.value
-    return Decision(
-        uid=event.uid,
-        person=event.person,
-        made=event.made,
-        feature=int(value["feature"]),
-        occurrence=int(value["occurrence"]),
-        action=value["action"],
-        label=value["label"],
-        tags=tuple(value["tags"]),
-        confidence=value["confidence"],
-        notes=value["notes"],
-        evidence=tuple(value["evidence"]),
-        flagged=value["flagged"],
-        hinted=value["hinted"],
-        seconds=value["seconds"],
-        old=value["old"],
-    )
+    tuples = {name: tuple(event.value[name]) for name in ("tags", "evidence")}
+    return Decision(event.uid, event.person, event.made, **event.value | tuples)
 
 
 _ledgers: dict[tuple[Path, str], tuple[tuple[int, int], Ledger]] = {}

@@ -15,11 +15,11 @@ import polars as pl
 from backend import run
 from backend.corpus import passages
 from backend.corpus.contexts import Tokens
-from backend.labels import judges
-from backend.labels.judges import Question, Verdicts
+from backend.labels import judges, scorers
+from backend.labels.judges import Question
 from backend.labels.references import JudgeRef
 from backend.schema import CorpusRef, ModelRef, NotFoundError
-from backend.statistics.estimates import auroc, balanced_accuracy
+from backend.statistics.estimates import balanced_accuracy
 from backend.statistics.intervals import mean_interval
 from backend.store.memo import memoize
 
@@ -53,30 +53,22 @@ def calibrate_judge(
     run.report(0, 1, "Testing the judge on known answers")
     tests = questions(passages.tokens_of(model, corpus), window or SPAN, seed)
     answers = judges.load(judge).judge([question for question, _ in tests])
-    marks = [_marks(verdicts, truth) for verdicts, (_, truth) in zip(answers, tests, strict=True)]
-    n = sum(answer is not None for verdicts in answers for answer in verdicts.answers)
-    failed = sum(answer is None for verdicts in answers for answer in verdicts.answers)
+    truths = [truth for _, truth in tests]
+    counts = list(map(scorers.confusion, truths, answers))
+    n = sum(sum(each.values()) for each in counts)
+    failed = sum(map(len, truths)) - n
+    marks = {
+        "detection": [balanced_accuracy(**each) for each in counts],
+        "detection_auroc": list(map(scorers.ranking, truths, answers)),
+    }
     rows = []
-    for name in ("detection", "detection_auroc"):
-        values = [value for each in marks if (value := each.get(name)) is not None]
+    for name, estimates in marks.items():
+        values = [each.value for each in estimates if each and each.value is not None]
         if values:
             mean, low, high = mean_interval(values)
             bounds = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
             rows.append((name, mean, *bounds, len(values), n, failed))
     return {"known": pl.DataFrame(rows, schema=KNOWN, orient="row")}
-
-
-def _marks(verdicts: Verdicts, truth: tuple[int, ...]) -> dict[str, float | None]:
-    pairs = list(zip(truth, verdicts.answers, strict=True))
-    counts = {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}
-    values = {
-        "detection": balanced_accuracy(**{k: pairs.count(pair) for k, pair in counts.items()}).value
-    }
-    if verdicts.probabilities is not None:
-        likely = list(zip(truth, verdicts.probabilities, strict=True))
-        has, lacks = ([p for t, p in likely if t == side and p is not None] for side in (1, 0))
-        values["detection_auroc"] = auroc(has, lacks).value
-    return values
 
 
 def questions(tokens: Tokens, window: int, seed: int) -> list[tuple[Question, tuple[int, ...]]]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
-    from backend.models.language_model import LanguageModel
+from backend.models.language_model import LanguageModel
 
 BATCH_TOKENS = 8192  # shared beginnings and padding included: each row holds a copy of both
 BATCH_ROWS = 32
@@ -30,8 +29,6 @@ def likelihoods(
 ) -> torch.Tensor:
     """[sequences] float32 on the CPU: mean log-probability of each sequence's tokens from its start
     on, such as it would get alone; 0 where there are none. Starts are 1 or more."""
-    import torch
-
     means = torch.zeros(len(sequences))
     rows_asked = [row for row, ids in enumerate(sequences) if len(ids) > starts[row]]
     order = sorted(rows_asked, key=sequences.__getitem__)
@@ -118,8 +115,6 @@ def forward(
     unembedded, as logits of all would fill the memory. Of `targets`, a token a place, logits are
     exact: bfloat16 has steps of 1/8 at a logit of 20, which would make texts tie.
     """
-    import torch
-
     rows, positions = (torch.tensor(part) for part in zip(*places, strict=True))
 
     def chosen(_: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
@@ -147,8 +142,6 @@ def forward(
 
 def _longer(network: LanguageModel, cache: Any, ids: list[int]) -> Any:
     """A cache of one row that holds `ids` after what `cache` holds, which stays as it is."""
-    import torch
-
     past = copy.deepcopy(cache)
     return forward(network, torch.tensor([ids]), [(0, len(ids) - 1)], past)[1]
 
@@ -157,8 +150,6 @@ def _mean(
     network: LanguageModel, cache: Any, rests: Sequence[list[int]], counts: Sequence[int]
 ) -> torch.Tensor:
     """[rests] mean log-probability of the last `counts` tokens of each, after the cache."""
-    import torch
-
     # padding stands on the right, where no token sees it: so positions and sliding windows are
     # those of the sequence alone, while a gap before the rest would shift the windows
     ids = torch.full((len(rests), max(map(len, rests))), network.bos)

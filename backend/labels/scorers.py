@@ -18,7 +18,7 @@ import polars as pl
 from backend.labels.contract import Embedder, Evidence
 from backend.labels.judges import Verdicts
 from backend.labels.trials import Trial, trial
-from backend.statistics.estimates import auroc, balanced_accuracy, gap
+from backend.statistics.estimates import Estimate, auroc, balanced_accuracy, gap
 from backend.statistics.intervals import mean_interval, smallest_difference
 
 WINDOW = 20  # tokens on either side of the peak that an embedder reads
@@ -62,13 +62,8 @@ SCORES = pl.Schema(
 
 def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
     """Balanced accuracy and, where there are probabilities, AUROC of a judge's verdicts."""
-    pairs = list(zip(trial.truth, verdicts.answers, strict=True))
-    counts = {
-        name: pairs.count(pair)
-        for name, pair in {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}.items()
-    }
+    counts = confusion(trial.truth, verdicts)
     n = sum(counts.values())
-    estimate = balanced_accuracy(**counts)
     plain = Score(
         **_source(trial.evidence),
         method=trial.method,
@@ -76,19 +71,30 @@ def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
         judge=judge,
         n=n,
         **counts,
-        failures=len(pairs) - n,
-        **asdict(estimate),
+        failures=len(trial.truth) - n,
+        **asdict(balanced_accuracy(**counts)),
         setting=trial.setting,
     )
-    if verdicts.probabilities is None:
+    ranked = ranking(trial.truth, verdicts)
+    if ranked is None:
         return [plain]
-    known = [
-        (true, likely)
-        for true, likely in zip(trial.truth, verdicts.probabilities, strict=True)
-        if likely is not None
-    ]
-    ranked = auroc([p for true, p in known if true], [p for true, p in known if not true])
     return [plain, replace(plain, scorer=f"{trial.scorer}_auroc", **NO_COUNTS, **asdict(ranked))]
+
+
+def confusion(truth: Sequence[int], verdicts: Verdicts) -> dict[str, int]:
+    """How many answers are true and false positives and negatives; failed ones are neither."""
+    pairs = list(zip(truth, verdicts.answers, strict=True))
+    kinds = {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}
+    return {kind: pairs.count(pair) for kind, pair in kinds.items()}
+
+
+def ranking(truth: Sequence[int], verdicts: Verdicts) -> Estimate | None:
+    """AUROC of the probabilities, where the judge gives them."""
+    if verdicts.probabilities is None:
+        return None
+    likely = list(zip(truth, verdicts.probabilities, strict=True))
+    fits, others = ([p for t, p in likely if t == side and p is not None] for side in (1, 0))
+    return auroc(fits, others)
 
 
 NO_COUNTS: dict[str, None] = {"tp": None, "fp": None, "tn": None, "fn": None}

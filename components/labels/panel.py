@@ -70,25 +70,17 @@ def _missing(view: Labels) -> list[str]:
 
 
 def _render_buttons(number: int, fragment: str, missing: list[str], methods: list[str]) -> None:
+    scoring = "On contexts that no label was made from, beside labels that know nothing"
+    more = f"Ask the model for {len(missing)} more"
+    buttons = (
+        (missing, "asked", "ask-labels", more, "By " + ", ".join(missing)),
+        (methods, "scored", "score-labels", "Score these labels", scoring),
+    )
     with st.container(horizontal=True, gap="small", key="label-buttons"):
-        if missing and address.get("asked") != number:
-            st.button(
-                f"Ask the model for {len(missing)} more",
-                type="tertiary",
-                key="ask-labels",
-                help="By " + ", ".join(missing),
-                on_click=_put,
-                args=(fragment, "asked", number),
-            )
-        if methods and address.get("scored") != number:
-            st.button(
-                "Score these labels",
-                type="tertiary",
-                key="score-labels",
-                help="On contexts that no label was made from, beside labels that know nothing",
-                on_click=_put,
-                args=(fragment, "scored", number),
-            )
+        for some, field, key, label, hint in buttons:
+            if some and address.get(field) != number:
+                args = fragment, field, number
+                st.button(label, type="tertiary", key=key, help=hint, on_click=_put, args=args)
 
 
 def _put(fragment: str, field: str, number: int) -> None:

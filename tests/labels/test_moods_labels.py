@@ -18,16 +18,17 @@ from backend.store import jobs
 
 REQUEST = LabelRequest(0)  # a feature that fires often enough
 PLAN = Plan(methods=("token_frequency",), scorers=("embedding",), features=3)
+FIRST = "feature_statistics"  # the query whose job computes the features
 CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
-    "known": (single_labels.labels, (REQUEST,), ["features"]),
-    "written": (single_labels.write_labels, (REQUEST, "baez"), ["features", "write_labels"]),
+    "known": (single_labels.labels, (REQUEST,), [FIRST]),
+    "written": (single_labels.write_labels, (REQUEST, "baez"), [FIRST, "write_labels"]),
     "scores": (
         single_labels.label_scores,
         (REQUEST, "token_frequency,logit_cascade"),
-        ["features", "label_scores"],
+        [FIRST, "label_scores"],
     ),
-    "search": (label_search.search_labels, ("boats",), ["features", "search_labels"]),
-    "experiment": (runs.run_experiment, (PLAN,), ["features", "run_experiment"]),
+    "search": (label_search.search_labels, ("boats",), [FIRST, "search_labels"]),
+    "experiment": (runs.run_experiment, (PLAN,), [FIRST, "run_experiment"]),
 }
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
-from backend.models import edit
+from backend.models import edit, language_model
+from backend.models.language_model import LanguageModel
 from backend.schema import ModelError
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from backend.models.language_model import LanguageModel
 
 
 def checked(vectors: np.ndarray, width: int, name: str) -> np.ndarray:
@@ -80,8 +78,6 @@ def out_of(block: nn.Module, at: int, vectors: np.ndarray) -> Iterator[None]:
 
 
 def _written(hidden: Tensor, at: int, vectors: np.ndarray) -> Tensor:
-    import torch
-
     return edit.overwritten(hidden, at, torch.from_numpy(np.ascontiguousarray(vectors)))
 
 
@@ -90,7 +86,6 @@ def go_on(
 ) -> list[str]:
     """The likeliest continuations of `count` copies of one prompt, so nothing is padded: each of at
     most `limit` tokens, and of no more once its text has `ended`."""
-    import torch
 
     def done(sequences: Tensor, _scores: Any, **_: Any) -> Tensor:
         so_far = _texts(model, sequences[:, len(ids) :])
@@ -115,7 +110,5 @@ def go_on(
 
 
 def _texts(model: LanguageModel, ids: Tensor) -> list[str]:
-    from backend.models import language_model
-
     decode = language_model.tokenizer(model.ref).decode
     return [decode(row, skip_special_tokens=True) for row in ids.tolist()]

@@ -7,17 +7,16 @@ stands in `nla_meta.yaml` beside its weights.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from backend.labels.verbalizers import nla_meta
 from backend.labels.verbalizers.continuation import batches, checked, go_on, into
 from backend.labels.verbalizers.nla_meta import NlaMeta
+from backend.models import language_model
+from backend.models.language_model import LanguageModel
 from backend.schema import ModelError, ModelRef, Site, VerbalizerRef
-
-if TYPE_CHECKING:
-    from backend.models.language_model import LanguageModel
 
 BATCH = {"cpu": 8, "mps": 8, "cuda": 32}  # vectors at a time
 LENGTH = 200  # tokens of a reply at most
@@ -49,8 +48,6 @@ class Nla:
         Raises:
             ModelError: no such checkpoint, a bad `nla_meta.yaml`, another model, layer or width.
         """
-        from backend.models import language_model
-
         self.checkpoint = ModelRef(ref.source, ref.revision, model.dtype)
         self.device = device
         path = language_model.beside(self.checkpoint, nla_meta.FILE)
@@ -70,8 +67,6 @@ class Nla:
         return [text for batch in batches(rows, BATCH[self.device]) for text in self._said(batch)]
 
     def _said(self, batch: np.ndarray) -> list[str]:
-        from backend.models import language_model
-
         model: LanguageModel = language_model.load(self.checkpoint, self.device)
         # where the first block begins, embeddings are scaled already in every architecture
         with into(model.blocks[0], self.at, scaled(batch, self.meta.extraction.injection_scale)):
@@ -91,8 +86,6 @@ def explanation(text: str) -> str:
 
 
 def _fit(meta: NlaMeta, checkpoint: ModelRef, model: ModelRef, site: Site) -> None:
-    from backend.models import language_model
-
     own, studied = language_model.config(checkpoint), language_model.config(model)
     width = int(studied.hidden_size)
     if meta.d_model != width or own.hidden_size != width:
@@ -127,8 +120,6 @@ def _prompt(meta: NlaMeta, checkpoint: ModelRef) -> tuple[list[int], int]:
         ModelError: the tokenizer has no chat template, or does not put the marker where the sidecar
             says.
     """
-    from backend.models import language_model
-
     tokenizer, tokens = language_model.tokenizer(checkpoint), meta.tokens
     ids = _templated(tokenizer, meta.prompt, checkpoint.source)
     marker = tokenizer.encode(tokens.injection_char, add_special_tokens=False)
