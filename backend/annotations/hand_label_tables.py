@@ -24,19 +24,19 @@ def labels_of(study: Study) -> pl.DataFrame:
 def dated_labels(study: Study) -> pl.DataFrame:
     """As `labels_of`, with the occurrence and the time of each: `DATED_LABELS`."""
     rows = [
-        {
-            "feature": row["feature"],
-            "method": HUMAN,
-            "writer": row["person"],
-            "text": row["label"],
-            "detail": row["notes"],
-            "failed": "" if row["action"] == "label" else NO_LABEL,
-            "n": None,
-            "seconds": row["seconds"],
-            "occurrence": row["occurrence"],
-            "made": row["made"],
-        }
-        for row in hand_labels.current_labels(study).iter_rows(named=True)
-        if row["action"] != "skip"
+        (
+            decision.feature,
+            HUMAN,
+            decision.person,
+            decision.label,
+            decision.notes,
+            "" if decision.action == "label" else NO_LABEL,
+            None,
+            decision.seconds,
+            decision.occurrence,
+            decision.made,
+        )
+        for decision in hand_labels.current(study)
+        if decision.action != "skip"
     ]
-    return pl.DataFrame(rows, schema=DATED_LABELS)
+    return pl.DataFrame(rows, schema=DATED_LABELS, orient="row")

@@ -276,18 +276,15 @@ def _refusal_of_choices(event: DecisionEvent) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def current_labels(study: Study) -> pl.DataFrame:
-    """`DECISIONS`: the current decisions of everybody, in the order of the first."""
-    with ledger(study) as book:
-        rows = [
-            {name: getattr(decision, name) for name in DECISIONS}
-            for decision in book.current.values()
-        ]
+@lookup
+def human_labels(study: Study) -> pl.DataFrame:
+    """The current decisions of everybody: person, feature, occurrence, action, label, tags, …"""
+    rows = [{name: getattr(decision, name) for name in DECISIONS} for decision in current(study)]
     plain = [row | {"tags": list(row["tags"]), "evidence": list(row["evidence"])} for row in rows]
     return pl.DataFrame(plain, schema=DECISIONS, orient="row")
 
 
-@lookup
-def human_labels(study: Study) -> pl.DataFrame:
-    """The current decisions of everybody: person, feature, occurrence, action, label, tags, …"""
-    return current_labels(study)
+def current(study: Study) -> list[Decision]:
+    """The current decisions of everybody, in the order of the first."""
+    with ledger(study) as book:
+        return list(book.current.values())

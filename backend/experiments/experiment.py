@@ -138,12 +138,12 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
     )
     ends = np.cumsum([len(part) for part in texts])[:-1]
     rows = []
-    for each in results:
-        means = [float(part.mean()) for part in np.split(np.asarray(each.items), ends)]
+    for kind, items in results.items():
+        means = [float(part.mean()) for part in np.split(np.asarray(items), ends)]
         low, high = wilson(sum(means), len(means))
-        ties = sum(item == controls.CHANCE for item in each.items)
+        ties = items.count(controls.CHANCE)
         share = sum(means) / len(means)
-        rows.append((each.kind, len(means), each.n, share, float(low), float(high), ties))
+        rows.append((kind, len(means), len(items), share, float(low), float(high), ties))
     return pl.DataFrame(rows, schema=CONTROLS, orient="row")
 
 

@@ -95,13 +95,9 @@ class Meter:
         cap.check_prices(prices is not None)
         self.cap = cap
         self.prices = prices
-        self._paid = usage(prices, 0, 0, 0)
+        self.paid = usage(prices, 0, 0, 0)
         self._held: list[Usage] = []
         self._changed = threading.Condition()
-
-    @property
-    def paid(self) -> Usage:
-        return self._paid
 
     def hold(self, messages: Sequence[Message], limit: int) -> Usage:
         """The estimate of a call, held until `settle`. Where calls under way leave no room for
@@ -113,8 +109,8 @@ class Meter:
         prompt = math.ceil(characters(messages) / CHARACTERS)
         wanted = usage(self.prices, 1, prompt, limit)
         with self._changed:
-            while self.cap.passed(self._sum(self._paid, *self._held, wanted)):
-                passed = self.cap.passed(self._sum(self._paid, wanted))
+            while self.cap.passed(self._sum(self.paid, *self._held, wanted)):
+                passed = self.cap.passed(self._sum(self.paid, wanted))
                 if passed:
                     raise self._reached(passed, wanted)
                 self._changed.wait()
@@ -134,7 +130,7 @@ class Meter:
     def _release(self, held: Usage, paid: Usage) -> None:
         with self._changed:
             self._held.remove(held)
-            self._paid = self._sum(self._paid, paid)
+            self.paid = self._sum(self.paid, paid)
             self._changed.notify_all()
 
     def _sum(self, *amounts: Usage) -> Usage:
@@ -147,7 +143,7 @@ class Meter:
     def _reached(self, name: str, wanted: Usage) -> LlmUnavailableError:
         return LlmUnavailableError(
             f"The cap of {_shown(self.cap, name)} is reached: "
-            f"{_shown(self._paid, name, unit=False)} so far, and the next call may take "
+            f"{_shown(self.paid, name, unit=False)} so far, and the next call may take "
             f"{_shown(wanted, name, unit=False)}.",
             "What was paid for is kept: raise the cap and start again.",
         )

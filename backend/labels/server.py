@@ -101,6 +101,14 @@ def configured() -> Server:
     return Server(now.llm_url, now.llm_model, now.llm_key, prices())
 
 
+def unlike(known: str, wanted: str) -> LlmUnavailableError:
+    """What is said where a worker's settings name another server than was asked for."""
+    return LlmUnavailableError(
+        f"The worker knows {known}, but {wanted} was asked for.",
+        "It began with other settings: end it (it ends by itself when idle) and retry.",
+    )
+
+
 def prices() -> Prices | None:
     """The prices that the environment gives; None where it gives none.
 

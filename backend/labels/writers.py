@@ -19,8 +19,8 @@ from backend.labels import costs
 from backend.labels.contract import GREEDY, Draw, Message, Writer
 from backend.labels.own_model import OwnModel
 from backend.labels.references import OWN, SERVER, WriterRef
-from backend.labels.server import Server, configured, explained, prices, without_reply
-from backend.schema import LlmError, LlmUnavailableError
+from backend.labels.server import Server, configured, explained, prices, unlike, without_reply
+from backend.schema import LlmError
 from backend.store.memo import memoize
 
 TIMEOUT = 120.0  # seconds for one try
@@ -116,10 +116,7 @@ def connect(ref: WriterRef) -> Client:
     server = configured()
     here = server_ref(server)
     if here != ref:
-        raise LlmUnavailableError(
-            f"The worker knows {here.name}, but {ref.name} was asked for.",
-            "It began with other settings: end it (it ends by itself when idle) and retry.",
-        )
+        raise unlike(here.name, ref.name)
     return _client(server, TIMEOUT, TRIES)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend import settings
-from backend.labels.server import check_address, host_of
+from backend.labels.server import check_address, host_of, unlike
 from backend.schema import LlmError, LlmUnavailableError, ModelError, Site, VerbalizerRef
 from backend.settings import Secret
 from backend.store.memo import memoize
@@ -227,10 +227,7 @@ def connect(nla: HostedRef) -> Neuronpedia:
     """
     service = _service(nla.model, nla.layer)
     if service.host != nla.host:
-        raise LlmUnavailableError(
-            f"The worker knows Neuronpedia at {service.host}, but {nla.host} was asked for.",
-            "It began with other settings: end it (it ends by itself when idle) and retry.",
-        )
+        raise unlike(f"Neuronpedia at {service.host}", nla.host)
     return service
 
 
