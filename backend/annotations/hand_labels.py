@@ -184,20 +184,20 @@ def checked_name(person: str) -> str:
 
 
 def _new(
-    study: Study, person: str, event: DecisionEvent, known: Ledger, replaced: dict[Key, str]
+    study: Study, person: str, event: DecisionEvent, book: Ledger, replaced: dict[Key, str]
 ) -> New:
     """The event to be kept. `replaced` has the last uid by key of those of the same batch."""
     if event["kind"] != "decision":
-        target = known.by_uid.get(event["of"])
+        target = book.by_uid.get(event["of"])
         subject = f"feature {target.feature}" if target else ""
         return New(event["uid"], person, event["kind"], study.name, subject, {"of": event["of"]})
     key = person, event["feature"], event["occurrence"]
-    now, past = known.current.get(key), known.by_key.get(key)
+    now, past = book.current.get(key), book.by_key.get(key)
     old = event.get("old") or replaced.get(key) or (now.uid if now else "")
     replaced[key] = event["uid"]
-    made = max(time.time(), past[-1].made if past else 0.0)  # a clock may have been set back
+    time_made = max(time.time(), past[-1].made if past else 0.0)  # a clock may have been set back
     subject, value = f"feature {event['feature']}", value_of(event) | {"old": old}
-    return New(event["uid"], person, "decision", study.name, subject, value, made)
+    return New(event["uid"], person, "decision", study.name, subject, value, time_made)
 
 
 def value_of(event: DecisionEvent) -> dict[str, Any]:

@@ -54,10 +54,10 @@ def comparison(study: Study, run: str, feature: int, scorer: str = "detection") 
             values=tuple(values.tolist()) if true else (0.0,) * len(pieces),
             text=text,
             fires=bool(true),
-            answers=tuple(frame["answer"][at] for frame in verdicts),
-            probabilities=tuple(frame["probability"][at] for frame in verdicts),
+            answers=tuple(frame["answer"][place] for frame in verdicts),
+            probabilities=tuple(frame["probability"][place] for frame in verdicts),
         )
-        for at, ((pieces, values), true, text) in enumerate(
+        for place, ((pieces, values), true, text) in enumerate(
             zip(trial.shown, trial.truth, trial.question.texts, strict=True)
         )
     )

@@ -110,11 +110,11 @@ def detection_scores(study: Study, run: str) -> pl.DataFrame:
     """Who judged, on how many labels: mean balanced accuracy with interval, and that of the
     experiment's judge on the same labels. Columns: who, mean, low, high, labels, n, failures."""
     ended = runs.finished(run)
-    known = _items(ended.labels)
+    labels = _items(ended.labels)
     by_person: dict[str, list[scorers.Score]] = {}
     items: dict[str, set[tuple[int, str]]] = {}
     for (person, item), event in sorted(latest_answers("verdicts", study, run).items()):
-        feature, method, text = known[item]
+        feature, method, text = labels[item]
         trial = _trial(study, ended, feature, text)
         verdicts = Verdicts(tuple(event.value["answers"]))
         by_person.setdefault(person, []).append(scorers.scored(trial, verdicts, person)[0])

@@ -57,7 +57,7 @@ def estimate_cost(study: Study, plan: Plan, who: str = "own") -> Quote:
     numbers = experiment.sample(subject, plan)
     if writer.kind == OWN:
         # labels, shuffled ones and empty ones
-        texts = len(numbers) * (2 * len(plan.methods) + 1) * len(_judged(plan))
+        texts = len(numbers) * (2 * len(plan.methods) + 1) * len(_judged_scorers(plan))
         asking = sum(map(label_steps.may_ask, plan.methods))
         count = len(numbers) * asking + (texts + WORDS) * 2 * EACH
         return _free(len(numbers), count)
@@ -115,13 +115,13 @@ def _note(subject: Subject, plan: Plan, number: int, recorder: _Recorder) -> Non
         explainers.EXPLAINERS[method].explain(evidence, context)
     asking = [
         subject.trial(number, LABEL, sampling, setting_of(plan, scorer)).question
-        for scorer in _judged(plan)
+        for scorer in _judged_scorers(plan)
         for _ in range(2 * len(plan.methods) + 1)
     ]
     _note_judge(asking, recorder)
 
 
-def _judged(plan: Plan) -> list[str]:
+def _judged_scorers(plan: Plan) -> list[str]:
     return [scorer for scorer in plan.scorers if SCORERS[scorer].is_judged]
 
 

@@ -80,21 +80,21 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     """
     source, tokens = subject.source, subject.tokens
     rng = np.random.default_rng([plan.seed, 3])
-    chosen: list[int] = []
+    numbers: list[int] = []
     candidates = source.frequent()
     if plan.among:
         candidates = np.intersect1d(candidates, plan.among)
     for number in rng.permutation(candidates).tolist():
         if len(peaks(source.column(number), tokens)[0]) >= LEAST:
-            chosen.append(number)
-            if len(chosen) == plan.features:
+            numbers.append(number)
+            if len(numbers) == plan.features:
                 break
-    if len(chosen) < FEWEST:
+    if len(numbers) < FEWEST:
         raise NotFoundError(
-            f"{len(chosen)} {source.what}s fire in {LEAST} contexts or more.",
+            f"{len(numbers)} {source.what}s fire in {LEAST} contexts or more.",
             "Read more of the corpus.",
         )
-    return sorted(chosen)
+    return sorted(numbers)
 
 
 @memoize("experiments.experiment", version=2)

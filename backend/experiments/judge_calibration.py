@@ -26,7 +26,7 @@ from backend.store.memo import memoize
 WORDS, EACH = 8, 10  # labels, and texts with and without the word
 LOOKED_AT = 4_000  # contexts
 SPAN = 12  # tokens on either side where a judge is shown whole contexts
-KNOWN = pl.Schema(
+CALIBRATION = pl.Schema(
     {
         "scorer": pl.String,
         "mean": pl.Float64,
@@ -43,8 +43,8 @@ KNOWN = pl.Schema(
 def calibrate_judge(
     model: ModelRef, corpus: CorpusRef, judge: JudgeRef, window: int | None, seed: int
 ) -> dict[str, Any]:
-    """`known` (`KNOWN`): balanced accuracy and, where there are probabilities, AUROC, as means over
-    words with t intervals.
+    """`known` (`CALIBRATION`): balanced accuracy and, where there are probabilities, AUROC, each a
+    over words with t intervals.
 
     Raises:
         LlmUnavailableError: the judge cannot be asked now.
@@ -68,7 +68,7 @@ def calibrate_judge(
             mean, low, high = mean_interval(values)
             bounds = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
             rows.append((name, mean, *bounds, len(values), n, failed))
-    return {"known": pl.DataFrame(rows, schema=KNOWN, orient="row")}
+    return {"known": pl.DataFrame(rows, schema=CALIBRATION, orient="row")}
 
 
 def questions(tokens: Tokens, window: int, seed: int) -> list[tuple[Question, tuple[int, ...]]]:
@@ -87,9 +87,10 @@ def questions(tokens: Tokens, window: int, seed: int) -> list[tuple[Question, tu
     for word in rng.choice(fit, WORDS, replace=False).tolist():
         has = np.array([word in words for words in vocabularies])
         both = [rng.choice(np.flatnonzero(has == side), EACH, replace=False) for side in (1, 0)]
-        chosen = rng.permutation(np.concatenate(both))
-        question = Question("detection", f'the word "{word}"', tuple(texts[at] for at in chosen))
-        tests.append((question, tuple(has[chosen].astype(int).tolist())))
+        order = rng.permutation(np.concatenate(both))
+        shuffled = tuple(texts[place] for place in order)
+        question = Question("detection", f'the word "{word}"', shuffled)
+        tests.append((question, tuple(has[order].astype(int).tolist())))
     return tests
 
 
@@ -98,8 +99,8 @@ def _texts(tokens: Tokens, window: int, rng: np.random.Generator) -> list[str]:
     table = tokens.contexts
     count = min(LOOKED_AT, len(table))
     texts = []
-    for at in rng.choice(len(table), count, replace=False).tolist():
-        first, length = int(table["first_token"][at]), int(table["length"][at])
+    for context in rng.choice(len(table), count, replace=False).tolist():
+        first, length = int(table["first_token"][context]), int(table["length"][context])
         size = min(length, 2 * window + 1)
         begin = first + int(rng.integers(length - size + 1))
         texts.append("".join(tokens.pieces(begin, begin + size)))

@@ -54,17 +54,17 @@ def labels(study: Study, request: LabelRequest) -> Labels:
     number, sampling = request.number, Sampling(request.split, seed=request.seed)
     by_hand = _by_hand(study, number, subject)
     try:
-        drawn = subject.draw(number, sampling)
+        excerpts = subject.draw(number, sampling)
     except evidence.TooFewError as error:
         return Labels(number, pl.DataFrame(by_hand, schema=LABELS), error.problem, "")
     models = models_of(study, request.who)
-    rows = [_known(subject, number, name, sampling, models) for name in explainers.EXPLAINERS]
+    rows = [_label_row(subject, number, name, sampling, models) for name in explainers.EXPLAINERS]
     # what nobody asked for is not there, and the answer is good without it
     entry = label_steps.verbalize.find(subject, number, sampling, models.verbalizer)
     return Labels(
         number,
         pl.DataFrame([*by_hand, *rows], schema=LABELS),
-        drawn.how,
+        excerpts.how,
         models.writer.name,
         entry.frame("texts") if entry else pl.DataFrame(),
     )
@@ -100,7 +100,7 @@ def _best_match(study: Study, region: int, partition: Partition) -> tuple[int, f
     return (int(best["feature"][0]), float(best["f1"][0])) if len(best) else None
 
 
-def _known(
+def _label_row(
     subject: Subject, number: int, method: str, sampling: Sampling, models: Models
 ) -> dict[str, Any]:
     if not explainers.find(method).needs:

@@ -113,9 +113,9 @@ class Running:
         """As `judge`; those by a model first."""
         entries: dict[Judgement, Entry] = {}
         at_once = writers.workers(self.models.judge.writer)
-        for message, judged in (("Judging labels", True), ("Embedding labels", False)):
-            some = [each for each in judgements if SCORERS[each[2]].is_judged == judged]
-            results = _each(self.judge, some, message, at_once if judged else 1)
+        for message, by_judge in (("Judging labels", True), ("Embedding labels", False)):
+            some = [each for each in judgements if SCORERS[each[2]].is_judged == by_judge]
+            results = _each(self.judge, some, message, at_once if by_judge else 1)
             entries |= zip(some, results, strict=True)
         return entries
 
@@ -154,10 +154,10 @@ def _each(
     try:
         return run.each(step, items, message, "steps", workers)
     except LlmUnavailableError as error:
-        left = len(items) - len(ended)
-        kept = f"{message}: {len(ended)} of {len(items)} are kept, {left} are left"
-        kept += ", and all steps after this."
-        raise LlmUnavailableError(f"{error.problem} {kept}", error.remedy) from error
+        rest = len(items) - len(ended)
+        progress = f"{message}: {len(ended)} of {len(items)} are kept, {rest} are left"
+        progress += ", and all steps after this."
+        raise LlmUnavailableError(f"{error.problem} {progress}", error.remedy) from error
 
 
 def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[tuple[int, str, str, str]]:

@@ -14,21 +14,21 @@ REDRAWN = 0.7  # temperature of the second draw from a writer that does not obey
 
 
 def ask(
-    writer: Writer, told: Sequence[Message], continued: str, temperature: float
+    writer: Writer, messages: Sequence[Message], continued: str, temperature: float
 ) -> tuple[str, bool]:
-    """A label, and whether it took a second attempt: of what a writer that obeys is `told`, or of
-    the line that one that does not goes on with after `continued`.
+    """A label, and whether it took a second attempt: from the reply to `messages` of a writer that
+    obeys, or the line that one that does not goes on with after `continued`.
 
     Raises:
         LlmUnavailableError: it cannot be asked now.
         LlmError: neither attempt gave a label.
     """
     if writer.obeys:
-        return _told(writer, told, temperature)
-    return _continued(writer, continued, temperature)
+        return _reply(writer, messages, temperature)
+    return _continuation(writer, continued, temperature)
 
 
-def _told(writer: Writer, messages: Sequence[Message], temperature: float) -> tuple[str, bool]:
+def _reply(writer: Writer, messages: Sequence[Message], temperature: float) -> tuple[str, bool]:
     """A reply without a label is answered with what was wrong about it."""
     draw = Draw(temperature, REPLY)
     reply = writer.write(messages, draw)
@@ -39,7 +39,7 @@ def _told(writer: Writer, messages: Sequence[Message], temperature: float) -> tu
     return prompts.parse(reply), True
 
 
-def _continued(writer: Writer, text: str, temperature: float) -> tuple[str, bool]:
+def _continuation(writer: Writer, text: str, temperature: float) -> tuple[str, bool]:
     """Where the first draw is no label there is another: what continues text does not listen."""
 
     def label(draw: Draw) -> str:

@@ -118,7 +118,7 @@ def token_frequency(evidence: Evidence, _: Context) -> Finding:
     """Of three places the one whose commonest stem has the highest share; of equals the peak
     first, then the token before it."""
     train = evidence.train
-    counts = [(commonest(at_peak(train, by)), text, name) for by, text, name in _PLACES]
+    counts = [(commonest(at_peak(train, offset)), text, name) for offset, text, name in _PLACES]
     best, text, name = max(counts, key=lambda one: one[0].count)  # of equals the first
     if not best.count:
         raise LlmError("No excerpt has a token at its peak or beside it.", OTHER)
@@ -148,8 +148,8 @@ def logit_cascade(evidence: Evidence, context: Context) -> Finding:
 
 def logit_cascade_llm(evidence: Evidence, context: Context) -> Finding:
     """All lists of the cascade, for the writer to choose from."""
-    shown = _some(evidence)[:CASCADE_EXCERPTS]
-    peaks, after = at_peak(shown, 0), at_peak(shown, 1)
+    excerpts = _some(evidence)[:CASCADE_EXCERPTS]
+    peaks, after = at_peak(excerpts, 0), at_peak(excerpts, 1)
     promoted = context.promoted[:TOP_LOGITS]
     lists = {
         "Strongest tokens": [prompts.visible(piece) for piece in peaks],
@@ -157,31 +157,32 @@ def logit_cascade_llm(evidence: Evidence, context: Context) -> Finding:
         "Tokens made more likely": [
             f"{prompts.visible(token)} ({logit:+.2f})" for token, logit in promoted
         ],
-        "Excerpts": [prompts.marked(one) for one in shown],
+        "Excerpts": [prompts.marked(one) for one in excerpts],
     }
-    told = prompts.of_lists(lists)
+    messages = prompts.of_lists(lists)
     continued = cases.of_lists(peaks, after, [token for token, _ in promoted])
-    return _ask(context, told, continued, f"lists from {len(shown)} excerpts", len(shown))
+    return _ask(context, messages, continued, f"lists from {len(excerpts)} excerpts", len(excerpts))
 
 
 def acts(evidence: Evidence, context: Context, top: int) -> Finding:
     """The strongest excerpts, with marks and strengths."""
-    shown = _some(evidence)[:top]
-    told = prompts.of_excerpts(shown, evidence.maximum)
-    return _ask(context, told, cases.of_excerpts(shown), f"{len(shown)} excerpts", len(shown))
+    excerpts = _some(evidence)[:top]
+    messages = prompts.of_excerpts(excerpts, evidence.maximum)
+    n = len(excerpts)
+    return _ask(context, messages, cases.of_excerpts(excerpts), f"{n} excerpts", n)
 
 
 def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Finding:
     """What a verbalizer says at the strongest peaks, of each text the part that `keep` returns."""
     assert context.verbalizations  # `explain` has checked
-    shown = _some(evidence)[:BAEZ_EXCERPTS]
-    kept = [(keep(context.verbalizations(one)), one.strength) for one in shown]
-    texts = [(text, prompts.strength(at, evidence.maximum)) for text, at in kept if text]
+    excerpts = _some(evidence)[:BAEZ_EXCERPTS]
+    parts = [(keep(context.verbalizations(one)), one.strength) for one in excerpts]
+    texts = [(text, prompts.strength(peak, evidence.maximum)) for text, peak in parts if text]
     if not texts:
-        raise LlmError(f"The verbalizer said nothing at any of {len(shown)} peaks.", OTHER)
-    told, continued = prompts.of_verbalizations(texts), cases.of_verbalizations(texts)
+        raise LlmError(f"The verbalizer said nothing at any of {len(excerpts)} peaks.", OTHER)
+    messages, continued = prompts.of_verbalizations(texts), cases.of_verbalizations(texts)
     what = f"{len(texts)} verbalized peaks"
-    return _ask(context, told, continued, what, len(texts), BAEZ_TEMPERATURE)
+    return _ask(context, messages, continued, what, len(texts), BAEZ_TEMPERATURE)
 
 
 def nla_vector(_: Evidence, context: Context) -> Finding:
@@ -196,8 +197,8 @@ def nla_vector(_: Evidence, context: Context) -> Finding:
     except LlmError:
         if context.writer is None:
             raise
-        told, continued = prompts.of_direction(text), cases.of_verbalizations([(text, 10)])
-        return _ask(context, told, continued, "a text of the direction", 0)
+        messages, continued = prompts.of_direction(text), cases.of_verbalizations([(text, 10)])
+        return _ask(context, messages, continued, "a text of the direction", 0)
     return Finding(label, "What the verbalizer says of the feature's direction.", 0)
 
 
@@ -209,16 +210,16 @@ def _some(evidence: Evidence) -> tuple[Excerpt, ...]:
 
 def _ask(
     context: Context,
-    told: Sequence[Message],
+    messages: Sequence[Message],
     continued: str,
     what: str,
     n: int,
     temperature: float = 0.0,
 ) -> Finding:
-    """The writer's label: of what it is `told`, or as what it goes on with after `continued`."""
+    """The writer's label: a reply to `messages`, or what it goes on with after `continued`."""
     writer = context.writer
     assert writer  # `explain` has checked
-    label, again = ask(writer, told, continued, temperature)
+    label, again = ask(writer, messages, continued, temperature)
     second = " It took a second attempt." if again else ""
     return Finding(label, f"The writer read {what}.{second}", n)
 

@@ -114,8 +114,8 @@ def _encode(network: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     if not texts:
         return []
     encode = language_model.tokenizer(network.ref)
-    found = encode(list(texts), add_special_tokens=False)["input_ids"]
-    return [[network.bos, *ids] for ids in found]
+    token_ids = encode(list(texts), add_special_tokens=False)["input_ids"]
+    return [[network.bos, *ids] for ids in token_ids]
 
 
 def _seed(messages: Sequence[Message], attempt: int) -> int:
@@ -159,11 +159,11 @@ def _ends(network: LanguageModel) -> set[int]:
 def _until_blank_line(network: LanguageModel, draws: Iterator[int], limit: int) -> str:
     """The text of up to `limit` tokens, cut at the first blank line after it has begun."""
     decode = language_model.tokenizer(network.ref).decode
-    drawn: list[int] = []
+    tokens: list[int] = []
     text = ""
-    while len(drawn) < limit and (token := next(draws, None)) is not None:
-        drawn.append(token)
-        text = decode(drawn, skip_special_tokens=True).lstrip()
+    while len(tokens) < limit and (token := next(draws, None)) is not None:
+        tokens.append(token)
+        text = decode(tokens, skip_special_tokens=True).lstrip()
         if BLANK_LINE.search(text):
             break
     return BLANK_LINE.split(text)[0].strip()

@@ -55,7 +55,7 @@ def likelihoods(
 def common(one: Ids, other: Ids) -> int:
     """How many tokens two sequences begin with alike."""
     pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _shared(sequences: Sequence[Ids], rows: Sequence[int]) -> int:
@@ -117,11 +117,11 @@ def forward(
     """
     rows, positions = (torch.tensor(part) for part in zip(*places, strict=True))
 
-    def chosen(_: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-        return (given[0][rows, positions],)
+    def select_places(_: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (inputs[0][rows, positions],)
 
-    def precise(head: Any, given: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
-        exact = (given[0].float() * head.weight[targets].float()).sum(dim=-1)
+    def precise(head: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        exact = (inputs[0].float() * head.weight[targets].float()).sum(dim=-1)
         logits = output.float()
         logits[torch.arange(len(places)), targets] = exact + (
             0 if head.bias is None else head.bias[targets].float()
@@ -129,7 +129,7 @@ def forward(
         return logits
 
     head = network.network.get_output_embeddings()
-    hooks = [head.register_forward_pre_hook(chosen)]
+    hooks = [head.register_forward_pre_hook(select_places)]
     hooks += [head.register_forward_hook(precise)] if targets is not None else []
     try:
         with torch.inference_mode():
@@ -160,11 +160,11 @@ def _mean(
         past.batch_repeat_interleave(len(rests))
     sized = list(zip(rests, counts, strict=True))
     places = [
-        (row, at)
+        (row, position)
         for row, (rest, n) in enumerate(sized)
-        for at in range(len(rest) - n - 1, len(rest) - 1)
+        for position in range(len(rest) - n - 1, len(rest) - 1)
     ]
-    targets = [rests[row][at + 1] for row, at in places]
+    targets = [rests[row][position + 1] for row, position in places]
     logits, _ = forward(network, ids, places, past, past is not None, targets)
-    chosen = logits.log_softmax(dim=-1)[torch.arange(len(places)), targets].cpu()
-    return torch.stack([part.mean() for part in chosen.split(list(counts))])
+    logs = logits.log_softmax(dim=-1)[torch.arange(len(places)), targets].cpu()
+    return torch.stack([part.mean() for part in logs.split(list(counts))])

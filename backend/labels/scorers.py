@@ -236,7 +236,8 @@ def differences(scores: Iterable[Score]) -> pl.DataFrame:
     Intervals are of single pairs: among many pairs, some will leave out 0 by chance."""
     rows = []
     for values, part in table(scores).group_by(ALIKE, maintain_order=True):
-        methods = {str(name): _by_feature(of) for (name,), of in sorted(part.group_by("method"))}
+        groups = sorted(part.group_by("method"))
+        methods = {str(name): _by_feature(group) for (name,), group in groups}
         for (one, left), (other, right) in combinations(methods.items(), 2):
             both = [left[feature] - right[feature] for feature in sorted(left.keys() & right)]
             names = {"method": one, "other": other, **dict(zip(ALIKE, values, strict=True))}

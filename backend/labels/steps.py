@@ -52,8 +52,8 @@ def verbalize(
         other = subject.residual(elsewhere)
         texts = speaker.verbalize(np.concatenate([real, noise, other]))
     thirds = {
-        name: texts[at * len(strongest) : (at + 1) * len(strongest)]
-        for at, name in enumerate(("real", *CONTROLS))
+        name: texts[part * len(strongest) : (part + 1) * len(strongest)]
+        for part, name in enumerate(("real", *CONTROLS))
     }
     peaks = {"row": rows, "context": list(map(up_to_peak, strongest))}
     return {"texts": pl.DataFrame(peaks | thirds)}
@@ -84,8 +84,8 @@ def _peaks_of_others(
     """The strongest token row of random others."""
     source = subject.source
     others = source.frequent()
-    chosen = rng.choice(others[others != number], count).tolist()
-    columns = [source.column(other) for other in chosen]
+    numbers = rng.choice(others[others != number], count).tolist()
+    columns = [source.column(other) for other in numbers]
     return [int(column.rows[int(np.argmax(column.values))]) for column in columns]
 
 

@@ -43,7 +43,7 @@ DISTANCES = pl.Schema(
     }
 )
 
-GIVEN = (pl.col("failed") == "") & (pl.col("text") != "")
+VALID = (pl.col("failed") == "") & (pl.col("text") != "")
 
 
 def distances(labels: pl.DataFrame, vectors: Callable[[Sequence[str]], np.ndarray]) -> pl.DataFrame:
@@ -53,7 +53,7 @@ def distances(labels: pl.DataFrame, vectors: Callable[[Sequence[str]], np.ndarra
     `vectors` embeds texts as [texts, width], of any length but 0; each text is embedded once.
     """
     keys = ["feature", "method", "text"]
-    valid = conform(labels, LABELS).filter(GIVEN).select(keys).unique(maintain_order=True)
+    valid = conform(labels, LABELS).filter(VALID).select(keys).unique(maintain_order=True)
     others = valid.rename({"method": "other", "text": "other_text"})
     pairs = valid.join(others, on="feature").filter(pl.col("method") < pl.col("other"))
     if pairs.is_empty():
@@ -61,8 +61,8 @@ def distances(labels: pl.DataFrame, vectors: Callable[[Sequence[str]], np.ndarra
     texts = sorted({*pairs["text"], *pairs["other_text"]})
     units = np.asarray(vectors(texts), dtype=np.float64)
     units = units / np.linalg.norm(units, axis=1, keepdims=True)
-    at = {text: place for place, text in enumerate(texts)}
-    left, right = (units[[at[text] for text in pairs[name]]] for name in ("text", "other_text"))
+    row_of = {text: place for place, text in enumerate(texts)}
+    left, right = (units[[row_of[text] for text in pairs[name]]] for name in ("text", "other_text"))
     # rounding may put the same text a hair below 0
     apart = np.maximum(0.0, 1 - np.einsum("ij,ij->i", left, right))
     return farthest(conform(pairs.with_columns(distance=pl.Series(apart)), DISTANCES))

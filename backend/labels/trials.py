@@ -62,10 +62,10 @@ def trial(
     if kind.has_marks:
         setting = f"{marks} marks, {setting}"
     order = rng.permutation(len(texts))
-    truth = tuple(int(at < len(positives)) for at in order)
-    question = Question(scorer, label, tuple(texts[at] for at in order))
-    shown = tuple((positives + negatives)[at] for at in order)
-    return Trial(evidence, method, scorer, setting, question, truth, shown)
+    truth = tuple(int(place < len(positives)) for place in order)
+    question = Question(scorer, label, tuple(texts[place] for place in order))
+    cuts = tuple((positives + negatives)[place] for place in order)
+    return Trial(evidence, method, scorer, setting, question, truth, cuts)
 
 
 def held_out(evidence: Evidence) -> None:
@@ -108,13 +108,13 @@ def _even(
         np.sort(rng.choice(len(part), count, replace=False)).tolist() if len(part) else []
         for part in (evidence.test, evidence.negatives)
     )
-    places = rng.permutation([evidence.test[at].peak for at in tests]).tolist()
+    places = rng.permutation([evidence.test[number].peak for number in tests]).tolist()
     if foreign:
-        places = [int(np.argmax(evidence.foreign[at])) for at in others]
-    shown = [evidence.test[at] for at in tests]
-    positives = [cut(each.pieces, each.values, each.peak, window) for each in shown]
+        places = [int(np.argmax(evidence.foreign[number])) for number in others]
+    excerpts = [evidence.test[number] for number in tests]
+    positives = [cut(each.pieces, each.values, each.peak, window) for each in excerpts]
     negatives = [
-        cut(evidence.negatives[at].pieces, evidence.foreign[at], place, window)
-        for at, place in zip(others, places, strict=True)
+        cut(evidence.negatives[number].pieces, evidence.foreign[number], place, window)
+        for number, place in zip(others, places, strict=True)
     ]
     return positives, negatives

@@ -46,18 +46,18 @@ Slot = tuple[int, int]  # feature, occurrence
 
 def schedule(order: Sequence[int], seed: int) -> list[Slot]:
     """Slots of features in their order; every tenth repeats one of 10 to 30 slots before."""
-    rng, slots, left = np.random.default_rng([seed, len(order)]), [], iter(order)
+    rng, slots, rest = np.random.default_rng([seed, len(order)]), [], iter(order)
     repeated: set[int] = set()
     while True:
-        at = len(slots)
-        before = slots[max(0, at - FAR) : max(0, at - NEAR + 1)]
+        place = len(slots)
+        before = slots[max(0, place - FAR) : max(0, place - NEAR + 1)]
         may = [feature for feature, again in before if not again and feature not in repeated]
-        if at % EVERY == EVERY - 1 and may:
+        if place % EVERY == EVERY - 1 and may:
             feature = may[int(rng.integers(len(may)))]
             repeated.add(feature)
             slots.append((feature, 1))
             continue
-        feature = next(left, None)
+        feature = next(rest, None)
         if feature is None:
             return slots
         slots.append((int(feature), 0))
@@ -69,11 +69,11 @@ def _slots(order: bytes, seed: int) -> tuple[Slot, ...]:
 
 
 def _check(selection: Selection) -> None:
-    for name, known in (("tier", TIERS), ("order", tuple(ORDERS))):
+    for name, names in (("tier", TIERS), ("order", tuple(ORDERS))):
         value = getattr(selection, name)
-        if value not in known:
+        if value not in names:
             raise NotFoundError(
-                f"There is no {name} {value!r}.", f"Choose one of {', '.join(known)}."
+                f"There is no {name} {value!r}.", f"Choose one of {', '.join(names)}."
             )
     _numbers(selection.only)
 
@@ -120,8 +120,8 @@ def _ordered(study: Study, selected: np.ndarray, selection: Selection) -> np.nda
 def _disagreement(study: Study) -> dict[int, float]:
     """The widest distance between two methods' labels of a feature, over all experiments."""
     widest: dict[int, float] = {}
-    for listed in runs.listed(study):
-        entry = experiment.run.at(listed.run) if listed.done else None
+    for each in runs.listed(study):
+        entry = experiment.run.at(each.run) if each.done else None
         if entry is None:
             continue
         distances = entry.frame("distances").group_by("feature").agg(pl.col("distance").max())
@@ -158,11 +158,11 @@ def queue(
 
 
 def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) -> Queue:
-    slots = _left(all_slots, book, name)
+    slots = _free_slots(all_slots, book, name)
     first = [slot for slot in slots if (name, *slot) not in book.current]
-    second = _second(slots, book, name)
+    second = _skipped_slots(slots, book, name)
     return Queue(
-        slots=_next((*first, *second), book, name),
+        slots=_next_slots((*first, *second), book, name),
         done=len(slots) - len(first) - len(second),
         skipped=len(second),
         of=len(slots),
@@ -172,7 +172,7 @@ def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) ->
     )
 
 
-def _next(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, int, str], ...]:
+def _next_slots(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, int, str], ...]:
     """The next slots, with the uid of what was decided where one was skipped."""
     return tuple(
         (*slot, decision.uid if (decision := book.current.get((name, *slot))) else "")
@@ -180,7 +180,7 @@ def _next(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, in
     )
 
 
-def _left(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
+def _free_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
     """Slots less those of features that somebody else has decided, and this person has not."""
     decided = (d for d in book.current.values() if d.action != "skip")
     others = {decision.feature for decision in decided if decision.person != name}
@@ -188,7 +188,7 @@ def _left(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
     return [slot for slot in slots if slot[0] not in others] if others else list(slots)
 
 
-def _second(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
+def _skipped_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
     """Slots that were skipped and get a second chance, the first skipped first."""
     skipped = [slot for slot in slots if (name, *slot) in book.current]
     again = [slot for slot in skipped if not book.is_settled((name, *slot))]
@@ -243,9 +243,9 @@ def queue_items(study: Study, features: Sequence[int]) -> list[QueueItem]:
 def _item(index: FeatureIndex, number: int) -> QueueItem:
     column = index.column(number)
     top = examples.top(column, index.tokens, EACH)
-    drawn = examples.random_active(column, index.tokens, 2 * EACH)
-    shown = set(top.tokens.tolist())
-    more = [row for row in drawn.tokens.tolist() if row not in shown][:EACH]
+    sample = examples.random_active(column, index.tokens, 2 * EACH)
+    strongest = set(top.tokens.tolist())
+    more = [row for row in sample.tokens.tolist() if row not in strongest][:EACH]
     return QueueItem(
         feature=number,
         contexts=top.of,
@@ -263,18 +263,18 @@ def _example(index: FeatureIndex, column: codes.Column, row: int) -> Example:
     end = begin + int(tokens.contexts["length"][context])
     first, last = max(begin, row - SIDE), min(end, row + SIDE + 1)
     values = index.values(column, first, last)
-    shown = passages.passage(tokens, first, last, row, values)
-    return Example(row, float(values[row - first]), shown)
+    passage = passages.passage(tokens, first, last, row, values)
+    return Example(row, float(values[row - first]), passage)
 
 
 @lookup
 def queue_hints(study: Study, feature: int) -> tuple[Hint, ...]:
     """What methods call a feature, and what a verbalizer says at its peaks, as far as known."""
-    known = single_labels.labels.part(study, LabelRequest(feature))
+    labels = single_labels.labels.part(study, LabelRequest(feature))
     hints = [
         Hint(row["method"], row["text"])
-        for row in known.labels.filter(pl.col("text") != "").iter_rows(named=True)
+        for row in labels.labels.filter(pl.col("text") != "").iter_rows(named=True)
     ]
-    texts = known.verbalizations["real"].to_list() if len(known.verbalizations) else []
+    texts = labels.verbalizations["real"].to_list() if len(labels.verbalizations) else []
     hints += [Hint("verbalizer", text.strip()) for text in dict.fromkeys(texts) if text.strip()]
     return tuple(hints[:HINTS])

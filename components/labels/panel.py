@@ -19,7 +19,7 @@ from components.shell.status import Desk, waiting
 
 ENDS = ("value", "low", "high")
 HUMAN = "human"
-SHOWN = 48  # characters before a peak
+LONGEST = 48  # characters before a peak
 CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 
 
@@ -103,7 +103,7 @@ def verbalizations_html(view: Labels) -> str:
         return ""
     names = ("real", "other", "random")
     rows = [
-        [f"…{escape(row['context'][-SHOWN:])}", *(escape(row[name] or "–") for name in names)]
+        [f"…{escape(row['context'][-LONGEST:])}", *(escape(row[name] or "–") for name in names)]
         for row in view.verbalizations.iter_rows(named=True)
     ]
     heads = ("up to the peak", "said of it", "of another's peak", "of a random vector")

@@ -65,10 +65,10 @@ def read(format: Format, study: Study, file: DecisionFile) -> FileEvents:
     if file.data.strip():
         rows += label_files.lines(Row, file.data, format, file.name, file.problems)
     with hand_labels.ledger(study) as ledger:
-        new, known = _new_decisions(study, file, rows, ledger)
+        new, duplicates = _new_decisions(study, file, rows, ledger)
     bad_lines = {problem.line for problem in file.problems}
     good = [row for line, row in rows if line not in bad_lines]
-    return FileEvents(len(rows), new, known, _unsigned(good))
+    return FileEvents(len(rows), new, duplicates, _unsigned(good))
 
 
 # ---------------------------------------------------------------- what is new
@@ -79,7 +79,7 @@ def _new_decisions(
 ) -> tuple[list[New], int]:
     """Decisions that labels come to and that are new, and how many are known."""
     new: list[New] = []
-    known = 0
+    duplicates = 0
     book = copy.deepcopy(ledger)  # grows by what is new
     for line, row in rows:
         event = _event(study, file.person, row)
@@ -88,7 +88,7 @@ def _new_decisions(
         key = event.person, row.feature, row.occurrence
         current = book.current.get(key)
         if _is_known(event, book.by_key.get(key, ()), current):
-            known += 1
+            duplicates += 1
         elif current and current.action != "skip" and row.made is None:
             file.leaves_out(line, _undated(event.person, row.feature))
         else:
@@ -97,8 +97,9 @@ def _new_decisions(
             old = current.uid if current and later else ""
             event = replace(event, value=event.value | {"old": old})
             new.append(event)
-            book.add(Event(**asdict(event) | {"made": event.made or time.time(), "id": book.last}))
-    return new, known
+            fields: dict[str, Any] = asdict(event) | {"made": event.made or time.time()}
+            book.add(Event(**fields, id=book.last))
+    return new, duplicates
 
 
 def _no_decision(row: Row) -> str:
@@ -116,11 +117,11 @@ def _undated(person: str, feature: int) -> str:
 
 def _is_known(event: New, past: Sequence[Decision], current: Decision | None) -> bool:
     """Whether it stands, or was said at its time; one without a time, whether it was ever said."""
-    said = event.value["action"], event.value["label"]
-    if current and said == (current.action, current.label):
+    statement = event.value["action"], event.value["label"]
+    if current and statement == (current.action, current.label):
         return True
     return any(
-        said == (each.action, each.label)
+        statement == (each.action, each.label)
         and (not event.made or abs(event.made - each.made) < SLACK)
         for each in past
     )

@@ -85,7 +85,7 @@ class Activation(Silent):
         return Excerpt(row, tuple(self.tokens), tuple(self.values), self.peak)
 
 
-class Drawn(Record):
+class OwnEvidence(Record):
     """Ours: how the parts were drawn, and the negatives, which the scripts draw anew."""
 
     maximum: float
@@ -97,7 +97,7 @@ class Drawn(Record):
     how: str
 
     @model_validator(mode="after")
-    def _marks_each_negative(self) -> Drawn:
+    def _marks_each_negative(self) -> OwnEvidence:
         if list(map(len, self.foreign)) != [len(each.tokens) for each in self.negatives]:
             raise ValueError("foreign values do not fit the negatives")
         return self
@@ -106,7 +106,7 @@ class Drawn(Record):
 class Raw(Record):
     index: Whole | None = None
     activations: list[Activation]
-    evidence: Drawn | None = None  # ours
+    evidence: OwnEvidence | None = None  # ours
 
     @model_validator(mode="after")
     def _is_whole(self) -> Raw:

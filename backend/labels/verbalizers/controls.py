@@ -21,9 +21,10 @@ ROUNDING = 1e-6  # of a cosine in float32: a smaller difference is a tie
 
 def random_vectors(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     """[n, width] float32: random directions, each with the norm of the vector in its place."""
-    drawn = np.random.default_rng(seed).standard_normal(vectors.shape)
+    directions = np.random.default_rng(seed).standard_normal(vectors.shape)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True) * norms).astype(np.float32)
+    units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return (units * norms).astype(np.float32)
 
 
 def compare(

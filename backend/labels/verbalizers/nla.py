@@ -64,9 +64,9 @@ class Nla:
             ModelError: the weights cannot be loaded; vectors of another width, or not finite.
         """
         rows = checked(vectors, self.meta.d_model, self.name)
-        return [text for batch in batches(rows, BATCH[self.device]) for text in self._said(batch)]
+        return [text for batch in batches(rows, BATCH[self.device]) for text in self._texts(batch)]
 
-    def _said(self, batch: np.ndarray) -> list[str]:
+    def _texts(self, batch: np.ndarray) -> list[str]:
         model: LanguageModel = language_model.load(self.checkpoint, self.device)
         # where the first block begins, embeddings are scaled already in every architecture
         with into(model.blocks[0], self.at, scaled(batch, self.meta.extraction.injection_scale)):
@@ -130,12 +130,12 @@ def _prompt(meta: NlaMeta, checkpoint: ModelRef) -> tuple[list[int], int]:
             f"{tokens.injection_token_id} stands {ids.count(tokens.injection_token_id)} times in "
             "the prompt",
         )
-    at = ids.index(tokens.injection_token_id)
-    wanted = [tokens.injection_left_neighbor_id, tokens.injection_right_neighbor_id]
-    neighbours = [*ids[at - 1 : at], *ids[at + 1 : at + 2]]
-    if neighbours != wanted:
-        raise _drift(checkpoint, f"beside the marker stand {neighbours}, not {wanted}")
-    return ids, at
+    marker_place = ids.index(tokens.injection_token_id)
+    expected = [tokens.injection_left_neighbor_id, tokens.injection_right_neighbor_id]
+    neighbours = [*ids[marker_place - 1 : marker_place], *ids[marker_place + 1 : marker_place + 2]]
+    if neighbours != expected:
+        raise _drift(checkpoint, f"beside the marker stand {neighbours}, not {expected}")
+    return ids, marker_place
 
 
 def _templated(tokenizer: Any, content: str, source: str) -> list[int]:
