@@ -12,8 +12,7 @@ import polars as pl
 
 from backend import settings
 from backend.experiments import experiment, runs
-from backend.experiments.judge_calibration import CALIBRATION
-from backend.experiments.views import Experiment, Imported, Run
+from backend.experiments.views import CALIBRATION, CONTROLS, Experiment, Imported, Run
 from backend.labels import prompts, tables
 from backend.labels import steps as label_steps
 from backend.labels.contract import Evidence
@@ -158,7 +157,7 @@ def view(run: str) -> Experiment:
         scores=contents.scores,
         **experiment.summary(contents.scores),
         distances=contents.distances,
-        controls=pl.DataFrame(schema=experiment.CONTROLS),
+        controls=pl.DataFrame(schema=CONTROLS),
         known=pl.DataFrame(schema=CALIBRATION),
         provenance=Provenance(
             "imported", run, "{}", (), "", 0.0, (_folder() / f"{run}.zip").stat().st_mtime,

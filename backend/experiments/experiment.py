@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from backend.experiments.steps import Running
+from backend.experiments.views import CONTROLS, MEANS
 from backend.features.examples import peaks
 from backend.labels import explainers, scorers, tables
 from backend.labels import steps as label_steps
@@ -29,17 +30,6 @@ from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 
 FEWEST, MOST = 2, 500  # features
-CONTROLS = pl.Schema(
-    {
-        "control": pl.String,
-        "features": pl.Int64,
-        "n": pl.Int64,  # peaks
-        "share": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "ties": pl.Int64,
-    }
-)
 
 
 def check(plan: Plan) -> None:
@@ -148,17 +138,16 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
 
 
 def summary(scores: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """`means` (`scorers.SUMMARY` with `of`), labels and controls apart; `differences` of labels
-    (`scorers.DIFFERENCES`); `gains`, the same of each method's labels less those labels given to
+    """`means` (`MEANS`), labels and controls apart; `differences` of labels
+    (`tables.DIFFERENCES`); `gains`, the same of each method's labels less those labels given to
     other features."""
     parts = [
         scorers.summary(_records(part)).with_columns(of=pl.lit(str(control)))
         for (control,), part in scores.group_by("of", maintain_order=True)
     ]
     labels = _records(scores.filter(pl.col("of") == "label"))
-    empty = pl.DataFrame(schema=dict(scorers.SUMMARY) | {"of": pl.String})
     return {
-        "means": pl.concat([empty, *parts]),
+        "means": pl.concat([pl.DataFrame(schema=MEANS), *parts]),
         "differences": scorers.differences(labels),
         "gains": _gains(scores),
     }
@@ -172,8 +161,8 @@ def _gains(scores: pl.DataFrame) -> pl.DataFrame:
         )
         for (method,), part in pairs
     ]
-    return pl.concat([pl.DataFrame(schema=scorers.DIFFERENCES), *parts])
+    return pl.concat([pl.DataFrame(schema=tables.DIFFERENCES), *parts])
 
 
-def _records(scores: pl.DataFrame) -> list[scorers.Score]:
-    return [scorers.Score(**row) for row in scores.drop("of", "label").iter_rows(named=True)]
+def _records(scores: pl.DataFrame) -> list[tables.Score]:
+    return [tables.Score(**row) for row in scores.drop("of", "label").iter_rows(named=True)]

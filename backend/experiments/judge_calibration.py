@@ -15,6 +15,7 @@ import polars as pl
 from backend import run
 from backend.corpus import passages
 from backend.corpus.contexts import Tokens
+from backend.experiments.views import CALIBRATION
 from backend.labels import judges, scorers
 from backend.labels.judges import Question
 from backend.labels.references import JudgeRef
@@ -26,25 +27,14 @@ from backend.store.memo import memoize
 WORDS, EACH = 8, 10  # labels, and texts with and without the word
 LOOKED_AT = 4_000  # contexts
 SPAN = 12  # tokens on either side where a judge is shown whole contexts
-CALIBRATION = pl.Schema(
-    {
-        "scorer": pl.String,
-        "mean": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "words": pl.Int64,
-        "n": pl.Int64,
-        "failures": pl.Int64,
-    }
-)
 
 
 @memoize("experiments.judge_calibration", version=1)
 def calibrate_judge(
     model: ModelRef, corpus: CorpusRef, judge: JudgeRef, window: int | None, seed: int
 ) -> dict[str, Any]:
-    """`known` (`CALIBRATION`): balanced accuracy and, where there are probabilities, AUROC, each a
-    over words with t intervals.
+    """`known` (`CALIBRATION`): balanced accuracy and, where there are probabilities, AUROC, each
+    as a mean over words with its t interval.
 
     Raises:
         LlmUnavailableError: the judge cannot be asked now.

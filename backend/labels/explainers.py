@@ -45,26 +45,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Label:
-    """What a method says of a feature; `text` is empty where it `failed`, for that reason."""
+    """What a method calls a feature; `text` is empty where it `failed`, for that reason."""
 
-    feature: int
-    method: str
     text: str
     detail: str  # why or how, in a sentence
-    failed: str
     n: int  # excerpts used
+    failed: str = ""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a method came to: a label's text, why, and from how many excerpts."""
-
-    text: str
-    detail: str
-    n: int
-
-
-Method = Callable[[Evidence, Context], Finding]
+Method = Callable[[Evidence, Context], Label]
 
 
 @dataclass(frozen=True)
@@ -86,12 +75,11 @@ class Explainer:
         """
         self._check(context)
         try:
-            finding = self.method(evidence, context)
+            return self.method(evidence, context)
         except LlmUnavailableError:  # no failure of the method
             raise
         except LlmError as error:
-            return Label(evidence.feature, self.name, "", "", str(error), 0)
-        return Label(evidence.feature, self.name, finding.text, finding.detail, "", finding.n)
+            return Label("", "", 0, str(error))
 
     def _check(self, context: Context) -> None:
         verbalizer = context.direction if self.of_direction else context.verbalizations
@@ -114,7 +102,7 @@ _PLACES = (
 )
 
 
-def token_frequency(evidence: Evidence, _: Context) -> Finding:
+def token_frequency(evidence: Evidence, _: Context) -> Label:
     """Of three places the one whose commonest stem has the highest share; of equals the peak
     first, then the token before it."""
     train = evidence.train
@@ -123,10 +111,10 @@ def token_frequency(evidence: Evidence, _: Context) -> Finding:
     if not best.count:
         raise LlmError("No excerpt has a token at its peak or beside it.", OTHER)
     detail = f'"{best.word}" is the commonest {name}: {best}.'
-    return Finding(text.format(best.word), detail, len(train))
+    return Label(text.format(best.word), detail, len(train))
 
 
-def logit_cascade(evidence: Evidence, context: Context) -> Finding:
+def logit_cascade(evidence: Evidence, context: Context) -> Label:
     """The first list with a pattern: peak tokens, tokens after, promoted tokens, words."""
     train = evidence.train
     logits = [token for token, _ in context.promoted[:TOP_LOGITS]]
@@ -139,14 +127,14 @@ def logit_cascade(evidence: Evidence, context: Context) -> Finding:
     for text, name, count, least in stages:
         if count.count >= (least or max(FEWEST, HALF * count.of)):
             detail = f'The first list with a pattern is the {name}: "{count.word}" in {count}.'
-            return Finding(text.format(count.word), detail, len(train))
+            return Label(text.format(count.word), detail, len(train))
     raise LlmError("No list of the cascade has a pattern.", OTHER)
 
 
 # ---------------------------------------------------------------- methods that ask a writer
 
 
-def logit_cascade_llm(evidence: Evidence, context: Context) -> Finding:
+def logit_cascade_llm(evidence: Evidence, context: Context) -> Label:
     """All lists of the cascade, for the writer to choose from."""
     excerpts = _some(evidence)[:CASCADE_EXCERPTS]
     peaks, after = at_peak(excerpts, 0), at_peak(excerpts, 1)
@@ -164,7 +152,7 @@ def logit_cascade_llm(evidence: Evidence, context: Context) -> Finding:
     return _ask(context, messages, continued, f"lists from {len(excerpts)} excerpts", len(excerpts))
 
 
-def acts(evidence: Evidence, context: Context, top: int) -> Finding:
+def acts(evidence: Evidence, context: Context, top: int) -> Label:
     """The strongest excerpts, with marks and strengths."""
     excerpts = _some(evidence)[:top]
     messages = prompts.of_excerpts(excerpts, evidence.maximum)
@@ -172,7 +160,7 @@ def acts(evidence: Evidence, context: Context, top: int) -> Finding:
     return _ask(context, messages, cases.of_excerpts(excerpts), f"{n} excerpts", n)
 
 
-def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Finding:
+def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Label:
     """What a verbalizer says at the strongest peaks, of each text the part that `keep` returns."""
     assert context.verbalizations  # `explain` has checked
     excerpts = _some(evidence)[:BAEZ_EXCERPTS]
@@ -185,7 +173,7 @@ def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Fi
     return _ask(context, messages, continued, what, len(texts), BAEZ_TEMPERATURE)
 
 
-def nla_vector(_: Evidence, context: Context) -> Finding:
+def nla_vector(_: Evidence, context: Context) -> Label:
     """The first sentence of what a verbalizer says of the feature's direction; where that is too
     long, a writer's label of the whole."""
     assert context.direction  # `explain` has checked
@@ -199,7 +187,7 @@ def nla_vector(_: Evidence, context: Context) -> Finding:
             raise
         messages, continued = prompts.of_direction(text), cases.of_verbalizations([(text, 10)])
         return _ask(context, messages, continued, "a text of the direction", 0)
-    return Finding(label, "What the verbalizer says of the feature's direction.", 0)
+    return Label(label, "What the verbalizer says of the feature's direction.", 0)
 
 
 def _some(evidence: Evidence) -> tuple[Excerpt, ...]:
@@ -215,13 +203,13 @@ def _ask(
     what: str,
     n: int,
     temperature: float = 0.0,
-) -> Finding:
+) -> Label:
     """The writer's label: a reply to `messages`, or what it goes on with after `continued`."""
     writer = context.writer
     assert writer  # `explain` has checked
     label, again = ask(writer, messages, continued, temperature)
     second = " It took a second attempt." if again else ""
-    return Finding(label, f"The writer read {what}.{second}", n)
+    return Label(label, f"The writer read {what}.{second}", n)
 
 
 # ---------------------------------------------------------------- the registry

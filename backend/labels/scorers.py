@@ -8,7 +8,7 @@ says how each interval is made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from itertools import combinations
 from typing import Any
 
@@ -17,44 +17,12 @@ import polars as pl
 
 from backend.labels.contract import Embedder, Evidence
 from backend.labels.judges import Verdicts
+from backend.labels.tables import ALIKE, DIFFERENCES, SCORE_COLUMNS, SUMMARY, Score
 from backend.labels.trials import Trial, trial
 from backend.statistics.estimates import Estimate, auroc, balanced_accuracy, gap
 from backend.statistics.intervals import mean_interval, smallest_difference
 
 WINDOW = 20  # tokens on either side of the peak that an embedder reads
-
-
-@dataclass(frozen=True)
-class Score:
-    """One label of one feature by one scorer. Failed excerpts are counted and left out of all
-    else; `value` is None where a class has no other excerpt, and the interval then rules out
-    nothing."""
-
-    feature: int
-    method: str  # the explainer whose label it is
-    scorer: str
-    judge: str  # or embedder
-    n: int  # excerpts that the value stands on: not the failures
-    tp: int | None  # None where the scorer makes no verdicts
-    fp: int | None
-    tn: int | None
-    fn: int | None
-    failures: int
-    value: float | None
-    low: float
-    high: float
-    chance: float
-    interval: str  # how low and high were made
-    split: str
-    kind: str  # of negatives
-    setting: str  # marks and window
-    seed: int  # of the evidence and of all draws
-
-
-COLUMNS = {"int": pl.Int64(), "float": pl.Float64(), "str": pl.String()}
-SCORES = pl.Schema(
-    {each.name: COLUMNS[str(each.type).removesuffix(" | None")] for each in fields(Score)}
-)
 
 
 # ---------------------------------------------------------------- judged scores
@@ -167,43 +135,12 @@ def controls(labels: Mapping[int, str], seed: int = 0) -> dict[str, dict[int, st
 
 # ---------------------------------------------------------------- many features
 
-# what must agree for scores to be of one kind
-ALIKE = ("scorer", "judge", "kind", "split", "setting")
-SUMMARY = pl.Schema(
-    {
-        "method": pl.String,
-        **dict.fromkeys(ALIKE, pl.String),
-        "mean": pl.Float64,
-        "low": pl.Float64,  # null of a single feature
-        "high": pl.Float64,
-        "interval": pl.String,
-        "features": pl.Int64,  # that the mean stands on
-        "unscored": pl.Int64,  # features without a value: too many failures
-        "n": pl.Int64,  # excerpts
-        "failures": pl.Int64,  # excerpts
-        "chance": pl.Float64,
-    }
-)
-DIFFERENCES = pl.Schema(
-    {
-        "method": pl.String,
-        "other": pl.String,
-        **dict.fromkeys(ALIKE, pl.String),
-        "difference": pl.Float64,  # method less other
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "interval": pl.String,
-        "features": pl.Int64,  # scored with both
-        "sd": pl.Float64,  # of the differences
-        "smallest": pl.Float64,  # true difference that so many features would show, at power 0.8
-    }
-)
 INTERVAL = "95% t, features as units"
 
 
 def table(scores: Iterable[Score]) -> pl.DataFrame:
-    """One row a score, as `SCORES`."""
-    return pl.DataFrame([asdict(score) for score in scores], schema=SCORES)
+    """One row a score, as `tables.SCORE_COLUMNS`."""
+    return pl.DataFrame([asdict(score) for score in scores], schema=SCORE_COLUMNS)
 
 
 def summary(scores: Iterable[Score]) -> pl.DataFrame:

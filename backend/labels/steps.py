@@ -4,7 +4,7 @@ how a judge does with a label. An experiment, a feature's page and a region's sh
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -123,8 +123,7 @@ def explain(subject: Subject, number: int, author: Author, sampling: Sampling) -
         promoted=subject.promoted(number),
     )
     run.report(0, 1, f"Labelling with {author.method}")
-    label = explainers.EXPLAINERS[author.method].explain(evidence, context)
-    return {name: getattr(label, name) for name in ("text", "detail", "failed", "n")}
+    return asdict(explainers.EXPLAINERS[author.method].explain(evidence, context))
 
 
 def _direction(subject: Subject, evidence: Evidence, verbalizer: VerbalizerRef) -> str:
@@ -172,7 +171,7 @@ def plain(subject: Subject, number: int, method: str, sampling: Sampling) -> Lab
 def judge_label(
     subject: Subject, number: int, label: str, sampling: Sampling, setting: Setting
 ) -> dict[str, Any]:
-    """`scores`: columns of `scorers.SCORES`, without a method; `verdicts`: truth, answer (null:
+    """`scores`: `tables.SCORE_COLUMNS`, without a method; `verdicts`: truth, answer (null:
     failed) and probability of each excerpt, in the order of `trials.trial`.
 
     Raises:

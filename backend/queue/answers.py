@@ -275,6 +275,6 @@ def queue_hints(study: Study, feature: int) -> tuple[Hint, ...]:
         Hint(row["method"], row["text"])
         for row in labels.labels.filter(pl.col("text") != "").iter_rows(named=True)
     ]
-    texts = labels.verbalizations["real"].to_list() if len(labels.verbalizations) else []
-    hints += [Hint("verbalizer", text.strip()) for text in dict.fromkeys(texts) if text.strip()]
+    texts = map(str.strip, labels.verbalizations["real"])
+    hints += [Hint("verbalizer", text) for text in dict.fromkeys(texts) if text]
     return tuple(hints[:HINTS])

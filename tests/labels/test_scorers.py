@@ -23,6 +23,7 @@ from backend.labels.contract import GREEDY, Draw, Evidence, Excerpt, Message
 from backend.labels.judges import Judge, LikelihoodJudge, Question, WriterJudge
 from backend.labels.kinds import SCORERS, fuzzing
 from backend.labels.kinds.base import Scorer
+from backend.labels.tables import Score
 from backend.labels.trials import Trial
 from backend.schema import LlmError, LlmUnavailableError, NotFoundError, Plan
 from backend.statistics import estimates
@@ -133,12 +134,12 @@ class WordEmbedder:
         return (bags / np.linalg.norm(bags, axis=1, keepdims=True)).astype(np.float32)
 
 
-def value(found: scorers.Score | estimates.Estimate) -> float:
+def value(found: Score | estimates.Estimate) -> float:
     assert found.value is not None
     return found.value
 
 
-def judged(trials: Sequence[Trial], judge: Judge) -> list[scorers.Score]:
+def judged(trials: Sequence[Trial], judge: Judge) -> list[Score]:
     """Scores of trials that a judge is asked together."""
     verdicts = judge.judge([each.question for each in trials])
     pairs = zip(trials, verdicts, strict=True)
@@ -147,7 +148,7 @@ def judged(trials: Sequence[Trial], judge: Judge) -> list[scorers.Score]:
 
 def detection(
     label: str, evidence: Evidence, judge: Judge, method: str, scorer: str = "detection", **how: Any
-) -> list[scorers.Score]:
+) -> list[Score]:
     return judged([trials.trial(scorer, label, evidence, method, **how)], judge)
 
 
@@ -158,7 +159,7 @@ TASKS = (detection, partial(detection, scorer="fuzzing"))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_judge_that_knows_scores_high(task: Callable[..., list[scorers.Score]]) -> None:
+def test_a_judge_that_knows_scores_high(task: Callable[..., list[Score]]) -> None:
     judge = WriterJudge(ScriptedWriter(fits))
     found = [score for f in range(20) for score in task("colours", planted(f), judge, "oracle")]
     assert all(value(score) >= 0.95 and score.n == 20 for score in found)
@@ -169,7 +170,7 @@ def test_a_judge_that_knows_scores_high(task: Callable[..., list[scorers.Score]]
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_judge_that_guesses_is_at_chance(task: Callable[..., list[scorers.Score]]) -> None:
+def test_a_judge_that_guesses_is_at_chance(task: Callable[..., list[Score]]) -> None:
     judge = WriterJudge(ScriptedWriter(coin))
     found = [score for f in range(200) for score in task("colours", planted(f), judge, "coin")]
     row = scorers.summary(found).row(0, named=True)
@@ -196,7 +197,7 @@ def test_likelihoods_are_read_by_their_ranks() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_likelihoods_that_do_not_depend_on_the_text_are_at_chance(
-    task: Callable[..., list[scorers.Score]],
+    task: Callable[..., list[Score]],
 ) -> None:
     same = LikelihoodJudge(ScriptedPredictor(lambda _: 0.97))
     assert [score.value for score in task("x", planted(1), same, "m")] == [0.5, 0.5]
@@ -515,7 +516,7 @@ def test_there_is_no_shuffling_one_label() -> None:
         scorers.controls({1: "alone"})
 
 
-def scored(method: str, feature: int, mean: float | None) -> scorers.Score:
+def scored(method: str, feature: int, mean: float | None) -> Score:
     (one,) = detection("x", planted(0), WriterJudge(ScriptedWriter(coin)), method)
     return replace(one, feature=feature, value=mean)
 
