@@ -23,33 +23,28 @@ def ask(
         LlmUnavailableError: it cannot be asked now.
         LlmError: neither attempt gave a label.
     """
-    if writer.obeys:
-        return _reply(writer, messages, temperature)
-    return _continuation(writer, continued, temperature)
-
-
-def _reply(writer: Writer, messages: Sequence[Message], temperature: float) -> tuple[str, bool]:
-    """A reply without a label is answered with what was wrong about it."""
+    if not writer.obeys:
+        return _continuation(writer, continued, temperature)
     draw = Draw(temperature, REPLY)
     reply = writer.write(messages, draw)
     try:
         return prompts.parse(reply), False
-    except LlmError as error:
+    except LlmError as error:  # answered with what was wrong about it
         reply = writer.write(prompts.again(messages, reply, error), draw)
     return prompts.parse(reply), True
 
 
 def _continuation(writer: Writer, text: str, temperature: float) -> tuple[str, bool]:
     """Where the first draw is no label there is another: what continues text does not listen."""
-
-    def label(draw: Draw) -> str:
-        reply = writer.write([Message("user", text)], draw)
-        # the cases hold lists, so it may begin one
-        return prompts.label(reply.split("\n")[0].strip().removeprefix("- "))
-
     try:
-        return label(Draw(temperature, LINE)), False
+        return _line(writer, text, Draw(temperature, LINE)), False
     except LlmUnavailableError:
         raise
     except LlmError:
-        return label(Draw(REDRAWN, LINE, attempt=1)), True
+        return _line(writer, text, Draw(REDRAWN, LINE, attempt=1)), True
+
+
+def _line(writer: Writer, text: str, draw: Draw) -> str:
+    reply = writer.write([Message("user", text)], draw)
+    # the cases hold lists, so it may begin one
+    return prompts.label(reply.split("\n")[0].strip().removeprefix("- "))

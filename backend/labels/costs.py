@@ -60,15 +60,6 @@ class Cap:
     calls: int | None = None
     cost: float | None = None
 
-    def check_prices(self, has_prices: bool) -> None:
-        """A capped cost needs prices; raises LlmUnavailableError."""
-        if self.cost is not None and not has_prices:
-            raise LlmUnavailableError(
-                "The cost has a cap, but the prices are not known.",
-                "Set TESSERA_LLM_PRICE_IN and TESSERA_LLM_PRICE_OUT, per million tokens, or cap "
-                "calls instead.",
-            )
-
     def passed(self, usage: Usage) -> str:
         """Which of calls and cost is above the cap; empty where neither is."""
         for name in UNITS:
@@ -92,7 +83,12 @@ class Meter:
 
     def __init__(self, cap: Cap, prices: Prices | None) -> None:
         """Raises LlmUnavailableError where the cost is capped and there are no prices."""
-        cap.check_prices(prices is not None)
+        if cap.cost is not None and prices is None:
+            raise LlmUnavailableError(
+                "The cost has a cap, but the prices are not known.",
+                "Set TESSERA_LLM_PRICE_IN and TESSERA_LLM_PRICE_OUT, per million tokens, or cap "
+                "calls instead.",
+            )
         self.cap = cap
         self.prices = prices
         self.paid = usage(prices, 0, 0, 0)

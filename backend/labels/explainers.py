@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from backend.labels import cases, prompts
 from backend.labels.asking import ask
@@ -214,7 +214,7 @@ def _ask(
 
 # ---------------------------------------------------------------- the registry
 
-_METHODS: tuple[tuple[str, str, tuple[Need, ...], Method], ...] = (
+_METHODS: tuple[tuple[Any, ...], ...] = (  # the fields of `Explainer`
     ("token_frequency", "The commonest token at or beside the peak.", (), token_frequency),
     ("logit_cascade", "The first pattern of four lists.", (), logit_cascade),
     ("logit_cascade_llm", "A writer reads the same lists.", ("writer",), logit_cascade_llm),
@@ -238,15 +238,15 @@ _METHODS: tuple[tuple[str, str, tuple[Need, ...], Method], ...] = (
         BOTH,
         partial(baez, keep=prompts.from_final_token),
     ),
+    (
+        "nla_vector",
+        "What a verbalizer says of the feature's direction.",
+        ("verbalizer",),
+        nla_vector,
+        True,
+    ),
 )
 EXPLAINERS: dict[str, Explainer] = {row[0]: Explainer(*row) for row in _METHODS}
-EXPLAINERS["nla_vector"] = Explainer(
-    "nla_vector",
-    "What a verbalizer says of the feature's direction.",
-    ("verbalizer",),
-    nla_vector,
-    of_direction=True,
-)
 ALIASES = {"delphi": "eleuther_acts_top5"}
 
 

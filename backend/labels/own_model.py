@@ -70,7 +70,9 @@ class OwnModel:
             network = self._load()
             (ids,) = _encode(network, [layout(messages)])
             self._fits(network, ids, room=draw.limit)
-            tokens = _continuation(network, ids, draw.temperature, _seed(messages, draw.attempt))
+            turns = json.dumps([[asdict(turn) for turn in messages], draw.attempt])
+            seed = int.from_bytes(hashlib.sha256(turns.encode()).digest()[:7])
+            tokens = _continuation(network, ids, draw.temperature, seed)
             text = _until_blank_line(network, tokens, draw.limit)
         if not text:
             raise LlmError(
@@ -116,11 +118,6 @@ def _encode(network: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     encode = language_model.tokenizer(network.ref)
     token_ids = encode(list(texts), add_special_tokens=False)["input_ids"]
     return [[network.bos, *ids] for ids in token_ids]
-
-
-def _seed(messages: Sequence[Message], attempt: int) -> int:
-    text = json.dumps([[asdict(turn) for turn in messages], attempt])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
 # ---------------------------------------------------------------- text

@@ -20,11 +20,6 @@ STOP_WORDS = frozenset(
 )
 
 
-def normalise(piece: str) -> str:
-    """Without outer whitespace and case; a token of nothing but whitespace as signs for it."""
-    return visible(piece.strip()).casefold() or visible(piece).replace(" ", "␠")
-
-
 _SUFFIXES = tuple(
     (re.compile(suffix), instead)
     for suffix, instead in (
@@ -78,7 +73,9 @@ class Count:
 def commonest(pieces: Sequence[str]) -> Count:
     """The stem that most pieces share, of equals the first met; empty pieces share nothing, but
     count among all."""
-    words = [word for word in map(normalise, pieces) if word]
+    # a token of nothing but whitespace is shown by signs
+    plain = (visible(p.strip()).casefold() or visible(p).replace(" ", "␠") for p in pieces)
+    words = [word for word in plain if word]
     stems = Counter(map(stem, words)).most_common(1)
     if not stems:
         return Count("", 0, len(pieces))

@@ -55,7 +55,7 @@ def verbalize(
         name: texts[part * len(strongest) : (part + 1) * len(strongest)]
         for part, name in enumerate(("real", *CONTROLS))
     }
-    peaks = {"row": rows, "context": list(map(up_to_peak, strongest))}
+    peaks = {"row": rows, "context": ["".join(one.pieces[: one.peak + 1]) for one in strongest]}
     return {"texts": pl.DataFrame(peaks | thirds)}
 
 
@@ -72,10 +72,6 @@ def _verbalize_contexts(subject: Subject, speaker: Neuronpedia, rows: list[int])
     texts = speaker.verbalize_contexts(["".join(tokens.pieces(f, row + 1)) for f, row in pairs])
     half = len(rows) // 2
     return [*texts[:half], *[""] * half, *texts[half:]]
-
-
-def up_to_peak(excerpt: Excerpt) -> str:
-    return "".join(excerpt.pieces[: excerpt.peak + 1])
 
 
 def _peaks_of_others(

@@ -159,6 +159,7 @@ def queue(
 
 def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) -> Queue:
     slots = _free_slots(all_slots, book, name)
+    mine = [decision for decision in book.by_uid.values() if decision.person == name]
     first = [slot for slot in slots if (name, *slot) not in book.current]
     second = _skipped_slots(slots, book, name)
     return Queue(
@@ -166,8 +167,8 @@ def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) ->
         done=len(slots) - len(first) - len(second),
         skipped=len(second),
         of=len(slots),
-        seconds=_pace(book, name),
-        history=_history(book, name) if history else (),
+        seconds=_pace(mine),
+        history=_history(book, mine) if history else (),
         agreement=_agreement(book, name),
     )
 
@@ -195,15 +196,14 @@ def _skipped_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]
     return sorted(again, key=lambda slot: book.current[name, *slot].made)
 
 
-def _pace(book: Ledger, name: str) -> float | None:
-    """Median seconds of the person's last decisions; of a few it would say nothing."""
-    mine = [d.seconds for d in book.by_uid.values() if d.person == name and d.seconds > 0]
-    return float(median(mine[-RECENT:])) if len(mine) >= ENOUGH else None
+def _pace(decisions: Sequence[Decision]) -> float | None:
+    """Median seconds of the last decisions; of a few it would say nothing."""
+    seconds = [decision.seconds for decision in decisions if decision.seconds > 0]
+    return float(median(seconds[-RECENT:])) if len(seconds) >= ENOUGH else None
 
 
-def _history(book: Ledger, name: str) -> tuple[tuple[Decision, bool], ...]:
+def _history(book: Ledger, mine: Sequence[Decision]) -> tuple[tuple[Decision, bool], ...]:
     """The decisions heard of last, in the order in which they were made."""
-    mine = [decision for decision in book.by_uid.values() if decision.person == name]
     last = sorted(mine[-HISTORY:], key=lambda decision: decision.made)
     return tuple((decision, decision.uid in book.undone) for decision in last)
 

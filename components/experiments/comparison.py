@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -73,12 +74,13 @@ def render_controls(view: Experiment) -> None:
             type="primary" if address.get("blind") else "tertiary",
             key="blind",
             help="Hide which method is which, and say which label you prefer",
-            on_click=_blind,
+            on_click=_put,
+            kwargs={"blind": not address.get("blind")},
         )
 
 
-def _blind() -> None:
-    address.put(blind=not address.get("blind"))
+def _put(**fields: Any) -> None:
+    address.put(**fields)
     st.rerun([LIST, INSPECTOR])
 
 
@@ -123,8 +125,7 @@ def opened(view: Experiment) -> int:
 def _open(feature: int | None) -> None:
     if feature == address.get("feature"):
         st.rerun([address.IDLE])
-    address.put(feature=feature)
-    st.rerun([LIST, INSPECTOR])
+    _put(feature=feature)
 
 
 def render_title(view: Experiment, feature: int) -> None:

@@ -77,23 +77,21 @@ def check(
         return kind.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False)[:MOST_PROBLEMS]
-        bad += [Problem(file, line, _field(each), _complaint(each)) for each in details]
+        bad += [Problem(file, line, *_complaint(each)) for each in details]
         return None
 
 
-def _field(detail: ErrorDetails) -> str:
+def _complaint(detail: ErrorDetails) -> tuple[str, str]:
+    """Which field, and what is wrong with it."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in detail["loc"])
-    return "".join(steps).removeprefix(".")
-
-
-def _complaint(detail: ErrorDetails) -> str:
+    field = "".join(steps).removeprefix(".")
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if detail["type"] == "missing":
-        return "is missing"
+        return field, "is missing"
     if detail["type"] == "json_invalid":
-        return f"is not JSON ({message.removeprefix('invalid JSON: ')})"
+        return field, f"is not JSON ({message.removeprefix('invalid JSON: ')})"
     value = repr(detail["input"])
-    return f"cannot be {value if len(value) <= 60 else f'{value[:57]}…'} ({message})"
+    return field, f"cannot be {value if len(value) <= 60 else f'{value[:57]}…'} ({message})"
 
 
 # ---------------------------------------------------------------- lines and cells
