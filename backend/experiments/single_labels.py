@@ -90,7 +90,7 @@ def _label_row(
     subject: Subject, number: int, method: str, sampling: Sampling, models: Models
 ) -> tuple[Any, ...]:
     """A row of `METHOD_LABELS`."""
-    explainer = explainers.find(method)
+    explainer = explainers.EXPLAINERS[method]
     if not explainer.needs:
         label = label_steps.plain(subject, number, method, sampling)
         return method, label.text, label.detail or label.failed, label.n, True

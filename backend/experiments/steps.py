@@ -56,7 +56,7 @@ class Running:
 
     def verbalize(self) -> list[Entry]:
         """What the verbalizer says of each number's peaks, where a method asks for it."""
-        if not any("verbalizer" in explainers.find(each).needs for each in self.plan.methods):
+        if not any("verbalizer" in explainers.EXPLAINERS[each].needs for each in self.plan.methods):
             return []
 
         def step(number: int) -> Entry:
@@ -170,7 +170,7 @@ def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[tuple[int, str, str, 
         texts = dict(zip(own["feature"].to_list(), own["text"].to_list(), strict=True))
         rows += [(number, method, "label", text) for number, text in texts.items()]
         if len(texts) >= FEWEST:
-            shuffled = scorers.controls(texts, plan.seed)["shuffled"]
-            rows += [(number, method, "shuffled", text) for number, text in shuffled.items()]
+            others = scorers.shuffled(texts, plan.seed)
+            rows += [(number, method, "shuffled", text) for number, text in others.items()]
     numbers = sorted(set(valid["feature"].to_list()))
     return [*rows, *((number, "", "empty", "") for number in numbers)]

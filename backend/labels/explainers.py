@@ -19,7 +19,7 @@ from backend.labels import cases, prompts
 from backend.labels.asking import ask
 from backend.labels.contract import Evidence, Excerpt, Message, Writer
 from backend.labels.stems import at_peak, commonest, commonest_word
-from backend.schema import LlmError, LlmUnavailableError, NotFoundError
+from backend.schema import LlmError, LlmUnavailableError
 
 Need = Literal["writer", "verbalizer"]
 BOTH: tuple[Need, ...] = ("writer", "verbalizer")
@@ -71,26 +71,13 @@ class Explainer:
 
         Raises:
             LlmUnavailableError: the writer cannot be asked now.
-            LlmError: `context` lacks what this explainer needs.
         """
-        self._check(context)
         try:
             return self.method(evidence, context)
         except LlmUnavailableError:  # no failure of the method
             raise
         except LlmError as error:
             return Label("", "", 0, str(error))
-
-    def _check(self, context: Context) -> None:
-        verbalizer = context.direction if self.of_direction else context.verbalizations
-        tools = {"writer": context.writer, "verbalizer": verbalizer}
-        missing = " and a ".join(need for need in self.needs if tools[need] is None)
-        if missing:
-            free = ", ".join(one.name for one in EXPLAINERS.values() if not one.needs)
-            raise LlmError(
-                f"The explainer {self.name} needs a {missing}, which is not set up.",
-                f"Set up a {missing}, or choose one that needs nothing: {free}.",
-            )
 
 
 # ---------------------------------------------------------------- methods that count
@@ -162,7 +149,7 @@ def acts(evidence: Evidence, context: Context, top: int) -> Label:
 
 def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Label:
     """What a verbalizer says at the strongest peaks, of each text the part that `keep` returns."""
-    assert context.verbalizations  # `explain` has checked
+    assert context.verbalizations  # as it `needs`
     excerpts = _some(evidence)[:BAEZ_EXCERPTS]
     parts = [(keep(context.verbalizations(one)), one.strength) for one in excerpts]
     texts = [(text, prompts.strength(peak, evidence.maximum)) for text, peak in parts if text]
@@ -176,7 +163,7 @@ def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> La
 def nla_vector(_: Evidence, context: Context) -> Label:
     """The first sentence of what a verbalizer says of the feature's direction; where that is too
     long, a writer's label of the whole."""
-    assert context.direction  # `explain` has checked
+    assert context.direction  # as it `needs`
     text = context.direction().strip()
     if not text:
         raise LlmError("The verbalizer said nothing of the feature's direction.", OTHER)
@@ -206,7 +193,7 @@ def _ask(
 ) -> Label:
     """The writer's label: a reply to `messages`, or what it goes on with after `continued`."""
     writer = context.writer
-    assert writer  # `explain` has checked
+    assert writer  # as it `needs`
     label, again = ask(writer, messages, continued, temperature)
     second = " It took a second attempt." if again else ""
     return Label(label, f"The writer read {what}.{second}", n)
@@ -247,16 +234,3 @@ _METHODS: tuple[tuple[Any, ...], ...] = (  # the fields of `Explainer`
     ),
 )
 EXPLAINERS: dict[str, Explainer] = {row[0]: Explainer(*row) for row in _METHODS}
-ALIASES = {"delphi": "eleuther_acts_top5"}
-
-
-def find(name: str) -> Explainer:
-    """An explainer by name or alias.
-
-    Raises:
-        NotFoundError: there is none of that name.
-    """
-    explainer = EXPLAINERS.get(ALIASES.get(name, name))
-    if explainer is None:
-        raise NotFoundError(f"There is no explainer {name!r}.", f"Choose {', '.join(EXPLAINERS)}.")
-    return explainer

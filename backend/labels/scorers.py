@@ -34,7 +34,6 @@ def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
     n = sum(counts.values())
     plain = Score(
         **_source(trial.evidence),
-        method=trial.method,
         scorer=trial.scorer,
         judge=judge,
         n=n,
@@ -69,9 +68,10 @@ NO_COUNTS: dict[str, None] = {"tp": None, "fp": None, "tn": None, "fn": None}
 
 
 def _source(evidence: Evidence) -> dict[str, Any]:
-    """The part of a score that says what it was measured on."""
+    """The part of a score that says what it was measured on; the label's method is not known."""
     return {
         "feature": evidence.feature,
+        "method": "",
         "split": evidence.split,
         "kind": evidence.kind,
         "seed": evidence.seed,
@@ -82,7 +82,7 @@ def _source(evidence: Evidence) -> dict[str, Any]:
 
 
 def embedding(
-    label: str, evidence: Evidence, embedder: Embedder, method: str, window: int | None = WINDOW
+    label: str, evidence: Evidence, embedder: Embedder, window: int | None = WINDOW
 ) -> list[Score]:
     """`embedding`: mean cosine of the label with positives less that with negatives, as in the
     post; `embedding_auroc`: how often a positive is nearer than a negative.
@@ -90,12 +90,11 @@ def embedding(
     An embedder drops what is beyond its length, perhaps the peak: so excerpts are cut to `window`
     tokens on either side, negatives at places where positives peak. None leaves them whole.
     """
-    test = trial("detection", label, evidence, method, window=window)
+    test = trial("detection", label, evidence, window=window)
     vectors = np.asarray(embedder.embed([label, *test.question.texts]), dtype=np.float64)
     near, true = vectors[1:] @ vectors[0], np.array(test.truth, dtype=bool)
     base = Score(
         **_source(evidence),
-        method=method,
         scorer="embedding",
         judge=embedder.name,
         n=len(near),
@@ -111,9 +110,9 @@ def embedding(
 # ---------------------------------------------------------------- controls
 
 
-def controls(labels: Mapping[int, str], seed: int = 0) -> dict[str, dict[int, str]]:
-    """Labels that know nothing of their features, to be scored as the real ones: `shuffled`, each
-    feature with the label of another, never its own; `empty`, no label.
+def shuffled(labels: Mapping[int, str], seed: int = 0) -> dict[int, str]:
+    """Labels that know nothing of their features, to be scored as the real ones: each feature has
+    the label of another, never its own.
 
     Raises:
         ValueError: fewer than two features.
@@ -123,14 +122,14 @@ def controls(labels: Mapping[int, str], seed: int = 0) -> dict[str, dict[int, st
     rng = np.random.default_rng(seed)
     cycles = [rng.permutation(sorted(labels)).tolist() for _ in range(20)]
 
-    def shuffled(cycle: Sequence[int]) -> dict[int, str]:
+    def moved(cycle: Sequence[int]) -> dict[int, str]:
         return {
             one: labels[other] for one, other in zip(cycle, [*cycle[1:], cycle[0]], strict=True)
         }
 
     # other features may have the same words: of some shuffles, the one where fewest meet
-    best = min(map(shuffled, cycles), key=lambda given: sum(given[f] == labels[f] for f in labels))
-    return {"shuffled": {f: best[f] for f in labels}, "empty": dict.fromkeys(labels, "")}
+    best = min(map(moved, cycles), key=lambda new: sum(new[f] == labels[f] for f in labels))
+    return {feature: best[feature] for feature in labels}
 
 
 # ---------------------------------------------------------------- many features

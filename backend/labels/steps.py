@@ -139,7 +139,7 @@ def _direction(subject: Subject, evidence: Evidence, verbalizer: VerbalizerRef) 
 
 def author_of(method: str, models: Models) -> Author:
     """A method with those of the models that its labels depend on."""
-    speaks = "verbalizer" in explainers.find(method).needs
+    speaks = "verbalizer" in explainers.EXPLAINERS[method].needs
     return Author(
         method,
         models.writer if may_ask(method) else None,
@@ -149,7 +149,7 @@ def author_of(method: str, models: Models) -> Author:
 
 def may_ask(method: str) -> bool:
     """Whether a method asks the writer, always or where a verbalizer's text is too long."""
-    one = explainers.find(method)
+    one = explainers.EXPLAINERS[method]
     return "writer" in one.needs or one.of_direction
 
 
@@ -199,4 +199,4 @@ def embed_label(
     run.report(0, 1, "Judging by embedding")
     evidence = subject.draw(number, sampling)
     encoder = embedders.load(embedder, run.current().device)
-    return {"scores": scorers.table(scorers.embedding(label, evidence, encoder, ""))}
+    return {"scores": scorers.table(scorers.embedding(label, evidence, encoder))}

@@ -143,7 +143,7 @@ class Subject:
         """What a judge is asked about a label, and what is true; raises as `draw`."""
         marks: Any = setting.marks  # checked with the plan
         excerpts = self.draw(number, sampling)
-        return trials.trial(setting.scorer, label, excerpts, "", marks=marks, window=setting.window)
+        return trials.trial(setting.scorer, label, excerpts, marks=marks, window=setting.window)
 
     def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
         """Tokens that its direction promotes; none where that is not computed yet."""

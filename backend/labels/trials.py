@@ -26,7 +26,6 @@ class Trial:
     """A label's test: a question in shuffled order, and what is true of its texts."""
 
     evidence: Evidence
-    method: str  # the explainer whose label it is
     scorer: str
     setting: str  # marks and window
     question: Question
@@ -38,7 +37,6 @@ def trial(
     scorer: str,
     label: str,
     evidence: Evidence,
-    method: str,
     *,
     marks: Marks = "matched",
     window: int | None = None,
@@ -65,7 +63,7 @@ def trial(
     truth = tuple(int(place < len(positives)) for place in order)
     question = Question(scorer, label, tuple(texts[place] for place in order))
     cuts = tuple((positives + negatives)[place] for place in order)
-    return Trial(evidence, method, scorer, setting, question, truth, cuts)
+    return Trial(evidence, scorer, setting, question, truth, cuts)
 
 
 def held_out(evidence: Evidence) -> None:

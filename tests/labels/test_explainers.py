@@ -14,17 +14,15 @@ from hypothesis import strategies as st
 from backend.labels import cases, prompts
 from backend.labels.contract import GREEDY, Draw, Evidence, Excerpt, Message
 from backend.labels.explainers import (
-    ALIASES,
     EXPLAINERS,
     Context,
     Explainer,
-    find,
     token_frequency,
 )
 from backend.labels.own_model import layout
 from backend.labels.prompts import first_sentence, from_final_token, last_paragraph
 from backend.labels.stems import stem
-from backend.schema import LlmError, LlmUnavailableError, NotFoundError
+from backend.schema import LlmError, LlmUnavailableError
 
 LONG = "It stands for ships that are out at sea, and for what they carry. Then for sailors."
 GOOD = "They all speak of ships.\n[EXPLANATION]: ships at sea"
@@ -111,7 +109,6 @@ every_writing = pytest.mark.parametrize("explainer", WRITERS, ids=lambda one: on
 def test_a_label_or_a_reason_always_the_same(explainer: Explainer, case: Evidence) -> None:
     first, second = explainer.explain(case, context()), explainer.explain(case, context())
     assert first == second
-    assert (first.feature, first.method) == (7, explainer.name)
     assert bool(first.text) != bool(first.failed)
     assert bool(first.text) == bool(first.detail)
     reads = not explainer.of_direction
@@ -123,30 +120,10 @@ def test_a_label_or_a_reason_always_the_same(explainer: Explainer, case: Evidenc
 
 @every_explainer
 def test_it_is_known_by_its_name_and_says_what_it_is(explainer: Explainer) -> None:
-    assert EXPLAINERS[explainer.name] is find(explainer.name) is explainer
+    assert EXPLAINERS[explainer.name] is explainer
     assert explainer.help.endswith(".")
     assert "\n" not in explainer.help
     assert len({one.help for one in EXPLAINERS.values()}) == len(EXPLAINERS)
-
-
-def test_aliases_and_unknown_names() -> None:
-    assert find("delphi").name == "eleuther_acts_top5"
-    assert not ALIASES.keys() & EXPLAINERS.keys()
-    with pytest.raises(NotFoundError, match="baez_last_post"):
-        find("astrology")
-
-
-@every_explainer
-def test_what_is_missing_is_named_and_only_that(explainer: Explainer) -> None:
-    case = CASES["one excerpt"]
-    if not explainer.needs:
-        assert explainer.explain(case, Context(promoted=(("x", 1.0),) * 3)).text
-        return
-    with pytest.raises(LlmError) as caught:
-        explainer.explain(case, Context())
-    for need in ("writer", "verbalizer"):
-        assert (need in caught.value.problem) == (need in explainer.needs)
-    assert "token_frequency" in caught.value.remedy
 
 
 @every_writing
@@ -194,7 +171,7 @@ def test_a_verbalizer_that_cannot_be_asked_now_stops_the_run(name: str) -> None:
         raise LlmUnavailableError("The server is down.", "Wait.")
 
     with pytest.raises(LlmUnavailableError, match="is down"):
-        find(name).explain(CASES["one excerpt"], context(verbalizations=down, direction=down))
+        EXPLAINERS[name].explain(CASES["one excerpt"], context(verbalizations=down, direction=down))
 
 
 @every_writing

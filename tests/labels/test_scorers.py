@@ -149,7 +149,8 @@ def judged(trials: Sequence[Trial], judge: Judge) -> list[Score]:
 def detection(
     label: str, evidence: Evidence, judge: Judge, method: str, scorer: str = "detection", **how: Any
 ) -> list[Score]:
-    return judged([trials.trial(scorer, label, evidence, method, **how)], judge)
+    scores = judged([trials.trial(scorer, label, evidence, **how)], judge)
+    return [replace(score, method=method) for score in scores]
 
 
 TASKS = (detection, partial(detection, scorer="fuzzing"))
@@ -216,7 +217,7 @@ def test_likelihoods_without_sense_are_at_chance() -> None:
 
 def test_a_labels_own_likelihood_moves_no_verdict() -> None:
     """Texts are compared under one label; questions asked together do not mix."""
-    texts = [trials.trial("detection", "x", planted(f), "m").question.texts for f in (1, 2)]
+    texts = [trials.trial("detection", "x", planted(f)).question.texts for f in (1, 2)]
     asked = [judges.Question("detection", "colours", each) for each in texts]
 
     class Partial(ScriptedPredictor):
@@ -251,7 +252,7 @@ def test_failed_replies_are_counted_and_move_nothing() -> None:
         return fits(text) if zlib.crc32(text.encode()) % 5 else coin(text)
 
     writer = ScriptedWriter(poor, garbles)
-    trial_of = [trials.trial("detection", "colours", planted(f), "m") for f in range(60)]
+    trial_of = [trials.trial("detection", "colours", planted(f)) for f in range(60)]
     found = judged(trial_of, WriterJudge(writer))
     failed = 0
     for each, score in zip(trial_of, found, strict=True):
@@ -295,7 +296,7 @@ def test_a_bad_reply_is_asked_for_once_more_in_other_words() -> None:
 
 def test_an_error_fails_its_prompt_and_is_raised_where_nothing_is_answered() -> None:
     evidence = planted(2)
-    texts = trials.trial("detection", "colours", evidence, "m").question.texts
+    texts = trials.trial("detection", "colours", evidence).question.texts
 
     def refuse(prompt: str) -> bool:
         raise LlmError("No answer.", "Ask later.")
@@ -330,7 +331,7 @@ def test_a_writer_that_cannot_be_asked_now_fails_no_excerpt(before: int) -> None
 
 def test_a_probability_that_is_no_number_is_a_failure() -> None:
     evidence = planted(3)
-    lost = trials.trial("detection", "colours", evidence, "m").question.texts[4]
+    lost = trials.trial("detection", "colours", evidence).question.texts[4]
     likely = ScriptedPredictor(lambda t: np.nan if t == lost else 0.5 + 0.1 * fits(t))
     judge = LikelihoodJudge(likely)
     plain, ranked = detection("colours", evidence, judge, "m")
@@ -373,20 +374,20 @@ def test_no_score_on_what_a_label_was_made_from(part: str, window: int | None) -
         with pytest.raises(ValueError, match=f"train and {part} share a context"):
             task("colours", leaky, judge, "m", window=window)
     with pytest.raises(ValueError, match="share a context"):
-        scorers.embedding("blue", leaky, WordEmbedder(), "m", window=window)
+        scorers.embedding("blue", leaky, WordEmbedder(), window=window)
 
 
 def test_judges_see_held_out_excerpts_alone_as_many_of_both_in_one_order() -> None:
     evidence = planted(4)
     uneven = replace(evidence, negatives=evidence.negatives[:6], foreign=evidence.foreign[:6])
-    one = trials.trial("detection", "colours", uneven, "one")
+    one = trials.trial("detection", "colours", uneven)
     assert sum(one.truth) == 6
     assert len(one.truth) == 12
     held = {each.text: 1 for each in evidence.test} | {each.text: 0 for each in evidence.negatives}
     assert [held[text] for text in one.question.texts] == list(one.truth)
     assert sorted(one.truth) != list(one.truth) != sorted(one.truth, reverse=True)
-    assert trials.trial("detection", "rivers", uneven, "other").question.texts == one.question.texts
-    moved = trials.trial("detection", "colours", replace(uneven, seed=4), "one")
+    assert trials.trial("detection", "rivers", uneven).question.texts == one.question.texts
+    moved = trials.trial("detection", "colours", replace(uneven, seed=4))
     assert moved.question.texts != one.question.texts
 
 
@@ -404,7 +405,7 @@ def separation(marks: trials.Marks, window: int | None) -> list[estimates.Estima
     """AUROC of the number of marks and of their mean place, of positives against negatives."""
     rows = []
     for feature in range(120):
-        asked = trials.trial("fuzzing", "", planted(feature), "m", marks=marks, window=window)
+        asked = trials.trial("fuzzing", "", planted(feature), marks=marks, window=window)
         for text, true in zip(asked.question.texts, asked.truth, strict=True):
             at = marked_words(text)
             rows.append((true, len(at), np.mean(at)))
@@ -423,7 +424,7 @@ def test_marks_in_the_posts_manner_can() -> None:
     assert place.low > 0.9
     silent = replace(planted(0), foreign=tuple((0.0,) * len(f) for f in planted(0).foreign))
     with pytest.raises(ValueError, match="matched"):
-        trials.trial("fuzzing", "", silent, "m", marks="post")
+        trials.trial("fuzzing", "", silent, marks="post")
 
 
 @given(st.data())
@@ -470,13 +471,13 @@ def test_a_label_of_the_right_words_embeds_nearer() -> None:
     found = [
         score
         for f in range(20)
-        for score in scorers.embedding(" ".join(COLOURS), planted(f), WordEmbedder(), "m")
+        for score in scorers.embedding(" ".join(COLOURS), planted(f), WordEmbedder())
     ]
     gaps, ranks = found[::2], found[1::2]
     assert all(value(score) > 0 and score.low <= value(score) <= score.high for score in gaps)
     assert all(value(score) >= 0.95 and score.setting == "window 20" for score in ranks)
     assert {score.chance for score in gaps} == {0.0}
-    asked = trials.trial("detection", "", planted(0), "m", window=20)
+    asked = trials.trial("detection", "", planted(0), window=20)
     vectors = WordEmbedder().embed([" ".join(COLOURS), *asked.question.texts]).astype(np.float64)
     near = vectors[1:] @ vectors[0]
     assert ranks[0].value == pytest.approx(roc_auc_score(asked.truth, near), abs=1e-12)
@@ -486,8 +487,8 @@ def test_a_label_of_the_right_words_embeds_nearer() -> None:
 
 def test_a_window_keeps_the_peak_before_an_embedder_that_reads_little() -> None:
     label, short = " ".join(COLOURS), WordEmbedder(reads=13)
-    _, cut = scorers.embedding(label, planted(5), short, "m", window=6)
-    _, whole = scorers.embedding(label, planted(5), short, "m", window=None)
+    _, cut = scorers.embedding(label, planted(5), short, window=6)
+    _, whole = scorers.embedding(label, planted(5), short, window=None)
     assert cut.value == 1.0
     assert whole.low < 0.5 < whole.high
     assert (cut.setting, whole.setting) == ("window 6", "whole contexts")
@@ -501,19 +502,17 @@ def test_a_window_keeps_the_peak_before_an_embedder_that_reads_little() -> None:
     st.dictionaries(st.integers(0, 999), st.text(min_size=1), min_size=2, max_size=20),
     st.integers(0, 9),
 )
-def test_controls_are_the_labels_of_others_and_none(labels: dict[int, str], seed: int) -> None:
-    found = scorers.controls(labels, seed)
-    assert found["empty"] == dict.fromkeys(labels, "")
-    assert sorted(found["shuffled"].values()) == sorted(labels.values())
+def test_controls_are_the_labels_of_others(labels: dict[int, str], seed: int) -> None:
+    assert sorted(scorers.shuffled(labels, seed).values()) == sorted(labels.values())
     numbered = {feature: f"{feature}" for feature in labels}
-    moved = scorers.controls(numbered, seed)["shuffled"]
+    moved = scorers.shuffled(numbered, seed)
     assert all(moved[feature] != numbered[feature] for feature in labels)
-    assert moved == scorers.controls(numbered, seed)["shuffled"]
+    assert moved == scorers.shuffled(numbered, seed)
 
 
 def test_there_is_no_shuffling_one_label() -> None:
     with pytest.raises(ValueError, match="two"):
-        scorers.controls({1: "alone"})
+        scorers.shuffled({1: "alone"})
 
 
 def scored(method: str, feature: int, mean: float | None) -> Score:
@@ -574,7 +573,7 @@ def test_a_scorer_of_one_object_is_known_everywhere(monkeypatch: pytest.MonkeyPa
     told, _ = judges.conversation(Question("toy", "joy", ("Ha!",)), ("Ha!",))
     assert told.content.startswith(TOY.duty)
     assert judges.completion("toy", "Oh").endswith("It smiles:")
-    trial = trials.trial("toy", "joy", planted(1), "method")
+    trial = trials.trial("toy", "joy", planted(1))
     verdicts = judges.Verdicts(trial.truth, tuple(map(float, trial.truth)))
     scores = scorers.scored(trial, verdicts, "judge")
     assert [(score.scorer, score.value) for score in scores] == [("toy", 1.0), ("toy_auroc", 1.0)]
