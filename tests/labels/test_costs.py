@@ -46,9 +46,9 @@ def test_calls_are_capped_and_a_higher_cap_goes_on(capped: Capped, server: Rehea
             assert writer.write(asked(str(n))) == f"about {n}"
         with pytest.raises(
             LlmUnavailableError, match="cap of 3 calls is reached: 3 so far"
-        ) as told:
+        ) as error:
             writer.write(asked("3"))
-        assert "What was paid for is kept: raise the cap and start again." in told.value.remedy
+        assert "What was paid for is kept: raise the cap and start again." in error.value.remedy
         assert writer.write(asked("1")) == "about 1"  # from disk
         assert meter.paid == Usage(3, 33, 9, None)
     with capped(1) as (writer, meter):
@@ -75,9 +75,9 @@ def test_eight_threads_never_pass_a_cap_and_use_it_up(
     spent = meter.paid
     assert not cap.passed(spent)
     assert len(server.met) == spent.calls
-    left = Usage(spent.calls + 1, spent.prompt_tokens + 101, spent.reply_tokens + 400, None)
-    cost = prices.cost(left.prompt_tokens, left.reply_tokens)
-    assert cap.passed(Usage(left.calls, left.prompt_tokens, left.reply_tokens, cost))
+    rest = Usage(spent.calls + 1, spent.prompt_tokens + 101, spent.reply_tokens + 400, None)
+    cost = prices.cost(rest.prompt_tokens, rest.reply_tokens)
+    assert cap.passed(Usage(rest.calls, rest.prompt_tokens, rest.reply_tokens, cost))
     assert spent.cost == pytest.approx(spent.calls * 0.011)
 
 
@@ -143,9 +143,9 @@ def test_another_server_than_the_environment_names_is_not_taken_for_it(
     writer = opened()
     assert read_writer(writer.ref.who) == writer.ref
     monkeypatch.setenv("TESSERA_LLM_MODEL", "other")
-    with pytest.raises(LlmUnavailableError, match=r"knows other at .*, but tiny at") as told:
+    with pytest.raises(LlmUnavailableError, match=r"knows other at .*, but tiny at") as error:
         writer.write(asked("x"))
-    assert "began with other settings" in told.value.remedy
+    assert "began with other settings" in error.value.remedy
     assert not server.met
 
 
@@ -170,7 +170,7 @@ def test_a_bad_price_is_named(monkeypatch: pytest.MonkeyPatch, name: str, bad: s
     monkeypatch.setenv("TESSERA_LLM_MODEL", "tiny")
     for each in ("TESSERA_LLM_PRICE_IN", "TESSERA_LLM_PRICE_OUT"):
         monkeypatch.setenv(each, bad if each == name else "1.5")
-    with pytest.raises(LlmUnavailableError, match=f"{name} is ") as told:
+    with pytest.raises(LlmUnavailableError, match=f"{name} is ") as error:
         configured()
-    assert bad in told.value.problem
-    assert "per million" in told.value.remedy
+    assert bad in error.value.problem
+    assert "per million" in error.value.remedy

@@ -33,8 +33,8 @@ def compared(real: Sequence[str], **others: Sequence[str]) -> dict[str, list[flo
 
 
 def test_a_verbalizer_that_echoes_the_example_always_wins() -> None:
-    found = compared(EXAMPLES, random=["noise"] * 8, other=[*EXAMPLES[1:], EXAMPLES[0]])
-    assert found == {"random": [1.0] * 8, "other": [1.0] * 8}
+    result = compared(EXAMPLES, random=["noise"] * 8, other=[*EXAMPLES[1:], EXAMPLES[0]])
+    assert result == {"random": [1.0] * 8, "other": [1.0] * 8}
 
 
 def test_a_verbalizer_that_ignores_its_vector_is_at_chance_by_ties() -> None:
@@ -76,12 +76,12 @@ def test_texts_without_an_example_are_refused() -> None:
 def test_random_vectors_keep_each_norm_and_nothing_else() -> None:
     vectors = np.random.default_rng(2).normal(size=(5, 300)).astype(np.float32)
     vectors *= np.array([[1e-3], [1], [60_000], [0], [7]], dtype=np.float32)
-    drawn = controls.random_vectors(vectors, seed=4)
+    sample = controls.random_vectors(vectors, seed=4)
     norms = np.linalg.norm(vectors, axis=1)
-    assert drawn.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), norms, rtol=1e-5)
+    assert sample.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(sample, axis=1), norms, rtol=1e-5)
     some = norms > 0
-    cosines = (drawn * vectors).sum(axis=1)[some] / norms[some] ** 2
+    cosines = (sample * vectors).sum(axis=1)[some] / norms[some] ** 2
     assert np.abs(cosines).max() < 0.3
-    assert np.array_equal(drawn, controls.random_vectors(vectors, seed=4))
-    assert not np.array_equal(drawn, controls.random_vectors(vectors, seed=5))
+    assert np.array_equal(sample, controls.random_vectors(vectors, seed=4))
+    assert not np.array_equal(sample, controls.random_vectors(vectors, seed=5))

@@ -81,8 +81,8 @@ def test_an_entry_says_what_the_server_said_of_itself(
 ) -> None:
     writer.write(asked("boats"))
     entry = writers.reply.get(writer.ref, asked("boats"), 0.0, 300, 0)
-    told = {name: entry.value(name) for name in ("model", "finish", "prompt_tokens")}
-    assert told == {"model": "tiny-2026", "finish": "stop", "prompt_tokens": 11}
+    error = {name: entry.value(name) for name in ("model", "finish", "prompt_tokens")}
+    assert error == {"model": "tiny-2026", "finish": "stop", "prompt_tokens": 11}
     assert entry.value("reply_tokens") == 3
 
 
