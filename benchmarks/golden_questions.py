@@ -19,7 +19,7 @@ from backend import queries, settings
 from backend.evals.words import EVALUATIONS
 from backend.features.views import FeatureTable
 from backend.labels.words import LabelRequest
-from backend.regions.views import RegionMap
+from backend.regions.views import MemberDraw, RegionMap
 from backend.schema import Plan, Thresholds
 
 REGIONS = (137, 7, 1500)  # of a study with fewer: modulo their number
@@ -167,6 +167,11 @@ def headline(study: str, benchmark: str, **arguments: Any) -> Any:
     return answers.measures(wait_for_answer(lambda: answers.query(study, **arguments)))
 
 
+def region_members(study: str, region: int, draw: str) -> Any:
+    """Members of a region by a draw that is named by its kind alone."""
+    return wait_for_answer(lambda: queries.region_members(study, region, draw=MemberDraw(draw)))
+
+
 STEPS: dict[str, Callable[..., Any]] = {
     step.__name__: step
     for step in (
@@ -184,6 +189,7 @@ STEPS: dict[str, Callable[..., Any]] = {
         own_concept,
         hard_negatives,
         headline,
+        region_members,
     )
 } | {"labels": known_labels, "label_scores": scored_labels}
 

@@ -12,20 +12,33 @@ from backend import run
 from backend.concepts import membership as rules
 from backend.concepts import purity, scores
 from backend.concepts.choices import choose
-from backend.concepts.new_texts import new_text_distances
+from backend.concepts.membership import Inside
+from backend.concepts.new_texts import farthest, new_text_distances
 from backend.concepts.ranked_units import tied_units
-from backend.concepts.results import SEED, ConceptResults, results_of, set_key
-from backend.concepts.views import GrayZone, Membership, NewTextMembership, PurityCoverage
+from backend.concepts.results import SEED, ConceptResults, Stop, results_of, set_key
+from backend.concepts.views import (
+    CHOSEN_RATES,
+    GRAY,
+    J_QUANTILES,
+    NEAREST,
+    QUANTILES,
+    SHARES,
+    SPLITTING,
+    UNITS,
+    GrayZone,
+    Membership,
+    NewTextMembership,
+    PurityCoverage,
+)
 from backend.query import query
 from backend.regions import description, partitioning
-from backend.schema import NotFoundError, Study
+from backend.schema import NotFoundError, Study, conform
 from backend.statistics.agreement import constant_f1
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 RULES = ("ball", "owner", "both")
 MEMBERS = ("exemplar", "coreset")  # the control beside it has the same K and θ
-QUANTILES = (0.05, 0.5, 0.95)
 
 Row = dict[str, Any]
 
@@ -45,71 +58,46 @@ class _Choice:
 
 @query("Texts in and out of regions", priority=queue.SHORT)
 def membership(
-    study: Study,
-    name: str = "topics",
-    concept: str = "",
-    p: float | None = None,
-    k: float | None = None,
+    study: Study, name: str = "topics", concept: str = "", p: Stop = None, k: Stop = None
 ) -> Membership:
     """Hard membership at θ: TPR, TNR and J of the best region, of a union, and of every region."""
-    results = results_of(study, name, p, k)
-    number = results.concept(concept)
+    results, number = results_of(study, name, concept, p, k)
     choices = {
-        (kind, rule): _choose(results, number, inside)
-        for kind in MEMBERS
-        for rule, inside in _inside(results, kind).items()
+        (method, rule): _choose_regions(results, number, inside)
+        for method in MEMBERS
+        for rule, inside in zip(RULES, _members(results, method), strict=True)
     }
-    rows = [
-        {"method": kind, "rule": rule, **row}
-        for (kind, rule), choice in choices.items()
-        for row in choice.rates
-    ]
-    keyed = {f"{kind} {rule}": choice for (kind, rule), choice in choices.items()}
+    rows, spreads = [], []
+    for (method, rule), choice in choices.items():
+        rows += [{"method": method, "rule": rule, **row} for row in choice.rates]
+        quantiles = np.quantile(choice.js, (0.05, 0.5, 0.95))
+        above_half = float((choice.js > 0.5).mean())
+        spreads.append((method, rule, len(choice.js), *quantiles, above_half))
+    keyed = {" ".join(key): choice for key, choice in choices.items()}
     return Membership(
-        table=pl.DataFrame(rows, infer_schema_length=None),
-        every=_every_region(choices),
+        table=pl.DataFrame(rows, CHOSEN_RATES),
+        every=pl.DataFrame(spreads, J_QUANTILES, orient="row"),
         js={key: choice.js for key, choice in keyed.items()},
         best={key: choice.best for key, choice in keyed.items() if choice.best is not None},
         unions={key: choice.union for key, choice in keyed.items()},
-        provenance=provenance.of(
-            results.owners["exemplar"], results.command("membership", number, name=name)
+        provenance=results.owners["exemplar"].provenance(
+            results.command("membership", number, name=name)
         ),
     )
 
 
-def _choose(results: ConceptResults, concept: int, inside: Any) -> _Choice:
-    """`inside` [texts, K]: which texts are in which region."""
+def _choose_regions(results: ConceptResults, concept: int, inside: Inside) -> _Choice:
     train, test = (results.set.texts_of(concept, split)[:2] for split in ("train", "test"))
     table = rules.rates(inside, *test)
-    alike = rules.tied_regions(rules.rates(inside, *train))
-    region = int(alike[0]) if len(alike) else None
+    tied = rules.tied_regions(rules.rates(inside, *train))
+    region = int(tied[0]) if len(tied) else None
     union = rules.greedy_union(inside, *train)
-    one = table.filter(pl.col("region") == region)
-    many = rules.rates(rules.in_any_region(inside, union), *test)
-    spread = _tied_rates(table.filter(pl.col("region").is_in(alike)))
-    rows = [{"what": "best", "regions": 1, **row, **spread} for row in _rows(one)]
-    nothing = _tied_rates(table.clear())
-    rows += [{"what": "union", "regions": len(union), **row, **nothing} for row in _rows(many)]
+    best_rates = table.filter(pl.col("region") == region).to_dicts()
+    union_rates = rules.rates(rules.in_any_region(inside, union), *test).to_dicts()
+    tied_rates = _tied_rates(table.filter(pl.col("region").is_in(tied)))
+    rows = [{"what": "best", "regions": 1, **row, **tied_rates} for row in best_rates]
+    rows += [{"what": "union", "regions": len(union), **row} for row in union_rates]
     return _Choice(rows, table["j"].drop_nulls().to_numpy(), region, union)
-
-
-def _rows(table: pl.DataFrame) -> list[Row]:
-    return table.drop("region").to_dicts()
-
-
-def _every_region(choices: dict[tuple[str, str], _Choice]) -> pl.DataFrame:
-    """method, rule, regions, and J over all of these: quantiles, and the share above .5."""
-    rows = [
-        (
-            *key,
-            len(choice.js),
-            *np.quantile(choice.js, QUANTILES),
-            float((choice.js > 0.5).mean()),
-        )
-        for key, choice in choices.items()
-    ]
-    names = ["method", "rule", "regions", "p5", "median", "p95", "above_half"]
-    return pl.DataFrame(rows, schema=names, orient="row")
 
 
 def _tied_rates(table: pl.DataFrame) -> Row:
@@ -122,17 +110,12 @@ def _tied_rates(table: pl.DataFrame) -> Row:
     return row
 
 
-def _inside(results: ConceptResults, kind: str) -> dict[str, Any]:
-    """[texts, K] by rule: which texts are in which region."""
-    owners, similarity, theta = results.owners[kind], results.scores[kind], results.theta
-    owned, both = rules.owner_membership(
-        owners.array("owner"),
-        owners.array("distance"),
-        theta,
-        results.set.offsets,
-        similarity.shape[1],
-    )
-    return dict(zip(RULES, (rules.ball_membership(similarity, theta), owned, both), strict=True))
+def _members(results: ConceptResults, method: str) -> tuple[Inside, Inside, Inside]:
+    """[texts, K] which texts are in which region, by each of `RULES`."""
+    owners, similarity, theta = results.owners[method], results.scores[method], results.theta
+    tokens = owners.array("owner"), owners.array("distance")
+    owned = rules.owner_membership(*tokens, theta, results.set.offsets, similarity.shape[1])
+    return rules.ball_membership(similarity, theta), *owned
 
 
 # ---------------------------------------------------------------- new texts
@@ -144,21 +127,26 @@ def new_text_membership(
     name: str = "topics",
     concept: str = "",
     other: str = "",
-    p: float | None = None,
-    k: float | None = None,
+    p: Stop = None,
+    k: Stop = None,
 ) -> NewTextMembership:
     """Where new texts lie in the region that a concept's training texts choose: the concept's own
     test texts, or those of the first concept of another set, `other`."""
-    results = results_of(study, name, p, k)
-    number = results.concept(concept)
-    region, ties = chosen_region(results, number)
+    results, number = results_of(study, name, concept, p, k)
+    region, tied = chosen_region(results, number)
     # another set has no concept of this number
     ref, texts = (choose(other), 0) if other and other != name else (results.ref, number)
     entry = new_text_distances(results.partition, region, ref, texts)
-    shares, quantiles, nearest = (entry.frame(name) for name in ("shares", "quantiles", "nearest"))
     command = results.command("new_text_membership", number, name=name, other=other)
     return NewTextMembership(
-        region, ties, results.theta, shares, quantiles, nearest, provenance.of(entry, command)
+        region=region,
+        tied=tied,
+        theta=results.theta,
+        farthest=farthest(results.theta),
+        shares=conform(entry.frame("shares"), SHARES),
+        quantiles=conform(entry.frame("quantiles"), QUANTILES),
+        texts=conform(entry.frame("nearest"), NEAREST),
+        provenance=entry.provenance(command),
     )
 
 
@@ -180,45 +168,40 @@ def chosen_region(results: ConceptResults, concept: int) -> tuple[int, int]:
 
 @query("Purity and coverage of regions", priority=queue.SHORT)
 def purity_coverage(
-    study: Study,
-    name: str = "topics",
-    concept: str = "",
-    p: float | None = None,
-    k: float | None = None,
+    study: Study, name: str = "topics", concept: str = "", p: Stop = None, k: Stop = None
 ) -> PurityCoverage:
     """Purity and coverage of every part of every way to cut the same tokens."""
-    results = results_of(study, name, p, k)
-    number = results.concept(concept)
+    results, number = results_of(study, name, concept, p, k)
     parts = _parts(results, number)
-    units = [table.with_columns(method=pl.lit(method)) for method, table, _ in parts]
-    relations = purity.shape_correlations(parts[0][1], results.shape.frame("regions"))
-    prior = _prior(_test_tokens(results, number)[1])
+    units = [table.with_columns(method=pl.lit(split["method"])) for table, split in parts]
+    relations = purity.shape_correlations(parts[0][0], results.shape.frame("regions"))
+    prior = float(_test_tokens(results, number)[1].mean())
     return PurityCoverage(
-        units=pl.concat(units).filter(pl.col("hits") > 0),
-        splitting=pl.DataFrame([split for *_, split in parts]),
+        units=conform(pl.concat(units).filter(pl.col("hits") > 0), UNITS),
+        splitting=pl.DataFrame([split for _, split in parts], SPLITTING),
         relations=relations,
         prior=prior,
         whole_f1=constant_f1(prior),
         left_out=max(relations["left_out"].to_list(), default=0),
-        provenance=provenance.of(
-            results.owners["exemplar"], results.command("purity_coverage", number, name=name)
+        provenance=results.owners["exemplar"].provenance(
+            results.command("purity_coverage", number, name=name)
         ),
     )
 
 
-def _parts(results: ConceptResults, concept: int) -> list[tuple[str, pl.DataFrame, Row]]:
-    """Of every way to cut the tokens, regions first: its name, purity of its parts, and over how
-    many of them the concept is split."""
+def _parts(results: ConceptResults, concept: int) -> list[tuple[pl.DataFrame, Row]]:
+    """Of every way to cut the tokens, regions first: purity of its parts, and over how many of them
+    the concept is split, by `method`."""
     tokens, hit = _test_tokens(results, concept)
     parts = []
     for method, owner, count in _cuts(results):
         table = purity.purity_of_owners(owner[tokens], hit, count)
         uncovered = int((hit & (owner[tokens] < 0)).sum())
-        parts.append((method, table, {"method": method, **_split(table, uncovered)}))
+        parts.append((table, {"method": method, **_split(table, uncovered)}))
     if results.coverage is not None:
         table = _feature_table(results, concept, hit)
         split = _split(table, 0) | _feature_split(results.coverage, concept)
-        parts.append(("sae", table, {"method": "sae", **split}))
+        parts.append((table, {"method": "sae", **split}))
     return parts
 
 
@@ -246,11 +229,6 @@ def _test_tokens(results: ConceptResults, concept: int) -> tuple[np.ndarray, np.
     return tokens, np.isin(text[tokens], positive)
 
 
-def _prior(hit: np.ndarray) -> float:
-    """Share of positive tokens."""
-    return float(hit.mean()) if len(hit) else float("nan")
-
-
 def _cuts(results: ConceptResults) -> list[tuple[str, np.ndarray, int]]:
     """method, part of each token (negative: in none), and number of parts."""
     distance = np.asarray(results.owners["exemplar"].array("distance"))
@@ -264,19 +242,20 @@ def _cuts(results: ConceptResults) -> list[tuple[str, np.ndarray, int]]:
 
 
 def _split(table: pl.DataFrame, uncovered: int) -> Row:
-    """How many parts hold a concept, and how pure and wide the best of them is."""
+    """`views.SPLIT`: how many parts hold a concept, and how pure and wide the best of them is."""
     splitting = purity.split_over_regions(table["hits"].to_numpy(), uncovered)
-    every = purity.split_over_regions(table["count"].to_numpy())
-    best = (
-        table.sort("f1", descending=True, nulls_last=True).row(0, named=True) if len(table) else {}
-    )
-    names = ("region", "purity", "lift", "coverage", "f1", "f1_low", "f1_high")
+    whole = purity.split_over_regions(table["count"].to_numpy())
+    ranked = table.sort("f1", descending=True, nulls_last=True).head(1).to_dicts()
+    best = {name: value for row in ranked for name, value in row.items()}
     return {
         "units": len(table),
         "used": int((table["hits"] > 0).sum()),
         **asdict(splitting),
-        "whole": every.effective,
-        **{f"best_{name}".replace("best_f1_", "f1_"): best.get(name) for name in names},
+        "whole": whole.effective,
+        **{f"best_{name}": best.get(name) for name in ("region", "purity", "lift", "coverage")},
+        "best_f1": best.get("f1"),
+        "f1_low": best.get("f1_low"),
+        "f1_high": best.get("f1_high"),
     }
 
 
@@ -285,46 +264,37 @@ def _split(table: pl.DataFrame, uncovered: int) -> Row:
 
 @query("Partitions with a gray zone", priority=queue.LONG - 1, key=set_key)
 def gray_zone(
-    study: Study,
-    name: str = "topics",
-    concept: str = "",
-    p: float | None = None,
-    k: float | None = None,
+    study: Study, name: str = "topics", concept: str = "", p: Stop = None, k: Stop = None
 ) -> GrayZone:
     """What a gray zone does to the partition and to a concept, at every k of the study."""
-    results = results_of(study, name, p, k)
-    number = results.concept(concept)
+    results, number = results_of(study, name, concept, p, k)
     tokens, hit = _test_tokens(results, number)
-    rows = [_gray_row(results, k, tokens, hit) for k in study.k_stops]
-    names = dict.fromkeys(name for row in rows for name in row)
-    prior = _prior(hit)
+    prior = float(hit.mean())
     return GrayZone(
-        table=pl.DataFrame([{name: row.get(name) for name in names} for row in rows]),
+        table=pl.DataFrame([_gray_row(results, k, tokens, hit) for k in study.k_stops], GRAY),
         theta=results.theta,
         prior=prior,
         whole_f1=constant_f1(prior),
-        provenance=provenance.of(results.build, results.command("gray_zone", number, name=name)),
+        provenance=results.build.provenance(results.command("gray_zone", number, name=name)),
     )
 
 
 def _gray_row(results: ConceptResults, k: float, tokens: np.ndarray, hit: np.ndarray) -> Row:
     """The partition at a k, and the concept in it, each where it is computed."""
-    partition = results.study.cut(replace(results.spec, k=k))
+    partition = results.study.cut(replace(results.partition.spec, k=k))
     build = run.optional(partitioning.build_partition, partition)
     run.optional(description.describe, partition)  # so that it can be opened on other pages
     owners = run.optional(scores.token_owners, partition, results.ref, "exemplar", SEED)
     row: Row = {"k": k, "read": False}
-    if build is not None:
-        row |= _gray_partition(build)
-        row |= _gray_concept(build, owners, tokens, hit) if owners is not None else {}
-    return row
-
-
-def _gray_concept(build: Entry, owners: Entry, tokens: np.ndarray, hit: np.ndarray) -> Row:
-    near = np.asarray(owners.array("distance"))[tokens] <= build.value("reach")
+    if build is None:
+        return row
+    row |= _gray_partition(build)
+    if owners is None:
+        return row
+    near = np.asarray(owners.array("distance"))[tokens] <= row["reach"]
     owner = np.where(near, np.asarray(owners.array("owner"))[tokens], -1)
-    table = purity.purity_of_owners(owner, hit, len(build.array("exemplar_tokens")))
-    return {"read": True, **_split(table, int((hit & (owner < 0)).sum()))}
+    table = purity.purity_of_owners(owner, hit, row["regions"])
+    return row | {"read": True, **_split(table, int((hit & (owner < 0)).sum()))}
 
 
 def _gray_partition(build: Entry) -> Row:

@@ -9,71 +9,29 @@ import numpy as np
 import polars as pl
 
 from backend.concepts.segments import Segment, envelope
+from backend.concepts.views import BOUNDARIES, PREDICTION, SHARPNESS
 from backend.statistics.estimates import auroc
 from backend.statistics.intervals import mean_interval
 
 CALIPER = 0.2  # of the standard deviation of ‖A − B‖: pairs farther apart are no match
 
-REAL = pl.Float64()
-BOUNDARIES = pl.Schema(
-    {
-        "measure": pl.String(),  # distance | beyond
-        "of": pl.String(),  # exemplars | coreset | difference
-        "mean": REAL,
-        "low": REAL,
-        "high": REAL,
-        "n": pl.Int64(),  # pairs
-        "without": pl.Int64(),  # pairs without a boundary of both, left out
-        "boundaries": REAL,  # of a pair, on average
-    }
-)
-SHARPNESS = pl.Schema(
-    {
-        "of": pl.String(),
-        "one": REAL,  # mean sharpness of matched pairs whose ends are in one region
-        "two": REAL,  # … in two
-        "difference": REAL,
-        "low": REAL,
-        "high": REAL,
-        "n": pl.Int64(),  # matches
-        "one_region": pl.Int64(),  # pairs before matching
-        "two_regions": pl.Int64(),
-    }
-)
-PREDICTION = pl.Schema(
-    {
-        "of": pl.String(),
-        "auroc": REAL,
-        "low": REAL,
-        "high": REAL,
-        "n": pl.Int64(),  # pairs
-        "agree": pl.Int64(),  # with the same next token
-        "one_region": pl.Int64(),
-    }
-)
-
 
 @dataclass(frozen=True)
-class Findings:
-    """The tables `BOUNDARIES`, `SHARPNESS` and `PREDICTION`. What cannot be said is null."""
+class Paths:
+    """Arrays of `stability.interpolate_prompts`."""
 
-    boundaries: pl.DataFrame
-    sharpness: pl.DataFrame
-    prediction: pl.DataFrame
+    ends: np.ndarray  # [P, 2, width]
+    sharpness: np.ndarray  # [P]
+    steepest: np.ndarray  # [P]
+    next: np.ndarray  # [P, 2]
 
 
 def boundary_tests(
-    ends: np.ndarray,
-    sharpness: np.ndarray,
-    steepest: np.ndarray,
-    next: np.ndarray,
-    exemplars: np.ndarray,
-    coreset: np.ndarray,
-    centre: np.ndarray,
-    seed: int,
-) -> Findings:
-    """All three, of arrays as `stability.interpolate` gives them; `exemplars` and `coreset` are
-    [K, width]. Pairs without a D are left out; `seed` orders the matching.
+    paths: Paths, directions: dict[str, np.ndarray], centre: np.ndarray, seed: int
+) -> dict[str, pl.DataFrame]:
+    """`boundaries` (`BOUNDARIES`), `sharper` (`SHARPNESS`) and `prediction` (`PREDICTION`) of the
+    `directions` [K, width] "exemplars" and "coreset". Pairs without a D are left out; `seed` orders
+    the matching. What cannot be computed is null.
 
     (i) How far the steepest α is from the nearest boundary. Many boundaries are near to
     everything, so *beyond* is that distance less what the steepest α of the other pairs give.
@@ -89,30 +47,25 @@ def boundary_tests(
     one region that it shares, so that its intervals are wider; and the AUROC of either is one for
     this draw, not for pairs at random.
     """
-    usable = np.flatnonzero(np.isfinite(sharpness))
-    ends, sharpness, steepest = ends[usable], sharpness[usable], steepest[usable]
-    same_next = next[usable, 0] == next[usable, 1]
+    usable = np.flatnonzero(np.isfinite(paths.sharpness))
+    ends, sharpness = paths.ends[usable], paths.sharpness[usable]
+    same_next = paths.next[usable, 0] == paths.next[usable, 1]
     apart = np.linalg.norm(np.diff(ends.astype(np.float64), axis=1)[:, 0], axis=1)
-    segments = {
-        "exemplars": _segments(ends, exemplars, centre),
-        "coreset": _segments(ends, coreset, centre),
-    }
+    segments = {}
+    for kind, vectors in directions.items():
+        wide = np.asarray(vectors, dtype=np.float64)
+        segments[kind] = [envelope(a, b, wide, centre) for a, b in ends]
     in_one = {  # whether the ends of a pair are in one region
         kind: np.array([not len(segment.bounds) for segment in part], bool)
         for kind, part in segments.items()
     }
     sharper = [_sharpness(kind, one, apart, sharpness, seed) for kind, one in in_one.items()]
     predicted = [_prediction(kind, one, same_next) for kind, one in in_one.items()]
-    return Findings(
-        _boundaries(segments, steepest),
-        pl.DataFrame(sharper, SHARPNESS, orient="row"),
-        pl.DataFrame(predicted, PREDICTION, orient="row"),
-    )
-
-
-def _segments(ends: np.ndarray, exemplars: np.ndarray, centre: np.ndarray) -> list[Segment]:
-    wide = np.asarray(exemplars, dtype=np.float64)
-    return [envelope(a, b, wide, centre) for a, b in ends]
+    return {
+        "boundaries": _boundaries(segments, paths.steepest[usable]),
+        "sharper": pl.DataFrame(sharper, SHARPNESS, orient="row"),
+        "prediction": pl.DataFrame(predicted, PREDICTION, orient="row"),
+    }
 
 
 # ---------------------------------------------------------------- (i) boundaries

@@ -23,18 +23,10 @@ def folder() -> Path:
 @lookup
 def concept_sets() -> list[ConceptChoice]:
     """The concept sets that can be chosen, one's own first."""
-    return _choices()
-
-
-def _choices() -> list[ConceptChoice]:
     return [
-        ConceptChoice(_name(ref), ref, concept_sources.source_of(ref).title)
+        ConceptChoice(Path(ref.path).name or ref.kind, ref, concept_sources.source_of(ref).title)
         for ref in concept_sources.available(folder())
     ]
-
-
-def _name(ref: ConceptRef) -> str:
-    return Path(ref.path).name or ref.kind
 
 
 def choose(name: str) -> ConceptRef:
@@ -44,7 +36,7 @@ def choose(name: str) -> ConceptRef:
         NotFoundError: there is none.
         CorpusError: it cannot be read.
     """
-    choices = {choice.name: choice.ref for choice in _choices()}
+    choices = {choice.name: choice.ref for choice in concept_sets()}
     path = Path(name).expanduser()
     if name in choices:
         return resolve(choices[name])

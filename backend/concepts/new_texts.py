@@ -1,9 +1,12 @@
-"""New texts of a concept in one region: the positives of a concept set's test texts, and its
-negatives beside them."""
+"""Where new texts of a concept lie in one region: within θ or not, owned or not, and how far from
+its members, compared with how far these are from each other.
+
+Every text is represented by its token nearest to the exemplar.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,73 +15,178 @@ import torch
 
 from backend import run
 from backend.concepts import scores
-from backend.concepts.gathered import TextPlacement, place_texts
 from backend.concepts.rivals import rows_of
-from backend.corpus.concept_sets import ConceptSet
+from backend.concepts.views import NEAREST, QUANTILES, SHARES
 from backend.regions import description, partitioning
-from backend.regions.nearest import Assignment
-from backend.regions.points import Points
+from backend.regions.nearest import Assignment, Nearest
 from backend.schema import ConceptRef, Partition
+from backend.statistics.correlation import percentile_ranks
+from backend.statistics.intervals import Z, wilson
 from backend.store.memo import memoize
 
 MEMBERS = 300  # of the region, that distances are measured to
-RANDOM = 300  # tokens of the corpus that the same is said of
-TABLES = ("nearest", "quantiles", "shares")
+RANDOM = 300  # tokens of the corpus, for comparison
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+Row = tuple[str, float | None, float | None, float | None, int]
 
 
 @memoize("concepts.new_texts", version=1)
 def new_text_distances(
     partition: Partition, region: int, ref: ConceptRef, concept: int
 ) -> dict[str, Any]:
-    """`nearest`, `quantiles`, `shares` as in `gathered.TextPlacement`, each with a column `kind`
-    (positive or negative), and `members`, how many were drawn."""
-    built = partitioning.build_partition(partition)
-    exemplars = torch.from_numpy(np.array(built.array("exemplars"))).to(run.current().device)
-    theta, members, random = built.value("theta"), *_drawn(partition, region)
-    assign, exemplar = Assignment(exemplars, theta), exemplars[region].cpu().numpy()
+    """`nearest`, `quantiles`, `shares` as in `place_texts`, of a concept's positive test texts and
+    of its negative ones; `text` is their number in the set. `members`: how many were drawn."""
+    sample = _sample_region(partition, region)
+    exemplars = partitioning.build_partition(partition).array("exemplars")
+    assign = Assignment(
+        torch.from_numpy(np.array(exemplars)).to(run.current().device), sample.theta
+    )
     texts, points = scores.text_points(partition.reading, ref)
-
-    def place(rows: np.ndarray) -> TextPlacement:
-        new, offsets = _points_of(texts, points, rows)
-        near = assign(new)
-        array = new.cpu().numpy()
-        return place_texts(array, offsets, near, region, exemplar, members, theta, random)
-
     positive, negative, hard = texts.texts_of(concept, "test")
-    kinds = {"positive": positive, "negative": np.r_[negative, hard]}
-    tables = [_tables(place, kind, np.sort(rows)) for kind, rows in kinds.items()]
-    frames = {name: pl.concat([part[name] for part in tables]) for name in TABLES}
-    return frames | {"members": len(members)}
+    frames: dict[str, list[pl.DataFrame]] = {"nearest": [], "quantiles": [], "shares": []}
+    for kind, chosen in (("positive", positive), ("negative", np.r_[negative, hard])):
+        rows = np.sort(chosen)
+        new = rows_of(points, np.flatnonzero(np.isin(texts.tokens.document_of, rows)))
+        offsets = np.append(0, np.cumsum(np.diff(texts.offsets)[rows]))
+        placed = place_texts(new.cpu().numpy(), offsets, assign(new), sample, kind)
+        numbers = rows.astype(np.int32)[placed["nearest"]["text"].to_numpy()]
+        placed["nearest"] = placed["nearest"].with_columns(text=pl.Series(numbers))
+        for name, table in placed.items():
+            frames[name].append(table)
+    tables = {name: pl.concat(parts) for name, parts in frames.items()}
+    return tables | {"members": len(sample.members)}
 
 
-def _drawn(partition: Partition, region: int) -> tuple[np.ndarray, np.ndarray]:
-    """[m, width] points of members of a region, [n, width] of tokens of the corpus, at random."""
-    described, every = description.describe(partition), partitioning.points(partition.reading)
+@dataclass(frozen=True)
+class RegionSample:
+    """A region with some of its members, beside tokens of the corpus drawn at random. All points
+    are float32 unit vectors."""
+
+    region: int
+    theta: float
+    exemplar: np.ndarray  # [width]
+    members: np.ndarray  # [m, width]
+    random: np.ndarray  # [n, width]
+
+
+def _sample_region(partition: Partition, region: int) -> RegionSample:
+    built, every = partitioning.build_partition(partition), partitioning.points(partition.reading)
+    described, rng = description.describe(partition), np.random.default_rng(region)
     low, high = described.array("offsets")[region : region + 2]
     inside = described.array("members")[low:high]
-    rng = np.random.default_rng(region)
     members = rng.choice(inside, min(MEMBERS, len(inside)), replace=False)
     random = rng.choice(len(every), min(RANDOM, len(every)), replace=False)
-    one, other = (rows_of(every, np.sort(rows)).cpu().numpy() for rows in (members, random))
-    return one, other
+    points = (rows_of(every, np.sort(rows)).cpu().numpy() for rows in (members, random))
+    return RegionSample(region, built.value("theta"), built.array("exemplars")[region], *points)
 
 
-def _points_of(
-    texts: ConceptSet, points: Points, rows: np.ndarray
-) -> tuple[torch.Tensor, np.ndarray]:
-    """[N, width] points of some texts, ascending, and where each text begins."""
-    sizes = np.diff(texts.offsets)[rows]
-    tokens = np.flatnonzero(np.isin(texts.tokens.document_of, rows))
-    return rows_of(points, tokens), np.append(0, np.cumsum(sizes))
+# ---------------------------------------------------------------- texts in a region
 
 
-def _tables(
-    place: Callable[[np.ndarray], TextPlacement], kind: str, rows: np.ndarray
+def farthest(theta: float) -> float:
+    """How far apart two points within θ of a third can be: 4θ − 2θ², 2 from θ = 1 on. At angles φ
+    on opposite sides, cos φ = 1 − θ, they are 1 − cos 2φ = 2 − 2(1 − θ)² apart."""
+    return 4 * theta - 2 * theta**2 if theta < 1 else 2.0
+
+
+def place_texts(
+    points: np.ndarray, offsets: np.ndarray, near: Nearest, sample: RegionSample, kind: str
 ) -> dict[str, pl.DataFrame]:
-    """The tables of one kind of texts; `nearest` names these by their numbers in the set."""
-    placement = place(rows)
-    numbers = rows.astype(np.int32)[placement.nearest["text"].to_numpy()]
-    nearest = placement.nearest.with_columns(text=pl.Series(numbers))
-    parts = (nearest, placement.quantiles, placement.shares)
-    labelled = (table.with_columns(kind=pl.lit(kind)) for table in parts)
-    return dict(zip(TABLES, labelled, strict=True))
+    """Where texts lie in a region: `nearest` (`NEAREST`), `quantiles` (`QUANTILES`) and `shares`
+    (`SHARES`) of texts of one kind. `points` [N, width] are float32 unit vectors, cut into texts by
+    `offsets` and assigned to exemplars by `near`. Rows of `shares` are
+
+    - `within`, `owned`: texts whose nearest token is within θ; is owned by the region
+    - `pairs`: pairs of such a token and a member that are less than 2θ apart; `each`: tokens for
+      which every member is. `random_pairs` and `random_each` are the same of random tokens
+    - `own_pairs`: pairs of the region's own members that are
+
+    Less than 2θ is no test: distance is no metric, two members can be `farthest(theta)` apart, more
+    than 2θ below θ = 1, and above θ = .5 points at right angles pass. The token is the best of its
+    text, random ones are not: read `nearest` beside it.
+
+    Raises:
+        ValueError: a text has no token.
+    """
+    rows = _nearest_rows(points @ sample.exemplar, offsets)
+    own = _distances(sample.members, sample.members)
+    pairs = own[np.triu_indices(len(own), 1)]
+    apart = _distances(points[rows], sample.members)
+    to_members = apart.mean(axis=1) if apart.shape[1] else np.full(len(apart), np.nan)
+    distance = _distances(points[rows], sample.exemplar[None])[:, 0]
+    limit = 2 * sample.theta
+    nearest = {
+        "text": np.arange(len(rows)),
+        "token": rows,
+        "distance": distance,
+        "owner": near.owner[rows],
+        "margin": near.margin[rows],
+        "to_members": to_members,
+        "among_pairs": percentile_ranks(to_members, pairs),
+        "among_members": percentile_ranks(to_members, _mean_to_others(own)),
+        "kind": kind,
+    }
+    shares = [
+        _share("within", distance <= sample.theta, len(rows)),
+        _share("owned", near.owner[rows] == sample.region, len(rows)),
+        *_shares_below("", apart, limit),
+        *_shares_below("random_", _distances(sample.random, sample.members), limit),
+        _share("own_pairs", pairs < limit, len(sample.members) // 2),
+    ]
+    return {
+        "nearest": pl.DataFrame(nearest, NEAREST, nan_to_null=True),
+        "quantiles": _quantiles(apart, pairs, near.margin[rows], kind),
+        "shares": pl.DataFrame([(*row, kind) for row in shares], SHARES, orient="row"),
+    }
+
+
+def _nearest_rows(similarity: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """[texts] row of the token most like the exemplar; of equals the first."""
+    sizes = np.diff(offsets)
+    if (sizes < 1).any():
+        raise ValueError(f"text {int(np.argmin(sizes))} has no token")
+    text = np.repeat(np.arange(len(sizes)), sizes)
+    return np.lexsort((-similarity, text))[offsets[:-1]]
+
+
+def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """[n, m] float64."""
+    return 1 - one.astype(np.float64) @ other.astype(np.float64).T
+
+
+def _mean_to_others(own: np.ndarray) -> np.ndarray:
+    """[m] row means of [m, m] without the diagonal; none for a single member."""
+    if len(own) < 2:
+        return np.empty(0)
+    return (own.sum(axis=1) - np.diag(own)) / (len(own) - 1)
+
+
+def _shares_below(name: str, apart: np.ndarray, limit: float) -> list[Row]:
+    near: np.ndarray = apart < limit if apart.size else np.empty((0, 1), dtype=bool)
+    parts = {"pairs": near.mean(axis=1), "each": near.all(axis=1)}
+    return [_share(f"{name}{part}", shares, len(shares)) for part, shares in parts.items()]
+
+
+def _share(name: str, counted: np.ndarray, n: int) -> Row:
+    """A row of `SHARES`. Where what is counted is itself a share, Wilson's interval is too wide."""
+    if not n:
+        return name, None, None, None, 0
+    share = float(counted.mean())
+    low, high = wilson(share * n, n, Z)
+    return name, share, float(low), float(high), n
+
+
+def _quantiles(apart: np.ndarray, pairs: np.ndarray, margin: np.ndarray, kind: str) -> pl.DataFrame:
+    def quantiles(values: np.ndarray) -> np.ndarray:
+        return np.quantile(values, LEVELS) if values.size else np.full(len(LEVELS), np.nan)
+
+    to_members = quantiles(apart)
+    columns = {
+        "level": np.array(LEVELS),
+        "to_members": to_members,
+        "among_pairs": percentile_ranks(to_members, pairs) if apart.size else to_members,
+        "own": quantiles(pairs),
+        "margin": quantiles(margin.astype(np.float64)),
+        "kind": kind,
+    }
+    return pl.DataFrame(columns, QUANTILES, nan_to_null=True)

@@ -13,45 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backend.concepts.membership import with_nulls
+from backend.concepts.views import CORRELATIONS, PURITY
 from backend.statistics.correlation import partial_spearman
 from backend.statistics.intervals import Z, wilson
 
 LEAST = 5  # tokens of a region whose purity is compared with its shape
 MEASURES = ("purity", "coverage", "f1")
 SHAPES = ("coherence", "mean_distance", "radius")
-
-# null, with its interval, where it would divide by nothing
-PURITY = pl.Schema(
-    {
-        "region": pl.Int32,
-        "count": pl.Int32,  # tokens
-        "hits": pl.Int32,  # positive ones among them
-        "purity": pl.Float64,  # hits / count
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "lift": pl.Float64,  # purity / share of positives among all tokens
-        "lift_low": pl.Float64,
-        "lift_high": pl.Float64,
-        "coverage": pl.Float64,  # hits / all positives
-        "coverage_low": pl.Float64,
-        "coverage_high": pl.Float64,
-        "f1": pl.Float64,  # 2 hits / (count + all positives)
-        "f1_low": pl.Float64,
-        "f1_high": pl.Float64,
-    }
-)
-CORRELATIONS = pl.Schema(
-    {
-        "measure": pl.String,
-        "of": pl.String,
-        "rho": pl.Float64,  # null below 5 regions, or where size leaves nothing to compare
-        "low": pl.Float64,  # null likewise, and at ±1
-        "high": pl.Float64,
-        "n": pl.Int32,  # regions
-        "left_out": pl.Int32,  # fewer than 5 tokens, or one of the two unknown
-    }
-)
 
 
 def purity_of_owners(owner: np.ndarray, positive: np.ndarray, regions: int) -> pl.DataFrame:
@@ -81,13 +49,9 @@ def purity_of_counts(
     coverage = _shares(hits, np.full(len(hits), positives))
     either = counts + positives - hits if positives else np.zeros(len(hits))
     f1 = [2 * share / (1 + share) for share in _shares(hits, either)]
-    columns = {"region": np.arange(len(counts)), "count": counts, "hits": hits}
-    names = ("purity", "low", "high")
-    columns |= dict(zip(names, purity, strict=True))
-    parts = {"lift": [share / prior for share in purity], "coverage": coverage, "f1": f1}
-    for name, part in parts.items():
-        columns |= dict(zip((name, f"{name}_low", f"{name}_high"), part, strict=True))
-    return with_nulls(columns, PURITY)
+    lift = [share / prior for share in purity]
+    columns = [np.arange(len(counts)), counts, hits, *purity, *lift, *coverage, *f1]
+    return pl.DataFrame(dict(zip(PURITY, columns, strict=True)), PURITY, nan_to_null=True)
 
 
 def _shares(k: np.ndarray, n: np.ndarray) -> list[np.ndarray]:

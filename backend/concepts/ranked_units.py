@@ -4,15 +4,12 @@ what the best gets under shuffled labels stands beside."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from backend import run
 from backend.corpus.concept_sets import ConceptSet
-from backend.statistics import estimates
-from backend.statistics.estimates import Estimate
 from backend.statistics.ranking import aurocs, permuted, ranks
 from backend.store.memo import Entry, memoize
 
@@ -49,52 +46,6 @@ def contrast_texts(labelled: ConceptSet, concept: int, contrast: str) -> np.ndar
     """Rows of the test texts that a concept's positives are told from."""
     _, negative, hard = labelled.texts_of(concept, "test")
     return {"negative": negative, "hard": hard, "both": np.r_[negative, hard]}[contrast]
-
-
-@dataclass(frozen=True)
-class ChosenUnit:
-    """What one column, chosen on training texts, is worth on test texts. `null` is what the best
-    column gets under shuffled labels, mean and 95th percentile; `best` is the highest AUROC of any
-    column on the test texts themselves, which shows that a good one exists and no more.
-
-    Few training texts cannot choose: `tied` columns are as good on them as the one taken, and have
-    the mean, lowest and highest AUROC `among` them on the test texts."""
-
-    column: int
-    train: float
-    test: Estimate
-    positives: int
-    negatives: int
-    best: float
-    null: tuple[float, float]
-    tied: int
-    among: tuple[float, float, float]
-
-
-def choose_unit(
-    labelled: ConceptSet, table: Entry, scores: np.ndarray, concept: int, contrast: str
-) -> ChosenUnit:
-    """The column of highest training AUROC (of equal ones the first), and what it is worth."""
-    train = np.asarray(table.array("train")[concept])
-    column = int(train.argmax())
-    positive, other = (
-        labelled.texts_of(concept, "test")[0],
-        contrast_texts(labelled, concept, contrast),
-    )
-    null = np.asarray(table.array("null")[concept])
-    alike = tied_units(train)
-    among = np.asarray(table.array(contrast)[concept])[alike]
-    return ChosenUnit(
-        column=column,
-        train=float(train[column]),
-        test=estimates.auroc(scores[positive, column], scores[other, column]),
-        positives=len(positive),
-        negatives=len(other),
-        best=float(table.array(contrast)[concept].max()),
-        null=(float(null.mean()), float(np.quantile(null, 0.95))),
-        tied=len(alike),
-        among=(float(among.mean()), float(among.min()), float(among.max())),
-    )
 
 
 def tied_units(train: np.ndarray) -> np.ndarray:

@@ -9,33 +9,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.concepts import ranked_units, supervised
-from backend.concepts.ranked_units import CONTRASTS
-from backend.concepts.results import ConceptResults, results_of
-from backend.concepts.views import ConceptAurocs
+from backend.concepts import supervised
+from backend.concepts.ranked_units import CONTRASTS, contrast_texts, tied_units
+from backend.concepts.results import ConceptResults, Stop, results_of
+from backend.concepts.views import LEVEL_SHARES, LEVELS, MEANS, READERS, ConceptAurocs
 from backend.query import query
 from backend.schema import Study
 from backend.statistics import estimates
 from backend.statistics.bootstrap import weighted_mean
 from backend.statistics.intervals import Ends, Z, mean_interval
-from backend.store import provenance, queue
+from backend.store import queue
 
-LEVELS = (0.6, 0.7, 0.8, 0.9)
-
-READERS = pl.Schema(
-    {"method": pl.String, "of": pl.Int64, "column": pl.Int64}
-    | dict.fromkeys(("train", "value", "low", "high"), pl.Float64)
-    | dict.fromkeys(("positives", "negatives"), pl.Int64)
-    | dict.fromkeys(("best", "null_mean", "null_high"), pl.Float64)
-    | {"tied": pl.Int64}
-    | dict.fromkeys(("tied_mean", "tied_low", "tied_high"), pl.Float64)
-)
-MEANS = pl.Schema(
-    {"method": pl.String, "contrast": pl.String}
-    | dict.fromkeys(("mean", "low", "high"), pl.Float64)
-    | dict.fromkeys(("concepts", "positives", "negatives", "texts"), pl.Int64)
-    | dict.fromkeys(("chance", "gain", "gain_low", "gain_high"), pl.Float64)
-)
+Row = tuple[Any, ...]
 
 # ---------------------------------------------------------------- one concept
 
@@ -46,13 +31,12 @@ def concept_aurocs(
     name: str = "topics",
     concept: str = "",
     contrast: str = "negative",
-    p: float | None = None,
-    k: float | None = None,
+    p: Stop = None,
+    k: Stop = None,
 ) -> ConceptAurocs:
     """How well every region, rival, feature and fitted reader tells a concept from a contrast
     (negative, hard or both)."""
-    results = results_of(study, name, p, k)
-    number = results.concept(concept)
+    results, number = results_of(study, name, concept, p, k)
     aurocs = {
         kind: np.asarray(table.array(contrast)[number])
         for kind, table in results.unit_scores.items()
@@ -64,7 +48,7 @@ def concept_aurocs(
         aurocs=aurocs,
         shares=_shares(aurocs),
         over=_means(results),
-        provenance=provenance.of(results.unit_scores["exemplar"], command),
+        provenance=results.unit_scores["exemplar"].provenance(command),
     )
 
 
@@ -75,8 +59,7 @@ def _shares(aurocs: dict[str, np.ndarray]) -> pl.DataFrame:
         for kind, values in aurocs.items()
         if not np.isnan(values).any()
     ]
-    names = ["method", "of", *(f"above {level:.1f}" for level in LEVELS)]
-    return pl.DataFrame(rows, schema=names, orient="row")
+    return pl.DataFrame(rows, LEVEL_SHARES, orient="row")
 
 
 def _readers(results: ConceptResults, concept: int, contrast: str) -> pl.DataFrame:
@@ -88,13 +71,11 @@ def _readers(results: ConceptResults, concept: int, contrast: str) -> pl.DataFra
     return pl.DataFrame(rows, schema=READERS, orient="row")
 
 
-def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[tuple[Any, ...]]:
-    positive = results.set.texts_of(concept, "test")[0]
-    other = ranked_units.contrast_texts(results.set, concept, contrast)
+def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[Row]:
+    positive, other = _test_texts(results, concept, contrast)
     counts, sizes = (len(positive), len(other)), np.diff(results.set.offsets)
     ends, chance = _length(sizes[positive], sizes[other])
-    rows: list[tuple[Any, ...]] = []
-    rows.append(("length", 1, -1, None, *ends, *counts, None, *chance, *[None] * 4))
+    rows: list[Row] = [("length", 1, -1, None, *ends, *counts, None, *chance, *[None] * 4)]
     for name in supervised.READERS:
         values = results.readers.array(name)[concept]
         auroc = estimates.auroc(values[positive], values[other])
@@ -102,17 +83,33 @@ def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[t
     return rows
 
 
-def _unit_row(results: ConceptResults, concept: int, contrast: str, kind: str) -> tuple[Any, ...]:
-    """What the unit of a kind is worth that training texts choose."""
-    table, values = results.unit_scores[kind], results.scores[kind]
-    unit = ranked_units.choose_unit(results.set, table, values, concept, contrast)
-    ends = unit.test.value, unit.test.low, unit.test.high
-    best = None if np.isnan(unit.best) else unit.best
+def _test_texts(
+    results: ConceptResults, concept: int, contrast: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Test texts that are positive for a concept, and those that they are told from."""
+    positive = results.set.texts_of(concept, "test")[0]
+    return positive, contrast_texts(results.set, concept, contrast)
+
+
+def _unit_row(results: ConceptResults, concept: int, contrast: str, kind: str) -> Row:
+    """What the unit of a kind of highest training AUROC is worth, of equal ones the first. Few
+    training texts cannot choose, so those that tie stand beside it."""
+    values = results.scores[kind]
+    train, null, aurocs = (
+        np.asarray(results.unit_scores[kind].array(name)[concept])
+        for name in ("train", "null", contrast)
+    )
+    column, tied = int(train.argmax()), tied_units(train)
+    positive, other = _test_texts(results, concept, contrast)
+    test = estimates.auroc(values[positive, column], values[other, column])
+    among = aurocs[tied]
     # labels were shuffled for this contrast alone
-    null = unit.null if contrast == "negative" else (None, None)
-    tied = unit.tied, *(None if np.isnan(value) else value for value in unit.among)
-    counts = unit.positives, unit.negatives
-    return (kind, values.shape[1], unit.column, unit.train, *ends, *counts, best, *null, *tied)
+    by_chance = (null.mean(), np.quantile(null, 0.95)) if contrast == "negative" else (None, None)
+    spread = (among.mean(), among.min(), among.max())
+    best, *spread = (None if np.isnan(value) else value for value in (aurocs.max(), *spread))
+    sizes = (test.value, test.low, test.high, len(positive), len(other))
+    chosen = (kind, values.shape[1], column, train[column])
+    return (*chosen, *sizes, best, *by_chance, len(tied), *spread)
 
 
 def _length(
@@ -137,9 +134,7 @@ def _length(
 
 
 @query("A concept set told from other texts", priority=queue.SHORT)
-def mean_aurocs(
-    study: Study, name: str = "topics", p: float | None = None, k: float | None = None
-) -> pl.DataFrame:
+def mean_aurocs(study: Study, name: str = "topics", p: Stop = None, k: Stop = None) -> pl.DataFrame:
     """Mean AUROC over the concepts of a set, by method and contrast.
 
     method, contrast, mean, low, high, concepts, positives, negatives: AUROC on test texts (mean of
@@ -149,7 +144,7 @@ def mean_aurocs(
     hard negatives, of which a concept has few, each text counts alike: concepts weigh by them, and
     the interval is a bootstrap over concepts.
     """
-    return _means(results_of(study, name, p, k))
+    return _means(results_of(study, name, "", p, k)[0])
 
 
 @functools.lru_cache(maxsize=3)
@@ -159,38 +154,25 @@ def _means(results: ConceptResults) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=MEANS, orient="row")
 
 
-def _contrast_rows(results: ConceptResults, contrast: str) -> list[tuple[Any, ...]]:
+def _contrast_rows(results: ConceptResults, contrast: str) -> list[Row]:
     """Rows of `MEANS`, a method each."""
     concepts = range(len(results.set.concepts))
     whole = pl.concat([_readers(results, concept, contrast) for concept in concepts])
     whole = whole.filter(pl.col("value").is_not_null())
     whole = whole.with_columns(value=pl.coalesce("tied_mean", "value"))
     control = whole.filter(pl.col("method") == "coreset")["value"].to_numpy()
-    texts, rows = _different(results, contrast), []
+    different = [np.concatenate(_test_texts(results, each, contrast)) for each in concepts]
+    texts, rows = len(np.unique(np.concatenate(different))), []
     for (method,), part in whole.group_by("method", maintain_order=True):
         values, weights = part["value"].to_numpy(), part["negatives"].to_numpy()
         mean, gain = (_mean(v, weights, contrast) for v in (values, values - control))
         counts = len(part), int(part["positives"].sum()), int(weights.sum()), texts
-        chance = _chance(part, weights, contrast) if method == "length" else None
+        chance = None
+        if method == "length":  # where lengths do not differ
+            shares = weights if contrast == "hard" else None
+            chance = float(np.average(part["null_mean"].to_numpy(), weights=shares))
         rows.append((method, contrast, *mean, *counts, chance, *gain))
     return rows
-
-
-def _chance(part: pl.DataFrame, weights: np.ndarray, contrast: str) -> float:
-    """Mean AUROC of text length where lengths do not differ."""
-    alike = weights if contrast == "hard" else None
-    return float(np.average(part["null_mean"].to_numpy(), weights=alike))
-
-
-def _different(results: ConceptResults, contrast: str) -> int:
-    parts = [
-        np.r_[
-            results.set.texts_of(concept, "test")[0],
-            ranked_units.contrast_texts(results.set, concept, contrast),
-        ]
-        for concept in range(len(results.set.concepts))
-    ]
-    return len(np.unique(np.concatenate(parts)))
 
 
 def _mean(values: np.ndarray, weights: np.ndarray, contrast: str) -> Ends:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,26 +13,27 @@ import polars as pl
 from backend.concepts import coverage as covers
 from backend.concepts import ranked_units, rivals, scores, supervised
 from backend.concepts.choices import choose
-from backend.concepts.views import ConceptsView
+from backend.concepts.views import CONCEPTS, ConceptsView
 from backend.corpus import concept_sets, concept_sources
 from backend.corpus.concept_sets import ConceptSet
 from backend.query import key_of, query
 from backend.regions import description, partitioning
 from backend.regions.partitioned import spec_of
-from backend.schema import ConceptRef, Partition, PartitionSpec, Study
-from backend.store import provenance, queue
+from backend.schema import ConceptRef, Partition, Study, conform
+from backend.store import queue
 from backend.store.memo import Entry
 
 SEED = 0  # of rivals
 SMALL = 100_000  # bytes of a set that somebody waits for
 PLACED = ("exemplar", "kmeans", "coreset")  # kinds of directions that tokens are assigned to
 
+Stop = float | None  # p or k; None: the study's
 Entries = dict[str, Entry]
 
 
-@dataclass(frozen=True, eq=False)  # one object for the same entries, so it can be a cache's key
+@dataclass(frozen=True)
 class ConceptResults:
-    """Everything that the page of a concept set is made of.
+    """Everything that the page of a concept set is made of; study, partition and set decide it.
 
     `strengths`, `unit_scores` are by kind of direction, and "sae" where the study has an SAE, as is
     `coverage`; `owners` are by the kinds in `PLACED`.
@@ -44,9 +45,9 @@ class ConceptResults:
     texts: Entry
     build: Entry
     shape: Entry  # of regions, as `regions.statistics` describes them
-    strengths: Entries
-    unit_scores: Entries
-    owners: Entries
+    strengths: Entries = field(compare=False)
+    unit_scores: Entries = field(compare=False)
+    owners: Entries = field(compare=False)
     readers: Entry
     clusters: Entry  # of texts, by meaning
     coverage: Entry | None
@@ -54,10 +55,6 @@ class ConceptResults:
     @functools.cached_property
     def set(self) -> ConceptSet:
         return ConceptSet(self.texts)
-
-    @property
-    def spec(self) -> PartitionSpec:
-        return self.partition.spec
 
     @functools.cached_property
     def theta(self) -> float:
@@ -81,16 +78,16 @@ class ConceptResults:
         values = {"study": self.study.name, **options}
         if concept is not None:
             values["concept"] = self.set.concepts["name"][concept]
-        values |= {"p": f"{self.spec.p:g}", "k": f"{self.spec.k:g}"}
+        values |= {"p": f"{self.partition.spec.p:g}", "k": f"{self.partition.spec.k:g}"}
         words = (f"--{name} {shlex.quote(value)}" for name, value in values.items() if value)
         return " ".join((query, *words))
 
 
-def concept_results(study: Study, ref: ConceptRef, spec: PartitionSpec) -> ConceptResults:
-    """All that is computed of a resolved set, at a partition of the study; kept in memory."""
-    partition, reading = study.cut(spec), study.reading
+def concept_results(study: Study, name: str, p: Stop, k: Stop) -> ConceptResults:
+    """All that is computed of a set, at a partition of the study."""
+    partition, reading, ref = study.cut(spec_of(study, p, k)), study.reading, choose(name)
     texts = concept_sets.read(study.model, study.corpus, ref)
-    entries = texts, partitioning.build_partition(partition), description.describe(partition)
+    build, shape = partitioning.build_partition(partition), description.describe(partition)
     strengths = {
         kind: scores.strongest_similarities(partition, ref, kind, SEED)
         for kind in rivals.DIRECTIONS
@@ -101,24 +98,16 @@ def concept_results(study: Study, ref: ConceptRef, spec: PartitionSpec) -> Conce
         coverage = covers.feature_coverage(reading, ref, study.sae)
     units = {kind: ranked_units.unit_scores(texts, entry) for kind, entry in strengths.items()}
     owners = {kind: scores.token_owners(partition, ref, kind, SEED) for kind in PLACED}
-    tables = tuple(tuple(part.items()) for part in (strengths, units, owners))
     readers = supervised.fitted_readers(reading, ref)
     clusters = rivals.text_clusters(texts, study.embedder)
-    return _kept((study, partition, ref), entries, tables, (readers, clusters, coverage))
-
-
-Table = tuple[tuple[str, Entry], ...]
+    entries = texts, build, shape, strengths, units, owners, readers, clusters, coverage
+    return _shared(ConceptResults(study, partition, ref, *entries))
 
 
 @functools.lru_cache(maxsize=3)
-def _kept(
-    subject: tuple[Study, Partition, ConceptRef],
-    entries: tuple[Entry, Entry, Entry],
-    tables: tuple[Table, ...],
-    rest: tuple[Entry, Entry, Entry | None],
-) -> ConceptResults:
-    strengths, units, owners = (dict(table) for table in tables)
-    return ConceptResults(*subject, *entries, strengths, units, owners, *rest)
+def _shared(results: ConceptResults) -> ConceptResults:
+    """One object for equal results, which keeps what it has read."""
+    return results
 
 
 # ---------------------------------------------------------------- the set
@@ -139,50 +128,46 @@ def _is_small(name: str) -> bool:
     return size is not None and size < SMALL
 
 
-def set_key(study: Study, name: str, p: float | None, k: float | None, **_other: Any) -> str:
+def set_key(study: Study, name: str, p: Stop, k: Stop, **_other: Any) -> str:
     """The same for the same texts at the same partition, however they are named, and whichever of
     their concepts is asked about."""
     return key_of(study, ref=choose(name), spec=spec_of(study, p, k))
 
 
 @query(_title, priority=_priority, key=set_key)
-def concept_set(
-    study: Study, name: str = "topics", p: float | None = None, k: float | None = None
-) -> ConceptsView:
+def concept_set(study: Study, name: str = "topics", p: Stop = None, k: Stop = None) -> ConceptsView:
     """A concept set: its concepts and texts, and what was left out."""
-    results = concept_results(study, choose(name), spec_of(study, p, k))
+    results = concept_results(study, name, p, k)
     texts = results.set
+    counts = pl.DataFrame([_counts(texts, concept) for concept in range(len(texts.concepts))])
     return ConceptsView(
         name=name,
-        concepts=pl.concat([texts.concepts, _counts(texts)], how="horizontal"),
+        concepts=conform(pl.concat([texts.concepts, counts], how="horizontal"), CONCEPTS),
         texts=len(texts.offsets) - 1,
         tokens=len(texts.tokens),
         dropped=texts.dropped,
         windowed=texts.windowed,
         regions=len(results.build.array("exemplar_tokens")),
         theta=results.theta,
-        provenance=provenance.of(
-            results.strengths["exemplar"], results.command("concept_set", name=name)
+        provenance=results.strengths["exemplar"].provenance(
+            results.command("concept_set", name=name)
         ),
     )
 
 
-def results_of(study: Study, name: str, p: float | None, k: float | None) -> ConceptResults:
-    """All that is computed of a set by name; where something is missing, the job is that of the
-    set."""
+def results_of(
+    study: Study, name: str, concept: str, p: Stop, k: Stop
+) -> tuple[ConceptResults, int]:
+    """All that is computed of a set, and the number of a concept; where something is missing, the
+    job is that of the set."""
     with concept_set.asking(study, name, p, k):
-        return concept_results(study, choose(name), spec_of(study, p, k))
+        results = concept_results(study, name, p, k)
+    return results, results.concept(concept)
 
 
-def _counts(texts: ConceptSet) -> pl.DataFrame:
-    """Numbers of texts of every concept: train_positive, train_negative, train_hard, test_…"""
-    kinds = ("positive", "negative", "hard")
-    rows = [
-        {
-            f"{split}_{kind}": len(part)
-            for split in ("train", "test")
-            for kind, part in zip(kinds, texts.texts_of(concept, split), strict=True)
-        }
-        for concept in range(len(texts.concepts))
-    ]
-    return pl.DataFrame(rows)
+def _counts(texts: ConceptSet, concept: int) -> dict[str, int]:
+    return {
+        f"{split}_{kind}": len(part)
+        for split in concept_sets.SPLITS
+        for kind, part in zip(concept_sets.KINDS, texts.texts_of(concept, split), strict=True)
+    }

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backend import run
 from backend.concepts.rivals import rows_of
+from backend.concepts.views import AGREEMENT
 from backend.models.device import fast_bfloat16
 from backend.regions import partitioning
 from backend.regions.leader import LeaderPass, unit
@@ -38,17 +39,6 @@ NEAR = 0.9  # cosine of exemplars that are the same one found again
 SAMPLE = 20_000  # tokens that agreement is measured on
 PARTS = 10  # of the documents, each left out once
 ROWS = 1024  # exemplars compared with all others at once
-
-MEASURES = pl.Schema(
-    {
-        "measure": pl.String(),  # found | weighted | agreement
-        "of": pl.String(),  # exemplars | coreset
-        "value": pl.Float64(),
-        "low": pl.Float64(),
-        "high": pl.Float64(),
-        "n": pl.Int64(),  # regions, or tokens
-    }
-)
 
 
 @memoize("concepts.repeated_partition", version=1)
@@ -158,11 +148,7 @@ class Grouping:
 
 
 def _measures(
-    every: Points,
-    rows: np.ndarray,
-    one: Grouping,
-    two: Grouping,
-    seed: int,
+    every: Points, rows: np.ndarray, one: Grouping, two: Grouping, seed: int
 ) -> pl.DataFrame:
     """`compare_groupings` of two partitions, and of two coresets of as many of the tokens that
     their exemplars were sought in: all, and `rows`."""
@@ -193,7 +179,7 @@ def _measures(
 
 
 def compare_groupings(one: Grouping, two: Grouping, part: np.ndarray, kind: str) -> pl.DataFrame:
-    """A table of `MEASURES` on tokens that belong to the parts `part` [tokens].
+    """A table of `AGREEMENT` on tokens that belong to the parts `part` [tokens].
 
     `found`: the share of the exemplars of `one` to which `two` has one of cosine above .9, with
     Wilson's interval. `weighted`: the share of tokens whose owner is such a one. `agreement`: the
@@ -216,7 +202,7 @@ def compare_groupings(one: Grouping, two: Grouping, part: np.ndarray, kind: str)
         half = jackknife_half_width(function, part)
         ends = (None, None) if half is None else (max(value - half, -1.0), min(value + half, 1.0))
         rows.append((measure, kind, value, *ends, len(part)))
-    return pl.DataFrame(rows, MEASURES, orient="row")
+    return pl.DataFrame(rows, AGREEMENT, orient="row")
 
 
 def recovered(one: Tensor, two: Tensor) -> np.ndarray:

@@ -7,17 +7,17 @@ import numpy as np
 import polars as pl
 
 from backend.concepts import rivals, stability
-from backend.concepts.boundaries import boundary_tests
+from backend.concepts.boundaries import Paths, boundary_tests
+from backend.concepts.results import SEED, Stop
 from backend.concepts.robustness import VARIATIONS, repeat_partition
-from backend.concepts.views import Robustness, StableRegions
+from backend.concepts.views import REPEATS, Robustness, StableRegions
 from backend.query import query
 from backend.regions import matching, partitioning
 from backend.regions.partitioned import spec_key, spec_of
 from backend.schema import Partition, Study
 from backend.statistics.intervals import wilson
-from backend.store import provenance, queue
+from backend.store import queue
 
-SEED = 0  # of pairs, of a coreset and of what is drawn for another partition
 PAIRS, STEPS = 120, 33  # of prompts, and of α
 GOOD = 0.5  # F1 from which the paper calls a region a feature's
 
@@ -26,29 +26,26 @@ GOOD = 0.5  # F1 from which the paper calls a region a feature's
 
 
 @query("Prompts patched along segments", priority=queue.LONG - 1, key=spec_key)
-def stable_regions(study: Study, p: float | None = None, k: float | None = None) -> StableRegions:
+def stable_regions(study: Study, p: Stop = None, k: Stop = None) -> StableRegions:
     """Whether the model's output changes where regions end (arXiv 2409.17113)."""
     partition = study.cut(spec_of(study, p, k))
     paths = stability.interpolate_prompts(partition, PAIRS, STEPS, SEED)
     control = rivals.rival_directions(partition, "coreset", SEED)
-    findings = boundary_tests(
-        ends=paths.array("ends"),
-        sharpness=paths.array("sharpness"),
-        steepest=paths.array("steepest"),
-        next=paths.array("next"),
-        exemplars=partitioning.build_partition(partition).array("exemplars"),
-        coreset=control.array("directions"),
-        centre=partitioning.centre(partition.reading).array("centre"),
-        seed=SEED,
+    directions = {
+        "exemplars": partitioning.build_partition(partition).array("exemplars"),
+        "coreset": control.array("directions"),
+    }
+    ends, sharpness, steepest, following = (
+        paths.array(name) for name in ("ends", "sharpness", "steepest", "next")
     )
+    centre = partitioning.centre(partition.reading).array("centre")
+    tests = boundary_tests(Paths(ends, sharpness, steepest, following), directions, centre, SEED)
     return StableRegions(
-        pairs=len(paths.array("sharpness")),
+        pairs=len(sharpness),
         apart=np.asarray(paths.array("apart")),
-        sharpness=np.asarray(paths.array("sharpness")),
-        boundaries=findings.boundaries,
-        sharper=findings.sharpness,
-        prediction=findings.prediction,
-        provenance=provenance.of(paths, _command("stable_regions", study, partition)),
+        sharpness=np.asarray(sharpness),
+        **tests,
+        provenance=paths.provenance(_command("stable_regions", study, partition)),
     )
 
 
@@ -61,7 +58,7 @@ def _command(query: str, study: Study, partition: Partition) -> str:
 
 
 @query("The corpus partitioned again", priority=queue.LONG - 1, key=spec_key)
-def robustness(study: Study, p: float | None = None, k: float | None = None) -> Robustness:
+def robustness(study: Study, p: Stop = None, k: Stop = None) -> Robustness:
     """The corpus partitioned again in another order, with another θ and from half of its documents;
     and how well features match the regions."""
     partition = study.cut(spec_of(study, p, k))
@@ -73,11 +70,11 @@ def robustness(study: Study, p: float | None = None, k: float | None = None) -> 
     ]
     f1 = _best_f1(study, partition)
     return Robustness(
-        measures=pl.DataFrame(rows),
+        measures=pl.DataFrame(rows, REPEATS),
         regions=repeats["order"].value("study_regions"),
         f1=f1,
         good=None if f1 is None else _share_good(f1),
-        provenance=provenance.of(repeats["half"], _command("robustness", study, partition)),
+        provenance=repeats["half"].provenance(_command("robustness", study, partition)),
     )
 
 

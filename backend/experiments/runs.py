@@ -22,7 +22,7 @@ from backend.labels.subjects import (
 )
 from backend.query import action, query
 from backend.schema import Job, NotFoundError, Plan, Study
-from backend.store import jobs, provenance, queue
+from backend.store import jobs, queue
 from backend.store.memo import Entry, canonical
 
 IMPORTED = "import-"  # begins the names of experiments taken from files
@@ -202,5 +202,5 @@ def _view(study: Study, ended: Results) -> Experiment:
         distances=entry.frame("distances"),
         controls=entry.frame("controls"),
         known=entry.frame("known"),
-        provenance=provenance.of(entry, f"experiment --study {study.name} --run {ended.run}"),
+        provenance=entry.provenance(f"experiment --study {study.name} --run {ended.run}"),
     )

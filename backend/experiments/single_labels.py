@@ -31,7 +31,7 @@ from backend.labels.words import LabelRequest
 from backend.query import query
 from backend.regions import matching
 from backend.schema import NotFoundError, Partition, Plan, SaeRef, Study, conform
-from backend.store import provenance, queue
+from backend.store import queue
 
 # ---------------------------------------------------------------- what is known
 
@@ -128,10 +128,10 @@ def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScor
         subject.draw(request.number, sampling_of(plan, study.embedder).train)
         numbers = request.number, _other(subject, request.number, plan.seed)
         steps = Running(subject, plan, models_of(study, request.who), numbers)
-        command = f"label_scores --study {study.name} --request.number {request.number}"
+        command = f"label_scores --study {study.name} --number {request.number}"
         if request.kind == "region":
             spec = subject.partition.spec
-            command += f" --request.kind region --request.p {spec.p:g} --request.k {spec.k:g}"
+            command += f" --kind region --p {spec.p:g} --k {spec.k:g}"
         return _scores(steps, f"{command} --methods {methods}")
 
 
@@ -166,7 +166,7 @@ def _scores(steps: Running, command: str) -> LabelScores:
         for scorer in steps.plan.scorers
     ]
     last = entries[number, texts[-1][2], steps.plan.scorers[-1]]
-    return LabelScores(number, conform(pl.concat(parts), SCORES), provenance.of(last, command))
+    return LabelScores(number, conform(pl.concat(parts), SCORES), last.provenance(command))
 
 
 def _texts(labels: pl.DataFrame, own: int, other: int) -> Sequence[tuple[str, str, str]]:

@@ -19,8 +19,6 @@ RULES = {
     "both": "a token within θ that no other exemplar is nearer to",
 }
 WHAT = {"best": "best region", "union": "union of regions"}
-
-
 LOG = {"type": "log", "dtick": 1}  # a tick each power of ten
 
 
@@ -76,11 +74,8 @@ def rates_html(view: Membership) -> str:
         "a union adds regions while J rises there. Chance is J = 0. Below each row, as many random "
         f"activations at the same θ. Ball: {RULES['ball']}. Owner: {RULES['owner']}. "
     )
-    note += (
-        "Both gives of regions what owner gives, and is left out."
-        if alike
-        else (f"Both: {RULES['both']}.")
-    )
+    both = f"Both: {RULES['both']}."
+    note += "Both gives of regions what owner gives, and is left out." if alike else both
     if any((row["tied"] or 1) > 1 for row in by_key.values()):
         note += (
             " Where several are as good on training texts, none is chosen: mean, lowest and "
@@ -159,10 +154,10 @@ def render_new_texts(view: NewTextMembership) -> None:
     markup.render(f'<p class="answer">{new_texts_words(view).format(link)}</p>')
     left, right = st.columns(2, gap="large")
     with left:
-        markup.render(shares_html(view.shares, view.theta))
+        markup.render(shares_html(view))
         markup.render(controls_html(view.shares))
     with right:
-        st.plotly_chart(nearest_chart(view, view.theta), key="nearest", config=palette.CONFIG)
+        st.plotly_chart(nearest_chart(view), key="nearest", config=palette.CONFIG)
         markup.render(quantiles_html(view.quantiles))
 
 
@@ -204,20 +199,20 @@ COMPARED = {
 }
 
 
-def shares_html(frame: pl.DataFrame, theta: float) -> str:
+def shares_html(view: NewTextMembership) -> str:
     """Shares by kind of text, and why 2θ is no test."""
-    by_key = {(row["of"], row["kind"]): row for row in frame.iter_rows(named=True)}
+    by_key = {(row["of"], row["kind"]): row for row in view.shares.iter_rows(named=True)}
+    theta = view.theta
     rows = [
         [words, *(_share(by_key.get((what, kind)), "texts") for kind in ("positive", "negative"))]
         for what, words in SHARES.items()
     ]
-    farthest = 2.0 if theta >= 1 else 4 * theta - 2 * theta**2
     note = (
         "A text stands for its token nearest to the exemplar. One proposal is that new texts "
         f"belong where they are less than 2θ from each member. θ is {theta:.3f} and distance is 1 "
         f"− cosine, so unrelated points are about 1 apart and 2θ = {2 * theta:.2f} "
         f"{'passes nearly everything' if theta > 0.45 else 'is a bound'}; and two members may be "
-        f"4θ − 2θ² = {farthest:.2f} apart. Intervals are Wilson's, of texts."
+        f"4θ − 2θ² = {view.farthest:.2f} apart. Intervals are Wilson's, of texts."
     )
     return markup.table(("share of", "positive", "negative"), rows, "tnn", note)
 
@@ -236,7 +231,7 @@ def _share(row: dict[str, float] | None, unit: str) -> str:
     return f"{ends} <small>n {row['n']} {unit}</small>"
 
 
-def nearest_chart(view: NewTextMembership, theta: float) -> go.Figure:
+def nearest_chart(view: NewTextMembership) -> go.Figure:
     """Distance of each text's nearest token to the exemplar."""
     colours, figure = palette.current(), palette.figure(height=260)
     for kind, hue_ in (("positive", colours.accent), ("negative", palette.OTHER)):
@@ -246,7 +241,7 @@ def nearest_chart(view: NewTextMembership, theta: float) -> go.Figure:
             marker={"color": palette.fade(hue_, 0.6)},
         )  # fmt: skip
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
-    figure.add_vline(theta, line=line, annotation={"text": "θ"})
+    figure.add_vline(view.theta, line=line, annotation={"text": "θ"})
     figure.update_layout(
         barmode="overlay", showlegend=True, legend={"orientation": "h", "y": -0.35}
     )

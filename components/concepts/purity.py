@@ -213,11 +213,11 @@ def _gray_row(row: dict[str, Any]) -> list[str]:
         numbers.percent(row["gray"]),
         numbers.MISSING if overlap is None else f"{overlap:.1f}",
         numbers.percent(row["ambiguous"]),
-        *(numbers.count(row.get(name)) for name in ("effective", "half")),
-        numbers.fraction(row.get("best_purity")),
-        numbers.times(row.get("best_lift")),
-        numbers.fraction(row.get("best_coverage"), 3),
-        markup.interval(row.get("best_f1"), row.get("f1_low"), row.get("f1_high")),
+        *(numbers.count(row[name]) for name in ("effective", "half")),
+        numbers.fraction(row["best_purity"]),
+        numbers.times(row["best_lift"]),
+        numbers.fraction(row["best_coverage"], 3),
+        markup.interval(row["best_f1"], row["f1_low"], row["f1_high"]),
     ]
 
 

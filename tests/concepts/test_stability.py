@@ -1,10 +1,7 @@
-"""Segments against a dense walk, patched runs against hooks written by hand, and the three tests
-of boundaries on planted pairs."""
+"""Patched runs against hooks written by hand, and which prompts are drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,137 +9,22 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from backend import run
-from backend.concepts import boundaries, stability
-from backend.concepts.segments import Segment, envelope
+from backend.concepts import stability
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
 from backend.regions import partitioning
 from backend.schema import (
-    Dtype,
-    Partition,
     PartitionSpec,
     Progress,
-    Reading,
-    Site,
     TesseraError,
 )
 from backend.store.memo import Entry
 from backend.study import loading as studies
-from tests.conftest import LAYER, WIDTH
-
-STEPS = 10_000
-
-
-def units(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
-    rows = rng.standard_normal((count, width))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-# ---------------------------------------------------------------- segments
-
-
-def assert_nearest_everywhere(
-    found: Segment, a: np.ndarray, b: np.ndarray, exemplars: np.ndarray, centre: np.ndarray
-) -> None:
-    """At each of 10,000 steps the owner has the largest cosine, and is the lowest such index
-    wherever the best is clear."""
-    alpha = np.linspace(0, 1, STEPS)
-    points = a + alpha[:, None] * (b - a) - centre
-    norms = np.linalg.norm(points, axis=1, keepdims=True)
-    similarity = points / np.where(norms > 0, norms, 1) @ exemplars.astype(np.float64).T
-    owners = found.owners[np.searchsorted(found.bounds, alpha)]
-    assert np.allclose(similarity[np.arange(STEPS), owners], similarity.max(axis=1), atol=1e-9)
-    distinct = np.unique(exemplars, axis=0, return_inverse=True)[1].ravel()
-    lowest = np.array([np.flatnonzero(distinct == each)[0] for each in distinct])
-    clear = (similarity >= similarity.max(axis=1, keepdims=True) - 1e-7) & (
-        distinct != distinct[owners][:, None]
-    )
-    clear = ~clear.any(axis=1)
-    assert (owners[clear] == lowest[similarity[clear].argmax(axis=1)]).all()
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 80), st.integers(2, 20), st.integers(0, 3))
-def test_owners_along_a_segment_are_those_of_a_dense_walk(
-    seed: int, count: int, width: int, copies: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    exemplars = units(rng, count, width)
-    exemplars = np.concatenate([exemplars, *[exemplars[: count // 2]] * copies])
-    a, b, centre = rng.standard_normal((3, width)) * rng.choice([0.1, 1, 50])
-    found = envelope(a, b, exemplars, centre)
-    assert_nearest_everywhere(found, a, b, exemplars, centre)
-    assert (np.diff(found.bounds) > 0).all()
-    assert ((found.bounds > 0) & (found.bounds < 1)).all()
-    assert len(found.owners) == len(found.bounds) + 1 == len(set(found.owners.tolist()))
-
-
-def test_a_fine_fan_of_exemplars_is_passed_one_by_one() -> None:
-    angle = np.linspace(0, np.pi, 400)
-    fan = np.column_stack([np.cos(angle), np.sin(angle)])
-    order = np.random.default_rng(0).permutation(400)
-    found = envelope(np.array([3.0, 1.0]), np.array([-1.0, 1.0]), fan[order], np.zeros(2))
-    passed = order[found.owners]
-    assert np.diff(passed).tolist() == [1] * (len(passed) - 1)
-    assert len(passed) > 200
-
-
-def test_segments_without_length_or_choice_have_one_owner() -> None:
-    rng = np.random.default_rng(0)
-    exemplars, point, centre = units(rng, 30, 6), rng.standard_normal(6), np.ones(6)
-    still = envelope(point, point, exemplars, centre)
-    assert still.owners.tolist() == [int((exemplars @ (point - centre)).argmax())]
-    assert not len(still.bounds)
-    nowhere = envelope(centre, centre, exemplars, centre)
-    assert nowhere.owners.tolist() == [0]
-    single = envelope(point, -point, exemplars[:1], centre)
-    assert single.owners.tolist() == [0]
-    assert np.isnan(single.distance(np.array([0.2, 0.9]))).all()
-
-
-def test_equal_exemplars_are_taken_for_the_first_of_them() -> None:
-    rng = np.random.default_rng(1)
-    some = units(rng, 9, 7)
-    a, b = rng.standard_normal((2, 7)) * 4
-    once = envelope(a, b, some, np.zeros(7))
-    again = envelope(a, b, np.concatenate([some, some, some]), np.zeros(7))
-    assert again.owners.tolist() == once.owners.tolist()
-    assert np.array_equal(again.bounds, once.bounds)
-
-
-def test_lines_that_meet_in_one_place_make_one_boundary() -> None:
-    exemplars = np.array([[1.0, 0.0], [0.0, 1.0], [np.sqrt(0.5), np.sqrt(0.5)]])[[0, 1]]
-    thirds = np.array([[0.5, 0.5]])  # passes through the corner of the other two
-    found = envelope(
-        np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.concatenate([exemplars, thirds]), np.zeros(2)
-    )
-    assert found.owners.tolist() == [0, 1]
-    assert found.bounds.tolist() == [0.5]
-    assert found.distance(np.array([0.5, 0.75, 0.0])).tolist() == [0.0, 0.25, 0.5]
-
-
-# ---------------------------------------------------------------- interpolation
-
-
-@pytest.fixture(scope="module")
-def small(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The small study, whose activations are read once for all tests here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TESSERA_STUDIES", str(world / "studies"))
-        patch.setenv("TESSERA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield "small"
-
-
-def interpolated(name: str, layer: int = LAYER, dtype: Dtype = "float32", **options: Any) -> Entry:
-    study = studies.load(name)
-    reading = Reading(replace(study.model, dtype=dtype), Site(layer), study.corpus)
-    options = {"pairs": 8, "steps": 9, "seed": 0} | options
-    return stability.interpolate_prompts(Partition(reading, PartitionSpec(p=10)), **options)
+from tests.concepts.conftest import interpolated
+from tests.conftest import LAYER
 
 
 def prompts(name: str, entry: Entry, pair: int) -> list[torch.Tensor]:
@@ -314,187 +196,6 @@ def test_without_prompts_of_one_region_all_pairs_are_of_two() -> None:
     assert len(first) == 2
     assert len(set(first.ravel().tolist())) == 4
     assert set(length.ravel().tolist()) <= {8, 9, 10}
-
-
-# ---------------------------------------------------------------- the three tests
-
-
-def planted(pairs: int = 40) -> dict[str, np.ndarray]:
-    """Pairs in the plane. Exemplars are the axes, so that regions end at 45°; half of the pairs
-    stay near an axis, and the output of the others jumps at the boundary between them."""
-    rng = np.random.default_rng(0)
-    size = rng.uniform(2, 4, pairs)
-    ends = np.zeros((pairs, 2, 2))
-    ends[:, 0] = np.column_stack([size, 0.1 * size])
-    cross = np.arange(pairs) % 2 == 1
-    ends[:, 1] = np.where(
-        cross[:, None],
-        np.column_stack([0.1 * size, rng.uniform(0.5, 2, pairs) * size]),
-        ends[:, 0] + np.column_stack([rng.uniform(0.5, 2, pairs) * size, 0 * size]),
-    )
-    axes = np.eye(2)
-    steepest = np.full(pairs, 0.5)
-    for pair in np.flatnonzero(cross):
-        steepest[pair] = envelope(ends[pair, 0], ends[pair, 1], axes, np.zeros(2)).bounds[0]
-    sharp = np.where(cross, 6.0, 2.0) + rng.normal(0, 0.1, pairs)
-    following = np.column_stack([np.zeros(pairs), cross]).astype(np.int64)
-    return {"ends": ends, "sharpness": sharp, "steepest": steepest, "next": following}
-
-
-def findings(coreset: np.ndarray, **changed: np.ndarray) -> boundaries.Findings:
-    return found_for(planted() | changed, np.eye(2), coreset, np.zeros(2))
-
-
-def found_for(
-    given: dict[str, np.ndarray], exemplars: np.ndarray, coreset: np.ndarray, centre: np.ndarray
-) -> boundaries.Findings:
-    names = ("ends", "sharpness", "steepest", "next")
-    ends, sharpness, steepest, following = (given[name] for name in names)
-    return boundaries.boundary_tests(
-        ends, sharpness, steepest, following, exemplars, coreset, centre, seed=0
-    )
-
-
-def turned(degrees: float) -> np.ndarray:
-    angle = np.radians(degrees)
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-
-def test_jumps_at_the_boundaries_are_found_there() -> None:
-    table = findings(turned(30)).boundaries
-    rows = {(r["measure"], r["of"]): r for r in table.iter_rows(named=True)}
-    found = rows["distance", "exemplars"]
-    assert found["mean"] == pytest.approx(0, abs=1e-12)
-    assert (found["n"], found["without"], found["boundaries"]) == (20, 20, 1.0)
-    assert rows["distance", "difference"]["high"] < 0
-    assert rows["distance", "difference"]["n"] == rows["distance", "coreset"]["n"] == 20
-    assert rows["beyond", "exemplars"]["high"] < 0
-    assert rows["beyond", "exemplars"]["mean"] < rows["beyond", "coreset"]["mean"]
-
-
-def test_many_boundaries_are_near_but_not_beyond_what_other_pairs_show() -> None:
-    angle = np.radians(np.arange(0, 360, 2.0))
-    rng = np.random.default_rng(3)
-    table = findings(
-        np.column_stack([np.cos(angle), np.sin(angle)]), steepest=rng.uniform(0, 1, 40)
-    ).boundaries
-    rows = {(r["measure"], r["of"]): r for r in table.iter_rows(named=True)}
-    assert rows["distance", "coreset"]["mean"] < rows["distance", "exemplars"]["mean"] / 2
-    assert rows["distance", "coreset"]["boundaries"] > 10
-    for of in ("exemplars", "coreset"):
-        assert rows["beyond", of]["low"] < 0 < rows["beyond", of]["high"]
-
-
-def test_beyond_is_the_distance_less_that_of_the_other_pairs() -> None:
-    segments = [
-        Segment(np.array([0.5]), np.array([0, 1])),
-        Segment(np.array([]), np.array([2])),
-        Segment(np.array([0.2, 0.8]), np.array([0, 1, 2])),
-    ]
-    own, beyond = boundaries.boundary_distances(segments, np.array([0.4, 0.9, 0.8]))
-    assert np.allclose(own, [0.1, np.nan, 0.0], equal_nan=True)
-    assert np.allclose(beyond, [0.1 - 0.3, np.nan, 0.0 - 0.2], equal_nan=True)
-
-
-def test_pairs_within_a_region_are_less_sharp() -> None:
-    table = findings(np.eye(2)).sharpness
-    for row in table.iter_rows(named=True):
-        assert row["one_region"] == row["two_regions"] == 20
-        assert 5 < row["n"] <= 20
-        assert row["one"] == pytest.approx(2, abs=0.2)
-        assert row["two"] == pytest.approx(6, abs=0.2)
-        assert row["low"] < -4 < row["high"]
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 1000), st.integers(2, 60))
-def test_matches_are_near_and_nobody_is_matched_twice(seed: int, pairs: int) -> None:
-    rng = np.random.default_rng(seed)
-    apart, one = rng.uniform(0, 1, pairs), rng.random(pairs) < 0.5
-    found = boundaries.match_pairs(apart, one, seed)
-    assert one[found[:, 0]].all()
-    assert not one[found[:, 1]].any()
-    assert len(set(found.ravel().tolist())) == 2 * len(found)
-    gaps = np.abs(apart[found[:, 0]] - apart[found[:, 1]])
-    assert (gaps <= 0.2 * apart.std(ddof=1)).all()
-    free = np.setdiff1d(np.flatnonzero(~one), found[:, 1])
-    for row in np.setdiff1d(np.flatnonzero(one), found[:, 0]):  # nobody near was left for these
-        assert not (np.abs(apart[free] - apart[row]) <= 0.2 * apart.std(ddof=1)).any()
-
-
-def test_same_region_tells_same_next_token() -> None:
-    table = findings(turned(30)).prediction
-    exemplars = table.row(0, named=True)
-    assert exemplars["auroc"] == 1.0
-    assert exemplars["low"] > 0.8
-    assert (exemplars["n"], exemplars["agree"], exemplars["one_region"]) == (40, 20, 20)
-    shuffled = planted()["next"][np.random.default_rng(5).permutation(40)]
-    chance = findings(turned(30), next=shuffled).prediction.row(0, named=True)
-    assert chance["low"] < 0.5 < chance["high"]
-
-
-def test_groups_without_a_pair_say_nothing_and_raise_nothing() -> None:
-    alone = np.ones((1, 2)) / np.sqrt(2)
-    found = found_for(planted(), alone, alone, np.zeros(2))
-    assert found.boundaries["mean"].to_list() == [None] * 6
-    assert found.boundaries["n"].to_list() == [0] * 6
-    assert found.boundaries["without"].to_list() == [40] * 6
-    assert found.sharpness["difference"].to_list() == [None] * 2
-    assert found.sharpness["n"].to_list() == [0] * 2
-    assert found.prediction["auroc"].to_list() == [0.5] * 2
-    unlike = findings(np.eye(2), next=np.array([[0, 1]] * 40))
-    assert unlike.prediction["auroc"].to_list() == [None] * 2
-    assert unlike.prediction["agree"].to_list() == [0] * 2
-
-
-def test_pairs_without_a_distance_are_left_out() -> None:
-    whole = planted()
-    sharp = whole["sharpness"].copy()
-    sharp[:4] = np.nan
-    found = findings(np.eye(2), sharpness=sharp)
-    assert found.prediction["n"].to_list() == [36, 36]
-    assert found.sharpness["one_region"].to_list() == [18, 18]
-    none = findings(np.eye(2), sharpness=np.full(40, np.nan))
-    assert none.prediction["n"].to_list() == [0, 0]
-    assert none.boundaries["n"].to_list() == [0] * 6
-
-
-def test_what_is_read_can_be_tested(small: str) -> None:
-    entry = interpolated(small, pairs=16)
-    study = studies.load(small)
-    made = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
-    centre = partitioning.centre(study.reading).array("centre")
-    exemplars = made.array("exemplars")
-    drawn = units(np.random.default_rng(0), len(exemplars), WIDTH)
-    read = {name: entry.array(name) for name in ("ends", "sharpness", "steepest", "next")}
-    found = found_for(read, exemplars, drawn, centre)
-    same = found.sharpness["one_region"][0]
-    rows = entry.array("first") + entry.array("length") - 1
-    owner = made.array("owner")[rows]
-    assert same == int((owner[:, 0] == owner[:, 1]).sum()) >= 8
-    crossed = [
-        [len(s.bounds) > 0 for s in segments_of(read, of, centre)] for of in (exemplars, drawn)
-    ]
-    assert sum(crossed[0]) == 16 - same
-    both = np.logical_and(crossed[0], crossed[1]).sum()
-    assert found.boundaries["n"].to_list() == [both] * 6
-    assert found.boundaries["without"].to_list() == [16 - both] * 6
-
-
-def segments_of(read: dict[str, np.ndarray], of: np.ndarray, centre: np.ndarray) -> list[Segment]:
-    return [envelope(a, b, of.astype(np.float64), centre) for a, b in read["ends"]]
-
-
-def test_the_difference_is_that_of_the_means_beside_it() -> None:
-    """All pairs cross a boundary of the coreset, half of them one of both."""
-    angle = np.radians(np.arange(0, 360, 2.0))
-    fan = np.column_stack([np.cos(angle), np.sin(angle)])
-    table = findings(fan, steepest=np.random.default_rng(2).uniform(0, 1, 40)).boundaries
-    for measure in ("distance", "beyond"):
-        rows = {r["of"]: r for r in table.filter(measure=measure).iter_rows(named=True)}
-        assert {r["n"] for r in rows.values()} == {20}
-        left = rows["exemplars"]["mean"] - rows["coreset"]["mean"]
-        assert rows["difference"]["mean"] == pytest.approx(left, abs=1e-12)
 
 
 def test_another_partition_draws_other_pairs(small: str) -> None:

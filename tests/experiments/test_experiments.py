@@ -151,8 +151,8 @@ def test_a_cancelled_run_goes_on_where_it_was(study: Study) -> None:
     plan = Plan(methods=("eleuther_acts_top5",), scorers=("detection",), features=5, seed=8)
 
     class Stop(Progress):
-        def report(self, ended: float, total: float, message: str, unit: str = "") -> None:
-            if message == "Judging labels" and ended == 3:
+        def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+            if message == "Judging labels" and done == 3:
                 raise Cancelled
 
     writer, judge = Scripted(), Knows({})

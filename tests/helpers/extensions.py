@@ -64,8 +64,8 @@ def check_scorer() -> None:
 
     (score,) = judge_all([trial("bag_of_words", "numbers", planted(0))], WriterJudge(Affirmative()))
     assert (score.scorer, score.value, score.chance) == ("bag_of_words", 0.5, 0.5)
-    plan = ["--plan.methods", "token_frequency", "--plan.features", "3"]
-    estimate = ["estimate_cost", "--study", STUDY, *plan, "--plan.scorers"]
+    plan = ["--methods", "token_frequency", "--features", "3"]
+    estimate = ["estimate_cost", "--study", STUDY, *plan, "--scorers"]
     assert printed(*estimate, "bag_of_words") == printed(*estimate, "detection")
     app = opened("experiment", study=STUDY, scorers="bag_of_words")
     assert "bag_of_words" in options(app, "multiselect", "Judged by")

@@ -18,17 +18,17 @@ from backend.store import jobs
 
 REQUEST = LabelRequest(0)  # a feature that fires often enough
 PLAN = Plan(methods=("token_frequency",), scorers=("embedding",), features=3)
-FIRST = "feature_statistics"  # the query whose job computes the features
+FEATURES = "feature_statistics"  # the job that reads them
 CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
-    "known": (single_labels.labels, (REQUEST,), [FIRST]),
-    "written": (single_labels.write_labels, (REQUEST, "baez"), [FIRST, "write_labels"]),
+    "known": (single_labels.labels, (REQUEST,), [FEATURES]),
+    "written": (single_labels.write_labels, (REQUEST, "baez"), [FEATURES, "write_labels"]),
     "scores": (
         single_labels.label_scores,
         (REQUEST, "token_frequency,logit_cascade"),
-        [FIRST, "label_scores"],
+        [FEATURES, "label_scores"],
     ),
-    "search": (label_search.search_labels, ("boats",), [FIRST, "search_labels"]),
-    "experiment": (runs.run_experiment, (PLAN,), [FIRST, "run_experiment"]),
+    "search": (label_search.search_labels, ("boats",), [FEATURES, "search_labels"]),
+    "experiment": (runs.run_experiment, (PLAN,), [FEATURES, "run_experiment"]),
 }
 
 
@@ -53,9 +53,9 @@ def until_there(ask: Callable[[], object]) -> tuple[object, list[str]]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_missing_is_asked_for_once(alone: str, case: str) -> None:
-    asked_for, arguments, expected = CASES[case]
+    asked_for, arguments, wanted = CASES[case]
     answer, names = until_there(lambda: asked_for(alone, *arguments))
-    assert names == expected
+    assert names == wanted
     assert not isinstance(answer, Job)
     assert asked_for.look(alone, *arguments) is not None
     assert not [job for job in jobs.recent() if job.state == "queued"]

@@ -21,7 +21,7 @@ from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject, Heat
 from backend.evals.evaluation import MEASURES, Answers
 from backend.query import query
 from backend.schema import ModelError, NotFoundError, PairsRef, Study
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 # ---------------------------------------------------------------- the benchmark
@@ -67,7 +67,7 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
         rankings=ce_sweep.rankings(sweep),
         listed=len(study.saes),
         missing=missing,
-        provenance=provenance.of(of_sae, _command("ce_bench", study, pairs=pairs)),
+        provenance=of_sae.provenance(_command("ce_bench", study, pairs=pairs)),
     )
 
 
@@ -211,7 +211,7 @@ def ce_steer(
         strength=strength,
         texts=entry.frame("texts"),
         words=tuple(entry.value("words")),
-        provenance=provenance.of(entry, _command("ce_steer", study, **arguments)),
+        provenance=entry.provenance(_command("ce_steer", study, **arguments)),
     )
 
 

@@ -30,7 +30,7 @@ from backend.evals.expert_lens.views import LEAST_ALIKE, ExpertConcept, ExpertLe
 from backend.models import linear_maps
 from backend.query import query
 from backend.schema import NotFoundError, Study
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
 
@@ -74,7 +74,7 @@ def expert_lens(
         again=enough(pl.concat([results.repeated.frame("again"), alike])),
         elsewhere=across_sources,
         seed=SEED,
-        provenance=provenance.of(likeness, f"expert_lens {_options(results.setup)}"),
+        provenance=likeness.provenance(f"expert_lens {_options(results.setup)}"),
     )
 
 
@@ -193,7 +193,7 @@ def _concept(results: ExpertResults, word: str) -> ExpertConcept:
         heat=heat,
         sizes=summaries.sizes(train, test, np.asarray(entry.array("null_above"))),
         texts=_texts(results.selected, word),
-        provenance=provenance.of(entry, command),
+        provenance=entry.provenance(command),
     )
 
 

@@ -20,7 +20,7 @@ from backend.models.patching import KINDS
 from backend.query import key_of, query
 from backend.schema import NotFoundError, Study
 from backend.statistics.intervals import mean_interval, wilson
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 SIZES = Sizes()
@@ -73,7 +73,7 @@ def sage(study: Study, task: str = "", role: str = "") -> Sage:
         gates=gates,
         easier="" if solved or not task else _hardest(gates, task),
         results=results,
-        provenance=provenance.of(source, command),
+        provenance=source.provenance(command),
     )
 
 

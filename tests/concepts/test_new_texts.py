@@ -1,8 +1,9 @@
-"""Where fresh texts lie in a region, and how far apart its members can be."""
+"""Where new texts lie in a region, and how far apart its members can be."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,14 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.concepts.gathered import (
-    LEVELS,
-    NEAREST,
-    QUANTILES,
-    TextPlacement,
-    farthest,
-    place_texts,
-)
+from backend.concepts.new_texts import LEVELS, RegionSample, farthest, place_texts
+from backend.concepts.views import NEAREST, QUANTILES
 from backend.regions.nearest import Nearest, assign
 
 THETA = float(np.float32(0.3))
@@ -37,7 +32,16 @@ def given_to(points: np.ndarray, exemplars: np.ndarray) -> Nearest:
     return assign(torch.from_numpy(points), torch.from_numpy(exemplars), THETA)
 
 
-def world(seed: int = 0) -> tuple[TextPlacement, TextPlacement, np.ndarray]:
+Tables = dict[str, pl.DataFrame]
+
+
+def place(
+    points: np.ndarray, offsets: np.ndarray, exemplars: np.ndarray, sample: RegionSample
+) -> Tables:
+    return place_texts(points, offsets, given_to(points, exemplars), sample, "positive")
+
+
+def world(seed: int = 0) -> tuple[Tables, Tables, np.ndarray]:
     """Texts of three tokens, one of them in the cone of region 0, and texts with none there."""
     rng = np.random.default_rng(seed)
     exemplars, offsets = np.eye(16, dtype=np.float32)[:4], np.arange(0, 91, 3)
@@ -45,58 +49,55 @@ def world(seed: int = 0) -> tuple[TextPlacement, TextPlacement, np.ndarray]:
     texts = cone(rng, exemplars[1], 90)
     with_one = texts.copy()
     with_one[1::3] = cone(rng, exemplars[0], 30)
-    found = [
-        place_texts(p, offsets, given_to(p, exemplars), 0, exemplars[0], members, THETA, random)
-        for p in (with_one, texts)
-    ]
-    return found[0], found[1], members
+    sample = RegionSample(0, THETA, exemplars[0], members, random)
+    inside, outside = (place(points, offsets, exemplars, sample) for points in (with_one, texts))
+    return inside, outside, members
 
 
-def test_fresh_texts_of_the_concept_land_in_its_region_and_others_do_not() -> None:
+def test_new_texts_of_the_concept_land_in_its_region_and_others_do_not() -> None:
     inside, outside, _ = world()
-    assert (inside.texts, inside.tokens, inside.members) == (30, 90, 80)
-    assert inside.nearest["token"].to_list() == list(range(1, 90, 3))
-    for name, of in (("within", 1.0), ("owned", 1.0)):
+    assert inside["nearest"]["token"].to_list() == list(range(1, 90, 3))
+    for name in ("within", "owned"):
         row = share(inside, name)
-        assert (row["share"], row["n"]) == (of, 30)
+        assert (row["share"], row["n"], row["kind"]) == (1.0, 30, "positive")
         assert row["low"] == pytest.approx(30 / (30 + 1.96**2), abs=1e-3)
         assert share(outside, name)["share"] == 0
-    assert inside.nearest["margin"].min() > 0.3
+    assert inside["nearest"]["margin"].min() > 0.3
     # as far from members as members are from each other, or farther than any
-    assert 0.2 < inside.nearest["among_members"].mean() < 0.8
-    assert outside.nearest["among_members"].min() == outside.nearest["among_pairs"].min() == 1
+    assert 0.2 < inside["nearest"]["among_members"].mean() < 0.8
+    assert outside["nearest"]["among_members"].min() == outside["nearest"]["among_pairs"].min() == 1
 
 
 def test_distances_are_quantiles_of_the_regions_own() -> None:
-    found, _, members = world(1)
+    inside, _, members = world(1)
     exact = members.astype(np.float64)
     own = (1 - exact @ exact.T)[np.triu_indices(80, 1)]
-    table = found.quantiles
+    table = inside["quantiles"]
     assert table.schema == QUANTILES
     assert table["own"].to_list() == pytest.approx(np.quantile(own, LEVELS))
     for row in table.iter_rows(named=True):
         assert row["among_pairs"] == pytest.approx((own < row["to_members"]).mean())
     assert table["to_members"].is_sorted()
     others = np.array([(1 - np.delete(exact, i, 0) @ exact[i]).mean() for i in range(80)])
-    assert found.nearest.schema == NEAREST
-    for row in found.nearest.iter_rows(named=True):
+    assert inside["nearest"].schema == NEAREST
+    for row in inside["nearest"].iter_rows(named=True):
         assert row["among_pairs"] == pytest.approx((own < row["to_members"]).mean())
         assert row["among_members"] == pytest.approx((others < row["to_members"]).mean())
-    assert found.nearest["among_members"].n_unique() > 5
+    assert inside["nearest"]["among_members"].n_unique() > 5
 
 
 def test_at_a_real_threshold_the_check_of_two_theta_passes_anything() -> None:
     rng = np.random.default_rng(5)
     exemplars = np.eye(16, dtype=np.float32)[:2]
     other, members = cone(rng, exemplars[1], 20, 0.01), cone(rng, exemplars[0], 40)
-    near = given_to(other, exemplars)
     random = units(rng.standard_normal((30, 16)))
-    found = place_texts(other, np.arange(21), near, 0, exemplars[0], members, 0.9, random)
-    assert share(found, "owned")["share"] == share(found, "within")["share"] == 0
-    assert share(found, "pairs")["share"] == share(found, "each")["share"] == 1
-    assert share(found, "random_pairs")["share"] == 1
-    assert share(found, "random_pairs")["n"] == 30
-    small = place_texts(other, np.arange(21), near, 0, exemplars[0], members, 0.1, random)
+    sample = RegionSample(0, 0.9, exemplars[0], members, random)
+    large = place(other, np.arange(21), exemplars, sample)
+    assert share(large, "owned")["share"] == share(large, "within")["share"] == 0
+    assert share(large, "pairs")["share"] == share(large, "each")["share"] == 1
+    assert share(large, "random_pairs")["share"] == 1
+    assert share(large, "random_pairs")["n"] == 30
+    small = place(other, np.arange(21), exemplars, replace(sample, theta=0.1))
     assert share(small, "pairs")["share"] == 0
     own = share(small, "own_pairs")
     apart = 1 - members @ members.T
@@ -107,24 +108,23 @@ def test_at_a_real_threshold_the_check_of_two_theta_passes_anything() -> None:
 
 def test_members_or_texts_may_be_missing_but_no_text_is_empty() -> None:
     points, exemplar = np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)[0]
-    near, nothing = given_to(points, points), points[:0]
-    alone = place_texts(points, np.array([0, 4]), near, 0, exemplar, points[:1], THETA, nothing)
-    assert alone.nearest["among_pairs"].to_list() == [None]
-    assert alone.quantiles["own"].to_list() == [None] * len(LEVELS)
-    assert share(alone, "random_pairs") | {"of": ""} == dict.fromkeys(["share", "low", "high"]) | {
-        "of": "",
-        "n": 0,
-    }
-    empty = given_to(nothing, points)
-    none = place_texts(nothing, np.array([0]), empty, 0, exemplar, points, THETA, points)
+    nothing = points[:0]
+    sample = RegionSample(0, THETA, exemplar, points[:1], nothing)
+    alone = place(points, np.array([0, 4]), points, sample)
+    assert alone["nearest"]["among_pairs"].to_list() == [None]
+    assert alone["quantiles"]["own"].to_list() == [None] * len(LEVELS)
+    row = share(alone, "random_pairs")
+    assert [row[name] for name in ("share", "low", "high", "n")] == [None, None, None, 0]
+    sample = replace(sample, members=points, random=points)
+    none = place(nothing, np.array([0]), points, sample)
     assert share(none, "within")["share"] is None
-    assert none.quantiles["to_members"].null_count() == len(LEVELS)
+    assert none["quantiles"]["to_members"].null_count() == len(LEVELS)
     with pytest.raises(ValueError, match="text 1 has no token"):
-        place_texts(points, np.array([0, 2, 2, 4]), near, 0, exemplar, points, THETA, nothing)
+        place(points, np.array([0, 2, 2, 4]), points, sample)
 
 
-def share(found: TextPlacement, of: str) -> dict[str, float]:
-    return found.shares.filter(pl.col("of") == of).row(0, named=True)
+def share(tables: Tables, name: str) -> dict[str, float]:
+    return tables["shares"].filter(of=name).row(0, named=True)
 
 
 # ---------------------------------------------------------------- how far members can be apart

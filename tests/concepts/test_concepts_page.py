@@ -1,0 +1,140 @@
+"""The page of concepts in every state, a concept of one's own, and what cannot be asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from backend import queries
+from backend.concepts import choices as concept_choices
+from backend.concepts.views import (
+    ConceptAurocs,
+    ConceptsView,
+)
+from backend.schema import CorpusError, Job, NotFoundError, Study
+from components.concepts import readers as shown
+from components.shell import markup
+from tests.concepts.conftest import computed, own_texts
+from tests.conftest import SUBJECTS
+from tests.helpers.pages import opened, text_of
+
+# ---------------------------------------------------------------- what cannot be asked
+
+
+@pytest.mark.parametrize(
+    ("name", "positive", "negative", "said"),
+    [
+        ("", "a\nb\nc\nd", "e\nf\ng\nh", "no name"),
+        ("few", "a\nb\nc", "e\nf\ng\nh", "3 positive texts"),
+        ("none", "a\nb\nc\nd", " \n ", "0 negative texts"),
+        ("same", "a\na\na\na\na", "e\nf\ng\nh", "1 positive texts"),
+        ("case", "a\nb\nc\nC", "e\nf\ng\nh", "3 positive texts"),
+        ("both", "a\nb\nc\nd\ne", "a\nB\nc\nd\ne", "5 texts stand on both sides: 'a' …"),
+        ("some", "a\nb\nc\nd\ne", "e\nf\ng\nh\ni", "1 text stands on both sides: 'e'"),
+    ],
+)
+def test_a_concept_of_ones_own_needs_texts(
+    study: Study, name: str, positive: str, negative: str, said: str
+) -> None:
+    with pytest.raises(CorpusError, match=said):
+        queries.keep_concept(name, positive, negative)
+    assert not concept_choices.folder().exists()
+
+
+def test_what_is_left_without_texts_on_both_sides_is_counted(study: Study) -> None:
+    with pytest.raises(CorpusError) as raised:
+        queries.keep_concept("x", "a\nb\nc\nd", "d\ne\nf\ng\nh")
+    assert "3 and 4 texts are left" in raised.value.remedy
+
+
+def test_another_concept_of_that_name_is_not_written_over(study: Study, boats: str) -> None:
+    assert queries.keep_concept("boats & sea", own_texts("harbour"), own_texts("kitchen")) == boats
+    with pytest.raises(CorpusError, match="already"):
+        queries.keep_concept("boats & sea", own_texts("orchard"), own_texts("kitchen"))
+    rows = [
+        json.loads(line) for line in (concept_choices.folder() / boats).read_text().splitlines()
+    ]
+    assert len(rows) == 16
+
+
+def test_sets_and_concepts_that_are_not_there_are_told(study: Study, boats: str) -> None:
+    with pytest.raises(NotFoundError, match="no concept set 'nothing'"):
+        queries.concept_set(study.name, "nothing")
+    with pytest.raises(NotFoundError, match="no concept"):
+        queries.concept_aurocs(study.name, boats, "kettles")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((None, None, None), "–"),
+        ((None, 0.0, 1.0), "–"),
+        ((0.5, None, None), ".50 –"),
+        ((0.5, 0.25, 0.75), ".50 .25–.75"),
+        ((0.5, -0.25, 0.75), ".50 -.25 to .75"),
+    ],
+)
+def test_what_is_missing_is_one_dash(values: tuple[float | None, ...], said: str) -> None:
+    assert re.sub("<[^>]+>", "", markup.interval(*values)) == said
+
+
+# ---------------------------------------------------------------- the page
+
+
+@pytest.mark.parametrize("ask", ["any region", "in or out", "purity", "gray zone"])
+def test_the_page_answers(study: Study, boats: str, ask: str) -> None:
+    said = text_of(opened("concepts", set=boats, ask=ask))
+    expected = {
+        "any region": "tells the test texts apart",
+        "in or out": "best region",
+        "purity": "mean pairwise distance",
+        "gray zone": "ambiguity falls with k",
+    }
+    assert expected[ask] in said
+
+
+def test_nothing_is_claimed_of_a_few_texts(study: Study, boats: str) -> None:
+    found = queries.concept_aurocs(study.name, boats)
+    assert isinstance(found, ConceptAurocs)
+    assert "tells the test texts apart" in shown.answer(found)
+    few = found.readers.with_columns(negatives=pl.lit(1, pl.Int64))
+    assert "nothing can be claimed" in shown.answer(replace(found, readers=few))
+    none = found.readers.with_columns(value=pl.lit(None, pl.Float64))
+    assert "nothing can be said" in shown.answer(replace(found, readers=none))
+
+
+def test_hard_negatives_that_are_not_there_are_told(study: Study, boats: str) -> None:
+    app = opened("concepts", fine=False, set=boats, contrast="hard")
+    assert "has no hard negative test texts" in text_of(app)
+    assert "tells the test texts apart" in text_of(app)
+    assert "positive and 4 negative test texts" in text_of(app)
+
+
+@pytest.mark.parametrize("ask", ["stability", "again"])
+def test_long_work_is_asked_for_first(study: Study, ask: str) -> None:
+    app = opened("concepts", ask=ask)
+    assert "Not computed yet" in text_of(app)
+    assert app.button(key="ask")
+
+
+def test_a_set_that_is_not_there_leaves_the_page_standing(study: Study) -> None:
+    app = opened("concepts", fine=False, set="nothing")
+    assert "There is no concept set" in text_of(app)
+    assert app.selectbox
+
+
+def test_topics_are_a_set_without_any_file(study: Study) -> None:
+    held = computed(study, "topics")
+    view = queries.concept_set(study.name)
+    assert isinstance(view, ConceptsView)
+    assert set(view.concepts["name"]) == set(SUBJECTS)
+    over = queries.mean_aurocs(study.name)
+    assert not isinstance(over, Job)
+    assert set(over["concepts"]) == {3}
+    bow = np.asarray(held.readers.array("bow"))
+    assert bow.shape == (3, len(held.set.offsets) - 1)
