@@ -34,7 +34,7 @@ def counted(subject: Subject, sampling: Sampling) -> dict[str, Any]:
             run.report(done, len(numbers), "Labelling by counting", f"{subject.source.what}s")
         try:
             label = label_steps.plain(subject, number, METHOD, sampling)
-        except evidence.TooFewError:
+        except evidence.TooFewError:  # it fires often, but in few contexts
             continue
         if label.text:
             rows.append((number, METHOD, label.text))

@@ -13,10 +13,11 @@ from backend.annotations import hand_labels
 from backend.annotations.hand_labels import Ledger
 from backend.annotations.views import Decision
 from backend.corpus import passages
-from backend.experiments import experiment, runs, single_labels
+from backend.experiments import runs, single_labels
 from backend.features import codes, examples
 from backend.features.answers import FeatureIndex, feature_index
 from backend.features.views import Example
+from backend.labels.tables import DISTANCES
 from backend.labels.words import LabelRequest
 from backend.query import lookup, query
 from backend.queue.views import Hint, Queue, QueueItem, RepeatAgreement
@@ -119,15 +120,10 @@ def _ordered(study: Study, selected: np.ndarray, selection: Selection) -> np.nda
 
 def _disagreement(study: Study) -> dict[int, float]:
     """The widest distance between two methods' labels of a feature, over all experiments."""
-    widest: dict[int, float] = {}
-    for each in runs.listed(study):
-        entry = experiment.run.at(each.run) if each.done else None
-        if entry is None:
-            continue
-        distances = entry.frame("distances").group_by("feature").agg(pl.col("distance").max())
-        for feature, distance in distances.drop_nulls().iter_rows():
-            widest[feature] = max(distance, widest.get(feature, distance))
-    return widest
+    ended = (runs.results(each.run) for each in runs.listed(study) if each.done)
+    frames = [results.entry.frame("distances") for results in ended if results]
+    distances = pl.concat([pl.DataFrame(schema=DISTANCES), *frames]).drop_nulls("distance")
+    return dict(distances.group_by("feature").agg(pl.col("distance").max()).iter_rows())
 
 
 # ---------------------------------------------------------------- for one person

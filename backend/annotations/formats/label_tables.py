@@ -37,11 +37,6 @@ class Row(label_files.Row):
     occurrence: Annotated[int, Field(ge=0, le=1, strict=False)] = 0
     made: Amount | None = None
 
-    @field_validator("made", mode="before")
-    @classmethod
-    def _empty_is_no_time(cls, value: Any) -> Any:
-        return None if value == "" else value
-
     @field_validator("occurrence", mode="before")
     @classmethod
     def _empty_is_first(cls, value: Any) -> Any:

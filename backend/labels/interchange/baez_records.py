@@ -154,19 +154,18 @@ class LabelLine(Line):
 # ---------------------------------------------------------------- scores and distances
 
 
-class Verdicts(Record):
+class Mean(Record):
+    """An accuracy, or of embeddings a gap."""
+
     accuracy: float | None = None
+    gap: float | None = None
     n: Whole | None = None
 
 
-class Gap(Record):
-    gap: float | None = None
-
-
 class Summary(Record):
-    detection: Verdicts | None = None
-    fuzz: Verdicts | None = None
-    embedding: Gap | None = None
+    detection: Mean | None = None
+    fuzz: Mean | None = None
+    embedding: Mean | None = None
 
 
 class ScoreRow(Record):
@@ -216,9 +215,9 @@ class FlatRow(Record):
     @property
     def summary(self) -> Summary:
         return Summary(
-            detection=Verdicts(accuracy=self.detection_accuracy),
-            fuzz=Verdicts(accuracy=self.fuzz_accuracy),
-            embedding=Gap(gap=self.embedding_gap),
+            detection=Mean(accuracy=self.detection_accuracy),
+            fuzz=Mean(accuracy=self.fuzz_accuracy),
+            embedding=Mean(gap=self.embedding_gap),
         )
 
 

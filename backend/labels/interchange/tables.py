@@ -53,7 +53,7 @@ class Row(Record):
     def _none_is_empty(cls, value: Any) -> Any:
         return "" if value is None else value
 
-    @field_validator("n", "seconds", mode="before")
+    @field_validator("n", "seconds", "made", mode="before", check_fields=False)
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
