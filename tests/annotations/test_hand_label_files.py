@@ -44,7 +44,7 @@ def decision(uid: str, feature: int, label: str = "", **more: object) -> dict[st
     return {"uid": uid.ljust(8, "0"), "label": label, **event, **more}
 
 
-def said(study: str) -> list[tuple[str, int, str, str]]:
+def statements(study: str) -> list[tuple[str, int, str, str]]:
     frame = queries.human_labels(study).sort("person", "feature")
     return frame.select("person", "feature", "action", "label").rows()
 
@@ -78,12 +78,12 @@ def test_events_go_out_and_come_back_whole(
 def test_labels_go_out_and_come_back_once(
     labelled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
-    decisions, data = said(labelled), queries.export_decisions(labelled, format)
+    decisions, data = statements(labelled), queries.export_decisions(labelled, format)
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     for kept, known in ((3, 0), (0, 3)):
         receipt = queries.import_decisions(labelled, "cyd", data, format)
         assert (receipt.kept, receipt.known, receipt.problems) == (kept, known, ())
-        assert said(labelled) == decisions
+        assert statements(labelled) == decisions
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
@@ -107,13 +107,13 @@ def test_what_is_older_does_not_stand_before_a_later_decision(
     created = queries.human_labels(ready)["made"].to_list()
     queries.decide(ready, "ann", [decision("a3", 3, "new")])
     assert queries.import_decisions(ready, "ann", data, format).kept == 0
-    assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
+    assert statements(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     queries.decide(ready, "ann", [decision("b1", 3, "new")])
     for kept, known in ((2, 0), (0, 2)):
         receipt = queries.import_decisions(ready, "ann", data, format)
         assert (receipt.kept, receipt.known, receipt.problems) == (kept, known, ())
-        assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
+        assert statements(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
     assert queries.human_labels(ready)["made"].to_list()[-1] == created[-1]
     result = queries.queue(ready, "ann", Selection("all"))
     assert [one.label for one, _ in result.history] == ["old", "alone", "new"]  # type: ignore[union-attr]
@@ -125,12 +125,12 @@ def test_a_label_that_was_mended_in_a_file_is_taken_and_one_without_a_time_repla
     queries.decide(ready, "ann", [decision("a1", 3, "baots")])
     data = queries.export_decisions(ready, "csv")
     queries.import_decisions(ready, "ann", data.replace(b"baots", b"boats"), "csv")
-    assert said(ready) == [("ann", 3, "label", "boats")]
+    assert statements(ready) == [("ann", 3, "label", "boats")]
     assert queries.import_decisions(ready, "ann", data, "csv").kept == 0
     rows = [{"feature": n, "method": "human", "writer": "ann", "text": "hull"} for n in (3, 6)]
     undated = "\n".join(map(json.dumps, rows)).encode()
     receipt = queries.import_decisions(ready, "ann", undated, "jsonl", "mine.jsonl")
-    assert said(ready) == [("ann", 3, "label", "boats"), ("ann", 6, "label", "hull")]
+    assert statements(ready) == [("ann", 3, "label", "boats"), ("ann", 6, "label", "hull")]
     assert "mine.jsonl, line 1: Feature 3 has another decision of ann" in receipt.problems[0]
 
 
@@ -148,7 +148,9 @@ def test_rows_without_a_writer_are_counted_and_failures_of_methods_are_no_decisi
         ready, "ann", "\n".join(map(json.dumps, rows)).encode(), "jsonl"
     )
     assert "2 rows had no writer and count as yours." in receipt.notes
-    assert [(who, number) for who, number, *_ in said(ready)] == [("ann", n) for n in (1, 2, 3)]
+    assert [(who, number) for who, number, *_ in statements(ready)] == [
+        ("ann", n) for n in (1, 2, 3)
+    ]
     assert "baez gave no label" in receipt.problems[0]
 
 
@@ -158,7 +160,7 @@ def test_an_event_of_a_file_has_all_that_one_of_here_has(ready: str) -> None:
     late = line | {"uid": "late0001", "made": time.time() + 1e6}
     data = "\n".join(map(json.dumps, [line, late])).encode()
     receipt = queries.import_decisions(ready, "ann", data, "events", "e.events.jsonl")
-    assert said(ready) == [("ann", 1, "label", "bare")]
+    assert statements(ready) == [("ann", 1, "label", "bare")]
     assert receipt.problems == (
         "e.events.jsonl, line 2: It was made in the future: `made` is in Unix seconds.",
     )
@@ -197,7 +199,7 @@ def test_labels_of_other_methods_become_those_of_whoever_takes_them_in(ready: st
     rows = [{"feature": 9, "method": "baez", "writer": "gpt", "text": "sea"}]
     data = "\n".join(json.dumps(row) for row in rows).encode()
     queries.import_decisions(ready, "ann", data, "jsonl")
-    assert said(ready) == [("ann", 9, "label", "sea")]
+    assert statements(ready) == [("ann", 9, "label", "sea")]
     assert queries.human_labels(ready)["notes"][0] == "by baez"
     with pytest.raises(NotFoundError, match="Nobody is named"):
         queries.import_decisions(ready, " ", data, "jsonl")

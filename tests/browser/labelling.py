@@ -44,7 +44,7 @@ class Labeller:
         page.on("dialog", lambda dialog: dialog.accept())
         page.goto(f"{self.server.address}/queue?study=small&{params}")
         if wait:
-            shown(page)
+            wait_for_item(page)
             expect(page.locator(".q-label")).to_be_focused()
         return page
 
@@ -53,7 +53,7 @@ class Labeller:
         assert self.errors == []
 
 
-def shown(page: Page) -> str:
+def wait_for_item(page: Page) -> str:
     """The item whose examples are on the screen."""
     page.wait_for_selector(".q-item[data-slot]:not([data-slot=''])")
     return slot(page)
@@ -63,7 +63,7 @@ def slot(page: Page) -> str:
     return page.locator(".q-item").evaluate("(item) => item.dataset.slot")
 
 
-def saved(page: Page) -> None:
+def wait_until_saved(page: Page) -> None:
     expect(page.locator(".q-saved")).to_have_text("all saved", timeout=60_000)
 
 

@@ -17,10 +17,10 @@ from tests.browser.labelling import (
     command,
     events,
     pairs,
-    saved,
     say,
-    shown,
     slot,
+    wait_for_item,
+    wait_until_saved,
 )
 from tests.browser.queue_world import Server
 from tests.browser.visits import picture
@@ -43,7 +43,7 @@ def test_two_hundred_labels_typed_without_a_pause(labeller: Labeller, server: Se
     assert int(text.removeprefix("0 of ").split()[0].replace(",", "")) > 10_000
     for number in range(MANY):
         say(page, f"label number {number}")
-    saved(page)
+    wait_until_saved(page)
     entries = pairs(server)
     assert [label for _, label in entries] == [f"label number {n}" for n in range(MANY)]
     assert len({item for item, _ in entries}) == MANY
@@ -73,12 +73,12 @@ def test_the_next_items_come_without_the_server(labeller: Labeller, server: Serv
         items = [slot(page)]
         for number in range(20):
             say(page, f"label number {number}")
-            items.append(shown(page))
+            items.append(wait_for_item(page))
         assert len(set(items)) == 21
         expect(page.locator(".q-saved")).not_to_have_text("all saved")
     finally:
         server.process.send_signal(signal.SIGCONT)
-    saved(page)
+    wait_until_saved(page)
     assert pairs(server) == [(item, f"label number {n}") for n, item in enumerate(items[:20])]
 
 
@@ -99,10 +99,10 @@ def test_typing_in_one_burst_is_kept_in_order(labeller: Labeller, server: Server
         100,
     )
     page.keyboard.type(" word")
-    saved(page)
+    wait_until_saved(page)
     expect(page.locator(".q-label")).to_have_value("and half a word")
     page.wait_for_function("() => !document.querySelector('.q-said b').textContent")
-    saved(page)
+    wait_until_saved(page)
     assert [label for _, label in pairs(server)] == [f"burst {n}" for n in range(100)]
     assert len({item for item, _ in pairs(server)}) == 100
 
@@ -114,19 +114,19 @@ def test_a_slow_server_and_a_reload_in_mid_word_lose_nothing(
     page = person.open()
     texts = []
     for number in range(MANY):
-        texts.append(shown(page))
+        texts.append(wait_for_item(page))
         if number == 77:
             page.keyboard.type("label num")
             page.keyboard.press("ArrowLeft")
             page.reload()
-            assert shown(page) == texts[-1]
+            assert wait_for_item(page) == texts[-1]
             expect(page.locator(".q-label")).to_have_value("label num")
             expect(page.locator(".q-label")).to_be_focused()
             page.keyboard.press("ArrowRight")
             say(page, f"ber {number}")
         else:
             say(page, f"label number {number}")
-    saved(page)
+    wait_until_saved(page)
     assert pairs(slow) == [(item, f"label number {n}") for n, item in enumerate(texts)]
     person.close()
 
@@ -139,13 +139,13 @@ def test_what_is_typed_while_the_file_is_gone_is_saved_when_it_is_back(
 ) -> None:
     page = labeller.open()
     say(page, "before")
-    saved(page)
+    wait_until_saved(page)
     folder, away = server.annotations, server.annotations.with_name("away")
     folder.rename(away)
     folder.mkdir()
     (folder / "annotations.sqlite").mkdir()
     for number in range(5):
-        shown(page)
+        wait_for_item(page)
         say(page, f"during {number}")
     expect(page.locator(".q-banner")).to_contain_text("cannot be opened")
     expect(page.locator(".q-banner")).to_contain_text("5 decisions are kept in this browser")
@@ -155,10 +155,10 @@ def test_what_is_typed_while_the_file_is_gone_is_saved_when_it_is_back(
     (folder / "annotations.sqlite").rmdir()
     folder.rmdir()
     away.rename(folder)
-    saved(page)
-    shown(page)
+    wait_until_saved(page)
+    wait_for_item(page)
     say(page, "after")
-    saved(page)
+    wait_until_saved(page)
     text = ["before", *(f"during {number}" for number in range(5)), "after"]
     assert [label for _, label in pairs(server)] == text
     assert len({item for item, _ in pairs(server)}) == len(text)
@@ -170,20 +170,20 @@ def test_a_read_only_database_is_told_and_saved_when_it_is_not(
 ) -> None:
     page = labeller.open()
     say(page, "before")
-    saved(page)
+    wait_until_saved(page)
     server.stop()
     file = server.annotations / "annotations.sqlite"
     file.chmod(0o444)
     server.start()
     page.reload()
-    shown(page)
+    wait_for_item(page)
     for number in range(3):
-        shown(page)
+        wait_for_item(page)
         say(page, f"during {number}")
     expect(page.locator(".q-banner")).to_contain_text("cannot be opened or written")
     expect(page.locator(".q-banner")).to_contain_text("3 decisions are kept in this browser")
     file.chmod(0o644)
-    saved(page)
+    wait_until_saved(page)
     assert [label for _, label in pairs(server)] == ["before", *(f"during {n}" for n in range(3))]
 
 
@@ -215,7 +215,7 @@ def test_a_browser_that_stores_nothing_still_saves_and_says_so(
     for label in ("one", "two", "three"):
         say(page, label)
     expect(page.locator(".q-banner")).to_contain_text("its storage is full")
-    saved(page)
+    wait_until_saved(page)
     assert [label for _, label in pairs(server)] == ["one", "two", "three"]
 
 
@@ -224,18 +224,18 @@ def test_a_browser_that_stores_nothing_still_saves_and_says_so(
 
 def test_the_same_item_in_two_tabs_keeps_both(labeller: Labeller, server: Server) -> None:
     one, two = labeller.open(), labeller.open()
-    item = shown(one)
-    assert shown(two) == item
+    item = wait_for_item(one)
+    assert wait_for_item(two) == item
     one.bring_to_front()
     one.keyboard.type("from the fir")
     two.bring_to_front()
     say(two, "from the second")
-    saved(two)
+    wait_until_saved(two)
     one.bring_to_front()
     notice = one.locator(".q-meanwhile")
     expect(notice).to_have_text("decided meanwhile: from the second (a new decision supersedes it)")
     say(one, "st")
-    saved(one)
+    wait_until_saved(one)
     expect(notice).to_have_text("")
     assert pairs(server) == [(item, "from the second"), (item, "from the first")]
     command(one, "l")

@@ -68,7 +68,7 @@ def script(tools: Context) -> Scripted:
     return tools.writer
 
 
-def asked(tools: Context, turn: int = 0) -> list[Message]:
+def messages_of(tools: Context, turn: int = 0) -> list[Message]:
     return script(tools).asked[turn]
 
 

@@ -84,10 +84,10 @@ class ScriptedWriter:
         self.asked.append(messages)
         if self.garbles(messages[1].content):
             return "Hard to say: [1, 2]"
-        return f"Sure: {[int(self.rule(text)) for text in shown(messages)]}"
+        return f"Sure: {[int(self.rule(text)) for text in excerpts_of(messages)]}"
 
 
-def shown(messages: Sequence[Message]) -> list[str]:
+def excerpts_of(messages: Sequence[Message]) -> list[str]:
     return [json.loads(line) for line in re.findall(r"(?m)^\d+\. (.*)$", messages[1].content)]
 
 
@@ -129,7 +129,7 @@ def value(result: Score | estimates.Estimate) -> float:
     return result.value
 
 
-def judged(trials: Sequence[Trial], judge: Judge) -> list[Score]:
+def judge_all(trials: Sequence[Trial], judge: Judge) -> list[Score]:
     """Scores of trials that a judge is asked together."""
     verdicts = judge.judge([each.question for each in trials])
     pairs = zip(trials, verdicts, strict=True)
@@ -139,7 +139,7 @@ def judged(trials: Sequence[Trial], judge: Judge) -> list[Score]:
 def detection(
     label: str, evidence: Evidence, judge: Judge, method: str, scorer: str = "detection", **how: Any
 ) -> list[Score]:
-    scores = judged([trials.trial(scorer, label, evidence, **how)], judge)
+    scores = judge_all([trials.trial(scorer, label, evidence, **how)], judge)
     return [replace(score, method=method) for score in scores]
 
 

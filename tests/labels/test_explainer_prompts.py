@@ -23,11 +23,11 @@ from tests.helpers.explaining import (
     LONG,
     Scripted,
     around,
-    asked,
     context,
     every_writing,
     evidence,
     excerpt,
+    messages_of,
     script,
 )
 
@@ -81,7 +81,7 @@ def test_the_strongest_excerpts_are_shown(name: str, count: int) -> None:
     case = evidence(*(excerpt("w", f"peak{i:02}.") for i in range(25)))
     tools = context()
     label = EXPLAINERS[f"eleuther_acts_{name}"].explain(case, tools)
-    prompt = asked(tools)[-1].content
+    prompt = messages_of(tools)[-1].content
     marks = [f"<<peak{i:02}.>>" in prompt for i in range(25)]
     assert marks == [True] * count + [False] * (25 - count)
     assert label.n == count
@@ -93,7 +93,7 @@ def test_prompts_can_be_sent(explainer: Explainer) -> None:
     """No control characters but line breaks, nothing that UTF-8 refuses."""
     tools = context()
     explainer.explain(CASES["markup"], tools)
-    for turn in asked(tools):
+    for turn in messages_of(tools):
         turn.content.encode()
         assert not re.search(r"[\x00-\x09\x0b-\x1f]", turn.content)
 
@@ -122,7 +122,7 @@ def test_baez_reads_the_five_strongest_peaks(name: str, part: str, rest: str) ->
     case = [excerpt(f"s{i}", "t", strength=one) for i, one in enumerate(strengths)]
     tools = context()
     label = EXPLAINERS[name].explain(evidence(*case, maximum=5.0), tools)
-    prompt = asked(tools)[-1].content
+    prompt = messages_of(tools)[-1].content
     assert part in prompt
     assert rest not in prompt
     assert re.findall(r"strength (\d+)", prompt) == ["10", "10", "5", "2", "1"]
@@ -152,7 +152,7 @@ def test_a_longer_one_goes_to_the_writer_or_has_failed() -> None:
     tools = context()
     label = EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], tools)
     assert (label.text, label.failed) == ("ships at sea", "")
-    assert LONG in asked(tools)[-1].content
+    assert LONG in messages_of(tools)[-1].content
     alone = EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], context(writer=None))
     assert alone.text == ""
     assert "too long" in alone.failed
@@ -215,7 +215,7 @@ def test_a_line_that_is_no_label_is_drawn_anew_without_talk(explainer: Explainer
         label = explainer.explain(CASES["one excerpt"], tools)
         assert (label.text, label.failed) == ("ships", "")
         assert "second attempt" in label.detail
-        assert asked(tools, 0) == asked(tools, 1)
+        assert messages_of(tools, 0) == messages_of(tools, 1)
         heat = 0.7 if explainer.name.startswith("baez") else 0.0
         assert script(tools).draws == [(heat, 0), (0.7, 1)]
     twice = explainer.explain(CASES["one excerpt"], continuing("word " * 9))
@@ -225,7 +225,7 @@ def test_a_line_that_is_no_label_is_drawn_anew_without_talk(explainer: Explainer
 def test_a_long_direction_is_a_case_too() -> None:
     tools = continuing("ships")
     assert EXPLAINERS["nla_vector"].explain(CASES["no excerpt"], tools).text == "ships"
-    assert asked(tools)[0].content.split("\n")[-2] == f"- {LONG}"
+    assert messages_of(tools)[0].content.split("\n")[-2] == f"- {LONG}"
 
 
 def test_cases_show_what_is_near_the_peak() -> None:
@@ -233,7 +233,7 @@ def test_cases_show_what_is_near_the_peak() -> None:
     tools = continuing("ships")
     case = evidence(excerpt(*pieces, peak=20), excerpt(*pieces, peak=2))
     EXPLAINERS["eleuther_acts_top5"].explain(case, tools)
-    middle, edge, words, _ = asked(tools)[0].content.split("\n\n")[-1].split("\n")
+    middle, edge, words, _ = messages_of(tools)[0].content.split("\n\n")[-1].split("\n")
     assert middle == "- " + "".join(pieces[10:31]).replace(" w20", "<< w20>>").strip()
     assert edge == "- " + "".join(pieces[:13]).replace(" w2 ", "<< w2>> ").strip()
     assert words == "Marked words: w20, w2"
@@ -242,7 +242,7 @@ def test_cases_show_what_is_near_the_peak() -> None:
 def test_the_lists_of_the_cascade_stand_in_lines() -> None:
     tools = continuing("ships")
     EXPLAINERS["logit_cascade_llm"].explain(around(("a", " tall", " mast"), ("b", "x", "")), tools)
-    lines = asked(tools)[0].content.split("\n\n")[-1].split("\n")[:-1]
+    lines = messages_of(tools)[0].content.split("\n\n")[-1].split("\n")[:-1]
     assert lines == ["Strongest: tall, x", "Then: mast", "More likely: old, new"]
 
 

@@ -24,12 +24,12 @@ from tests.helpers.explaining import (
     GOOD,
     Scripted,
     around,
-    asked,
     context,
     every_explainer,
     every_writing,
     evidence,
     excerpt,
+    messages_of,
     script,
 )
 
@@ -64,8 +64,8 @@ def test_a_reply_without_a_label_is_asked_for_once_more(explainer: Explainer) ->
     label = explainer.explain(CASES["one excerpt"], tools)
     assert (label.text, label.failed) == ("ships at sea", "")
     assert "second attempt" in label.detail
-    again = asked(tools, 1)
-    assert again[: len(asked(tools))] == asked(tools)
+    again = messages_of(tools, 1)
+    assert again[: len(messages_of(tools))] == messages_of(tools)
     assert [turn.role for turn in again[-2:]] == ["assistant", "user"]
     assert again[-2].content == "no idea"
     assert prompts.MARKER in again[-1].content
@@ -231,6 +231,6 @@ def test_a_pattern_is_half_of_the_excerpts_and_two_at_least() -> None:
 def test_the_writer_sees_every_list_of_the_cascade() -> None:
     tools = context()
     EXPLAINERS["logit_cascade_llm"].explain(around(("the", " tall", " mast")), tools)
-    prompt = asked(tools)[-1].content
+    prompt = messages_of(tools)[-1].content
     for line in (" tall", " mast", " old (+1.50)", " new (+1.00)", "the<< tall>> mast"):
         assert line in prompt.split("\n")

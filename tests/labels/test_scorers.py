@@ -29,7 +29,7 @@ from tests.helpers.judging import (
     coin,
     detection,
     fits,
-    judged,
+    judge_all,
     planted,
     value,
 )
@@ -131,7 +131,7 @@ def test_failed_replies_are_counted_and_move_nothing() -> None:
 
     writer = ScriptedWriter(poor, garbles)
     trial_of = [trials.trial("detection", "colours", planted(f)) for f in range(60)]
-    result = judged(trial_of, WriterJudge(writer))
+    result = judge_all(trial_of, WriterJudge(writer))
     failed = 0
     for each, score in zip(trial_of, result, strict=True):
         texts = each.question.texts

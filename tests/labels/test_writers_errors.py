@@ -17,7 +17,7 @@ from backend.labels.writers import OpenAiWriter, connect
 from backend.schema import LlmError, LlmUnavailableError
 from backend.settings import Secret
 from backend.store.memo import canonical
-from tests.helpers.llm import KEY, Open, Rehearsed, Reply, asked, completion, failure
+from tests.helpers.llm import KEY, Open, Rehearsed, Reply, completion, failure, turns
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -87,19 +87,19 @@ def refused(
     writer = opened(tries=2, timeout=0.3 if reply.delay else 20.0)
     server.say(reply)
     with pytest.raises(LlmError) as raised:
-        writer.write(asked("x"))
+        writer.write(turns("x"))
     problem, remedy = error
     assert re.search(problem, raised.value.problem)
     assert remedy in raised.value.remedy
     assert len(server.met) == calls
     server.say(Reply(completion("fine now")))
-    assert writer.write(asked("x")) == "fine now"
+    assert writer.write(turns("x")) == "fine now"
     return type(raised.value)
 
 
 def test_a_reply_cut_at_its_limit_is_what_was_said(server: Rehearsed, writer: OpenAiWriter) -> None:
     server.say(Reply(completion("I think that", "length")))
-    assert writer.write(asked("x"), Draw(limit=3)) == "I think that"
+    assert writer.write(turns("x"), Draw(limit=3)) == "I think that"
 
 
 def test_without_a_key_a_server_that_wants_one_is_named(
@@ -108,7 +108,7 @@ def test_without_a_key_a_server_that_wants_one_is_named(
     monkeypatch.delenv("TESSERA_LLM_KEY")
     server.say(failure(401, "who are you"))
     with pytest.raises(LlmUnavailableError, match="wants a key"):
-        opened().write(asked("x"))
+        opened().write(turns("x"))
 
 
 def test_a_server_that_is_not_there_is_an_error_with_a_remedy(
@@ -117,7 +117,7 @@ def test_a_server_that_is_not_there_is_an_error_with_a_remedy(
     monkeypatch.setenv("TESSERA_LLM_URL", "http://127.0.0.1:9/v1")
     writer = opened(tries=2)
     with pytest.raises(LlmUnavailableError, match=r"127\.0\.0\.1:9 cannot be reached"):
-        writer.write(asked("x"))
+        writer.write(turns("x"))
 
 
 # ---------------------------------------------------------------- the key
@@ -135,10 +135,10 @@ def test_no_error_log_or_file_holds_the_key(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     writer = opened(tries=2)
-    writer.write(asked("good"))
+    writer.write(turns("good"))
     server.say(failure(status, f"the key {echoed} is not liked"))
     with pytest.raises(LlmError) as raised:
-        writer.write(asked("bad"))
+        writer.write(turns("bad"))
     error = raised.value
     prompt = [*traceback.format_exception(error), repr(error), repr(vars(error))]
     told_of = connect(writer.ref).server

@@ -35,14 +35,16 @@ def undo(owner: dict[str, Any], kind: str = "undo") -> dict[str, Any]:
     return {"uid": uuid.uuid4().hex, "kind": kind, "of": owner["uid"]}
 
 
-def asked(study: str, person: str = "Anna", **also: Any) -> Queue:
+def queue_of(study: str, person: str = "Anna", **also: Any) -> Queue:
     result = queries.queue(study, person, Selection(**({"tier": "all"} | also)))
     assert isinstance(result, Queue)
     return result
 
 
 def ahead(study: str, person: str = "Anna", **also: Any) -> list[tuple[int, int]]:
-    return [(feature, occurrence) for feature, occurrence, _ in asked(study, person, **also).slots]
+    return [
+        (feature, occurrence) for feature, occurrence, _ in queue_of(study, person, **also).slots
+    ]
 
 
 def labels(study: str) -> dict[tuple[str, int, int], str]:
@@ -74,7 +76,7 @@ def test_what_is_decided_is_not_asked_again(study: str) -> None:
     first, second, third = ahead(study)[:3]
     assert queries.decide(study, "Anna", [decision(first[0], "one")]).refused == {}
     assert ahead(study)[:2] == [second, third]
-    result = asked(study)
+    result = queue_of(study)
     assert (result.done, result.skipped) == (1, 0)
     assert [each.label for each, _ in result.history] == ["one"]
 
@@ -83,14 +85,14 @@ def test_what_is_skipped_comes_once_more_at_the_end(study: str) -> None:
     slots = ahead(study)
     first = slots[0]
     queries.decide(study, "Anna", [decision(first[0])])
-    result = asked(study)
+    result = queue_of(study)
     assert (result.done, result.skipped) == (0, 1)
     assert ahead(study)[0] == slots[1]
     assert result.slots[-1][:2] == first
     assert result.slots[-1][2]
     queries.decide(study, "Anna", [decision(first[0])])
     assert first not in ahead(study)
-    assert asked(study).done == 1
+    assert queue_of(study).done == 1
 
 
 def test_features_of_others_are_left_out_and_their_skips_are_not(study: str) -> None:
@@ -99,7 +101,7 @@ def test_features_of_others_are_left_out_and_their_skips_are_not(study: str) -> 
     assert ahead(study)[:2] == [second, third]
     assert ahead(study, "Ben")[0] == third
     queries.decide(study, "Anna", [decision(first[0], "hers too")])
-    assert asked(study).done == 1
+    assert queue_of(study).done == 1
 
 
 def test_only_and_orders_choose_and_sort(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,9 +115,9 @@ def test_only_and_orders_choose_and_sort(study: str, monkeypatch: pytest.MonkeyP
     assert ahead(study, order="disagreement") == ahead(study, order="density")
     for wrong in ({"order": "best"}, {"tier": "x"}, {"only": "1,b"}):
         with pytest.raises(NotFoundError):
-            asked(study, **wrong)
+            queue_of(study, **wrong)
     with pytest.raises(NotFoundError):
-        asked(study, "  ")
+        queue_of(study, "  ")
 
 
 def test_a_tier_is_queued_nearest_to_its_bounds_first(
@@ -125,7 +127,7 @@ def test_a_tier_is_queued_nearest_to_its_bounds_first(
     monkeypatch.setattr("backend.tiers.answers.of_tier", lambda *_: np.array(few))
     assert [feature for feature, _ in ahead(study, tier="obscure")] == few
     monkeypatch.setattr("backend.tiers.answers.of_tier", lambda *_: np.array([], np.int64))
-    assert asked(study, tier="obscure").of == 0
+    assert queue_of(study, tier="obscure").of == 0
 
 
 def test_without_features_the_answer_is_a_job(
@@ -173,16 +175,16 @@ def test_what_was_made_last_is_current_also_where_the_clock_was_set_back(
     monkeypatch.setattr("backend.annotations.hand_labels.time.time", lambda: 2.0)
     queries.decide(study, "Anna", [decision(feature, "second")])
     assert labels(study)["Anna", feature, 0] == "second"
-    assert [each.label for each, _ in asked(study).history] == ["long ago", "first", "second"]
+    assert [each.label for each, _ in queue_of(study).history] == ["long ago", "first", "second"]
 
 
 def test_the_pace_is_told_from_five_decisions_on(study: str) -> None:
     features = [feature for feature, _ in ahead(study)[:5]]
     for feature in features[:4]:
         queries.decide(study, "Anna", [decision(feature, "x", seconds=2)])
-    assert asked(study).seconds is None
+    assert queue_of(study).seconds is None
     queries.decide(study, "Anna", [decision(features[4], "x", seconds=2)])
-    assert asked(study).seconds == 2
+    assert queue_of(study).seconds == 2
 
 
 def test_another_process_is_heard(study: str) -> None:
@@ -198,7 +200,7 @@ def test_a_file_put_in_another_one_s_place_is_read_anew(study: str) -> None:
     for file in annotations.path().parent.iterdir():
         file.rename(file.with_name(f"{file.name}.old"))
     assert labels(study) == {}
-    assert asked(study).done == 0
+    assert queue_of(study).done == 0
 
 
 @pytest.mark.parametrize(
@@ -261,9 +263,9 @@ def test_many_at_once_do_not_hinder_each_other(study: str) -> None:
     names = [f"person {number}" for number in range(6)]
 
     def labels_all(name: str) -> int:
-        for feature, occurrence, _ in asked(study, name).slots[:12]:
+        for feature, occurrence, _ in queue_of(study, name).slots[:12]:
             queries.decide(study, name, [decision(feature, "x", occurrence=occurrence)])
-            asked(study, name)
+            queue_of(study, name)
         return len(queries.human_labels(study))
 
     with ThreadPoolExecutor(6) as pool:
@@ -287,10 +289,10 @@ def test_a_person_is_compared_with_themselves(study: str) -> None:
     text += [decision(2, "c"), decision(2, "d", occurrence=1)]
     text += [decision(3), decision(3, "e", occurrence=1)]
     queries.decide(study, "Anna", text)
-    result = asked(study).agreement
+    result = queue_of(study).agreement
     assert (result.same, result.pairs) == (1, 2)
     assert result.low < 0.5 < result.high
-    assert asked(study, "Ben").agreement.pairs == 0
+    assert queue_of(study, "Ben").agreement.pairs == 0
 
 
 def test_meaning_is_compared_beside_a_null(study: str, monkeypatch: pytest.MonkeyPatch) -> None:

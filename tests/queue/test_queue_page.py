@@ -25,7 +25,7 @@ def study(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return ready
 
 
-def told(app: AppTest) -> dict[str, Any]:
+def data_of(app: AppTest) -> dict[str, Any]:
     """What the component is given."""
     result = [each for each in app.get("bidi_component") if "queue" in each.proto.component_name]
     assert len(result) == 1
@@ -55,7 +55,7 @@ def test_a_queue_has_slots_examples_counts_and_history(study: str) -> None:
         "action": "label", "label": "<b>mine</b>",
     }  # fmt: skip
     queries.decide(study, "Anna", [event])
-    data = told(opened("queue", person="Anna", tier="all"))
+    data = data_of(opened("queue", person="Anna", tier="all"))
     result = queries.queue(study, "Anna", Selection("all"))
     assert isinstance(result, Queue)
     assert [tuple(slot) for slot in data["queue"]["slots"]] == list(result.slots)
@@ -112,15 +112,17 @@ def test_a_wrong_link_is_answered(study: str, params: dict[str, Any], problem: s
 
 
 def test_a_link_to_chosen_features_queues_them_alone(study: str) -> None:
-    some = [slot[0] for slot in told(opened("queue", person="A", tier="all"))["queue"]["slots"][:3]]
+    some = [
+        slot[0] for slot in data_of(opened("queue", person="A", tier="all"))["queue"]["slots"][:3]
+    ]
     only = ",".join(map(str, some))
-    data = told(opened("queue", person="A", only=only))
+    data = data_of(opened("queue", person="A", only=only))
     assert {slot[0] for slot in data["queue"]["slots"]} == set(some)
 
 
 def test_an_unreadable_file_is_told_and_the_component_stays(study: str) -> None:
     annotations.path().mkdir(parents=True)
-    data = told(opened("queue", person="Anna", tier="all"))
+    data = data_of(opened("queue", person="Anna", tier="all"))
     assert data["queue"] is None
     assert "cannot be opened" in data["problem"]["problem"]
 
@@ -132,7 +134,7 @@ def test_a_file_of_a_newer_tessera_is_told(study: str) -> None:
     annotations.add("note", study, "x", "Anna", {})
     with sqlite3.connect(annotations.path()) as base:
         base.execute("UPDATE alembic_version SET version_num = '9999'")
-    data = told(opened("queue", person="Anna", tier="all"))
+    data = data_of(opened("queue", person="Anna", tier="all"))
     assert "newer Tessera" in data["problem"]["problem"]
 
 
