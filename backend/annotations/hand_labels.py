@@ -21,8 +21,9 @@ import polars as pl
 
 from backend.annotations.views import Decision, DecisionReceipt
 from backend.features.answers import feature_index
+from backend.labels import tables
 from backend.query import action, lookup
-from backend.schema import TAGS, NotFoundError, Study
+from backend.schema import TAGS, NotFoundError, Study, conform
 from backend.store import annotations
 from backend.store.annotations import Event, New
 
@@ -56,6 +57,13 @@ DECISIONS = pl.Schema(
         "made": pl.Float64,
         "uid": pl.String,
     }
+)
+
+
+HUMAN = "human"  # the method of a label made by hand
+NO_LABEL = "no label fits"
+DATED_LABELS = pl.Schema(
+    {**tables.LABELS, "occurrence": pl.Int64, "made": pl.Float64}  # Unix seconds
 )
 
 
@@ -288,3 +296,30 @@ def current(study: Study) -> list[Decision]:
     """The current decisions of everybody, in the order of the first."""
     with ledger(study) as book:
         return list(book.current.values())
+
+
+def labels_of(study: Study) -> pl.DataFrame:
+    """`tables.LABELS`: what everybody calls features now, a first look and a repeat apart; a
+    feature for which no label fits has failed."""
+    return conform(dated_labels(study), tables.LABELS)
+
+
+def dated_labels(study: Study) -> pl.DataFrame:
+    """As `labels_of`, with the occurrence and the time of each: `DATED_LABELS`."""
+    rows = [
+        (
+            decision.feature,
+            HUMAN,
+            decision.person,
+            decision.label,
+            decision.notes,
+            "" if decision.action == "label" else NO_LABEL,
+            None,
+            decision.seconds,
+            decision.occurrence,
+            decision.made,
+        )
+        for decision in current(study)
+        if decision.action != "skip"
+    ]
+    return pl.DataFrame(rows, schema=DATED_LABELS, orient="row")

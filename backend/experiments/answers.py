@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from backend.annotations.hand_label_tables import labels_of
+from backend.annotations.hand_labels import labels_of
 from backend.experiments import exchange, runs
 from backend.experiments.views import Comparison, Experiment, Judgement, Run
 from backend.labels import steps as label_steps

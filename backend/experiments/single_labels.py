@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.annotations.hand_label_tables import HUMAN, labels_of
+from backend.annotations.hand_labels import HUMAN, labels_of
 from backend.experiments import experiment
 from backend.experiments.steps import Judgement, Running, score_table
 from backend.features.examples import peaks

@@ -16,8 +16,7 @@ from functools import partial
 from typing import Any, Literal
 
 from backend.labels import cases, prompts
-from backend.labels.asking import ask
-from backend.labels.contract import Evidence, Excerpt, Message, Writer
+from backend.labels.contract import Draw, Evidence, Excerpt, Message, Writer
 from backend.labels.stems import at_peak, commonest, commonest_word
 from backend.schema import LlmError, LlmUnavailableError
 
@@ -31,6 +30,9 @@ CASCADE_EXCERPTS = 10  # shown to a writer
 BAEZ_EXCERPTS = 5
 BAEZ_TEMPERATURE = 0.7
 OTHER = "Try a method that reads something else."
+REPLY = 600  # tokens: some thoughts and a label
+LINE = 32  # tokens: a label alone, and what a writer goes on with that does not stop there
+REDRAWN = 0.7  # temperature of the second draw from a writer that does not obey
 
 
 @dataclass(frozen=True)
@@ -194,9 +196,46 @@ def _ask(
     """The writer's label: a reply to `messages`, or what it goes on with after `continued`."""
     writer = context.writer
     assert writer  # as it `needs`
-    label, again = ask(writer, messages, continued, temperature)
+    label, again = _written_label(writer, messages, continued, temperature)
     second = " It took a second attempt." if again else ""
     return Label(label, f"The writer read {what}.{second}", n)
+
+
+def _written_label(
+    writer: Writer, messages: Sequence[Message], continued: str, temperature: float
+) -> tuple[str, bool]:
+    """A label, and whether it took a second attempt: from the reply to `messages` of a writer that
+    obeys, or the line that one that does not goes on with after `continued`.
+
+    Raises:
+        LlmUnavailableError: it cannot be asked now.
+        LlmError: neither attempt gave a label.
+    """
+    if not writer.obeys:
+        return _continuation(writer, continued, temperature)
+    draw = Draw(temperature, REPLY)
+    reply = writer.write(messages, draw)
+    try:
+        return prompts.parse(reply), False
+    except LlmError as error:  # answered with what was wrong about it
+        reply = writer.write(prompts.again(messages, reply, error), draw)
+    return prompts.parse(reply), True
+
+
+def _continuation(writer: Writer, text: str, temperature: float) -> tuple[str, bool]:
+    """Where the first draw is no label there is another: what continues text does not listen."""
+    try:
+        return _line(writer, text, Draw(temperature, LINE)), False
+    except LlmUnavailableError:
+        raise
+    except LlmError:
+        return _line(writer, text, Draw(REDRAWN, LINE, attempt=1)), True
+
+
+def _line(writer: Writer, text: str, draw: Draw) -> str:
+    reply = writer.write([Message("user", text)], draw)
+    # the cases hold lists, so it may begin one
+    return prompts.label(reply.split("\n")[0].strip().removeprefix("- "))
 
 
 # ---------------------------------------------------------------- the registry

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from backend import queries
-from backend.annotations import hand_label_tables
+from backend.annotations import hand_labels
 from backend.annotations.formats import FORMATS
 from backend.annotations.formats.contract import DecisionFormat
 from backend.annotations.views import DecisionImport
@@ -232,7 +232,7 @@ def test_neuronpedia_has_the_labels_and_not_what_none_fits(labelled: str) -> Non
     (rows,) = batches(packed).values()
     assert [row["index"] for row in rows] == ["3", "3"]
     assert {(row["modelId"], row["layer"]) for row in rows} == {(model, source)}
-    assert {row["typeName"] for row in rows} == {hand_label_tables.HUMAN}
+    assert {row["typeName"] for row in rows} == {hand_labels.HUMAN}
 
 
 def test_a_label_is_on_the_pages_at_once(labelled: str) -> None:
@@ -287,7 +287,7 @@ def test_a_format_of_ones_own_is_in_the_popover_and_goes_out(
     labelled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(study: Study) -> bytes:
-        return "\n".join(hand_label_tables.labels_of(study)["text"]).encode()
+        return "\n".join(hand_labels.labels_of(study)["text"]).encode()
 
     own = DecisionFormat(
         "lines", "labels, one a line", "txt", "text/plain", "Loses all else", write

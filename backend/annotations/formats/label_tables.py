@@ -15,8 +15,7 @@ from pydantic import Field, field_validator
 
 from backend.annotations import hand_labels
 from backend.annotations.formats.contract import DecisionFile, DecisionFormat, FileEvents
-from backend.annotations.hand_label_tables import DATED_LABELS, HUMAN, dated_labels
-from backend.annotations.hand_labels import Ledger
+from backend.annotations.hand_labels import DATED_LABELS, HUMAN, Ledger, dated_labels
 from backend.annotations.views import Decision
 from backend.labels.interchange import tables as label_files
 from backend.labels.interchange.records import Amount
