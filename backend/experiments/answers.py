@@ -17,7 +17,7 @@ from backend.schema import Job, NotFoundError, Study
 @lookup
 def experiments(study: Study) -> list[Run]:
     """Experiments of a study, those under way first, then newest first."""
-    return [*(runs.listed(study) if study.sae else []), *exchange.listed()]
+    return [*(runs.list_runs(study) if study.sae else []), *exchange.list_imports()]
 
 
 @lookup
@@ -58,7 +58,7 @@ def comparison(study: Study, run: str, feature: int, scorer: str = "detection") 
             probabilities=tuple(frame["probability"][place] for frame in verdicts),
         )
         for place, ((pieces, values), true, text) in enumerate(
-            zip(trial.shown, trial.truth, trial.question.texts, strict=True)
+            zip(trial.cuts, trial.truth, trial.question.texts, strict=True)
         )
     )
     scores = ended.scores.filter((pl.col("feature") == feature) & (pl.col("of") != "shuffled"))

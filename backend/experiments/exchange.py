@@ -94,7 +94,7 @@ def import_experiment(data: bytes) -> Imported:
         FormatError: there is nothing in it to read.
         StoreError: it cannot be kept.
     """
-    contents = baez_reader.read(data)
+    contents = baez_reader.read_folder(data)
     name = f"{runs.IMPORTED}{hashlib.sha256(data).hexdigest()[:16]}"
     try:
         _folder().mkdir(parents=True, exist_ok=True)
@@ -114,10 +114,10 @@ def _contents(name: str) -> baez_reader.Imported:
     path = _folder() / f"{name}.zip"
     if not path.is_file() or path.parent != _folder():
         raise NotFoundError(f"There is no import {name}.", "Import the folder again.")
-    return baez_reader.read(path.read_bytes())
+    return baez_reader.read_folder(path.read_bytes())
 
 
-def listed() -> list[Run]:
+def list_imports() -> list[Run]:
     """What was imported, newest first."""
     paths = sorted(_folder().glob(f"{runs.IMPORTED}*.zip"), key=lambda path: -path.stat().st_mtime)
     return [_run(path.stem, path.stat().st_mtime) for path in paths]

@@ -134,7 +134,7 @@ def finished(run: str) -> Results:
     return ended
 
 
-def listed(study: Study) -> list[Run]:
+def list_runs(study: Study) -> list[Run]:
     """Experiments of the study: those that ended well, newest first, after those that are
     under way or stopped early."""
     return [*_under_way(study), *sorted(_ended(study), key=lambda run: -run.created)]

@@ -138,7 +138,7 @@ class Task:
     label: str
     texts: tuple[str, ...]
     done: int
-    of: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -149,4 +149,4 @@ class Guess:
     context: str
     texts: tuple[str, str]
     done: int
-    of: int
+    total: int

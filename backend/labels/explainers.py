@@ -114,7 +114,7 @@ def logit_cascade(evidence: Evidence, context: Context) -> Label:
         ('text with "{}"', "excerpts' words", commonest_word(train), None),
     )
     for text, name, count, least in stages:
-        if count.count >= (least or max(FEWEST, HALF * count.of)):
+        if count.count >= (least or max(FEWEST, HALF * count.total)):
             detail = f'The first list with a pattern is the {name}: "{count.word}" in {count}.'
             return Label(text.format(count.word), detail, len(train))
     raise LlmError("No list of the cascade has a pattern.", OTHER)

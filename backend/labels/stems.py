@@ -59,15 +59,16 @@ class Count:
 
     word: str
     count: int
-    of: int
+    total: int
 
     @property
     def share(self) -> float:
-        return self.count / self.of if self.of else 0.0
+        return self.count / self.total if self.total else 0.0
 
     def __str__(self) -> str:
-        low, high = wilson(self.count, self.of)
-        return f"{self.count} of {self.of} ({self.share:.0%}; 95% interval {low:.0%} to {high:.0%})"
+        low, high = wilson(self.count, self.total)
+        interval = f"95% interval {low:.0%} to {high:.0%}"
+        return f"{self.count} of {self.total} ({self.share:.0%}; {interval})"
 
 
 def commonest(pieces: Sequence[str]) -> Count:

@@ -30,7 +30,7 @@ class Trial:
     setting: str  # marks and window
     question: Question
     truth: tuple[int, ...]  # 1: the feature fires in that text
-    shown: tuple[Cut, ...]  # tokens of each text, and activations of what fires there
+    cuts: tuple[Cut, ...]  # tokens of each text, and activations of what fires there
 
 
 def trial(

@@ -147,7 +147,7 @@ class Client:
         `reply_tokens`; raises as `OpenAiWriter.write`."""
         meter = costs.current_meter.get()
         if meter is None:
-            return self.read(self.call(messages, temperature, limit), limit)
+            return self.reply_of(self.call(messages, temperature, limit), limit)
         estimate = meter.hold(messages, limit)
         try:
             answer = self.call(messages, temperature, limit)
@@ -155,7 +155,7 @@ class Client:
             meter.forget(estimate)
             raise
         meter.settle(estimate, **_usage(answer))
-        return self.read(answer, limit)
+        return self.reply_of(answer, limit)
 
     def call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
         """The server's answer, which may say nothing; raises as `write`."""
@@ -166,7 +166,7 @@ class Client:
             raise answer
         return answer
 
-    def read(self, answer: Any, limit: int) -> dict[str, Any]:
+    def reply_of(self, answer: Any, limit: int) -> dict[str, Any]:
         """What `ask` returns, from an answer; LlmError where it says nothing."""
         choice = answer.choices[0]
         text = (choice.message.content or "").strip()

@@ -120,7 +120,7 @@ def _ordered(study: Study, selected: np.ndarray, selection: Selection) -> np.nda
 
 def _disagreement(study: Study) -> dict[int, float]:
     """The widest distance between two methods' labels of a feature, over all experiments."""
-    ended = (runs.results(each.run) for each in runs.listed(study) if each.done)
+    ended = (runs.results(each.run) for each in runs.list_runs(study) if each.done)
     frames = [results.entry.frame("distances") for results in ended if results]
     distances = pl.concat([pl.DataFrame(schema=DISTANCES), *frames]).drop_nulls("distance")
     return dict(distances.group_by("feature").agg(pl.col("distance").max()).iter_rows())

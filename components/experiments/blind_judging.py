@@ -35,10 +35,10 @@ def render_person() -> str:
 
 def is_open(task: Task | Guess) -> bool:
     """Whether something is left to answer; shows how far the round is."""
-    share = 100 * task.done / max(1, task.of)
+    share = 100 * task.done / max(1, task.total)
     st.html(
         f'<div class="work line"><span class="track"><i style="width:{share:.0f}%"></i></span>'
-        f"<p>{task.done} of {task.of} in this round</p></div>"
+        f"<p>{task.done} of {task.total} in this round</p></div>"
     )
     return bool(task.item)
 

@@ -192,7 +192,7 @@ def test_a_person_is_judged_like_the_model(study: Study) -> None:
         assert task.item not in texts
         texts.add(task.item)
         queries.answer_detection(study.name, name, "ann", task.item, truth[task.texts])
-    assert len(texts) == task.of >= 10
+    assert len(texts) == task.total >= 10
     own, model = queries.detection_scores(study.name, name).rows(named=True)
     assert (own["who"], own["mean"], own["labels"]) == ("ann", 1.0, len(texts))
     assert (model["mean"], model["labels"]) == (1.0, len(texts))

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from backend.labels.contract import Evidence, Excerpt
 from backend.labels.interchange.baez import Experiment
-from backend.labels.interchange.baez_reader import Imported, read
+from backend.labels.interchange.baez_reader import Imported, read_folder
 from backend.labels.tables import DISTANCES, LABELS, SCORES, VERBALIZATIONS, farthest
 from tests.helpers import interchange as given_by
 
@@ -211,7 +211,7 @@ def _jsonl(*records: dict[str, Any]) -> bytes:
 
 
 def read_files(files: dict[str, bytes]) -> Imported:
-    return read(baez_pack(files))
+    return read_folder(baez_pack(files))
 
 
 def baez_pack(files: dict[str, bytes]) -> bytes:

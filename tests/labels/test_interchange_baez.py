@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from backend.labels.interchange import baez
 from backend.labels.interchange.baez import Experiment
-from backend.labels.interchange.baez_reader import read
+from backend.labels.interchange.baez_reader import read_folder
 from backend.labels.interchange.records import FormatError
 from tests.helpers.baez import (
     LAYER,
@@ -39,7 +39,7 @@ def experiment() -> Experiment:
 @settings(max_examples=60, deadline=None)
 @given(experiments())
 def test_what_goes_out_comes_back(experiment: Experiment) -> None:
-    result = read(baez.packed(experiment))
+    result = read_folder(baez.packed(experiment))
     assert result.problems == result.notes == ()
     same(result.experiment, experiment)
 
@@ -65,7 +65,7 @@ def test_a_zip_of_the_folder_itself_is_read(experiment: Experiment) -> None:
             archive.writestr(f"exp_3/{name}", data)
         archive.writestr("__MACOSX/exp_3/._features.jsonl", b"\x00")
         archive.writestr("exp_3/plot.png", b"\x89PNG")
-    result = read(packed.getvalue())
+    result = read_folder(packed.getvalue())
     assert result.problems == ()
     same(result.experiment, experiment)
 
@@ -102,7 +102,7 @@ def test_a_long_text_survives(experiment: Experiment) -> None:
     distances = experiment.distances.with_columns(text=pl.lit(long * 20))
     changed = replace(experiment, labels=labels, distances=distances)
     assert len(long) > 10_000
-    same(read(baez.packed(changed)).experiment, changed)
+    same(read_folder(baez.packed(changed)).experiment, changed)
 
 
 def test_a_method_too_long_for_a_file_is_refused(experiment: Experiment) -> None:
@@ -181,10 +181,10 @@ def test_method_names_lead_nowhere(experiment: Experiment) -> None:
 def test_what_is_no_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for source in (b"PK nonsense", b"", baez_pack({"a.txt": b""})):
         with pytest.raises(FormatError):
-            read(source)
+            read_folder(source)
     monkeypatch.setattr("backend.labels.interchange.records.LIMIT", 1000)
     with pytest.raises(FormatError, match="more than"):
-        read(baez_pack({"labels.jsonl": b" " * 1001}))
+        read_folder(baez_pack({"labels.jsonl": b" " * 1001}))
 
 
 @settings(max_examples=40, deadline=None)
@@ -201,4 +201,4 @@ def test_no_damage_is_more_than_a_named_problem(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(packed) - 1))
     damaged = packed[:place] + data.draw(st.binary(min_size=1, max_size=8)) + packed[place + 1 :]
     with contextlib.suppress(FormatError):
-        read(damaged)
+        read_folder(damaged)

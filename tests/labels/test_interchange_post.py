@@ -10,7 +10,7 @@ import pytest
 from backend.labels import trials
 from backend.labels.interchange import baez, baez_reader
 from backend.labels.interchange.baez import Experiment
-from backend.labels.interchange.baez_reader import read
+from backend.labels.interchange.baez_reader import read_folder
 from tests.helpers.baez import KEY, _jsonl, of_the_post, read_files, small_experiment
 
 
@@ -83,7 +83,7 @@ def test_a_true_top_twenty_keeps_its_name(experiment: Experiment) -> None:
     changed = replace(
         experiment, labels=labels, scores=experiment.scores.with_columns(method=method)
     )
-    result = read(baez.packed(changed))
+    result = read_folder(baez.packed(changed))
     assert set(result.experiment.labels["method"]) == {"eleuther_acts_top20"}
     assert set(result.experiment.scores["method"]) == {"eleuther_acts_top20"}
     assert result.notes == ()

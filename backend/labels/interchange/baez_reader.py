@@ -49,7 +49,7 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def read(data: bytes) -> Imported:
+def read_folder(data: bytes) -> Imported:
     """From a zip of such a folder.
 
     Raises:
@@ -215,22 +215,22 @@ class _Folder:
 # ---------------------------------------------------------------- excerpts
 
 
-def _own(feature: int, raw: records.Raw, drawn: records.OwnEvidence) -> Evidence:
+def _own(feature: int, raw: records.Raw, evidence: records.OwnEvidence) -> Evidence:
     """As Tessera wrote it."""
     parts: dict[str, list[Excerpt]] = {"train": [], "test": []}
     for each in raw.activations:
         parts[each.part or ""].append(each.excerpt(each.row or 0))
     return Evidence(
         feature,
-        drawn.maximum,
+        evidence.maximum,
         tuple(parts["train"]),
         tuple(parts["test"]),
-        tuple(each.excerpt(each.row or 0) for each in drawn.negatives),
-        tuple(map(tuple, drawn.foreign)),
-        drawn.split,
-        drawn.kind,
-        drawn.seed,
-        drawn.how,
+        tuple(each.excerpt(each.row or 0) for each in evidence.negatives),
+        tuple(map(tuple, evidence.foreign)),
+        evidence.split,
+        evidence.kind,
+        evidence.seed,
+        evidence.how,
     )
 
 

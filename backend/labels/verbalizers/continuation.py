@@ -49,12 +49,16 @@ def into(block: nn.Module, position: int, vectors: np.ndarray) -> Iterator[None]
     thread and while the prompt is read: the tokens that follow come one at a time."""
     caller = threading.get_ident()
 
-    def write(_module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        hidden = given[0] if given else named["hidden_states"]
+    def write(_module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        hidden = inputs[0] if inputs else keywords["hidden_states"]
         if threading.get_ident() != caller or hidden.shape[1] <= position:
             return None
         hidden = _overwritten(hidden, position, vectors)
-        return ((hidden, *given[1:]), named) if given else ((), named | {"hidden_states": hidden})
+        return (
+            ((hidden, *inputs[1:]), keywords)
+            if inputs
+            else ((), keywords | {"hidden_states": hidden})
+        )
 
     handle = block.register_forward_pre_hook(write, with_kwargs=True)
     try:
