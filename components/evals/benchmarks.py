@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -12,18 +12,11 @@ import streamlit as st
 from backend.evals.evaluation import Evaluation
 from backend.evals.words import EVALUATIONS
 from backend.schema import Job
-from backend.study.views import StudyCard
-from components.evals.tab import Arguments, Tab
-from components.shell import address, controls, links, markup, numbers, status
+from components.evals.tab import Arguments, Desk, Tab
+from components.shell import address, controls, links, markup, numbers
 from components.shell.footer import render_footer
 from components.shell.markup import escape
 from components.shell.status import reported, waiting
-
-
-class Desk(status.Desk, Protocol):
-    """The part of `backend.queries` that is needed here."""
-
-    def studies(self) -> list[StudyCard]: ...
 
 
 def render_which() -> str:
@@ -61,9 +54,7 @@ def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
 def render_ask(evaluation: Evaluation) -> None:
     """What is not computed yet, and the button that asks for it."""
     markup.note(evaluation.cost)
-    if st.button(f"Run {evaluation.title}", key="ask", type="primary"):
-        address.put(asked=True)
-        st.rerun()
+    controls.start_button(f"Run {evaluation.title}", "ask")
 
 
 # ---------------------------------------------------------------- side by side

@@ -40,8 +40,8 @@ def build(root: Path) -> Path:
     from sae_lens import TopKSAE, TopKSAEConfig
 
     from backend import run
-    from backend.regions.feature_answers import features
     from backend.models import language_model
+    from backend.regions.feature_answers import features
     from backend.schema import Progress
     from backend.study import loading as studies
 
