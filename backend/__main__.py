@@ -12,14 +12,20 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import chain
+from typing import Annotated, Any
 
 import polars as pl
 from cyclopts import App, CycloptsError, Parameter
 
 from backend import output, queries, query, run, settings
 from backend.schema import Job, StudyError, TesseraError
+from backend.store import memo, upkeep
+from backend.store import worker as workers
+from backend.store.entry import verify as verify_entries
 
 app = App(
     name="python -m backend",
@@ -68,18 +74,41 @@ def _command(entry: query.Entry) -> Callable[..., None]:
     del flags["options"]
     if entry.kind != "query":
         del flags["look"]
+    kinds = _option_types(entry, set(flags))
     own = [
-        parameter.replace(
-            kind=inspect.Parameter.KEYWORD_ONLY,
-            annotation=str if name == "study" else entry.hints[name],
-        )
-        for name, parameter in entry.signature.parameters.items()
+        _option(parameter, kinds[name]) for name, parameter in entry.signature.parameters.items()
     ]
     parameters = [*own, *(flag.replace(annotation=bool) for flag in flags.values())]
     ask.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     ask.__annotations__ = {each.name: each.annotation for each in parameters}
     ask.__name__, ask.__doc__ = entry.name, _help(entry)
     return ask
+
+
+def _option(parameter: inspect.Parameter, kind: Any) -> inspect.Parameter:
+    """An argument as an option. A dataclass whose fields all have a default has one itself."""
+    default, plain = parameter.default, getattr(kind, "__origin__", kind)
+    parts = fields(plain) if is_dataclass(plain) else ()
+    if default is parameter.empty and parts and all(p.default is not MISSING for p in parts):
+        default = plain()
+    return parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _option_types(entry: query.Entry, flags: set[str]) -> dict[str, Any]:
+    """What each argument is. The fields of a dataclass are options under their own names, or behind
+    the argument's where another option has one of them."""
+    kinds: dict[str, Any] = {name: entry.hints[name] for name in entry.signature.parameters}
+    kinds |= {"study": str} if "study" in kinds else {}
+    inside = {
+        name: [field.name for field in fields(kind)]
+        for name, kind in kinds.items()
+        if is_dataclass(kind)
+    }
+    often = Counter([*flags, *(kinds.keys() - inside), *chain(*inside.values())])
+    for name, names in inside.items():
+        if all(often[each] == 1 for each in names):
+            kinds[name] = Annotated[kinds[name], Parameter(name="*")]
+    return kinds
 
 
 def _help(entry: query.Entry) -> str:
@@ -133,8 +162,6 @@ def prepare(*, study: str = "demo") -> None:
 @app.command
 def worker(*, device: str) -> None:
     """Work on the jobs of a device until there are none. The app starts it by itself."""
-    from backend.store import worker as workers
-
     workers.run(device, query.compute)
 
 
@@ -147,8 +174,6 @@ def completion(*, shell: str = "bash") -> None:
 @cache.command(name="list")
 def list_entries() -> None:
     """Every result on disk, least recently used first."""
-    from backend.store import upkeep
-
     with pl.Config(tbl_rows=-1, fmt_str_lengths=60, tbl_width_chars=140):
         print(upkeep.entries())
 
@@ -156,17 +181,13 @@ def list_entries() -> None:
 @cache.command
 def show(digest: str) -> None:
     """How a result was computed; the beginning of its digest is enough."""
-    from backend.store import upkeep
-
     print((upkeep.entry_folder(digest) / "recipe.json").read_text())
 
 
 @cache.command
 def verify() -> None:
     """Read every byte; damaged results are set aside."""
-    from backend.store import entry
-
-    damaged = [f"damaged, set aside: {digest}" for digest in entry.verify()]
+    damaged = [f"damaged, set aside: {digest}" for digest in verify_entries()]
     print("\n".join(damaged) or "All entries are whole.")
 
 
@@ -174,8 +195,6 @@ def verify() -> None:
 def evict(gigabytes: float | None = None, *, outdated: bool = False) -> None:
     """Delete the least recently used results above a size (TESSERA_CACHE_GB where none is given);
     with --outdated those that an earlier version of Tessera left."""
-    from backend.store import memo, upkeep
-
     if outdated:
         print(f"{len(upkeep.delete(memo.outdated()))} entries deleted.")
         return
@@ -186,17 +205,13 @@ def evict(gigabytes: float | None = None, *, outdated: bool = False) -> None:
 @cache.command
 def pin(digest: str) -> None:
     """Keep a result whatever the size of the cache."""
-    from backend.store import upkeep
-
     upkeep.pin(digest)
 
 
 @cache.command
 def unpin(digest: str) -> None:
     """Let a pinned result be evicted again."""
-    from backend.store import upkeep
-
-    upkeep.unpin(digest)
+    upkeep.pin(digest, pinned=False)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import functools
 import hashlib
 import inspect
 import json
+import shlex
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ from pydantic import TypeAdapter, ValidationError
 from backend import run
 from backend.models.device import pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
-from backend.store.executor import LOCAL, Request
-from backend.store.memo import canonical
+from backend.store.executor import LOCAL
+from backend.store.jobs import Request
+from backend.store.memo import canonical, place
 from backend.study import loading as studies
 
 P = ParamSpec("P")
@@ -70,9 +72,9 @@ class Entry:
 
     def bound(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The arguments after the study, by name, defaults included."""
-        found = self.signature.bind(None, *args, **kwargs)
-        found.apply_defaults()
-        return {name: value for name, value in found.arguments.items() if name != "study"}
+        bound = self.signature.bind(None, *args, **kwargs)
+        bound.apply_defaults()
+        return {name: value for name, value in bound.arguments.items() if name != "study"}
 
     def decode(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments as a job keeps them, checked and of their types.
@@ -119,19 +121,24 @@ def find(name: str) -> Entry:
 
 def _register(entry: Entry) -> Entry:
     other = _registry.setdefault(entry.name, entry)
-    if _place(other.function) != _place(entry.function):
-        places = f"{_place(other.function)} and {_place(entry.function)}"
+    if place(other.function) != place(entry.function):
+        places = f"{place(other.function)} and {place(entry.function)}"
         raise ValueError(f"two queries are named {entry.name}: {places}")
     return entry
-
-
-def _place(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
 
 
 @functools.cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
+
+
+def command_of(query: str, study: Study, **options: str | float) -> str:
+    """The command line that asks for the same again; options that are empty are left out."""
+    values = {"study": study.name} | {name: value for name, value in options.items() if value != ""}
+    texts = {
+        name: value if isinstance(value, str) else f"{value:g}" for name, value in values.items()
+    }
+    return " ".join([query, *(f"--{name} {shlex.quote(text)}" for name, text in texts.items())])
 
 
 # ---------------------------------------------------------------- queries

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -41,13 +41,17 @@ class Missing(NotFoundError):
 class Gaps:
     """What a look passed over: results that would improve the answer."""
 
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list[Missing])
 
 
-def _in_order(
-    function: Callable[[Any], Any], items: list[Any], report: Callable[[int], None], _workers: int
-) -> list[Any]:
-    results = []
+def in_order(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    report: Callable[[int], None],
+    _workers: int = 1,
+) -> list[Result]:
+    """`function` of one item after the other; as `executor.Executor.each`."""
+    results: list[Result] = []
     for item in items:
         report(len(results))
         results.append(function(item))
@@ -61,7 +65,7 @@ class Run:
 
     device: str = "cpu"
     progress: Progress = field(default_factory=Progress)
-    each: Callable[..., list[Any]] = _in_order
+    each: Callable[..., list[Any]] = in_order
     gaps: Gaps | None = None
     is_job: bool = False
 
@@ -93,7 +97,7 @@ def looking() -> contextlib.AbstractContextManager[Run]:
 
 
 def computing(
-    device: str, progress: Progress, each: Callable[..., list[Any]] = _in_order
+    device: str, progress: Progress, each: Callable[..., list[Any]] = in_order
 ) -> contextlib.AbstractContextManager[Run]:
     """Within it a memoized call computes on a device and reports its progress."""
     return _entered(Run(device, progress, each, is_job=True))
@@ -151,12 +155,10 @@ def best(*answers: Callable[[], Result]) -> Result:
     missing = Missing("nothing was asked for")
     for answer in reversed(answers):
         try:
-            found = answer()
+            return answer()
         except Missing as error:
             missing = error
             _note(error)
-        else:
-            return found
     raise missing
 
 

@@ -18,7 +18,8 @@ import polars as pl
 from backend import queries, settings
 from backend.evals.words import EVALUATIONS
 from backend.features.views import FeatureTable
-from backend.regions.views import RegionMap
+from backend.labels.words import LabelRequest
+from backend.regions.views import MemberDraw, RegionMap
 from backend.schema import Plan, Thresholds
 
 REGIONS = (137, 7, 1500)  # of a study with fewer: modulo their number
@@ -78,10 +79,19 @@ def stop(study: str, p: float, k: float) -> pl.DataFrame:
     return queries.stops(study).filter(p=p, k=k)
 
 
+def known_labels(study: str, **request: Any) -> Any:
+    return queries.labels(study, LabelRequest(**request))
+
+
+def scored_labels(study: str, methods: str, **request: Any) -> Any:
+    return queries.label_scores(study, LabelRequest(**request), methods)
+
+
 def written_labels(study: str, number: int, methods: str, **where: Any) -> Any:
     """Labels after some methods have been asked for theirs."""
-    wait_for_answer(lambda: queries.write_labels(study, number, methods, **where))
-    return queries.labels(study, number, **where)
+    request = LabelRequest(number, **where)
+    wait_for_answer(lambda: queries.write_labels(study, request, methods))
+    return queries.labels(study, request)
 
 
 def labels_in_regions(study: str, numbers: list[int], methods: str, text: str) -> Any:
@@ -157,6 +167,11 @@ def headline(study: str, benchmark: str, **arguments: Any) -> Any:
     return answers.measures(wait_for_answer(lambda: answers.query(study, **arguments)))
 
 
+def region_members(study: str, region: int, draw: str) -> Any:
+    """Members of a region by a draw that is named by its kind alone."""
+    return wait_for_answer(lambda: queries.region_members(study, region, draw=MemberDraw(draw)))
+
+
 STEPS: dict[str, Callable[..., Any]] = {
     step.__name__: step
     for step in (
@@ -174,8 +189,9 @@ STEPS: dict[str, Callable[..., Any]] = {
         own_concept,
         hard_negatives,
         headline,
+        region_members,
     )
-}
+} | {"labels": known_labels, "label_scores": scored_labels}
 
 # ---------------------------------------------------------------- what a study has
 

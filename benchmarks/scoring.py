@@ -16,11 +16,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.labels.contract import Evidence, Excerpt, Message
-from backend.labels.judges import PER_PROMPT, WriterJudge
-from backend.labels.scorers import judged
-from backend.labels.trials import trial
-from backend.labels.writers import ask_all
+from backend.labels.contract import GREEDY, Draw, Evidence, Excerpt, Message
+from backend.labels.judges import PER_PROMPT, Judge, WriterJudge
+from backend.labels.scorers import Score, scored
+from backend.labels.trials import Trial, trial
+from backend.store.executor import LOCAL
 from benchmarks.report import Figure, main, median_ratio, seconds_of
 
 LENGTH, PART = 127, 10  # tokens a context, excerpts in each part of the evidence
@@ -37,14 +37,7 @@ class Answering:
     def __init__(self, latency: float = 0.0) -> None:
         self._latency = latency
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
         if self._latency:
             time.sleep(self._latency)
         return REPLY
@@ -71,6 +64,13 @@ def planted(feature: int) -> Evidence:
     return Evidence(feature, 1.0, train, test, negatives, silent, "range", "silent", 0, "planted")
 
 
+def judge_all(trials: Sequence[Trial], judge: Judge) -> list[Score]:
+    """Scores of trials that a judge is asked together."""
+    verdicts = judge.judge([each.question for each in trials])
+    pairs = zip(trials, verdicts, strict=True)
+    return [score for each, one in pairs for score in scored(each, one, judge.name)]
+
+
 def score_all(evidence: Sequence[Evidence]) -> int:
     """Detection and fuzzing of all; returns how many excerpts were judged."""
     trials = [
@@ -78,7 +78,11 @@ def score_all(evidence: Sequence[Evidence]) -> int:
         for each in evidence
         for task in ("detection", "fuzzing")
     ]
-    return sum(score.n for score in judged(trials, WriterJudge(Answering())))
+    return sum(score.n for score in judge_all(trials, WriterJudge(Answering())))
+
+
+def ignore(_done: int) -> None:
+    """Nobody follows the progress."""
 
 
 def both_ways(prompts: int) -> tuple[float, float]:
@@ -86,7 +90,7 @@ def both_ways(prompts: int) -> tuple[float, float]:
     requests = [(Message("user", str(number)),) for number in range(prompts)]
     writer = Answering(LATENCY)
     one, many = (
-        seconds_of(lambda workers=workers: ask_all(writer, requests, workers=workers))
+        seconds_of(lambda workers=workers: LOCAL.each(writer.write, requests, ignore, workers))
         for workers in (1, WORKERS)
     )
     return one, many

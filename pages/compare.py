@@ -32,7 +32,7 @@ def show_list(view: Experiment) -> None:
 def keep(view: Experiment, feature: int, choice: comparison.Choice) -> None:
     with reported():
         queries.vote(place.study, view.run, address.get("person"), feature, *choice)
-        comparison.after_vote(view, feature)
+        comparison.open_next(view, feature)  # voting again takes the earlier vote back
 
 
 @st.fragment(key=INSPECTOR)
@@ -41,7 +41,7 @@ def show_feature(view: Experiment) -> None:
         feature = comparison.opened(view)
         comparison.render_title(view, feature)
         shown = queries.comparison(place.study, view.run, feature, address.get("by"))
-        comparison.render_labels(shown, view)
+        markup.render(comparison.labels_html(shown, view))
         comparison.render_vote(shown, lambda choice: keep(view, feature, choice))
         markup.render(comparison.excerpts_html(shown))
         markup.render(comparison.votes_html(queries.votes(place.study, view.run)))

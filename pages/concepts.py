@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import streamlit as st
-
 from backend import queries
 from backend.concepts.views import ConceptsView
 from components.concepts import choice, membership, purity, readers, stability
@@ -41,8 +39,7 @@ def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
 
 
 with reported():
-    with st.container(horizontal=True, key="stops", vertical_alignment="center"):
-        region_controls.render_stops(place, queries.stops(place.study))
+    region_controls.render_stops(place, queries.stops(place.study))
     ask = choice.render_questions()
     if ask in OF_PARTITION:
         query, render = OF_PARTITION[ask]

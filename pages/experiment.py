@@ -63,7 +63,7 @@ with reported():
         if len(view.controls):
             markup.head("What the verbalizer carries")
             if experiment_results.carries_nothing(view):
-                markup.render(experiment_results.nothing_carried_html())
+                markup.render(experiment_results.finding_html(*experiment_results.NOTHING_CARRIED))
             markup.render(experiment_results.controls_html(view))
         if len(view.distances):
             markup.head("Labels farthest apart")

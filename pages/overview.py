@@ -21,7 +21,7 @@ with reported():
         with left:
             markup.head("Corpus")
             cards.render_counts(view)
-            cards.render_chart(cards.topics_chart(view.topics), "topics", "Tokens by topic")
+            cards.render_topics(view.topics)
         with right:
             markup.head("Partitions", "each setting is a map of its own")
             cards.render_stops(view.stops, place.p, place.k)
@@ -30,8 +30,7 @@ with reported():
             markup.render(summary_html(view.regions))
             words = preview_words(view.regions)
             render_pending(view.regions.pending, queries, words, "regions")
-            lists = cards.region_lists(view.regions)
-            markup.render(cards.lists_html(lists, "regions"))
+            markup.render(cards.regions_html(view.regions))
             render_provenance(view.regions.provenance, "regions")
         markup.head("Features", "what the SAE has a direction for")
         if view.features is None:
@@ -39,6 +38,5 @@ with reported():
                 "This study has no SAE.", "Name one under [sae] in the study file to see features."
             )
         elif not waiting(view.features, queries, "features"):
-            lists = cards.feature_lists(view.features)
-            markup.render(cards.lists_html(lists, "features"))
+            markup.render(cards.features_html(view.features))
             render_provenance(view.features.provenance, "features")

@@ -7,15 +7,16 @@ from functools import partial
 import streamlit as st
 
 from backend import queries
-from backend.regions.views import RegionMap
-from backend.schema import Job
+from backend.labels.words import LabelRequest
+from backend.regions.views import MemberDraw, RegionMap
 from components.labels import panel as label_panel
-from components.regions import controls as controls
-from components.regions import inspector, search, table
+from components.regions import controls, inspector, table
 from components.regions import map as region_map
-from components.regions.controls import CHART, INSPECTOR, MAP, ROWS, TABLE
 from components.regions.ring import render_ring
+from components.regions.table import MAP, REGIONS, TABLE
 from components.shell import address
+from components.shell.browsing import INSPECTOR
+from components.shell.downloads import tables_of
 from components.shell.footer import render_footer
 from components.shell.frame import frame
 from components.shell.status import render_empty, render_pending, reported, waiting
@@ -23,15 +24,14 @@ from components.shell.status import render_empty, render_pending, reported, wait
 KEYS = {"N": "next region", "P": "previous region", "D": "draw another sample"}
 place = frame("Regions", queries, KEYS, (INSPECTOR, TABLE))
 where = place.p, place.k
-hits = partial(search.hits, queries, place)
+hits = partial(REGIONS.search, queries.search_regions, queries.search_labels, place.study, *where)
 
 
 @st.fragment(key=MAP)
 def show_map(view: RegionMap) -> None:
     with reported():
         controls.render_controls(view)
-        shown = controls.marks(view, hits())
-        region_map.render_map(view, shown, controls.on_map, CHART)
+        region_map.render_map(view, hits())
 
 
 @st.fragment(key=TABLE)
@@ -40,39 +40,36 @@ def show_table(view: RegionMap) -> None:
         if waiting(hits(), queries, "meaning"):
             return
         rows = controls.rows(view, hits())
-        controls.render_listed(len(rows), view)
-        table.render_regions(rows, address.get("region"), controls.on_row, ROWS)
+        table.render_table(rows, len(view.table))
         render_footer({"regions": rows}, view.provenance, "regions")
 
 
 @st.fragment(key=INSPECTOR)
 def show_inspector(view: RegionMap) -> None:
     with reported():
-        controls.render_title(controls.rows(view, hits())["region"].to_list())
+        REGIONS.render_title(controls.rows(view, hits())["region"].to_list())
         if (number := address.get("region")) is None:
             return render_empty("No region is open.", "Click one on the map or list, or press N.")
         region = queries.region(place.study, number, *where)
         if waiting(region, queries, "region"):
             return
-        render_ring(view, number, CHART)
+        render_ring(view, number)
         inspector.render_head(region)
-        label_panel.render_section(queries, INSPECTOR, place.study, number, "region", *where)
+        labelled = LabelRequest(number, "region", *where)
+        label_panel.render_section(queries, INSPECTOR, place.study, labelled)
         controls.render_draw(region)
-        drawn = address.get("draw"), 8, address.get("seed")
-        members = queries.region_members(place.study, number, *where, *drawn)
+        draw = MemberDraw(address.get("draw"), seed=address.get("seed"))
+        members = queries.region_members(place.study, number, *where, draw)
         if not waiting(members, queries, "members"):
-            inspector.render_members(region, members, address.get("draw"))
+            inspector.render_members(region, members, draw.kind)
         render_pending(None if view.pending else region.pending, queries, "", "region")
-        inspector.render_details(region, "details")
-        render_footer(inspector.downloads_of(region), region.provenance, "region")
+        inspector.render_details(region)
+        render_footer(tables_of(region, f"region {number}"), region.provenance, "region")
 
 
 with reported():
-    with st.container(horizontal=True, key="stops", vertical_alignment="center"):
-        controls.render_stops(place, queries.stops(place.study))
-        whole = queries.regions(place.study, *where)
-        if not isinstance(whole, Job):
-            st.html(controls.summary_html(whole), width="content")
+    whole = queries.regions(place.study, *where)
+    controls.render_stops(place, queries.stops(place.study), whole)
     if not waiting(whole, queries):
         render_pending(whole.pending, queries, controls.preview_words(whole), "map")
         controls.open_token(lambda token: queries.region_of(place.study, token, *where))

@@ -6,8 +6,9 @@ import streamlit as st
 
 from backend import queries
 from backend.schema import TierSpec
-from components.features.table import INSPECTOR, render_title
+from components.features.table import FEATURES
 from components.shell import address, markup
+from components.shell.browsing import INSPECTOR
 from components.shell.footer import render_footer
 from components.shell.frame import frame
 from components.shell.status import render_empty, reported, waiting
@@ -38,7 +39,7 @@ def show_inspector(spec: TierSpec) -> None:
     with reported():
         if (view := table.current(queries, place.study, spec, INSPECTOR)) is None:
             return
-        render_title(table.steps(view))
+        FEATURES.render_title(table.steps(view))
         if (number := address.get("feature")) is None:
             render_empty("No feature is open.", "Click a point or a row, or press N.")
             return

@@ -28,12 +28,12 @@ def sentences(topic: str, number: int, count: int = 18) -> str:
     """A text of one topic, different for every number, the same at every run."""
     words = SUBJECTS[topic]
     state = number * 7919 + len(topic)
-    said = []
+    parts = []
     for _ in range(count):
         state = (state * 1103515245 + 12345) % 2**31
         a, b, c = words[state % 10], VERBS[state // 10 % 10], words[state // 100 % 10]
-        said.append(f"The {a} {b} the {c} on day {state // 1000 % 30}.")
-    return " ".join(said)
+        parts.append(f"The {a} {b} the {c} on day {state // 1000 % 30}.")
+    return " ".join(parts)
 
 
 def write_corpus(folder: Path, documents: int = 8) -> Path:

@@ -21,7 +21,7 @@ from backend.query import query
 from backend.regions import description, partitioning
 from backend.schema import NotFoundError, Study, conform
 from backend.statistics.agreement import constant_f1
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 RULES = ("ball", "owner", "both")
@@ -67,8 +67,8 @@ def membership(
         js={key: choice.js for key, choice in keyed.items()},
         best={key: choice.best for key, choice in keyed.items() if choice.best is not None},
         unions={key: choice.union for key, choice in keyed.items()},
-        provenance=provenance.of(
-            results.owners["exemplar"], results.command("membership", number, name=name)
+        provenance=results.owners["exemplar"].provenance(
+            results.command("membership", number, name=name)
         ),
     )
 
@@ -133,7 +133,7 @@ def new_text_membership(
         shares=conform(entry.frame("shares"), views.SHARES),
         quantiles=conform(entry.frame("quantiles"), views.QUANTILES),
         texts=conform(entry.frame("nearest"), views.NEAREST),
-        provenance=provenance.of(entry, command),
+        provenance=entry.provenance(command),
     )
 
 
@@ -170,8 +170,8 @@ def purity_coverage(
         prior=prior,
         whole_f1=constant_f1(prior),
         left_out=max(relations["left_out"].to_list(), default=0),
-        provenance=provenance.of(
-            results.owners["exemplar"], results.command("purity_coverage", number, name=name)
+        provenance=results.owners["exemplar"].provenance(
+            results.command("purity_coverage", number, name=name)
         ),
     )
 
@@ -262,7 +262,7 @@ def gray_zone(
         theta=results.theta,
         prior=prior,
         whole_f1=constant_f1(prior),
-        provenance=provenance.of(results.build, results.command("gray_zone", number, name=name)),
+        provenance=results.build.provenance(results.command("gray_zone", number, name=name)),
     )
 
 

@@ -18,7 +18,7 @@ from backend.schema import Study
 from backend.statistics import estimates
 from backend.statistics.bootstrap import weighted_mean
 from backend.statistics.intervals import Ends, Z, mean_interval
-from backend.store import provenance, queue
+from backend.store import queue
 
 Row = tuple[Any, ...]
 
@@ -48,7 +48,7 @@ def concept_aurocs(
         aurocs=aurocs,
         shares=_shares(aurocs),
         over=_means(results),
-        provenance=provenance.of(results.unit_scores["exemplar"], command),
+        provenance=results.unit_scores["exemplar"].provenance(command),
     )
 
 

@@ -14,11 +14,11 @@ from backend.concepts.choices import choose
 from backend.concepts.views import CONCEPTS, ConceptsView
 from backend.corpus import concept_sets, concept_sources
 from backend.corpus.concept_sets import ConceptSet
-from backend.query import key_of, query
+from backend.query import command_of, key_of, query
 from backend.regions import description, partitioning
 from backend.regions.partitioned import spec_of
 from backend.schema import ConceptRef, Partition, Study, conform
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 SEED = 0  # of rivals
@@ -76,7 +76,7 @@ class ConceptResults:
         name, spec = "", self.partition.spec
         if concept is not None:
             name = self.set.concepts["name"][concept]
-        return provenance.command(query, self.study, **options, concept=name, p=spec.p, k=spec.k)
+        return command_of(query, self.study, **options, concept=name, p=spec.p, k=spec.k)
 
 
 def concept_results(study: Study, name: str, p: Stop, k: Stop) -> ConceptResults:
@@ -145,8 +145,8 @@ def concept_set(study: Study, name: str = "topics", p: Stop = None, k: Stop = No
         windowed=texts.windowed,
         regions=len(results.build.array("exemplar_tokens")),
         theta=results.theta,
-        provenance=provenance.of(
-            results.strengths["exemplar"], results.command("concept_set", name=name)
+        provenance=results.strengths["exemplar"].provenance(
+            results.command("concept_set", name=name)
         ),
     )
 

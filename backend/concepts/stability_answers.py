@@ -11,12 +11,12 @@ from backend.concepts.boundaries import Paths, boundary_tests
 from backend.concepts.results import SEED, Stop
 from backend.concepts.robustness import VARIATIONS, repeat_partition
 from backend.concepts.views import REPEATS, Robustness, StableRegions
-from backend.query import query
+from backend.query import command_of, query
 from backend.regions import matching, partitioning
 from backend.regions.partitioned import spec_key, spec_of
 from backend.schema import Partition, Study
 from backend.statistics.intervals import wilson
-from backend.store import provenance, queue
+from backend.store import queue
 
 PAIRS, STEPS = 120, 33  # of prompts, and of α
 GOOD = 0.5  # F1 from which the paper calls a region a feature's
@@ -46,9 +46,7 @@ def stable_regions(study: Study, p: Stop = None, k: Stop = None) -> StableRegion
         apart=np.asarray(paths.array("apart")),
         sharpness=np.asarray(sharpness),
         **tests,
-        provenance=provenance.of(
-            paths, provenance.command("stable_regions", study, p=spec.p, k=spec.k)
-        ),
+        provenance=paths.provenance(command_of("stable_regions", study, p=spec.p, k=spec.k)),
     )
 
 
@@ -73,9 +71,7 @@ def robustness(study: Study, p: Stop = None, k: Stop = None) -> Robustness:
         regions=repeats["order"].value("study_regions"),
         f1=f1,
         good=None if f1 is None else _share_good(f1),
-        provenance=provenance.of(
-            repeats["half"], provenance.command("robustness", study, p=spec.p, k=spec.k)
-        ),
+        provenance=repeats["half"].provenance(command_of("robustness", study, p=spec.p, k=spec.k)),
     )
 
 

@@ -48,13 +48,14 @@ def _bench_rows(folder: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
             yield next(numbers), split, {**row, "output": row["output"] or "", "category": kind}
 
 
-def read_folder(folder: Path) -> Labelled:
+def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
     """Concepts of a folder of AxBench; its shared negatives serve every concept of their genre,
     all of them a genre that has none.
 
     Raises:
         CorpusError: a table cannot be read, or a row is not understood; it is named.
     """
+    folder = place_of(ref)
     rows_read = list(_bench_rows(folder))
     own = [item for item in rows_read if item[2]["concept_id"] != SHARED]
     shared = [item for item in rows_read if item[2]["concept_id"] == SHARED]
@@ -77,19 +78,12 @@ def _bench_names(path: Path) -> dict[str, str]:
     return {str(row.get("concept_id")): str(row.get("concept") or "") for row in rows}
 
 
-# ---------------------------------------------------------------- the source
-
-
 def _files(ref: ConceptRef) -> list[Path]:
     folder = place_of(ref)
     remedy = "Name a folder with latent_eval_data.parquet and train_data.parquet."
     tables = existing([folder / name for name in BENCH], remedy)
     names = folder / NAMES
     return [*tables, names] if names.is_file() else tables
-
-
-def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
-    return read_folder(place_of(ref))
 
 
 SOURCE = ConceptSource("axbench", "AxBench", "folder", _files, _read)

@@ -9,7 +9,6 @@ from typing import Any
 from backend.corpus import sources
 from backend.corpus.concept_tables import (
     ConceptSource,
-    Documents,
     Labelled,
     existing,
     frame,
@@ -94,9 +93,6 @@ def _cells(row: Mapping[str, Any], columns: dict[str, Any], where: str) -> dict[
     return cells
 
 
-# ---------------------------------------------------------------- the source
-
-
 def _files(ref: ConceptRef) -> list[Path]:
     path = place_of(ref)
     if path.is_dir() or path.suffix.lower() not in sources.TABLES:
@@ -105,8 +101,6 @@ def _files(ref: ConceptRef) -> list[Path]:
     return existing([path], "Correct the path of the concept set.")
 
 
-def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
-    return read_table(place_of(ref))
-
-
-SOURCE = ConceptSource("file", "your texts", "file", _files, _read)
+SOURCE = ConceptSource(
+    "file", "your texts", "file", _files, lambda ref, _: read_table(place_of(ref))
+)

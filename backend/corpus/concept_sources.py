@@ -81,11 +81,8 @@ def available(folder: Path) -> list[ConceptRef]:
     return [
         ref
         for source in SOURCES.values()
-        for ref in (
-            _built_in(source)
-            if source.form == "built in"
-            else [ref for path in paths for ref in _sets_at(source, path)]
-        )
+        for path in (None, *paths)
+        for ref in _sets_at(source, path)
     ]
 
 
@@ -97,24 +94,20 @@ def at_path(path: Path) -> ConceptRef:
     return whole[0] if whole else ConceptRef(fitting[0].kind, str(path))
 
 
-def _fits(source: ConceptSource, path: Path) -> bool:
+def _fits(source: ConceptSource, path: Path | None) -> bool:
+    if path is None:
+        return source.form == "built in"
     return source.form == ("folder" if path.is_dir() else "file")
 
 
-def _sets_at(source: ConceptSource, path: Path) -> list[ConceptRef]:
-    """The set of a source at a path; none where its files are not there."""
-    ref = ConceptRef(source.kind, str(path))
-    return [ref] if _fits(source, path) and _is_complete(source, ref) else []
-
-
-def _built_in(source: ConceptSource) -> list[ConceptRef]:
-    ref = ConceptRef(source.kind)
-    return [ref] if _is_complete(source, ref) else []
-
-
-def _is_complete(source: ConceptSource, ref: ConceptRef) -> bool:
+def _sets_at(source: ConceptSource, path: Path | None) -> list[ConceptRef]:
+    """The set of a source at a path, or built in where that is None; none where its files are not
+    there."""
+    ref = ConceptRef(source.kind, "" if path is None else str(path))
+    if not _fits(source, path):
+        return []
     try:
         source.files(ref)
     except CorpusError:
-        return False
-    return True
+        return []
+    return [ref]

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 from backend import settings
 from backend.corpus import sources
 from backend.schema import ConceptRef, CorpusError
 
+MOST = 100  # texts that are drawn of a class
 LEAST = 2  # texts of a class that a concept needs in either split
 ROWS = pl.Schema(
     {
@@ -31,6 +33,7 @@ KINDS = {
     "hard negative": "hard",
 }
 Row = tuple[int, str, str, str, str, str]
+Classes = dict[str, list[tuple[str, str]]]  # texts that a class is known of: (title, text)
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,19 @@ def frame(rows: list[Row]) -> pl.DataFrame:
 def kind_of(label: str) -> str | None:
     """positive, negative or hard; None where the label says none of these."""
     return KINDS.get(re.sub(r"[\s_-]+", " ", label).strip().casefold())
+
+
+def draw_classes(classes: Classes, genres: dict[str, str], seed: int) -> Labelled:
+    """Classes as concepts: every text of another class may be a negative of one. Of each class up
+    to `MOST` texts are drawn at random; classes of too few are left out."""
+    rows: list[Row] = []
+    few = {name for name, texts in classes.items() if len(texts) < 2 * LEAST}
+    for number, (name, texts) in enumerate(classes.items()):
+        if name not in few:
+            order = np.random.default_rng([seed, number]).permutation(len(texts))
+            for at in sorted(order[:MOST].tolist()):
+                title, text = texts[at]
+                rows.append(labelled(len(rows), text, name, "positive", "", title))
+    left_out = sum(len(classes[name]) for name in few)
+    concepts = {name: (name, genres.get(name, "")) for name in classes if name not in few}
+    return Labelled(frame(rows), concepts, True, left_out)

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import polars as pl
-
-from backend.corpus.concept_classes import Classes, draw_classes
-from backend.corpus.concept_tables import LEAST, ConceptSource, Documents, Labelled
+from backend.corpus.concept_tables import (
+    LEAST,
+    Classes,
+    ConceptSource,
+    Documents,
+    Labelled,
+    draw_classes,
+)
 from backend.schema import ConceptRef, CorpusError
 
 LONGEST = 500  # characters of a document of the corpus
 HEAD = re.compile(rf".{{{LONGEST // 2},{LONGEST}}}(?=\s)", re.DOTALL)  # up to a white space
 
 
-def read_topics(documents: pl.DataFrame, seed: int) -> Labelled:
-    """The beginnings of documents (schema DOCUMENTS), one concept a topic.
+def _read(ref: ConceptRef, documents: Documents) -> Labelled:
+    """The beginnings of documents, one concept a topic.
 
     Raises:
         CorpusError: there are not two topics with texts enough.
     """
     classes: Classes = {}
-    columns = documents.select("topic", "title", "text")
+    columns = documents().select("topic", "title", "text")
     for topic, title, text in columns.sort("topic", maintain_order=True).iter_rows():
         classes.setdefault(topic, []).append((title, head(text)))
-    texts = draw_classes(classes, {}, seed)
+    texts = draw_classes(classes, {}, ref.seed)
     if len(texts.concepts) < 2:
         raise CorpusError(
             f"Of the corpus's topics, {len(texts.concepts)} have {2 * LEAST} documents or more.",
@@ -42,15 +45,5 @@ def head(text: str) -> str:
     return match.group() if match else text[:LONGEST]
 
 
-# ---------------------------------------------------------------- the source
-
-
-def _files(_ref: ConceptRef) -> list[Path]:
-    return []  # the corpus has a digest of its own
-
-
-def _read(ref: ConceptRef, documents: Documents) -> Labelled:
-    return read_topics(documents(), ref.seed)
-
-
-SOURCE = ConceptSource("topics", "topics of the corpus", "built in", _files, _read)
+# without files: the corpus has a digest of its own
+SOURCE = ConceptSource("topics", "topics of the corpus", "built in", lambda _ref: [], _read)

@@ -7,8 +7,15 @@ import re
 from pathlib import Path
 
 from backend.corpus import sources
-from backend.corpus.concept_classes import Classes, draw_classes
-from backend.corpus.concept_tables import ConceptSource, Documents, Labelled, existing, place_of
+from backend.corpus.concept_tables import (
+    Classes,
+    ConceptSource,
+    Documents,
+    Labelled,
+    draw_classes,
+    existing,
+    place_of,
+)
 from backend.schema import ConceptRef, CorpusError
 
 FOLDER = Path("/usr/share/wordnet")  # where Debian's wordnet-base puts it
@@ -31,20 +38,20 @@ DOMAINS = (  # by their number in a line of a data file
 )
 
 
-def read_glosses(paths: list[Path], seed: int) -> Labelled:
+def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
     """Glosses of the synsets in WordNet's data files, one concept a domain.
 
     Raises:
         CorpusError: a line is no synset; file and line are named.
     """
     classes: Classes = {name: [] for name in DOMAINS}
-    for path in paths:
+    for path in _files(ref):
         for number, line in enumerate(sources.decoded(sources.contents(path), path).split("\n"), 1):
             if line.strip() and not line.startswith(" "):  # the licence is indented
                 name, word, gloss = _synset(line, f"{path}, line {number},")
                 classes[name].append((word, gloss))
     classes = {name: texts for name, texts in classes.items() if texts}
-    return draw_classes(classes, {name: name.split(".")[0] for name in classes}, seed)
+    return draw_classes(classes, {name: name.split(".")[0] for name in classes}, ref.seed)
 
 
 def _synset(line: str, where: str) -> tuple[str, str, str]:
@@ -59,17 +66,10 @@ def _synset(line: str, where: str) -> tuple[str, str, str]:
     return DOMAINS[int(fields[1])], word, gloss.strip()
 
 
-# ---------------------------------------------------------------- the source
-
-
 def _files(ref: ConceptRef) -> list[Path]:
     folder = place_of(ref) if ref.path else FOLDER
     remedy = "Install it (`apt-get install wordnet-base`), or name the folder of its data files."
     return existing([folder / name for name in SYNSETS], remedy)
-
-
-def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
-    return read_glosses(_files(ref), ref.seed)
 
 
 SOURCE = ConceptSource("wordnet", "WordNet's glosses by domain", "built in", _files, _read)

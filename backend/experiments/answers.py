@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import polars as pl
 
 from backend.annotations.hand_label_tables import labels_of
 from backend.experiments import exchange, runs
-from backend.experiments.views import Comparison, Experiment, Imported, Run
-from backend.query import action, lookup
-from backend.schema import Job, Study
+from backend.experiments.views import Comparison, Experiment, Judgement, Run
+from backend.labels import steps as label_steps
+from backend.labels.kinds import SCORERS
+from backend.labels.subjects import features_of, setting_of
+from backend.query import lookup
+from backend.schema import Job, NotFoundError, Study
 
 
 @lookup
@@ -26,18 +29,47 @@ def experiment(study: Study, run: str) -> Experiment | Job:
 
 @lookup
 def comparison(study: Study, run: str, feature: int, scorer: str = "detection") -> Comparison:
-    """One feature's labels side by side on the held-out excerpts they were judged by."""
-    by_hand = labels_of(study).filter(feature=feature)
-    return replace(runs.compare(study, run, feature, scorer), human=by_hand)
+    """One feature's labels side by side on the held-out excerpts they were judged by.
 
-
-@lookup
-def export_experiment(study: Study, run: str, format: str) -> bytes:
-    """An experiment's labels as jsonl, csv, parquet or neuronpedia (zip), or all as baez (zip)."""
-    return exchange.export(study, run, format)
-
-
-@action
-def import_experiment(data: bytes) -> Imported:
-    """Keeps an experiment folder of the baez post, given as a zip."""
-    return exchange.keep(data)
+    Raises:
+        NotFoundError: no such experiment, feature or scorer in it.
+    """
+    ended = runs.finished(run)
+    labels = ended.labels.filter(pl.col("feature") == feature)
+    if not len(labels) or scorer not in ended.plan.scorers or not SCORERS[scorer].is_judged:
+        raise NotFoundError(
+            f"The experiment did not judge feature {feature} by {scorer}.",
+            f"Choose one of its features and of {', '.join(ended.plan.scorers)}.",
+        )
+    subject, setting = features_of(study), setting_of(ended.plan, scorer, ended.models.judge)
+    trial = subject.trial(feature, "", ended.sampling, setting)
+    valid = labels.filter(pl.col("failed") == "")
+    verdicts = [
+        label_steps.judge_label(subject, feature, text, ended.sampling, setting).frame("verdicts")
+        for text in valid["text"]
+    ]
+    items = tuple(
+        Judgement(
+            pieces=tuple(pieces),
+            values=tuple(values.tolist()) if true else (0.0,) * len(pieces),
+            text=text,
+            fires=bool(true),
+            answers=tuple(frame["answer"][at] for frame in verdicts),
+            probabilities=tuple(frame["probability"][at] for frame in verdicts),
+        )
+        for at, ((pieces, values), true, text) in enumerate(
+            zip(trial.shown, trial.truth, trial.question.texts, strict=True)
+        )
+    )
+    scores = ended.scores.filter((pl.col("feature") == feature) & (pl.col("of") != "shuffled"))
+    return Comparison(
+        feature=feature,
+        scorer=scorer,
+        labels=labels,
+        methods=tuple(valid["method"]),
+        items=items,
+        scores=scores,
+        maximum=trial.evidence.maximum,
+        train=trial.evidence.how,
+        human=labels_of(study).filter(feature=feature),
+    )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from backend.experiments import experiment
 from backend.experiments.judge_calibration import EACH, SPAN, WORDS, questions
 from backend.experiments.views import Quote
 from backend.labels import costs, explainers, prompts
 from backend.labels import steps as label_steps
-from backend.labels.contract import Message
-from backend.labels.judges import PER_PROMPT, Conversation, WriterJudge, conversation
+from backend.labels.contract import GREEDY, Draw, Message
+from backend.labels.judges import Conversation, Question, WriterJudge
 from backend.labels.kinds import SCORERS
 from backend.labels.references import OWN
 from backend.labels.server import prices
@@ -23,31 +23,19 @@ from backend.schema import LlmError, Plan, Study
 LOOKED_AT = 3  # features that an estimate is made from
 TEXT = "word " * 60  # a verbalizer's text, for an estimate
 LABEL = "word " * prompts.WORDS
-JUDGE_LIMIT = 300  # tokens of a judge's reply, at most
 
 
 @dataclass
 class _Recorder:
-    """A writer and an `Ask` that answer nothing and keep the prompts."""
+    """A writer that answers nothing and keeps the prompts, each with its limit in tokens."""
 
     name: str = "nobody"
     obeys: bool = True
     prompts: list[tuple[Conversation, int]] = field(default_factory=list)
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        self.prompts.append((messages, limit))
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        self.prompts.append((messages, draw.limit))
         raise LlmError("Only noted.", "Nothing to do.")
-
-    def ask(self, _: Any, conversations: Sequence[Conversation]) -> list[str | LlmError]:
-        self.prompts += [(each, JUDGE_LIMIT) for each in conversations]
-        return ["[]"] * len(conversations)
 
     def sums(self) -> tuple[int, int, int]:
         """Calls, characters of their prompts, tokens of their replies at most."""
@@ -100,10 +88,7 @@ def _calibration(subject: Subject, plan: Plan) -> _Recorder:
     """The prompts of the judge's own test, which is made once."""
     recorder = _Recorder()
     tests = questions(subject.tokens, plan.window or SPAN, plan.seed)
-    cuts = range(0, 2 * EACH, PER_PROMPT)
-    recorder.ask(
-        None, [conversation(q, q.texts[at : at + PER_PROMPT]) for q, _ in tests for at in cuts]
-    )
+    _note_judge([question for question, _ in tests], recorder)
     return recorder
 
 
@@ -146,8 +131,12 @@ def _note(
         for scorer in scorers
         for _ in range(2 * len(plan.methods) + 1)
     ]
+    _note_judge(asking, recorder)
+
+
+def _note_judge(questions: Sequence[Question], recorder: _Recorder) -> None:
+    """The prompts of a judge, each once: one that gets no answer asks everything twice."""
     before = len(recorder.prompts)
-    WriterJudge(recorder, recorder.ask).judge(asking)
-    # a judge that understands nothing is asked everything twice
-    once = (len(recorder.prompts) - before) // 2
-    del recorder.prompts[before + once :]
+    with contextlib.suppress(LlmError):
+        WriterJudge(recorder).judge(questions)
+    del recorder.prompts[(before + len(recorder.prompts)) // 2 :]

@@ -21,15 +21,16 @@ from backend.labels.interchange import baez, baez_reader, neuronpedia
 from backend.labels.interchange.tables import WRITERS
 from backend.labels.kinds import SCORERS
 from backend.labels.subjects import Subject, features_of
+from backend.query import action, lookup
 from backend.schema import NotFoundError, Plan, StoreError, Study
 from backend.store.views import Provenance
 
 FORMATS = (*WRITERS, "neuronpedia", "baez")  # the last two as zip
 
 
-def export(study: Study, run: str, format: str) -> bytes:
-    """An experiment's labels as jsonl, csv or parquet, as Neuronpedia's explanations, or the whole
-    experiment as a folder of the baez post; the last two as zip.
+@lookup
+def export_experiment(study: Study, run: str, format: str) -> bytes:
+    """An experiment's labels as jsonl, csv, parquet or neuronpedia (zip), or all as baez (zip).
 
     Raises:
         NotFoundError: no such format or experiment.
@@ -85,7 +86,8 @@ def _folder() -> Path:
     return settings.current().annotations / "imports"
 
 
-def keep(data: bytes) -> Imported:
+@action
+def import_experiment(data: bytes) -> Imported:
     """Keeps an experiment folder of the baez post, given as a zip; what cannot be read in it is
     named, and the rest is taken.
 
@@ -146,7 +148,6 @@ def view(run: str) -> Experiment:
     """An imported experiment; it has no verdicts, so its labels cannot be compared by excerpt."""
     contents = _read(run).experiment
     plan = _plan(contents)
-    means, differences, gains = experiment.summary(contents.scores)
     judges = [judge for judge in contents.scores["judge"].unique().to_list() if judge]
     return Experiment(
         run=run,
@@ -155,9 +156,7 @@ def view(run: str) -> Experiment:
         judge=", ".join(sorted(judges)),
         labels=contents.labels,
         scores=contents.scores,
-        means=means,
-        differences=differences,
-        gains=gains,
+        **experiment.summary(contents.scores),
         distances=contents.distances,
         controls=pl.DataFrame(schema=experiment.CONTROLS),
         known=pl.DataFrame(schema=KNOWN),

@@ -147,28 +147,32 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
     return pl.DataFrame(rows, schema=CONTROLS, orient="row")
 
 
-def summary(scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """`scorers.SUMMARY` with `of`, labels and controls apart; `scorers.DIFFERENCES` of labels; and
-    of each method's labels less the same labels given to other features (`gains`)."""
+def summary(scores: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """`means` (`scorers.SUMMARY` with `of`), labels and controls apart; `differences` of labels
+    (`scorers.DIFFERENCES`); `gains`, the same of each method's labels less those labels given to
+    other features."""
     parts = [
         scorers.summary(_records(part)).with_columns(of=pl.lit(str(control)))
         for (control,), part in scores.group_by("of", maintain_order=True)
     ]
     labels = _records(scores.filter(pl.col("of") == "label"))
     empty = pl.DataFrame(schema=dict(scorers.SUMMARY) | {"of": pl.String})
-    means = pl.concat(parts) if parts else empty
-    return means, scorers.differences(labels), _gains(scores)
+    return {
+        "means": pl.concat([empty, *parts]),
+        "differences": scorers.differences(labels),
+        "gains": _gains(scores),
+    }
 
 
 def _gains(scores: pl.DataFrame) -> pl.DataFrame:
-    pairs = scores.filter(pl.col("of") != "empty")
+    pairs = scores.filter(pl.col("of") != "empty").group_by("method", maintain_order=True)
     parts = [
         scorers.differences(_records(part.with_columns(method=pl.col("of")))).with_columns(
             method=pl.lit(str(method))
         )
-        for (method,), part in pairs.group_by("method", maintain_order=True)
+        for (method,), part in pairs
     ]
-    return pl.concat(parts) if parts else pl.DataFrame(schema=scorers.DIFFERENCES)
+    return pl.concat([pl.DataFrame(schema=scorers.DIFFERENCES), *parts])
 
 
 def _records(scores: pl.DataFrame) -> list[scorers.Score]:

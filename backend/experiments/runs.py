@@ -10,10 +10,8 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from backend.experiments import experiment
-from backend.experiments.views import Comparison, Experiment, Judgement, Run
-from backend.labels import steps as label_steps
+from backend.experiments.views import Experiment, Run
 from backend.labels import writers
-from backend.labels.kinds import SCORERS
 from backend.labels.subjects import (
     Models,
     Sampling,
@@ -22,11 +20,10 @@ from backend.labels.subjects import (
     features_of,
     models_of,
     sampling_of,
-    setting_of,
 )
 from backend.query import action, query
 from backend.schema import Job, NotFoundError, Plan, Study
-from backend.store import jobs, provenance, queue
+from backend.store import jobs, queue
 from backend.store.memo import Entry, canonical
 
 IMPORTED = "import-"  # begins the names of experiments taken from files
@@ -198,7 +195,6 @@ def view(study: Study, run: str) -> Experiment | Job:
 
 def _view(study: Study, ended: Results) -> Experiment:
     entry = ended.entry
-    means, differences, gains = experiment.summary(ended.scores)
     return Experiment(
         run=ended.run,
         plan=ended.plan,
@@ -206,60 +202,9 @@ def _view(study: Study, ended: Results) -> Experiment:
         judge=ended.models.judge.name,
         labels=ended.labels,
         scores=ended.scores,
-        means=means,
-        differences=differences,
-        gains=gains,
+        **experiment.summary(ended.scores),
         distances=entry.frame("distances"),
         controls=entry.frame("controls"),
         known=entry.frame("known"),
-        provenance=provenance.of(entry, f"experiment --study {study.name} --run {ended.run}"),
-    )
-
-
-# ---------------------------------------------------------------- side by side
-
-
-def compare(study: Study, run: str, feature: int, scorer: str) -> Comparison:
-    """One feature's labels on the same held-out excerpts, and the judge's verdicts on each.
-
-    Raises:
-        NotFoundError: no such experiment, feature or scorer in it.
-    """
-    ended = finished(run)
-    labels = ended.labels.filter(pl.col("feature") == feature)
-    if not len(labels) or scorer not in ended.plan.scorers or not SCORERS[scorer].is_judged:
-        raise NotFoundError(
-            f"The experiment did not judge feature {feature} by {scorer}.",
-            f"Choose one of its features and of {', '.join(ended.plan.scorers)}.",
-        )
-    subject, setting = features_of(study), setting_of(ended.plan, scorer, ended.models.judge)
-    trial = subject.trial(feature, "", ended.sampling, setting)
-    valid = labels.filter(pl.col("failed") == "")
-    verdicts = [
-        label_steps.judge_label(subject, feature, text, ended.sampling, setting).frame("verdicts")
-        for text in valid["text"]
-    ]
-    items = tuple(
-        Judgement(
-            pieces=tuple(pieces),
-            values=tuple(values.tolist()) if true else (0.0,) * len(pieces),
-            text=text,
-            fires=bool(true),
-            answers=tuple(frame["answer"][at] for frame in verdicts),
-            probabilities=tuple(frame["probability"][at] for frame in verdicts),
-        )
-        for at, ((pieces, values), true, text) in enumerate(
-            zip(trial.shown, trial.truth, trial.question.texts, strict=True)
-        )
-    )
-    scores = ended.scores.filter((pl.col("feature") == feature) & (pl.col("of") != "shuffled"))
-    return Comparison(
-        feature=feature,
-        scorer=scorer,
-        labels=labels,
-        methods=tuple(valid["method"]),
-        items=items,
-        scores=scores,
-        maximum=trial.evidence.maximum,
-        train=trial.evidence.how,
+        provenance=entry.provenance(f"experiment --study {study.name} --run {ended.run}"),
     )

@@ -4,6 +4,7 @@ others: what the Features and Regions pages show. They are an experiment on one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from backend.experiments.steps import Judgement, Running, score_table
 from backend.features.examples import peaks
 from backend.labels import evidence, explainers
 from backend.labels import steps as label_steps
-from backend.labels.answers import names
 from backend.labels.subjects import (
     Models,
     Sampling,
@@ -26,10 +26,11 @@ from backend.labels.subjects import (
     subject_of,
 )
 from backend.labels.views import Labels, LabelScores
+from backend.labels.words import LabelRequest
 from backend.query import query
 from backend.regions import matching
 from backend.schema import NotFoundError, Partition, Plan, SaeRef, Study
-from backend.store import provenance, queue
+from backend.store import queue
 
 LABELS = pl.Schema(
     {
@@ -46,25 +47,17 @@ LABELS = pl.Schema(
 
 
 @query("What is labelled", priority=queue.SHORT)
-def labels(
-    study: Study,
-    number: int,
-    kind: str = "feature",
-    p: float | None = None,
-    k: float | None = None,
-    split: str = "range",
-    seed: int = 0,
-    who: str = "own",
-) -> Labels:
+def labels(study: Study, request: LabelRequest) -> Labels:
     """Labels of a feature or region by every method, as far as they are known; those that ask
     nobody always are."""
-    subject, sampling = subject_of(study, kind, p, k), Sampling(split, seed=seed)
+    subject = subject_of(study, request.kind, request.p, request.k)
+    number, sampling = request.number, Sampling(request.split, seed=request.seed)
     by_hand = _by_hand(study, number, subject)
     try:
         drawn = subject.draw(number, sampling)
     except evidence.TooFewError as error:
         return Labels(number, pl.DataFrame(by_hand, schema=LABELS), error.problem, "")
-    models = models_of(study, who)
+    models = models_of(study, request.who)
     rows = [_known(subject, number, name, sampling, models) for name in explainers.EXPLAINERS]
     # what nobody asked for is not there, and the answer is good without it
     entry = label_steps.verbalize.find(subject, number, sampling, models.verbalizer)
@@ -128,59 +121,46 @@ def _known(
 
 
 @query("Labels of one feature or region", priority=queue.SHORT)
-def write_labels(
-    study: Study,
-    number: int,
-    methods: str,
-    kind: str = "feature",
-    p: float | None = None,
-    k: float | None = None,
-    split: str = "range",
-    seed: int = 0,
-    who: str = "own",
-) -> pl.DataFrame:
+def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFrame:
     """Labels of one feature or region by the methods named (by commas): feature (or region, in
     the same column), method, writer, text, detail, failed, n, seconds."""
-    plan = Plan(methods=names(methods), split=split, seed=seed)
-    experiment.check(plan)
-    # a worker with other settings than ours must not take another server for ours
-    who = exact(study, who)
-    with write_labels.asking(study, number, methods, kind, p, k, split, seed, who):
-        subject = subject_of(study, kind, p, k)
-        steps = Running(subject, plan, models_of(study, who), (number,))
-        subject.draw(number, steps.sampling.train)
+    request, plan = _exact(study, request), _plan(request, methods)
+    with write_labels.asking(study, request, methods):
+        subject = subject_of(study, request.kind, request.p, request.k)
+        steps = Running(subject, plan, models_of(study, request.who), (request.number,))
+        subject.draw(request.number, steps.sampling.train)
         steps.verbalize()
         return steps.labels()
 
 
 @query("Labels and their scores", priority=queue.SHORT)
-def label_scores(
-    study: Study,
-    number: int,
-    methods: str,
-    kind: str = "feature",
-    p: float | None = None,
-    k: float | None = None,
-    split: str = "range",
-    negatives: str = "other",
-    seed: int = 0,
-    who: str = "own",
-) -> LabelScores:
+def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScores:
     """Detection, fuzzing and embedding scores on held-out contexts of labels by some methods (with
     commas between), and of controls."""
-    plan = Plan(methods=names(methods), split=split, negatives=negatives, seed=seed)
-    experiment.check(plan)
-    who = exact(study, who)
-    with label_scores.asking(study, number, methods, kind, p, k, split, negatives, seed, who):
-        subject = subject_of(study, kind, p, k)
-        subject.draw(number, sampling_of(plan, study.embedder).train)
-        both = number, _other(subject, number, plan.seed)
-        steps = Running(subject, plan, models_of(study, who), both)
-        command = f"label_scores --study {study.name} --number {number} --methods {methods}"
-        if kind == "region":
+    request, plan = _exact(study, request), _plan(request, methods)
+    with label_scores.asking(study, request, methods):
+        subject = subject_of(study, request.kind, request.p, request.k)
+        subject.draw(request.number, sampling_of(plan, study.embedder).train)
+        numbers = request.number, _other(subject, request.number, plan.seed)
+        steps = Running(subject, plan, models_of(study, request.who), numbers)
+        command = f"label_scores --study {study.name} --number {request.number}"
+        if request.kind == "region":
             spec = subject.partition.spec
             command += f" --kind region --p {spec.p:g} --k {spec.k:g}"
-        return _scores(steps, command)
+        return _scores(steps, f"{command} --methods {methods}")
+
+
+def _plan(request: LabelRequest, methods: str) -> Plan:
+    """Raises NotFoundError where the plan names what there is not."""
+    names = tuple(name.strip() for name in methods.split(",") if name.strip())
+    plan = Plan(methods=names, split=request.split, negatives=request.negatives, seed=request.seed)
+    experiment.check(plan)
+    return plan
+
+
+def _exact(study: Study, request: LabelRequest) -> LabelRequest:
+    """A worker with other settings than ours must not take another server for ours."""
+    return replace(request, who=exact(study, request.who))
 
 
 def _scores(steps: Running, command: str) -> LabelScores:
@@ -201,7 +181,7 @@ def _scores(steps: Running, command: str) -> LabelScores:
         for scorer in steps.plan.scorers
     ]
     last = entries[number, texts[-1][2], steps.plan.scorers[-1]]
-    return LabelScores(number, pl.concat(parts), provenance.of(last, command))
+    return LabelScores(number, pl.concat(parts), last.provenance(command))
 
 
 def _texts(labels: pl.DataFrame, own: int, other: int) -> Sequence[tuple[str, str, str]]:

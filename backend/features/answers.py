@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from backend import run
 from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.corpus.views import Draw
-from backend.features import codes, examples, facets
+from backend.features import codes, examples, facets, logits
 from backend.features.views import Example
 from backend.query import query
 from backend.schema import ModelRef, NotFoundError, Reading, SaeRef, Study
@@ -53,11 +54,6 @@ class FeatureIndex:
         Raises:
             NotFoundError: the SAE has no such feature.
         """
-        if not 0 <= feature < len(self.table):
-            raise NotFoundError(
-                f"There is no feature {feature}.",
-                f"This SAE has features 0 to {len(self.table) - 1}.",
-            )
         return codes.column(self.index, feature)
 
     def values(self, column: codes.Column, first: int, last: int) -> np.ndarray:
@@ -99,11 +95,33 @@ def with_top_token(index: FeatureIndex, frame: pl.DataFrame) -> pl.DataFrame:
 # ---------------------------------------------------------------- all features
 
 
-@query("Statistics of features", priority=20)
+@query("Features of the SAE", priority=20)
 def feature_statistics(study: Study) -> pl.DataFrame:
-    """All features of the study's SAE, with density, tokens and topics: as `features`, but for what
-    they promote and which regions match them."""
-    return read_index(study).table
+    """All features of the study's SAE, with density, tokens, topics and what they promote: as
+    `features`, but for the regions that match them."""
+    index = read_index(study)
+    blocks = tuple(run.optional(_read_logits, index) or ())
+    promoted = _promoted_texts(index.model, blocks) if blocks else [""] * len(index.table)
+    return index.table.with_columns(promoted=pl.Series(promoted, dtype=pl.String))
+
+
+def _read_logits(index: FeatureIndex) -> list[Entry]:
+    """What every feature promotes, block by block; and its nearest others."""
+
+    def read(block: int) -> Entry:
+        logits.neighbours(index.sae, block)
+        return logits.effects(index.model, index.sae, block)
+
+    blocks = range(-(-len(index.table) // logits.BLOCK))
+    return run.each(read, blocks, "Reading logits of features")
+
+
+@functools.lru_cache(maxsize=4)
+def _promoted_texts(model: ModelRef, blocks: tuple[Entry, ...]) -> list[str]:
+    """The three most promoted tokens of each feature."""
+    ids = np.concatenate([np.asarray(block.array("promoted"))[:, :3] for block in blocks])
+    words = passages.token_text(model, ids.ravel())
+    return [" ".join(words[3 * row : 3 * row + 3]) for row in range(len(ids))]
 
 
 # ---------------------------------------------------------------- examples, search

@@ -19,12 +19,7 @@ from backend import run
 from backend.corpus.activations import read_corpus
 from backend.models import language_model
 from backend.models import sae as sae_models
-from backend.schema import (
-    NotFiniteError,
-    NotFoundError,
-    Reading,
-    SaeRef,
-)
+from backend.schema import NotFiniteError, NotFoundError, Reading, SaeRef
 from backend.store.memo import Entry, memoize
 
 
@@ -44,12 +39,12 @@ def encode(activations: Entry, sae: SaeRef) -> dict[str, Any]:
     x = activations.tensor("residual")
     counts = np.zeros(len(x), dtype=np.int32)
     features, values, error = [], [], 0.0
-    for at in range(0, len(x), network.rows_at_once()):
-        part = x[at : at + network.rows_at_once()].to(network.device, torch.float32)
+    for start in range(0, len(x), network.rows_at_once()):
+        part = x[start : start + network.rows_at_once()].to(network.device, torch.float32)
         codes = network.encode(part)
         error += float((part - network.decode(codes)).square().sum(dtype=torch.float64))
         row, feature, value = sae_models.nonzero(codes)
-        counts[at : at + len(part)] = np.bincount(row, minlength=len(part))
+        counts[start : start + len(part)] = np.bincount(row, minlength=len(part))
         features.append(feature)
         values.append(value)
     if not (np.isfinite(error) and all(np.isfinite(part).all() for part in values)):
@@ -133,13 +128,13 @@ def by_feature(folder: Path, chunks: list[Entry], firsts: np.ndarray, width: int
         features, counts = chunk.array("features"), chunk.array("counts")
         row = np.repeat(np.arange(first, first + len(counts), dtype=np.int32), counts)
         order = np.argsort(features, kind="stable")  # rows stay ascending within a feature
-        found = np.bincount(features, minlength=width)
-        before = np.cumsum(found) - found
-        target = np.arange(len(order)) + np.repeat(free - before, found)
+        sizes = np.bincount(features, minlength=width)
+        before = np.cumsum(sizes) - sizes
+        target = np.arange(len(order)) + np.repeat(free - before, sizes)
         with places as (rows, values):
             rows[target] = row[order]
             values[target] = chunk.array("values")[order]
-        free += found
+        free += sizes
         done += len(order)
         run.report(done, int(offsets[-1]), "Indexing by feature", "codes")
 

@@ -18,12 +18,7 @@ from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import Column
 from backend.features.codes import index as codes_index
-from backend.schema import (
-    NotFoundError,
-    Reading,
-    SaeRef,
-    conform,
-)
+from backend.schema import NotFoundError, Reading, SaeRef, conform
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
@@ -74,7 +69,7 @@ def summarize(index: Entry, tokens: Tokens) -> pl.DataFrame:
     )
     run.report(2, 4, "Summarizing features", "passes")
     contexts, documents = (
-        passes.runs(offsets, rows, of) for of in (tokens.context_of, tokens.document_of)
+        passes.runs(offsets, rows, label_of) for label_of in (tokens.context_of, tokens.document_of)
     )
     run.report(3, 4, "Summarizing features", "passes")
     some = active > 0
@@ -98,9 +93,9 @@ def summarize(index: Entry, tokens: Tokens) -> pl.DataFrame:
 
 
 def _at(values: np.ndarray, place: np.ndarray, some: np.ndarray, otherwise: int) -> np.ndarray:
-    found = np.full(len(place), otherwise, dtype=values.dtype)
-    found[some] = values[place[some]]
-    return found
+    result = np.full(len(place), otherwise, dtype=values.dtype)
+    result[some] = values[place[some]]
+    return result
 
 
 def _topics(
@@ -111,10 +106,15 @@ def _topics(
 
     prior = np.bincount(tokens.topic_of, minlength=len(tokens.topic_names)) / len(tokens)
     topic, count = passes.most_lifted(offsets, rows, tokens.topic_of, prior, SUPPORT)
-    of = np.where(topic >= 0, prior[topic], np.nan)
+    priors = np.where(topic >= 0, prior[topic], np.nan)
     low, high = wilson(count, active)
     share = count / np.maximum(active, 1)
-    return {"topic": topic, "lift": share / of, "lift_low": low / of, "lift_high": high / of}
+    return {
+        "topic": topic,
+        "lift": share / priors,
+        "lift_low": low / priors,
+        "lift_high": high / priors,
+    }
 
 
 # ---------------------------------------------------------------- examples of one feature
@@ -135,8 +135,8 @@ def restrict(column: Column, tokens: Tokens, topic: str) -> Column:
     """What a feature does in documents of one topic; all of it where `topic` is empty."""
     if not topic:
         return column
-    kept = tokens.topic_of[column.rows] == _topic(tokens, topic)
-    return Column(column.feature, column.rows[kept], column.values[kept])
+    inside = tokens.topic_of[column.rows] == _topic(tokens, topic)
+    return Column(column.feature, column.rows[inside], column.values[inside])
 
 
 def peaks(column: Column, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
@@ -148,9 +148,9 @@ def peaks(column: Column, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
     contexts = tokens.context_of[rows]
     starts = np.flatnonzero(np.r_[True, contexts[1:] != contexts[:-1]])
     highest = np.repeat(np.maximum.reduceat(values, starts), np.diff(np.r_[starts, len(rows)]))
-    at = np.flatnonzero(values == highest)
-    at = at[np.r_[True, contexts[at][1:] != contexts[at][:-1]]]
-    return rows[at].astype(np.int64), values[at]
+    places = np.flatnonzero(values == highest)
+    places = places[np.r_[True, contexts[places][1:] != contexts[places][:-1]]]
+    return rows[places].astype(np.int64), values[places]
 
 
 def top(column: Column, tokens: Tokens, count: int = 8) -> Sample:
@@ -160,20 +160,20 @@ def top(column: Column, tokens: Tokens, count: int = 8) -> Sample:
     documents = tokens.document_of[rows[order]]
     _, best = np.unique(documents, return_index=True)
     first = np.isin(np.arange(len(order)), best)
-    chosen = np.r_[order[first], order[~first]][:count]
-    more = len(chosen) - min(int(first.sum()), count)
-    how = f"The {_contexts(len(chosen))} with the highest peak, one a document"
+    picks = np.r_[order[first], order[~first]][:count]
+    more = len(picks) - min(int(first.sum()), count)
+    how = f"The {_contexts(len(picks))} with the highest peak, one a document"
     if more:
         how += f"; {more} of them from documents shown already, since it fires in no others"
-    return Sample(how + ".", len(rows), rows[chosen], values[chosen])
+    return Sample(how + ".", len(rows), rows[picks], values[picks])
 
 
 def random_active(column: Column, tokens: Tokens, count: int = 8, seed: int = 0) -> Sample:
     """Contexts in which the feature fires, each as likely as any other."""
     rows, values = peaks(column, tokens)
-    chosen = _drawn(len(rows), count, seed, column.feature)
-    how = f"{_contexts(len(chosen))} at random of those in which it fires (seed {seed})."
-    return Sample(how, len(rows), rows[chosen], values[chosen])
+    picks = _drawn(len(rows), count, seed, column.feature)
+    how = f"{_contexts(len(picks))} at random of those in which it fires (seed {seed})."
+    return Sample(how, len(rows), rows[picks], values[picks])
 
 
 def quantile(column: Column, tokens: Tokens, band: int, count: int = 8, seed: int = 0) -> Sample:
@@ -183,12 +183,12 @@ def quantile(column: Column, tokens: Tokens, band: int, count: int = 8, seed: in
         raise NotFoundError(f"There is no quantile {band}.", f"Choose 1 to {BANDS}.")
     rows, values = peaks(column, tokens)
     members = _bands(rows, values)[band - 1]
-    chosen = members[_drawn(len(members), count, seed, column.feature, band)]
+    picks = members[_drawn(len(members), count, seed, column.feature, band)]
     how = (
-        f"{_contexts(len(chosen))} at random of the {_ordinal(band)} tenth by peak activation, "
+        f"{_contexts(len(picks))} at random of the {_ordinal(band)} tenth by peak activation, "
         f"counted from the weakest (seed {seed})."
     )
-    return Sample(how, len(members), rows[chosen], values[chosen])
+    return Sample(how, len(members), rows[picks], values[picks])
 
 
 def silent(
@@ -202,10 +202,10 @@ def silent(
     if topic:
         free &= tokens.topic_of[firsts] == _topic(tokens, topic)
     contexts = np.flatnonzero(free)
-    chosen = contexts[_drawn(len(contexts), count, seed, column.feature)]
+    picks = contexts[_drawn(len(contexts), count, seed, column.feature)]
     where = f" {topic}" if topic else ""
-    how = f"{_contexts(len(chosen))} at random of the{where} ones it is silent in (seed {seed})."
-    rows = firsts[chosen].astype(np.int64)
+    how = f"{_contexts(len(picks))} at random of the{where} ones it is silent in (seed {seed})."
+    rows = firsts[picks].astype(np.int64)
     return Sample(how, len(contexts), rows, np.zeros(len(rows), dtype=np.float32))
 
 
@@ -213,9 +213,11 @@ def quantile_bands(column: Column, tokens: Tokens) -> pl.DataFrame:
     """What `quantile` draws from: `band` 1 to 10, `low` and `high` peak, `count` of contexts;
     a band without contexts has no row."""
     rows, values = peaks(column, tokens)
-    held = [(band, values[at]) for band, at in enumerate(_bands(rows, values), 1) if len(at)]
+    parts = [
+        (band, values[places]) for band, places in enumerate(_bands(rows, values), 1) if len(places)
+    ]
     return pl.DataFrame(
-        [(band, float(part.min()), float(part.max()), len(part)) for band, part in held],
+        [(band, float(part.min()), float(part.max()), len(part)) for band, part in parts],
         schema={"band": pl.Int32, "low": pl.Float64, "high": pl.Float64, "count": pl.Int32},
         orient="row",
     )
@@ -225,10 +227,10 @@ def _bands(rows: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
     return np.array_split(np.lexsort((rows, values)), BANDS)
 
 
-def _drawn(of: int, count: int, seed: int, *names: int) -> np.ndarray:
+def _drawn(total: int, count: int, seed: int, *names: int) -> np.ndarray:
     """Up to `count` of 0..of-1 without replacement, in random order."""
     generator = np.random.default_rng([seed, *names])
-    return generator.choice(of, size=min(of, count), replace=False)
+    return generator.choice(total, size=min(total, count), replace=False)
 
 
 def _topic(tokens: Tokens, topic: str) -> int:

@@ -33,8 +33,8 @@ def document_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataF
     """`document`, `title`, `topic`, `count` of tokens it fires on and `max` activation there, of
     the documents with most."""
     codes = pl.DataFrame({"document": tokens.document_of[column.rows], "value": column.values})
-    found = codes.group_by("document").agg(count=pl.len(), max=pl.col("value").max())
-    best = found.sort("count", "document", descending=[True, False]).head(count)
+    counts = codes.group_by("document").agg(count=pl.len(), max=pl.col("value").max())
+    best = counts.sort("count", "document", descending=[True, False]).head(count)
     titles = tokens.documents.select("document", "title", "topic")
     joined = best.join(titles, on="document", maintain_order="left")
     return joined.select("document", "title", "topic", "count", "max")
@@ -42,30 +42,13 @@ def document_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataF
 
 def token_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFrame:
     """`token` id, `count` and `share` of the tokens the feature fires on, `mean` activation on
-    them, `occurrences` of the token in the corpus, and a `row` that holds it; commonest first."""
-    codes = pl.DataFrame(
-        {
-            "token": np.asarray(tokens.ids)[column.rows],
-            "row": np.asarray(column.rows),
-            "value": np.asarray(column.values),
-        }
+    them; commonest first."""
+    ids, values = np.asarray(tokens.ids)[column.rows], np.asarray(column.values)
+    codes = pl.DataFrame({"token": ids, "value": values})
+    counts = codes.group_by("token").agg(
+        count=pl.len(), share=pl.len() / max(len(codes), 1), mean=pl.col("value").mean()
     )
-    found = codes.group_by("token").agg(
-        count=pl.len(),
-        share=pl.len() / max(len(codes), 1),
-        mean=pl.col("value").mean(),
-        row=pl.col("row").first(),
-    )
-    best = found.sort("count", "token", descending=[True, False]).head(count)
-    occurrences = _occurrences(tokens)[best["token"].to_numpy()]
-    counted = best.with_columns(occurrences=occurrences)
-    return counted.select("token", "count", "share", "mean", "occurrences", "row")
-
-
-@functools.lru_cache(maxsize=4)
-def _occurrences(tokens: Tokens) -> np.ndarray:
-    """[largest id + 1]: how often each token occurs in the corpus."""
-    return np.bincount(tokens.ids)
+    return counts.sort("count", "token", descending=[True, False]).head(count)
 
 
 def cofiring(index: Entry, column: Column, count: int = 20) -> pl.DataFrame:
@@ -109,5 +92,5 @@ def together(
     firsts, lasts = token_offsets[rows], token_offsets[np.asarray(rows) + 1]
     lengths = lasts - firsts
     starts = np.cumsum(lengths) - lengths
-    at = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
-    return np.bincount(token_features[at], minlength=width)
+    places = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
+    return np.bincount(token_features[places], minlength=width)

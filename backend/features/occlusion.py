@@ -48,11 +48,11 @@ def read(reading: Reading, sae: SaeRef, feature: int, token: int) -> dict[str, A
     network, autoencoder = language_model.load(reading.model, device), sae_models.load(sae, device)
     instead = stand_ins(np.asarray(tokens.ids), ids)
     variants = [*occluded(ids, instead), *runs(ids)]
-    found = last_activations(network, autoencoder, reading.site.layer, feature, variants)
+    activations = last_activations(network, autoencoder, reading.site.layer, feature, variants)
     return {
         "stand_ins": instead,
-        "occluded": found[: instead.size].reshape(instead.shape),
-        "runs": found[instead.size :],
+        "occluded": activations[: instead.size].reshape(instead.shape),
+        "runs": activations[instead.size :],
     }
 
 
@@ -101,20 +101,20 @@ def last_activations(
 ) -> np.ndarray:
     """[texts] float32: a feature at the last token of each text, each read after a BOS. Texts of
     like length share a forward pass, so little is padded."""
-    found = np.zeros(len(texts), dtype=np.float32)
+    activations = np.zeros(len(texts), dtype=np.float32)
     total = sum(len(text) for text in texts)
     done = 0
     for batch in _batches(texts, network.device, autoencoder.rows_at_once()):
         run.report(done, total, "Reading variants of the text", "tokens")
-        chosen = [texts[i] for i in batch]
-        ids, mask = padded(chosen, network.bos)
+        batch_texts = [texts[i] for i in batch]
+        ids, mask = padded(batch_texts, network.bos)
         whole = bool(mask.all())
         residual = network.residual(ids, None if whole else mask.to(network.device), layer)
-        last = torch.tensor([len(text) for text in chosen], device=residual.device)
+        last = torch.tensor([len(text) for text in batch_texts], device=residual.device)
         rows = residual[torch.arange(len(batch), device=residual.device), last]
-        found[batch] = autoencoder.encode(rows)[:, feature].cpu().numpy()
-        done += sum(len(text) for text in chosen)
-    return found
+        activations[batch] = autoencoder.encode(rows)[:, feature].cpu().numpy()
+        done += sum(len(text) for text in batch_texts)
+    return activations
 
 
 def _batches(texts: Sequence[np.ndarray], device: str, most: int) -> list[list[int]]:

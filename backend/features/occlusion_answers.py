@@ -6,13 +6,11 @@ import numpy as np
 import polars as pl
 
 from backend.corpus import passages
-from backend.features import answers as feature_answers
 from backend.features import occlusion as variants
-from backend.features.answers import FeatureIndex
+from backend.features.answers import FeatureIndex, feature_index
 from backend.features.views import Why
 from backend.query import query
 from backend.schema import NotFoundError, Study
-from backend.store import provenance
 from backend.store.memo import Entry
 
 SHARES = (0.5, 0.8)  # of the activation, that the shortest runs give
@@ -26,7 +24,7 @@ def why(study: Study, feature: int, token: int) -> Why:
     Raises:
         NotFoundError: no such feature or token, or the feature is silent there.
     """
-    index = feature_answers.feature_index(study)
+    index = feature_index(study)
     stored = _stored(index, feature, token)
     entry = variants.read(index.reading, index.sae, feature, token)
     return _view(index, entry, feature, token, stored, study.name)
@@ -69,34 +67,26 @@ def _view(
         full=full,
         agrees=abs(full - stored) <= TOLERANCE[index.model.dtype] * stored,
         passage=passage,
-        tokens=_tokens(passage.pieces, effects),
-        runs=_runs(passage.pieces, runs),
+        tokens=pl.DataFrame(
+            {
+                "before": np.arange(len(runs))[::-1],
+                "text": passage.pieces,
+                "effect": effects.mean(axis=1),
+                "low": effects.min(axis=1),
+                "high": effects.max(axis=1),
+            }
+        ),
+        runs=pl.DataFrame(
+            {
+                "length": np.arange(1, len(runs) + 1),
+                "first": passage.pieces[::-1],
+                "activation": runs,
+                "share": runs / full,
+            }
+        ),
         shortest=_shortest(passage.pieces, runs),
         stand_ins=_stand_ins(index, entry),
-        provenance=provenance.of(entry, f"why --study {name} --feature {feature} --token {token}"),
-    )
-
-
-def _tokens(pieces: tuple[str, ...], effects: np.ndarray) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "before": np.arange(len(pieces))[::-1],
-            "text": pieces,
-            "effect": effects.mean(axis=1),
-            "low": effects.min(axis=1),
-            "high": effects.max(axis=1),
-        }
-    )
-
-
-def _runs(pieces: tuple[str, ...], runs: np.ndarray) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "length": np.arange(1, len(runs) + 1),
-            "first": pieces[::-1],
-            "activation": runs,
-            "share": runs / runs[-1],
-        }
+        provenance=entry.provenance(f"why --study {name} --feature {feature} --token {token}"),
     )
 
 

@@ -15,10 +15,10 @@ def strongest(offsets: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.n
     for feature in range(len(place)):
         first, last = offsets[feature], offsets[feature + 1]
         best, total = first, 0.0
-        for at in range(first, last):
-            total += values[at]
-            if values[at] > values[best]:
-                best = at
+        for index in range(first, last):
+            total += values[index]
+            if values[index] > values[best]:
+                best = index
         if last > first:
             place[feature], mean[feature] = best, total / (last - first)
     return place, mean
@@ -27,15 +27,15 @@ def strongest(offsets: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.n
 @numba.njit(cache=True)
 def runs(offsets: np.ndarray, rows: np.ndarray, label_of: np.ndarray) -> np.ndarray:
     """How many labels a feature's tokens have, of labels that ascend with the token."""
-    found = np.zeros(len(offsets) - 1, dtype=np.int64)
-    for feature in range(len(found)):
+    counts = np.zeros(len(offsets) - 1, dtype=np.int64)
+    for feature in range(len(counts)):
         before = -1
-        for at in range(offsets[feature], offsets[feature + 1]):
-            label = label_of[rows[at]]
+        for index in range(offsets[feature], offsets[feature + 1]):
+            label = label_of[rows[index]]
             if label != before:
-                found[feature] += 1
+                counts[feature] += 1
                 before = label
-    return found
+    return counts
 
 
 @numba.njit(cache=True)
@@ -47,10 +47,10 @@ def commonest(
     most = np.zeros(len(best), dtype=np.int64)
     counts = np.zeros(labels, dtype=np.int64)
     for feature in range(len(best)):
-        for at in range(offsets[feature], offsets[feature + 1]):
-            counts[label_of[rows[at]]] += 1
-        for at in range(offsets[feature], offsets[feature + 1]):
-            label = label_of[rows[at]]
+        for index in range(offsets[feature], offsets[feature + 1]):
+            counts[label_of[rows[index]]] += 1
+        for index in range(offsets[feature], offsets[feature + 1]):
+            label = label_of[rows[index]]
             count = counts[label]
             if count > most[feature] or (
                 count == most[feature] and count and label < best[feature]
@@ -72,8 +72,8 @@ def most_lifted(
     for feature in range(len(best)):
         counts[:] = 0
         highest = 0.0
-        for at in range(offsets[feature], offsets[feature + 1]):
-            counts[label_of[rows[at]]] += 1
+        for index in range(offsets[feature], offsets[feature + 1]):
+            counts[label_of[rows[index]]] += 1
         for label in range(len(prior)):
             if counts[label] >= support and counts[label] / prior[label] > highest:
                 highest = counts[label] / prior[label]
@@ -87,24 +87,24 @@ def highest_of_runs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of each feature's highest value under each label, the `most` highest: [features, most] rows
     (-1: none) and values, highest first, of equal ones the earlier. Labels ascend with the row."""
-    chosen = np.full((len(offsets) - 1, most), -1, dtype=np.int64)
+    peak_rows = np.full((len(offsets) - 1, most), -1, dtype=np.int64)
     height = np.zeros((len(offsets) - 1, most), dtype=np.float32)
-    for feature in range(len(chosen)):
-        at, last = offsets[feature], offsets[feature + 1]
-        while at < last:
-            best, label = at, label_of[rows[at]]
-            while at < last and label_of[rows[at]] == label:
-                if values[at] > values[best]:
-                    best = at
-                at += 1
+    for feature in range(len(peak_rows)):
+        index, last = offsets[feature], offsets[feature + 1]
+        while index < last:
+            best, label = index, label_of[rows[index]]
+            while index < last and label_of[rows[index]] == label:
+                if values[index] > values[best]:
+                    best = index
+                index += 1
             place = most
             while place > 0 and (
-                chosen[feature, place - 1] < 0 or values[best] > height[feature, place - 1]
+                peak_rows[feature, place - 1] < 0 or values[best] > height[feature, place - 1]
             ):
                 place -= 1
             for later in range(most - 1, place, -1):
-                chosen[feature, later] = chosen[feature, later - 1]
+                peak_rows[feature, later] = peak_rows[feature, later - 1]
                 height[feature, later] = height[feature, later - 1]
             if place < most:
-                chosen[feature, place], height[feature, place] = rows[best], values[best]
-    return chosen, height
+                peak_rows[feature, place], height[feature, place] = rows[best], values[best]
+    return peak_rows, height

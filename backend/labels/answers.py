@@ -24,8 +24,3 @@ def server() -> str:
         return configured().model
     except LlmError:
         return ""
-
-
-def names(text: str) -> tuple[str, ...]:
-    """The names in a list with commas between."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())

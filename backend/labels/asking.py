@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from backend.labels import prompts
-from backend.labels.contract import Message, Writer
+from backend.labels.contract import Draw, Message, Writer
 from backend.schema import LlmError, LlmUnavailableError
 
 REPLY = 600  # tokens: some thoughts and a label
@@ -31,27 +30,26 @@ def ask(
 
 def _told(writer: Writer, messages: Sequence[Message], temperature: float) -> tuple[str, bool]:
     """A reply without a label is answered with what was wrong about it."""
-    write = partial(writer.write, temperature=temperature, limit=REPLY)
-    reply = write(messages)
+    draw = Draw(temperature, REPLY)
+    reply = writer.write(messages, draw)
     try:
         return prompts.parse(reply), False
     except LlmError as error:
-        reply = write(prompts.again(messages, reply, error))
+        reply = writer.write(prompts.again(messages, reply, error), draw)
     return prompts.parse(reply), True
 
 
 def _continued(writer: Writer, text: str, temperature: float) -> tuple[str, bool]:
     """Where the first draw is no label there is another: what continues text does not listen."""
 
-    def draw(heat: float, attempt: int) -> str:
-        turns = [Message("user", text)]
-        reply = writer.write(turns, temperature=heat, limit=LINE, attempt=attempt)
+    def label(draw: Draw) -> str:
+        reply = writer.write([Message("user", text)], draw)
         # the cases hold lists, so it may begin one
         return prompts.label(reply.split("\n")[0].strip().removeprefix("- "))
 
     try:
-        return draw(temperature, 0), False
+        return label(Draw(temperature, LINE)), False
     except LlmUnavailableError:
         raise
     except LlmError:
-        return draw(REDRAWN, 1), True
+        return label(Draw(REDRAWN, LINE, attempt=1)), True

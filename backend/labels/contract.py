@@ -57,21 +57,27 @@ class Message:
     content: str
 
 
+@dataclass(frozen=True)
+class Draw:
+    """How a reply is drawn: at most `limit` tokens; `attempt` tells draws apart that are otherwise
+    the same, so a higher one is another reply."""
+
+    temperature: float = 0.0
+    limit: int = 300
+    attempt: int = 0
+
+
+GREEDY = Draw()
+
+
 class Writer(Protocol):
     """A language model that answers in text."""
 
     name: str  # what exactly answers, for keys and provenance
     obeys: bool  # it follows instructions; one that only continues text is shown cases instead
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        """The reply, at most `limit` tokens; a higher `attempt` asks for another one.
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        """The reply.
 
         Raises:
             LlmUnavailableError: it cannot be asked now.

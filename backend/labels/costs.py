@@ -17,7 +17,7 @@ from backend.labels.contract import Message
 from backend.schema import LlmUnavailableError
 
 CHARACTERS = 4  # per token: a rule of thumb for English text
-UNITS = {"calls": "calls", "tokens": "tokens", "cost": "in cost"}
+UNITS = {"calls": "calls", "cost": "in cost"}
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,6 @@ class Usage:
     reply_tokens: int
     cost: float | None
 
-    @property
-    def tokens(self) -> int:
-        """Prompts and replies together."""
-        return self.prompt_tokens + self.reply_tokens
-
 
 def usage(prices: Prices | None, calls: int, prompt_tokens: int, reply_tokens: int) -> Usage:
     cost = prices.cost(prompt_tokens, reply_tokens) if prices else None
@@ -63,7 +58,6 @@ class Cap:
     """What a run may ask for; None: as much as it likes."""
 
     calls: int | None = None
-    tokens: int | None = None  # prompts and replies together
     cost: float | None = None
 
     def check_prices(self, known: bool) -> None:
@@ -72,11 +66,11 @@ class Cap:
             raise LlmUnavailableError(
                 "The cost has a cap, but the prices are not known.",
                 "Set TESSERA_LLM_PRICE_IN and TESSERA_LLM_PRICE_OUT, per million tokens, or cap "
-                "calls or tokens instead.",
+                "calls instead.",
             )
 
     def passed(self, wanted: Usage) -> str:
-        """Which of calls, tokens and cost is above the cap; empty where none is."""
+        """Which of calls and cost is above the cap; empty where neither is."""
         for name in UNITS:
             value, most = getattr(wanted, name), getattr(self, name)
             if value is not None and most is not None and value > most:
@@ -93,7 +87,7 @@ class Meter:
     """Counts what is paid for and begins no call that may pass the cap, from any thread.
 
     Each call under way is held at its estimate until what it took is known. So calls never pass
-    the cap, and tokens and cost do not while calls take no more than was estimated.
+    the cap, and cost does not while calls take no more than was estimated.
     """
 
     def __init__(self, cap: Cap, prices: Prices | None) -> None:
@@ -159,7 +153,8 @@ class Meter:
         )
 
 
-_meter: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("meter", default=None)
+# of the cap that holds now
+current_meter: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("meter", default=None)
 
 
 @contextlib.contextmanager
@@ -173,13 +168,8 @@ def capped(cap: Cap, prices: Prices | None) -> Iterator[Meter]:
         LlmUnavailableError: the cost is capped and there are no prices.
     """
     meter = Meter(cap, prices)
-    token = _meter.set(meter)
+    token = current_meter.set(meter)
     try:
         yield meter
     finally:
-        _meter.reset(token)
-
-
-def current_meter() -> Meter | None:
-    """The meter of the cap that holds now."""
-    return _meter.get()
+        current_meter.reset(token)

@@ -12,12 +12,22 @@ from backend.corpus.contexts import Tokens
 from backend.features.codes import Column
 from backend.features.examples import peaks, silent
 from backend.labels.contract import Evidence, Excerpt, Negatives, Split
-from backend.schema import NotFoundError
+from backend.schema import EmbedderRef, NotFoundError
 from backend.store.memo import Entry
 
 LEAST = 15  # contexts in which a feature has to fire, as in the post
 TRAIN, TEST = 20, 10  # excerpts drawn
 POST_TRAIN = 5  # the post's ranks 1–5, tested on 6–15
+SPLITS: dict[Split, str] = {
+    "range": "from the whole range of peaks",
+    "post": "the strongest and those that follow",
+}
+NEGATIVES: dict[Negatives, str] = {
+    "other": "of others, in which this one is silent",
+    "silent": "at random of those in which this one is silent",
+    "hard": "in which this one is silent, nearest to train by their embedding",
+}
+Name = TypeVar("Name", bound=str)
 
 
 class TooFewError(NotFoundError):
@@ -65,14 +75,23 @@ def of_regions(partition: Entry) -> Source:
     return Source("region", np.append(0, np.cumsum(counts)), rows, near.astype(np.float32))
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How evidence is drawn; `embedder` looks for hard negatives, None where others are drawn."""
+
+    split: str = "range"
+    negatives: str = "other"
+    seed: int = 0
+    embedder: EmbedderRef | None = None
+
+    @property
+    def train(self) -> Sampling:
+        """As far as train depends on it, and so a label."""
+        return Sampling(self.split, "other", self.seed)
+
+
 def draw(
-    source: Source,
-    tokens: Tokens,
-    feature: int,
-    split: str = "range",
-    kind: str = "other",
-    seed: int = 0,
-    near: Sequence[int] = (),
+    source: Source, tokens: Tokens, feature: int, sampling: Sampling, near: Sequence[int] = ()
 ) -> Evidence:
     """Train, test and negative excerpts of a feature or region, of different contexts.
 
@@ -85,7 +104,7 @@ def draw(
         NotFoundError: no such feature, split or negatives.
         TooFewError: it fires in too few contexts.
     """
-    which, negatives_kind = _named(split, SPLITS), _named(kind, NEGATIVES)
+    split, kind = _named(sampling.split, SPLITS), _named(sampling.negatives, NEGATIVES)
     own = source.column(feature)
     rows, values = peaks(own, tokens)
     if len(rows) < LEAST:
@@ -94,7 +113,7 @@ def draw(
             f"{LEAST} to be tested.",
             "Choose one that fires more often, or read more of the corpus.",
         )
-    rng = np.random.default_rng([seed, feature])
+    rng = np.random.default_rng([sampling.seed, feature])
     if split == "post":
         order = np.lexsort((rows, -values))
         train, test = order[:POST_TRAIN], order[POST_TRAIN : POST_TRAIN + TEST]
@@ -105,9 +124,10 @@ def draw(
     if kind == "other":
         negatives, foreign = _others(source, tokens, own, len(test), rng)
     elif kind == "hard":
-        negatives, foreign = _silenced(tokens, own, list(near)[: len(test)])
+        negatives, foreign = _silenced(tokens, own, near[: len(test)])
     else:
-        negatives, foreign = _silent(tokens, own, len(test), rng)
+        firsts = silent(own, tokens, len(test), int(rng.integers(2**31))).tokens
+        negatives, foreign = _silenced(tokens, own, firsts.tolist())
     return Evidence(
         feature,
         float(values.max()),
@@ -115,28 +135,14 @@ def draw(
         tuple(excerpt(tokens, own, int(row)) for row in rows[test]),
         negatives,
         foreign,
-        which,
-        negatives_kind,
-        seed,
-        f"{how}; {len(negatives)} negatives: contexts {NEGATIVES[negatives_kind]} (seed {seed})",
+        split,
+        kind,
+        sampling.seed,
+        f"{how}; {len(negatives)} negatives: contexts {NEGATIVES[kind]} (seed {sampling.seed})",
     )
 
 
-SPLITS: dict[Split, str] = {
-    "range": "from the whole range of peaks",
-    "post": "the strongest and those that follow",
-}
-NEGATIVES: dict[Negatives, str] = {
-    "other": "of others, in which this one is silent",
-    "silent": "at random of those in which this one is silent",
-    "hard": "in which this one is silent, nearest to train by their embedding",
-}
-
-
-Named = TypeVar("Named", bound=str)
-
-
-def _named(name: str, known: dict[Named, str]) -> Named:
+def _named(name: str, known: dict[Name, str]) -> Name:
     for each in known:
         if each == name:
             return each
@@ -212,11 +218,6 @@ def _others(
         if len(excerpts) == count:
             break
     return tuple(excerpts), tuple(foreign)
-
-
-def _silent(tokens: Tokens, own: Column, count: int, rng: np.random.Generator) -> Drawn:
-    rows = silent(own, tokens, count, int(rng.integers(2**31))).tokens
-    return _silenced(tokens, own, rows.tolist())
 
 
 def _silenced(tokens: Tokens, own: Column, rows: Sequence[int]) -> Drawn:

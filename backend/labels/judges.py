@@ -9,7 +9,6 @@ After Paulo et al., *Automatically Interpreting Millions of Features in Large La
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -24,12 +23,9 @@ from backend.labels.contract import Message, Predictor, Writer
 from backend.labels.kinds import SCORERS
 from backend.labels.kinds.base import Scorer
 from backend.labels.references import LIKELIHOOD, MEDIAN, REPLIES, JudgeRef, WriterRef
-from backend.labels.writers import ask_all
 from backend.schema import LlmError, LlmUnavailableError
 
 Conversation = Sequence[Message]
-# many conversations at once: of each the reply, or why there is none
-Ask = Callable[[Writer, Sequence[Conversation]], Sequence[str | LlmError]]
 
 PER_PROMPT = 5  # excerpts
 
@@ -112,22 +108,19 @@ class WriterJudge:
     conversation: the same words again would get the same reply. After that, all excerpts of that
     prompt have failed. So have those of a prompt that the writer raised an LlmError for; if it did
     for all prompts, the last error is raised, since its remedy is what a person needs. An
-    LlmUnavailableError is always raised.
-
-    `ask` has many conversations answered; for a writer that takes one call at a time, or to follow
-    progress, pass `functools.partial(ask_all, workers=1, progress=...)`.
+    LlmUnavailableError is always raised: a writer that cannot be asked now has not failed.
     """
 
-    def __init__(self, writer: Writer, ask: Ask = ask_all, per_prompt: int = PER_PROMPT) -> None:
+    def __init__(self, writer: Writer) -> None:
         self.name = writer.name
-        self._writer, self._ask, self._size = writer, ask, per_prompt
+        self._writer = writer
 
     def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
-        """All prompts of all questions are asked together, so `ask` may run them at once."""
+        """One prompt after the other; raises as `Judge.judge`."""
         batches = [
-            (number, question.texts[at : at + self._size])
+            (number, question.texts[at : at + PER_PROMPT])
             for number, question in enumerate(questions)
-            for at in range(0, len(question.texts), self._size)
+            for at in range(0, len(question.texts), PER_PROMPT)
         ]
         prompts = [conversation(questions[number], texts) for number, texts in batches]
         answers = self._answers(prompts, [len(texts) for _, texts in batches])
@@ -139,11 +132,11 @@ class WriterJudge:
     def _answers(
         self, prompts: Sequence[Conversation], counts: Sequence[int]
     ) -> list[tuple[int, ...] | None]:
-        replies = self._replies(prompts)
+        replies = [self._reply(prompt) for prompt in prompts]
         answers = [_read(reply, n) for reply, n in zip(replies, counts, strict=True)]
         bad = [number for number, answer in enumerate(answers) if answer is None]
         again = [_again(prompts[number], replies[number], counts[number]) for number in bad]
-        second = self._replies(again) if again else []
+        second = [self._reply(prompt) for prompt in again]
         for number, reply in zip(bad, second, strict=True):
             answers[number] = _read(reply, counts[number])
         errors = [reply for reply in second if isinstance(reply, LlmError)]
@@ -151,13 +144,14 @@ class WriterJudge:
             raise errors[-1]
         return answers
 
-    def _replies(self, prompts: Sequence[Conversation]) -> Sequence[str | LlmError]:
-        """A writer that cannot be asked now has not failed: raises LlmUnavailableError."""
-        replies = self._ask(self._writer, prompts)
-        for reply in replies:
-            if isinstance(reply, LlmUnavailableError):
-                raise reply
-        return replies
+    def _reply(self, prompt: Conversation) -> str | LlmError:
+        """The reply, or why there is none; raises LlmUnavailableError."""
+        try:
+            return self._writer.write(prompt)
+        except LlmUnavailableError:
+            raise
+        except LlmError as error:
+            return error
 
 
 def _read(reply: str | LlmError, count: int) -> tuple[int, ...] | None:
@@ -237,16 +231,7 @@ def cut_at_median(likely: np.ndarray) -> Verdicts:
 # ---------------------------------------------------------------- by reference
 
 
-def _by_likelihood(ref: WriterRef) -> Judge:
-    return LikelihoodJudge(writers.load_own(ref, run.current().device))
-
-
-def _by_replies(ref: WriterRef) -> Judge:
-    # many judgements run at once already
-    return WriterJudge(writers.load(ref), functools.partial(ask_all, workers=1))
-
-
 KINDS: dict[str, Callable[[WriterRef], Judge]] = {
-    LIKELIHOOD: _by_likelihood,
-    REPLIES: _by_replies,
+    LIKELIHOOD: lambda ref: LikelihoodJudge(writers.load_own(ref, run.current().device)),
+    REPLIES: lambda ref: WriterJudge(writers.load(ref)),
 }

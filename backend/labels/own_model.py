@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.labels.contract import Message
+from backend.labels.contract import GREEDY, Draw, Message
 from backend.labels.prefixes import common, forward, likelihoods
 from backend.labels.references import OWN, WriterRef
 from backend.schema import LlmError, ModelRef
@@ -60,18 +60,11 @@ class OwnModel:
             starts = [common(*pair) for pair in zip(_encode(network, prompts), whole, strict=True)]
             return likelihoods(network, whole, starts).double().numpy()
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        """What the model continues the conversation with, up to a blank line or `limit` tokens.
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        """What the model continues the conversation with, up to a blank line or the limit.
 
         The likeliest token each time at temperature 0; else drawn with a seed made from the
-        messages and `attempt`, so the same call gives the same text.
+        messages and the attempt, so the same call gives the same text.
 
         Raises:
             LlmError: the reply is empty, or the messages are longer than the model reads.
@@ -79,9 +72,9 @@ class OwnModel:
         with self._guard:
             network = self._load()
             (ids,) = _encode(network, [layout(messages)])
-            self._fits(network, ids, room=limit)
-            draws = _continuation(network, ids, temperature, _seed(messages, attempt))
-            text = _until_blank_line(network, draws, limit)
+            self._fits(network, ids, room=draw.limit)
+            tokens = _continuation(network, ids, draw.temperature, _seed(messages, draw.attempt))
+            text = _until_blank_line(network, tokens, draw.limit)
         if not text:
             raise LlmError(
                 f"{self.name} ended its reply before it said anything.",

@@ -16,13 +16,9 @@ import numpy as np
 import polars as pl
 
 from backend.labels.contract import Embedder, Evidence
-from backend.labels.judges import Judge, Verdicts
-from backend.labels.trials import Marks, Trial, trial
-from backend.statistics.estimates import (
-    auroc,
-    balanced_accuracy,
-    gap,
-)
+from backend.labels.judges import Verdicts
+from backend.labels.trials import Trial, trial
+from backend.statistics.estimates import auroc, balanced_accuracy, gap
 from backend.statistics.intervals import mean_interval, smallest_difference
 
 WINDOW = 20  # tokens on either side of the peak that an embedder reads
@@ -62,34 +58,6 @@ SCORES = pl.Schema(
 
 
 # ---------------------------------------------------------------- judged scores
-
-
-def detection(
-    label: str, evidence: Evidence, judge: Judge, method: str, *, window: int | None = None
-) -> list[Score]:
-    """Balanced accuracy of telling the feature's contexts from others, and AUROC where the judge
-    gives probabilities; raises as `trial` and `judge.judge`."""
-    return judged([trial("detection", label, evidence, method, window=window)], judge)
-
-
-def fuzzing(
-    label: str,
-    evidence: Evidence,
-    judge: Judge,
-    method: str,
-    *,
-    marks: Marks = "matched",
-    window: int | None = None,
-) -> list[Score]:
-    """As `detection`, of telling marks on the feature's tokens from marks elsewhere."""
-    return judged([trial("fuzzing", label, evidence, method, marks=marks, window=window)], judge)
-
-
-def judged(trials: Sequence[Trial], judge: Judge) -> list[Score]:
-    """Scores of many trials that the judge is asked together, in order of the trials."""
-    verdicts_of = judge.judge([each.question for each in trials])
-    pairs = zip(trials, verdicts_of, strict=True)
-    return [score for each, verdicts in pairs for score in scored(each, verdicts, judge.name)]
 
 
 def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:

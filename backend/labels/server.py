@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from backend import settings
 from backend.labels.costs import Prices
@@ -39,39 +39,47 @@ class Server:
     prices: Prices | None = None
 
     def __post_init__(self) -> None:
-        # the address may hold a key by mistake, so no error quotes it
-        parts = _address(self.base_url)
-        if parts is None:
-            raise LlmUnavailableError(
-                "The address of the language model's server is no http address.",
-                "Set TESSERA_LLM_URL to something like https://openrouter.ai/api/v1.",
-            )
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise LlmUnavailableError(
-                "The address of the language model's server holds more than host and path.",
-                "Put the key into TESSERA_LLM_KEY, and only the address into TESSERA_LLM_URL.",
-            )
-        key = self.key.reveal()
-        if key and not (key.isascii() and key.isprintable() and " " not in key):
-            raise LlmUnavailableError(
-                "The key holds characters that cannot be sent.", "Copy TESSERA_LLM_KEY again."
-            )
+        check_address(self.base_url, self.key, "TESSERA_LLM", "https://openrouter.ai/api/v1")
 
     @property
     def host(self) -> str:
         """Host and port, as they are shown and keyed."""
-        parts = urlsplit(self.base_url)
-        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+        return host_of(self.base_url)
 
 
-def _address(url: str) -> SplitResult | None:
-    """The parts of an http address; None where it is none."""
+def check_address(url: str, key: Secret, setting: str, example: str) -> None:
+    """Whether a server can be asked at an address, with a key. `setting` begins the names of the
+    settings that hold both. An address may hold a key by mistake, so no error quotes it.
+
+    Raises:
+        LlmUnavailableError: the address is none, holds a secret, or the key cannot be sent.
+    """
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
     except ValueError:  # brackets or a port that are no such thing
-        return None
-    return parts if valid else None
+        parts, valid = urlsplit(""), False
+    if not valid:
+        raise LlmUnavailableError(
+            f"The address {setting}_URL is no http address.",
+            f"Set {setting}_URL to something like {example}.",
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise LlmUnavailableError(
+            f"The address {setting}_URL holds more than host and path.",
+            f"Put the key into {setting}_KEY, and only the address into {setting}_URL.",
+        )
+    text = key.reveal()
+    if text and not (text.isascii() and text.isprintable() and " " not in text):
+        raise LlmUnavailableError(
+            "The key holds characters that cannot be sent.", f"Copy {setting}_KEY again."
+        )
+
+
+def host_of(url: str) -> str:
+    """Host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 def configured() -> Server:

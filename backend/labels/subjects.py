@@ -18,7 +18,7 @@ from backend.features import codes, logits
 from backend.features.examples import silent
 from backend.labels import evidence, trials
 from backend.labels.contract import Evidence
-from backend.labels.evidence import Source
+from backend.labels.evidence import Sampling, Source
 from backend.labels.kinds import SCORERS
 from backend.labels.references import (
     OWN,
@@ -83,21 +83,6 @@ def _writer(study: Study, who: str) -> WriterRef:
 # ---------------------------------------------------------------- how it is drawn and judged
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How evidence is drawn; `embedder` looks for hard negatives, None where others are drawn."""
-
-    split: str = "range"
-    negatives: str = "other"
-    seed: int = 0
-    embedder: EmbedderRef | None = None
-
-    @property
-    def train(self) -> Sampling:
-        """As far as train depends on it, and so a label."""
-        return Sampling(self.split, "other", self.seed)
-
-
 def sampling_of(plan: Plan, embedder: EmbedderRef) -> Sampling:
     return Sampling(
         plan.split, plan.negatives, plan.seed, embedder if plan.negatives == HARD else None
@@ -149,11 +134,10 @@ class Subject:
 
     def draw(self, number: int, sampling: Sampling) -> Evidence:
         """Raises as `evidence.draw`."""
-        near = ()
+        near: list[int] = []
         if sampling.negatives == HARD:
             near = find_hard_negatives(self, number, sampling).array("rows").tolist()
-        drawn = sampling.split, sampling.negatives, sampling.seed
-        return evidence.draw(self.source, self.tokens, number, *drawn, near)
+        return evidence.draw(self.source, self.tokens, number, sampling, near)
 
     def trial(self, number: int, label: str, sampling: Sampling, setting: Setting) -> Trial:
         """What a judge is asked about a label, and what is true; raises as `draw`."""

@@ -42,14 +42,13 @@ DISTANCES = pl.Schema(
         "distance": pl.Float64,  # 1 − cosine of their embeddings
     }
 )
-FAILURES = pl.Schema({"method": pl.String, "labels": pl.Int64, "failed": pl.Int64})
 
 GIVEN = (pl.col("failed") == "") & (pl.col("text") != "")
 
 
 def distances(labels: pl.DataFrame, vectors: Callable[[Sequence[str]], np.ndarray]) -> pl.DataFrame:
     """`DISTANCES` of every two labels that different methods gave the same feature, farthest
-    first. Failed labels have none; `failures` counts them.
+    first. Failed labels have none.
 
     `vectors` embeds texts as [texts, width], of any length but 0; each text is embedded once.
     """
@@ -73,13 +72,3 @@ def farthest(frame: pl.DataFrame) -> pl.DataFrame:
     """`DISTANCES` in their order: the farthest first, of equals by feature and methods."""
     rest = [name for name in DISTANCES if name != "distance"]
     return frame.sort(["distance", *rest], descending=[True, *([False] * len(rest))])
-
-
-def failures(labels: pl.DataFrame) -> pl.DataFrame:
-    """`FAILURES`: how many labels each method was asked for, and how many it did not give."""
-    counts = (
-        conform(labels, LABELS)
-        .group_by("method")
-        .agg(labels=pl.len().cast(pl.Int64), failed=(~GIVEN).sum().cast(pl.Int64))
-    )
-    return conform(counts, FAILURES).sort("method")

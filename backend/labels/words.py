@@ -1,10 +1,27 @@
-"""What pages call scores of labels. It imports nothing that is heavy."""
+"""What pages ask about labels, and what they call scores. It imports nothing that is heavy."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from backend.labels.kinds import SCORERS
 
 RANKED = "_auroc"  # ends the name of a scorer's second number
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """Which feature or region (`kind`) is labelled, a region at the stop of `p` and `k`; how its
+    excerpts are drawn (`split`, `negatives`, `seed`), and `who` writes and judges."""
+
+    number: int
+    kind: str = "feature"
+    p: float | None = None
+    k: float | None = None
+    split: str = "range"
+    negatives: str = "other"
+    seed: int = 0
+    who: str = "own"
 
 
 def scorer_names() -> list[str]:

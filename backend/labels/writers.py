@@ -9,25 +9,19 @@ pays for more than it may.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backend import run
 from backend.labels import costs
-from backend.labels.contract import Message, Writer
+from backend.labels.contract import GREEDY, Draw, Message, Writer
 from backend.labels.own_model import OwnModel
 from backend.labels.references import OWN, SERVER, WriterRef
 from backend.labels.server import Server, configured, explained, prices, without_reply
-from backend.schema import LlmError, LlmUnavailableError, Progress
+from backend.schema import LlmError, LlmUnavailableError
 from backend.store.memo import memoize
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 TIMEOUT = 120.0  # seconds for one try
 TRIES = 5  # 429, 5xx, timeouts and broken connections are tried again, ever later
@@ -80,13 +74,6 @@ def load_own(ref: WriterRef, device: str) -> OwnModel:
     return OwnModel(ref.model, device)
 
 
-def _load_server(ref: WriterRef, _: str) -> Writer:
-    return OpenAiWriter(ref)
-
-
-KINDS = {OWN: Kind(load_own, 1), SERVER: Kind(_load_server, AT_ONCE)}
-
-
 # ---------------------------------------------------------------- asking a server
 
 
@@ -99,24 +86,15 @@ class OpenAiWriter:
         self.ref = ref
         self.name = ref.name
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
-        """The reply, at most `limit` tokens, from disk where the same was asked before.
-
-        `attempt` tells calls apart that are otherwise the same: raise it for another reply.
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        """The reply, from disk where the same was asked before.
 
         Raises:
             LlmUnavailableError: wrong key, unknown model, unreachable or busy server, another
                 server than the environment names, or a cap is reached.
             LlmError: no text in the reply, or the server refuses these messages.
         """
-        entry = reply(self.ref, tuple(messages), float(temperature), limit, attempt)
+        entry = reply(self.ref, tuple(messages), float(draw.temperature), draw.limit, draw.attempt)
         return str(entry.value("text"))
 
 
@@ -155,16 +133,22 @@ class Client:
 
     def __init__(self, server: Server, timeout: float, tries: int) -> None:
         """`timeout` is in seconds and for each of `tries`."""
+        from openai import OpenAI
+
         self.server = server
         self.timeout = timeout
         self.tries = tries
-        self._guard = threading.Lock()
-        self._opened: OpenAI | None = None
+        self._openai = OpenAI(
+            api_key=server.key.reveal() or "none",  # local servers want none
+            base_url=server.base_url,
+            timeout=timeout,
+            max_retries=tries - 1,
+        )
 
     def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
         """One call: `text`, and what the server says of `model`, `finish`, `prompt_tokens` and
         `reply_tokens`; raises as `OpenAiWriter.write`."""
-        meter = costs.current_meter()
+        meter = costs.current_meter.get()
         if meter is None:
             return self.read(self.call(messages, temperature, limit), limit)
         estimate = meter.hold(messages, limit)
@@ -200,24 +184,11 @@ class Client:
 
         turns: Any = [{"role": turn.role, "content": turn.content} for turn in messages]
         try:
-            return self._client().chat.completions.create(
+            return self._openai.chat.completions.create(
                 model=self.server.model, messages=turns, temperature=temperature, max_tokens=limit
             )
         except (OpenAIError, ValueError) as error:  # ValueError: a body that is no JSON
             return explained(error, self.server, self.timeout, self.tries)
-
-    def _client(self) -> OpenAI:
-        from openai import OpenAI
-
-        with self._guard:
-            if self._opened is None:
-                self._opened = OpenAI(
-                    api_key=self.server.key.reveal() or "none",  # local servers want none
-                    base_url=self.server.base_url,
-                    timeout=self.timeout,
-                    max_retries=self.tries - 1,
-                )
-            return self._opened
 
 
 def _empty(name: str, finish: str, limit: int) -> LlmError:
@@ -239,61 +210,4 @@ def _usage(answer: Any) -> dict[str, int | None]:
     }
 
 
-# ---------------------------------------------------------------- asking many
-
-
-def ask_all(
-    writer: Writer,
-    conversations: Sequence[Sequence[Message]],
-    workers: int = 8,
-    progress: Progress | None = None,
-    *,
-    temperature: float = 0.0,
-    limit: int = 300,
-) -> list[str | LlmError]:
-    """A reply or the error in its place for each conversation, in order; `workers` at a time.
-
-    Raises:
-        LlmUnavailableError: the writer cannot be asked now. What is under way is waited for and
-            kept, the rest is not begun.
-        Cancelled: by `progress`; what is under way ends by itself, the rest is not begun.
-    """
-    unavailable = threading.Event()
-
-    def one(messages: Sequence[Message]) -> str | LlmError | None:
-        if unavailable.is_set():
-            return None
-        try:
-            return writer.write(messages, temperature=temperature, limit=limit)
-        except LlmUnavailableError as error:
-            unavailable.set()
-            return error
-        except LlmError as error:
-            return error
-
-    pool = ThreadPoolExecutor(workers)
-    try:
-        # a thread inherits neither mood nor cap
-        futures = [
-            pool.submit(contextvars.copy_context().run, one, messages) for messages in conversations
-        ]
-        _follow(futures, progress or Progress())
-        replies = [text for future in futures if (text := future.result()) is not None]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    for text in replies:
-        if isinstance(text, LlmUnavailableError):
-            raise text
-    return replies
-
-
-def _follow(futures: Sequence[Future[str | LlmError | None]], progress: Progress) -> None:
-    """Reports each second at least, so that a slow server does not keep a job from ending."""
-    waiting = set(futures)
-    ended = failed = 0
-    while waiting:
-        done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-        ended += sum(future.result() is not None for future in done)
-        failed += sum(isinstance(future.result(), LlmError) for future in done)
-        message = "Asking the language model" + (f" ({failed} failed)" if failed else "")
-        progress.report(ended, len(futures), message, "replies")
+KINDS = {OWN: Kind(load_own, 1), SERVER: Kind(lambda ref, _: OpenAiWriter(ref), AT_ONCE)}

@@ -33,11 +33,8 @@ def edited(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iter
             return None
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    handle = module.register_forward_hook(hook)
-    try:
+    with module.register_forward_hook(hook):
         yield
-    finally:
-        handle.remove()
 
 
 def overwritten(hidden: Tensor, at: int, rows: Tensor) -> Tensor:
@@ -51,8 +48,8 @@ def overwritten(hidden: Tensor, at: int, rows: Tensor) -> Tensor:
 class Captured(Generic[Key]):
     """Hidden states by the key of their module, and keys whose module gives a tuple."""
 
-    hidden: dict[Key, Tensor] = field(default_factory=dict)
-    tuples: set[Key] = field(default_factory=set)
+    hidden: dict[Key, Tensor] = field(default_factory=dict[Key, "Tensor"])
+    tuples: set[Key] = field(default_factory=set[Key])
 
     def hook(self, key: Key) -> Callable[..., None]:
         """A forward hook that keeps what the module of `key` gives."""
@@ -69,12 +66,10 @@ class Captured(Generic[Key]):
 def captured(modules: Mapping[Key, nn.Module]) -> Iterator[Captured[Key]]:
     """What modules give, filled by the run inside."""
     capture: Captured[Key] = Captured()
-    handles = [module.register_forward_hook(capture.hook(key)) for key, module in modules.items()]
-    try:
+    with contextlib.ExitStack() as hooks:
+        for key, module in modules.items():
+            hooks.enter_context(module.register_forward_hook(capture.hook(key)))
         yield capture
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _Stop(Exception):
@@ -90,11 +85,6 @@ def output_of(module: nn.Module, run: Callable[[], Any]) -> Tensor | None:
         outputs.append(hidden_states(output))
         raise _Stop
 
-    handle = module.register_forward_hook(stop)
-    try:
+    with module.register_forward_hook(stop), contextlib.suppress(_Stop):
         run()
-    except _Stop:
-        return outputs[0]
-    finally:
-        handle.remove()
-    return None
+    return outputs[0] if outputs else None

@@ -6,6 +6,7 @@ For Gemma: q, k, v and o of the attention, gate, up and down of the MLP. A modul
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -68,16 +69,11 @@ def responses(network: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
         return take
 
     ran: list[str] = []
-    places = found.split(widths, dim=1)
-    handles = [
-        module.register_forward_hook(taking(f"{name} of block {layer}", place))
-        for (layer, name, module), place in zip(modules, places, strict=True)
-    ]
-    try:
+    with contextlib.ExitStack() as hooks:
+        for (layer, name, module), place in zip(modules, found.split(widths, dim=1), strict=True):
+            hook = taking(f"{name} of block {layer}", place)
+            hooks.enter_context(module.register_forward_hook(hook))
         network.residual(ids, mask if padded else None, len(network.blocks) - 1)
-    finally:
-        for handle in handles:
-            handle.remove()
     if len(ran) < len(modules):
         raise ModelError(
             f"{len(modules) - len(ran)} linear maps of {network.ref.source} do not run.",

@@ -130,15 +130,11 @@ class Patcher:
         """Activations and ∂LD/∂a, [n, R, places, width] float32 each, and LD [n]. Raises
         NotFiniteError, which says how many gradients are not finite."""
         embed = self.model.network.get_input_embeddings()
-        handle = embed.register_forward_hook(lambda _m, _a, out: out.requires_grad_(True))
-        try:
-            with torch.enable_grad(), self._captured(places) as kept:
-                final = self._final(torch.from_numpy(ids))
-                difference = self._difference(final, end, pair)
-                hidden = [kept.hidden[place] for place in places]
-                slopes = torch.autograd.grad(difference.sum(), hidden)
-        finally:
-            handle.remove()
+        differentiable = embed.register_forward_hook(_require_gradient)
+        with differentiable, torch.enable_grad(), self._captured(places) as captured:
+            difference = self._difference(self._final(torch.from_numpy(ids)), end, pair)
+            hidden = [captured.hidden[place] for place in places]
+            slopes = torch.autograd.grad(difference.sum(), hidden)
         index = torch.arange(len(ids))[:, None], torch.from_numpy(at)
         values, found = (
             torch.stack([each[index].detach() for each in whole], dim=2).float().cpu().numpy()
@@ -257,6 +253,10 @@ class Patcher:
                 f"{self.model.ref.source} makes more of its logits than its unembedding says.",
                 "Use a model whose last step is known: the unembedding, with or without a cap.",
             )
+
+
+def _require_gradient(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+    return output.requires_grad_(True)
 
 
 def parts(count: int) -> list[slice]:

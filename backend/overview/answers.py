@@ -26,7 +26,7 @@ def card(name: str) -> StudyCard:
             study = loading.load(name)
         device = pick_device(study.device)
     except TesseraError as error:
-        return _bad(name, error)
+        return StudyCard(name, problem=error.problem, remedy=error.remedy)
     corpus = " + ".join(source.path or source.kind for source in study.corpus.sources)
     size = f"{study.corpus.tokens // 1000}k tokens" if study.corpus.tokens else "whole"
     revisions = [
@@ -59,23 +59,6 @@ def _on_the_hub(study: Study) -> bool:
     named = [study.model.source, study.embedder.source, study.sae.source if study.sae else ""]
     kinds = {source.partition(":")[0] for source in named}
     return bool(kinds & {"hub", "saelens"}) or any(s.kind == "hub" for s in study.corpus.sources)
-
-
-def _bad(name: str, error: TesseraError) -> StudyCard:
-    words = dict.fromkeys(
-        ("title", "model", "site", "corpus", "sae", "embedder", "device", "dtype", "notes"), ""
-    )
-    return StudyCard(
-        name=name,
-        revisions=(),
-        p=0.0,
-        k=1.0,
-        p_stops=(),
-        k_stops=(),
-        problem=error.problem,
-        remedy=error.remedy,
-        **words,
-    )
 
 
 @query("The corpus", priority=35)

@@ -17,6 +17,7 @@ from backend.experiments import experiment, runs, single_labels
 from backend.features import codes, examples
 from backend.features.answers import FeatureIndex, feature_index
 from backend.features.views import Example
+from backend.labels.words import LabelRequest
 from backend.query import lookup, query
 from backend.queue.views import Hint, Queue, QueueItem, RepeatAgreement
 from backend.queue.words import ORDERS, Selection
@@ -269,7 +270,7 @@ def _example(index: FeatureIndex, column: codes.Column, row: int) -> Example:
 @lookup
 def queue_hints(study: Study, feature: int) -> tuple[Hint, ...]:
     """What methods call a feature, and what a verbalizer says at its peaks, as far as known."""
-    known = single_labels.labels.part(study, feature)
+    known = single_labels.labels.part(study, LabelRequest(feature))
     hints = [
         Hint(row["method"], row["text"])
         for row in known.labels.filter(pl.col("text") != "").iter_rows(named=True)

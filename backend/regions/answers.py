@@ -19,15 +19,12 @@ from backend.query import lookup, query
 from backend.regions import description, logit_lens, matching, partitioning, projection
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
 from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
-from backend.regions.views import Member, RegionMap, RegionView
-from backend.schema import (
-    NotFoundError,
-    Partition,
-    Study,
-)
-from backend.store import provenance, queue
+from backend.regions.views import Member, MemberDraw, RegionMap, RegionView
+from backend.schema import NotFoundError, Partition, Study
+from backend.store import queue
 from backend.store.memo import Entry
 
+CLOSEST = MemberDraw()
 LISTED = 20  # rows of the short tables in the inspector
 SAMPLED = 20_000  # members behind the inspector's histograms
 
@@ -52,42 +49,42 @@ def available(study: Study, p: float | None, k: float | None) -> Partitioned:
 
 
 def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> RegionMap:
-    shown = partitioned(partition)
+    mapped = partitioned(partition)
     if partition.reading == study.reading:
         run.optional(_thresholds, study)
     layout = projection.layout(partition, method)
     matches = matching.matches_of(study, partition)
     if method == "umap":
-        run.optional(_read_logits, shown)
-    gray, uncovered, overlap, ambiguous = shown.shares
+        run.optional(_read_logits, mapped)
+    gray, uncovered, overlap, ambiguous = mapped.shares
     p, k = partition.spec.p, partition.spec.k
     return RegionMap(
-        table=_map_table(shown, layout, matches),
+        table=_map_table(mapped, layout, matches),
         layout=method,
         p=p,
         k=k,
-        theta=shown.theta,
-        tokens=len(shown.tokens),
-        corpus_tokens=study.corpus.tokens or len(shown.tokens),
+        theta=mapped.theta,
+        tokens=len(mapped.tokens),
+        corpus_tokens=study.corpus.tokens or len(mapped.tokens),
         gray=gray,
         uncovered=uncovered,
         overlap=overlap,
         ambiguous=ambiguous,
-        saturated=bool(shown.entry.value("saturated")),
-        provenance=provenance.of(shown.entry, f"regions --study {study.name} --p {p:g} --k {k:g}"),
+        saturated=bool(mapped.entry.value("saturated")),
+        provenance=mapped.entry.provenance(f"regions --study {study.name} --p {p:g} --k {k:g}"),
     )
 
 
-def _read_logits(shown: Partitioned) -> list[Entry]:
+def _read_logits(mapped: Partitioned) -> list[Entry]:
     """What every exemplar promotes, block by block."""
-    blocks = range(-(-len(shown.regions) // logit_lens.BLOCK))
-    read = functools.partial(logit_lens.lens, shown.partition)
-    return run.each(read, blocks, "Reading logits of exemplars")
+    blocks = range(-(-len(mapped.regions) // logit_lens.BLOCK))
+    read_block = functools.partial(logit_lens.lens, mapped.partition)
+    return run.each(read_block, blocks, "Reading logits of exemplars")
 
 
 @functools.lru_cache(maxsize=6)
-def _map_table(shown: Partitioned, layout: Entry, matches: Entry | None) -> pl.DataFrame:
-    tokens, table, xy = shown.tokens, shown.regions, layout.array("xy")
+def _map_table(mapped: Partitioned, layout: Entry, matches: Entry | None) -> pl.DataFrame:
+    tokens, table, xy = mapped.tokens, mapped.regions, layout.array("xy")
     rows = table["token"].to_numpy()
     before, token, after = zip(*(_snippet(tokens, int(row)) for row in rows), strict=True)
     names = [*tokens.topic_names, ""]
@@ -99,7 +96,7 @@ def _map_table(shown: Partitioned, layout: Entry, matches: Entry | None) -> pl.D
         after=pl.Series(after),
         document=pl.Series(tokens.document_of[rows]),
         topic=pl.Series([names[code] for code in table["topic"]]),
-        top_token=pl.Series(passages.token_text(shown.model, table["token_value"].to_numpy())),
+        top_token=pl.Series(passages.token_text(mapped.model, table["token_value"].to_numpy())),
     )
     return matching.with_best(table, matches, "region")
 
@@ -108,8 +105,8 @@ def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
     begin, end = tokens.document_span(int(tokens.document_of[row]))
     first, last = max(begin, row - 8), min(end, row + 6)
     pieces = list(tokens.pieces(first, last))
-    at = row - first
-    return "".join(pieces[:at]), pieces[at], "".join(pieces[at + 1 :])
+    focus = row - first
+    return "".join(pieces[:focus]), pieces[focus], "".join(pieces[focus + 1 :])
 
 
 # ---------------------------------------------------------------- one region
@@ -119,91 +116,85 @@ def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
 def region(study: Study, region: int, p: float | None = None, k: float | None = None) -> RegionView:
     """One region: exemplar, tokens, topics, what explains it, competitors, logits, features."""
     spec = spec_of(study, p, k)
-    shown = available(study, p, k)
-    shown.check(region)
-    members = shown.members(region)
+    mapped = available(study, p, k)
+    mapped.check(region)
+    members = mapped.members(region)
     sample = members[np.linspace(0, len(members) - 1, min(len(members), SAMPLED)).astype(int)]
-    margins = shown.entry.array("margin")[sample]
-    following = members[members + 1 < len(shown.tokens)] + 1
+    margins = mapped.entry.array("margin")[sample]
+    following = members[members + 1 < len(mapped.tokens)] + 1
     table = regions.part(study, p, k).table
-    promoted, suppressed = _lens(shown, region)
+    lens = run.optional(logit_lens.lens, mapped.partition, region // logit_lens.BLOCK)
+    promoted, suppressed = (
+        passages.logit_frame(mapped.model, lens, name, region % logit_lens.BLOCK)
+        for name in ("promoted", "suppressed")
+    )
     command = f"region --study {study.name} --region {region} --p {spec.p:g} --k {spec.k:g}"
     return RegionView(
         region=region,
         row=table.row(region, named=True),
-        theta=shown.theta,
-        exemplar=_member(shown, int(shown.regions["token"][region])),
-        tokens=passages.counted(shown.model, shown.tokens.ids[members], LISTED),
-        next_tokens=passages.counted(shown.model, shown.tokens.ids[following], LISTED),
-        topics=topic_shares(shown.tokens, members),
-        explained=_explained(shown, region),
-        bands=description.bands(shown.distance[members]),
-        distances=tuple(shown.distance[sample].tolist()),
+        theta=mapped.theta,
+        exemplar=_member(mapped, int(mapped.regions["token"][region])),
+        tokens=passages.counted(mapped.model, mapped.tokens.ids[members], LISTED),
+        next_tokens=passages.counted(mapped.model, mapped.tokens.ids[following], LISTED),
+        topics=topic_shares(mapped.tokens, members),
+        explained=_explained(mapped, region),
+        bands=description.bands(mapped.distance[members]),
+        distances=tuple(mapped.distance[sample].tolist()),
         margins=tuple(margins.tolist()),
-        competitors=_competitors(shown, members),
+        competitors=_competitors(mapped, members),
         promoted=promoted,
         suppressed=suppressed,
-        features=_features(study, shown, region),
-        provenance=provenance.of(shown.described, command),
+        features=_features(study, mapped, region),
+        provenance=mapped.described.provenance(command),
     )
 
 
-def _member(shown: Partitioned, row: int) -> Member:
-    entry = shown.entry
+def _member(mapped: Partitioned, row: int) -> Member:
+    entry = mapped.entry
     return Member(
         token=row,
-        distance=float(shown.distance[row]),
+        distance=float(mapped.distance[row]),
         margin=float(entry.array("margin")[row]),
         runner_up=int(entry.array("runner_up")[row]),
-        passage=passages.around(shown.tokens, row, lambda first, last: shown.distance[first:last]),
+        passage=passages.around(
+            mapped.tokens, row, lambda first, last: mapped.distance[first:last]
+        ),
     )
 
 
-def _explained(shown: Partitioned, region: int) -> pl.DataFrame:
+def _explained(mapped: Partitioned, region: int) -> pl.DataFrame:
     """what, share, null, explained, value: how much of a region is one value of an attribute."""
-    row = shown.regions.row(region, named=True)
+    row = mapped.regions.row(region, named=True)
     value = {name: row[f"{name}_value"] for name in ATTRIBUTES}
-    texts = passages.token_text(shown.model, np.array([value["token"], max(0, value["next"])]))
-    titles = shown.tokens.documents["title"]
-    said = {
-        "token": texts[0],
-        "next": texts[1] if value["next"] >= 0 else "(end of text)",
+    token, following = passages.token_text(
+        mapped.model, np.array([value["token"], max(0, value["next"])])
+    )
+    texts = {
+        "token": token,
+        "next": following if value["next"] >= 0 else "(end of text)",
         "position": f"tokens {2 ** value['position']} to {2 ** (value['position'] + 1) - 1}",
         "punctuation": PUNCTUATION[value["punctuation"]],
-        "document": titles[int(value["document"])],
+        "document": mapped.tokens.documents["title"][int(value["document"])],
     }
-    return pl.DataFrame(
-        {
-            "what": ATTRIBUTES,
-            "share": [row[f"{name}_share"] for name in ATTRIBUTES],
-            "null": [row[f"{name}_null"] for name in ATTRIBUTES],
-            "explained": [row[f"{name}_explained"] for name in ATTRIBUTES],
-            "value": [said[name] for name in ATTRIBUTES],
-        }
-    )
+    numbers = {
+        part: [row[f"{name}_{part}"] for name in ATTRIBUTES]
+        for part in ("share", "null", "explained")
+    }
+    return pl.DataFrame({"what": ATTRIBUTES, **numbers, "value": list(texts.values())})
 
 
-def _competitors(shown: Partitioned, members: np.ndarray) -> pl.DataFrame:
+def _competitors(mapped: Partitioned, members: np.ndarray) -> pl.DataFrame:
     """region, token, count, share, margin (median): which regions are second nearest."""
-    runner_up, margin = (shown.entry.array(name)[members] for name in ("runner_up", "margin"))
+    runner_up, margin = (mapped.entry.array(name)[members] for name in ("runner_up", "margin"))
     frame = description.competitors(runner_up, margin).head(LISTED)
-    rows = shown.regions["token"].to_numpy()[frame["region"].to_numpy()]
-    token = [passages.piece_at(shown.tokens, int(row)) for row in rows]
+    rows = mapped.regions["token"].to_numpy()[frame["region"].to_numpy()]
+    token = [passages.piece_at(mapped.tokens, int(row)) for row in rows]
     return frame.with_columns(pl.Series("token", token, pl.String))
 
 
-def _lens(shown: Partitioned, region: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Tokens that the exemplar's direction promotes and suppresses; empty until computed."""
-    entry = run.optional(logit_lens.lens, shown.partition, region // logit_lens.BLOCK)
-    row = region % logit_lens.BLOCK
-    return tuple(  # type: ignore[return-value]
-        passages.logit_frame(shown.model, entry, name, row) for name in ("promoted", "suppressed")
-    )
-
-
-def _features(study: Study, shown: Partitioned, region: int) -> pl.DataFrame:
+def _features(study: Study, mapped: Partitioned, region: int) -> pl.DataFrame:
     """feature, f1, precision, recall, top_token: the features that fire on its members."""
-    matches = matching.matches_of(study, shown.partition)
+    matches = matching.matches_of(study, mapped.partition)
     frame = matching.table(matches, "region").filter(pl.col("region") == region)
     frame = frame.select("feature", "f1", "precision", "recall")
     if matches is None:
@@ -220,17 +211,15 @@ def region_members(
     region: int,
     p: float | None = None,
     k: float | None = None,
-    draw: str = "closest",
-    count: int = 8,
-    seed: int = 0,
+    draw: MemberDraw = CLOSEST,
 ) -> Draw:
     """Members of a region: closest, farthest, random, or of one distance band ("band 1")."""
-    shown = available(study, p, k)
-    shown.check(region)
-    inside = shown.members(region)
-    inside = inside[inside != shown.regions["token"][region]]
-    rows, words = description.sample(inside, shown.distance[inside], draw, count, seed)
-    return Draw(words, len(inside), tuple(_member(shown, int(row)) for row in rows))
+    mapped = available(study, p, k)
+    mapped.check(region)
+    inside = mapped.members(region)
+    inside = inside[inside != mapped.regions["token"][region]]
+    rows, words = description.sample(inside, mapped.distance[inside], draw)
+    return Draw(words, len(inside), tuple(_member(mapped, int(row)) for row in rows))
 
 
 @query("A search of regions", priority=queue.SHORT, key=spec_key)
@@ -239,25 +228,25 @@ def search_regions(
 ) -> pl.DataFrame:
     """Regions whose members spell a text, most hits first: region, hits, share. Whole words; `*`
     for parts."""
-    shown = available(study, p, k)
-    rows = passages.find_text(shown.tokens, text)
-    rows = rows[shown.distance[rows] <= shown.theta]
-    hits = np.bincount(shown.owner[rows], minlength=len(shown.regions))
-    size = np.maximum(1, shown.regions["size"].to_numpy())
-    table = pl.DataFrame({"region": shown.regions["region"], "hits": hits, "share": hits / size})
+    mapped = available(study, p, k)
+    rows = passages.find_text(mapped.tokens, text)
+    rows = rows[mapped.distance[rows] <= mapped.theta]
+    hits = np.bincount(mapped.owner[rows], minlength=len(mapped.regions))
+    size = np.maximum(1, mapped.regions["size"].to_numpy())
+    table = pl.DataFrame({"region": mapped.regions["region"], "hits": hits, "share": hits / size})
     return table.filter(pl.col("hits") > 0).sort("hits", "share", descending=True)
 
 
 @query("The region of a token", priority=queue.SHORT, key=spec_key)
 def region_of(study: Study, token: int, p: float | None = None, k: float | None = None) -> int:
     """The region that a token of the corpus lies in: its nearest exemplar's."""
-    shown = available(study, p, k)
-    if not 0 <= token < len(shown.tokens):
+    mapped = available(study, p, k)
+    if not 0 <= token < len(mapped.tokens):
         raise NotFoundError(
             f"There is no token {token} in this partition.",
-            f"It holds tokens 0 to {len(shown.tokens) - 1}.",
+            f"It holds tokens 0 to {len(mapped.tokens) - 1}.",
         )
-    return int(shown.owner[token])
+    return int(mapped.owner[token])
 
 
 @lookup
@@ -283,8 +272,8 @@ def _thresholds(study: Study) -> Entry:
 
 def _stop(partition: Partition, theta: float | None) -> tuple[float | int | None, ...]:
     """theta, regions, gray, overlap, ambiguous."""
-    shown = run.optional(partitioned, partition)
-    if shown is None:  # or a part of it: another job makes partitions without a layout
+    mapped = run.optional(partitioned, partition)
+    if mapped is None:  # or a part of it: another job makes partitions without a layout
         return theta, None, None, None, None
-    gray, _, overlap, ambiguous = shown.shares
-    return shown.theta, len(shown.regions), gray, overlap, ambiguous
+    gray, _, overlap, ambiguous = mapped.shares
+    return mapped.theta, len(mapped.regions), gray, overlap, ambiguous

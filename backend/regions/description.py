@@ -26,11 +26,8 @@ from backend.regions.token_share import (
     modes,
     nulls,
 )
-from backend.schema import (
-    Partition,
-    TesseraError,
-    conform,
-)
+from backend.regions.views import MemberDraw
+from backend.schema import Partition, TesseraError, conform
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
@@ -90,6 +87,7 @@ def describe(partition: Partition) -> dict[str, Any]:
     sizes = np.bincount(owner[members], minlength=count)
     offsets = np.append(0, np.cumsum(sizes))
     means = mean_vectors(every, np.where(distance <= theta, owner, -1), count)
+    coherence = np.linalg.norm(means, axis=1)
     columns = {
         "region": np.arange(count),
         "token": entry.array("exemplar_tokens"),
@@ -98,7 +96,8 @@ def describe(partition: Partition) -> dict[str, Any]:
             owner[(distance > theta) & (distance <= entry.value("reach"))], minlength=count
         ),
         "share": sizes / len(owner),
-        **_shape(means, sizes),
+        "coherence": coherence,
+        "mean_distance": mean_distance(coherence, sizes),
         **_distances(entry, members, offsets),
         "isolation": isolation(torch.from_numpy(np.array(entry.array("exemplars")))),
         **_topics(every.activations.tokens, owner, members, sizes),
@@ -119,11 +118,6 @@ def _table(columns: dict[str, np.ndarray]) -> pl.DataFrame:
 
 
 # ---------------------------------------------------------------- shape
-
-
-def _shape(means: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
-    coherence = np.linalg.norm(means, axis=1)
-    return {"coherence": coherence, "mean_distance": mean_distance(coherence, sizes)}
 
 
 def _distances(entry: Entry, members: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
@@ -226,37 +220,37 @@ def _band_of(distances: np.ndarray, edges: np.ndarray) -> np.ndarray:
     last."""
     if edges[0] == edges[-1]:
         return np.zeros(len(distances), dtype=np.int64)
-    found = np.searchsorted(edges, distances.astype(np.float64), side="right") - 1
-    return np.clip(found, 0, len(edges) - 2)
+    bands = np.searchsorted(edges, distances.astype(np.float64), side="right") - 1
+    return np.clip(bands, 0, len(edges) - 2)
 
 
 def sample(
-    members: np.ndarray, distances: np.ndarray, draw: str, count: int, seed: int, n: int = 4
+    members: np.ndarray, distances: np.ndarray, draw: MemberDraw, n: int = 4
 ) -> tuple[np.ndarray, str]:
-    """Some of a region's members beside its exemplar, nearest first, and how they were drawn.
-
-    `draw` is closest, farthest, random, or band 1 to band `n` (random within one of `bands`).
+    """Some of a region's members beside its exemplar, nearest first, and how they were drawn; by
+    `band 1` to `band n` at random within one of `bands`.
 
     Raises:
         TesseraError: there is no such draw.
     """
-    names = [f"band {band}" for band in range(1, n + 1)]
-    if draw not in ("closest", "farthest", "random", *names):
+    kind, names = draw.kind, [f"band {band}" for band in range(1, n + 1)]
+    if kind not in ("closest", "farthest", "random", *names):
         raise TesseraError(
-            f"Members cannot be drawn by {draw!r}.",
+            f"Members cannot be drawn by {kind!r}.",
             f"Use closest, farthest, random, or {names[0]} to {names[-1]}.",
         )
     order = np.argsort(distances, kind="stable")
     whole = f"{len(members):,} members beside the exemplar"
-    if draw in ("closest", "farthest"):
-        taken = order[:count] if draw == "closest" else order[max(0, len(order) - count) :]
-        return members[taken], f"The {len(taken)} {draw} of {whole}."
-    if draw != "random":
+    if kind in ("closest", "farthest"):
+        first = 0 if kind == "closest" else max(0, len(order) - draw.count)
+        ends = slice(first, first + draw.count)
+        return members[order[ends]], f"The {len(order[ends])} {kind} of {whole}."
+    if kind != "random":
         edges = _edges(distances, n)
-        band = names.index(draw)
+        band = names.index(kind)
         order = order[_band_of(distances[order], edges) == band]
         limits = f"at distance {edges[band]:.3f} to {edges[band + 1]:.3f}"
-        whole = f"the {len(order):,} of {whole} in {draw} ({limits})"
-    chosen = np.random.default_rng(seed).permutation(len(order))[:count]
-    taken = order[np.sort(chosen)]
-    return members[taken], f"{len(taken)} drawn at random (seed {seed}) from {whole}."
+        whole = f"the {len(order):,} of {whole} in {kind} ({limits})"
+    places = np.random.default_rng(draw.seed).permutation(len(order))[: draw.count]
+    rows = members[order[np.sort(places)]]
+    return rows, f"{len(rows)} drawn at random (seed {draw.seed}) from {whole}."

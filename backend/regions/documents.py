@@ -25,10 +25,10 @@ def document(
     """A whole document, every token valued by a feature, or by its region and its distance to the
     exemplar."""
     if feature is None:
-        shown = region_answers.available(study, p, k)
-        first, last = shown.tokens.document_span(document)
-        passage = passages.passage(shown.tokens, first, last, -1, shown.distance[first:last])
-        return replace(passage, regions=tuple(shown.owner[first:last].tolist()))
+        mapped = region_answers.available(study, p, k)
+        first, last = mapped.tokens.document_span(document)
+        passage = passages.passage(mapped.tokens, first, last, -1, mapped.distance[first:last])
+        return replace(passage, regions=tuple(mapped.owner[first:last].tolist()))
     index = feature_answers.feature_index(study)
     column = index.column(feature)
     first, last = index.tokens.document_span(document)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-
-import numpy as np
 import polars as pl
 
 from backend import run
 from backend.corpus import passages
 from backend.features import codes, examples, facets, logits
-from backend.features.answers import FeatureIndex, read_index, with_top_token
+from backend.features.answers import (
+    FeatureIndex,
+    feature_statistics,
+    read_index,
+    with_top_token,
+)
 from backend.features.views import FeatureTable, FeatureView
 from backend.query import query
 from backend.regions import matching, partitioning
-from backend.schema import ModelRef, Study
-from backend.store import provenance, queue
+from backend.schema import Study
+from backend.store import queue
 from backend.store.memo import Entry
 
 LISTED = 20  # rows of the short tables in the inspector
@@ -24,42 +26,19 @@ LISTED = 20  # rows of the short tables in the inspector
 # ---------------------------------------------------------------- all features
 
 
-@query("Features of the SAE", priority=20)
+@query("Features with their regions", priority=20)
 def features(study: Study) -> FeatureTable:
     """All features of the study's SAE, with density, tokens and topics."""
-    index = read_index(study)
-    blocks = tuple(run.optional(_read_logits, index) or ())
-    promoted = _promoted_texts(index.model, blocks) if blocks else [""] * len(index.table)
-    matches = matching.matches_of(study, study.cut())
+    statistics, index = feature_statistics.part(study), read_index(study)
+    table = matching.with_best(statistics, matching.matches_of(study, study.cut()), "feature")
     return FeatureTable(
-        table=matching.with_best(index.table, matches, "feature").with_columns(
-            promoted=pl.Series(promoted, dtype=pl.String)
-        ),
+        table=table.select(pl.exclude("promoted"), "promoted"),
         tokens=len(index.tokens),
         l0=float(index.index.value("l0")),
         fvu=float(index.index.value("fvu") or "nan"),
-        dead=int((index.table["active"] == 0).sum()),
-        provenance=provenance.of(index.index, f"features --study {study.name}"),
+        dead=int((table["active"] == 0).sum()),
+        provenance=index.index.provenance(f"features --study {study.name}"),
     )
-
-
-def _read_logits(index: FeatureIndex) -> list[Entry]:
-    """What every feature promotes, block by block; and its nearest others."""
-
-    def read(block: int) -> Entry:
-        logits.neighbours(index.sae, block)
-        return logits.effects(index.model, index.sae, block)
-
-    blocks = range(-(-len(index.table) // logits.BLOCK))
-    return run.each(read, blocks, "Reading logits of features")
-
-
-@functools.lru_cache(maxsize=4)
-def _promoted_texts(model: ModelRef, blocks: tuple[Entry, ...]) -> list[str]:
-    """The three most promoted tokens of each feature."""
-    ids = np.concatenate([np.asarray(block.array("promoted"))[:, :3] for block in blocks])
-    words = passages.token_text(model, ids.ravel())
-    return [" ".join(words[3 * row : 3 * row + 3]) for row in range(len(ids))]
 
 
 # ---------------------------------------------------------------- one feature
@@ -91,7 +70,7 @@ def feature(study: Study, feature: int) -> FeatureView:
         nearest=with_top_token(index, _nearest(neighbours, row)),
         cofiring=with_top_token(index, facets.cofiring(index.index, column, LISTED)),
         regions=_regions(index, study, feature),
-        provenance=provenance.of(index.index, command),
+        provenance=index.index.provenance(command),
     )
 
 

@@ -50,8 +50,8 @@ def unit(activations: Tensor, centre: Tensor) -> Tensor:
 def exact_distances(points: Tensor, exemplars: Tensor) -> np.ndarray:
     """[n] float64 distances of rows to rows; products of float32 values are exact in float64."""
     result = np.empty(len(points))
-    for at in range(0, len(points), EXACT_ROWS):
-        rows = slice(at, at + EXACT_ROWS)
+    for start in range(0, len(points), EXACT_ROWS):
+        rows = slice(start, start + EXACT_ROWS)
         left, right = (part[rows].cpu().numpy().astype(np.float64) for part in (points, exemplars))
         result[rows] = 1.0 - (left * right).sum(axis=1)
     return result
@@ -100,15 +100,15 @@ class LeaderPass:
 
     def feed(self, points: Tensor) -> None:
         """Reads the next points of the stream: [n, width] float32 unit vectors (or zero)."""
-        at = 0
-        while at < len(points):
-            block = points[at : at + self._block]
+        start = 0
+        while start < len(points):
+            block = points[start : start + self._block]
             outside = self._outside(block)
             fresh = outside[self._leaders(block[outside])]
             self._append(block[fresh])
             self._rows.append(self.seen + fresh)
             self.seen += len(block)
-            at += len(block)
+            start += len(block)
             self._resize(len(block), len(outside))
 
     def _outside(self, block: Tensor) -> np.ndarray:
@@ -127,14 +127,14 @@ class LeaderPass:
         limit, error = 1.0 - self.reach, epsilon(points.shape[1], dtype)
         exemplars = self._kept if dtype == torch.float32 else self._narrow
         rows, best, left = np.arange(len(points)), np.full(len(points), -np.inf), points.to(dtype)
-        done = 0
-        while done < self.count and len(rows):
+        tried = 0
+        while tried < self.count and len(rows):
             room = max(1, CELLS[self._kind] // len(rows))
-            width = min(self.count - done, room, max(TIER, done))
+            width = min(self.count - tried, room, max(TIER, tried))
             similarity = self._buffer(len(rows), width, dtype)
-            torch.mm(left, exemplars[done : done + width].T, out=similarity)
+            torch.mm(left, exemplars[tried : tried + width].T, out=similarity)
             best = np.maximum(best, similarity.amax(dim=1).cpu().double().numpy())
-            done, self._products = done + width, self._products + similarity.numel()
+            tried, self._products = tried + width, self._products + similarity.numel()
             stay = np.flatnonzero(best <= limit + error)
             if len(stay) < len(rows):
                 rows, best, left = rows[stay], best[stay], left[stay]
@@ -145,12 +145,12 @@ class LeaderPass:
         reached = np.zeros(len(points), dtype=bool)
         floor = 1.0 - self.reach - epsilon(points.shape[1])
         step = max(1, CELLS[self._kind] // self.count)
-        for at in range(0, len(points), step):
-            part = points[at : at + step]
+        for start in range(0, len(points), step):
+            part = points[start : start + step]
             near = part @ self.exemplars.T >= floor
             point, exemplar = torch.nonzero(near, as_tuple=True)
             within = exact_distances(part[point], self.exemplars[exemplar]) <= self.reach
-            reached[at + point.cpu().numpy()[within]] = True
+            reached[start + point.cpu().numpy()[within]] = True
         return reached
 
     def _leaders(self, points: Tensor) -> np.ndarray:
@@ -192,5 +192,5 @@ class LeaderPass:
     def _resize(self, rows: int, survivors: int) -> None:
         """Sets the next block's rows: as many as the survivors' Gram allows."""
         affordable = GRAM_SHARE * self._products * rows / max(survivors, 1) ** 2
-        wanted = max(FIRST, int(min(2 * self._block, affordable)))
-        self._block = min(wanted, self._largest)
+        rows_next = max(FIRST, int(min(2 * self._block, affordable)))
+        self._block = min(rows_next, self._largest)

@@ -11,10 +11,7 @@ from backend import run
 from backend.models import language_model
 from backend.models.logits import direction_effects
 from backend.regions.partitioning import build_partition
-from backend.schema import (
-    NotFoundError,
-    Partition,
-)
+from backend.schema import NotFoundError, Partition
 from backend.store.memo import memoize
 
 BLOCK = 512  # regions computed together

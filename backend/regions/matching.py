@@ -41,12 +41,12 @@ def match(partition: Partition, sae: SaeRef) -> dict[str, Any]:
     """The five best matches each way, best first, as tables of `MATCHES`: `by_region` in order
     of regions and `by_feature` in order of features. What shares no token with anything is in
     neither."""
-    made = partitioning.build_partition(partition)
+    built = partitioning.build_partition(partition)
     index = codes.index(partition.reading, sae)
-    owner = np.where(made.array("distance") <= made.value("theta"), made.array("owner"), -1)
+    owner = np.where(built.array("distance") <= built.value("theta"), built.array("owner"), -1)
     active = np.diff(index.array("offsets"))
     by_token = ByToken(index.array("token_offsets"), index.array("token_features"), len(active))
-    count = len(made.array("exemplar_tokens"))
+    count = len(built.array("exemplar_tokens"))
     by_region, by_feature = best_matches(owner, count, by_token, active)
     return {"by_region": by_region, "by_feature": by_feature}
 
@@ -116,9 +116,9 @@ def best_matches(
         last = max(first + 1, int(np.searchsorted(ends, begin + ROWS, side="right")))
         tokens = members[begin : ends[last - 1]]
         pointers = np.append(0, ends[first:last] - begin)
-        found = _scored(_counts(tokens, pointers, by_token), first, sizes, active)
-        by_region.append(_best(found, "region", "feature"))
-        by_feature = _best(pl.concat([by_feature, found]), "feature", "region")
+        scored = _scored(_counts(tokens, pointers, by_token), first, sizes, active)
+        by_region.append(_best(scored, "region", "feature"))
+        by_feature = _best(pl.concat([by_feature, scored]), "feature", "region")
         first = last
     return pl.concat([pl.DataFrame(schema=MATCHES), *by_region]), by_feature
 
@@ -150,7 +150,7 @@ def _scored(
     )
 
 
-def _best(found: pl.DataFrame, of: str, other: str) -> pl.DataFrame:
+def _best(matches: pl.DataFrame, kind: str, other: str) -> pl.DataFrame:
     """The best few rows of each `of`; ties to the lower `other`."""
-    ordered = found.sort(of, "f1", other, descending=[False, True, False])
-    return ordered.group_by(of, maintain_order=True).head(KEPT).select(list(MATCHES))
+    ordered = matches.sort(kind, "f1", other, descending=[False, True, False])
+    return ordered.group_by(kind, maintain_order=True).head(KEPT).select(list(MATCHES))

@@ -63,10 +63,10 @@ class Assignment:
             np.zeros((2, len(points)), np.float32),
         )
         whole = Nearest(integers[0], reals[0], integers[1], reals[1], integers[2])
-        for at in range(0, len(points), self.rows):
-            block = points[at : at + self.rows]
+        for start in range(0, len(points), self.rows):
+            block = points[start : start + self.rows]
             index, distance, overlap = self._block(block)
-            rows = slice(at, at + len(block))
+            rows = slice(start, start + len(block))
             whole.owner[rows], whole.distance[rows] = index[:, 0], self._rounded(distance[:, 0])
             whole.overlap[rows] = overlap
             if len(self.exemplars) > 1:
@@ -121,9 +121,9 @@ class Assignment:
         float32 product is too close to θ to tell are within it. `second` [n] is the distance of
         the runner-up by float32."""
         limit = torch.from_numpy(second + 2 * self.error).float().to(block.device)
-        wanted = similarity >= 1.0 - limit[:, None] - 1e-6
+        is_near = similarity >= 1.0 - limit[:, None] - 1e-6
         unsure = (similarity < self.floors[0]) & (similarity >= self.floors[1])
-        row, exemplar = torch.nonzero(wanted | unsure, as_tuple=True)
+        row, exemplar = torch.nonzero(is_near | unsure, as_tuple=True)
         exact = exact_distances(block[row], self.exemplars[exemplar])
         on_limit = unsure[row, exemplar].cpu().numpy() & (exact <= self.limits[0])
         row, exemplar = row.cpu().numpy(), exemplar.cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def probe(study: Study, text: str, feature: int | None = None) -> Probe:
     _check(text)
     entry = read_text(study.reading, _spec(study, feature), study.sae, text)
     regions = tuple(entry.array("owner").tolist()) if "owner" in entry else ()
-    return Probe(_passage(entry, text, feature, regions), _strongest(study, entry))
+    return Probe(_passage(entry, text, feature, regions), _strongest(entry))
 
 
 def _spec(study: Study, feature: int | None) -> PartitionSpec | None:
@@ -93,17 +94,16 @@ def _check(text: str) -> None:
 
 
 def _passage(entry: Entry, text: str, feature: int | None, regions: tuple[int, ...]) -> Passage:
-    starts, ends = entry.array("starts"), entry.array("ends")
+    ends = entry.array("ends")
     if feature is None:
         values = entry.array("distance").astype(float)
     else:
-        values = np.zeros(len(starts))
-        chosen = entry.array("feature") == feature
-        values[entry.array("token")[chosen]] = entry.array("value")[chosen]
-    pieces, done = [], 0
-    for end in ends:
-        pieces.append(text[done : max(int(end), done)])
-        done = max(int(end), done)
+        values = np.zeros(len(ends))
+        is_asked = entry.array("feature") == feature
+        values[entry.array("token")[is_asked]] = entry.array("value")[is_asked]
+    # tokens may be parts of one character, and share its end
+    bounds = np.maximum.accumulate([0, *ends])
+    pieces = (text[first:last] for first, last in itertools.pairwise(bounds))
     return Passage(
         document=-1,
         title="your text",
@@ -115,20 +115,11 @@ def _passage(entry: Entry, text: str, feature: int | None, regions: tuple[int, .
     )
 
 
-def _strongest(study: Study, entry: Entry) -> pl.DataFrame:
-    """position, feature, activation: the strongest features of each token."""
-    if study.sae is None:
-        kinds = {"position": pl.Int64, "feature": pl.Int64, "activation": pl.Float32}
-        return pl.DataFrame(schema=kinds)
+def _strongest(entry: Entry) -> pl.DataFrame:
+    """position, feature, activation: the strongest features of each token; none without an SAE."""
+    names = {"position": "token", "feature": "feature", "activation": "value"}
     frame = pl.DataFrame(
-        {
-            "position": entry.array("token"),
-            "feature": entry.array("feature"),
-            "activation": entry.array("value"),
-        }
+        {name: entry.array(array) if array in entry else [] for name, array in names.items()}
     )
-    return (
-        frame.sort("position", "activation", descending=[False, True])
-        .group_by("position", maintain_order=True)
-        .head(STRONGEST)
-    )
+    ordered = frame.sort("position", "activation", descending=[False, True])
+    return ordered.group_by("position", maintain_order=True).head(STRONGEST)

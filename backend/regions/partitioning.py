@@ -24,12 +24,7 @@ from backend.models.device import fast_bfloat16
 from backend.regions.leader import RESOLUTION, LeaderPass
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points, draw_contexts, pairwise, read_contexts
-from backend.schema import (
-    Partition,
-    PartitionSpec,
-    Reading,
-    TesseraError,
-)
+from backend.schema import Partition, PartitionSpec, Reading, TesseraError
 from backend.store.memo import Entry, memoize
 
 CENTRED_ON = 200_000  # activations, at least, that the centre is the mean of
@@ -87,9 +82,9 @@ def spread(reading: Reading, seed: int) -> dict[str, Any]:
         TesseraError: there are no two points to measure between.
     """
     every = points(reading)
-    drawn = draw_contexts(every.activations.tokens.contexts, seed)
+    batches = draw_contexts(every.activations.tokens.contexts, seed)
     rows, pairs = [], 0
-    for batch in read_contexts(every, drawn):
+    for batch in read_contexts(every, batches):
         distances = pairwise(batch)
         if len(distances):
             place = PERCENTILES / 100 * (len(distances) - 1)
@@ -104,7 +99,7 @@ def spread(reading: Reading, seed: int) -> dict[str, Any]:
     return {
         "percentiles": percentiles,
         "batches": len(rows),
-        "contexts": len(drawn[0]),
+        "contexts": len(batches[0]),
         "pairs": pairs,
     }
 
@@ -217,8 +212,8 @@ def assigned(every: Points, exemplars: Tensor, theta: float, reach: float) -> di
 
 def _growth(rows: np.ndarray, total: int) -> list[list[int]]:
     """[tokens seen, exemplars among them] at even steps of the stream."""
-    seen = np.unique(np.linspace(0, total, GROWTH + 1).astype(np.int64)[1:])
-    return np.column_stack([seen, np.searchsorted(rows, seen)]).tolist()
+    steps = np.unique(np.linspace(0, total, GROWTH + 1).astype(np.int64)[1:])
+    return np.column_stack([steps, np.searchsorted(rows, steps)]).tolist()
 
 
 def _order_hash(tokens: Tokens) -> str:

@@ -40,8 +40,8 @@ class Points:
     def steps(self, message: str) -> Iterator[tuple[int, Tensor]]:
         """As iteration, in smaller steps and with progress reported for each."""
         for first, points in self:
-            for at, part in enumerate(points.split(STEP)):
-                row = first + at * STEP
+            for step, part in enumerate(points.split(STEP)):
+                row = first + step * STEP
                 run.report(row, len(self), message, "tokens")
                 yield row, part
 
@@ -57,28 +57,28 @@ def draw_contexts(contexts: pl.DataFrame, seed: int) -> list[np.ndarray]:
     batches = []
     for batch in range(max(1, min(BATCHES, len(contexts) // CONTEXTS))):
         rng = np.random.default_rng([seed, batch])
-        chosen = rng.choice(len(names), each, replace=False)
-        batches.append(firsts[chosen] + rng.integers(0, sizes[chosen]))
+        documents = rng.choice(len(names), each, replace=False)
+        batches.append(firsts[documents] + rng.integers(0, sizes[documents]))
     return batches
 
 
-def read_contexts(every: Points, drawn: list[np.ndarray]) -> list[Tensor]:
+def read_contexts(every: Points, batches: list[np.ndarray]) -> list[Tensor]:
     """The points of each batch, on the CPU; chunks are read once each, in order."""
     activations = every.activations
     table = activations.tokens.contexts
     firsts, lengths = table["first_token"].to_numpy(), table["length"].to_numpy()
-    wanted = np.unique(np.concatenate(drawn))
-    chunk_of = np.searchsorted(activations.bounds, firsts[wanted], side="right") - 1
-    found: dict[int, Tensor] = {}
+    contexts = np.unique(np.concatenate(batches))
+    chunk_of = np.searchsorted(activations.bounds, firsts[contexts], side="right") - 1
+    points: dict[int, Tensor] = {}
     chunks = np.unique(chunk_of)
-    for done, chunk in enumerate(chunks):
-        run.report(done, len(chunks), "Sampling distances", "chunks")
+    for number, chunk in enumerate(chunks):
+        run.report(number, len(chunks), "Sampling distances", "chunks")
         residual, begin = activations.read(int(chunk)), int(activations.bounds[chunk])
-        for context in wanted[chunk_of == chunk]:
-            at = int(firsts[context]) - begin
-            part = residual[at : at + int(lengths[context])]
-            found[int(context)] = unit(part, every.centre).cpu()
-    return [torch.cat([found[int(context)] for context in batch]) for batch in drawn]
+        for context in contexts[chunk_of == chunk]:
+            start = int(firsts[context]) - begin
+            part = residual[start : start + int(lengths[context])]
+            points[int(context)] = unit(part, every.centre).cpu()
+    return [torch.cat([points[int(context)] for context in batch]) for batch in batches]
 
 
 def pairwise(batch: Tensor) -> np.ndarray:

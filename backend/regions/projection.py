@@ -13,10 +13,7 @@ import numpy as np
 
 from backend import run
 from backend.regions import partitioning
-from backend.schema import (
-    Partition,
-    TesseraError,
-)
+from backend.schema import Partition, TesseraError
 from backend.store.memo import memoize
 
 NEIGHBOURS = 15  # that UMAP keeps near each point

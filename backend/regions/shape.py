@@ -36,11 +36,11 @@ def isolation(exemplars: torch.Tensor) -> np.ndarray:
     nearest = np.full(len(exemplars), np.nan)
     if len(exemplars) == 1:
         return nearest
-    for at in range(0, len(exemplars), ROWS):
-        similarity = exemplars[at : at + ROWS] @ exemplars.T
+    for start in range(0, len(exemplars), ROWS):
+        similarity = exemplars[start : start + ROWS] @ exemplars.T
         own = torch.arange(len(similarity))
-        similarity[own, own + at] = -torch.inf
-        nearest[at : at + ROWS] = 1 - similarity.amax(dim=1).double().numpy()
+        similarity[own, own + start] = -torch.inf
+        nearest[start : start + ROWS] = 1 - similarity.amax(dim=1).double().numpy()
     return nearest
 
 
@@ -53,5 +53,5 @@ def quantiles(values: np.ndarray, offsets: np.ndarray, q: float) -> np.ndarray:
     high = np.minimum(low + 1, np.maximum(offsets[1:] - 1, low))
     padded = np.append(values, np.nan).astype(np.float64)
     low, high = np.minimum(low, len(values)), np.minimum(high, len(values))
-    found = padded[low] + (place - low) * (padded[high] - padded[low])
-    return np.where(sizes > 0, found, np.nan)
+    values_at = padded[low] + (place - low) * (padded[high] - padded[low])
+    return np.where(sizes > 0, values_at, np.nan)

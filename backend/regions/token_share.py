@@ -91,8 +91,8 @@ class Null:
 
     def at(self, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and 99th percentile for draws of these sizes."""
-        grid, wanted = np.log(self.sizes), np.log(np.maximum(sizes, 1))
-        return np.interp(wanted, grid, self.mean), np.interp(wanted, grid, self.high)
+        grid, logs = np.log(self.sizes), np.log(np.maximum(sizes, 1))
+        return np.interp(logs, grid, self.mean), np.interp(logs, grid, self.high)
 
 
 def nulls(values: dict[str, np.ndarray], largest: int, seed: int) -> dict[str, Null]:
@@ -122,12 +122,12 @@ def _grid(largest: int) -> np.ndarray:
     return np.unique(np.round(np.geomspace(1, largest, steps)).astype(np.int64))
 
 
-def _largest_counts(drawn: np.ndarray, kinds: int, sizes: np.ndarray) -> np.ndarray:
+def _largest_counts(codes: np.ndarray, kinds: int, sizes: np.ndarray) -> np.ndarray:
     """[sizes] the largest count of one code among the first so many."""
-    counts, result, done = np.zeros(kinds, dtype=np.int64), np.empty(len(sizes)), 0
-    for at, size in enumerate(sizes):
-        counts += np.bincount(drawn[done:size], minlength=kinds)
-        result[at], done = counts.max(), size
+    counts, result, start = np.zeros(kinds, dtype=np.int64), np.empty(len(sizes)), 0
+    for index, size in enumerate(sizes):
+        counts += np.bincount(codes[start:size], minlength=kinds)
+        result[index], start = counts.max(), size
     return result
 
 

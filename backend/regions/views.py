@@ -12,6 +12,16 @@ from backend.store.views import Provenance
 
 
 @dataclass(frozen=True)
+class MemberDraw:
+    """How members of a region are drawn: closest, farthest, random, or of one distance band, such
+    as "band 1"; how many, and by which seed."""
+
+    kind: str = "closest"
+    count: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Member:
     """A token of a region, in its context."""
 

@@ -17,6 +17,7 @@ import scipy  # its parts load when they are used
 from numpy.typing import ArrayLike
 
 from backend.statistics.bootstrap import RESAMPLES
+from backend.statistics.correlation import mean_ranks
 from backend.statistics.intervals import Z, wilson
 
 
@@ -58,7 +59,7 @@ def auroc(positives: ArrayLike, negatives: ArrayLike) -> Estimate:
         return Estimate(None, 0.0, 1.0, 0.5, how)
     # scikit-learn's `roc_auc_score` gives the same to 1e-15 and takes 15 times as long: a table of
     # readers has thousands of these
-    ranks = scipy.stats.rankdata(np.concatenate([high, low]))[: len(high)]
+    ranks = mean_ranks(np.concatenate([high, low]))[: len(high)]
     value = float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
     above = _furthest(value, len(high), len(low))
     below = 1 - _furthest(1 - value, len(high), len(low))

@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Connection, column, select, table
 from sqlalchemy.dialects.sqlite import insert
 
 from backend import settings
-from backend.store import durable
+from backend.store.database import Database
 
+REVISIONS = ("", "0001", "0002")  # "" before there were any; the last is this code's
 COLUMNS = ("id", "made", "person", "kind", "study", "subject", "value", "uid")
 EVENTS = table("events", *map(column, COLUMNS))
 BATCH = 1000  # names asked for at once; SQLite takes no more than 32,766
@@ -56,6 +57,23 @@ def path() -> Path:
     return settings.current().annotations / "annotations.sqlite"
 
 
+def database() -> Database:
+    """The file with its tables, which the scripts in `migrations/` make and change."""
+    return Database(path(), "TESSERA_ANNOTATIONS", REVISIONS, _revision, _upgrade)
+
+
+def _revision(connection: Connection) -> str:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return ""
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""
+
+
+def _upgrade(connection: Connection) -> None:
+    from backend.store import migrations  # alembic takes long to import
+
+    migrations.upgrade(connection)
+
+
 # ---------------------------------------------------------------- reading and keeping
 
 
@@ -86,7 +104,7 @@ def add_all(events: Sequence[New]) -> list[Event]:
             kept |= {event.uid: event for event in _select(connection, some)}
         return [kept[uid] for uid in uids]
 
-    return durable.write(path(), keep) if rows else []
+    return database().write(keep) if rows else []
 
 
 def events(kind: str, study: str, subject: str) -> list[Event]:
@@ -125,7 +143,7 @@ def _written(value: Any) -> str:
 
 
 def _read(*conditions: ColumnElement[bool]) -> list[Event]:
-    return durable.read(path(), lambda connection: _select(connection, *conditions), [])
+    return database().read(lambda connection: _select(connection, *conditions), [])
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[Event]:

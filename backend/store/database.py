@@ -1,45 +1,69 @@
-"""One SQLite file whose content can be made again, shared by processes and threads.
+"""SQLite files shared by processes and threads, each call to them one transaction.
 
-Each call opens, uses and closes the file, so no connection crosses a thread or outlives a
-replaced file. A corrupt file, or one of another version, is set aside and a new one made.
+Tables are made and changed where they are not of this code's revision yet. What can be made again,
+the list of jobs, is set aside where it is damaged or of another revision, and begun anew. What
+cannot, the events of people, is on the disk when a call returns, and left alone where we cannot
+read it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
+import functools
 import logging
 import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import tenacity
+from filelock import Timeout
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy.event import listens_for
+from sqlalchemy.exc import DatabaseError, DBAPIError, DisconnectionError
 
 from backend.schema import StoreError
 from backend.store import disk, upkeep
 
-log = logging.getLogger("tessera.jobs")
+log = logging.getLogger("tessera.store")
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
+Work = Callable[[Connection], T]
 
-BUSY = 10.0  # seconds to wait for another process's transaction
-CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+BUSY = 10.0  # seconds to wait for another writer
+RETRY = 0.02  # seconds
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+BARRED = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+)
 
 
-class _OtherVersionError(sqlite3.DatabaseError):
-    """The tables are those of another version."""
+class OtherRevisionError(Exception):
+    """The tables are of a revision that this code does not know."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """The file at `path` with the tables of `schema` (SQL), marked with its `version`."""
+    """The file at `path`, in the folder that the environment's `variable` names.
+
+    `revisions` of its tables begin with that of a file without tables and end with this code's;
+    `revision` reads a file's, `upgrade` brings it to the last. `replaceable`: its content can be
+    made again.
+    """
 
     path: Path
-    schema: str
-    version: int
+    variable: str
+    revisions: tuple[str, ...]
+    revision: Callable[[Connection], str]
+    upgrade: Callable[[Connection], None]
+    replaceable: bool = False
 
     def read(self, work: Work[T], empty: T) -> T:
         """What `work` reads, or `empty` where there is no file: reading makes none.
@@ -47,129 +71,203 @@ class Database:
         Raises:
             StoreError: the file cannot be read.
         """
-        if not self.path.exists():
-            return empty
-        return self._retried(work, "BEGIN")
+        with self._store_errors():
+            return self._retried("BEGIN", work) if self.path.exists() else empty
 
     def write(self, work: Work[T]) -> T:
         """What `work` returns, as one transaction that no other process writes in between.
 
         Raises:
-            StoreError: the disk is full, the file cannot be written, or stays locked.
+            StoreError: the disk is full, the file cannot be written, stays locked or, unless it is
+                replaceable, is damaged or of a newer Tessera. Nothing of the transaction is kept.
         """
-        return self._retried(work, "BEGIN IMMEDIATE")
+        with self._store_errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self._retried("BEGIN IMMEDIATE", work)
 
-    def _retried(self, work: Work[T], begin: str) -> T:
+    def _retried(self, begin: str, work: Work[T]) -> T:
         try:
-            return self._run(work, begin)
-        except sqlite3.DatabaseError as error:
-            if not _is_corrupt(error):
-                raise self._explained(error) from error
-            self._set_aside(str(error))
-        try:
-            return self._run(work, begin)
-        except sqlite3.DatabaseError as error:
-            raise self._explained(error) from error
+            return self._run(begin, work)
+        except (DatabaseError, OtherRevisionError) as error:
+            if not self.replaceable or not _is_damage(error):
+                raise
+            self._set_aside(error)
+        return self._run(begin, work)
 
-    def _run(self, work: Work[T], begin: str) -> T:
-        with self._opened() as connection:
-            found = _version(connection)
-            if found == 0:
-                self._make()
-            elif found != self.version:
-                raise _OtherVersionError(f"made by version {found} of its tables")
-            connection.execute(begin)
-            result = work(connection)
-            connection.execute("COMMIT")
-            return result
+    def _run(self, begin: str, work: Work[T]) -> T:
+        with self._transaction(begin) as connection:
+            if self._is_newest(connection):
+                return work(connection)
+        self._make_tables()
+        with self._transaction(begin) as connection:
+            return work(connection)
 
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection without implicit transactions; what is not committed is undone."""
-        folder = self.path.parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk.store_error(error) from error
-        # a published cache may be read-only, where a WAL database opens in no other way
-        read_only = self.path.exists() and not os.access(folder, os.W_OK)
-        uri = self.path.as_uri() + ("?immutable=1" if read_only else "")
-        connection = sqlite3.connect(uri, timeout=BUSY, isolation_level=None, uri=True)
-        try:
-            connection.execute("PRAGMA synchronous=NORMAL")
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        with engine(self.path, self.replaceable).begin() as connection:
+            connection.exec_driver_sql(begin)
             yield connection
-        finally:
-            connection.close()
 
-    # ------------------------------------------------------------ making and replacing
+    def _is_newest(self, connection: Connection) -> bool:
+        revision = self.revision(connection)
+        if revision not in self.revisions:
+            raise OtherRevisionError(f"revision {revision} of its tables")
+        return revision == self.revisions[-1]
 
-    def _make(self) -> None:
-        """Makes the tables; one process does, the others wait for it."""
-        with disk.locked(upkeep.lock_path(self.path.name)), self._opened() as connection:
-            if _version(connection) != 0:
-                return
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {self.schema}; PRAGMA user_version={self.version}; COMMIT"
-            )
+    def _make_tables(self) -> None:
+        """One process makes or upgrades them, in one transaction, and the others wait for it."""
+        with self._locked(), engine(self.path, self.replaceable).begin() as connection:
+            _enter_wal(connection)
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if not self._is_newest(connection):
+                self.upgrade(connection)
 
-    def _set_aside(self, why: str) -> None:
-        """Moves a corrupt file away, unless another process was first."""
-        with disk.locked(upkeep.lock_path(self.path.name)):
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = self.path.with_suffix(".lock")
+        lock.touch()  # where that fails, the error names this folder and not the cache
+        with disk.locked(lock, timeout=BUSY):
+            yield
+
+    # ------------------------------------------------------------ damage and other errors
+
+    def _set_aside(self, error: Exception) -> None:
+        """Moves a file away, unless another process did so first."""
+        with self._locked():
             if self._is_sound():
                 return
-            name = f"{self.path.stem}-{uuid.uuid4().hex[:6]}"
-            aside = self.path.parent / upkeep.DAMAGED / name
-            log.warning("%s is damaged (%s): set aside in %s", self.path, why, aside)
-            try:
-                aside.mkdir(parents=True)
-                for suffix in (
-                    "-wal",
-                    "-shm",
-                    "",
-                ):  # the file itself last: it is what others look for
-                    with contextlib.suppress(FileNotFoundError):
-                        Path(f"{self.path}{suffix}").rename(aside / f"{self.path.name}{suffix}")
-            except OSError as error:
-                raise disk.store_error(error) from error
+            aside = self.path.parent / upkeep.DAMAGED / f"{self.path.stem}-{uuid.uuid4().hex[:6]}"
+            log.warning("%s is damaged (%s): set aside in %s", self.path, error, aside)
+            aside.mkdir(parents=True)
+            for suffix in ("-wal", "-shm", ""):  # the file itself last: others look for it
+                with suppress(FileNotFoundError):
+                    Path(f"{self.path}{suffix}").rename(aside / f"{self.path.name}{suffix}")
 
     def _is_sound(self) -> bool:
         try:
-            with self._opened() as connection:
-                found = _version(connection)
-                checked = connection.execute("PRAGMA quick_check").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            return not _is_corrupt(error)
-        return checked == "ok" and found in (0, self.version)
+            with self._transaction("BEGIN") as connection:
+                self._is_newest(connection)
+                return connection.exec_driver_sql("PRAGMA quick_check").scalar() == "ok"
+        except (DatabaseError, OtherRevisionError) as error:
+            return not _is_damage(error)
 
-    def _explained(self, error: sqlite3.DatabaseError) -> Exception:
-        """`error` with its remedy; a bug stays what it is."""
-        code = _code(error)
-        if not isinstance(error, sqlite3.OperationalError) and not _is_corrupt(error):
-            return error
-        full = code == sqlite3.SQLITE_IOERR and disk.is_spent(self.path.parent)
-        if code == sqlite3.SQLITE_FULL or full:
-            return disk.store_error(OSError(errno.ENOSPC, "full", str(self.path)))
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    @contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        """Errors of the disk and of the file become a StoreError; bugs stay what they are."""
+        try:
+            yield
+        except (DBAPIError, OSError, OtherRevisionError) as error:
+            explained = self._explained(error)
+            if explained is None:
+                raise
+            # a file opened for reading alone stays so, whatever is mended
+            engine(self.path, self.replaceable).dispose()
+            _align(self.path)
+            raise explained from error
+
+    def _explained(self, error: Exception) -> StoreError | None:
+        """`error` with its remedy; None for a bug."""
+        cause, code = getattr(error, "orig", error), _code(error)
+        full = code == sqlite3.SQLITE_FULL or getattr(cause, "errno", None) in disk.FULL
+        if full or (code == sqlite3.SQLITE_IOERR and disk.is_spent(self.path.parent)):
+            return StoreError(
+                f"The disk that holds {self.path} is full; what was kept before stays.",
+                "Free space, or move the folder to another disk and name it in "
+                f"{self.variable}, then try again.",
+            )
+        if code in LOCKED or isinstance(cause, Timeout):
             return StoreError(
                 f"Another process has held {self.path} for {BUSY:.0f} seconds.",
                 "Try again; if it lasts, end what has the file open.",
             )
-        if code == sqlite3.SQLITE_ERROR:
-            return error
-        return StoreError(
-            f"{self.path} cannot be used: {error}.",
-            "Check that the folder exists and can be written, or set TESSERA_CACHE to another.",
+        if isinstance(error, OtherRevisionError):
+            return StoreError(
+                f"{self.path} was made by a newer Tessera; nothing was changed in it.",
+                f"Update Tessera, or set {self.variable} to another folder.",
+            )
+        if code in DAMAGED:
+            return StoreError(
+                f"{self.path} is damaged ({cause}); nothing was changed in it.",
+                "Put a backup in its place, or move it away to begin anew; keep the damaged file: "
+                f"`sqlite3 {self.path.name} .recover` may find most of it.",
+            )
+        if code in BARRED or isinstance(cause, OSError):
+            return StoreError(
+                f"{self.path} cannot be opened or written: {cause}.",
+                "Check that the folder exists and can be written, or set "
+                f"{self.variable} to another.",
+            )
+        return None
+
+
+@functools.cache
+def engine(file: Path, replaceable: bool) -> Engine:
+    """Connections to a file for any thread, as many as are asked for at once. They begin no
+    transaction by themselves. Those to what cannot be made again wait for the disk at each commit;
+    they stay open, and end where the file was moved, replaced or given other rights."""
+
+    def connect() -> sqlite3.Connection:
+        # a published cache may be read-only, where a WAL file opens in no other way
+        published = replaceable and file.exists() and not os.access(file.parent, os.W_OK)
+        connection = sqlite3.connect(
+            file.as_uri() + ("?immutable=1" if published else ""),
+            timeout=BUSY,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
         )
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if replaceable else 'FULL'}")
+        return connection
+
+    if replaceable:
+        return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    pool = create_engine(f"sqlite:///{file}", creator=connect, max_overflow=-1)
+
+    @listens_for(pool, "connect")
+    def on_connect(_raw: Any, record: Any) -> None:
+        record.info["file"] = _identity(file)
+
+    @listens_for(pool, "checkout")
+    def on_checkout(_raw: Any, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != _identity(file):
+            raise DisconnectionError
+
+    return pool
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return connection.execute("PRAGMA user_version").fetchone()[0]
+def _identity(file: Path) -> tuple[int, ...] | None:
+    """What tells a file from another of that name, or from itself when others might write to it."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid
 
 
-def _code(error: sqlite3.DatabaseError) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+def _align(file: Path) -> None:
+    """Gives the files beside a database its rights: SQLite makes them as it finds the database, and
+    those made beside a read-only one would bar it when it is read-only no more."""
+    with suppress(OSError):
+        mode = file.stat().st_mode
+        for part in (Path(f"{file}-shm"), Path(f"{file}-wal")):
+            part.chmod(mode)
 
 
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return isinstance(error, _OtherVersionError) or _code(error) in CORRUPT
+def _code(error: Exception) -> int:
+    cause = getattr(error, "orig", error)
+    return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _is_damage(error: Exception) -> bool:
+    return isinstance(error, OtherRevisionError) or _code(error) in DAMAGED
+
+
+def _enter_wal(connection: Connection) -> None:
+    """SQLite does not wait for others before it changes the mode, so we ask again."""
+    tries = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: _code(error) in LOCKED),
+        stop=tenacity.stop_after_delay(BUSY),
+        wait=tenacity.wait_fixed(RETRY),
+        reraise=True,
+    )
+    tries(connection.exec_driver_sql, "PRAGMA journal_mode = WAL")

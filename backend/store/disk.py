@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from backend import settings
 from backend.schema import StoreError
@@ -69,57 +68,32 @@ def store_error(error: Exception) -> StoreError:
 # ---------------------------------------------------------------- locks
 
 
-def try_lock(path: Path) -> IO[bytes] | None:
-    """The locked file, to be closed by the caller, or None where another holder has it.
-
-    A process that dies lets go of its locks, so none is ever stale.
+@contextlib.contextmanager
+def locked(
+    path: Path, timeout: float = -1, waiting: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """One holder of `path` at a time, over threads and processes; the file goes with the lock. A
+    process that dies lets go of its locks, so none is ever stale. `waiting` is called again and
+    again until it is our turn, and may raise.
 
     Raises:
+        Timeout: another holder has it for `timeout` seconds (-1: we wait for ever).
         StoreError: the file cannot be made.
     """
+
+    lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            file = path.open("ab")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                return None
-            if is_file(file.fileno(), path):
-                return file
-            file.close()  # its holder removed it as we took it
+        lock.acquire(timeout, POLL, cancel_check=lambda: bool(waiting()))
+    except Timeout:
+        raise
     except OSError as error:
         raise store_error(error) from error
-
-
-def is_file(handle: int, path: Path) -> bool:
-    """Whether an open handle is the file now found at `path`."""
     try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-@contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """One holder of `path` at a time, over threads and processes; the file goes with the lock.
-    `waiting` is called again and again until it is our turn, and may raise."""
-    while (file := try_lock(path)) is None:
-        waiting()
-        time.sleep(POLL)
-    with released(file, path):
         yield
-
-
-@contextlib.contextmanager
-def released(file: IO[bytes], path: Path) -> Iterator[None]:
-    """Removes and releases a lock at the end."""
-    with file:
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    finally:
+        path.unlink(missing_ok=True)  # while we hold it: who waits then locks a new file
+        lock.release()
 
 
 # ---------------------------------------------------------------- durability

@@ -8,13 +8,14 @@ computed and holds a checksum per file. Nothing is ever pickled.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,9 @@ from safetensors.torch import load_file, save_file
 from backend import settings
 from backend.schema import NotFoundError
 from backend.store import disk, upkeep
+from backend.store.views import Provenance
 
 log = logging.getLogger("tessera.memo")
-
-_verified: set[tuple[str, int, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,20 @@ class Entry:
 
     def recipe(self) -> dict[str, Any]:
         return json.loads(self._file("recipe.json").read_text())
+
+    def provenance(self, command: str) -> Provenance:
+        """How it came about; `command` is the query that shows it."""
+        recipe = self.recipe()
+        return Provenance(
+            function=recipe["function"],
+            digest=self.digest,
+            arguments=json.dumps(recipe["arguments"], indent=1),
+            libraries=tuple(recipe["libraries"].items()),
+            device=recipe["device"],
+            seconds=recipe["seconds"],
+            created=recipe["created"],
+            command=f"python -m backend {command}",
+        )
 
     def _file(self, name: str) -> Path:
         _mark_used(self.folder)
@@ -112,21 +126,33 @@ def _damage(folder: Path, digest: str) -> str | None:
 
 
 def _is_whole(path: Path, sha: str) -> bool:
-    """Compares the checksum, once a process for as long as size and time stay as they are."""
     try:
-        key = _stamp(path)
-        if key not in _verified:
-            if _sha256(path) != sha:
-                return False
-            _verified.add(key)
+        return sha256(path) == sha
     except FileNotFoundError:
         return False
-    return True
 
 
-def _stamp(path: Path) -> tuple[str, int, int]:
+def sha256(path: Path) -> str:
+    """The digest of a file, read once a process for as long as size and time stay as they are."""
     stat = path.stat()
-    return str(path), stat.st_size, stat.st_mtime_ns
+    return _sha256(_Version(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, path))
+
+
+@dataclass(frozen=True)
+class _Version:
+    """A file as it is now; it stays the same where the file is moved."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int  # nanoseconds
+    path: Path = field(compare=False)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _sha256(file: _Version) -> str:
+    with file.path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _set_aside(folder: Path) -> None:
@@ -142,9 +168,9 @@ def _set_aside(folder: Path) -> None:
 
 def verify() -> list[str]:
     """Digests of damaged entries, each set aside. Reads every byte of the cache."""
-    _verified.clear()
-    kept = upkeep.stock()
-    return [item.digest for item in kept if open_entry(item.folder, item.digest) is None]
+    _sha256.cache_clear()
+    stock = upkeep.stock()
+    return [item.digest for item in stock if open_entry(item.folder, item.digest) is None]
 
 
 # ---------------------------------------------------------------- writing
@@ -168,20 +194,3 @@ def write(folder: Path, result: Mapping[str, Any]) -> None:
         else:
             values[name] = value
     (folder / "values.json").write_text(json.dumps(values, allow_nan=False))
-
-
-def checksums(folder: Path) -> dict[str, str]:
-    """sha256 of every file, by name."""
-    return {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-
-
-def trust(folder: Path) -> int:
-    """Takes files that were just written for whole; returns their bytes."""
-    stamps = [_stamp(path) for path in folder.iterdir()]
-    _verified.update(stamps)
-    return sum(size for _, size, _ in stamps)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

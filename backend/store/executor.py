@@ -10,31 +10,17 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
+from backend import run
 from backend.schema import Job
 from backend.store import jobs
+from backend.store.jobs import Request
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 POLL = 1.0  # seconds between reports while threads work
-
-
-@dataclass(frozen=True)
-class Request:
-    """A query that somebody wants answered. Requests of one `key` share a job; of two that wait the
-    one of higher `priority` runs first; `title` says what is computed; `anew`: a job that failed or
-    was cancelled does not stand for it."""
-
-    query: str
-    study: str
-    arguments: dict[str, Any]  # JSON data
-    key: str
-    priority: int = 0
-    title: str = ""
-    anew: bool = False
 
 
 class Executor(Protocol):
@@ -66,15 +52,7 @@ class Local:
         ended = ("done", "failed", "cancelled") if request.anew else ("done",)
         if latest is not None and latest.state not in ended:
             return latest
-        return jobs.submit(
-            request.query,
-            request.study,
-            request.arguments,
-            device,
-            request.key,
-            request.priority,
-            request.title,
-        )
+        return jobs.submit(request, device)
 
     def each(
         self,
@@ -83,13 +61,7 @@ class Local:
         report: Callable[[int], None],
         workers: int,
     ) -> list[Result]:
-        if workers > 1:
-            return _in_threads(function, items, report, workers)
-        results = []
-        for item in items:
-            report(len(results))
-            results.append(function(item))
-        return results
+        return (_in_threads if workers > 1 else run.in_order)(function, items, report, workers)
 
 
 def _in_threads(

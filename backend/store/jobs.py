@@ -8,26 +8,41 @@ requests, those of one key, share a job.
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from backend.schema import Job, NotFoundError
 from backend.store import queue
 from backend.store.launch import launch
 
+
+@dataclass(frozen=True)
+class Request:
+    """A query that somebody wants answered. Requests of one `key` share a job; of two that wait the
+    one of higher `priority` runs first; `title` says what is computed; `anew`: a job that failed or
+    was cancelled does not stand for it."""
+
+    query: str
+    study: str
+    arguments: dict[str, Any]  # JSON data
+    key: str
+    priority: int = 0
+    title: str = ""
+    anew: bool = False
+
+
 # ---------------------------------------------------------------- asking
 
 
 def get(job_id: str) -> Job:
     """One job; raises `NotFoundError` where there is none."""
-    found = queue.select("WHERE id = ?", (job_id,))
-    if not found:
-        raise NotFoundError(
-            f"There is no job {job_id!r}.", "It was cleared; open the page again to start it."
-        )
-    return found[0]
+    for job in queue.select("WHERE id = ?", (job_id,)):
+        return job
+    raise NotFoundError(
+        f"There is no job {job_id!r}.", "It was cleared; open the page again to start it."
+    )
 
 
 def recent(limit: int = 50) -> list[Job]:
@@ -42,46 +57,42 @@ def active() -> list[Job]:
 
 def for_key(key: str) -> Job | None:
     """The live job of a key, else its latest, so that a page can show a failure."""
+    return _first("key = ?", key)
+
+
+def _first(condition: str, value: str) -> Job | None:
     order = f"ORDER BY {queue.LIVE} DESC, created DESC, rowid DESC LIMIT 1"
-    found = queue.select(f"WHERE key = ? {order}", (key,))
-    return found[0] if found else None
+    return next(iter(queue.select(f"WHERE {condition} {order}", (value,))), None)
 
 
 # ---------------------------------------------------------------- acting
 
 
-def submit(
-    query: str,
-    study: str,
-    arguments: dict[str, Any],
-    device: str,
-    key: str,
-    priority: int = 0,
-    title: str = "",
-) -> Job:
-    """The live job of `key`, queued if there is none; its device's worker is started.
+def submit(request: Request, device: str) -> Job:
+    """The live job of the request's key, queued if there is none; its device's worker is started.
 
     Raises:
         StoreError: the cache cannot be written.
         TypeError, ValueError: the arguments are no JSON.
     """
-    text = json.dumps(arguments, sort_keys=True, allow_nan=False)
-    row = (uuid.uuid4().hex[:12], key, priority, query, study, text, device, time.time(), title)
-
-    def put(connection: sqlite3.Connection) -> str:
-        live = _live(connection, key)
-        if live is None:
-            connection.execute(
-                "INSERT INTO jobs (id, key, priority, query, study, arguments, device, created, "
-                "title) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
-            return row[0]
-        raised = "UPDATE jobs SET priority = max(priority, ?) WHERE id = ?"
-        connection.execute(raised, (priority, live))
-        return live
-
-    return _started(queue.database().write(put))
+    values = {
+        "id": uuid.uuid4().hex[:12],
+        "key": request.key,
+        "priority": request.priority,
+        "query": request.query,
+        "study": request.study,
+        "arguments": json.dumps(request.arguments, sort_keys=True, allow_nan=False),
+        "device": device,
+        "created": time.time(),
+        "title": request.title,
+    }
+    [job] = queue.change(
+        f"INSERT INTO jobs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))}) "
+        f"ON CONFLICT (key) WHERE {queue.LIVE} "
+        "DO UPDATE SET priority = max(priority, excluded.priority)",
+        tuple(values.values()),
+    )
+    return _started(job)
 
 
 def cancel(job_id: str) -> Job:
@@ -113,28 +124,14 @@ def retry(job_id: str) -> Job:
         StoreError: the cache cannot be written.
     """
     get(job_id)
-
-    def put(connection: sqlite3.Connection) -> str:
-        key = connection.execute("SELECT key FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
-        live = _live(connection, key)
-        if live is None:
-            connection.execute(
-                "UPDATE jobs SET state = 'queued', cancel = 0, done = 0, total = 0, unit = '', "
-                "message = '', rate = NULL, eta = NULL, created = ?, started = NULL, "
-                "finished = NULL, heartbeat = NULL, attempts = 0, error = '', traceback = '' "
-                "WHERE id = ?",
-                (time.time(), job_id),
-            )
-        return live or job_id
-
-    return _started(queue.database().write(put))
-
-
-def clear_finished() -> int:
-    """Forgets the jobs that have ended; how many those were."""
-    if not recent(1):
-        return 0
-    return queue.change(f"DELETE FROM jobs WHERE NOT {queue.LIVE}")
+    queue.change(  # ignored where its key lives already
+        "UPDATE OR IGNORE jobs SET state = 'queued', cancel = 0, done = 0, total = 0, unit = '', "
+        "message = '', rate = NULL, eta = NULL, created = ?, started = NULL, finished = NULL, "
+        "heartbeat = NULL, attempts = 0, error = '', traceback = '' "
+        f"WHERE id = ? AND NOT {queue.LIVE}",
+        (time.time(), job_id),
+    )
+    return _started(_first("key = (SELECT key FROM jobs WHERE id = ?)", job_id) or get(job_id))
 
 
 def tend() -> None:
@@ -147,12 +144,6 @@ def tend() -> None:
         launch(device)
 
 
-def _live(connection: sqlite3.Connection, key: str) -> str | None:
-    found = connection.execute(f"SELECT id FROM jobs WHERE key = ? AND {queue.LIVE}", (key,))
-    row = found.fetchone()
-    return row[0] if row else None
-
-
-def _started(job_id: str) -> Job:
-    launch(get(job_id).device)
-    return get(job_id)
+def _started(job: Job) -> Job:
+    launch(job.device)
+    return get(job.id)

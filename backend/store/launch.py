@@ -7,6 +7,7 @@ could start, and none in which a worker that is still loading looks dead.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -36,6 +37,29 @@ def lock_path(device: str) -> Path:
     return settings.current().cache / f"worker-{device}.lock"
 
 
+def take_lock(device: str) -> IO[bytes] | None:
+    """The locked file of a device, to be closed by the caller; None where a worker lives.
+
+    Not a lock of `disk`: that one is undone when its holder lets go, while this one lasts as long
+    as any process has the file open, the worker that inherits it among them.
+
+    Raises:
+        StoreError: the cache cannot be written.
+    """
+    path = lock_path(device)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        raise disk.store_error(error) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
 def launch(device: str) -> None:
     """Starts a worker if none lives and a job waits; sees to what a dead one left.
 
@@ -43,7 +67,7 @@ def launch(device: str) -> None:
         StoreError: the cache cannot be written.
     """
     _reap()
-    lock = disk.try_lock(lock_path(device))
+    lock = take_lock(device)
     if lock is None:
         return
     with lock:

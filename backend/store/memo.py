@@ -23,7 +23,7 @@ from typing import Any, Generic, ParamSpec
 
 from backend import run, settings
 from backend.store import disk, upkeep
-from backend.store.entry import Entry, checksums, open_entry, trust, write
+from backend.store.entry import Entry, open_entry, sha256, write
 
 P = ParamSpec("P")
 
@@ -144,7 +144,7 @@ class Memoized(Generic[P]):
             return entry
         if run.current().looks:
             raise run.Missing(self.name)
-        with disk.locked(upkeep.lock_path(digest), _wait):
+        with disk.locked(upkeep.lock_path(digest), waiting=_wait):
             return open_entry(target, digest) or self._compute(digest, *args, **kwargs)
 
     def _bound(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class Memoized(Generic[P]):
                 "seconds": time.time() - started,
                 "device": run.current().device,
                 "libraries": _versions(),
-                "files": checksums(staging),
+                "files": {path.name: sha256(path) for path in sorted(staging.iterdir())},
             }
             (staging / "recipe.json").write_text(json.dumps(recipe, indent=1))
             disk.fsync(staging)
@@ -182,7 +182,7 @@ class Memoized(Generic[P]):
             raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        upkeep.evict_if_due(trust(target))
+        upkeep.evict_if_due(sum(path.stat().st_size for path in target.iterdir()))
         return Entry(target, digest)
 
 
@@ -191,8 +191,7 @@ def _wait() -> None:
     run.report(0, 1, "Waiting for another process to compute this")
 
 
-_memoized: dict[str, Callable[..., Any]] = {}
-_versions_of: dict[str, int] = {}
+_memoized: dict[str, Memoized[Any]] = {}
 
 
 def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:
@@ -208,16 +207,18 @@ def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]
     """
 
     def decorate(function: Callable[P, Mapping[str, Any]]) -> Memoized[P]:
-        other = _memoized.setdefault(name, function)
-        if _place(other) != _place(function):
-            raise ValueError(f"{_place(other)} and {_place(function)} are both memoized as {name}")
-        _versions_of[name] = version
-        return Memoized(function, name, version)
+        memoized = Memoized(function, name, version)
+        places = {place(_memoized.get(name, memoized).function), place(function)}
+        if len(places) > 1:
+            raise ValueError(f"{' and '.join(sorted(places))} are both memoized as {name}")
+        _memoized[name] = memoized
+        return memoized
 
     return decorate
 
 
-def _place(function: Callable[..., Any]) -> str:
+def place(function: Callable[..., Any]) -> str:
+    """Where a function is defined."""
     return f"{function.__module__}.{function.__qualname__}"
 
 
@@ -228,20 +229,20 @@ def outdated() -> list[upkeep.Kept]:
 
 
 def _is_current(folder: Path) -> bool:
-    version = _versions_of.get(folder.parent.name)
+    memoized = _memoized.get(folder.parent.name)
     try:
         recipe = json.loads((folder / "recipe.json").read_text())
     except (OSError, ValueError):
         return True  # damaged, or gone meanwhile: not for us to judge
-    return version is not None and recipe.get("version") == version
+    return memoized is not None and recipe.get("version") == memoized.version
 
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    found = {}
+    versions: dict[str, str] = {}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions

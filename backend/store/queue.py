@@ -7,15 +7,17 @@ is free was left by a dead one. A worker writes only to a row it still holds.
 from __future__ import annotations
 
 import dataclasses
-import sqlite3
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from backend import settings
 from backend.schema import Job
 from backend.store.database import Database
+
+Parameters = tuple[Any, ...] | dict[str, Any]
 
 KEPT = 30 * 86400.0  # seconds for which ended jobs are listed
 DEATHS = 3  # after so many the job fails
@@ -25,7 +27,7 @@ SHORT = 45  # while one of this priority or more waits; what it has computed is 
 LIVE = "state IN ('queued', 'running')"
 VERSION = 2  # of the tables: part of the name, so that another Tessera on this cache keeps its own
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(Job))
-SCHEMA = f"""
+TABLES = f"""
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
     key TEXT NOT NULL,
@@ -61,7 +63,17 @@ CREATE TABLE launches (device TEXT PRIMARY KEY, count INTEGER NOT NULL, last REA
 
 def database() -> Database:
     """The file that holds the jobs of this cache."""
-    return Database(settings.current().cache / f"jobs-{VERSION}.sqlite", SCHEMA, VERSION)
+    path = settings.current().cache / f"jobs-{VERSION}.sqlite"
+    return Database(path, "TESSERA_CACHE", ("0", str(VERSION)), _version, _make, replaceable=True)
+
+
+def _version(connection: Connection) -> str:
+    return str(connection.exec_driver_sql("PRAGMA user_version").scalar())
+
+
+def _make(connection: Connection) -> None:
+    for statement in (*TABLES.split(";"), f"PRAGMA user_version = {VERSION}"):
+        connection.exec_driver_sql(statement)
 
 
 def log_path(device: str) -> Path:
@@ -69,19 +81,24 @@ def log_path(device: str) -> Path:
     return settings.current().cache / f"worker-{device}.log"
 
 
-def select(rest: str, parameters: Sequence[Any] = ()) -> list[Job]:
+def select(rest: str, parameters: Parameters = ()) -> list[Job]:
     """Jobs by what follows FROM in SQL; none where no job was ever submitted."""
 
-    def read(connection: sqlite3.Connection) -> list[Job]:
-        rows = connection.execute(f"SELECT {COLUMNS} FROM jobs {rest}", parameters)
+    def read(connection: Connection) -> list[Job]:
+        rows = connection.exec_driver_sql(f"SELECT {COLUMNS} FROM jobs {rest}", parameters)
         return [Job(*row) for row in rows]
 
     return database().read(read, [])
 
 
-def change(statement: str, parameters: Sequence[Any] = ()) -> int:
-    """Runs one statement that writes; the number of rows it changed."""
-    return database().write(lambda connection: connection.execute(statement, parameters).rowcount)
+def change(statement: str, parameters: Parameters = ()) -> list[Job]:
+    """Runs one statement that writes to jobs; those that it changed, as they are then."""
+
+    def write(connection: Connection) -> list[Job]:
+        rows = connection.exec_driver_sql(f"{statement} RETURNING {COLUMNS}", parameters)
+        return [Job(*row) for row in rows]
+
+    return database().write(write)
 
 
 # ---------------------------------------------------------------- a worker and its row
@@ -92,31 +109,27 @@ def claim(device: str, worker: str) -> Job | None:
     if not select("WHERE state = 'queued' AND device = ? LIMIT 1", (device,)):
         return None
     now = time.time()
-    statement = f"""
-        UPDATE jobs SET state = 'running', worker = ?, started = ?, heartbeat = ?
-        WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND device = ?
-                    ORDER BY priority DESC, created, rowid LIMIT 1)
-        RETURNING {COLUMNS}"""
-
-    def take(connection: sqlite3.Connection) -> Job | None:
-        rows = connection.execute(statement, (worker, now, now, device)).fetchall()
-        return Job(*rows[0]) if rows else None
-
-    return database().write(take)
+    claimed = change(
+        "UPDATE jobs SET state = 'running', worker = ?, started = ?, heartbeat = ? "
+        "WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND device = ? "
+        "ORDER BY priority DESC, created, rowid LIMIT 1)",
+        (worker, now, now, device),
+    )
+    return claimed[0] if claimed else None
 
 
 def update(job_id: str, worker: str, **columns: Any) -> bool:
     """Sets columns of the row that `worker` holds; False where it holds it no more."""
     values = columns | {"heartbeat": time.time()}
     names = ", ".join(f"{name} = ?" for name in values)
-    held = "WHERE id = ? AND worker = ? AND state = 'running'"
-    return change(f"UPDATE jobs SET {names} {held}", (*values.values(), job_id, worker)) == 1
+    row = "WHERE id = ? AND worker = ? AND state = 'running'"
+    return bool(change(f"UPDATE jobs SET {names} {row}", (*values.values(), job_id, worker)))
 
 
 def is_wanted(job_id: str, worker: str) -> bool:
     """Whether `worker` still holds the job and nobody cancelled it."""
-    held = "WHERE id = ? AND worker = ? AND state = 'running' AND NOT cancel"
-    return bool(select(held, (job_id, worker)))
+    row = "WHERE id = ? AND worker = ? AND state = 'running' AND NOT cancel"
+    return bool(select(row, (job_id, worker)))
 
 
 def is_outranked(job_id: str) -> bool:
@@ -138,20 +151,22 @@ def adopt(device: str) -> None:
     """
     if not select("WHERE state = 'running' AND device = ? LIMIT 1", (device,)):
         return
-    left = "WHERE state = 'running' AND device = ?"
-    ended = f"UPDATE jobs SET state = ?, finished = ?, rate = NULL, eta = NULL {left}"
-
-    def end(connection: sqlite3.Connection) -> None:
-        now = time.time()
-        connection.execute(f"{ended} AND cancel", ("cancelled", now, device))
-        connection.execute(f"UPDATE jobs SET attempts = attempts + 1 {left}", (device,))
-        dead = f"{left} AND attempts >= ?"
-        told = "UPDATE jobs SET error = ?, traceback = ?"
-        connection.execute(f"{told} {dead}", (_died(device), log_tail(device), device, DEATHS))
-        connection.execute(f"{ended} AND attempts >= ?", ("failed", now, device, DEATHS))
-        connection.execute(f"UPDATE jobs SET state = 'queued' {left}", (device,))
-
-    database().write(end)
+    fails = "NOT cancel AND attempts + 1 >= :deaths"
+    change(
+        "UPDATE jobs SET attempts = attempts + NOT cancel, rate = NULL, eta = NULL, "
+        f"finished = CASE WHEN cancel OR {fails} THEN :now END, "
+        f"error = CASE WHEN {fails} THEN :error ELSE error END, "
+        f"traceback = CASE WHEN {fails} THEN :log ELSE traceback END, "
+        f"state = CASE WHEN cancel THEN 'cancelled' WHEN {fails} THEN 'failed' ELSE 'queued' END "
+        "WHERE state = 'running' AND device = :device",
+        {
+            "deaths": DEATHS,
+            "now": time.time(),
+            "error": _died(device),
+            "log": log_tail(device),
+            "device": device,
+        },
+    )
 
 
 def _died(device: str) -> str:
@@ -181,7 +196,7 @@ def forget_old() -> None:
 
 def note_launch(device: str) -> None:
     """Counts a start of a worker."""
-    change(
+    _on_launches(
         "INSERT INTO launches VALUES (?, 1, ?) ON CONFLICT (device) "
         "DO UPDATE SET count = count + 1, last = excluded.last",
         (device, time.time()),
@@ -190,15 +205,20 @@ def note_launch(device: str) -> None:
 
 def forget_launches(device: str) -> None:
     """A worker did start, or its failure was told."""
-    change("DELETE FROM launches WHERE device = ?", (device,))
+    _on_launches("DELETE FROM launches WHERE device = ?", (device,))
+
+
+def _on_launches(statement: str, parameters: tuple[Any, ...]) -> None:
+    database().write(lambda connection: connection.exec_driver_sql(statement, parameters))
 
 
 def launches(device: str) -> tuple[int, float]:
     """Starts since a worker last came up, and when the last was (Unix seconds)."""
 
-    def read(connection: sqlite3.Connection) -> tuple[int, float]:
-        found = connection.execute("SELECT count, last FROM launches WHERE device = ?", (device,))
-        return found.fetchone() or (0, 0.0)
+    def read(connection: Connection) -> tuple[int, float]:
+        statement = "SELECT count, last FROM launches WHERE device = ?"
+        row = connection.exec_driver_sql(statement, (device,)).first()
+        return (row[0], row[1]) if row else (0, 0.0)
 
     return database().read(read, (0, 0.0))
 

@@ -7,6 +7,7 @@ so a worker sweeps before it loads anything heavy.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from filelock import Timeout
 
 from backend import settings
 from backend.schema import NotFoundError
@@ -70,8 +72,8 @@ def lock_path(digest: str) -> Path:
 
 def stock() -> list[Kept]:
     """Every entry, least recently used first. What goes while we look is left out."""
-    kept = [_kept(folder) for folder in _folders()]
-    return sorted((item for item in kept if item is not None), key=lambda item: item.used)
+    entries = [_kept(folder) for folder in _folders()]
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.used)
 
 
 def _folders() -> Iterator[Path]:
@@ -83,16 +85,16 @@ def _folders() -> Iterator[Path]:
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        with os.scandir(folder) as found:
-            return [Path(item.path) for item in found if item.is_dir(follow_symlinks=False)]
+        with os.scandir(folder) as items:
+            return [Path(item.path) for item in items if item.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
 
 
 def _kept(folder: Path) -> Kept | None:
     try:
-        with os.scandir(folder) as found:
-            stats = {item.name: item.stat() for item in found}
+        with os.scandir(folder) as items:
+            stats = {item.name: item.stat() for item in items}
     except FileNotFoundError:
         return None
     if "recipe.json" not in stats:
@@ -125,32 +127,25 @@ def entry_folder(digest: str) -> Path:
     Raises:
         NotFoundError: there is none, or more than one.
     """
-    found = [folder for folder in _folders() if digest and folder.name.startswith(digest)]
-    if len(found) != 1:
+    folders = [folder for folder in _folders() if digest and folder.name.startswith(digest)]
+    if len(folders) != 1:
         raise NotFoundError(
-            f"{len(found) or 'No'} cache entries begin with {digest!r}.",
+            f"{len(folders) or 'No'} cache entries begin with {digest!r}.",
             "Take a digest from `python -m backend cache list`.",
         )
-    return found[0]
+    return folders[0]
 
 
-def pin(digest: str) -> None:
-    """Keeps an entry, named by the beginning of its digest, from eviction.
+def pin(digest: str, pinned: bool = True) -> None:
+    """Keeps an entry, named by the beginning of its digest, from eviction, or no longer.
 
     Raises:
         NotFoundError: as `entry_folder`.
         StoreError: the cache cannot be written.
     """
+    mark = entry_folder(digest) / PINNED
     try:
-        (entry_folder(digest) / PINNED).touch()
-    except OSError as error:
-        raise disk.store_error(error) from error
-
-
-def unpin(digest: str) -> None:
-    """Undoes `pin`, with its errors."""
-    try:
-        (entry_folder(digest) / PINNED).unlink(missing_ok=True)
+        mark.touch() if pinned else mark.unlink(missing_ok=True)
     except OSError as error:
         raise disk.store_error(error) from error
 
@@ -164,12 +159,12 @@ def evict(limit_gb: float, in_use: float = IN_USE) -> list[str]:
     An entry stays if it is pinned, being computed, or was used in the last `in_use` seconds.
     Returns the digests of what went.
     """
-    kept = stock()
-    excess = sum(item.size for item in kept) - round(limit_gb * 1e9)
+    items = stock()
+    excess = sum(item.size for item in items) - round(limit_gb * 1e9)
     if excess > 0:
         shutil.rmtree(settings.current().cache / DAMAGED, ignore_errors=True)
     gone: list[str] = []
-    for item in kept:
+    for item in items:
         if excess <= 0:
             break
         if not item.pinned and time.time() - item.used >= in_use and _delete(item):
@@ -185,23 +180,19 @@ def delete(items: list[Kept]) -> list[str]:
 
 def _delete(item: Kept) -> bool:
     """Takes an entry out of sight in one step, then deletes it; not if it is in use after all."""
-    path = lock_path(item.digest)
-    file = disk.try_lock(path)
-    if file is None:
+    doomed = staging_folder(item.digest)
+    try:
+        with disk.locked(lock_path(item.digest), timeout=0):
+            now = _kept(item.folder)
+            if now is None or now.pinned or now.used != item.used:
+                return False
+            doomed.parent.mkdir(exist_ok=True)
+            item.folder.rename(doomed)
+    except OSError as error:  # also that another holds the lock
+        log.warning("cannot evict %s: %s", item.folder, error)
         return False
-    with disk.released(file, path):
-        now = _kept(item.folder)
-        if now is None or now.pinned or now.used != item.used:
-            return False
-        bin_ = staging_folder(item.digest)
-        try:
-            bin_.parent.mkdir(exist_ok=True)
-            item.folder.rename(bin_)
-        except OSError as error:
-            log.warning("cannot evict %s: %s", item.folder, error)
-            return False
-        shutil.rmtree(bin_, ignore_errors=True)
-        return True
+    shutil.rmtree(doomed, ignore_errors=True)
+    return True
 
 
 def staging_folder(digest: str) -> Path:
@@ -248,8 +239,6 @@ def sweep_staging() -> None:
 
 
 def _sweep(lock: Path, folder: Path | None) -> None:
-    file = disk.try_lock(lock)
-    if file is not None:
-        with disk.released(file, lock):
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -22,9 +22,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import tenacity
+
 from backend import settings
 from backend.schema import Cancelled, Job, Progress, StoreError, TesseraError
-from backend.store import disk, jobs, launch, queue, upkeep
+from backend.store import jobs, launch, queue, upkeep
 
 log = logging.getLogger("tessera.worker")
 
@@ -79,8 +81,8 @@ def run(device: str, compute: Compute) -> None:
 def _hold(device: str) -> IO[bytes] | None:
     """The device's lock: handed down by `launch`, or taken by a worker started by hand."""
     path = launch.lock_path(device)
-    if sys.stdin is None or not disk.is_file(0, path):
-        return disk.try_lock(path)
+    if sys.stdin is None or not path.exists() or not os.path.samestat(os.fstat(0), path.stat()):
+        return launch.take_lock(device)
     lock = os.fdopen(os.dup(0), "rb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)  # or processes that a task starts would hold it too
@@ -139,17 +141,16 @@ def _work(job: Job, worker: str, compute: Compute) -> bool:
     return True
 
 
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(StoreError),
+    wait=tenacity.wait_chain(*map(tenacity.wait_fixed, SETTLE)),
+    stop=tenacity.stop_after_attempt(1 + len(SETTLE)),
+    before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+    reraise=True,
+)
 def _settle(job_id: str, worker: str, **columns: Any) -> None:
     """Writes how a job ended, again if the disk is full or the file locked for a moment."""
-    columns |= {"finished": time.time(), "rate": None, "eta": None}
-    for pause in SETTLE:
-        try:
-            queue.update(job_id, worker, **columns)
-            return
-        except StoreError as error:
-            log.warning("%s: %s", job_id, error)
-            time.sleep(pause)
-    queue.update(job_id, worker, **columns)
+    queue.update(job_id, worker, **columns, finished=time.time(), rate=None, eta=None)
 
 
 def explain(error: BaseException) -> str:

@@ -12,9 +12,10 @@ import functools
 import importlib.metadata
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from backend import settings
 from backend.corpus import sources
@@ -35,6 +36,8 @@ from backend.schema import (
     VerbalizerRef,
 )
 from backend.study.file import StudyTable, read
+
+Ref = TypeVar("Ref", ModelRef, EmbedderRef, SaeRef, VerbalizerRef)
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -243,37 +246,27 @@ def _folder_stamp(folder: Path, _tick: int) -> tuple[int, int, int]:
 @functools.lru_cache(maxsize=64)
 def _resolved(path: Path, study: Study, _stamps: tuple[tuple[int, int, int], ...]) -> Study:
     """The stamps of its folders only tell cached calls apart."""
-    shown = _shown(path)
-    with _naming(shown, "model.source"):
-        model = replace(study.model, revision=_revision(study.model.source, study.model.revision))
-    with _naming(shown, "embedder.source"):
-        embedder = replace(study.embedder, revision=_embedder_revision(study.embedder))
-    refs = []
+
+    def resolved(field: str, resolve: Callable[[str, str], str], ref: Ref) -> Ref:
+        with _naming(_shown(path), field):
+            return replace(ref, revision=resolve(ref.source, ref.revision))
+
+    texts: list[SourceRef] = []
     for number, source in enumerate(study.corpus.sources):
-        with _naming(shown, f"corpus.sources[{number}]"):
-            refs.append(sources.resolve(source))
-    ref = study.sae
-    if ref is not None:
-        with _naming(shown, "sae.source"):
-            ref = replace(ref, revision=sae.resolve(ref.source, ref.revision))
-    saes = []
-    for number, (site, each) in enumerate(study.saes):
-        with _naming(shown, f"saes[{number}].source"):
-            saes.append((site, replace(each, revision=sae.resolve(each.source, each.revision))))
-    verbalizer = study.verbalizer
-    if verbalizer.kind == "nla":
-        with _naming(shown, "verbalizer.source"):
-            revision = _revision(verbalizer.source, verbalizer.revision)
-            verbalizer = replace(verbalizer, revision=revision)
-    corpus = replace(study.corpus, sources=tuple(refs))
+        with _naming(_shown(path), f"corpus.sources[{number}]"):
+            texts.append(sources.resolve(source))
+    verbalizer, is_nla = study.verbalizer, study.verbalizer.kind == "nla"
     return replace(
         study,
-        model=model,
-        embedder=embedder,
-        corpus=corpus,
-        sae=ref,
-        saes=tuple(saes),
-        verbalizer=verbalizer,
+        model=resolved("model.source", _revision, study.model),
+        embedder=resolved("embedder.source", _embedder_revision, study.embedder),
+        corpus=replace(study.corpus, sources=tuple(texts)),
+        sae=study.sae and resolved("sae.source", sae.resolve, study.sae),
+        saes=tuple(
+            (site, resolved(f"saes[{number}].source", sae.resolve, ref))
+            for number, (site, ref) in enumerate(study.saes)
+        ),
+        verbalizer=resolved("verbalizer.source", _revision, verbalizer) if is_nla else verbalizer,
     )
 
 
@@ -284,10 +277,10 @@ def _revision(source: str, revision: str) -> str:
     return language_model.resolve(source, revision)
 
 
-def _embedder_revision(ref: EmbedderRef) -> str:
-    kind, _, name = ref.source.partition(":")
+def _embedder_revision(source: str, revision: str) -> str:
+    kind, _, name = source.partition(":")
     if kind != "package":
-        return _revision(ref.source, ref.revision)
+        return _revision(source, revision)
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError as error:

@@ -13,16 +13,8 @@ from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.features.answers import FeatureIndex, feature_index
 from backend.query import key_of, lookup, query
-from backend.schema import (
-    NotFoundError,
-    Study,
-    TesseraError,
-    Thresholds,
-    Tier,
-    TierSpec,
-    Window,
-)
-from backend.store import provenance, queue
+from backend.schema import NotFoundError, Study, TesseraError, Thresholds, Tier, TierSpec, Window
+from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
 from backend.tiers import assignment as assignment
@@ -132,7 +124,7 @@ def tiers(
         ),
         counts=np.bincount(assigned, minlength=len(Tier)).tolist(),
         nulls=_nulls(scores),
-        provenance=provenance.of(scores.entries[0], f"tiers --study {study.name}"),
+        provenance=scores.entries[0].provenance(f"tiers --study {study.name}"),
     )
 
 
@@ -154,7 +146,7 @@ def _nulls(scores: Correlations) -> pl.DataFrame:
         for null in ("random", "shuffled"):
             draws = np.asarray(entry.array(null))
             if len(draws):
-                ends = [float(np.quantile(draws, at)) for at in QUANTILES.values()]
+                ends = [float(np.quantile(draws, quantile)) for quantile in QUANTILES.values()]
                 rows.append((name, null, float(draws.mean()), *ends, len(draws)))
     names = ("window", "null", "mean", *QUANTILES, "draws")
     return pl.DataFrame(rows, schema=names, orient="row")

@@ -220,12 +220,12 @@ def _halves(
 def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
     """tier, features, and mean input and output score with 95% intervals: input, input_low,
     input_high, output, …"""
-    read = np.asarray(parts.reads.array("score"))
-    written = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
+    input_scores = np.asarray(parts.reads.array("score"))
+    output_scores = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
     rows = []
     for tier in TIERS:
-        inside = (assigned == tier) & np.isfinite(read)
-        means = (mean_interval(score[inside].tolist()) for score in (read, written))
+        inside = (assigned == tier) & np.isfinite(input_scores)
+        means = (mean_interval(score[inside].tolist()) for score in (input_scores, output_scores))
         rows.append((int(tier), int(inside.sum()), *(end for mean in means for end in mean)))
     names = [f"{side}{end}" for side in ("input", "output") for end in ("", "_low", "_high")]
     return pl.DataFrame(rows, schema=["tier", "features", *names], orient="row")

@@ -19,15 +19,7 @@ import scipy  # its parts load when they are used
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
-from backend.schema import (
-    CorpusError,
-    CorpusRef,
-    ModelRef,
-    Thresholds,
-    Tier,
-    TierSpec,
-    Window,
-)
+from backend.schema import CorpusError, CorpusRef, ModelRef, Thresholds, Tier, TierSpec, Window
 from backend.statistics.agreement import f1_scores
 from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
@@ -142,9 +134,9 @@ def _strewn(tokens: Tokens, rows: np.ndarray, rng: np.random.Generator) -> np.nd
     """One token a document of some, and as many strays as are a tenth of all."""
     some = rng.permutation(rows)
     _, first = np.unique(tokens.document_of[some], return_index=True)
-    kept = some[np.sort(first)][: round(FIRES * (1 - STRAY))]
-    strays = rng.choice(len(tokens), round(len(kept) * STRAY / (1 - STRAY)), replace=False)
-    return np.unique(np.r_[kept, strays]).astype(np.int32)
+    regular = some[np.sort(first)][: round(FIRES * (1 - STRAY))]
+    strays = rng.choice(len(tokens), round(len(regular) * STRAY / (1 - STRAY)), replace=False)
+    return np.unique(np.r_[regular, strays]).astype(np.int32)
 
 
 # ---------------------------------------------------------------- choosing and judging
@@ -206,14 +198,14 @@ def _best_pair(kinds: np.ndarray, inward: np.ndarray, outward: np.ndarray) -> tu
 def _best_last(kinds: np.ndarray, rho: Rho, first: tuple[float, float]) -> tuple[float, float]:
     """τ of cross where those of input and output are `first`, and the mean F1 with it."""
     line = np.array([macro_f1(kinds, assign(*rho, Thresholds(*first, tau))) for tau in FINE])
-    (at,) = _middle(np.argwhere(line >= line.max() - 1e-12))
-    return float(FINE[at]), float(line[at])
+    (index,) = _middle(np.argwhere(line >= line.max() - 1e-12))
+    return float(FINE[index]), float(line[index])
 
 
 def _middle(places: np.ndarray) -> tuple[int, ...]:
     """Of several places the one nearest to their mean."""
     apart = np.abs(places - places.mean(axis=0)).sum(axis=1)
-    return tuple(int(at) for at in places[apart.argmin()])
+    return tuple(int(index) for index in places[apart.argmin()])
 
 
 def f1(kinds: np.ndarray, assigned: np.ndarray, tier: Tier) -> float:

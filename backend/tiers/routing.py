@@ -34,8 +34,8 @@ def numbers(study: Study, spec: TierSpec, thresholds: Thresholds, most: int) -> 
     them, 0: all."""
     inside = tier_answers.of_tier(study, Tier.CROSS, spec, thresholds)[::-1]
     frequent = features_of(study).source.frequent()
-    chosen = inside[np.isin(inside, frequent)].tolist()
-    return chosen[:most] if most else chosen
+    candidates = inside[np.isin(inside, frequent)].tolist()
+    return candidates[:most] if most else candidates
 
 
 @lookup
@@ -72,9 +72,9 @@ def route(
     ):
         subject = features_of(study)
         counted = label_search.counted(subject, Sampling()).frame("labels")
-        chosen = numbers(study, spec, thresholds, plan.most)
-        may = tuple(number for number in chosen if _can_be_drawn(subject, number))
-        labels = Running(subject, EXPERIMENT, models, may).labels()
+        candidates = numbers(study, spec, thresholds, plan.most)
+        drawable = tuple(number for number in candidates if _can_be_drawn(subject, number))
+        labels = Running(subject, EXPERIMENT, models, drawable).labels()
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
     by_model = labels.filter(pl.col("failed") == "").select(
         pl.col("feature").cast(pl.Int32), "method", label="text", writer=pl.lit("")

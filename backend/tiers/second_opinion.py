@@ -77,8 +77,8 @@ def writes(model: ModelRef, site: Site, sae: SaeRef, block: int) -> dict[str, An
     vocabulary = int(network.network.get_output_embeddings().weight.shape[0])
     size = max(1, CELLS // vocabulary)
     parts = [
-        output_scores(_amplified(network, ids, site.layer, some * push), wanted.to(device))
-        for some, wanted in zip(directions.split(size), top.split(size), strict=True)
+        output_scores(_amplified(network, ids, site.layer, some * push), ids_of_top.to(device))
+        for some, ids_of_top in zip(directions.split(size), top.split(size), strict=True)
     ]
     return {"score": torch.cat(parts).cpu().numpy()}
 

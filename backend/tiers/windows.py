@@ -42,8 +42,10 @@ def peaks(reading: Reading, sae: SaeRef) -> dict[str, Any]:
     index = codes_index(reading, sae)
     tokens = Tokens(tokenize(reading.model, reading.corpus))
     run.report(0, 1, "Looking for peaks")
-    offsets, at, heights = (np.asarray(index.array(n)) for n in ("offsets", "rows", "values"))
-    rows, values = strongest(offsets, at, heights, tokens)
+    offsets, token_rows, heights = (
+        np.asarray(index.array(n)) for n in ("offsets", "rows", "values")
+    )
+    rows, values = strongest(offsets, token_rows, heights, tokens)
     return {"rows": rows, "values": values}
 
 
@@ -137,7 +139,7 @@ def pool(
 
 def _embedded(window_texts: list[str], embedder: EmbedderRef) -> dict[str, Any]:
     unique = sorted({text for text in window_texts if text.strip()}, key=len)
-    place = {text: at for at, text in enumerate(unique)}
+    place = {text: index for index, text in enumerate(unique)}
     # the last stands for no text: an embedder gives no vector of an empty one
     vectors = embedders.load(embedder, run.current().device).embed([*unique, "."])
     order = np.array([place.get(text, len(unique)) for text in window_texts], dtype=np.int64)
@@ -175,8 +177,8 @@ def scores(peak_set: PeakSet, window: Window, count: int) -> dict[str, Any]:
     rows = np.asarray(peak_set.peaks.array("rows"))[:, :count]
     values = np.asarray(peak_set.peaks.array("values"))[:, :count]
     parts = [
-        _scored(vectors, rows[at : at + ROWS], values[at : at + ROWS])
-        for at in range(0, len(rows), ROWS)
+        _scored(vectors, rows[start : start + ROWS], values[start : start + ROWS])
+        for start in range(0, len(rows), ROWS)
     ]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     cut = np.zeros(rows.shape, dtype=bool)
@@ -190,14 +192,14 @@ def scores(peak_set: PeakSet, window: Window, count: int) -> dict[str, Any]:
 
 
 def _scored(vectors: _Vectors, rows: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-    shown, there = vectors.at(rows)
+    embedded, there = vectors.at(rows)
     weights = np.where(there, values / np.maximum(values.max(axis=1, keepdims=True), 1e-30), 0)
     second = np.arange(rows.shape[1]) % 2 == 1
     return {
-        "plain": correlation(shown, there).astype(np.float32),
-        "weighted": correlation(shown, weights).astype(np.float32),
-        "odd": correlation(shown, there & ~second).astype(np.float32),
-        "even": correlation(shown, there & second).astype(np.float32),
+        "plain": correlation(embedded, there).astype(np.float32),
+        "weighted": correlation(embedded, weights).astype(np.float32),
+        "odd": correlation(embedded, there & ~second).astype(np.float32),
+        "even": correlation(embedded, there & second).astype(np.float32),
         "examples": there.sum(axis=1, dtype=np.int32),
     }
 
@@ -210,18 +212,18 @@ class _Vectors:
         self, tokens: Tokens, window: Window, rows: np.ndarray, blocks: Sequence[Entry]
     ) -> None:
         self.tokens, self.window = tokens, window
-        kept = [np.asarray(block.array("vectors")) for block in blocks]
+        parts = [np.asarray(block.array("vectors")) for block in blocks]
         empty = [np.asarray(block.array("empty")) for block in blocks]
         self.rows, first = np.unique(np.r_[rows, -1], return_index=True)
-        self.vectors = np.concatenate([*kept, np.zeros((1, kept[0].shape[1]), np.float16)])[first]
+        self.vectors = np.concatenate([*parts, np.zeros((1, parts[0].shape[1]), np.float16)])[first]
         self.empty = np.concatenate([*empty, [True]])[first]
 
     def at(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of the windows at token rows (-1: none), float32, and which hold text."""
-        wanted = rows.copy()
+        anchors = rows.copy()
         if self.window.whole:
-            wanted[rows >= 0] = span(self.tokens, rows[rows >= 0], self.window)[0]
-        places = np.searchsorted(self.rows, wanted)
+            anchors[rows >= 0] = span(self.tokens, rows[rows >= 0], self.window)[0]
+        places = np.searchsorted(self.rows, anchors)
         there = ~self.empty[places]
         return self.vectors[places].astype(np.float32) * there[..., None], there
 
@@ -255,7 +257,7 @@ def _context_blocks(peak_set: PeakSet, tokens: Tokens) -> tuple[np.ndarray, list
 
 def _window_blocks(peak_set: PeakSet, window: Window, count: int) -> tuple[np.ndarray, list[Block]]:
     """Token rows of the peaks, tranche by tranche, and the blocks of their windows."""
-    parts = [peak_set.anchors(at) for at, (low, _) in enumerate(TRANCHES) if low < count]
+    parts = [peak_set.anchors(tranche) for tranche, (low, _) in enumerate(TRANCHES) if low < count]
     return np.concatenate(parts), [
         (min(BLOCK, len(part) - start), partial(embed, peak_set, window, tranche, start // BLOCK))
         for tranche, part in enumerate(parts)
@@ -301,6 +303,6 @@ def _null_of_shuffled(vectors: _Vectors, rows: np.ndarray, count: int) -> np.nda
     some = np.flatnonzero(examples)
     if len(some) < count:
         return np.empty(0, np.float32)
-    drawn = np.array([rng.choice(some, count, replace=False) for _ in range(DRAWS)])
-    shown, there = vectors.at(rows[drawn, rng.integers(examples[drawn])])
-    return np.sort(correlation(shown, there).astype(np.float32))
+    features = np.array([rng.choice(some, count, replace=False) for _ in range(DRAWS)])
+    embedded, there = vectors.at(rows[features, rng.integers(examples[features])])
+    return np.sort(correlation(embedded, there).astype(np.float32))

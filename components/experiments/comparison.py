@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import polars as pl
@@ -156,38 +156,28 @@ def order(comparison: Comparison) -> list[int]:
 
 def labels_html(comparison: Comparison, view: Experiment) -> str:
     """One row a label, with its scores where names are shown."""
-    blind = address.get("blind")
     texts = dict(zip(comparison.labels["method"], comparison.labels["text"], strict=True))
-    rows = []
-    for place, at in enumerate(order(comparison)):
-        method = comparison.methods[at]
-        head = f"<b>{LETTERS[place]}</b>" if blind else dot(method) + doubt(method, view)
-        scores = (
-            [] if blind else [_score(comparison, method, scorer) for scorer in _scorers(comparison)]
-        )
-        rows.append([head, f"<b>{escape(texts[method])}</b>", *scores])
-    if not blind:
-        rows.append(
-            [name(""), "", *[_score(comparison, "", scorer) for scorer in _scorers(comparison)]]
-        )
-        failed = comparison.labels.filter(pl.col("failed") != "")
-        blank = [""] * len(_scorers(comparison))
-        rows += [
-            [dot(row["method"]), f"<i>{escape(row['failed'])}</i>", *blank]
-            for row in failed.iter_rows(named=True)
-        ]
-        rows += [
-            [
-                f"human · {escape(row['writer'])}",
-                f"<b>{escape(row['text'] or row['failed'])}</b>",
-                *blank,
-            ]
-            for row in comparison.human.iter_rows(named=True)
-        ]
-    heads = ["", "label"] + (
-        [] if blind else [words.title(scorer) for scorer in _scorers(comparison)]
-    )
-    return markup.table(heads, rows, "tt" + "n" * (len(heads) - 2))
+    methods = [comparison.methods[at] for at in order(comparison)]
+    bold = [f"<b>{escape(texts[method])}</b>" for method in methods]
+    if address.get("blind"):
+        lettered = zip(LETTERS, bold, strict=False)
+        rows = [[f"<b>{letter}</b>", text] for letter, text in lettered]
+        return markup.table(["", "label"], rows, "tt")
+    scorers = _scorers(comparison)
+    blank = [""] * len(scorers)
+    rows = [
+        [dot(method) + doubt(method, view), text, *_scores(comparison, method, scorers)]
+        for method, text in zip(methods, bold, strict=True)
+    ]
+    rows.append([name(""), "", *_scores(comparison, "", scorers)])
+    rows += [
+        [dot(row["method"]), f"<i>{escape(row['failed'])}</i>", *blank]
+        for row in comparison.labels.filter(pl.col("failed") != "").iter_rows(named=True)
+    ]
+    for row in comparison.human.iter_rows(named=True):
+        text = f"<b>{escape(row['text'] or row['failed'])}</b>"
+        rows.append([f"human · {escape(row['writer'])}", text, *blank])
+    return markup.table(["", "label", *map(words.title, scorers)], rows, "tt" + "n" * len(scorers))
 
 
 def dot(method: str) -> str:
@@ -200,17 +190,14 @@ def _scorers(comparison: Comparison) -> list[str]:
     return [s for s in there if s + words.RANKED not in there]
 
 
-def _score(comparison: Comparison, method: str, scorer: str) -> str:
-    some = comparison.scores.filter((pl.col("method") == method) & (pl.col("scorer") == scorer))
-    if not len(some):
-        return numbers.MISSING
-    row = some.row(0, named=True)
-    return markup.interval(row["value"], row["low"], row["high"])
-
-
-def render_labels(comparison: Comparison, view: Experiment) -> None:
-    """The labels with their scores."""
-    st.html(labels_html(comparison, view))
+def _scores(comparison: Comparison, method: str, scorers: Sequence[str]) -> list[str]:
+    rows = {row["scorer"]: row for row in comparison.scores.filter(method=method).to_dicts()[::-1]}
+    return [
+        markup.interval(*(rows[scorer][end] for end in ("value", "low", "high")))
+        if scorer in rows
+        else numbers.MISSING
+        for scorer in scorers
+    ]
 
 
 def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> None:
@@ -234,8 +221,8 @@ def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> No
         )  # fmt: skip
 
 
-def after_vote(view: Experiment, feature: int) -> None:
-    """On to the next feature; voting again on one takes the earlier vote back."""
+def open_next(view: Experiment, feature: int) -> None:
+    """On to the next feature."""
     _open(neighbour(contested(view)["feature"].to_list(), feature, 1))
 
 

@@ -39,6 +39,11 @@ def scorers(means: pl.DataFrame, kind: str) -> list[str]:
     return shown
 
 
+def shown_scores(frame: pl.DataFrame, view: Experiment, kind: str) -> pl.DataFrame:
+    """The rows of the scorers that are shown."""
+    return frame.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
+
+
 # ---------------------------------------------------------------- which experiment
 
 
@@ -207,19 +212,17 @@ def render_means(view: Experiment) -> None:
 
 def reading(view: Experiment, kind: str) -> str:
     """What the figure can and cannot show."""
-    shown = scorers(view.means, kind)
-    pairs = view.differences.filter(pl.col("scorer").is_in(shown))
-    smallest = [value for value in pairs["smallest"].to_list() if value is not None]
+    pairs = shown_scores(view.differences, view, kind)
+    smallest = pairs["smallest"].drop_nulls()
     lines = [
         "Filled: mean over features with 95% interval; hollow: the same labels given to other "
         "features; ×: no label; dashed: chance."
     ]
-    if smallest:
-        n = max(pairs["features"].to_list())
+    if len(smallest):
         lines.append(
-            f"With {n} features, the smallest true difference between two methods that would "
-            f"mostly show (80% power) is {numbers.fraction(min(smallest), 3)} to "
-            f"{numbers.fraction(max(smallest), 3)}, depending on pair and scorer."
+            f"With {pairs['features'].max()} features, the smallest true difference between two "
+            f"methods that would mostly show (80% power) is {numbers.fraction(smallest.min(), 3)} "
+            f"to {numbers.fraction(smallest.max(), 3)}, depending on pair and scorer."
         )
     return " ".join(lines)
 
@@ -229,7 +232,7 @@ def reading(view: Experiment, kind: str) -> str:
 
 def advantages_html(view: Experiment, kind: str) -> str:
     """Which methods' labels beat the same labels given to other features."""
-    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
+    some = shown_scores(view.gains, view, kind)
     beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
     names = [
         f"{row['method']} by {words.base(row['scorer'])} ({_signed(row['difference'])}, "
@@ -247,37 +250,36 @@ def advantages_html(view: Experiment, kind: str) -> str:
 
 def gains_html(view: Experiment, kind: str) -> str:
     """Each method's labels less its control, over the same features."""
-    some = view.gains.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
     rows = [
-        [
-            name(row["method"]),
-            escape(f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"),
-            _signed(row["difference"]),
-            f"{_signed(row['low'])} to {_signed(row['high'])}",
-            numbers.fraction(row["smallest"], 3),
-            numbers.count(row["features"]),
-        ]
-        for row in some.iter_rows(named=True)
+        [name(row["method"]), *_difference(row), *_sample(row)]
+        for row in shown_scores(view.gains, view, kind).iter_rows(named=True)
     ]
     heads = ("method", "by", "label − control", "95% interval", "smallest", "n")
     return markup.table(heads, rows, "ttnnnn")
 
 
+def _difference(row: dict[str, Any]) -> list[str]:
+    """By which score, the difference and its interval."""
+    score = f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"
+    interval = f"{_signed(row['low'])} to {_signed(row['high'])}"
+    return [escape(score), _signed(row["difference"]), interval]
+
+
+def _sample(row: dict[str, Any]) -> list[str]:
+    """The smallest difference that would show, and the number of features."""
+    return [numbers.fraction(row["smallest"], 3), numbers.count(row["features"])]
+
+
 def differences_html(view: Experiment, kind: str) -> str:
     """Every pair of methods, over the same features."""
-    shown = scorers(view.means, kind)
-    pairs = view.differences.filter(pl.col("scorer").is_in(shown))
     rows = [
         [
             f"{name(row['method'])} − {name(row['other'])}",
-            escape(f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"),
-            _signed(row["difference"]),
-            f"{_signed(row['low'])} to {_signed(row['high'])}",
+            *_difference(row),
             "yes" if (row["low"] or 0) * (row["high"] or 0) > 0 else "no",
-            numbers.fraction(row["smallest"], 3),
-            numbers.count(row["features"]),
+            *_sample(row),
         ]
-        for row in pairs.iter_rows(named=True)
+        for row in shown_scores(view.differences, view, kind).iter_rows(named=True)
     ]
     note = (
         f"Over features that both methods have a score for. Of {len(rows)} intervals about "
@@ -336,11 +338,6 @@ def known_html(view: Experiment) -> str:
     if (row["low"] or 0) > PASSED:
         return f'<p class="note">{escape(result)}</p>'
     return finding_html(result, "A judge that fails this says nothing by its scores of labels.")
-
-
-def nothing_carried_html() -> str:
-    """The warning that goes with a verbalizer that carries nothing."""
-    return finding_html(*NOTHING_CARRIED)
 
 
 def finding_html(finding: str, so: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from backend.corpus.views import Draw, Passage
 from backend.features.views import Example, FeatureView
 from backend.regions.views import Probe
-from components.features.table import INSPECTOR
 from components.regions.inspector import sentence
 from components.shell import address, controls, markup, numbers
+from components.shell.browsing import INSPECTOR, render_draw_again
 from components.shell.links import anchor
 from components.shell.markup import escape
 from components.shell.tokens import Look, legend_html, passage_html, peak_of, window
@@ -42,14 +44,7 @@ def render_draw(view: FeatureView) -> None:
         controls.segmented_control(
             "view", "View", address.VIEWS, label_visibility="collapsed", rerun=(INSPECTOR,)
         )
-        st.button(
-            "Draw again",
-            type="tertiary",
-            shortcut="D",
-            disabled=address.get("draw") == "top",
-            on_click=_again,
-            key=f"again-{view.feature}",
-        )
+        render_draw_again(view.feature, "top")
 
 
 def _draw_name(draw: str) -> str:
@@ -57,11 +52,6 @@ def _draw_name(draw: str) -> str:
     if band == draw:
         return {"top": "strongest", "random": "random", "silent": "where it is silent"}[draw]
     return f"quantile {band} of 10"
-
-
-def _again() -> None:
-    address.put(seed=address.get("seed") + 1)
-    st.rerun([INSPECTOR])
 
 
 def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list[str]:
@@ -72,13 +62,13 @@ def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list
         return ['<p class="note">There is no such example.</p>']
     peak = strongest or peak_of([item.passage for item in items])
     rows = [_example(item, feature, view, peak) for item in items]
-    said = f'<p class="note">{escape(sentence(draw.how))}</p>'
-    return [f'<div class="said">{said}{legend_html(peak)}</div>', *rows]
+    note = f'<p class="note">{escape(sentence(draw.how))}</p>'
+    return [f'<div class="said">{note}{legend_html(peak)}</div>', *rows]
 
 
 def _example(item: Example, feature: int, view: str, peak: float) -> str:
     passage = item.passage
-    to = anchor(
+    link = anchor(
         "document",
         "document",
         title=passage.title,
@@ -89,12 +79,12 @@ def _example(item: Example, feature: int, view: str, peak: float) -> str:
     why = _why(item, feature) if item.activation > 0 else ""
     facts = (
         f'<div class="facts"><span><b>{numbers.activation(item.activation)}</b></span>'
-        f"<span>{escape(passage.topic)} · {to}</span><span>{why}</span></div>"
+        f"<span>{escape(passage.topic)} · {link}</span><span>{why}</span></div>"
     )
     if view == "stacked":
         return f'<div class="sample stacked">{_aligned(passage, peak)}<span>{why}</span></div>'
-    shown = window(passage, SIDE + 6, SIDE) if view == "snippet" else passage
-    text = passage_html(shown, Look(peak, breaks=view == "full"))
+    part = window(passage, SIDE + 6, SIDE) if view == "snippet" else passage
+    text = passage_html(part, Look(peak, breaks=view == "full"))
     return f'<div class="sample">{text}{facts}</div>'
 
 
@@ -107,28 +97,26 @@ def _why(item: Example, feature: int) -> str:
 
 def _aligned(passage: Passage, peak: float) -> str:
     """One line with the peak in the middle."""
-    at = max(0, passage.focus)
     near = window(passage, 18, 18)
-    at = max(0, near.focus)
-    look = Look(peak, breaks=False)
+    focus = max(0, near.focus)
+    left, middle, right = (
+        passage_html(_part(near, first, last), Look(peak, breaks=False))
+        for first, last in ((0, focus), (focus, focus + 1), (focus + 1, len(near.pieces)))
+    )
     return (
-        f'<span class="left"><bdi>{_part(near, 0, at, look)}</bdi></span>'
-        f"<span>{_part(near, at, at + 1, look)}</span>"
-        f'<span class="right">{_part(near, at + 1, len(near.pieces), look)}</span>'
+        f'<span class="left"><bdi>{left}</bdi></span><span>{middle}</span>'
+        f'<span class="right">{right}</span>'
     )
 
 
-def _part(passage: Passage, first: int, last: int, look: Look) -> str:
-    part = Passage(
-        passage.document,
-        passage.title,
-        passage.topic,
-        passage.first + first,
-        passage.pieces[first:last],
-        passage.values[first:last],
-        passage.focus - first if first <= passage.focus < last else -1,
+def _part(passage: Passage, first: int, last: int) -> Passage:
+    return replace(
+        passage,
+        first=passage.first + first,
+        pieces=passage.pieces[first:last],
+        values=passage.values[first:last],
+        focus=passage.focus - first if first <= passage.focus < last else -1,
     )
-    return passage_html(part, look)
 
 
 # ---------------------------------------------------------------- own text

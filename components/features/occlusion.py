@@ -12,8 +12,9 @@ from backend.corpus.views import Draw
 from backend.features.views import Example, Why
 from backend.schema import Job
 from components.features import examples
-from components.features.table import INSPECTOR
 from components.shell import address, markup, numbers, palette
+from components.shell.browsing import INSPECTOR
+from components.shell.lists import frame_html
 from components.shell.markup import chip, chips, escape
 from components.shell.provenance import render_provenance
 from components.shell.status import Desk, reported, waiting
@@ -29,23 +30,20 @@ def render_examples(draw: Draw, feature: int, strongest: float, ask: Ask, desk: 
     """The sample; under the example that is asked about, or above all, why it fires."""
     _render_key(draw)
     parts = examples.examples_html(draw, feature, address.get("view"), strongest)
-    opened = address.get("why")
-    drawn = [item.token for item in draw.items if isinstance(item, Example)]
-    after = drawn.index(opened) + 2 if opened in drawn else 0
-    _render_some(parts[:after])
-    if opened >= 0:
+    token = address.get("why")
+    peaks = [item.token for item in draw.items if isinstance(item, Example)]
+    after = peaks.index(token) + 2 if token in peaks else 0
+    markup.render("".join(parts[:after]))
+    if token >= 0:
         with st.container(key="why"):
-            _render_title()
+            with st.container(horizontal=True, key="why-title", vertical_alignment="center"):
+                st.html('<h3 class="title">Why it fires here</h3>')
+                st.button("Close", type="tertiary", key="why-close", on_click=_open, args=(-1,))
             with reported():
-                answer = ask(opened)
+                answer = ask(token)
                 if not waiting(answer, desk, "why"):
                     render(answer)
-    _render_some(parts[after:])
-
-
-def _render_some(parts: list[str]) -> None:
-    if parts:
-        markup.render("".join(parts))
+    markup.render("".join(parts[after:]))
 
 
 def _render_key(draw: Draw) -> None:
@@ -65,12 +63,6 @@ def _render_key(draw: Draw) -> None:
     )
 
 
-def _render_title() -> None:
-    with st.container(horizontal=True, key="why-title", vertical_alignment="center"):
-        st.html('<h3 class="title">Why it fires here</h3>')
-        st.button("Close", type="tertiary", key="why-close", on_click=_open, args=(-1,))
-
-
 def _open(token: int) -> None:
     address.put(why=token)
     st.rerun([INSPECTOR])
@@ -83,13 +75,9 @@ def render(view: Why) -> None:
     """Text, curve, numbers, and how they were computed."""
     st.html(f"{head_html(view)}{text_html(view)}{legend_html()}")
     left, right = st.columns(2, gap="small")
-    left.plotly_chart(
-        runs_chart(view),
-        theme=None,
-        config=palette.CONFIG,
-        key="runs",
-        alt="Activation by the number of tokens before the peak that are read",
-    )
+    with left:
+        alt = "Activation by the number of tokens before the peak that are read"
+        palette.render_chart(runs_chart(view), "runs", alt)
     right.html(effects_html(view.tokens))
     st.html(how_html(view))
     render_provenance(view.provenance, "why")
@@ -99,15 +87,15 @@ def head_html(view: Why) -> str:
     """What is explained, the lengths of the shortest runs, and whether the numbers agree."""
     piece = view.passage.pieces[view.passage.focus]
     again = f"{numbers.activation(view.full)} read again, {numbers.activation(view.stored)} stored"
-    said = [
+    parts = [
         chip("fires on", markup.token(piece)),
         chip("activation", numbers.activation(view.full), again, "amber"),
     ]
     for row in view.shortest.iter_rows(named=True):
         name = f"{numbers.percent(row['share'])} from the last"
-        said.append(chip(name, escape(run_words(row)), f"“{row['text']}”"))
+        parts.append(chip(name, escape(run_words(row)), f"“{row['text']}”"))
     warn = "" if view.agrees else f'<p class="note warn">{escape(disagreement(view))}</p>'
-    return chips(said) + warn
+    return chips(parts) + warn
 
 
 def disagreement(view: Why) -> str:
@@ -123,8 +111,8 @@ def disagreement(view: Why) -> str:
 def run_words(row: dict[str, object]) -> str:
     """How long a shortest run is, and from which length on all runs give as much."""
     length, steady = int(str(row["length"])), int(str(row["steady"]))
-    said = "1 token" if length == 1 else f"{length} tokens"
-    return said if steady == length else f"{said}, always from {steady} on"
+    tokens = "1 token" if length == 1 else f"{length} tokens"
+    return tokens if steady == length else f"{tokens}, always from {steady} on"
 
 
 # ---------------------------------------------------------------- the text
@@ -157,8 +145,8 @@ def words(row: dict[str, object]) -> str:
     """What replacing a token does, with the range over what stood in for it."""
     effect, low, high = (numbers.known(row[name]) or 0.0 for name in ("effect", "low", "high"))
     does = "keeps it firing" if effect > 0 else "holds it back"
-    said = does if abs(effect) >= FAINT else "no effect to speak of"
-    return f"{said}: lost {effect:.1%} ({low:.1%} to {high:.1%})"
+    verdict = does if abs(effect) >= FAINT else "no effect to speak of"
+    return f"{verdict}: lost {effect:.1%} ({low:.1%} to {high:.1%})"
 
 
 def strength(effect: float) -> float:
@@ -187,43 +175,32 @@ def legend_html() -> str:
 def runs_chart(view: Why) -> go.Figure:
     """Activation by how many tokens before the peak are read; rings mark the shortest runs."""
     colours, runs = palette.current(), view.runs
-    made = palette.figure(168)
-    chosen = runs[[int(length) - 1 for length in view.shortest["length"]]]
+    chart = palette.figure(168)
     for share in (*view.shortest["share"], 1.0):
-        made.add_hline(
-            share * view.full, line={"color": colours.muted, "width": 1, "dash": "dot"}, opacity=0.5
-        )
-    made.add_trace(_line(runs, colours.amber))
-    made.add_trace(
-        go.Scatter(
-            x=(chosen["length"] - 1).to_list(),
-            y=chosen["activation"].to_list(),
-            mode="markers",
-            marker={
-                "size": 9,
-                "color": colours.ground,
-                "line": {"color": colours.accent, "width": 2},
-            },
-            hoverinfo="skip",
-        )
-    )
-    made.update_xaxes(title="tokens before the peak", rangemode="tozero", dtick=_step(len(runs)))
-    made.update_yaxes(title="", rangemode="tozero", nticks=4)
-    made.update_layout(margin={"l": 0, "r": 4, "t": 6, "b": 4})
-    return made
-
-
-def _line(runs: pl.DataFrame, colour: str) -> go.Scatter:
-    return go.Scatter(
+        line = {"color": colours.muted, "width": 1, "dash": "dot"}
+        chart.add_hline(share * view.full, line=line, opacity=0.5)
+    chart.add_scatter(
         x=(runs["length"] - 1).to_list(),
         y=runs["activation"].to_list(),
         mode="lines+markers",
-        line={"color": colour, "width": 1.5},
+        line={"color": colours.amber, "width": 1.5},
         marker={"size": 3.5},
         customdata=list(zip(map(repr, runs["first"]), runs["share"], strict=True)),
         hovertemplate="from %{customdata[0]}, %{x} before<br>%{y:.3~g} · %{customdata[1]:.0%}"
         "<extra></extra>",
     )
+    ring = {"color": colours.accent, "width": 2}
+    shortest = runs[(view.shortest["length"] - 1).to_list()]
+    chart.add_scatter(
+        x=(shortest["length"] - 1).to_list(),
+        y=shortest["activation"].to_list(),
+        mode="markers",
+        marker={"size": 9, "color": colours.ground, "line": ring},
+        hoverinfo="skip",
+    )
+    chart.update_xaxes(title="tokens before the peak", rangemode="tozero", dtick=_step(len(runs)))
+    chart.update_yaxes(title="", rangemode="tozero", nticks=4)
+    return chart.update_layout(margin={"l": 0, "r": 4, "t": 6, "b": 4})
 
 
 def _step(count: int) -> int:
@@ -233,16 +210,13 @@ def _step(count: int) -> int:
 def effects_html(tokens: pl.DataFrame) -> str:
     """The tokens whose replacement moves the activation most."""
     most = tokens.sort(pl.col("effect").abs(), descending=True, maintain_order=True).head(LISTED)
-    rows = [
-        [
-            markup.token(row["text"]),
-            numbers.count(row["before"]) if row["before"] else "peak",
-            markup.bar(abs(row["effect"]), "blue" if row["effect"] > 0 else "orange"),
-            numbers.percent(row["effect"]),
-        ]
-        for row in most.iter_rows(named=True)
-    ]
-    return markup.table(("token", "before", "", "lost"), rows, "tnbn")
+    columns = (
+        ("token", "t", markup.token, "text"),
+        ("before", "n", lambda before: numbers.count(before) if before else "peak", "before"),
+        ("", "b", lambda lost: markup.bar(abs(lost), "blue" if lost > 0 else "orange"), "effect"),
+        ("lost", "n", numbers.percent, "effect"),
+    )
+    return frame_html(most, columns)
 
 
 def how_html(view: Why) -> str:

@@ -3,13 +3,14 @@ nothing."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import polars as pl
 import streamlit as st
 
 from backend.labels import words
 from backend.labels.views import Labels, LabelScores
+from backend.labels.words import LabelRequest
 from backend.schema import Job
 from components.experiments.results import name
 from components.shell import address, markup, numbers
@@ -25,34 +26,31 @@ CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 class LabelDesk(Desk, Protocol):
     """The part of `backend.queries` that labels."""
 
-    def labels(self, study: str, /, number: int, kind: str, p: Any, k: Any) -> Labels | Job: ...
+    def labels(self, study: str, /, request: LabelRequest) -> Labels | Job: ...
 
     def write_labels(
-        self, study: str, /, number: int, methods: str, kind: str, p: Any, k: Any
+        self, study: str, /, request: LabelRequest, methods: str
     ) -> pl.DataFrame | Job: ...
 
     def label_scores(
-        self, study: str, /, number: int, methods: str, kind: str, p: Any, k: Any
+        self, study: str, /, request: LabelRequest, methods: str
     ) -> LabelScores | Job: ...
 
 
-def render_section(
-    desk: LabelDesk, fragment: str, study: str, number: int, kind: str, p: Any = None, k: Any = None
-) -> None:
-    """What each method calls a feature or region (`kind`); asks the model, and judges, when a
-    person wants it."""
+def render_section(desk: LabelDesk, fragment: str, study: str, request: LabelRequest) -> None:
+    """What each method calls a feature or region; asks the model, and judges, when a person wants
+    it."""
     markup.head("Labels", "by methods that count, and by those that ask a model")
-    which = kind, p, k
-    view = desk.labels(study, number, *which)
+    number, view = request.number, desk.labels(study, request)
     if waiting(view, desk, "known-labels"):
         return
     if not len(view.labels):
         return markup.note(view.evidence)
     missing, job = _missing(view), None
     if missing and address.get("asked") == number:
-        written = desk.write_labels(study, number, ",".join(missing), *which)
+        written = desk.write_labels(study, request, ",".join(missing))
         job = written if isinstance(written, Job) else None
-        fresh = desk.labels(study, number, *which)  # written since the look above, perhaps
+        fresh = desk.labels(study, request)  # written since the look above, perhaps
         view = view if isinstance(fresh, Job) else fresh
     st.html(labels_html(view) + verbalizations_html(view))
     if job and waiting(job, desk, "asked"):
@@ -60,7 +58,7 @@ def render_section(
     labelled = view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
     methods = labelled["method"].to_list()
     if methods and address.get("scored") == number:
-        scores = desk.label_scores(study, number, ",".join(methods), *which)
+        scores = desk.label_scores(study, request, ",".join(methods))
         if not waiting(scores, desk, "labels"):
             st.html(scores_html(scores.scores))
     _render_buttons(number, fragment, _missing(view), methods)

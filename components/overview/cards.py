@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
@@ -10,8 +13,10 @@ import streamlit as st
 from backend.features.views import FeatureTable
 from backend.overview.views import Overview
 from backend.regions.views import RegionMap
+from components.regions.table import one_line
 from components.shell import markup, numbers, palette
 from components.shell.links import anchor
+from components.shell.lists import frame_html
 from components.shell.markup import chip, chips
 
 ENOUGH = 30  # members below which a region's shape is mostly chance
@@ -21,173 +26,146 @@ LISTED = 6
 
 def render_counts(view: Overview) -> None:
     """The corpus in numbers."""
-    said = [
+    parts = [
         chip("documents", numbers.count(view.documents)),
         chip("contexts", numbers.count(view.contexts)),
         chip("tokens", numbers.count(view.tokens)),
         chip("repeats left out", numbers.count(view.repeats), "documents that repeat others"),
     ]
-    st.html(chips(said))
+    st.html(chips(parts))
 
 
-def topics_chart(topics: pl.DataFrame) -> go.Figure:
+def render_topics(topics: pl.DataFrame) -> None:
     """Tokens of each topic, the largest on top."""
-    shown = topics.sort("tokens").tail(16)
-    made = palette.figure(28 * len(shown) + 40)
-    made.add_trace(
-        go.Bar(
-            x=shown["tokens"].to_numpy(),
-            y=shown["topic"].to_list(),
-            orientation="h",
-            marker={"color": palette.fade(palette.current().slate, 0.7)},
-            text=[f"{d:,} documents" for d in shown["documents"]],
-            textfont={"size": 11},
-            insidetextfont={"color": palette.current().ground},
-            hovertemplate="%{y}: %{x:,} tokens<extra></extra>",
-        )
+    colours, largest = palette.current(), topics.sort("tokens").tail(16)
+    chart = palette.figure(28 * len(largest) + 40).add_bar(
+        x=largest["tokens"].to_numpy(),
+        y=largest["topic"].to_list(),
+        orientation="h",
+        marker={"color": palette.fade(colours.slate, 0.7)},
+        text=[f"{count:,} documents" for count in largest["documents"]],
+        textfont={"size": 11},
+        insidetextfont={"color": colours.ground},
+        hovertemplate="%{y}: %{x:,} tokens<extra></extra>",
     )
-    made.update_xaxes(title=f"tokens · n = {int(topics['tokens'].sum() or 0):,}", nticks=5)
-    made.update_yaxes(showgrid=False)
-    return made
+    chart.update_xaxes(title=f"tokens · n = {topics['tokens'].sum():,}", nticks=5)
+    chart.update_yaxes(showgrid=False)
+    palette.render_chart(chart, "topics", "Tokens by topic")
 
 
 def stops_chart(stops: pl.DataFrame, p: float, k: float) -> go.Figure:
     """K against θ over the settings that are computed; the current one filled. Settings that are
     not computed stand as ticks on the axis."""
-    colours = palette.current()
-    made = palette.figure(208)
+    colours, chart = palette.current(), palette.figure(208)
     known = stops.drop_nulls("theta")
     done = known.drop_nulls("regions").sort("theta")
-    for at, ((gray,), group) in enumerate(done.group_by("k", maintain_order=True)):
-        hue = colours.teal if at == 0 else palette.fade(colours.teal, 0.45)
+    for number, ((gray,), group) in enumerate(done.group_by("k", maintain_order=True)):
+        hue = palette.fade(colours.teal, 0.45) if number else colours.teal
         here = ((group["p"] == p) & (group["k"] == k)).to_list()
-        made.add_trace(
-            go.Scatter(
-                x=group["theta"].to_numpy(),
-                y=group["regions"].to_numpy(),
-                mode="lines+markers+text",
-                line={"color": hue, "width": 1},
-                marker={
-                    "size": 9,
-                    "color": [hue if now else colours.ground for now in here],
-                    "line": {"color": hue, "width": 1.5},
-                },
-                text=[f"p {row:g}" for row in group["p"]],
-                textposition="top center",
-                textfont={"size": 10.5, "color": colours.muted},
-                hovertemplate=f"θ %{{x:.3f}}, k {gray:g}: %{{y:,}} regions<extra></extra>",
-                cliponaxis=False,
-                name=f"k = {gray:g}",
-            )
+        chart.add_scatter(
+            x=group["theta"].to_numpy(),
+            y=group["regions"].to_numpy(),
+            mode="lines+markers+text",
+            line={"color": hue, "width": 1},
+            marker={
+                "size": 9,
+                "color": [hue if current else colours.ground for current in here],
+                "line": {"color": hue, "width": 1.5},
+            },
+            hovertemplate=f"θ %{{x:.3f}}, k {gray:g}: %{{y:,}} regions<extra></extra>",
+            cliponaxis=False,
+            **_names(group, f"k = {gray:g}"),
         )
     rest = known.filter(~pl.col("p").is_in(done["p"].to_list())).unique("p")
-    made.add_trace(
-        go.Scatter(
-            x=rest["theta"].to_numpy(),
-            y=[0] * len(rest),
-            mode="markers+text",
-            marker={"symbol": "line-ns-open", "size": 9, "color": colours.muted},
-            text=[f"p {row:g}" for row in rest["p"]],
-            textposition="top center",
-            textfont={"size": 10.5, "color": colours.muted},
-            hovertemplate="θ %{x:.3f}: not computed<extra></extra>",
-            name="not computed",
-        )
+    chart.add_scatter(
+        x=rest["theta"].to_numpy(),
+        y=[0] * len(rest),
+        mode="markers+text",
+        marker={"symbol": "line-ns-open", "size": 9, "color": colours.muted},
+        hovertemplate="θ %{x:.3f}: not computed<extra></extra>",
+        **_names(rest, "not computed"),
     )
     thetas, most = known["theta"].to_numpy(), int(done["regions"].to_numpy().max())
     pad = 0.08 * float(np.ptp(thetas)) or 0.1
-    made.update_xaxes(title="threshold θ", range=[thetas.min() - pad, thetas.max() + pad], nticks=6)
-    made.update_yaxes(title="regions K", range=[0, 1.16 * most])
-    return made
+    ends = [thetas.min() - pad, thetas.max() + pad]
+    chart.update_xaxes(title="threshold θ", range=ends, nticks=6)
+    return chart.update_yaxes(title="regions K", range=[0, 1.16 * most])
+
+
+def _names(group: pl.DataFrame, name: str) -> dict[str, Any]:
+    """The name of a trace, and of its points."""
+    return {
+        "text": [f"p {p:g}" for p in group["p"]],
+        "textposition": "top center",
+        "textfont": {"size": 10.5, "color": palette.current().muted},
+        "name": name,
+    }
 
 
 def render_stops(stops: pl.DataFrame, p: float, k: float) -> None:
     """K against θ, and every setting as a link."""
     if stops["regions"].drop_nulls().len():
-        render_chart(stops_chart(stops, p, k), "stops", "Number of regions against the threshold")
+        alt = "Number of regions against the threshold"
+        palette.render_chart(stops_chart(stops, p, k), "stops", alt)
     else:
         markup.note("No setting is computed for the whole corpus yet.")
     st.html(stops_html(stops, p, k))
 
 
-def render_chart(figure: go.Figure, key: str, alt: str) -> None:
-    """A chart that is only looked at."""
-    st.plotly_chart(figure, theme=None, config=palette.CONFIG, key=key, alt=alt)
-
-
 def stops_html(stops: pl.DataFrame, p: float, k: float) -> str:
     """The settings as links, computed or not."""
-    rows = []
-    for row in stops.iter_rows(named=True):
-        here = row["p"] == p and row["k"] == k
-        if row["regions"] is None and row["k"] != k:
-            continue
-        name = f"p {row['p']:g} · k {row['k']:g}"
-        rows.append(
-            [
-                ("● " if here else "") + anchor(name, "regions", p=row["p"], k=row["k"]),
-                numbers.fraction(row["theta"], 3),
-                numbers.count(row["regions"]) if row["regions"] else "not computed",
-                numbers.percent(row["gray"]),
-                numbers.fraction(row["overlap"], 2),
-                numbers.percent(row["ambiguous"]),
-            ]
-        )
-    return markup.table(("setting", "θ", "regions", "gray", "L0", "ambiguous"), rows, "tnnnnn")
+
+    def link(p_stop: float, k_stop: float) -> str:
+        is_current = (p_stop, k_stop) == (p, k)
+        name = f"p {p_stop:g} · k {k_stop:g}"
+        return ("● " if is_current else "") + anchor(name, "regions", p=p_stop, k=k_stop)
+
+    columns = (
+        ("setting", "t", link, "p", "k"),
+        ("θ", "n", lambda theta: numbers.fraction(theta, 3), "theta"),
+        ("regions", "n", lambda n: numbers.count(n) if n else "not computed", "regions"),
+        ("gray", "n", numbers.percent, "gray"),
+        ("L0", "n", numbers.fraction, "overlap"),
+        ("ambiguous", "n", numbers.percent, "ambiguous"),
+    )
+    return frame_html(stops.filter(pl.col("regions").is_not_null() | (pl.col("k") == k)), columns)
 
 
-# ---------------------------------------------------------------- regions
+# ---------------------------------------------------------------- what is extreme
+
+# a short list: its name, why, the rows it is of, the column that orders them and how that reads
+Short = tuple[str, str, pl.DataFrame, str, Callable[[object], str]]
 
 
-def region_lists(view: RegionMap) -> dict[str, tuple[pl.DataFrame, str, str]]:
-    """What is extreme among regions with enough members: name -> (rows, column, why)."""
-    table = view.table
-    solid = table.filter(pl.col("size") >= ENOUGH)
+def regions_html(view: RegionMap) -> str:
+    """What is extreme among regions with enough members."""
+    solid = view.table.filter(pl.col("size") >= ENOUGH)
     beyond = solid.filter(~pl.col("token_driven"))
-    return {
-        "Widest": (solid.sort("size", descending=True), "size", "by members"),
-        "Tightest": (
-            beyond.sort("coherence", descending=True),
-            "coherence",
-            "by κ, not token-driven",
-        ),
-        "Most isolated": (
-            solid.sort("isolation", descending=True),
-            "isolation",
+    lists: tuple[Short, ...] = (
+        ("Widest", "by members", solid, "size", numbers.count),
+        ("Tightest", "by κ, not token-driven", beyond, "coherence", numbers.fraction),
+        (
+            "Most isolated",
             "from the nearest other exemplar",
+            solid,
+            "isolation",
+            numbers.fraction,
         ),
-        "Most topic-bound": (
-            beyond.sort("lift_low", descending=True),
-            "lift_low",
+        (
+            "Most topic-bound",
             "by the low end of the lift's interval",
+            beyond,
+            "lift_low",
+            numbers.times,
         ),
-    }
-
-
-def regions_html(rows: pl.DataFrame, column: str) -> str:
-    """A short list of regions, each a link."""
-    spell = {
-        "size": numbers.count,
-        "coherence": numbers.fraction,
-        "isolation": numbers.fraction,
-        "lift_low": numbers.times,
-    }[column]
-    return "".join(
-        _line(
-            anchor(str(row["region"]), "regions", region=row["region"]),
-            in_context(str(row["before"]), str(row["token"]), str(row["after"])),
-            str(row["topic"] or "") if column == "lift_low" else "",
-            spell(row[column]),
-        )
-        for row in rows.head(LISTED).iter_rows(named=True)
     )
 
+    def line(row: dict[str, Any], column: str) -> tuple[str, str, str]:
+        link = anchor(str(row["region"]), "regions", region=row["region"])
+        topic = str(row["topic"] or "") if column == "lift_low" else ""
+        return link, in_context(row["before"], row["token"], row["after"]), topic
 
-def _line(link: str, middle: str, topic: str, value: str) -> str:
-    return (
-        f'<div class="line"><span>{link}</span>{middle}<i>{markup.escape(topic)}</i>'
-        f"<b>{value}</b></div>"
-    )
+    return _lists_html(lists, line)
 
 
 def in_context(before: str, token: str, after: str) -> str:
@@ -199,67 +177,41 @@ def in_context(before: str, token: str, after: str) -> str:
     )
 
 
-def one_line(text: str) -> str:
-    return text.replace("\n", "⏎").replace("\t", "⇥")
-
-
-# ---------------------------------------------------------------- features
-
-
-def feature_lists(view: FeatureTable) -> dict[str, tuple[pl.DataFrame, str, str]]:
-    """Features worth a look, among those that fire often enough: name -> (rows, column, why)."""
-    table = view.table
-    solid = table.filter(pl.col("active") >= SEEN)
-    return {
-        "Beyond one token": (
-            solid.filter(pl.col("top_token_share") < 0.2).sort("max", descending=True),
-            "max",
-            "strongest of those with no commonest token above 20%",
-        ),
-        "Most region-like": (
-            solid.sort("f1", descending=True, nulls_last=True),
-            "f1",
-            "by F1 with a region",
-        ),
-        "Most topic-bound": (
-            solid.sort("lift", descending=True, nulls_last=True),
-            "lift",
-            f"{SEEN}+ tokens",
-        ),
-        "Densest": (solid.sort("density", descending=True), "density", "share of tokens"),
-    }
-
-
-def features_html(rows: pl.DataFrame, column: str) -> str:
-    """A short list of features, each a link."""
-    spell = {
-        "max": numbers.activation,
-        "f1": numbers.fraction,
-        "lift": numbers.times,
-        "density": numbers.percent,
-    }[column]
-    return "".join(
-        _line(
-            anchor(str(row["feature"]), "features", feature=row["feature"]),
-            f"<span>{markup.token(str(row['top_token']))} <small>{writes(row)}</small></span>",
-            str(row["topic"] or ""),
-            spell(row[column]),
-        )
-        for row in rows.head(LISTED).iter_rows(named=True)
+def features_html(view: FeatureTable) -> str:
+    """Features worth a look, among those that fire often enough."""
+    solid = view.table.filter(pl.col("active") >= SEEN)
+    several = solid.filter(pl.col("top_token_share") < 0.2)
+    none_common = "strongest of those with no commonest token above 20%"
+    lists: tuple[Short, ...] = (
+        ("Beyond one token", none_common, several, "max", numbers.activation),
+        ("Most region-like", "by F1 with a region", solid, "f1", numbers.fraction),
+        ("Most topic-bound", f"{SEEN}+ tokens", solid, "lift", numbers.times),
+        ("Densest", "share of tokens", solid, "density", numbers.percent),
     )
 
+    def line(row: dict[str, Any], _: str) -> tuple[str, str, str]:
+        link = anchor(str(row["feature"]), "features", feature=row["feature"])
+        promoted = f"→ {markup.escape(one_line(row['promoted']))}" if row["promoted"] else ""
+        token = f"<span>{markup.token(row['top_token'])} <small>{promoted}</small></span>"
+        return link, token, str(row["topic"] or "")
 
-def writes(row: dict[str, object]) -> str:
-    """What the feature's decoder promotes, if it is known."""
-    return f"→ {markup.escape(one_line(str(row['promoted'])))}" if row["promoted"] else ""
+    return _lists_html(lists, line)
 
 
-def lists_html(lists: dict[str, tuple[pl.DataFrame, str, str]], kind: str) -> str:
-    """Short lists beside each other."""
-    spell = regions_html if kind == "regions" else features_html
-    parts = "".join(
-        f'<section><h3 class="head">{markup.escape(name)}<small>{markup.escape(why)}</small></h3>'
-        f"{spell(rows, column)}</section>"
-        for name, (rows, column, why) in lists.items()
-    )
-    return f'<div class="lists">{parts}</div>'
+def _lists_html(
+    lists: Sequence[Short], line: Callable[[dict[str, Any], str], tuple[str, str, str]]
+) -> str:
+    """Short lists beside each other; `line` gives link, token and topic of a row."""
+    sections = []
+    for name, order, frame, column, show in lists:
+        rows = frame.sort(column, descending=True, nulls_last=True).head(LISTED)
+        lines = ""
+        for row in rows.iter_rows(named=True):
+            link, token, topic = line(row, column)
+            lines += (
+                f'<div class="line"><span>{link}</span>{token}<i>{markup.escape(topic)}</i>'
+                f"<b>{show(row[column])}</b></div>"
+            )
+        head = f"{markup.escape(name)}<small>{markup.escape(order)}</small>"
+        sections.append(f'<section><h3 class="head">{head}</h3>{lines}</section>')
+    return f'<div class="lists">{"".join(sections)}</div>'

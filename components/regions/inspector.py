@@ -10,7 +10,16 @@ from backend.corpus.views import Draw
 from backend.regions.views import Member, RegionView
 from components.shell import markup, numbers, palette
 from components.shell.links import anchor
-from components.shell.lists import features_html, logits_html, share_html, topics_html
+from components.shell.lists import (
+    EXEMPLAR,
+    REGION,
+    features_html,
+    frame_html,
+    logits_html,
+    render_tabs,
+    share_html,
+    topics_html,
+)
 from components.shell.markup import chip, chips, escape
 from components.shell.tokens import Look, passage_html, window
 
@@ -52,26 +61,28 @@ def head_html(view: RegionView) -> str:
 
 def _bound(row: dict[str, object]) -> list[str]:
     """What the region hangs on: a topic, a token."""
-    said = []
+    parts = []
     if row["topic"]:
         interval = f"{numbers.times(row['lift_low'])} to {numbers.times(row['lift_high'])}"
         hint = f"lift over the corpus, 95% interval {interval}"
-        said.append(chip(str(row["topic"]), numbers.times(row["lift"]), hint))
+        parts.append(chip(str(row["topic"]), numbers.times(row["lift"]), hint))
     if row["token_driven"]:
         what = f"{markup.token(str(row['top_token']))} {numbers.percent(row['token_share'])}"
         hint = f"against {numbers.percent(row['token_null'])} in random points of the same number"
-        said.append(chip("mostly one token", what, hint, "warn"))
-    return said
+        parts.append(chip("mostly one token", what, hint, "warn"))
+    return parts
 
 
 def exemplar_html(view: RegionView) -> str:
     """The exemplar in context, with the way to its document."""
     passage = view.exemplar.passage
-    to = anchor("whole document", "document", document=passage.document, token=view.exemplar.token)
+    link = anchor(
+        "whole document", "document", document=passage.document, token=view.exemplar.token
+    )
     text = passage_html(window(passage, 24, 14), Look(what="distance"))
-    facts = ("exemplar, d = 0", escape(passage.topic), escape(passage.title), to)
-    said = "".join(f"<span>{fact}</span>" for fact in facts if fact)
-    return f'<div class="exemplar">{text}<div class="facts">{said}</div></div>'
+    facts = ("exemplar, d = 0", escape(passage.topic), escape(passage.title), link)
+    spans = "".join(f"<span>{fact}</span>" for fact in facts if fact)
+    return f'<div class="exemplar">{text}<div class="facts">{spans}</div></div>'
 
 
 def render_head(view: RegionView) -> None:
@@ -82,63 +93,40 @@ def render_head(view: RegionView) -> None:
 # ---------------------------------------------------------------- members
 
 
-def render_members(view: RegionView, draw: Draw, drawn: str) -> None:
+def render_members(view: RegionView, members: Draw, draw: str) -> None:
     """Distances with their bands, and the sample that was drawn."""
-    st.plotly_chart(
-        bands_chart(view, drawn),
-        theme=None,
-        config=palette.CONFIG,
-        key="bands",
-        alt="Histogram of members' distances to the exemplar",
-    )
-    st.html(members_html(draw))
+    alt = "Histogram of members' distances to the exemplar"
+    palette.render_chart(bands_chart(view, draw), "bands", alt)
+    st.html(members_html(members))
 
 
-def bands_chart(view: RegionView, drawn: str, height: int = 92) -> go.Figure:
+def bands_chart(view: RegionView, draw: str) -> go.Figure:
     """Distances of members to the exemplar in four bands; the one drawn from stands out."""
     colours = palette.current()
-    made = palette.figure(height)
-    made.add_trace(
-        go.Histogram(
-            x=list(view.distances),
-            nbinsx=48,
-            marker={"color": palette.fade(colours.teal, 0.75), "line": {"width": 0}},
-            hovertemplate="d %{x}: %{y} members<extra></extra>",
-        )
+    chart = palette.figure(92).add_histogram(
+        x=list(view.distances),
+        nbinsx=48,
+        marker={"color": palette.fade(colours.teal, 0.75), "line": {"width": 0}},
+        hovertemplate="d %{x}: %{y} members<extra></extra>",
     )
-    shapes = [_line(view.theta, colours.ink, "dash")]
+    chart.add_vline(
+        view.theta,
+        line={"color": colours.ink, "width": 1, "dash": "dash"},
+        annotation={"text": "θ", "font": {"size": 11, "color": colours.muted}},
+        annotation_position="top left",
+    )
     for row in view.bands.iter_rows(named=True):
-        if drawn == f"band {row['band']}":
-            shapes.append(_span(row["low"], row["high"], palette.fade(colours.accent, 0.14)))
+        if draw == f"band {row['band']}":
+            hue = palette.fade(colours.accent, 0.14)
+            chart.add_vrect(row["low"], row["high"], fillcolor=hue, line_width=0)
         if row["band"] > 1:
-            shapes.append(_line(row["low"], colours.line, "solid"))
-    made.update_layout(shapes=shapes)
-    made.add_annotation(
-        x=view.theta,
-        y=1,
-        yref="paper",
-        text="θ",
-        showarrow=False,
-        xshift=-7,
-        font={"size": 11, "color": colours.muted},
-    )
-    made.update_xaxes(
+            chart.add_vline(row["low"], line={"color": colours.line, "width": 1})
+    chart.update_xaxes(
         title=f"distance to the exemplar · n = {len(view.distances):,}",
         range=[0, 1.02 * view.theta],
     )
-    made.update_yaxes(visible=False)
-    made.update_layout(margin={"l": 0, "r": 0, "t": 2, "b": 4})
-    return made
-
-
-def _line(at: float, colour: str, dash: str) -> dict[str, object]:
-    look = {"color": colour, "width": 1, "dash": dash}
-    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": look}
-
-
-def _span(low: float, high: float, colour: str) -> dict[str, object]:
-    ends = {"x0": low, "x1": high, "y0": 0, "y1": 1, "yref": "paper"}
-    return {"type": "rect", "fillcolor": colour, "line": {"width": 0}} | ends
+    chart.update_yaxes(visible=False)
+    return chart.update_layout(margin={"l": 0, "r": 0, "t": 2, "b": 4})
 
 
 def members_html(draw: Draw) -> str:
@@ -164,10 +152,10 @@ def _member(member: Member) -> str:
     if member.runner_up >= 0 and member.margin < LOW_MARGIN:
         rival = anchor(f"region {member.runner_up}", "regions", region=member.runner_up)
         facts.append(f"<span>→ {rival}</span>")
-    to = anchor(
+    link = anchor(
         "document", "document", title=passage.title, document=passage.document, token=member.token
     )
-    facts.append(f"<span>{escape(passage.topic)} · {to}</span>")
+    facts.append(f"<span>{escape(passage.topic)} · {link}</span>")
     text = passage_html(window(passage, 16, 10), Look(what="distance", breaks=False))
     return f'<div class="sample">{text}<div class="facts">{"".join(facts)}</div></div>'
 
@@ -177,39 +165,32 @@ def _member(member: Member) -> str:
 
 def competitors_html(frame: pl.DataFrame) -> str:
     """Regions that are second nearest for members of this one."""
-    rows = [
-        [
-            anchor(str(row["region"]), "regions", region=row["region"]),
-            markup.token(str(row["token"])),
-            numbers.count(row["count"]),
-            numbers.percent(row["share"]),
-            numbers.fraction(row["margin"], 3),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+    columns = (
+        REGION,
+        EXEMPLAR,
+        ("members", "n", numbers.count, "count"),
+        ("share", "n", numbers.percent, "share"),
+        ("margin", "n", lambda margin: numbers.fraction(margin, 3), "margin"),
+    )
     note = "The regions that are second nearest, by how many members; margin: median among them."
-    return markup.table(("region", "exemplar", "members", "share", "margin"), rows, "ttnnn", note)
+    return frame_html(frame, columns, note)
 
 
 def explained_html(frame: pl.DataFrame) -> str:
     """How much of the region is one token, one next token, one position …, against the null."""
-    rows = [
-        [
-            ATTRIBUTES[row["what"]],
-            markup.token(str(row["value"])),
-            null_bar(row["share"], row["null"]),
-            numbers.percent(row["share"]),
-            numbers.percent(row["null"]),
-            numbers.percent(row["explained"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+    columns = (
+        ("what", "t", ATTRIBUTES.__getitem__, "what"),
+        ("value", "t", lambda value: markup.token(str(value)), "value"),
+        ("", "b", null_bar, "share", "null"),
+        ("share", "n", numbers.percent, "share"),
+        ("null", "n", numbers.percent, "null"),
+        ("explained", "n", numbers.percent, "explained"),
+    )
     note = (
         "Share of members with the commonest value of each; grey: the same among random points "
         "of the same number."
     )
-    heads = ("what", "value", "", "share", "null", "explained")
-    return markup.table(heads, rows, "ttbnnn", note)
+    return frame_html(frame, columns, note)
 
 
 def null_bar(share: float, null: float) -> str:
@@ -219,35 +200,17 @@ def null_bar(share: float, null: float) -> str:
     return f'<span class="bar"><i {grey}></i><b {full}></b></span>'
 
 
-def render_details(view: RegionView, key: str) -> None:
+def render_details(view: RegionView) -> None:
     """Everything about a region beside its members, one tab each."""
-    names = ("Tokens", "Next", "Lens", "Topics", "Features", "Rivals", "Just a token?")
-    tabs = st.tabs(names, key=key)
-    bodies = (
-        share_html(view.tokens, "What the members' own tokens are."),
-        share_html(view.next_tokens, "What comes after the members."),
-        logits_html(view.promoted, view.suppressed, "The exemplar's direction, read as logits."),
-        topics_html(
-            view.topics, "Lift over the corpus with 95% Wilson intervals; dashed: no lift."
-        ),
-        features_html(view.features),
-        competitors_html(view.competitors),
-        explained_html(view.explained),
+    note = "The exemplar's direction, read as logits."
+    render_tabs(
+        {
+            "Tokens": share_html(view.tokens, "What the members' own tokens are."),
+            "Next": share_html(view.next_tokens, "What comes after the members."),
+            "Lens": logits_html(view.promoted, view.suppressed, note),
+            "Topics": topics_html(view.topics),
+            "Features": features_html(view.features),
+            "Rivals": competitors_html(view.competitors),
+            "Just a token?": explained_html(view.explained),
+        }
     )
-    for tab, body in zip(tabs, bodies, strict=True):
-        tab.html(body)
-
-
-def downloads_of(view: RegionView) -> dict[str, pl.DataFrame]:
-    """The tables of the inspector, by name."""
-    number = view.region
-    return {
-        f"region {number} tokens": view.tokens,
-        f"region {number} next tokens": view.next_tokens,
-        f"region {number} topics": view.topics,
-        f"region {number} rivals": view.competitors,
-        f"region {number} features": view.features,
-        f"region {number} promoted": view.promoted,
-        f"region {number} suppressed": view.suppressed,
-        f"region {number} explained": view.explained,
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +11,13 @@ import polars as pl
 import streamlit as st
 
 from backend.regions.views import RegionMap
-from components.shell import numbers, palette
+from backend.schema import TesseraError
+from components.regions.table import REGIONS, TABLE
+from components.shell import address, numbers, palette
+from components.shell.browsing import INSPECTOR, Hits
 from components.shell.markup import escape, visible
 from components.shell.palette import Palette
-from components.shell.selection import Area
+from components.shell.selection import Area, area_of, clicked, parse, spell
 
 COLUMNS = {
     "coherence": ("coherence", "teal", "coherence κ"),
@@ -25,6 +27,7 @@ COLUMNS = {
     "overlap": ("overlap", "slate", "mean exemplars within θ (L0)"),
     "matched F1": ("f1", "amber", "F1 of the best matching feature"),
 }
+CHART = "map-chart"
 LABELLED = 28  # regions that carry their token on the map
 CONFIG = {
     "displaylogo": False,
@@ -52,14 +55,14 @@ class Marks:
 def region_chart(view: RegionMap, marks: Marks, height: int = 404) -> go.Figure:
     """The map as a figure. Regions that are filtered out stay as faint dots."""
     colours = palette.current()
-    made = palette.figure(height)
+    chart = palette.figure(height)
     table = view.table
     sizes = marker_sizes(table["size"].to_numpy())
     if not marks.shown.all():
-        made.add_trace(_faint(table, ~marks.shown, colours))
-    made.add_trace(_regions(table, marks, sizes, colours))
+        chart.add_trace(_faint(table, ~marks.shown, colours))
+    chart.add_trace(_regions(table, marks, sizes, colours))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
-    made.update_layout(
+    chart.update_layout(
         xaxis=axis,
         yaxis=axis | {"scaleanchor": None},
         margin={"l": 0, "r": 0, "t": 0, "b": 0 if marks.colour == "topic" else 40},
@@ -71,7 +74,7 @@ def region_chart(view: RegionMap, marks: Marks, height: int = 404) -> go.Figure:
         annotations=_labels(table, marks.shown, colours),
         hoverdistance=12,
     )
-    return made
+    return chart
 
 
 def marker_sizes(members: np.ndarray) -> np.ndarray:
@@ -90,7 +93,7 @@ def topic_colours(topics: pl.Series, colours: Palette) -> dict[str, str]:
 def _regions(
     table: pl.DataFrame, marks: Marks, sizes: np.ndarray, colours: Palette
 ) -> go.Scattergl:
-    chosen = table.filter(pl.Series(marks.shown))
+    bright = table.filter(pl.Series(marks.shown))
     marker: dict[str, object] = {
         "size": sizes[marks.shown],
         "opacity": 0.82,
@@ -98,10 +101,10 @@ def _regions(
     }
     if marks.colour == "topic":
         hues = topic_colours(table["topic"], colours)
-        marker["color"] = [hues.get(topic, palette.OTHER) for topic in chosen["topic"]]
+        marker["color"] = [hues.get(topic, palette.OTHER) for topic in bright["topic"]]
     else:
         column, hue, words = COLUMNS[marks.colour]
-        values = chosen[column].to_numpy().astype(np.float32)
+        values = bright[column].to_numpy().astype(np.float32)
         low, high = _limits(table[column].to_numpy())
         marker |= {
             "color": values.round(3),
@@ -111,12 +114,12 @@ def _regions(
             "colorbar": _bar(words, colours, low, high),
         }
     return go.Scattergl(
-        x=_coordinates(chosen["x"]),
-        y=_coordinates(chosen["y"]),
+        x=_coordinates(bright["x"]),
+        y=_coordinates(bright["y"]),
         mode="markers",
         marker=marker,
-        customdata=chosen["region"].to_numpy().astype(np.int32),
-        text=[hover(row) for row in chosen.iter_rows(named=True)],
+        customdata=bright["region"].to_numpy().astype(np.int32),
+        text=[hover(row) for row in bright.iter_rows(named=True)],
         hovertemplate="%{text}<extra></extra>",
         selected={"marker": {"opacity": 0.9}},
         unselected={"marker": {"opacity": 0.3 if marks.dragged else 0.82}},
@@ -131,10 +134,10 @@ def hover(row: dict[str, object]) -> str:
 
 def short(text: str, length: int = 18, escaped: bool = True) -> str:
     """One token for a label: trimmed, escaped, its line feeds shown."""
-    shown = visible(text.strip(" ")).replace("\n", "⏎").replace("\t", "⇥") or "␣"
-    shown = shown if len(shown) <= length else shown[: length - 1] + "…"
+    label = visible(text.strip(" ")).replace("\n", "⏎").replace("\t", "⇥") or "␣"
+    label = label if len(label) <= length else label[: length - 1] + "…"
     # plotly knows &lt; and &amp; but not &quot;
-    return html.escape(shown, quote=False) if escaped else shown
+    return html.escape(label, quote=False) if escaped else label
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -182,7 +185,7 @@ def _faint(table: pl.DataFrame, hidden: np.ndarray, colours: Palette) -> go.Scat
 def _labels(table: pl.DataFrame, shown: np.ndarray, colours: Palette) -> list[dict[str, object]]:
     """Annotations, because plotly paints its text traces under the marks."""
     spelled = table["token"].str.contains(r"[\p{L}\p{N}]").to_numpy()
-    chosen = spread(table.filter(pl.Series(shown & spelled)), table, LABELLED)
+    labelled = spread(table.filter(pl.Series(shown & spelled)), table, LABELLED)
     return [
         {
             "x": row["x"],
@@ -193,24 +196,24 @@ def _labels(table: pl.DataFrame, shown: np.ndarray, colours: Palette) -> list[di
             "bgcolor": palette.fade(colours.ground, 0.72),
             "borderpad": 1,
         }
-        for row in chosen.iter_rows(named=True)
+        for row in labelled.iter_rows(named=True)
     ]
 
 
-def spread(chosen: pl.DataFrame, whole: pl.DataFrame, limit: int) -> pl.DataFrame:
+def spread(regions: pl.DataFrame, whole: pl.DataFrame, limit: int) -> pl.DataFrame:
     """The largest regions that lie far enough apart for their labels not to touch."""
     width = float(np.ptp(whole["x"].to_numpy())) or 1.0
     tall = float(np.ptp(whole["y"].to_numpy())) or 1.0
-    kept: list[int] = []
+    indices: list[int] = []
     placed: list[tuple[float, float]] = []
-    for index in chosen["size"].arg_sort(descending=True)[: limit * 12]:
-        x, y = chosen["x"][index] / width, chosen["y"][index] / tall
+    for index in regions["size"].arg_sort(descending=True)[: limit * 12]:
+        x, y = regions["x"][index] / width, regions["y"][index] / tall
         if all(abs(x - a) > 0.11 or abs(y - b) > 0.05 for a, b in placed):
-            kept.append(index)
+            indices.append(index)
             placed.append((x, y))
-        if len(kept) == limit:
+        if len(indices) == limit:
             break
-    return chosen[kept]
+    return regions[indices]
 
 
 def _outline(outline: tuple[tuple[float, float], ...], colours: Palette) -> dict[str, object]:
@@ -222,21 +225,55 @@ def _coordinates(column: pl.Series) -> np.ndarray:
     return column.to_numpy().astype(np.float32).round(3)
 
 
-def render_map(view: RegionMap, marks: Marks, on_select: Callable[[], None], key: str) -> None:
-    """The map in the page; `on_select` is called after a click, a box or a lasso."""
+# ---------------------------------------------------------------- in the page
+
+
+def render_map(view: RegionMap, hits: Hits) -> None:
+    """The map in the page: what filters and search leave stands out."""
+    marks = _marks(view, hits)
     if marks.colour == "topic":
         st.html(topics_html(view.table["topic"]))
     with st.container(key="map-box"):
         st.plotly_chart(
             region_chart(view, marks),
             theme=None,
-            key=key,
+            key=CHART,
             height="stretch",
-            on_select=on_select,
+            on_select=_on_select,
             selection_mode=("points", "box", "lasso"),
             config=CONFIG,
             alt=f"Map of {len(view.table):,} regions, coloured by {marks.colour}",
         )
+
+
+def area() -> Area:
+    """The selected area that the URL names."""
+    text = address.get("area")
+    try:
+        return parse(text)
+    except ValueError:
+        raise TesseraError(
+            f"The link names an area that cannot be read: {text[:60]!r}.",
+            "Draw it again, or open the page without it.",
+        ) from None
+
+
+def _marks(view: RegionMap, hits: Hits) -> Marks:
+    left, _ = REGIONS.left(view.table, hits)
+    shown = view.table["region"].is_in(left["region"].to_list()).to_numpy()
+    return Marks(shown, address.get("colour"), area(), address.get("drag"))
+
+
+def _on_select() -> None:
+    """A click opens a region; a box or lasso fills the table; a double click empties it."""
+    event = st.session_state[CHART]
+    last = None if address.get("area") else st.session_state.get("map.clicked")
+    region = clicked(event, last)
+    st.session_state["map.clicked"] = region
+    if region is not None:
+        REGIONS.open(region, area="")
+    address.put(area=spell(area_of(event)))
+    st.rerun([TABLE, INSPECTOR])
 
 
 def topics_html(topics: pl.Series) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from streamlit.components.v2 import component
 
 from backend.regions.views import RegionMap
-from components.regions.map import marker_sizes, short
+from components.regions.map import CHART, marker_sizes, short
 
 SCRIPT = """
 export default function ({ data, parentElement }) {
@@ -50,13 +50,13 @@ export default function ({ data, parentElement }) {
 _ring = component("tessera_ring", js=SCRIPT)
 
 
-def render_ring(view: RegionMap, region: int, chart: str) -> None:
-    """Mark a region on the map with the key `chart`; nothing where it does not exist."""
+def render_ring(view: RegionMap, region: int) -> None:
+    """Mark a region on the map; nothing where it does not exist."""
     if not 0 <= region < len(view.table):
         return
     row = view.table.row(region, named=True)
     size = float(marker_sizes(view.table["size"].to_numpy())[region]) + 10
     place = {"x": float(row["x"]), "y": float(row["y"]), "size": size}
     _ring(
-        data=place | {"name": short(str(row["token"]), escaped=False), "chart": chart}, key="ring"
+        data=place | {"name": short(str(row["token"]), escaped=False), "chart": CHART}, key="ring"
     )

@@ -10,6 +10,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 
+def tables_of(view: object, name: str) -> dict[str, pl.DataFrame]:
+    """Every table of a view under its name: "region 5 next tokens"."""
+    return {
+        f"{name} {field.replace('_', ' ')}": value
+        for field, value in vars(view).items()
+        if isinstance(value, pl.DataFrame)
+    }
+
+
 def render_downloads(tables: Mapping[str, pl.DataFrame], key: str) -> None:
     """A small button that opens a list of tables, each in both formats."""
     with st.popover("Download", type="tertiary", key=f"download-{key}", on_change="rerun") as box:

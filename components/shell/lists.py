@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
+import streamlit as st
 
 from components.shell import markup, numbers
 from components.shell.links import anchor
@@ -12,22 +14,42 @@ from components.shell.markup import escape
 
 REACH = 3.0  # lifts are drawn from 1/8 to 8, in powers of two
 
+# a column of a table: its name, its kind as in `markup.table`, how it shows fields, and these
+Column = tuple[str, str, Callable[..., str], *tuple[str, ...]]
+FEATURE: Column = ("feature", "t", lambda n: anchor(str(n), "features", feature=n), "feature")
+REGION: Column = ("region", "t", lambda n: anchor(str(n), "regions", region=n), "region")
+TOP_TOKEN: Column = ("top token", "t", lambda text: markup.token(str(text)), "top_token")
+EXEMPLAR: Column = ("exemplar", "t", lambda text: markup.token(str(text)), "token")
+
+
+def frame_html(frame: pl.DataFrame, columns: Sequence[Column], note: str = "") -> str:
+    """The rows of a frame as a quiet table."""
+    rows = [
+        [show(*(row[name] for name in fields)) for _, _, show, *fields in columns]
+        for row in frame.iter_rows(named=True)
+    ]
+    heads, kinds = [column[0] for column in columns], "".join(column[1] for column in columns)
+    return markup.table(heads, rows, kinds, note)
+
+
+def render_tabs(bodies: Mapping[str, str]) -> None:
+    """What else is known of the open region or feature, a tab each."""
+    for tab, body in zip(st.tabs(tuple(bodies), key="details"), bodies.values(), strict=True):
+        tab.html(body)
+
 
 def share_html(frame: pl.DataFrame, note: str) -> str:
     """Texts with their count and share; with a mean activation where there is one."""
     means = "mean" in frame.columns
-    rows = [
-        [
-            markup.token(row["text"]),
-            markup.bar(row["share"], "teal" if not means else "amber"),
-            numbers.count(row["count"]),
-            numbers.percent(row["share"]),
-            *([numbers.activation(row["mean"])] if means else []),
-        ]
-        for row in frame.iter_rows(named=True)
+    columns: list[Column] = [
+        ("token", "t", markup.token, "text"),
+        ("", "b", lambda share: markup.bar(share, "amber" if means else "teal"), "share"),
+        ("count", "n", numbers.count, "count"),
+        ("share", "n", numbers.percent, "share"),
     ]
-    heads = ("token", "", "count", "share", *(["mean"] if means else []))
-    return markup.table(heads, rows, "tbnn" + "n" * means, note)
+    if means:
+        columns.append(("mean", "n", numbers.activation, "mean"))
+    return frame_html(frame, columns, note)
 
 
 def logits_html(promoted: pl.DataFrame, suppressed: pl.DataFrame, note: str) -> str:
@@ -36,43 +58,31 @@ def logits_html(promoted: pl.DataFrame, suppressed: pl.DataFrame, note: str) -> 
     peak = max((abs(value) for value in both), default=1.0) or 1.0
     if not both:
         return f'<p class="note">{escape(note)} Not computed yet.</p>'
-    sides = (
-        ("promoted", promoted, "blue"),
-        ("suppressed", suppressed, "orange"),
-    )
-    tables = "".join(
-        markup.table(
-            (name, "", "logit"),
-            [
-                [
-                    markup.token(row["text"]),
-                    markup.bar(abs(row["logit"]) / peak, hue),
-                    numbers.fraction(row["logit"]),
-                ]
-                for row in frame.head(12).iter_rows(named=True)
-            ],
-            "tbn",
+
+    def side(name: str, frame: pl.DataFrame, hue: str) -> str:
+        columns: tuple[Column, ...] = (
+            (name, "t", markup.token, "text"),
+            ("", "b", lambda logit: markup.bar(abs(logit) / peak, hue), "logit"),
+            ("logit", "n", numbers.fraction, "logit"),
         )
-        for name, frame, hue in sides
-    )
+        return frame_html(frame.head(12), columns)
+
+    tables = side("promoted", promoted, "blue") + side("suppressed", suppressed, "orange")
     return f'<p class="note">{escape(note)}</p><div class="pair">{tables}</div>'
 
 
-def topics_html(frame: pl.DataFrame, note: str) -> str:
+def topics_html(frame: pl.DataFrame) -> str:
     """Topics against the corpus: lift as a dot with its interval on a doubling scale."""
-    rows = [
-        [
-            escape(row["topic"]),
-            interval(row["lift"], row["low"], row["high"]),
-            numbers.times(row["lift"]),
-            numbers.count(row["count"]),
-            numbers.percent(row["share"]),
-            numbers.percent(row["prior"]),
-        ]
-        for row in frame.head(16).iter_rows(named=True)
-    ]
-    heads = ("topic", "⅛ … 1 … 8", "lift", "n", "share", "corpus")
-    return markup.table(heads, rows, "tbnnnn", note)
+    columns: tuple[Column, ...] = (
+        ("topic", "t", escape, "topic"),
+        ("⅛ … 1 … 8", "b", interval, "lift", "low", "high"),
+        ("lift", "n", numbers.times, "lift"),
+        ("n", "n", numbers.count, "count"),
+        ("share", "n", numbers.percent, "share"),
+        ("corpus", "n", numbers.percent, "prior"),
+    )
+    note = "Lift over the corpus with 95% Wilson intervals; dashed: no lift."
+    return frame_html(frame.head(16), columns, note)
 
 
 def interval(value: float, low: float, high: float) -> str:
@@ -92,35 +102,20 @@ def place(lift: float | None) -> float:
     return 50 + 50 * max(-1.0, min(1.0, math.log2(lift) / REACH))
 
 
+_MATCH: tuple[Column, ...] = (
+    ("", "b", lambda f1: markup.bar(f1, "amber"), "f1"),
+    ("F1", "n", numbers.fraction, "f1"),
+    ("prec.", "n", numbers.fraction, "precision"),
+    ("recall", "n", numbers.fraction, "recall"),
+)
+_MATCH_NOTE = "How well “the feature fires” says “the token is in the region”."
+
+
 def features_html(frame: pl.DataFrame) -> str:
     """SAE features that fire on a region's members."""
-    rows = [
-        [
-            anchor(str(row["feature"]), "features", feature=row["feature"]),
-            markup.token(str(row["top_token"])),
-            markup.bar(row["f1"], "amber"),
-            numbers.fraction(row["f1"]),
-            numbers.fraction(row["precision"]),
-            numbers.fraction(row["recall"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
-    note = "How well “the feature fires” says “the token is in this region”."
-    return markup.table(("feature", "top token", "", "F1", "prec.", "recall"), rows, "ttbnnn", note)
+    return frame_html(frame, (FEATURE, TOP_TOKEN, *_MATCH), _MATCH_NOTE)
 
 
 def regions_html(frame: pl.DataFrame) -> str:
     """Regions whose members a feature fires on."""
-    rows = [
-        [
-            anchor(str(row["region"]), "regions", region=row["region"]),
-            markup.token(str(row["token"])),
-            markup.bar(row["f1"], "amber"),
-            numbers.fraction(row["f1"]),
-            numbers.fraction(row["precision"]),
-            numbers.fraction(row["recall"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
-    note = "How well “the feature fires” says “the token is in the region”."
-    return markup.table(("region", "exemplar", "", "F1", "prec.", "recall"), rows, "ttbnnn", note)
+    return frame_html(frame, (REGION, EXEMPLAR, *_MATCH), _MATCH_NOTE)

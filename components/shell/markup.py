@@ -106,8 +106,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: str, note:
 
 
 def render(body: str) -> None:
-    """Show HTML made here."""
-    st.html(body)
+    """Show HTML made here; nothing where there is none."""
+    if body:
+        st.html(body)
 
 
 def note(words: str) -> None:

@@ -187,6 +187,11 @@ def figure(height: int | None = None) -> go.Figure:
     return chart
 
 
+def render_chart(chart: go.Figure, key: str, alt: str) -> None:
+    """A chart that is only looked at."""
+    st.plotly_chart(chart, theme=None, config=CONFIG, key=key, alt=alt)
+
+
 def error_bars(
     values: Iterable[Any], low: Iterable[Any], high: Iterable[Any], **look: Any
 ) -> dict[str, Any]:

@@ -32,43 +32,6 @@ class Area:
         return bool(self.outlines or self.picked)
 
 
-@dataclass(frozen=True)
-class Filters:
-    """Which regions are looked at."""
-
-    least: int = 1
-    most: int = 0  # 0: no bound
-    coherence: float = 0.0
-    topic: str = ""
-    beyond_tokens: bool = False
-
-    def mask(self, table: pl.DataFrame) -> np.ndarray:
-        """[regions] whether each passes."""
-        condition = (pl.col("size") >= self.least) & (pl.col("coherence") >= self.coherence)
-        if self.most:
-            condition &= pl.col("size") <= self.most
-        if self.topic:
-            condition &= pl.col("topic") == self.topic
-        if self.beyond_tokens:
-            condition &= ~pl.col("token_driven")
-        return table.select(condition.fill_null(False)).to_series().to_numpy()
-
-    def words(self) -> list[str]:
-        """The filters that are on, as a reader says them."""
-        parts = []
-        if self.least > 1:
-            parts.append(f"at least {self.least:,} members")
-        if self.most:
-            parts.append(f"at most {self.most:,} members")
-        if self.coherence > 0:
-            parts.append(f"κ ≥ {self.coherence:.2f}")
-        if self.topic:
-            parts.append(f"topic {self.topic}")
-        if self.beyond_tokens:
-            parts.append("not token-driven")
-        return parts
-
-
 # ---------------------------------------------------------------- events
 
 

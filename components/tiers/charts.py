@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
@@ -9,10 +11,12 @@ import streamlit as st
 
 from backend.schema import Tier
 from backend.tiers.views import TierTable
+from components.features.table import FEATURES
 from components.regions.table import token_cell
 from components.shell import address, markup, numbers, palette
+from components.shell.lists import frame_html
 from components.shell.selection import clicked
-from components.tiers.table import name, open_, titled
+from components.tiers.table import name, titled
 
 CHART = "tier-chart"
 POINTS = 20_000  # drawn one by one; more are drawn as a density
@@ -33,14 +37,15 @@ def render_charts(view: TierTable) -> None:
 
 
 def _on_point() -> None:
-    open_(clicked(st.session_state[CHART], address.get("feature")))
+    FEATURES.open_row(clicked(st.session_state[CHART], address.get("feature")))
 
 
-def plane(view: TierTable, opened: int | None) -> go.Figure:
+def plane(view: TierTable, feature: int | None) -> go.Figure:
     """Every feature by ρ of input and output, its τ as lines, the null as grey bands."""
     colours, table = palette.current(), view.table
     chart = palette.figure(height=360)
-    _bands(chart, view)
+    _add_band(chart.add_vrect, view, "input")
+    _add_band(chart.add_hrect, view, "output")
     x, y = table["input"].to_numpy(), table["output"].to_numpy()
     if len(table) > POINTS:
         chart.add_histogram2d(
@@ -59,9 +64,9 @@ def plane(view: TierTable, opened: int | None) -> go.Figure:
             "input %{x:.3f} output %{y:.3f}<extra></extra>",
             unselected={"marker": {"opacity": 0.7}},
         )
-    if opened is not None and 0 <= opened < len(table):
+    if feature is not None and 0 <= feature < len(table):
         chart.add_scattergl(
-            x=x[[opened]], y=y[[opened]], mode="markers", hoverinfo="skip",
+            x=x[[feature]], y=y[[feature]], mode="markers", hoverinfo="skip",
             marker={"size": 14, "symbol": "circle-open", "color": colours.ink},
         )  # fmt: skip
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
@@ -91,28 +96,25 @@ def _range(values: np.ndarray, tau: float) -> tuple[float, float]:
 
 def legend(view: TierTable) -> str:
     """What is drawn, and how many features are not."""
-    drawn = view.table.filter(pl.col("input").is_finite() & pl.col("output").is_finite())
+    points = view.table.filter(pl.col("input").is_finite() & pl.col("output").is_finite())
     scored = len(view.table) - view.counts[Tier.UNSCORED]
     words = (
         "ρ: mean cosine of a feature's windows, two by two; 1: all alike. Dotted: τ. "
         "Grey: 90% of sets of windows at random."
     )
-    if scored > len(drawn):
+    if scored > len(points):
         words += (
-            f" {numbers.count(scored)} features are sorted; {numbers.count(scored - len(drawn))} "
+            f" {numbers.count(scored)} features are sorted; {numbers.count(scored - len(points))} "
             "of them lack one of the two windows and have no point here."
         )
     return words
 
 
-def _bands(chart: go.Figure, view: TierTable) -> None:
+def _add_band(add: Callable[..., object], view: TierTable, window: str) -> None:
     """Where 90% of sets of random windows lie."""
-    null = palette.current().null
-    for row in view.nulls.filter(pl.col("null") == "random").iter_rows(named=True):
-        if row["window"] == "input":
-            chart.add_vrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
-        elif row["window"] == "output":
-            chart.add_hrect(row["p5"], row["p95"], fillcolor=null, line_width=0, layer="below")
+    for row in view.nulls.filter(null="random", window=window).iter_rows(named=True):
+        fill = palette.current().null
+        add(row["p5"], row["p95"], fillcolor=fill, line_width=0, layer="below")
 
 
 def cross_chart(view: TierTable) -> go.Figure:
@@ -121,10 +123,7 @@ def cross_chart(view: TierTable) -> go.Figure:
     rest = view.table.filter(pl.col("tier").is_in([int(Tier.CROSS), int(Tier.OBSCURE)]))
     values = rest["cross"].drop_nans().to_numpy()
     chart = palette.figure(height=130)
-    for row in view.nulls.filter(
-        (pl.col("null") == "random") & (pl.col("window") == "cross")
-    ).iter_rows(named=True):
-        chart.add_vrect(row["p5"], row["p95"], fillcolor=colours.null, line_width=0, layer="below")
+    _add_band(chart.add_vrect, view, "cross")
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     heights, edges = np.histogram(values, bins=60, range=(min(low, 0.0), max(high, 0.5)))
     over = edges[:-1] >= view.thresholds.cross
@@ -144,21 +143,18 @@ def cross_chart(view: TierTable) -> go.Figure:
 def nulls_html(nulls: pl.DataFrame) -> str:
     """What ρ is without any feature."""
     what = {"random": "windows at random", "shuffled": "windows of different features"}
-    rows = [
-        [
-            row["window"],
-            what[row["null"]],
-            *(numbers.fraction(row[at]) for at in ("p5", "median", "p95", "p99")),
-            numbers.count(row["draws"]),
-        ]
-        for row in nulls.iter_rows(named=True)
-    ]
-    heads = ("window", "null", "5%", "median", "95%", "99%", "sets")
+    ends = {"5%": "p5", "median": "median", "95%": "p95", "99%": "p99"}
+    columns = (
+        ("window", "t", str, "window"),
+        ("null", "t", what.__getitem__, "null"),
+        *((head, "n", numbers.fraction, name) for head, name in ends.items()),
+        ("sets", "n", numbers.count, "draws"),
+    )
     note = (
         "ρ of as many windows that no feature chose. Unrelated texts are not at 0 for an embedder. "
         "A threshold at the null's end would only say that something is shared: it is a floor."
     )
-    return markup.table(heads, rows, "ttnnnnn", note)
+    return frame_html(nulls, columns, note)
 
 
 def profile_chart(frame: pl.DataFrame) -> go.Figure:

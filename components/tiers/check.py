@@ -12,10 +12,11 @@ from backend.experiments.views import Run
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierCheck
 from backend.tiers.words import PER_TIER
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers
+from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
-from components.tiers.table import name, side_words
+from components.tiers.table import dot, name, side_words
 
 EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
@@ -103,13 +104,7 @@ def planted_html(view: TierCheck) -> str:
         shares = {row["tier"]: row for row in part.iter_rows(named=True)}
         cells = [_share(shares[int(tier)], tier == kind) for tier in tiers]
         own = f1[int(kind)]
-        rows.append(
-            [
-                named(kind),
-                *cells,
-                markup.interval(own["f1"], own["low"], own["high"]),
-            ]
-        )
+        rows.append([named(kind), *cells, markup.interval(own["f1"], own["low"], own["high"])])
     spec, tau = view.spec, view.thresholds
     best = (
         f"Best on the other planted set: {spec.count} examples, "
@@ -129,15 +124,14 @@ def planted_html(view: TierCheck) -> str:
 
 
 def _share(row: dict[str, float], own: bool) -> str:
-    shown = f"{row['count']:.0f} of {row['of']:.0f}"
+    counts = f"{row['count']:.0f} of {row['of']:.0f}"
     ends = f"{numbers.fraction(row['low'])}–{numbers.fraction(row['high'])}"
-    return f"<b>{shown}</b> <small>{ends}</small>" if own else shown if row["count"] else "–"
+    return f"<b>{counts}</b> <small>{ends}</small>" if own else counts if row["count"] else "–"
 
 
 def named(tier: int) -> str:
     """A tier's name after its colour, on one line."""
-    dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
-    return f'<span style="white-space:nowrap">{dot}{name(tier)}</span>'
+    return f'<span style="white-space:nowrap">{dot(tier)}{name(tier)}</span>'
 
 
 def separation_html(frame: pl.DataFrame) -> str:
@@ -158,45 +152,39 @@ def separation_html(frame: pl.DataFrame) -> str:
 
 def stability_html(frame: pl.DataFrame) -> str:
     """How many features keep their tier when something changes."""
-    rows = [
-        [
-            row["changed"],
-            _changed(row["changed"], row["to"]),
-            numbers.percent(row["same"]),
-            numbers.fraction(row["kappa"]),
-            numbers.count(row["n"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+
+    def change(what: str, to: str) -> str:
+        return escape(to if what == "count" else side_words(what, int(to)))
+
+    columns = (
+        ("changed", "t", str, "changed"),
+        ("to", "t", change, "changed", "to"),
+        ("same tier", "n", numbers.percent, "same"),
+        ("κ", "n", numbers.fraction, "kappa"),
+        ("n", "n", numbers.count, "n"),
+    )
     note = (
         "Share of a sample of features that keep their tier, and Cohen's κ (agreement beyond "
         "chance). Where windows or examples change, τ is what suits the change best on planted "
         "features."
     )
-    return markup.table(("changed", "to", "same tier", "κ", "n"), rows, "ttnnn", note)
-
-
-def _changed(what: str, to: str) -> str:
-    return escape(to if what == "count" else side_words(what, int(to)))
+    return frame_html(frame, columns, note)
 
 
 def opinion_html(frame: pl.DataFrame) -> str:
     """Input and output score by tier."""
-    rows = [
-        [
-            named(row["tier"]),
-            markup.interval(row["input"], row["input_low"], row["input_high"]),
-            markup.interval(row["output"], row["output_low"], row["output_high"]),
-            numbers.count(row["features"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+    columns = (
+        ("tier", "t", named, "tier"),
+        ("input score", "n", markup.interval, "input", "input_low", "input_high"),
+        ("output score", "n", markup.interval, "output", "output_low", "output_high"),
+        ("n", "n", numbers.count, "features"),
+    )
     note = (
         "A second opinion that uses no embedder (arXiv 2505.20063). Input score: share of the "
         "strongest peaks at a token that the feature itself promotes. Output score: how likely "
         "its promoted tokens become when it is amplified. Means with 95% intervals."
     )
-    return markup.table(("tier", "input score", "output score", "n"), rows, "tnnn", note)
+    return frame_html(frame, columns, note)
 
 
 def choose_run(runs: list[Run]) -> str:
@@ -204,12 +192,12 @@ def choose_run(runs: list[Run]) -> str:
     named = {run.run: run for run in runs if not run.run.startswith("import-")}
     if not named:
         return ""
-    chosen = address.get("run")
-    shown = chosen if chosen in named else latest(list(named.values()))
+    linked = address.get("run")
+    name_shown = linked if linked in named else latest(list(named.values()))
     controls.selectbox(
-        "run", "Experiment", list(named), shown, format_func=lambda run: words(named[run])
+        "run", "Experiment", list(named), name_shown, format_func=lambda run: words(named[run])
     )
-    return shown
+    return name_shown
 
 
 def latest(runs: list[Run]) -> str:
@@ -225,10 +213,10 @@ def words(run: Run) -> str:
 
 def labels_html(frame: pl.DataFrame) -> str:
     """Mean label scores by tier and method, beside the same labels given to other features."""
-    shown = frame.filter((pl.col("of") != "empty") & (pl.col("tier") > 0))
-    scorers = sorted(shown["scorer"].unique().to_list())
+    scores = frame.filter((pl.col("of") != "empty") & (pl.col("tier") > 0))
+    scorers = sorted(scores["scorer"].unique().to_list())
     rows = []
-    for (method, tier), part in shown.group_by("method", "tier", maintain_order=True):
+    for (method, tier), part in scores.group_by("method", "tier", maintain_order=True):
         means = {(row["scorer"], row["of"]): row for row in part.iter_rows(named=True)}
         count = max(row["features"] for row in means.values())
         cells = [_beside(means.get((s, "label")), means.get((s, "shuffled"))) for s in scorers]
@@ -245,7 +233,7 @@ def labels_html(frame: pl.DataFrame) -> str:
 def _beside(label: dict[str, float] | None, control: dict[str, float] | None) -> str:
     if label is None:
         return "–"
-    shown = numbers.fraction(label["mean"])
+    cell = numbers.fraction(label["mean"])
     if label["features"] > 1:
-        shown = markup.interval(label["mean"], max(0.0, label["low"]), min(1.0, label["high"]))
-    return shown + (f" [{numbers.fraction(control['mean'])}]" if control else "")
+        cell = markup.interval(label["mean"], max(0.0, label["low"]), min(1.0, label["high"]))
+    return cell + (f" [{numbers.fraction(control['mean'])}]" if control else "")

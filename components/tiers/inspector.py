@@ -7,11 +7,12 @@ import polars as pl
 from backend.schema import Tier, TierSpec
 from backend.tiers.views import TierEvidence, TierTable, WindowText
 from components.experiments.results import name
-from components.shell import markup, numbers, palette
+from components.shell import markup, numbers
 from components.shell.links import anchor
+from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.tokens import piece_html
-from components.tiers.table import side_words, titled
+from components.tiers.table import dot, side_words, titled
 
 SHOWN = 240  # characters of a window
 SOON, MOST = 0.01, 7  # a distance to τ that two decimals may hide, and decimals at most
@@ -19,30 +20,24 @@ SOON, MOST = 0.01, 7  # a distance to τ that two decimals may hide, and decimal
 
 def html(view: TierEvidence, whole: TierTable, labels: pl.DataFrame | None) -> str:
     """All of it: the tier, labels, windows."""
-    parts = (
-        head_html(view, whole),
-        labels_html(view.feature, labels),
-        windows_html(view, whole.spec),
-        contexts_html(view, whole),
-    )
-    return "".join(parts)
+    head, own = head_html(view, whole), labels_html(view.feature, labels)
+    return head + own + windows_html(view, whole.spec) + contexts_html(view, whole)
 
 
 def head_html(view: TierEvidence, whole: TierTable) -> str:
     """The tier, and where each ρ stands."""
     spec, thresholds = whole.spec, whole.thresholds
     tier = int(whole.table["tier"][view.feature])
-    dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
     link = anchor("its page", "features", feature=view.feature)
-    head = f'<div class="exemplar">{dot}<b>{titled(tier)}</b> {link}</div>'
+    head = f'<div class="exemplar">{dot(tier)}<b>{titled(tier)}</b> {link}</div>'
     rows = [
         [
-            row["window"],
-            escape(side_words(row["window"], getattr(spec, row["window"]))),
-            *against(row["rho"], getattr(thresholds, row["window"])),
-            numbers.percent(row["below"]),
+            window,
+            escape(side_words(window, getattr(spec, window))),
+            *against(rho, getattr(thresholds, window)),
+            numbers.percent(below),
         ]
-        for row in view.rho.iter_rows(named=True)
+        for window, rho, below in view.rho.select("window", "rho", "below").iter_rows()
     ]
     heads = ("window", "tokens", "ρ", "τ", "ρ ≥ τ", "of random sets below")
     return head + markup.table(heads, rows, "ttnntn")
@@ -52,31 +47,29 @@ def against(rho: float | None, tau: float) -> tuple[str, str, str]:
     """ρ, τ and whether ρ reaches it, in as many digits as that takes."""
     if rho is None:
         return numbers.MISSING, numbers.fraction(tau), "no"
-    digits = 3 if abs(rho - tau) < SOON else 2
+    reaches, digits = "yes" if rho >= tau else "no", 3 if abs(rho - tau) < SOON else 2
     while digits < MOST and rho != tau and f"{rho:.{digits}f}" == f"{tau:.{digits}f}":
         digits += 1
-    return numbers.fraction(rho, digits), numbers.fraction(tau, digits), _yes(rho >= tau)
-
-
-def _yes(true: bool) -> str:
-    return "yes" if true else "no"
+    return numbers.fraction(rho, digits), numbers.fraction(tau, digits), reaches
 
 
 def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
     """What people and the feature's route call it; nothing where nobody does."""
-    own = labels.filter(feature=feature) if labels is not None else pl.DataFrame()
-    rows = [
-        [name(row["method"]), f"<b>{escape(row['label'])}</b>", escape(row["writer"])]
-        for row in own.iter_rows(named=True)
-    ]
-    return markup.table(("method", "label", "by"), rows, "ttt") if rows else ""
+    if labels is None or not len(own := labels.filter(feature=feature)):
+        return ""
+    columns = (
+        ("method", "t", name, "method"),
+        ("label", "t", lambda label: f"<b>{escape(label)}</b>", "label"),
+        ("by", "t", escape, "writer"),
+    )
+    return frame_html(own, columns)
 
 
 def windows_html(view: TierEvidence, spec: TierSpec) -> str:
     """The windows of every example, strongest first; whole contexts below the others."""
-    shown = 3 if spec.cross else 2
+    count = 3 if spec.cross else 2
     rows = [
-        [numbers.activation(strength), *(_cell(window) for window in example[:shown])]
+        [numbers.activation(strength), *(_cell(window) for window in example[:count])]
         for strength, example in zip(view.strengths, view.examples, strict=True)
     ]
     cut = sum(window.cut for example in view.examples for window in example)
@@ -96,21 +89,18 @@ def contexts_html(view: TierEvidence, whole: TierTable) -> str:
     rows = [
         [
             numbers.activation(strength),
-            f'<span class="passage">{piece_html(text, breaks=False)}</span>',
+            f'<span class="passage">{piece_html(example[2].text, breaks=False)}</span>',
         ]
-        for strength, text in zip(
-            view.strengths, (example[2].text for example in view.examples), strict=True
-        )
+        for strength, example in zip(view.strengths, view.examples, strict=True)
     ]
-    opened = " open" if whole.table["tier"][view.feature] == Tier.CROSS else ""
+    state = " open" if whole.table["tier"][view.feature] == Tier.CROSS else ""
     table = markup.table(("activation", "the peak's whole context"), rows, "nt")
     summary = "Whole contexts, which ρ cross stands on"
-    return f"<details{opened}><summary>{summary}</summary>{table}</details>"
+    return f"<details{state}><summary>{summary}</summary>{table}</details>"
 
 
 def _cell(window: WindowText) -> str:
     text = window.text if len(window.text) <= SHOWN else window.text[:SHOWN] + "…"
-    mark = (
-        ' <span class="mark" title="cut by the end of the context">✂</span>' if window.cut else ""
-    )
-    return f'<span class="passage">{piece_html(text, breaks=False)}</span>{mark}'
+    mark = ' <span class="mark" title="cut by the end of the context">✂</span>'
+    cell = f'<span class="passage">{piece_html(text, breaks=False)}</span>'
+    return cell + mark if window.cut else cell

@@ -10,18 +10,16 @@ import streamlit as st
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierTable
 from backend.tiers.words import COUNTS, STOPS, TIERS
-from components.features.table import INSPECTOR, LIST
+from components.features.table import FEATURES, LIST
 from components.regions.table import token_cell
 from components.shell import address, controls, markup, numbers, palette
-from components.shell.rows import render_rows
+from components.shell.browsing import INSPECTOR, LIMIT, number, text
 from components.shell.status import Desk, waiting
 
 BOARD = LIST  # the board holds the list
 CHECK, ROUTES = "check", "routes"
 SORTED = (BOARD, INSPECTOR, ROUTES, CHECK)  # fragments that show what the thresholds change
-ROWS = "tier-rows"
 TAUS = {"tau_in": "input", "tau_out": "output", "tau_cross": "cross"}
-LIMIT = 5_000  # rows sent to the browser
 HELP = {
     "input": "Tokens before the peak that the window holds, besides the peak itself",
     "output": "Tokens after the peak that the window holds",
@@ -54,6 +52,11 @@ def name(tier: int) -> str:
 def titled(tier: int) -> str:
     """The name after the number that docs and routes use: 1 input."""
     return f"{NUMBERED.get(Tier(tier), '')} {name(tier)}".strip()
+
+
+def dot(tier: int) -> str:
+    """A tier's colour."""
+    return f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
 
 
 class TierDesk(Desk, Protocol):
@@ -110,9 +113,9 @@ def side_words(window: str, side: int) -> str:
 def render_thresholds() -> None:
     """τ of each window: every feature is sorted anew at once."""
     for column, (field, window) in zip(st.columns(3, gap="medium"), TAUS.items(), strict=True):
-        step, shown = (0.005, "%.3f") if window == "cross" else (0.01, "%.2f")
+        step, digits = (0.005, "%.3f") if window == "cross" else (0.01, "%.2f")
         with column:
-            controls.slider(field, f"τ {window}", step=step, format=shown, rerun=SORTED)
+            controls.slider(field, f"τ {window}", step=step, format=digits, rerun=SORTED)
     usual = Thresholds()
     st.button(
         f"Defaults: τ {usual.input:.2f}, {usual.output:.2f}, {usual.cross:.3f}",
@@ -135,8 +138,7 @@ def counts_html(view: TierTable) -> str:
     for tier in Tier:
         count = view.counts[tier]
         if tier != Tier.UNSCORED or count:
-            dot = f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
-            value = f"{dot}{numbers.count(count)} · {numbers.percent(count / total)}"
+            value = f"{dot(tier)}{numbers.count(count)} · {numbers.percent(count / total)}"
             hint = WAYS.get(tier, "fewer than two examples in different documents")
             chips.append(markup.chip(titled(tier), value, hint))
     return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
@@ -165,12 +167,12 @@ def labels(desk: TierDesk, study: str, view: TierTable) -> pl.DataFrame | None:
 
 def listed(view: TierTable, labels: pl.DataFrame | None = None) -> pl.DataFrame:
     """Features of the tier that is looked at, nearest to another tier first, with labels."""
-    chosen = address.get("tier")
+    tier = address.get("tier")
     table = view.table
     if labels is not None:
         table = table.join(_one_each(labels), on="feature", how="left")
-    if chosen != "all":
-        table = table.filter(pl.col("tier") == int(Tier[chosen.upper()]))
+    if tier != "all":
+        table = table.filter(pl.col("tier") == int(Tier[tier.upper()]))
     return table.sort("margin", "feature", nulls_last=True)
 
 
@@ -181,31 +183,23 @@ def steps(view: TierTable) -> list[int]:
 
 def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
     """feature, label: a person's before a method's, with the person's name."""
-    by = (
-        pl.when(pl.col("writer") != "")
-        .then(pl.lit(" · by ") + pl.col("writer"))
-        .otherwise(pl.lit(""))
-    )
+    writer = pl.when(pl.col("writer") != "").then(pl.lit(" · by ") + pl.col("writer"))
     first = labels.unique("feature", keep="first", maintain_order=True)
-    return first.select("feature", label=pl.col("label") + by)
+    return first.select("feature", label=pl.col("label") + writer.otherwise(pl.lit("")))
 
 
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
-    "top_token": st.column_config.TextColumn("top token", width=84),
-    "kind": st.column_config.TextColumn("tier", width=70),
-    "label": st.column_config.TextColumn("label", width=150, help="by hand, or as routed"),
-    "input": st.column_config.NumberColumn("ρ in", width=56, format="%.3f"),
-    "output": st.column_config.NumberColumn("ρ out", width=56, format="%.3f"),
-    "cross": st.column_config.NumberColumn("ρ cross", width=60, format="%.3f"),
-    "margin": st.column_config.NumberColumn(
-        "margin", width=58, format="%.3f", help="to the nearest τ"
-    ),
-    "examples": st.column_config.NumberColumn("examples", width=70),
-    "cut": st.column_config.NumberColumn(
-        "cut", width=44, help="windows that the end of a context cuts short"
-    ),
-    "density": st.column_config.NumberColumn("density", width=66, format="%.3f%%"),
+    "top_token": text("top token", 84),
+    "kind": text("tier", 70),
+    "label": text("label", 150, "by hand, or as routed"),
+    "input": number("ρ in", 56, "%.3f"),
+    "output": number("ρ out", 56, "%.3f"),
+    "cross": number("ρ cross", 60, "%.3f"),
+    "margin": number("margin", 58, "%.3f", "to the nearest τ"),
+    "examples": number("examples", 70),
+    "cut": number("cut", 44, help="windows that the end of a context cuts short"),
+    "density": number("density", 66, "%.3f%%"),
 }
 
 
@@ -218,29 +212,9 @@ def render_list(rows: pl.DataFrame, total: int) -> None:
         cut = f" · the first {LIMIT:,} are listed" if len(rows) > LIMIT else ""
         markup.note(f"{len(rows):,} of {total:,} features, nearest to another tier first{cut}")
     names = [titled(tier) for tier in Tier]
-    shown = rows.head(LIMIT).with_columns(
+    cells = rows.head(LIMIT).with_columns(
         pl.col("density") * 100,
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
         kind=pl.col("tier").replace_strict(list(range(len(names))), names),
     )
-    columns = [column for column in COLUMNS if column in shown.columns]
-    render_rows(
-        shown.select(columns).cast({pl.Float64: pl.Float32}),
-        shown["feature"].to_list(),
-        address.get("feature"),
-        open_,
-        ROWS,
-        column_config=COLUMNS,
-        height=360,
-        row_height=26,
-        placeholder="–",
-        alt="Features; click a row to open it",
-    )
-
-
-def open_(feature: int | None) -> None:
-    """Open a feature, here and in the list."""
-    if feature == address.get("feature"):
-        st.rerun([address.IDLE])
-    address.put(feature=feature)
-    st.rerun([INSPECTOR, BOARD])
+    FEATURES.render_rows(cells, COLUMNS, "tier-rows", 360)

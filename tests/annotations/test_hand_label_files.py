@@ -27,6 +27,7 @@ from backend.schema import NotFoundError, Plan, Study
 from backend.store import annotations
 from backend.study import loading as studies
 from components.annotations import hand_label_files as shown
+from tests.helpers.interchange import batches
 from tests.helpers.pages import opened, text_of
 
 
@@ -226,9 +227,10 @@ def test_what_is_wrong_in_a_file_is_named_and_the_rest_taken(ready: str) -> None
 def test_neuronpedia_has_the_labels_and_not_what_none_fits(labelled: str) -> None:
     packed = queries.export_decisions(labelled, "neuronpedia")
     model, source = neuronpedia.names(studies.load(labelled))
-    found = neuronpedia.read(packed, model, source).labels
-    assert sorted(found["feature"].to_list()) == [3, 3]
-    assert set(found["method"]) == {hand_label_tables.HUMAN}
+    (rows,) = batches(packed).values()
+    assert [row["index"] for row in rows] == ["3", "3"]
+    assert {(row["modelId"], row["layer"]) for row in rows} == {(model, source)}
+    assert {row["typeName"] for row in rows} == {hand_label_tables.HUMAN}
 
 
 def test_a_label_is_on_the_pages_at_once(labelled: str) -> None:

@@ -78,7 +78,9 @@ class Server:
     def start(self) -> None:
         folders = {"STUDIES": self.root / "studies", "CACHE": self.root / "cache"}
         folders["ANNOTATIONS"] = self.annotations
-        environment = os.environ | {f"TESSERA_{name}": str(at) for name, at in folders.items()}
+        environment = os.environ | {
+            f"TESSERA_{name}": str(folder) for name, folder in folders.items()
+        }
         code = SLOW.format(delay=self.delay, port=self.port)
         with (self.root / "app.log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -104,27 +104,27 @@ def test_map_table_and_inspector_follow_each_other(visit: Visit) -> None:
     page.wait_for_timeout(600)
     assert page.locator(".ring").bounding_box() != before
     assert title(page) == f"Region {parameters(page)['region']}"
-    listed = title(page)
+    listed_title = title(page)
     page.keyboard.press("n")
-    expect(page.locator(".st-key-inspector .title")).not_to_have_text(listed)
+    expect(page.locator(".st-key-inspector .title")).not_to_have_text(listed_title)
     page.wait_for_timeout(600)
     page.keyboard.press("p")
-    opened(page, listed)
+    opened(page, listed_title)
     number = click_map(page, 0)
     opened(page, f"Region {number}")
 
 
 def test_every_press_of_next_opens_another_feature(visit: Visit) -> None:
     page = visit.open("features")
-    seen = []
+    titles = []
     for _ in range(8):
         page.keyboard.press("n")
         page.wait_for_timeout(1500)  # as a reader does; what the list says late comes in between
-        seen.append(title(page))
-    assert len(set(seen)) == len(seen)
-    assert seen[-1] == f"Feature {parameters(page)['feature']}"
+        titles.append(title(page))
+    assert len(set(titles)) == len(titles)
+    assert titles[-1] == f"Feature {parameters(page)['feature']}"
     page.keyboard.press("p")
-    opened(page, seen[-2])
+    opened(page, titles[-2])
 
 
 def test_a_lasso_fills_the_table_and_the_address(visit: Visit) -> None:
@@ -138,11 +138,11 @@ def test_a_lasso_fills_the_table_and_the_address(visit: Visit) -> None:
         page.mouse.move(centre + x, middle + y, steps=6)
     page.mouse.up()
     expect(page.locator(".st-key-listed")).to_contain_text("in the selected area")
-    said = page.locator(".st-key-listed .note").inner_text()
+    note = page.locator(".st-key-listed .note").inner_text()
     picture(page, "lasso")
     assert "area" in parameters(page)
-    again = visit.open(page.url.removeprefix(f"{visit.app}/"))
-    expect(again.locator(".st-key-listed .note")).to_have_text(said)
+    reopened = visit.open(page.url.removeprefix(f"{visit.app}/"))
+    expect(reopened.locator(".st-key-listed .note")).to_have_text(note)
     page.get_by_role("button", name="Show all").click()
     expect(page.locator(".st-key-listed")).not_to_contain_text("in the selected area")
 

@@ -35,8 +35,8 @@ def test_an_experiment_is_started_cancelled_gone_on_with_and_exported(visit: Vis
     with page.expect_download() as download:
         page.get_by_role("button", name="all, as a folder of the baez post").click()
     assert download.value.suggested_filename.endswith("-baez.zip")
-    again = visit.open(f"experiment?study=demo&run={parameters(page)['run']}")
-    expect(again.get_by_text("Differences between methods")).to_be_visible()
+    reopened = visit.open(f"experiment?study=demo&run={parameters(page)['run']}")
+    expect(reopened.get_by_text("Differences between methods")).to_be_visible()
 
 
 def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
@@ -47,8 +47,8 @@ def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
     expect(compared.get_by_text("held-out excerpt", exact=True)).to_be_visible()
     compared.keyboard.press("b")
     expect(compared.get_by_role("button", name="Prefer A")).to_be_visible()
-    shown = compared.locator(".st-key-inspector").inner_text()
-    assert "token_frequency" not in shown
+    inspector = compared.locator(".st-key-inspector").inner_text()
+    assert "token_frequency" not in inspector
     before = compared.locator(".st-key-inspector .title").inner_text()
     compared.keyboard.press("1")
     expect(compared.locator(".st-key-inspector .title")).not_to_have_text(before)
@@ -59,13 +59,13 @@ def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
 def test_a_person_judges_the_same_excerpts(visit: Visit) -> None:
     page = started(visit)
     expect(page.get_by_text("Differences between methods")).to_be_visible(timeout=LONG)
-    judged = visit.open(f"judge?study=demo&run={parameters(page)['run']}&person=ann")
-    expect(judged.get_by_text("0 of ")).to_be_visible()
-    judged.get_by_role("checkbox").first.check(force=True)
-    judged.wait_for_url("**ticks=1**")
-    judged.reload()
-    settle(judged)
-    expect(judged.get_by_role("checkbox").first).to_be_checked()
-    judged.get_by_role("button", name="Save and next").click()
-    expect(judged.get_by_text("1 of ")).to_be_visible()
-    picture(judged, "judge")
+    judge = visit.open(f"judge?study=demo&run={parameters(page)['run']}&person=ann")
+    expect(judge.get_by_text("0 of ")).to_be_visible()
+    judge.get_by_role("checkbox").first.check(force=True)
+    judge.wait_for_url("**ticks=1**")
+    judge.reload()
+    settle(judge)
+    expect(judge.get_by_role("checkbox").first).to_be_checked()
+    judge.get_by_role("button", name="Save and next").click()
+    expect(judge.get_by_text("1 of ")).to_be_visible()
+    picture(judge, "judge")

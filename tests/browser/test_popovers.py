@@ -131,12 +131,12 @@ def open_filter(page: Page) -> Locator:
 
 def test_a_filter_that_is_opened_after_a_search_shows_none_and_sets_none(visit: Visit) -> None:
     page = searched(visit, "features?study=demo", "goal")
-    listed = page.locator(".st-key-listed").inner_text()
+    before = page.locator(".st-key-listed").inner_text()
     filters = open_filter(page)
     expect(filters.get_by_label("Density to, share")).to_have_value("1.000")
     close(page)
     run_again(page)
-    assert page.locator(".st-key-listed").inner_text() == listed
+    assert page.locator(".st-key-listed").inner_text() == before
     assert parameters(page) == {"study": "demo", "search": "goal"}
 
 
@@ -146,7 +146,7 @@ def test_a_linked_filter_stands_in_the_popover_after_a_search(visit: Visit) -> N
     page.get_by_label("Search", exact=True).fill("")
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-listed")).not_to_contain_text("goal")
-    listed = state(page)
+    before = state(page)
     filters = open_filter(page)
     picture(page, "regions-filter")
     expect(filters.get_by_role("radio", name="what members spell")).to_be_checked()
@@ -155,7 +155,7 @@ def test_a_linked_filter_stands_in_the_popover_after_a_search(visit: Visit) -> N
     expect(filters.get_by_label("Topic of highest lift")).to_have_value("sports")
     close(page)
     run_again(page)
-    assert state(page) == listed
+    assert state(page) == before
     assert parameters(page) == linked
 
 

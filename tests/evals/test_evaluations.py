@@ -48,7 +48,6 @@ from backend.evals.evaluation import MEASURES, Answers
 from backend.evals.toy import EVALUATION
 from backend.query import query
 from backend.schema import CorpusRef, Study
-from backend.store import provenance
 from backend.store.memo import memoize
 from backend.store.views import Provenance
 
@@ -68,7 +67,7 @@ def count(corpus: CorpusRef, least: int) -> dict[str, Any]:
 def toy(study: Study, least: int = 1) -> Toy:
     """A number."""
     entry = count(study.corpus, least)
-    return Toy(entry.value("count"), provenance.of(entry, f"toy --study {study.name}"))
+    return Toy(entry.value("count"), entry.provenance(f"toy --study {study.name}"))
 
 
 def measures(view: Toy) -> pl.DataFrame:

@@ -16,10 +16,10 @@ from backend.experiments.views import Experiment
 from backend.features.examples import peaks
 from backend.labels import judges, subjects, writers
 from backend.labels import steps as label_steps
-from backend.labels.contract import Message
+from backend.labels.contract import GREEDY, Draw, Message
 from backend.labels.evidence import LEAST
 from backend.labels.interchange import tables
-from backend.labels.interchange.records import FormatError
+from backend.labels.interchange.records import FormatError, Problem
 from backend.labels.judges import Judge, Question, Verdicts
 from backend.labels.references import JudgeRef, WriterRef
 from backend.labels.subjects import Models, Sampling, features_of
@@ -51,14 +51,7 @@ class Scripted:
     def __init__(self, fails: int = 0, stops: int = 10**9) -> None:
         self.asked, self.fails, self.stops = 0, fails, stops
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
         self.asked += 1
         if self.asked > self.stops:
             raise LlmUnavailableError("The cap is reached.", "Raise it.")
@@ -347,7 +340,7 @@ def test_labels_with_markup_stay_text(study: Study) -> None:
     class Marks(Scripted):
         name = "marks"
 
-        def write(self, messages: Sequence[Message], **_: object) -> str:
+        def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
             return "[EXPLANATION]: <img src=x onerror=alert(1)> & **bold**"
 
     plan = Plan(
@@ -393,11 +386,12 @@ def test_labels_go_out_in_every_format(study: Study, kind: str) -> None:
     if kind == "neuronpedia":
         assert data[:2] == b"PK"
         return
-    given = tables.read(data, kind)
-    assert given.problems == ()
+    problems: list[Problem] = []
+    rows = tables.lines(tables.Row, data, kind, "labels", problems)
     view = queries.experiment(study.name, name)
     assert isinstance(view, Experiment)
-    assert set(given.labels["text"]) == set(view.labels["text"])
+    assert {row.text for _, row in rows} == set(view.labels["text"])
+    assert problems == []
 
 
 def test_a_file_that_is_no_experiment_is_refused(study: Study) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 def decision(feature: int, label: str = "", **also: Any) -> dict[str, Any]:
     """An event as the browser sends it."""
-    said = {
+    values = {
         "uid": uuid.uuid4().hex,
         "kind": "decision",
         "feature": feature,
@@ -16,4 +16,4 @@ def decision(feature: int, label: str = "", **also: Any) -> dict[str, Any]:
         "action": "label" if label else "skip",
         "label": label,
     }
-    return said | also
+    return values | also

@@ -50,7 +50,7 @@ class Affirmative:
     name = "affirmative"
     obeys = True
 
-    def write(self, messages: Sequence[Any], **_: Any) -> str:
+    def write(self, messages: Sequence[Any], _draw: Any = None) -> str:
         from backend.labels.judges import PER_PROMPT
 
         assert "random order" in messages[0].content
@@ -59,16 +59,15 @@ class Affirmative:
 
 def check_scorer() -> None:
     from backend.labels.judges import WriterJudge
-    from backend.labels.scorers import judged
     from backend.labels.trials import trial
-    from benchmarks.scoring import planted
+    from benchmarks.scoring import judge_all, planted
 
-    (score,) = judged(
+    (score,) = judge_all(
         [trial("bag_of_words", "numbers", planted(0), "m")], WriterJudge(Affirmative())
     )
     assert (score.scorer, score.value, score.chance) == ("bag_of_words", 0.5, 0.5)
-    plan = ["--plan.methods", "token_frequency", "--plan.features", "3"]
-    estimate = ["estimate_cost", "--study", STUDY, *plan, "--plan.scorers"]
+    plan = ["--methods", "token_frequency", "--features", "3"]
+    estimate = ["estimate_cost", "--study", STUDY, *plan, "--scorers"]
     assert printed(*estimate, "bag_of_words") == printed(*estimate, "detection")
     app = opened("experiment", study=STUDY, scorers="bag_of_words")
     assert "bag_of_words" in options(app, "multiselect", "Judged by")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
+import zipfile
+from typing import Any
+
 import polars as pl
 from hypothesis import strategies as st
 
@@ -59,3 +65,11 @@ score = st.fixed_dictionaries(
     }
 )
 scores = st.lists(score, max_size=8).map(lambda rows: pl.DataFrame(rows, schema=SCORES))
+
+
+def batches(packed: bytes) -> dict[str, list[dict[str, Any]]]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return {
+            name: [json.loads(line) for line in gzip.decompress(archive.read(name)).splitlines()]
+            for name in archive.namelist()
+        }

@@ -44,8 +44,8 @@ def write_chain(folder: Path, model: Path, chain: Mapping[str, str]) -> Path:
 
 
 def token(tokens: PreTrainedTokenizerBase, text: str) -> int:
-    (found,) = tokens.encode(text, add_special_tokens=False)
-    return found
+    (token,) = tokens.encode(text, add_special_tokens=False)
+    return token
 
 
 def meta(tokens: PreTrainedTokenizerBase, width: int, layer: int) -> dict[str, Any]:

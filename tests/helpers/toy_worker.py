@@ -15,6 +15,7 @@ from typing import Any
 from backend import settings
 from backend.schema import CorpusError, Progress
 from backend.store import jobs, launch, worker
+from backend.store.jobs import Request
 
 
 def note(name: str, text: str) -> None:
@@ -27,11 +28,11 @@ def count(arguments: dict[str, Any], progress: Progress) -> None:
     chunks = arguments["chunks"]
     for chunk in range(chunks):
         progress.report(chunk, chunks, "Counting", "chunks")
-        kept = settings.current().cache / f"{arguments.get('name', 'chunk')}-{chunk}"
-        if not kept.exists():
+        path = settings.current().cache / f"{arguments.get('name', 'chunk')}-{chunk}"
+        if not path.exists():
             time.sleep(arguments["seconds"])
-            kept.touch()
-            note("ran.txt", kept.name)
+            path.touch()
+            note("ran.txt", path.name)
     progress.report(chunks, chunks, "Counting", "chunks")
 
 
@@ -65,7 +66,8 @@ if __name__ == "__main__":
     launch.command = command
     launch.PAUSE = 0.0
     if sys.argv[2:] == ["submit"]:
-        job = jobs.submit("count", "toy", {"chunks": 1, "seconds": 0.1}, sys.argv[1], "shared")
+        request = Request("count", "toy", {"chunks": 1, "seconds": 0.1}, "shared")
+        job = jobs.submit(request, sys.argv[1])
         print(job.id)
     else:
         note("pids.txt", str(os.getpid()))

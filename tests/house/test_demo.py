@@ -43,27 +43,27 @@ def test_residuals_have_one_huge_direction_which_centring_removes(demo: str) -> 
     """The published reason for centring: raw residuals are nearly parallel, centred ones not."""
     raw = activations(demo).rows(0, 2_000).float()
     raw_cosine = torch.nn.functional.cosine_similarity(raw[:1_000], raw[1_000:])
-    found = partitioned.partitioned(studies.load(demo).cut())
+    partition = partitioned.partitioned(studies.load(demo).cut())
     assert float(raw_cosine.median()) > 0.8
-    assert 0.5 < found.theta < 0.95
+    assert 0.5 < partition.theta < 0.95
 
 
 def test_the_partition_agrees_with_a_plain_float64_pass(demo: str) -> None:
     from backend.regions import leader, partitioning
 
     study = studies.load(demo)
-    found = partitioned.partitioned(study.cut())
+    partition = partitioned.partitioned(study.cut())
     centre = partitioning.centre(study.reading).array("centre")
     rows = activations(demo).rows(0, 3_000)
     points = leader.unit(rows, torch.from_numpy(np.array(centre))).double().numpy()
-    chosen: list[int] = []
+    expected: list[int] = []
     for row, point in enumerate(points):
-        if not chosen or (1 - points[chosen] @ point).min() > found.theta:
-            chosen.append(row)
-    exemplars = found.entry.array("exemplar_tokens")
-    assert exemplars[exemplars < 3_000].tolist() == chosen
-    distances = 1 - points[:500] @ found.entry.array("exemplars").T.astype(np.float64)
-    assert np.allclose(distances.min(axis=1), found.distance[:500], atol=1e-6)
+        if not expected or (1 - points[expected] @ point).min() > partition.theta:
+            expected.append(row)
+    exemplars = partition.entry.array("exemplar_tokens")
+    assert exemplars[exemplars < 3_000].tolist() == expected
+    distances = 1 - points[:500] @ partition.entry.array("exemplars").T.astype(np.float64)
+    assert np.allclose(distances.min(axis=1), partition.distance[:500], atol=1e-6)
 
 
 def test_the_committed_sae_is_what_its_card_says(demo: str) -> None:
@@ -96,7 +96,7 @@ def test_regions_read(demo: str) -> None:
     answer = queries.regions(demo)
     assert isinstance(answer, RegionMap)
     study = studies.load(demo)
-    found = partitioned.partitioned(study.cut())
+    partition = partitioned.partitioned(study.cut())
     from backend.regions import leader, partitioning
 
     centre = partitioning.centre(study.reading).array("centre")
@@ -107,6 +107,6 @@ def test_regions_read(demo: str) -> None:
         points[rng.integers(20_000, size=400)], points[rng.integers(20_000, size=400)], "cosine"
     )
     for region in largest:
-        members = points[found.members(region)[:400].copy()]
-        within = cdist(members, members, "cosine")[np.triu_indices(len(members), 1)]
-        assert within.mean() < spread.mean() - 0.1
+        members = points[partition.members(region)[:400].copy()]
+        distances = cdist(members, members, "cosine")[np.triu_indices(len(members), 1)]
+        assert distances.mean() < spread.mean() - 0.1

@@ -23,11 +23,11 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 CODE = re.compile(r"`([^`\n]+)`")
 
 
-def shown(path: Path) -> str:
+def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("document", PAGES, ids=shown)
+@pytest.mark.parametrize("document", PAGES, ids=relative)
 def test_links_lead_to_files_that_are_there(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     local = [link for link, _ in LINK.findall(text) if "://" not in link]
@@ -37,20 +37,20 @@ def test_links_lead_to_files_that_are_there(document: Path) -> None:
 def test_the_readme_names_only_commands_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
-    named = set()
+    names = set()
     for page in PAGES:
-        named |= set(re.findall(r"\bmake ([a-z][a-z-]+)\b", _code_of(page)))
-    assert {"run", "test"} <= named <= targets
+        names |= set(re.findall(r"\bmake ([a-z][a-z-]+)\b", _code_of(page)))
+    assert {"run", "test"} <= names <= targets
 
 
 def test_python_commands_in_the_documents_exist() -> None:
-    known = {*commands(), "cache", "completion", "prepare", "worker"}
-    named, modules = set(), set()
+    known_commands = {*commands(), "cache", "completion", "prepare", "worker"}
+    names, modules = set(), set()
     for page in PAGES:
         code = _code_of(page)
-        named |= set(re.findall(r"-m backend ([a-z_]+)", code))
+        names |= set(re.findall(r"-m backend ([a-z_]+)", code))
         modules |= set(re.findall(r"-m ((?:benchmarks|scripts)\.[a-z_]+)", code))
-    assert named <= known
+    assert names <= known_commands
     assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").exists()] == []
 
 
@@ -66,10 +66,10 @@ def test_files_in_the_documents_exist() -> None:
     folders = "backend|benchmarks|components|docs|pages|scripts|studies|tests"
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        named = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
-        made = ("studies/mine.toml",)
-        missing = [name for name in named if name not in made and not (ROOT / name).exists()]
-        assert missing == [], shown(page)
+        names = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
+        exceptions = ("studies/mine.toml",)
+        missing = [name for name in names if name not in exceptions and not (ROOT / name).exists()]
+        assert missing == [], relative(page)
 
 
 def test_the_glossary_explains_the_words_on_screen() -> None:
@@ -100,10 +100,10 @@ def _exists(name: str) -> bool:
     for package in ("", *(f"{room.name}." for room in ROOMS)):
         for module, rest in ((f"{package}{path}", attribute), (f"{package}{name}", "")):
             try:
-                found = importlib.import_module(f"backend.{module}")
+                imported = importlib.import_module(f"backend.{module}")
             except ModuleNotFoundError:
                 continue
-            if not rest or hasattr(found, rest):
+            if not rest or hasattr(imported, rest):
                 return True
     owner, _, member = name.partition(".")
     from backend.store import memo

@@ -33,11 +33,11 @@ def file(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def change(file: Path, question: str, path: str, add: float, at: int) -> None:
+def change(file: Path, question: str, path: str, add: float, index: int) -> None:
     """Adds to one kept number and makes its digest that of another leaf."""
     record = golden.read(file)
     values = record.values[golden.values_key(question, path)]
-    values[at] += add
+    values[index] += add
     record.questions[question]["leaves"][path]["digest"] = "another"
     golden.write(file, record)
 
@@ -64,7 +64,7 @@ def test_a_changed_number_is_told_with_its_size(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     largest = np.abs(golden.read(file).values["regions|map|table.coherence"]).max()
-    change(file, "regions/map", "table.coherence", add=-0.25, at=2)
+    change(file, "regions/map", "table.coherence", add=-0.25, index=2)
     (difference,) = run_against(file, capsys)
     assert (difference["question"], difference["path"]) == ("regions/map", "table.coherence")
     assert (difference["what"], difference["cells"]) == ("numbers", 1)
@@ -120,8 +120,8 @@ def test_the_file_of_another_study_is_not_mixed_with(file: Path) -> None:
 
 def leaf_difference(old: object, new: object) -> Difference | None:
     """The difference of two answers that are one leaf each."""
-    (kept,), (leaf,) = leaves(old), leaves(new)
-    return difference("question", kept.path, kept.as_json(), kept.values, leaf)
+    (old_record,), (leaf,) = leaves(old), leaves(new)
+    return difference("question", old_record.path, old_record.as_json(), old_record.values, leaf)
 
 
 def test_a_long_column_is_sampled_and_its_digest_is_of_all() -> None:

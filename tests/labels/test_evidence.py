@@ -10,7 +10,7 @@ from backend.corpus.contexts import Tokens
 from backend.features import codes
 from backend.features.examples import peaks
 from backend.labels.contract import Evidence
-from backend.labels.evidence import LEAST, POST_TRAIN, draw, of_features, of_regions
+from backend.labels.evidence import LEAST, POST_TRAIN, Sampling, draw, of_features, of_regions
 from backend.regions import partitioning
 from backend.schema import NotFoundError
 from backend.store.memo import Entry
@@ -43,7 +43,7 @@ def test_the_parts_never_meet(
     read: tuple[Entry, Tokens], feature: int, split: str, kind: str, seed: int
 ) -> None:
     index, tokens = read
-    evidence = draw(of_features(index), tokens, feature, split, kind, seed)  # type: ignore[arg-type]
+    evidence = draw(of_features(index), tokens, feature, Sampling(split, kind, seed))
     parts = [contexts(tokens, evidence, part) for part in ("train", "test", "negatives")]
     everything = [number for part in parts for number in part]
     assert len(everything) == len(set(everything))
@@ -51,13 +51,13 @@ def test_the_parts_never_meet(
     fires = set(tokens.context_of[codes.column(index, feature).rows].tolist())
     assert set(parts[0]) | set(parts[1]) <= fires
     assert not set(parts[2]) & fires
-    again = draw(of_features(index), tokens, feature, split, kind, seed)  # type: ignore[arg-type]
+    again = draw(of_features(index), tokens, feature, Sampling(split, kind, seed))
     assert again == evidence
 
 
 def test_excerpts_carry_text_activations_and_peak(read: tuple[Entry, Tokens], feature: int) -> None:
     index, tokens = read
-    evidence = draw(of_features(index), tokens, feature)
+    evidence = draw(of_features(index), tokens, feature, Sampling())
     own = codes.column(index, feature)
     strongest = dict(zip(*(part.tolist() for part in peaks(own, tokens)), strict=True))
     for each in (*evidence.train, *evidence.test):
@@ -79,7 +79,7 @@ def test_train_and_test_both_cover_the_range(read: tuple[Entry, Tokens], feature
     index, tokens = read
     _, values = peaks(codes.column(index, feature), tokens)
     for seed in range(5):
-        evidence = draw(of_features(index), tokens, feature, seed=seed)
+        evidence = draw(of_features(index), tokens, feature, Sampling(seed=seed))
         for part in (evidence.train, evidence.test):
             ranks = [(values < each.strength).mean() for each in part]
             assert min(ranks) < 0.25
@@ -89,7 +89,7 @@ def test_train_and_test_both_cover_the_range(read: tuple[Entry, Tokens], feature
 def test_the_post_trains_on_the_strongest(read: tuple[Entry, Tokens], feature: int) -> None:
     index, tokens = read
     _, values = peaks(codes.column(index, feature), tokens)
-    evidence = draw(of_features(index), tokens, feature, "post")
+    evidence = draw(of_features(index), tokens, feature, Sampling("post"))
     ordered = np.sort(values)[::-1]
     assert [e.strength for e in evidence.train] == pytest.approx(ordered[:POST_TRAIN].tolist())
     assert sorted(e.strength for e in evidence.test) == pytest.approx(
@@ -103,7 +103,7 @@ def test_a_feature_with_too_few_contexts_is_refused(read: tuple[Entry, Tokens]) 
     rare = [f for f, count in counts.items() if count < LEAST]
     assert rare, "the small world has features that seldom fire"
     with pytest.raises(NotFoundError, match=str(LEAST)):
-        draw(of_features(index), tokens, rare[0])
+        draw(of_features(index), tokens, rare[0], Sampling())
 
 
 def test_members_of_regions_are_evidence_too(ready: str) -> None:
@@ -119,7 +119,7 @@ def test_members_of_regions_are_evidence_too(ready: str) -> None:
         assert column.values == pytest.approx(1 - distance[members] / theta, abs=1e-6)
     contexts_of = [len(peaks(source.column(r), tokens)[0]) for r in range(len(source.offsets) - 1)]
     middle = int(np.argmin(np.abs(np.array(contexts_of) - 0.5 * len(tokens.contexts))))
-    drawn = draw(source, tokens, middle)
+    drawn = draw(source, tokens, middle, Sampling())
     for one in (*drawn.train, *drawn.test):
         assert owner[one.row] == middle
     with pytest.raises(NotFoundError, match="region"):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.labels import cases, prompts
-from backend.labels.contract import Evidence, Excerpt, Message
+from backend.labels.contract import GREEDY, Draw, Evidence, Excerpt, Message
 from backend.labels.explainers import (
     ALIASES,
     EXPLAINERS,
@@ -41,16 +41,9 @@ class Scripted:
         self.asked: list[list[Message]] = []
         self.draws: list[tuple[float, int]] = []
 
-    def write(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float = 0.0,
-        limit: int = 300,
-        attempt: int = 0,
-    ) -> str:
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
         self.asked.append(list(messages))
-        self.draws.append((temperature, attempt))
+        self.draws.append((draw.temperature, draw.attempt))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, LlmError):
             raise reply

@@ -12,6 +12,7 @@ from backend.labels import subjects
 from backend.labels.evidence import LEAST
 from backend.labels.explainers import EXPLAINERS
 from backend.labels.views import Labels, LabelScores
+from backend.labels.words import LabelRequest
 from backend.schema import Job, NotFoundError
 from backend.study import loading as studies
 from tests.helpers.jobs import run_job
@@ -44,7 +45,7 @@ def region(ready: str) -> int:
 
 def labels(study: str, number: int, kind: str = "feature", **options: object) -> Labels:
     """They are there at once where what is labelled is computed."""
-    view = queries.labels(study, number, kind, **options)
+    view = queries.labels(study, LabelRequest(number, kind, **options))
     assert isinstance(view, Labels)
     return view
 
@@ -84,19 +85,20 @@ def test_wrong_names_are_told(ready: str, feature: int) -> None:
     with pytest.raises(NotFoundError, match="a feature or a region"):
         labels(ready, feature, kind="neuron")
     with pytest.raises(NotFoundError, match="other, silent"):
-        queries.label_scores(ready, feature, "token_frequency", negatives="none")
+        queries.label_scores(ready, LabelRequest(feature, negatives="none"), "token_frequency")
     with pytest.raises(NotFoundError, match="a method 'guess'"):
-        queries.write_labels(ready, feature, "guess")
+        queries.write_labels(ready, LabelRequest(feature), "guess")
 
 
 @pytest.mark.usefixtures("no_worker")
 @pytest.mark.parametrize("of", ["feature", "region"])
 def test_scores_stand_beside_their_controls(ready: str, feature: int, region: int, of: str) -> None:
     number, methods = feature if of == "feature" else region, ",".join(COUNTING)
-    answer = queries.label_scores(ready, number, methods, of)
+    request = LabelRequest(number, of)
+    answer = queries.label_scores(ready, request, methods)
     if isinstance(answer, Job):
         run_job(ready, answer)
-    scored = queries.label_scores(ready, number, methods, of)
+    scored = queries.label_scores(ready, request, methods)
     assert isinstance(scored, LabelScores)
     table = scored.scores
     assert set(table["feature"]) == {number}
@@ -115,7 +117,7 @@ def test_scores_stand_beside_their_controls(ready: str, feature: int, region: in
 @pytest.mark.usefixtures("no_worker")
 def test_a_model_that_is_asked_gives_a_label_or_the_reason(ready: str, feature: int) -> None:
     methods = "eleuther_acts_top5,baez"
-    run_job(ready, queries.write_labels(ready, feature, methods))
+    run_job(ready, queries.write_labels(ready, LabelRequest(feature), methods))
     found = labels(ready, feature).labels.filter(pl.col("known"))
     assert {"eleuther_acts_top5", "baez"} <= set(found["method"])
     assert all(found["detail"])

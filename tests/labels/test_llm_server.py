@@ -107,7 +107,7 @@ def excerpts(demo: str) -> Evidence:
     source = evidence.of_features(codes.index.get(study.reading, study.require_sae()))
     tokens = passages.tokens_of(study.model, study.corpus)
     often = max(source.frequent().tolist(), key=lambda number: len(source.column(number).rows))
-    return evidence.draw(source, tokens, often)
+    return evidence.draw(source, tokens, often, evidence.Sampling())
 
 
 def test_a_label_is_written_once_and_read_from_disk_ever_after(

@@ -11,22 +11,24 @@ import pytest
 from backend import query
 from backend.experiments import runs, single_labels
 from backend.labels import label_search
+from backend.labels.words import LabelRequest
 from backend.query import Query
 from backend.schema import Job, Plan, Progress
 from backend.store import jobs
 
-NUMBER = 0  # of a feature that fires often enough
+REQUEST = LabelRequest(0)  # a feature that fires often enough
 PLAN = Plan(methods=("token_frequency",), scorers=("embedding",), features=3)
+FEATURES = "feature_statistics"  # the job that reads them
 CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
-    "known": (single_labels.labels, (NUMBER,), ["features"]),
-    "written": (single_labels.write_labels, (NUMBER, "baez"), ["features", "write_labels"]),
+    "known": (single_labels.labels, (REQUEST,), [FEATURES]),
+    "written": (single_labels.write_labels, (REQUEST, "baez"), [FEATURES, "write_labels"]),
     "scores": (
         single_labels.label_scores,
-        (NUMBER, "token_frequency,logit_cascade"),
-        ["features", "label_scores"],
+        (REQUEST, "token_frequency,logit_cascade"),
+        [FEATURES, "label_scores"],
     ),
-    "search": (label_search.search_labels, ("boats",), ["features", "search_labels"]),
-    "experiment": (runs.run_experiment, (PLAN,), ["features", "run_experiment"]),
+    "search": (label_search.search_labels, ("boats",), [FEATURES, "search_labels"]),
+    "experiment": (runs.run_experiment, (PLAN,), [FEATURES, "run_experiment"]),
 }
 
 

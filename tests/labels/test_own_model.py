@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from backend.corpus import passages
 from backend.labels import own_model as module
 from backend.labels import prefixes
-from backend.labels.contract import Message, Predictor, Writer
+from backend.labels.contract import Draw, Message, Predictor, Writer
 from backend.labels.judges import LikelihoodJudge, Question
 from backend.labels.own_model import OwnModel, layout
 from backend.models import language_model
@@ -243,7 +243,7 @@ def test_a_prompt_longer_than_the_model_reads_with_its_answer_is_refused(own: Ow
         own.likelihoods([half], [f" {half}"])
     assert told.value.remedy
     with pytest.raises(LlmError, match="replies of 2040"):
-        own.write(QUESTION, limit=2_040)
+        own.write(QUESTION, Draw(limit=2_040))
 
 
 # ---------------------------------------------------------------- judging
@@ -296,17 +296,17 @@ def test_at_temperature_0_it_writes_what_generate_writes(own: OwnModel, world: P
     wanted = tokens.decode(made, skip_special_tokens=True).strip()
     assert len(made) == 40
     assert "\n\n" not in wanted
-    assert own.write(QUESTION, limit=40) == wanted
+    assert own.write(QUESTION, Draw(limit=40)) == wanted
 
 
 def test_samples_repeat_and_differ_by_messages_attempt_and_temperature(own: OwnModel) -> None:
-    one = own.write(QUESTION, temperature=1.0, limit=12)
+    one = own.write(QUESTION, Draw(temperature=1.0, limit=12))
     torch.manual_seed(99)
-    assert own.write(QUESTION, temperature=1.0, limit=12) == one
+    assert own.write(QUESTION, Draw(temperature=1.0, limit=12)) == one
     others = [
-        own.write(QUESTION, limit=12),
-        own.write(QUESTION, temperature=1.0, limit=12, attempt=1),
-        own.write((Message("user", "The oven"),), temperature=1.0, limit=12),
+        own.write(QUESTION, Draw(limit=12)),
+        own.write(QUESTION, Draw(temperature=1.0, limit=12, attempt=1)),
+        own.write((Message("user", "The oven"),), Draw(temperature=1.0, limit=12)),
     ]
     assert one not in others
     assert len(set(others)) == 3
@@ -314,9 +314,9 @@ def test_samples_repeat_and_differ_by_messages_attempt_and_temperature(own: OwnM
 
 def test_threads_get_what_one_thread_gets(own: OwnModel) -> None:
     asked = [(Message("user", f"The gull on day {day}"),) for day in range(6)]
-    wanted = [own.write(messages, temperature=0.8, limit=6) for messages in asked]
+    wanted = [own.write(messages, Draw(temperature=0.8, limit=6)) for messages in asked]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda m: own.write(m, temperature=0.8, limit=6), asked))
+        found = list(pool.map(lambda m: own.write(m, Draw(temperature=0.8, limit=6)), asked))
     assert found == wanted
 
 
@@ -324,7 +324,7 @@ def written(own: OwnModel, text: str, monkeypatch: pytest.MonkeyPatch, limit: in
     """What becomes of a text that the model would write, token by token."""
     ids = language_model.tokenizer(own.ref).encode(text, add_special_tokens=False)
     monkeypatch.setattr(module, "_continuation", lambda *_: iter(ids))
-    return own.write(QUESTION, limit=min(limit, 100))
+    return own.write(QUESTION, Draw(limit=min(limit, 100)))
 
 
 @pytest.mark.parametrize(

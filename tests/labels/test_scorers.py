@@ -7,6 +7,8 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,11 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from backend.experiments import experiment as experiments
 from backend.labels import judges, scorers, trials, words
-from backend.labels.contract import Evidence, Excerpt, Message
-from backend.labels.judges import LikelihoodJudge, Question, WriterJudge
+from backend.labels.contract import GREEDY, Draw, Evidence, Excerpt, Message
+from backend.labels.judges import Judge, LikelihoodJudge, Question, WriterJudge
 from backend.labels.kinds import SCORERS, fuzzing
 from backend.labels.kinds.base import Scorer
+from backend.labels.trials import Trial
 from backend.schema import LlmError, LlmUnavailableError, NotFoundError, Plan
 from backend.statistics import estimates
 
@@ -85,10 +88,8 @@ class ScriptedWriter:
         self.rule, self.garbles = rule, garbles
         self.asked: list[Sequence[Message]] = []
 
-    def write(
-        self, messages: Sequence[Message], *, temperature: float = 0.0, limit: int = 300
-    ) -> str:
-        assert temperature == 0
+    def write(self, messages: Sequence[Message], draw: Draw = GREEDY) -> str:
+        assert draw.temperature == 0
         self.asked.append(messages)
         if self.garbles(messages[1].content):
             return "Hard to say: [1, 2]"
@@ -137,7 +138,20 @@ def value(found: scorers.Score | estimates.Estimate) -> float:
     return found.value
 
 
-TASKS = (scorers.detection, scorers.fuzzing)
+def judged(trials: Sequence[Trial], judge: Judge) -> list[scorers.Score]:
+    """Scores of trials that a judge is asked together."""
+    verdicts = judge.judge([each.question for each in trials])
+    pairs = zip(trials, verdicts, strict=True)
+    return [score for each, one in pairs for score in scorers.scored(each, one, judge.name)]
+
+
+def detection(
+    label: str, evidence: Evidence, judge: Judge, method: str, scorer: str = "detection", **how: Any
+) -> list[scorers.Score]:
+    return judged([trials.trial(scorer, label, evidence, method, **how)], judge)
+
+
+TASKS = (detection, partial(detection, scorer="fuzzing"))
 
 
 # ---------------------------------------------------------------- skill and chance
@@ -194,7 +208,7 @@ def test_likelihoods_that_do_not_depend_on_the_text_are_at_chance(
 def test_likelihoods_without_sense_are_at_chance() -> None:
     likely = ScriptedPredictor(lambda text: 0.9 + zlib.crc32(text.encode()) / 2**36)
     judge = LikelihoodJudge(likely)
-    guesses = [each for f in range(200) for each in scorers.detection("x", planted(f), judge, "m")]
+    guesses = [each for f in range(200) for each in detection("x", planted(f), judge, "m")]
     for row in scorers.summary(guesses).iter_rows(named=True):
         assert row["low"] < 0.5 < row["high"]
 
@@ -237,7 +251,7 @@ def test_failed_replies_are_counted_and_move_nothing() -> None:
 
     writer = ScriptedWriter(poor, garbles)
     trial_of = [trials.trial("detection", "colours", planted(f), "m") for f in range(60)]
-    found = scorers.judged(trial_of, WriterJudge(writer))
+    found = judged(trial_of, WriterJudge(writer))
     failed = 0
     for each, score in zip(trial_of, found, strict=True):
         texts = each.question.texts
@@ -272,7 +286,7 @@ def test_a_bad_reply_is_asked_for_once_more_in_other_words() -> None:
         return new
 
     writer.garbles = once
-    (score,) = scorers.detection("colours", planted(2), WriterJudge(writer), "m")
+    (score,) = detection("colours", planted(2), WriterJudge(writer), "m")
     assert (score.value, score.failures, len(writer.asked)) == (1.0, 0, 8)
     roles = sorted(tuple(turn.role for turn in asked) for asked in writer.asked)
     assert roles == [("system", "user")] * 4 + [("system", "user", "assistant", "user")] * 4
@@ -289,25 +303,28 @@ def test_an_error_fails_its_prompt_and_is_raised_where_nothing_is_answered() -> 
         return texts[0] in prompt and refuse(prompt)
 
     some = WriterJudge(ScriptedWriter(fits, refuse_first))
-    (score,) = scorers.detection("colours", evidence, some, "m")
+    (score,) = detection("colours", evidence, some, "m")
     assert (score.n, score.failures, score.value) == (15, 5, 1.0)
     with pytest.raises(LlmError, match="Ask later"):
-        scorers.detection("colours", evidence, WriterJudge(ScriptedWriter(fits, refuse)), "m")
+        detection("colours", evidence, WriterJudge(ScriptedWriter(fits, refuse)), "m")
 
 
-@pytest.mark.parametrize("first", ["Hard to say.", None])
-def test_a_writer_that_cannot_be_asked_now_fails_no_excerpt(first: str | None) -> None:
+@pytest.mark.parametrize("before", [0, 1, 2, 3])
+def test_a_writer_that_cannot_be_asked_now_fails_no_excerpt(before: int) -> None:
+    """Neither at first nor where it is asked once more."""
     down = LlmUnavailableError("The cap is reached.", "Raise it.")
+    prompts: list[str] = []
 
-    def ask(_: object, asked: Sequence[object]) -> list[str | LlmError]:
-        said = replies.pop(0)
-        return ["[0]", said or down] if len(asked) == 2 else [said or down] * len(asked)
+    def garbles(prompt: str) -> bool:
+        prompts.append(prompt)
+        if len(prompts) > before:
+            raise down
+        return True
 
-    replies = [first, None]
-    judge = WriterJudge(ScriptedWriter(fits), ask, per_prompt=1)
+    judge = WriterJudge(ScriptedWriter(fits, garbles))
     with pytest.raises(LlmUnavailableError, match="cap is reached"):
-        judge.judge([judges.Question("detection", "colours", ("a", "b"))])
-    assert len(replies) == (0 if first else 1)
+        judge.judge([judges.Question("detection", "colours", ("a",) * 10)])
+    assert len(prompts) == before + 1
 
 
 def test_a_probability_that_is_no_number_is_a_failure() -> None:
@@ -315,7 +332,7 @@ def test_a_probability_that_is_no_number_is_a_failure() -> None:
     lost = trials.trial("detection", "colours", evidence, "m").question.texts[4]
     likely = ScriptedPredictor(lambda t: np.nan if t == lost else 0.5 + 0.1 * fits(t))
     judge = LikelihoodJudge(likely)
-    plain, ranked = scorers.detection("colours", evidence, judge, "m")
+    plain, ranked = detection("colours", evidence, judge, "m")
     assert (plain.n, plain.failures, ranked.n, ranked.value) == (19, 1, 19, 1.0)
 
 
@@ -499,7 +516,7 @@ def test_there_is_no_shuffling_one_label() -> None:
 
 
 def scored(method: str, feature: int, mean: float | None) -> scorers.Score:
-    (one,) = scorers.detection("x", planted(0), WriterJudge(ScriptedWriter(coin)), method)
+    (one,) = detection("x", planted(0), WriterJudge(ScriptedWriter(coin)), method)
     return replace(one, feature=feature, value=mean)
 
 

@@ -141,15 +141,6 @@ def test_the_nla_of_the_studys_block_is_looked_up_once(server: Hosted) -> None:
     assert server.met[-1][1]["nlaSourceId"] == "made-l7"
 
 
-def test_sixteen_positions_go_into_a_request(server: Hosted) -> None:
-    text = " ".join(f"word{number}" for number in range(40))
-    asked = [*range(40, 0, -1)]
-    said = opened(server).explain(text, asked)
-    assert said == [f"about word{at - 1}" for at in asked]
-    parts = [body["positions"] for path, body in server.met if path == "explain"]
-    assert [len(part) for part in parts] == [16, 16, 8]
-
-
 def test_what_was_asked_before_is_read_from_disk(server: Hosted) -> None:
     opened(server).verbalize_contexts(["the captain"])
     before = len(server.met)
@@ -255,7 +246,7 @@ def test_a_reply_of_another_form_is_an_error(server: Hosted, path: str, body: An
 def test_other_positions_than_asked_for_are_an_error(server: Hosted, positions: list[int]) -> None:
     results = [{"position": at, "description": "x"} for at in positions]
     server.say("explain", 200, {"results": results})
-    assert "not the 1 asked for" in failing(opened(server)).problem
+    assert "not the one asked for" in failing(opened(server)).problem
 
 
 def test_a_text_without_tokens_is_an_error(server: Hosted) -> None:

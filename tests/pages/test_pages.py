@@ -45,9 +45,9 @@ def test_cancelling_ends_the_job_and_offers_to_go_on(no_worker: str) -> None:
 
 
 def test_without_jobs_the_page_says_what_would_start_one(no_worker: str) -> None:
-    said = text_of(opened("jobs"))
-    assert "Nothing runs and nothing waits." in said
-    assert "Open Regions or Features" in said
+    text = text_of(opened("jobs"))
+    assert "Nothing runs and nothing waits." in text
+    assert "Open Regions or Features" in text
 
 
 def test_a_page_without_a_document_says_how_to_open_one(ready: str) -> None:
@@ -59,9 +59,9 @@ def test_a_page_without_a_document_says_how_to_open_one(ready: str) -> None:
 
 def test_the_overview_names_the_corpus_and_links_to_regions_and_features(ready: str) -> None:
     app = opened("overview")
-    said = text_of(app)
+    text = text_of(app)
     for words in ("harbour", "Widest", "Most isolated", "Densest"):
-        assert words in said or words in str(app.get("plotly_chart"))
+        assert words in text or words in str(app.get("plotly_chart"))
     assert re.search(r'href="regions\?[^"]*region=\d+', html_of(app))
     assert re.search(r'href="features\?[^"]*feature=\d+', html_of(app))
 
@@ -70,22 +70,22 @@ def test_regions_show_the_map_the_table_and_the_way_in(ready: str) -> None:
     app = opened("regions")
     view = queries.regions(ready)
     assert isinstance(view, RegionMap)
-    said = text_of(app)
-    assert f"K {len(view.table):,}" in said
-    assert f"{len(view.table):,} of {len(view.table):,} regions" in said
-    assert "No region is open." in said
+    text = text_of(app)
+    assert f"K {len(view.table):,}" in text
+    assert f"{len(view.table):,} of {len(view.table):,} regions" in text
+    assert "No region is open." in text
     assert len(app.get("plotly_chart")) == 1
     assert len(app.dataframe[0].value) == len(view.table)
 
 
 def test_a_link_to_a_region_opens_its_inspector(ready: str) -> None:
     app = opened("regions", region=0, draw="farthest")
-    said = text_of(app)
-    assert "Region 0" in said
-    assert "exemplar, d = 0" in said
-    assert "farthest" in said
+    text = text_of(app)
+    assert "Region 0" in text
+    assert "exemplar, d = 0" in text
+    assert "farthest" in text
     for words in ("Lift over the corpus", "read as logits", "second nearest", "random points"):
-        assert words in said
+        assert words in text
     rows = app.session_state["region-rows"]["selection"]["rows"]
     assert app.dataframe[0].value["region"].tolist()[rows[0]] == 0
 
@@ -118,16 +118,18 @@ def test_searching_lists_regions_with_hits_and_stays_in_the_address(ready: str) 
     most = hits.filter(pl.col("hits") == hits["hits"].max())["region"].to_list()
     assert app.dataframe[0].value["region"].tolist()[0] in most
     assert f"{len(hits)} of" in text_of(app)
-    again = opened("regions", search="anchor")
-    assert again.dataframe[0].value["region"].tolist() == app.dataframe[0].value["region"].tolist()
+    reopened = opened("regions", search="anchor")
+    assert (
+        reopened.dataframe[0].value["region"].tolist() == app.dataframe[0].value["region"].tolist()
+    )
 
 
 def test_filters_and_draws_come_from_the_address(ready: str) -> None:
     view = queries.regions(ready)
     assert isinstance(view, RegionMap)
     app = opened("regions", least=20, beyond=1, colour="topic", region=0, draw="random", seed=3)
-    kept = view.table.filter((pl.col("size") >= 20) & ~pl.col("token_driven"))
-    assert len(app.dataframe[0].value) == len(kept)
+    remaining = view.table.filter((pl.col("size") >= 20) & ~pl.col("token_driven"))
+    assert len(app.dataframe[0].value) == len(remaining)
     assert "at least 20 members" in text_of(app)
     assert "seed 3" in text_of(app)
     assert app.selectbox(key="regions:colour").value == "topic"
@@ -158,19 +160,19 @@ def test_a_document_is_whole_by_region_and_by_feature(ready: str) -> None:
     passage = queries.document(ready, 0)
     whole = "".join(passage.pieces)
     for params in ({"document": 0}, {"document": 0, "feature": 3}):
-        shown = html_of(opened("document", **params))
-        article = shown[shown.index("<article") : shown.index("</article>")]
+        page_html = html_of(opened("document", **params))
+        article = page_html[page_html.index("<article") : page_html.index("</article>")]
         assert re.sub(r"<[^>]+>", "", article).split() == whole.split()
 
 
 def test_hostile_text_is_shown_and_never_run(ready: str) -> None:
-    found = queries.search_regions(ready, "alert")
-    app = opened("regions", search="alert", region=int(found["region"][0]))
+    matches = queries.search_regions(ready, "alert")
+    app = opened("regions", search="alert", region=int(matches["region"][0]))
     assert "<script>alert" not in html_of(app)
     hostile = [n for n in range(25) if "<script>" in "".join(queries.document(ready, n).pieces)]
-    shown = html_of(opened("document", document=hostile[0]))
-    assert "<script>alert" not in shown
-    assert "␇" in shown
+    page_html = html_of(opened("document", document=hostile[0]))
+    assert "<script>alert" not in page_html
+    assert "␇" in page_html
 
 
 def test_every_number_says_how_it_was_computed(ready: str) -> None:
@@ -189,7 +191,7 @@ def test_every_number_says_how_it_was_computed(ready: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "params", "said"),
+    ("page", "params", "text"),
     [
         ("regions", {"region": 99999}, "There is no region 99999"),
         ("regions", {"region": "abc"}, "region = 'abc', not a region's number"),
@@ -208,11 +210,11 @@ def test_every_number_says_how_it_was_computed(ready: str) -> None:
     ],
 )
 def test_a_link_to_what_does_not_exist_says_so(
-    ready: str, page: str, params: dict[str, Any], said: str
+    ready: str, page: str, params: dict[str, Any], text: str
 ) -> None:
     app = opened(page, False, **params)
     assert 'class="problem"' in html_of(app)
-    assert said in text_of(app).replace("&#x27;", "'")
+    assert text in text_of(app).replace("&#x27;", "'")
 
 
 @pytest.mark.parametrize("which", ["ce_bench", "expert_lens", "sage"])
@@ -313,6 +315,6 @@ def test_a_failed_job_shows_reason_traceback_and_a_second_try(
     assert "Traceback: <b>here</b>" in [code.value for code in app.code]
     next(button for button in app.button if button.label == "Try again").click().run()
     assert tried == ["j1"]
-    listed = opened("jobs", False, job="j1")
-    assert "The worker ran out of memory." in text_of(listed)
-    assert listed.dataframe[0].value["state"].tolist() == ["failed"]
+    jobs_page = opened("jobs", False, job="j1")
+    assert "The worker ran out of memory." in text_of(jobs_page)
+    assert jobs_page.dataframe[0].value["state"].tolist() == ["failed"]

@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -37,13 +37,13 @@ def test_the_documents_list_every_query_as_it_is() -> None:
     text = (settings.ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", text, re.MULTILINE)
     assert [name for name, _, _ in rows] != []
-    listed = {name: (kind, words) for name, kind, words in rows}
-    assert len(listed) == len(rows)
-    there = {
+    documented = {name: (kind, words) for name, kind, words in rows}
+    assert len(documented) == len(rows)
+    registered = {
         name: (entry.kind, entry.help.split("\n\n")[0].replace("\n", " ").replace("|", "\\|"))
         for name, entry in query.registered().items()
     }
-    assert listed == there
+    assert documented == registered
 
 
 def test_help_names_every_query(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_each_command_has_help_and_an_option_for_each_argument(
     assert main([name, "--help"]) == 0
     printed = capsys.readouterr().out
     assert query.find(name).help.split()[0] in printed
-    for option, _ in _options(query.find(name)):
+    for option, _, _ in _options(query.find(name)):
         assert f"--{option}" in printed
     assert "--json" in printed
     assert ("--look" in printed) == (query.find(name).kind == "query")
@@ -76,28 +76,36 @@ def test_actions_are_no_commands() -> None:
 # ---------------------------------------------------------------- flags
 
 
-def _options(entry: query.Entry) -> Iterator[tuple[str, Any]]:
-    """Options of a command and their defaults; those of a dataclass one by one."""
-    for each in entry.signature.parameters.values():
-        hint = entry.hints[each.name]
-        parts = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
-        if each.name != "study" and parts:
-            for field in dataclasses.fields(parts[0]):
-                yield f"{each.name}.{field.name}", field.default
-        else:
-            yield each.name, each.default
+def _parts(entry: query.Entry, name: str) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of an argument that is a dataclass; none of any other."""
+    hint = entry.hints[name]
+    return dataclasses.fields(hint) if name != "study" and dataclasses.is_dataclass(hint) else ()
 
 
-def _needed(entry: query.Entry) -> Iterator[str]:
-    """Words for the arguments that have no default; of a dataclass its first field."""
+def _prefix(entry: query.Entry, name: str) -> str:
+    """What stands before the names of an argument's fields: nothing where no other option of the
+    command has one of them."""
+    others = [each for each in entry.signature.parameters if each != name]
+    taken = {"json", "look", *others}
+    taken |= {field.name for each in others for field in _parts(entry, each)}
+    return f"{name}." if taken & {field.name for field in _parts(entry, name)} else ""
+
+
+def _options(entry: query.Entry) -> Iterator[tuple[str, str, Any]]:
+    """Each option of a command, the path of its value in the arguments, and its default."""
     for each in entry.signature.parameters.values():
-        if each.default is inspect.Parameter.empty:
-            hint = entry.hints[each.name]
-            if dataclasses.is_dataclass(hint) and each.name != "study":
-                field = dataclasses.fields(hint)[0]
-                yield f"--{each.name}.{field.name}={field.default}"
-            else:
-                yield f"--{each.name}=1"
+        parts = _parts(entry, each.name)
+        for field in parts:
+            option = f"{_prefix(entry, each.name)}{field.name}"
+            yield option, f"{each.name}.{field.name}", field.default
+        if not parts:
+            yield each.name, each.name, each.default
+
+
+def _needed(entry: query.Entry) -> list[str]:
+    """Words for the options that have no default."""
+    missing = (inspect.Parameter.empty, dataclasses.MISSING)
+    return [f"--{option}=1" for option, _, default in _options(entry) if default in missing]
 
 
 def _parsed(entry: query.Entry, words: list[str]) -> dict[str, Any]:
@@ -111,18 +119,18 @@ def test_every_flag_can_be_said_either_way_and_takes_no_value(
 ) -> None:
     flags = 0
     for name, entry in commands().items():
-        needed = list(_needed(entry))
-        for flag, default in _options(entry):
+        needed = _needed(entry)
+        for flag, path, default in _options(entry):
             if not isinstance(default, bool):
                 continue
             flags += 1
             part, _, last = flag.rpartition(".")
             refused = f"{part}.no-{last}" if part else f"no-{last}"
             for word, value in ((f"--{flag}", True), (f"--{refused}", False)):
-                found: Any = _parsed(entry, [*needed, word])
-                for step in flag.split("."):
-                    found = found[step] if isinstance(found, dict) else getattr(found, step)
-                assert found is value, f"{name} {word}"
+                parsed: Any = _parsed(entry, [*needed, word])
+                for step in path.split("."):
+                    parsed = parsed[step] if isinstance(parsed, dict) else getattr(parsed, step)
+                assert parsed is value, f"{name} {word}"
             assert main([name, *needed, f"--{flag}", "False"]) == 2
     assert flags >= 3
     assert "False" in capsys.readouterr().err

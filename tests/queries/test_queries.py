@@ -16,7 +16,7 @@ from backend.features import codes
 from backend.features.views import FeatureTable, FeatureView
 from backend.overview.views import Overview
 from backend.regions import partitioned
-from backend.regions.views import RegionMap, RegionView
+from backend.regions.views import MemberDraw, RegionMap, RegionView
 from backend.schema import Job, ModelError, NotFoundError, StudyError, TesseraError
 from backend.study import loading as studies
 
@@ -69,8 +69,8 @@ def test_a_token_leads_to_its_region(ready: str) -> None:
 def test_members_are_drawn_as_said(ready: str) -> None:
     table = region_map(ready).table
     region = int(table.sort("size", descending=True)["region"][0])
-    closest = queries.region_members(ready, region, draw="closest", count=5)
-    farthest = queries.region_members(ready, region, draw="farthest", count=5)
+    closest = queries.region_members(ready, region, draw=MemberDraw("closest", 5))
+    farthest = queries.region_members(ready, region, draw=MemberDraw("farthest", 5))
     near = [member.distance for member in closest.items]
     far = [member.distance for member in farthest.items]
     assert near == sorted(near)
@@ -78,9 +78,10 @@ def test_members_are_drawn_as_said(ready: str) -> None:
     owner = found(ready).owner
     assert {int(owner[m.token]) for m in (*closest.items, *farthest.items)} == {region}
     assert closest.of == table["size"][region] - 1  # the exemplar is shown above
+    draws = (MemberDraw("random", seed=seed) for seed in (0, 0, 1))
     one, again, other = (
-        [m.token for m in queries.region_members(ready, region, draw="random", seed=s).items]
-        for s in (0, 0, 1)
+        [member.token for member in queries.region_members(ready, region, draw=draw).items]
+        for draw in draws
     )
     assert one == again
     assert one != other
@@ -207,7 +208,7 @@ def test_a_study_says_what_it_looks_at(ready: str, capsys: pytest.CaptureFixture
         lambda study: queries.feature(study, 10_000),
         lambda study: queries.document(study, 10_000),
         lambda study: queries.document(study, 0, feature=-5),
-        lambda study: queries.region_members(study, 0, draw="sideways"),
+        lambda study: queries.region_members(study, 0, draw=MemberDraw("sideways")),
         lambda study: queries.feature_examples(study, 0, draw="quantile 11"),
         lambda study: queries.job("no such job"),
     ],

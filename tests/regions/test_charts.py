@@ -16,11 +16,10 @@ from backend.regions.views import RegionMap
 from backend.store.views import Provenance
 from components.regions.controls import about_k, preview_words
 from components.regions.map import Marks, marker_sizes, region_chart, short, spread
-from components.regions.table import display, listed
+from components.regions.table import REGIONS, display, listed
 from components.shell import address, links, numbers, palette
 from components.shell.selection import (
     Area,
-    Filters,
     area_of,
     clicked,
     heard,
@@ -171,22 +170,30 @@ def test_next_and_previous_go_around() -> None:
     assert neighbour([], 5, 1) is None
 
 
-def test_filters_keep_what_they_say() -> None:
-    view = regions()
-    chosen = Filters(least=100, most=300, coherence=0.5, topic="sports", beyond_tokens=True)
-    kept = view.table.filter(pl.Series(chosen.mask(view.table)))
+@pytest.fixture
+def no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    off = {name: address.FIELDS["regions"][name].default for name in REGIONS.filters}
+    monkeypatch.setattr(address, "get", off.get)
+
+
+def test_filters_keep_what_they_say(no_filter: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = regions().table
+    assert REGIONS.left(table, None)[0].equals(table)
+    assert REGIONS.filter_words() == []
+    chosen = {"least": 100, "most": 300, "kappa": 0.5, "topic": "sports", "beyond": True}
+    monkeypatch.setattr(address, "get", chosen.get)
+    kept, _ = REGIONS.left(table, None)
     assert kept["size"].is_between(100, 300).all()
+    assert (kept["coherence"] >= 0.5).all()
     assert not kept["token_driven"].any()
     assert set(kept["topic"]) <= {"sports"}
-    assert Filters().mask(view.table).all()
-    assert len(chosen.words()) == 5
-    assert Filters().words() == []
+    assert len(REGIONS.filter_words()) == 5
 
 
 # ---------------------------------------------------------------- table and map
 
 
-def test_the_table_lists_hits_first_and_only_them() -> None:
+def test_the_table_lists_hits_first_and_only_them(no_filter: None) -> None:
     view = regions()
     hits = pl.DataFrame({"region": [4, 2], "hits": [1, 9], "share": [0.1, 0.2]})
     assert listed(view.table, hits)["region"].to_list() == [2, 4]
@@ -194,7 +201,7 @@ def test_the_table_lists_hits_first_and_only_them() -> None:
     assert sizes.to_list() == sorted(sizes, reverse=True)
 
 
-def test_cells_hold_no_control_characters() -> None:
+def test_cells_hold_no_control_characters(no_filter: None) -> None:
     shown = display(listed(regions().table, None))
     assert not any(c in text for text in shown["text"] for c in "\x00\n")
     assert shown["feature"].null_count() > 0

@@ -25,6 +25,7 @@ from backend.regions.token_share import (
     modes,
     nulls,
 )
+from backend.regions.views import MemberDraw
 from backend.schema import Partition, PartitionSpec, Reading, TesseraError
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
@@ -281,7 +282,7 @@ def test_samples_hold_distinct_members_of_the_kind_they_name(
     members = np.arange(100, 100 + len(found), dtype=np.int32)
     table = bands(distance)
     for draw in ("closest", "farthest", "random", "band 1", "band 4"):
-        rows, how = sample(members, distance, draw, count, seed)
+        rows, how = sample(members, distance, MemberDraw(draw, count, seed))
         drawn = distance[rows - 100]
         assert len(set(rows.tolist())) == len(rows)
         assert (np.diff(drawn) >= 0).all()
@@ -295,32 +296,32 @@ def test_samples_hold_distinct_members_of_the_kind_they_name(
             assert drawn.max() <= np.sort(distance)[: len(rows)].max()
         if draw == "farthest":
             assert drawn.min() >= np.sort(distance)[-len(rows) :].min()
-        again, _ = sample(members, distance, draw, count, seed)
+        again, _ = sample(members, distance, MemberDraw(draw, count, seed))
         assert rows.tolist() == again.tolist()
 
 
 def test_a_sample_says_how_it_was_drawn() -> None:
     distance = np.linspace(0.1, 0.5, 41)
     members = np.arange(41)
-    assert sample(members, distance, "closest", 3, 0)[1] == (
+    assert sample(members, distance, MemberDraw("closest", 3, 0))[1] == (
         "The 3 closest of 41 members beside the exemplar."
     )
-    assert sample(members, distance, "random", 5, 7)[1] == (
+    assert sample(members, distance, MemberDraw("random", 5, 7))[1] == (
         "5 drawn at random (seed 7) from 41 members beside the exemplar."
     )
-    rows, how = sample(members, distance, "band 2", 4, 0)
+    rows, how = sample(members, distance, MemberDraw("band 2", 4, 0))
     assert how == (
         "4 drawn at random (seed 0) from the 10 of 41 members beside the exemplar in band 2 "
         "(at distance 0.200 to 0.300)."
     )
     assert ((distance[rows] >= 0.2) & (distance[rows] < 0.3)).all()
     with pytest.raises(TesseraError, match="band 1 to band 4"):
-        sample(members, distance, "band 9", 4, 0)
+        sample(members, distance, MemberDraw("band 9", 4, 0))
 
 
 def test_different_seeds_draw_different_members() -> None:
     distance, members = np.linspace(0.1, 0.5, 400), np.arange(400)
-    one, other = (sample(members, distance, "random", 8, seed)[0] for seed in (0, 1))
+    one, other = (sample(members, distance, MemberDraw("random", 8, seed))[0] for seed in (0, 1))
     assert one.tolist() != other.tolist()
 
 

@@ -172,7 +172,7 @@ def test_a_link_beyond_the_bounds_of_a_number_is_said(page: str, params: dict[st
 
 def test_only_controls_makes_widgets_that_the_url_knows() -> None:
     """A widget of Streamlit that a page makes itself is one whose value is nowhere else."""
-    made = re.compile(
+    pattern = re.compile(
         r"\.(selectbox|segmented_control|radio|pills|multiselect|slider|select_slider|"
         r"number_input|text_input|text_area|toggle|checkbox)\("
     )
@@ -186,4 +186,4 @@ def test_only_controls_makes_widgets_that_the_url_knows() -> None:
             name = f"{folder}/{path.name}"
             if name != "components/controls.py":
                 text = re.sub(r"controls\.\w+\(", "", path.read_text())
-                assert len(made.findall(text)) == own.get(name, 0), name
+                assert len(pattern.findall(text)) == own.get(name, 0), name

@@ -50,9 +50,9 @@ def test_stripping_the_tags_gives_the_text_back(pieces: list[str]) -> None:
 
 @given(TEXTS, st.booleans())
 def test_only_our_own_tags_appear(pieces: list[str], regions: bool) -> None:
-    shown = passage([*pieces, *HOSTILE], regions=tuple(range(len(pieces) + len(HOSTILE))))
+    rendered = passage([*pieces, *HOSTILE], regions=tuple(range(len(pieces) + len(HOSTILE))))
     look = Look(peak=2, regions=regions, link=lambda region: f'regions?region={region}&x="y"')
-    read = Reader(passage_html(shown, look))
+    read = Reader(passage_html(rendered, look))
     assert {tag for tag, _ in read.tags} <= {"div", "span", "i", "a"}
     names = {name for _, attributes in read.tags for name in attributes}
     assert names <= {"class", "title", "style", "dir", "href", "target"}
@@ -64,9 +64,9 @@ def test_text_without_control_characters_is_shown_as_it_is(text: str) -> None:
     assert visible(plain) == plain
 
 
-@pytest.mark.parametrize(("character", "shown"), [("\0", "␀"), ("\x1b", "␛"), ("\x7f", "␡")])
-def test_control_characters_become_symbols(character: str, shown: str) -> None:
-    assert shown in Reader(passage_html(passage([f"a{character}b"]))).text
+@pytest.mark.parametrize(("character", "rendered"), [("\0", "␀"), ("\x1b", "␛"), ("\x7f", "␡")])
+def test_control_characters_become_symbols(character: str, rendered: str) -> None:
+    assert rendered in Reader(passage_html(passage([f"a{character}b"]))).text
 
 
 def test_an_override_of_direction_cannot_turn_the_line_around() -> None:
@@ -75,42 +75,42 @@ def test_an_override_of_direction_cannot_turn_the_line_around() -> None:
 
 
 def test_line_feeds_and_tabs_are_marked_and_kept() -> None:
-    shown = passage_html(passage(["one\n", "\ttwo"]))
-    assert Reader(shown).text == "one\n\ttwo"
-    assert 'class="feed"' in shown
-    assert 'class="tab"' in shown
+    rendered = passage_html(passage(["one\n", "\ttwo"]))
+    assert Reader(rendered).text == "one\n\ttwo"
+    assert 'class="feed"' in rendered
+    assert 'class="tab"' in rendered
 
 
 def test_a_piece_without_text_is_still_seen_and_hovered() -> None:
-    shown = passage_html(passage(["", "é"]))
-    assert 'class="none"' in shown
-    assert "no text of its own" in shown
+    rendered = passage_html(passage(["", "é"]))
+    assert 'class="none"' in rendered
+    assert "no text of its own" in rendered
 
 
 def test_every_token_keeps_its_own_direction() -> None:
-    shown = passage_html(passage([" שלום", " world"]))
-    assert shown.startswith('<div class="passage" dir="auto">')
-    assert Reader(shown).text == " שלום world"
+    rendered = passage_html(passage([" שלום", " world"]))
+    assert rendered.startswith('<div class="passage" dir="auto">')
+    assert Reader(rendered).text == " שלום world"
 
 
 def test_stronger_activations_are_more_visible_and_zero_is_not() -> None:
-    shown = passage_html(passage(["a", "b", "c"], values=(0.0, 1.0, 4.0)), Look(peak=4))
-    alphas = [float(a) for a in re.findall(r"--a:([\d.]+)", shown)]
+    rendered = passage_html(passage(["a", "b", "c"], values=(0.0, 1.0, 4.0)), Look(peak=4))
+    alphas = [float(a) for a in re.findall(r"--a:([\d.]+)", rendered)]
     assert len(alphas) == 2
     assert 0 < alphas[0] < alphas[1] == 1
     assert strength(9, 4) == 1
 
 
 def test_the_focus_is_outlined() -> None:
-    shown = passage_html(passage(["a", "b", "c"], focus=1))
-    assert re.findall(r'class="t[^"]*focus"[^>]*>(.)<', shown) == ["b"]
+    rendered = passage_html(passage(["a", "b", "c"], focus=1))
+    assert re.findall(r'class="t[^"]*focus"[^>]*>(.)<', rendered) == ["b"]
 
 
 def test_hovering_says_token_value_and_row() -> None:
-    said = hover(passage(["a", " <b>"], values=(0.0, 1.25)), 1, Look(peak=2))
-    assert said == "' <b>' · activation 1.250 · token 101"
-    shown = passage_html(passage(["a", " <b>"], values=(0.0, 1.25)), Look(peak=2))
-    assert html.escape(said, quote=True) in shown
+    text = hover(passage(["a", " <b>"], values=(0.0, 1.25)), 1, Look(peak=2))
+    assert text == "' <b>' · activation 1.250 · token 101"
+    rendered = passage_html(passage(["a", " <b>"], values=(0.0, 1.25)), Look(peak=2))
+    assert html.escape(text, quote=True) in rendered
 
 
 def test_by_region_each_token_links_to_its_region() -> None:

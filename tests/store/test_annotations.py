@@ -29,7 +29,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from backend import settings
 from backend.schema import StoreError
-from backend.store import annotations, disk, durable, migrations
+from backend.store import annotations, database, disk, migrations
 from backend.store.annotations import Event, New
 
 OLD = """
@@ -62,7 +62,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def release() -> None:
     """Closes the file, as the end of the process does."""
-    durable.engine(annotations.path()).dispose()
+    database.engine(annotations.path(), False).dispose()
 
 
 def add(value: Any = 1, uid: str = "") -> Event:
@@ -240,7 +240,7 @@ def tables() -> tuple[list[Any], ...]:
 
 def test_the_revisions_are_those_of_the_scripts() -> None:
     scripts = ScriptDirectory.from_config(migrations.config()).walk_revisions()
-    assert ["", *reversed([script.revision for script in scripts])] == list(durable.REVISIONS)
+    assert ["", *reversed([script.revision for script in scripts])] == list(annotations.REVISIONS)
 
 
 @pytest.mark.parametrize("rows", [0, 3])
@@ -294,7 +294,7 @@ def test_each_commit_waits_for_the_disk() -> None:
 
     for _ in range(2):
         add()
-        assert durable.read(annotations.path(), pragmas, []) == ["wal", 2, 10_000]
+        assert annotations.database().read(pragmas, []) == ["wal", 2, 10_000]
         release()
 
 
@@ -399,7 +399,7 @@ def test_a_damaged_file_is_told_and_left_as_it_is(folder: Path, damage: str) -> 
 def test_a_full_disk_is_told_and_keeps_what_was_there() -> None:
     add("before")
 
-    @listens_for(durable.engine(annotations.path()), "connect")
+    @listens_for(database.engine(annotations.path(), False), "connect")
     def small(raw: Any, _record: Any) -> None:
         raw.execute("PRAGMA max_page_count = 20")
 
@@ -421,14 +421,14 @@ def test_a_disk_without_room_is_told_even_where_sqlite_calls_it_an_io_error(
         raise OperationalError("INSERT", None, cause)
 
     with pytest.raises(StoreError, match="cannot be opened or written"):
-        durable.write(annotations.path(), fail)
+        annotations.database().write(fail)
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
     with pytest.raises(StoreError, match="is full"):
-        durable.write(annotations.path(), fail)
+        annotations.database().write(fail)
 
 
 def test_a_file_that_stays_locked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "BUSY", 0.2)
+    monkeypatch.setattr(database, "BUSY", 0.2)
     add("before")
     with raw() as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -442,7 +442,7 @@ def test_a_file_that_stays_locked_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_tables_that_stay_in_the_making_are_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(durable, "BUSY", 0.2)
+    monkeypatch.setattr(database, "BUSY", 0.2)
     with disk.locked(folder / "annotations.lock"), pytest.raises(StoreError, match="has held"):
         add()
     assert add().id == 1

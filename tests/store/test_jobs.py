@@ -13,10 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from backend import settings
 from backend.schema import Cancelled, Job, NotFoundError, StoreError
 from backend.store import database, disk, jobs, launch, queue, worker
+from backend.store.jobs import Request
 from tests.helpers import toy_worker
 
 PATIENCE = 120.0
@@ -74,7 +77,8 @@ def ended(job: Job) -> Job:
 def submit(task: str = "count", key: str = "", priority: int = 0, **arguments: object) -> Job:
     if task == "count":
         arguments = {"chunks": 1, "seconds": 0.0} | arguments
-    return jobs.submit(task, "toy", arguments, "cpu", key or f"{task}{arguments}", priority)
+    request = Request(task, "toy", arguments, key or f"{task}{arguments}", priority)
+    return jobs.submit(request, "cpu")
 
 
 # ---------------------------------------------------------------- how jobs end
@@ -107,11 +111,9 @@ def test_failures_say_what_is_wrong_and_stay_to_be_seen() -> None:
     assert (again.id, again.error, again.traceback) == (bug.id, "", "")
     assert ended(again).state == "failed"
 
-    assert jobs.clear_finished() == 3
-    assert jobs.recent() == []
-    assert jobs.for_key("fail{'kind': 'bug'}") is None
+    assert jobs.for_key("fail{'kind': 'never'}") is None
     with pytest.raises(NotFoundError, match="no job"):
-        jobs.get(bug.id)
+        jobs.get("never")
 
 
 def test_running_out_of_memory_is_named_and_the_next_job_gets_a_fresh_process(cache: Path) -> None:
@@ -363,7 +365,6 @@ def test_a_damaged_job_list_is_set_aside_and_a_new_one_made(cache: Path, damage:
 def test_reading_makes_no_file(cache: Path) -> None:
     assert jobs.recent() == jobs.active() == []
     assert jobs.for_key("a") is None
-    assert jobs.clear_finished() == 0
     jobs.tend()
     assert list(cache.iterdir()) == []
 
@@ -387,9 +388,9 @@ def test_a_locked_job_list_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_full_disk_is_told_and_keeps_what_was_there() -> None:
     job = submit()
 
-    def overfill(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA max_page_count = 20")
-        connection.execute("UPDATE jobs SET error = ?", ("x" * 1_000_000,))
+    def overfill(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 20")
+        connection.exec_driver_sql("UPDATE jobs SET error = ?", ("x" * 1_000_000,))
 
     with pytest.raises(StoreError, match="is full") as told:
         queue.database().write(overfill)
@@ -405,10 +406,10 @@ def test_a_disk_without_room_is_told_even_where_sqlite_calls_it_an_io_error(
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
 
-    def fail(_connection: sqlite3.Connection) -> None:
-        raise error
+    def fail(_connection: Connection) -> None:
+        raise OperationalError("UPDATE", None, error)
 
-    with pytest.raises(StoreError, match="cannot be used"):
+    with pytest.raises(StoreError, match="cannot be opened or written"):
         queue.database().write(fail)
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
     with pytest.raises(StoreError, match="is full"):

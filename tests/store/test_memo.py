@@ -208,9 +208,12 @@ def test_one_can_cancel_while_another_process_computes() -> None:
             told.append(args[2])
             raise Cancelled
 
-    held = disk.locked(upkeep.lock_path(slow.digest("held")))
-    with held, run.computing("cpu", Impatient()), pytest.raises(Cancelled):
-        slow("held")
+    lock = disk.locked(upkeep.lock_path(slow.digest("held")))
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lock.__enter__).result()
+        with run.computing("cpu", Impatient()), pytest.raises(Cancelled):
+            slow("held")
+        other.submit(lock.__exit__, None, None, None).result()
     assert told == ["Waiting for another process to compute this"]
     assert ran("held") == 0
 

@@ -44,7 +44,7 @@ def test_the_least_recently_used_goes_first_and_pins_stay() -> None:
     assert upkeep.evict(total) == []
     assert upkeep.evict(total * 0.9) == [old.digest]
     assert upkeep.evict(0) == [], "the rest is pinned or was used within the hour"
-    upkeep.unpin(pinned.digest)
+    upkeep.pin(pinned.digest, pinned=False)
     assert upkeep.evict(0) == [pinned.digest]
     assert set(upkeep.evict(0, in_use=0)) == {read.digest, fresh.digest}
     assert upkeep.entries().height == 0

@@ -69,7 +69,7 @@ def test_queries_ask_for_one_job_after_the_other(study: str) -> None:
     assert queries.tiers.look(study, SPEC) is None
     assert queries.tier_check.look(study, SPEC) is None
     assert queries.jobs() == [], "who only looks starts nothing"
-    compute_shared("features", whole, route, *by_tier)
+    compute_shared("feature_statistics", whole, route, *by_tier)
     check_answered(whole)
     compute_shared("tiers", *by_tier)
     check_answered(*by_tier)

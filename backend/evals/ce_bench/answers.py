@@ -18,9 +18,9 @@ from backend.evals.ce_bench.pairs import Stories
 from backend.evals.ce_bench.sweep import PlacedSae, own_sae, stories_key
 from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject, Heat
 from backend.evals.evaluation import MEASURES, Answers
-from backend.query import query
+from backend.query import command_of, query
 from backend.schema import ModelError, NotFoundError, PairsRef, Study, conform
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 # ---------------------------------------------------------------- the benchmark
@@ -76,7 +76,7 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
         rankings=ce_sweep.rankings(sweep),
         listed=len(study.saes),
         missing=missing,
-        provenance=provenance.of(of_sae, provenance.command("ce_bench", study, pairs=pairs)),
+        provenance=of_sae.provenance(command_of("ce_bench", study, pairs=pairs)),
     )
 
 
@@ -196,7 +196,7 @@ def ce_steer(
         strength=strength,
         texts=conform(entry.frame("texts"), views.TEXTS),
         words=tuple(entry.value("words")),
-        provenance=provenance.of(entry, provenance.command("ce_steer", study, **arguments)),
+        provenance=entry.provenance(command_of("ce_steer", study, **arguments)),
     )
 
 

@@ -27,9 +27,9 @@ from backend.evals.expert_lens.results import (
 )
 from backend.evals.expert_lens.views import LEAST_ALIKE, ExpertConcept, ExpertLens
 from backend.models import linear_maps
-from backend.query import query
+from backend.query import command_of, query
 from backend.schema import NotFoundError, Study, conform
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
 
@@ -73,7 +73,7 @@ def expert_lens(
         again=conform(enough(pl.concat([results.repeated.frame("again"), alike])), views.AGAIN),
         elsewhere=across_sources,
         seed=SEED,
-        provenance=provenance.of(likeness, _command("expert_lens", results.setup)),
+        provenance=likeness.provenance(_command("expert_lens", results.setup)),
     )
 
 
@@ -85,7 +85,7 @@ def enough(again: pl.DataFrame) -> pl.DataFrame:
 def _command(query: str, setup: Setup, **options: str) -> str:
     choice = {"units": setup.units, "sentences": setup.sentences}
     named = ", ".join(setup.concepts)
-    return provenance.command(query, setup.study, **choice, concepts=named, **options)
+    return command_of(query, setup.study, **choice, concepts=named, **options)
 
 
 def _concepts(results: ExpertResults) -> pl.DataFrame:
@@ -192,7 +192,7 @@ def _concept(results: ExpertResults, word: str) -> ExpertConcept:
         heat=heat,
         sizes=summaries.sizes(train, test, np.asarray(entry.array("null_above"))),
         texts=_texts(results.selected, word),
-        provenance=provenance.of(entry, _command("expert_concept", results.setup, concept=word)),
+        provenance=entry.provenance(_command("expert_concept", results.setup, concept=word)),
     )
 
 

@@ -22,10 +22,10 @@ from backend.evals.sage.tasks import PromptSet, prompt_set
 from backend.evals.sage.views import Sage, SagePrompt, SageTask
 from backend.models import language_model
 from backend.models.patching import KINDS
-from backend.query import key_of, query
+from backend.query import command_of, key_of, query
 from backend.schema import NotFoundError, Study, conform
 from backend.statistics.intervals import mean_interval, wilson
-from backend.store import provenance, queue
+from backend.store import queue
 from backend.store.memo import Entry
 
 SIZES = Sizes()
@@ -77,7 +77,7 @@ def sage(study: Study, task: str = "", role: str = "") -> Sage:
         gates=gates,
         easier="" if solved or not task else _hardest(gates, task),
         results=results,
-        provenance=provenance.of(source, provenance.command("sage", study, task=task)),
+        provenance=source.provenance(command_of("sage", study, task=task)),
     )
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +25,6 @@ from backend.labels.interchange.records import FormatError, csv_bytes, json_byte
 from backend.labels.tables import DISTANCES, LABELS, SCORES, VERBALIZATIONS, farthest
 from backend.schema import conform
 
-MADE = ("sampled_at", "fetched_at", "generated_at", "scored_at")
 LONGEST = 100  # characters of a method in a file's name
 FLAT = (
     "index method explanation_model detection_accuracy fuzz_accuracy embedding_gap "
@@ -49,23 +47,6 @@ class Experiment:
     scores: pl.DataFrame  # SCORES
     distances: pl.DataFrame  # DISTANCES
     made: str = ""
-
-
-def write(experiment: Experiment, folder: Path) -> None:
-    """The files in a new or empty folder.
-
-    Raises:
-        FormatError: there is something in it, it cannot be written, or as `files`.
-    """
-    held = files(experiment)
-    try:
-        if folder.exists() and any(folder.iterdir()):
-            raise FormatError(f"{folder} is not empty.", "Name a new folder.")
-        (folder / "raw").mkdir(parents=True)
-        for name, data in held.items():
-            (folder / name).write_bytes(data)
-    except OSError as error:
-        raise FormatError(f"{folder} cannot be written ({error.strerror}).", "Check it.") from error
 
 
 def packed(experiment: Experiment) -> bytes:

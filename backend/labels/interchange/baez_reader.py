@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
@@ -22,7 +21,6 @@ from backend.labels.interchange.records import (
     check,
     csv_lines,
     json_lines,
-    listed,
     unpack,
 )
 from backend.labels.tables import DISTANCES, LABELS, SCORES, VERBALIZATIONS, farthest
@@ -51,16 +49,13 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def read(source: Path | bytes) -> Imported:
-    """From a folder, or the bytes of a zip of one.
+def read(data: bytes) -> Imported:
+    """From a zip of such a folder.
 
     Raises:
-        FormatError: there is no such folder or zip, or nothing of an experiment in it.
+        FormatError: it is no zip, or holds nothing of an experiment.
     """
-    if isinstance(source, bytes):
-        files = unpack(source, records.FILES, "features.jsonl")
-    else:
-        files = listed(source, records.FILES)
+    files = unpack(data, records.FILES, "features.jsonl")
     if not files:
         raise FormatError(
             "There is no file of a baez experiment here.", "Choose the folder of features.jsonl."

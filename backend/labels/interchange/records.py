@@ -6,7 +6,6 @@ Nothing in a file is executed or unpickled, and nothing in it says which file is
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import lzma
@@ -16,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -178,42 +177,6 @@ def unpack(data: bytes, wanted: re.Pattern[str], anchor: str = "") -> dict[str, 
             return {short: archive.read(name) for short, name in names.items()}
     except DAMAGE as error:
         raise FormatError(f"The zip cannot be read ({error}).", "Pack the folder again.") from error
-
-
-def listed(folder: Path, wanted: re.Pattern[str]) -> dict[str, bytes]:
-    """Those files of a folder whose name in it is `wanted`; what links out of it is left out.
-
-    Raises:
-        FormatError: no such folder, a file cannot be read, or more than `LIMIT`.
-    """
-    try:
-        home = folder.resolve(strict=True)
-        inside = [*home.iterdir(), *(each for each in home.glob("*/*"))]
-        names = {path.relative_to(home).as_posix(): path for path in inside if path.is_file()}
-        held = {
-            name: path
-            for name, path in names.items()
-            if wanted.fullmatch(name) and path.resolve().is_relative_to(home)
-        }
-        within_limit(sum(path.stat().st_size for path in held.values()))
-        return {name: path.read_bytes() for name, path in held.items()}
-    except OSError as error:
-        raise FormatError(f"{folder} cannot be read ({error.strerror}).", "Check it.") from error
-
-
-def gunzip(data: bytes, file: str) -> bytes:
-    """What a gzip file holds.
-
-    Raises:
-        FormatError: it is damaged, or holds more than `LIMIT`.
-    """
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            found = packed.read(LIMIT + 1)
-    except DAMAGE as error:
-        raise FormatError(f"{file} cannot be unpacked ({error}).", "Fetch it again.") from error
-    within_limit(len(found))
-    return found
 
 
 def within_limit(size: int) -> None:

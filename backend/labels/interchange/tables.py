@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import polars as pl
@@ -35,7 +34,6 @@ from backend.schema import conform
 Format = Literal["jsonl", "csv", "parquet"]
 # what pyarrow raises of files that are no Parquet, or are damaged
 DAMAGED = (pa.ArrowException, ValueError, OSError, LookupError, TypeError, RuntimeError)
-KEY = ("feature", "method", "writer", "text")  # what makes a label the same one
 
 
 class Row(Record):
@@ -70,15 +68,6 @@ class Row(Record):
 Row_ = TypeVar("Row_", bound=Row)
 
 
-@dataclass(frozen=True, eq=False)
-class Imported:
-    """The labels of a file that are new; what is wrong with the rest."""
-
-    labels: pl.DataFrame  # LABELS
-    duplicates: int  # left out: the file, or what was known, has them already
-    problems: tuple[Problem, ...]  # of records left out
-
-
 def jsonl(labels: pl.DataFrame, schema: pl.Schema = LABELS) -> bytes:
     """UTF-8, one label a line."""
     return json_bytes(conform(labels, schema).fill_nan(None).iter_rows(named=True))
@@ -101,29 +90,6 @@ WRITERS: dict[Format, Callable[..., bytes]] = {
     "csv": csv,
     "parquet": parquet,
 }
-
-
-def read(
-    data: bytes, format: Format, known: pl.DataFrame | None = None, file: str = ""
-) -> Imported:
-    """The labels of a file that are not `known` yet. Records that are broken are left out and
-    named; the rest comes in. Columns beyond `LABELS` are passed over; all but feature, method and
-    either text or failed may be missing.
-
-    Raises:
-        FormatError: the Parquet file cannot be read.
-    """
-    file, bad = file or f"labels.{format}", []
-    rows = [row.model_dump() for _, row in lines(Row, data, format, file, bad)]
-    return fresh(pl.DataFrame(rows, schema=LABELS), known, bad)
-
-
-def fresh(labels: pl.DataFrame, known: pl.DataFrame | None, problems: list[Problem]) -> Imported:
-    """Of labels with the same `KEY` the first, and none that is known."""
-    new = labels.unique(KEY, keep="first", maintain_order=True)
-    if known is not None:
-        new = new.join(conform(known, LABELS), on=KEY, how="anti", maintain_order="left")
-    return Imported(new, len(labels) - len(new), tuple(problems))
 
 
 def lines(

@@ -9,22 +9,22 @@ and that a text without turns is read as it is.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend import settings
+from backend.labels.server import check_address, host_of
 from backend.schema import LlmError, LlmUnavailableError, ModelError, Site, VerbalizerRef
 from backend.settings import Secret
 from backend.store.memo import memoize
 
-POSITIONS = 16  # a request; 120 requests an hour
 TIMEOUT = 120.0  # seconds
 TEMPERATURE = 0.0
 SECONDS = re.compile(r"[0-9]{1,5}")
@@ -89,14 +89,8 @@ class Neuronpedia:
             LlmUnavailableError: the address is none or holds a secret, or the key cannot be sent.
         """
         self.model, self.layer, self.timeout = model, layer, timeout
-        self.url, self.host = _address(url)
-        text = key.reveal()
-        if text and not (text.isascii() and text.isprintable() and " " not in text):
-            raise LlmUnavailableError(
-                "The key holds characters that cannot be sent.",
-                "Copy TESSERA_NEURONPEDIA_KEY again.",
-            )
-        self._key = key
+        check_address(url, key, "TESSERA_NEURONPEDIA", "https://www.neuronpedia.org")
+        self.url, self.host, self._key = url.rstrip("/"), host_of(url), key
         self._source = ""
         self.name = f"NLA of {model} at block {layer} on {self.host}"
 
@@ -127,22 +121,16 @@ class Neuronpedia:
             raise LlmError(f"{self.host} finds no token in the text.", "Leave empty texts out.")
         return max(token.position for token in tokens)
 
-    def explain(self, text: str, positions: Sequence[int]) -> list[str]:
-        """What the NLA says of the activation at each position; raises as `verbalize_contexts`."""
-        texts: list[str] = []
-        for at in range(0, len(positions), POSITIONS):
-            part = list(positions[at : at + POSITIONS])
-            body = {"text": text, "positions": part, "temperature": TEMPERATURE, **self._named()}
-            results = self._ask("POST", "explain", _Results, body).results
-            described = {each.position: each.description.strip() for each in results}
-            if len(results) != len(part) or described.keys() != set(part):
-                raise LlmError(
-                    f"{self.host} describes {len(results)} positions, not the {len(part)} asked "
-                    "for.",
-                    "Try again later.",
-                )
-            texts.extend(described[position] for position in part)
-        return texts
+    def explain(self, text: str, position: int) -> str:
+        """What the NLA says of the activation at a position; raises as `verbalize_contexts`."""
+        body = {"text": text, "positions": [position], "temperature": TEMPERATURE}
+        results = self._ask("POST", "explain", _Results, body | self._named()).results
+        if [each.position for each in results] != [position]:
+            raise LlmError(
+                f"{self.host} describes {len(results)} positions, not the one asked for.",
+                "Try again later.",
+            )
+        return results[0].description.strip()
 
     def _named(self) -> dict[str, str]:
         """The model and its NLA for this block, which is looked up once."""
@@ -163,10 +151,8 @@ class Neuronpedia:
         answer = self._call(method, path, body)
         if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
             raise answer
-        try:
+        with contextlib.suppress(ValidationError):  # as a context it would quote the reply
             return shape.model_validate_json(answer)
-        except ValidationError:  # its text would quote the reply
-            pass
         raise LlmError(
             f"{self.host} answers, but not as Neuronpedia's API does.",
             "Check TESSERA_NEURONPEDIA_URL; if it is right, the API has changed.",
@@ -230,7 +216,7 @@ class HostedRef:
 def describe(nla: HostedRef, text: str) -> dict[str, Any]:
     """`text`: what an NLA says of a text's last token; raises as `Neuronpedia`."""
     service = connect(nla)
-    return {"text": service.explain(text, [service.last_position(text)])[0]}
+    return {"text": service.explain(text, service.last_position(text))}
 
 
 def connect(nla: HostedRef) -> Neuronpedia:
@@ -246,22 +232,6 @@ def connect(nla: HostedRef) -> Neuronpedia:
             "It began with other settings: end it (it ends by itself when idle) and retry.",
         )
     return service
-
-
-def _address(url: str) -> tuple[str, str]:
-    """The address without a slash at its end, and its host and port."""
-    wanted = "Set TESSERA_NEURONPEDIA_URL to something like https://www.neuronpedia.org."
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # brackets or a port that are no such thing
-        parts, host, port = urlsplit(""), None, None
-    # it may hold a key by mistake, so no error quotes it
-    if parts.scheme not in ("http", "https") or not host:
-        raise LlmUnavailableError("The address of Neuronpedia is no http address.", wanted)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise LlmUnavailableError("Neuronpedia's address holds more than host and path.", wanted)
-    return url.rstrip("/"), f"{host}:{port}" if port else host
 
 
 def configured(ref: VerbalizerRef, site: Site) -> Neuronpedia:
