@@ -44,17 +44,12 @@ def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
     ask = query if address.get("asked") else query.look
     view = ask(study, *arguments)
     if view is None:
-        render_ask(evaluation)
+        markup.note(evaluation.cost)
+        controls.start_button(f"Run {evaluation.title}", "ask")
     elif not waiting(view, desk, evaluation.name):
         _render_beside(evaluation, study, view, arguments, desk)
         tables = tab.render(view, study, arguments, desk)
         render_footer(tables, view.provenance, evaluation.name)
-
-
-def render_ask(evaluation: Evaluation) -> None:
-    """What is not computed yet, and the button that asks for it."""
-    markup.note(evaluation.cost)
-    controls.start_button(f"Run {evaluation.title}", "ask")
 
 
 # ---------------------------------------------------------------- side by side

@@ -126,6 +126,8 @@ def test_matches_of_the_study_s_model_run_at_their_own_layer(
     monkeypatch.setattr(ce_sweep, "SaeRef", lambda source, rev: replace(local, revision=rev))
     job = ce_sweep.ce_bench_sweep(small, "r", ".*", stories)
     assert isinstance(job, Job)
+    assert job.query == "ce_sweep"
+    assert sae_models.resolve(local.source) in job.arguments, "the worker need not resolve it"
     query.compute(job.query, small, json.loads(job.arguments), "cpu", Progress())
     table = ce_sweep.ce_bench_sweep(small, "r", ".*", stories)
     assert isinstance(table, pl.DataFrame)

@@ -88,6 +88,18 @@ def test_what_was_ranked_is_not_ranked_again(
     assert len(sizes) == 3
 
 
+def test_reading_the_pool_shows_progress(small: str) -> None:
+    reports: list[str] = []
+
+    class Seen(Progress):
+        def report(self, done: float, total: float, message: str, unit: str = "") -> None:
+            reports.append(message)
+
+    with run.computing("cpu", Seen()):
+        expert_lens_answers.expert_lens(small, **ASK | {"concepts": f"{OWN}, gull"})
+    assert 0 < reports.index("Reading sentences") < reports.index("Ranking units")
+
+
 def test_one_concept_and_its_units(small: str, view: ExpertLens) -> None:
     answer = expert_lens_answers.expert_concept(small, "butter", *WHAT)
     assert not isinstance(answer, Job)
