@@ -21,9 +21,7 @@ CHARACTERS = 8  # of one's own text, for each token allowed
 Values = Callable[[int, int], np.ndarray]  # token rows first..last-1 -> one number each
 
 
-@functools.lru_cache(maxsize=4)
-def _tokens(entry: Entry) -> Tokens:
-    return Tokens(entry)
+_tokens = functools.lru_cache(maxsize=4)(Tokens)
 
 
 def tokens_of(model: ModelRef, corpus: CorpusRef) -> Tokens:
@@ -95,17 +93,17 @@ def find_text(tokens: Tokens, text: str) -> np.ndarray:
 
     A `*` at either end also finds parts of words.
     """
-    wanted = text.strip()
-    core = wanted.strip("*").strip()
+    query = text.strip()
+    core = query.strip("*").strip()
     if not core:
         return np.empty(0, dtype=np.int64)
     pattern = re.escape(core)
-    if not wanted.startswith("*") and re.match(r"\w", core):
+    if not query.startswith("*") and re.match(r"\w", core):
         pattern = rf"\b{pattern}"
-    if not wanted.endswith("*") and re.search(r"\w$", core):
+    if not query.endswith("*") and re.search(r"\w$", core):
         pattern = rf"{pattern}\b"
     expression = re.compile(pattern, re.IGNORECASE)
-    found: list[np.ndarray] = []
+    rows: list[np.ndarray] = []
     for document, content in enumerate(tokens.documents["text"]):
         matches = [m.span() for m in expression.finditer(content)]
         if matches:
@@ -114,8 +112,8 @@ def find_text(tokens: Tokens, text: str) -> np.ndarray:
             for low, high in matches:
                 begin = np.searchsorted(ends, low, side="right")
                 end = np.searchsorted(starts, high, side="left")
-                found.append(np.arange(first + begin, first + end))
-    return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+                rows.append(np.arange(first + begin, first + end))
+    return np.unique(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
 
 
 def logit_frame(model: ModelRef, entry: Entry | None, name: str, row: int) -> pl.DataFrame:

@@ -143,8 +143,8 @@ class Subject:
     def trial(self, number: int, label: str, sampling: Sampling, setting: Setting) -> Trial:
         """What a judge is asked about a label, and what is true; raises as `draw`."""
         marks: Any = setting.marks  # checked with the plan
-        drawn = self.draw(number, sampling)
-        return trials.trial(setting.scorer, label, drawn, "", marks=marks, window=setting.window)
+        excerpts = self.draw(number, sampling)
+        return trials.trial(setting.scorer, label, excerpts, marks=marks, window=setting.window)
 
     def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
         """Tokens that its direction promotes; none where that is not computed yet."""
