@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend import queries
 from backend.labels.words import LabelRequest
-from backend.regions.views import MemberDraw, RegionMap
+from backend.regions.views import RegionMap
 from components.labels import panel as label_panel
 from components.regions import controls, inspector, table
 from components.regions import map as region_map
@@ -57,8 +57,7 @@ def show_inspector(view: RegionMap) -> None:
         inspector.render_head(region)
         labelled = LabelRequest(number, "region", *where)
         label_panel.render_section(queries, INSPECTOR, place.study, labelled)
-        controls.render_draw(region)
-        draw = MemberDraw(address.get("draw"), seed=address.get("seed"))
+        draw = controls.render_draw(region)
         members = queries.region_members(place.study, number, *where, draw)
         if not waiting(members, queries, "members"):
             inspector.render_members(region, members, draw.kind)

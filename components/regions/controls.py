@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 import streamlit as st
 
-from backend.regions.views import RegionMap, RegionView
+from backend.regions.views import MemberDraw, RegionMap, RegionView
 from backend.schema import Job
 from components.regions.map import area
 from components.regions.table import MAP, REGIONS, listed
@@ -175,8 +175,8 @@ def rows(view: RegionMap, hits: Hits) -> pl.DataFrame:
 # ---------------------------------------------------------------- the inspector's controls
 
 
-def render_draw(view: RegionView) -> None:
-    """How members are drawn."""
+def render_draw(view: RegionView) -> MemberDraw:
+    """How members are drawn, as the controls say."""
     with st.container(horizontal=True, gap="small", key="draw", vertical_alignment="center"):
         controls.segmented_control(
             "draw",
@@ -187,3 +187,4 @@ def render_draw(view: RegionView) -> None:
             rerun=(INSPECTOR,),
         )
         render_draw_again(view.region, "closest", "farthest")
+    return MemberDraw(address.get("draw"), seed=address.get("seed"))
