@@ -22,7 +22,7 @@ import hashlib
 import inspect
 import json
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -172,7 +172,7 @@ class Query(Generic[P, R]):
             return self.entry.function(study, *args, **kwargs)
 
     @contextlib.contextmanager
-    def asking(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+    def asking(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Generator[None]:
         """What a look misses within is made by this query's job, which all share that need it."""
         ask = functools.partial(self._job, study, self.entry.bound(*args, **kwargs))
         gaps = run.current().gaps
@@ -233,7 +233,8 @@ def query(
 
     def decorate(function: Callable[Concatenate[Study, P], R]) -> Query[P, R]:
         entry = _register(Entry(function.__name__, "query", function, title))
-        ask = _callables[entry.name] = Query(entry, priority, key)
+        ask: Query[P, R] = Query(entry, priority, key)
+        _callables[entry.name] = ask
         return ask
 
     return decorate

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -76,7 +76,7 @@ def current() -> Run:
 
 
 @contextlib.contextmanager
-def _entered(run: Run) -> Iterator[Run]:
+def _entered(run: Run) -> Generator[Run]:
     token = _current.set(run)
     try:
         yield run

@@ -80,7 +80,7 @@ class Activations:
         """[last - first, width] activations of tokens first..last-1."""
         begin = int(np.searchsorted(self.bounds, first, side="right")) - 1
         end = int(np.searchsorted(self.bounds, last, side="left"))
-        parts = []
+        parts: list[Tensor] = []
         for chunk in range(begin, end):
             low, high = (int(b) for b in self.bounds[chunk : chunk + 2])
             parts.append(self.read(chunk)[max(first - low, 0) : min(last, high) - low])

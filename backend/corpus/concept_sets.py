@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.corpus.concept_sources import load
+from backend.corpus.concept_sources import source_of
 from backend.corpus.concept_tables import LEAST, Labelled
 from backend.corpus.contexts import TOKENIZE_BATCH, Tokens, encoded, packed, tokenize
 from backend.models.language_model import tokenizer
@@ -51,7 +51,7 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
         CorpusError: the set cannot be read, or a concept has too few texts; it is named.
     """
     run.report(0, 1, "Reading labelled texts")
-    source = load(ref, lambda: Tokens(tokenize(model, corpus)).documents)
+    source = source_of(ref).read(ref, lambda: Tokens(tokenize(model, corpus)).documents)
     rows, dropped = _cleaned(source)
     rows, tokens, without_tokens = _tokenized(model, rows)
     dropped = {**dropped, "empty": dropped["empty"] + without_tokens}

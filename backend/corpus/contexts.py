@@ -120,7 +120,7 @@ def _documents(corpus: CorpusRef) -> tuple[list[Document], int]:
 
 def _interleave(strata: dict[tuple[str, str], list[Document]], seed: int) -> list[Document]:
     """Each document at the middle of the share of its stratum that it covers."""
-    placed = []
+    placed: list[tuple[float, tuple[str, str], Document]] = []
     for name in sorted(strata):
         documents = strata[name]
         number = int.from_bytes(hashlib.sha256("/".join(name).encode()).digest()[:4])

@@ -70,7 +70,11 @@ def resolve(source: SourceRef) -> SourceRef:
     if source.digest:
         return source
     if source.kind == "hub":
-        digest = _hub_revision(source.path)
+        name = source.path.partition(":")[0]
+        try:
+            digest = hub.dataset_commit(name)
+        except Exception as error:  # the hub client raises many kinds; each means: not reachable
+            raise _unreachable(name, error) from error
     elif source.kind == "files":
         root = _root(source)
         digest = files_digest(_paths(root), lambda path: str(path.relative_to(root)))
@@ -262,14 +266,6 @@ TABLES: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".csv": _csv,
     ".parquet": _parquet,
 }
-
-
-def _hub_revision(repo: str) -> str:
-    name = repo.partition(":")[0]
-    try:
-        return hub.dataset_commit(name)
-    except Exception as error:  # the hub client raises many kinds; each means: not reachable
-        raise _unreachable(name, error) from error
 
 
 def _unreachable(name: str, error: Exception) -> CorpusError:

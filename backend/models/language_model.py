@@ -11,7 +11,7 @@ import functools
 import importlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,12 @@ def resolve(source: str, revision: str = "") -> str:
     if kind == "package" and name in PACKAGES:
         return str(_package(name).EXPECTED_SHA256)[:16]
     if kind == "folder":
-        return _folder_digest(settings.ROOT / name)
+        folder = settings.ROOT / name
+        if not (folder / "config.json").exists():
+            problem = f"{folder} holds no model (no config.json)."
+            raise ModelError(problem, "Point `source` at a saved model.")
+        kinds = ("json", "safetensors", "yaml")
+        return hub.files_digest(sorted(path for kind in kinds for path in folder.glob(f"*.{kind}")))
     if kind == "hub" and name:
         try:
             return hub.model_commit(name, revision)
@@ -166,10 +171,8 @@ def norm_gain(norm: nn.Module) -> Tensor:
     return weight + 1 if type(norm).__name__.startswith("Gemma") else weight
 
 
-@functools.lru_cache(maxsize=1)
-def load(ref: ModelRef, device: str) -> LanguageModel:
-    """The model, kept in memory until another is asked for."""
-    return LanguageModel(ref, device)
+# kept in memory until another is asked for
+load = functools.lru_cache(maxsize=1)(LanguageModel)
 
 
 # ---------------------------------------------------------------- finding the files
@@ -213,15 +216,6 @@ def _unreadable(source: str, error: Exception) -> ModelError:
     return hub.unreadable(source, error)
 
 
-def _folder_digest(folder: Path) -> str:
-    if not (folder / "config.json").exists():
-        raise ModelError(
-            f"{folder} holds no model (no config.json).", "Point `source` at a saved model."
-        )
-    kinds = ("json", "safetensors", "yaml")
-    return hub.files_digest(sorted(path for kind in kinds for path in folder.glob(f"*.{kind}")))
-
-
 def _package(name: str) -> Any:
     try:
         return importlib.import_module(PACKAGES[name])
@@ -262,7 +256,7 @@ def _convert(name: str, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _parsed_once() -> Iterator[None]:
+def _parsed_once() -> Generator[None]:
     """transformers parses a GGUF anew for its config, weights and tokenizer, and most of that
     time goes into slices of a memory map: parse once, and slice a plain array (3x faster)."""
     import gguf

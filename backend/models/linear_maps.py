@@ -33,7 +33,8 @@ def maps(model: ModelRef) -> dict[str, Any]:
 
 def table(network: LanguageModel) -> pl.DataFrame:
     """`MAPS` of a loaded model."""
-    rows, first = [], 0
+    rows: list[tuple[int, str, int, int]] = []
+    first = 0
     for layer, name, module in _modules(network):
         rows.append((layer, name, first, _width(module)))
         first += _width(module)

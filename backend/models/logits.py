@@ -29,7 +29,7 @@ def direction_effects(
     of logits is that of the directions; only their order and proportions mean something.
     """
     vocabulary = int(network.network.get_output_embeddings().weight.shape[0])
-    parts = []
+    parts: list[dict[str, np.ndarray]] = []
     for some in directions.split(max(1, CELLS // vocabulary)):
         parts.append(_effects(network.logits_of(some), top, bins))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

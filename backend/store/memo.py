@@ -112,13 +112,6 @@ class Memoized(Generic[P]):
         """The entry for these arguments if it is on disk and whole."""
         return self.at(self.digest(*args, **kwargs))
 
-    def get(self, *args: Any, **kwargs: Any) -> Entry:
-        """As `find`; raises `Missing` where there is none, whatever the mood."""
-        entry = self.find(*args, **kwargs)
-        if entry is None:
-            raise run.Missing(self.name)
-        return entry
-
     def at(self, digest: str) -> Entry | None:
         """The entry of a digest, if it is on disk and whole."""
         return open_entry(self._target(digest), digest)
@@ -181,7 +174,7 @@ class Memoized(Generic[P]):
         return Entry(target, digest)
 
 
-_memoized: dict[str, Memoized[Any]] = {}
+_memoized: dict[str, Memoized[...]] = {}
 
 
 def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:

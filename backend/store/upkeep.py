@@ -117,10 +117,9 @@ def entries() -> pl.DataFrame:
 def recipe_of(folder: Path) -> dict[str, Any]:
     """How an entry was computed; nothing where that cannot be read."""
     try:
-        recipe = json.loads((folder / "recipe.json").read_text())
-    except (OSError, ValueError):
+        return dict(json.loads((folder / "recipe.json").read_text()))
+    except (OSError, ValueError, TypeError):
         return {}
-    return recipe if isinstance(recipe, dict) else {}
 
 
 def entry_folder(digest: str) -> Path:
@@ -232,15 +231,12 @@ def sweep_staging() -> None:
     """
     cache = settings.current().cache
     for folder in _subfolders(cache / STAGING):
-        _sweep(lock_path(folder.name.split("-")[0]), folder)
+        lock = lock_path(folder.name.split("-")[0])
+        with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
     for lock in sorted((cache / LOCKS).glob("*")):
-        _sweep(lock, None)
+        with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
+            pass  # the file goes with the lock
     for folder in _subfolders(cache / DAMAGED):
         if time.time() - folder.stat().st_ctime > DAMAGED_KEPT:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(lock: Path, folder: Path | None) -> None:
-    with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
-        if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

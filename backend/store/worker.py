@@ -18,7 +18,7 @@ import time
 import traceback
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
 
@@ -173,7 +173,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def _heartbeat(job_id: str, worker: str) -> Iterator[None]:
+def _heartbeat(job_id: str, worker: str) -> Generator[None]:
     """Writes the time to the row every two seconds, however long the work is silent."""
     ended = threading.Event()
 

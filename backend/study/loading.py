@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -289,7 +289,7 @@ def _embedder_revision(source: str, revision: str) -> str:
 
 
 @contextlib.contextmanager
-def _naming(file: str, field: str) -> Iterator[None]:
+def _naming(file: str, field: str) -> Generator[None]:
     """Errors raised inside keep their type and gain the file and the field."""
     try:
         yield

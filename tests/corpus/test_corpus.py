@@ -124,14 +124,14 @@ def test_a_space_that_offsets_leave_out_belongs_to_the_token_after_it(
 )
 @given(text=st.text(min_size=1, max_size=40), at=st.integers(0, 200))
 def test_pieces_join_wherever_the_text_is_parted(
-    model: ModelRef, folder: Path, text: str, at: int
+    model: ModelRef, folder: Path, text: str, position: int
 ) -> None:
     if not text.strip():
         return
     (folder / "odd.txt").write_bytes(text.encode())
     tokens = cut(model, folder)
-    at = min(at, len(tokens))
-    parted = [*tokens.pieces(0, at), *tokens.pieces(at, len(tokens))]
+    position = min(position, len(tokens))
+    parted = [*tokens.pieces(0, position), *tokens.pieces(position, len(tokens))]
     assert len(parted) == len(tokens)
     assert "".join(parted) == text
 
@@ -139,10 +139,10 @@ def test_pieces_join_wherever_the_text_is_parted(
 def test_a_character_of_several_tokens_is_shown_once(model: ModelRef, folder: Path) -> None:
     (folder / "odd.txt").write_text("🙂 a", encoding="utf-8")
     tokens = cut(model, folder)
-    shown = [piece for piece in tokens.pieces(0, len(tokens)) if piece]
-    assert len(shown) < len(tokens)
-    assert shown[0] == "🙂"
-    assert "".join(shown) == "🙂 a"
+    pieces = [piece for piece in tokens.pieces(0, len(tokens)) if piece]
+    assert len(pieces) < len(tokens)
+    assert pieces[0] == "🙂"
+    assert "".join(pieces) == "🙂 a"
 
 
 def test_contexts_cover_every_token_once_and_leave_room_for_the_bos(
