@@ -21,6 +21,7 @@ import functools
 import hashlib
 import inspect
 import json
+import shlex
 import typing
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -129,6 +130,15 @@ def _register(entry: Entry) -> Entry:
 @functools.cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
+
+
+def command_of(query: str, study: Study, **options: str | float) -> str:
+    """The command line that asks for the same again; options that are empty are left out."""
+    values = {"study": study.name} | {name: value for name, value in options.items() if value != ""}
+    texts = {
+        name: value if isinstance(value, str) else f"{value:g}" for name, value in values.items()
+    }
+    return " ".join([query, *(f"--{name} {shlex.quote(text)}" for name, text in texts.items())])
 
 
 # ---------------------------------------------------------------- queries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,26 +10,13 @@ import polars as pl
 
 from backend import run
 from backend.concepts import membership as rules
-from backend.concepts import purity, scores
+from backend.concepts import purity, scores, views
 from backend.concepts.choices import choose
 from backend.concepts.membership import Inside
 from backend.concepts.new_texts import farthest, new_text_distances
 from backend.concepts.ranked_units import tied_units
 from backend.concepts.results import SEED, ConceptResults, Stop, results_of, set_key
-from backend.concepts.views import (
-    CHOSEN_RATES,
-    GRAY,
-    J_QUANTILES,
-    NEAREST,
-    QUANTILES,
-    SHARES,
-    SPLITTING,
-    UNITS,
-    GrayZone,
-    Membership,
-    NewTextMembership,
-    PurityCoverage,
-)
+from backend.concepts.views import GrayZone, Membership, NewTextMembership, PurityCoverage
 from backend.query import query
 from backend.regions import description, partitioning
 from backend.schema import NotFoundError, Study, conform
@@ -75,8 +62,8 @@ def membership(
         spreads.append((method, rule, len(choice.js), *quantiles, above_half))
     keyed = {" ".join(key): choice for key, choice in choices.items()}
     return Membership(
-        table=pl.DataFrame(rows, CHOSEN_RATES),
-        every=pl.DataFrame(spreads, J_QUANTILES, orient="row"),
+        table=pl.DataFrame(rows, views.CHOSEN_RATES),
+        every=pl.DataFrame(spreads, views.J_QUANTILES, orient="row"),
         js={key: choice.js for key, choice in keyed.items()},
         best={key: choice.best for key, choice in keyed.items() if choice.best is not None},
         unions={key: choice.union for key, choice in keyed.items()},
@@ -143,9 +130,9 @@ def new_text_membership(
         tied=tied,
         theta=results.theta,
         farthest=farthest(results.theta),
-        shares=conform(entry.frame("shares"), SHARES),
-        quantiles=conform(entry.frame("quantiles"), QUANTILES),
-        texts=conform(entry.frame("nearest"), NEAREST),
+        shares=conform(entry.frame("shares"), views.SHARES),
+        quantiles=conform(entry.frame("quantiles"), views.QUANTILES),
+        texts=conform(entry.frame("nearest"), views.NEAREST),
         provenance=entry.provenance(command),
     )
 
@@ -177,8 +164,8 @@ def purity_coverage(
     relations = purity.shape_correlations(parts[0][0], results.shape.frame("regions"))
     prior = float(_test_tokens(results, number)[1].mean())
     return PurityCoverage(
-        units=conform(pl.concat(units).filter(pl.col("hits") > 0), UNITS),
-        splitting=pl.DataFrame([split for _, split in parts], SPLITTING),
+        units=conform(pl.concat(units).filter(pl.col("hits") > 0), views.UNITS),
+        splitting=pl.DataFrame([split for _, split in parts], views.SPLITTING),
         relations=relations,
         prior=prior,
         whole_f1=constant_f1(prior),
@@ -250,8 +237,8 @@ def _split(table: pl.DataFrame, uncovered: int) -> Row:
     return {
         "units": len(table),
         "used": int((table["hits"] > 0).sum()),
-        **asdict(splitting),
-        "whole": whole.effective,
+        **splitting,
+        "whole": whole["effective"],
         **{f"best_{name}": best.get(name) for name in ("region", "purity", "lift", "coverage")},
         "best_f1": best.get("f1"),
         "f1_low": best.get("f1_low"),
@@ -271,7 +258,7 @@ def gray_zone(
     tokens, hit = _test_tokens(results, number)
     prior = float(hit.mean())
     return GrayZone(
-        table=pl.DataFrame([_gray_row(results, k, tokens, hit) for k in study.k_stops], GRAY),
+        table=pl.DataFrame([_gray_row(results, k, tokens, hit) for k in study.k_stops], views.GRAY),
         theta=results.theta,
         prior=prior,
         whole_f1=constant_f1(prior),

@@ -1,5 +1,10 @@
 """Three tests of whether a model's output changes where regions end (`stability.interpolate`), each
-beside the same test of other exemplars, as many activations at random (a *coreset*)."""
+beside the same test of other exemplars, as many activations at random (a *coreset*).
+
+Where regions end is exact. A point's norm does not change which exemplar is nearest, so along
+a + α(b − a) the similarity to an exemplar may be replaced by a product that is linear in α. The
+nearest exemplars are then the upper envelope of K lines, and no sampling is needed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backend.concepts.segments import Segment, envelope
 from backend.concepts.views import BOUNDARIES, PREDICTION, SHARPNESS
 from backend.statistics.estimates import auroc
 from backend.statistics.intervals import mean_interval
@@ -75,8 +79,8 @@ def _boundaries(segments: dict[str, list[Segment]], steepest: np.ndarray) -> pl.
     distances = {kind: boundary_distances(part, steepest) for kind, part in segments.items()}
     both = np.isfinite(distances["exemplars"][0] + distances["coreset"][0])
     rows = []
-    for at, measure in enumerate(("distance", "beyond")):
-        values = {kind: pair[at] for kind, pair in distances.items()}
+    for column, measure in enumerate(("distance", "beyond")):
+        values = {kind: pair[column] for kind, pair in distances.items()}
         values["difference"] = values["exemplars"] - values["coreset"]
         for kind, each in values.items():
             counts = np.array([len(segment.bounds) for segment in segments.get(kind, [])])
@@ -142,3 +146,63 @@ def _prediction(kind: str, one: np.ndarray, same_next: np.ndarray) -> tuple[obje
     estimate = auroc(one[same_next], one[~same_next])
     counts = (len(one), int(same_next.sum()), int(one.sum()))
     return (kind, estimate.value, estimate.low, estimate.high, *counts)
+
+
+# ---------------------------------------------------------------- segments
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Owners along a segment: `owners` [m + 1] regions in the order passed, and `bounds` [m], the
+    α in (0, 1), ascending, at which one gives way to the next. No region comes twice: regions are
+    convex in this sense, so ends of one region have no boundary between them."""
+
+    bounds: np.ndarray  # float64
+    owners: np.ndarray  # int64
+
+    def distance(self, alpha: np.ndarray) -> np.ndarray:
+        """[n] of each α to the nearest boundary; NaN where there is none."""
+        alpha = np.asarray(alpha, dtype=np.float64)
+        if not len(self.bounds):
+            return np.full(len(alpha), np.nan)
+        return np.abs(alpha[:, None] - self.bounds).min(axis=1)
+
+
+def envelope(a: np.ndarray, b: np.ndarray, exemplars: np.ndarray, centre: np.ndarray) -> Segment:
+    """The segment between activations `a` and `b` [width] among `exemplars` [K, width].
+
+    In float64; ties to the lower index. O(K) for each boundary beside two products.
+    """
+    wide = np.asarray(exemplars, dtype=np.float64)
+    begin, end = (np.asarray(each, dtype=np.float64) for each in (a, b))
+    # einsum adds up every row in the same order, BLAS does not: equal exemplars stay tied
+    height = np.einsum("kw,w->k", wide, begin - centre)
+    slope = np.einsum("kw,w->k", wide, end - begin)
+    bounds, owners, here = [], [_steepest(np.flatnonzero(height == height.max()), slope)], 0.0
+    while True:
+        alpha, owner = _overtaken(owners[-1], height, slope)
+        if alpha >= 1:
+            return Segment(np.array(bounds, dtype=np.float64), np.array(owners, dtype=np.int64))
+        if alpha > here:
+            bounds.append(alpha)
+            owners.append(owner)
+            here = alpha
+        else:  # rounding has parted lines that meet in one place
+            owners[-1] = owner
+
+
+def _overtaken(owner: int, height: np.ndarray, slope: np.ndarray) -> tuple[float, int]:
+    """The first α at which another line passes that of `owner`, and which; infinity where none
+    does."""
+    faster = np.flatnonzero(slope > slope[owner])
+    if not len(faster):
+        return np.inf, owner
+    with np.errstate(over="ignore"):
+        meet = (height[owner] - height[faster]) / (slope[faster] - slope[owner])
+    first = meet.min()
+    return float(first), _steepest(faster[meet == first], slope)
+
+
+def _steepest(among: np.ndarray, slope: np.ndarray) -> int:
+    """Of lines that meet, the one that is highest from there on."""
+    return int(among[np.argmax(slope[among])])

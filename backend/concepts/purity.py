@@ -8,7 +8,7 @@ one text are not independent, so intervals of shares are narrower than the truth
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -63,31 +63,22 @@ def _shares(k: np.ndarray, n: np.ndarray) -> list[np.ndarray]:
 # ---------------------------------------------------------------- splitting
 
 
-@dataclass(frozen=True)
-class Splitting:
-    """Over how many regions positives are split. `effective` is exp of the entropy (so many equal
-    parts have as much), a little too low where positives are few; `half` and `most` are the fewest
-    regions that hold 50% and 90%. Of the `positives` in a region; `uncovered` are in none. None
-    where there are no positives."""
+def split_over_regions(hits: np.ndarray, uncovered: int = 0) -> dict[str, Any]:
+    """Over how many regions the positives in each region [K] are split; `uncovered` are in none.
 
-    effective: float | None
-    half: int | None
-    most: int | None
-    positives: int
-    uncovered: int
-
-
-def split_over_regions(hits: np.ndarray, uncovered: int = 0) -> Splitting:
-    """Of the positives in each region [K]. Groups that overlap count a token once in each. The same
+    `effective` is exp of the entropy (so many equal parts have as much), a little too low where
+    positives are few; `half` and `most` are the fewest regions that hold 50% and 90% of the
+    `positives`. None where there are none. Groups that overlap count a token once in each. The same
     of all tokens in each region is what a concept has that lies no closer together than the corpus.
     """
     total = int(hits.sum())
+    counts = {"positives": total, "uncovered": uncovered}
     if not total:
-        return Splitting(None, None, None, 0, uncovered)
+        return {"effective": None, "half": None, "most": None, **counts}
     reached = np.cumsum(np.sort(hits)[::-1].astype(np.int64))  # by so many of the largest
     half = int(np.searchsorted(reached * 2, total)) + 1
     most = int(np.searchsorted(reached * 10, total * 9)) + 1
-    return Splitting(math.exp(entropy(hits)), half, most, total, uncovered)
+    return {"effective": math.exp(entropy(hits)), "half": half, "most": most, **counts}
 
 
 def entropy(counts: np.ndarray) -> float:

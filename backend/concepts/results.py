@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backend.concepts import coverage as covers
 from backend.concepts import ranked_units, rivals, scores, supervised
 from backend.concepts.choices import choose
 from backend.concepts.views import CONCEPTS, ConceptsView
 from backend.corpus import concept_sets, concept_sources
 from backend.corpus.concept_sets import ConceptSet
-from backend.query import key_of, query
+from backend.query import command_of, key_of, query
 from backend.regions import description, partitioning
 from backend.regions.partitioned import spec_of
 from backend.schema import ConceptRef, Partition, Study, conform
@@ -75,12 +73,10 @@ class ConceptResults:
 
     def command(self, query: str, concept: int | None = None, **options: str) -> str:
         """The command line that asks the same of this set and partition."""
-        values = {"study": self.study.name, **options}
+        name, spec = "", self.partition.spec
         if concept is not None:
-            values["concept"] = self.set.concepts["name"][concept]
-        values |= {"p": f"{self.partition.spec.p:g}", "k": f"{self.partition.spec.k:g}"}
-        words = (f"--{name} {shlex.quote(value)}" for name, value in values.items() if value)
-        return " ".join((query, *words))
+            name = self.set.concepts["name"][concept]
+        return command_of(query, self.study, **options, concept=name, p=spec.p, k=spec.k)
 
 
 def concept_results(study: Study, name: str, p: Stop, k: Stop) -> ConceptResults:
@@ -95,7 +91,7 @@ def concept_results(study: Study, name: str, p: Stop, k: Stop) -> ConceptResults
     coverage = None
     if study.sae is not None:
         strengths["sae"] = scores.feature_activations(reading, ref, study.sae)
-        coverage = covers.feature_coverage(reading, ref, study.sae)
+        coverage = scores.feature_coverage(reading, ref, study.sae)
     units = {kind: ranked_units.unit_scores(texts, entry) for kind, entry in strengths.items()}
     owners = {kind: scores.token_owners(partition, ref, kind, SEED) for kind in PLACED}
     readers = supervised.fitted_readers(reading, ref)

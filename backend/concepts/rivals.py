@@ -16,10 +16,7 @@ from backend.models import embedder as embedders
 from backend.regions import description, partitioning
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points
-from backend.schema import (
-    EmbedderRef,
-    Partition,
-)
+from backend.schema import EmbedderRef, Partition
 from backend.store.memo import Entry, memoize
 
 KINDS = ("kmeans", "coreset", "random")
@@ -37,8 +34,8 @@ def rival_directions(partition: Partition, kind: str, seed: int) -> dict[str, An
     count, width = built.array("exemplars").shape
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "random":
-        drawn = torch.from_numpy(rng.normal(size=(count, width)).astype(np.float32))
-        return {"directions": _unit(drawn).numpy()}
+        normal = torch.from_numpy(rng.normal(size=(count, width)).astype(np.float32))
+        return {"directions": _unit(normal).numpy()}
     rows = np.sort(rng.choice(len(every), min(len(every), max(SAMPLE, count)), replace=False))
     sample = rows_of(every, rows if kind == "kmeans" else np.sort(rng.choice(rows, count, False)))
     if kind == "coreset":
@@ -71,8 +68,8 @@ def kmeans(points: Tensor, count: int, rng: np.random.Generator) -> tuple[Tensor
         moved = float((owner != before).mean())
         where = torch.from_numpy(owner.astype(np.int64)).to(points.device)
         sums = torch.zeros_like(directions).index_add_(0, where, points)
-        kept = sums.norm(dim=1, keepdim=True) > 0
-        directions = torch.where(kept, _unit(sums), directions)
+        nonempty = sums.norm(dim=1, keepdim=True) > 0
+        directions = torch.where(nonempty, _unit(sums), directions)
     return directions, moved
 
 

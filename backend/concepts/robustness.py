@@ -22,11 +22,7 @@ from backend.regions import partitioning
 from backend.regions.leader import LeaderPass, unit
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points
-from backend.schema import (
-    NotFoundError,
-    Partition,
-    TesseraError,
-)
+from backend.schema import NotFoundError, Partition, TesseraError
 from backend.statistics.intervals import jackknife_half_width, wilson
 from backend.store.memo import memoize
 
@@ -99,7 +95,7 @@ class PartialPoints(Points):
     """Points of some documents, chunks in the order given."""
 
     chunks: np.ndarray
-    kept: np.ndarray  # [tokens] bool
+    included: np.ndarray  # [tokens] bool
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -107,7 +103,7 @@ class PartialPoints(Points):
         return np.concatenate([self._rows(chunk) for chunk in self.chunks])
 
     def __len__(self) -> int:
-        return int(self.kept.sum())
+        return int(self.included.sum())
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         seen = 0
@@ -118,22 +114,22 @@ class PartialPoints(Points):
 
     def _rows(self, chunk: int) -> np.ndarray:
         first, last = self.activations.bounds[chunk : chunk + 2]
-        return first + np.flatnonzero(self.kept[first:last])
+        return first + np.flatnonzero(self.included[first:last])
 
 
 def _partial_points(every: Points, how: str, seed: int) -> PartialPoints:
-    chunks, kept = np.arange(every.activations.chunks), np.ones(len(every), dtype=bool)
+    chunks, included = np.arange(every.activations.chunks), np.ones(len(every), dtype=bool)
     if how == "order":
         chunks = np.random.default_rng(seed).permutation(chunks)
         if (np.diff(chunks) > 0).all():
             chunks = chunks[::-1]
     if how == "half":
-        kept = every.activations.tokens.document_of % 2 == seed % 2
-        if not kept.any():
+        included = every.activations.tokens.document_of % 2 == seed % 2
+        if not included.any():
             raise TesseraError(
                 "One document cannot be halved.", "Use a corpus with more documents."
             )
-    return PartialPoints(every.activations, every.centre, chunks, kept)
+    return PartialPoints(every.activations, every.centre, chunks, included)
 
 
 # ---------------------------------------------------------------- how alike
@@ -157,14 +153,15 @@ def _measures(
     sample = np.sort(rng.choice(total, min(SAMPLE, total), replace=False))
     parts = rng.permutation(int(every.activations.tokens.document_of.max()) + 1) % PARTS
     part = parts[every.activations.tokens.document_of[sample]]
-    drawn = [
+    coreset_rows = [
         np.sort(rng.choice(pool, len(each.exemplars), replace=False))
         for pool, each in ((np.arange(total), one), (rows, two))
     ]
-    wanted = np.unique(np.concatenate([sample, *drawn]))
-    read = rows_of(every, wanted)
+    wanted = np.unique(np.concatenate([sample, *coreset_rows]))
+    wanted_points = rows_of(every, wanted)
     points, *coresets = (
-        read[torch.from_numpy(np.searchsorted(wanted, each))] for each in (sample, *drawn)
+        wanted_points[torch.from_numpy(np.searchsorted(wanted, each))]
+        for each in (sample, *coreset_rows)
     )
     nulls = [Grouping(each.cpu(), Assignment(each, 1.0)(points).owner) for each in coresets]
     pairs = {

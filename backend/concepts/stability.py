@@ -25,10 +25,7 @@ from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
 from backend.models.language_model import LanguageModel
 from backend.regions import partitioning
-from backend.schema import (
-    Partition,
-    TesseraError,
-)
+from backend.schema import Partition, TesseraError
 from backend.store.memo import memoize
 
 SHORTEST, LONGEST = 8, 24  # tokens of a prompt
@@ -111,10 +108,10 @@ def relative_distances(final: Tensor) -> np.ndarray:
 def steepest_rises(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[P] the largest rise of [P, steps] per unit of α, and the α in the middle of that step."""
     rises = np.diff(apart, axis=1)
-    at = rises.argmax(axis=1)
+    step = rises.argmax(axis=1)
     steps = rises.shape[1]
-    return rises[np.arange(len(rises)), at] * steps, np.where(
-        np.isfinite(apart[:, -1]), (at + 0.5) / steps, np.nan
+    return rises[np.arange(len(rises)), step] * steps, np.where(
+        np.isfinite(apart[:, -1]), (step + 0.5) / steps, np.nan
     )
 
 

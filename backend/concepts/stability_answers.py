@@ -11,7 +11,7 @@ from backend.concepts.boundaries import Paths, boundary_tests
 from backend.concepts.results import SEED, Stop
 from backend.concepts.robustness import VARIATIONS, repeat_partition
 from backend.concepts.views import REPEATS, Robustness, StableRegions
-from backend.query import query
+from backend.query import command_of, query
 from backend.regions import matching, partitioning
 from backend.regions.partitioned import spec_key, spec_of
 from backend.schema import Partition, Study
@@ -28,7 +28,8 @@ GOOD = 0.5  # F1 from which the paper calls a region a feature's
 @query("Prompts patched along segments", priority=queue.LONG - 1, key=spec_key)
 def stable_regions(study: Study, p: Stop = None, k: Stop = None) -> StableRegions:
     """Whether the model's output changes where regions end (arXiv 2409.17113)."""
-    partition = study.cut(spec_of(study, p, k))
+    spec = spec_of(study, p, k)
+    partition = study.cut(spec)
     paths = stability.interpolate_prompts(partition, PAIRS, STEPS, SEED)
     control = rivals.rival_directions(partition, "coreset", SEED)
     directions = {
@@ -45,13 +46,8 @@ def stable_regions(study: Study, p: Stop = None, k: Stop = None) -> StableRegion
         apart=np.asarray(paths.array("apart")),
         sharpness=np.asarray(sharpness),
         **tests,
-        provenance=paths.provenance(_command("stable_regions", study, partition)),
+        provenance=paths.provenance(command_of("stable_regions", study, p=spec.p, k=spec.k)),
     )
-
-
-def _command(query: str, study: Study, partition: Partition) -> str:
-    """The command line that asks the same of this partition."""
-    return f"{query} --study {study.name} --p {partition.spec.p:g} --k {partition.spec.k:g}"
 
 
 # ---------------------------------------------------------------- robustness, and features
@@ -61,7 +57,8 @@ def _command(query: str, study: Study, partition: Partition) -> str:
 def robustness(study: Study, p: Stop = None, k: Stop = None) -> Robustness:
     """The corpus partitioned again in another order, with another θ and from half of its documents;
     and how well features match the regions."""
-    partition = study.cut(spec_of(study, p, k))
+    spec = spec_of(study, p, k)
+    partition = study.cut(spec)
     repeats = {how: repeat_partition(partition, how, SEED) for how in VARIATIONS}
     rows = [
         {"how": VARIATIONS[how], "regions": entry.value("regions"), **row}
@@ -74,7 +71,7 @@ def robustness(study: Study, p: Stop = None, k: Stop = None) -> Robustness:
         regions=repeats["order"].value("study_regions"),
         f1=f1,
         good=None if f1 is None else _share_good(f1),
-        provenance=repeats["half"].provenance(_command("robustness", study, partition)),
+        provenance=repeats["half"].provenance(command_of("robustness", study, p=spec.p, k=spec.k)),
     )
 
 

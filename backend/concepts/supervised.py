@@ -28,7 +28,6 @@ SCALE = 10.0  # of mean points before the probe, whose penalty is made for value
 def fitted_readers(reading: Reading, ref: ConceptRef) -> dict[str, Any]:
     """`bow`, `diffmean`, `probe`: [concepts, texts] float32 scores of every text by the reader of
     every concept; `directions` [concepts, width] of diffmean."""
-    device = run.current().device
     labelled, every = scores.text_points(reading, ref)
     means = text_means(reading, ref).array("means")
     sizes, texts = np.diff(labelled.offsets), labelled.tokens.documents["text"].to_list()
@@ -36,24 +35,19 @@ def fitted_readers(reading: Reading, ref: ConceptRef) -> dict[str, Any]:
     for concept in range(len(labelled.concepts)):
         run.report(concept, len(labelled.concepts), "Fitting readers", "concepts")
         positive, negative, _ = labelled.texts_of(concept, "train")
-        rows, labels = training_rows(positive, negative)
+        rows = np.r_[positive, negative]
+        labels = np.repeat([1.0, 0.0], [len(positive), len(negative)])
         directions.append(mean_difference(means, sizes, positive, negative))
         probe.append(_probe(means[rows] * SCALE, labels).decision_function(means * SCALE))
         bow.append(_words([texts[row] for row in rows], labels).decision_function(texts))
-    vectors = torch.from_numpy(np.array(directions, dtype=np.float32)).to(device)
+    vectors = torch.from_numpy(np.array(directions, dtype=np.float32)).to(run.current().device)
+    along = scores.strongest_along(every, labelled.offsets, vectors)
     return {
         "bow": np.array(bow, dtype=np.float32),
         "probe": np.array(probe, dtype=np.float32),
-        "diffmean": np.ascontiguousarray(
-            scores.strongest_along(every, labelled.offsets, vectors).T
-        ),
+        "diffmean": np.ascontiguousarray(along.T),
         "directions": vectors.cpu().numpy(),
     }
-
-
-def training_rows(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of texts and whether each is positive."""
-    return np.r_[positive, negative], np.r_[np.ones(len(positive)), np.zeros(len(negative))]
 
 
 def mean_difference(

@@ -170,7 +170,7 @@ PURITY = pl.Schema(
 UNITS = pl.Schema({**PURITY, "method": pl.String})
 SPLIT = pl.Schema(
     {"units": pl.Int64, "used": pl.Int64}  # parts, and those with a positive token
-    | {"effective": pl.Float64, "half": pl.Int64, "most": pl.Int64}  # `purity.Splitting`
+    | {"effective": pl.Float64, "half": pl.Int64, "most": pl.Int64}  # `split_over_regions`
     | dict.fromkeys(("positives", "uncovered"), pl.Int64)
     | {"whole": pl.Float64}  # `effective` of all tokens
     | {"best_region": pl.Int64}  # the part of highest F1

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from backend.corpus.contexts import Tokens, tokenize
-from backend.corpus.views import Passage
+from backend.corpus.views import LOGITS, TOKENS, TOPICS, Passage
 from backend.models.language_model import vocabulary
 from backend.schema import CorpusRef, ModelRef
 from backend.statistics.intervals import wilson
@@ -77,7 +77,7 @@ def piece_at(tokens: Tokens, row: int) -> str:
 
 
 def counted(model: ModelRef, ids: np.ndarray, limit: int) -> pl.DataFrame:
-    """text, count, share of the commonest token ids."""
+    """`TOKENS` of the commonest ids."""
     values, counts = np.unique(np.asarray(ids), return_counts=True)
     best = np.argsort(-counts, kind="stable")[:limit]
     return pl.DataFrame(
@@ -85,7 +85,8 @@ def counted(model: ModelRef, ids: np.ndarray, limit: int) -> pl.DataFrame:
             "text": token_text(model, values[best]),
             "count": counts[best],
             "share": counts[best] / max(1, len(ids)),
-        }
+        },
+        schema=TOKENS,
     )
 
 
@@ -110,7 +111,8 @@ def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
             "lift": share / prior,
             "low": low / prior,
             "high": high / prior,
-        }
+        },
+        schema=TOPICS,
     ).sort("lift", descending=True)
 
 
@@ -143,9 +145,9 @@ def find_text(tokens: Tokens, text: str) -> np.ndarray:
 
 
 def logit_frame(model: ModelRef, entry: Entry | None, name: str, row: int) -> pl.DataFrame:
-    """text, logit: one row of a block of logit effects; empty where there is no block."""
+    """`LOGITS`: one row of a block of logit effects; empty where there is no block."""
     if entry is None:
-        return pl.DataFrame(schema={"text": pl.String, "logit": pl.Float32})
+        return pl.DataFrame(schema=LOGITS)
     ids = entry.array(name)[row]
     logits = entry.array(f"{name}_logits")[row]
-    return pl.DataFrame({"text": token_text(model, ids), "logit": logits})
+    return pl.DataFrame({"text": token_text(model, ids), "logit": logits}, schema=LOGITS)

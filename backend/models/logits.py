@@ -12,10 +12,26 @@ import torch
 from torch import Tensor
 
 from backend.models.language_model import LanguageModel
+from backend.schema import NotFoundError
 
 TOP = 20
 BINS = 40
+BLOCK = 512  # directions read and kept together
 CELLS = 1 << 24  # logits in memory at a time: 64 MB
+
+
+def block_of(directions: Tensor, block: int, what: str) -> Tensor:
+    """Rows block·512 to block·512 + 511 of the directions of features or regions.
+
+    Raises:
+        NotFoundError: there is no such block.
+    """
+    if not 0 <= block * BLOCK < len(directions):
+        raise NotFoundError(
+            f"There is no block {block} of {what}.",
+            f"There are {len(directions)} {what} in blocks of {BLOCK}.",
+        )
+    return directions[block * BLOCK : (block + 1) * BLOCK]
 
 
 def direction_effects(

@@ -136,7 +136,7 @@ def every_html(frame: pl.DataFrame, alike: bool) -> str:
     rows = [
         [
             named(row["method"]), row["rule"], numbers.count(row["regions"]),
-            *(numbers.fraction(row[at]) for at in ("p5", "median", "p95")),
+            *(numbers.fraction(row[quantile]) for quantile in ("p5", "median", "p95")),
             numbers.percent(row["above_half"]),
         ]
         for row in pl.concat(parts).iter_rows(named=True)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.concepts.views import GrayZone, PurityCoverage
 from components.concepts.readers import NAMES, hue, named
-from components.shell import address, markup, numbers, palette
+from components.shell import controls, markup, numbers, palette
 from components.shell.links import anchor
 
 DRAWN = 1000  # units of each method, at random where there are more
@@ -53,16 +53,16 @@ def plane(view: PurityCoverage) -> go.Figure:
     parts = {str(m): part for (m,), part in view.units.group_by("method", maintain_order=True)}
     for method in (name for name in ORDER if name in parts):
         part = parts[method]
-        drawn = part if len(part) <= DRAWN else part.sample(DRAWN, seed=0)
-        name = f"{NAMES[method]} · {numbers.count(len(drawn))} of {numbers.count(len(part))} drawn"
-        _dots(figure, drawn, method, name)
+        sample = part if len(part) <= DRAWN else part.sample(DRAWN, seed=0)
+        name = f"{NAMES[method]} · {numbers.count(len(sample))} of {numbers.count(len(part))} drawn"
+        _dots(figure, sample, method, name)
         _dots(figure, part.sort("f1", descending=True)[:1], method, "")
     figure.add_hline(
         view.prior, line={"color": palette.current().muted, "width": 1, "dash": "dash"},
         annotation={"text": "all tokens", "font": {"size": 11, "color": palette.current().muted}},
     )  # fmt: skip
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.13, "yanchor": "top"})
-    labels = [f"10{'⁻' + '⁰¹²³⁴⁵⁶'[6 - at]}" if at < 6 else "1" for at in range(7)]
+    labels = [f"10{'⁻' + '⁰¹²³⁴⁵⁶'[6 - power]}" if power < 6 else "1" for power in range(7)]
     figure.update_xaxes(
         title="coverage: share of the concept's tokens",
         type="log",
@@ -171,10 +171,8 @@ def render_gray(view: GrayZone) -> None:
 
 def render_start(view: GrayZone) -> None:
     """The button that starts what is missing, where nothing computes it yet."""
-    label = missing(view.table)
-    if label and view.pending is None and st.button(label, key="gray", type="primary"):
-        address.put(asked=True)
-        st.rerun()
+    if (label := missing(view.table)) and view.pending is None:
+        controls.start_button(label, "gray")
 
 
 def missing(frame: pl.DataFrame) -> str:

@@ -50,8 +50,7 @@ def hue(method: str) -> str:
 
 def named(method: str) -> str:
     """A method's name after its colour."""
-    dot = f'<i class="dot" style="background:{hue(method)}"></i>'
-    return f'<span style="white-space:nowrap">{dot}{NAMES[method]}</span>'
+    return markup.dotted(NAMES[method], hue(method))
 
 
 # ---------------------------------------------------------------- any region

@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 
 from backend.concepts.views import Robustness, StableRegions
-from components.shell import address, markup, numbers, palette
+from components.shell import controls, markup, numbers, palette
 
 OF = {"exemplars": "exemplars", "coreset": "random activations", "difference": "difference"}
 MEASURES = {
@@ -37,9 +37,7 @@ def render_start(ask: str) -> None:
     """What is not computed yet, and the button that starts it."""
     words, button = NOT_YET[ask]
     markup.note(words)
-    if st.button(button, key="ask", type="primary"):
-        address.put(asked=True)
-        st.rerun()
+    controls.start_button(button, "ask")
 
 
 def tables(view: StableRegions | Robustness) -> dict[str, pl.DataFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -12,18 +12,11 @@ import streamlit as st
 from backend.evals.evaluation import Evaluation
 from backend.evals.words import EVALUATIONS
 from backend.schema import Job
-from backend.study.views import StudyCard
-from components.evals.tab import Arguments, Tab
-from components.shell import address, controls, links, markup, numbers, status
+from components.evals.tab import Arguments, Desk, Tab
+from components.shell import address, controls, links, markup, numbers
 from components.shell.footer import render_footer
 from components.shell.markup import escape
 from components.shell.status import reported, waiting
-
-
-class Desk(status.Desk, Protocol):
-    """The part of `backend.queries` that is needed here."""
-
-    def studies(self) -> list[StudyCard]: ...
 
 
 def render_which() -> str:
@@ -51,19 +44,12 @@ def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
     ask = query if address.get("asked") else query.look
     view = ask(study, *arguments)
     if view is None:
-        render_ask(evaluation)
+        markup.note(evaluation.cost)
+        controls.start_button(f"Run {evaluation.title}", "ask")
     elif not waiting(view, desk, evaluation.name):
         _render_beside(evaluation, study, view, arguments, desk)
         tables = tab.render(view, study, arguments, desk)
         render_footer(tables, view.provenance, evaluation.name)
-
-
-def render_ask(evaluation: Evaluation) -> None:
-    """What is not computed yet, and the button that asks for it."""
-    markup.note(evaluation.cost)
-    if st.button(f"Run {evaluation.title}", key="ask", type="primary"):
-        address.put(asked=True)
-        st.rerun()
 
 
 # ---------------------------------------------------------------- side by side

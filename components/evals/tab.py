@@ -10,13 +10,14 @@ import polars as pl
 
 Arguments = tuple[Any, ...]  # of the evaluation's query, after the study
 Tables = Mapping[str, pl.DataFrame]  # what can be downloaded, by name
+Desk = Any  # `backend.queries`, which components may not import
 
 
 @dataclass(frozen=True)
 class Tab:
     """`choose` renders what is to be evaluated and gives the arguments of the evaluation's query.
-    `render` shows its answer: given are the answer, the study, these arguments and
-    `backend.queries`, for the parts that are asked for one by one; it gives the tables."""
+    `render` takes the answer, the study, these arguments and the queries, for the parts that are
+    asked for one by one; it shows the answer and gives its tables."""
 
     choose: Callable[[], Arguments]
-    render: Callable[[Any, str, Any, Any], Tables]
+    render: Callable[[Any, str, Any, Desk], Tables]

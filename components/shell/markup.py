@@ -58,6 +58,16 @@ def chip(label: str, value: str, hint: str = "", kind: str = "") -> str:
     return f'<span class="chip {kind}"{title}><i>{escape(label)}</i> {value}</span>'
 
 
+def unbroken(body: str) -> str:
+    """HTML that stays on one line."""
+    return f'<span style="white-space:nowrap">{body}</span>'
+
+
+def dotted(name: str, hue: str) -> str:
+    """A name after a dot of its colour, on one line."""
+    return unbroken(f'<i class="dot" style="background:{hue}"></i>{escape(name)}')
+
+
 def chips(parts: Iterable[str]) -> str:
     return f'<div class="chips">{"".join(parts)}</div>'
 

@@ -7,8 +7,9 @@ common colour deficiencies (after Paul Tol's notes on qualitative schemes).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -189,6 +190,15 @@ def figure(height: int | None = None) -> go.Figure:
 def render_chart(chart: go.Figure, key: str, alt: str) -> None:
     """A chart that is only looked at."""
     st.plotly_chart(chart, theme=None, config=CONFIG, key=key, alt=alt)
+
+
+def error_bars(
+    values: Iterable[Any], low: Iterable[Any], high: Iterable[Any], **look: Any
+) -> dict[str, Any]:
+    """From each value to the ends of its interval; nothing where an end is None."""
+    above = [0 if b is None else b - value for value, b in zip(values, high, strict=True)]
+    below = [0 if a is None else value - a for value, a in zip(values, low, strict=True)]
+    return {"array": above, "arrayminus": below, "thickness": 1, "width": 0, **look}
 
 
 CONFIG = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.concepts import boundaries
-from backend.concepts.segments import Segment, envelope
+from backend.concepts.boundaries import Segment, envelope
 from backend.regions import partitioning
 from backend.schema import (
     PartitionSpec,
@@ -60,9 +60,9 @@ def turned(degrees: float) -> np.ndarray:
 def test_jumps_at_the_boundaries_are_found_there() -> None:
     table = findings(turned(30))["boundaries"]
     rows = {(r["measure"], r["of"]): r for r in table.iter_rows(named=True)}
-    found = rows["distance", "exemplars"]
-    assert found["mean"] == pytest.approx(0, abs=1e-12)
-    assert (found["n"], found["without"], found["boundaries"]) == (20, 20, 1.0)
+    row = rows["distance", "exemplars"]
+    assert row["mean"] == pytest.approx(0, abs=1e-12)
+    assert (row["n"], row["without"], row["boundaries"]) == (20, 20, 1.0)
     assert rows["distance", "difference"]["high"] < 0
     assert rows["distance", "difference"]["n"] == rows["distance", "coreset"]["n"] == 20
     assert rows["beyond", "exemplars"]["high"] < 0
@@ -78,8 +78,8 @@ def test_many_boundaries_are_near_but_not_beyond_what_other_pairs_show() -> None
     rows = {(r["measure"], r["of"]): r for r in table.iter_rows(named=True)}
     assert rows["distance", "coreset"]["mean"] < rows["distance", "exemplars"]["mean"] / 2
     assert rows["distance", "coreset"]["boundaries"] > 10
-    for of in ("exemplars", "coreset"):
-        assert rows["beyond", of]["low"] < 0 < rows["beyond", of]["high"]
+    for kind in ("exemplars", "coreset"):
+        assert rows["beyond", kind]["low"] < 0 < rows["beyond", kind]["high"]
 
 
 def test_beyond_is_the_distance_less_that_of_the_other_pairs() -> None:
@@ -108,14 +108,14 @@ def test_pairs_within_a_region_are_less_sharp() -> None:
 def test_matches_are_near_and_nobody_is_matched_twice(seed: int, pairs: int) -> None:
     rng = np.random.default_rng(seed)
     apart, one = rng.uniform(0, 1, pairs), rng.random(pairs) < 0.5
-    found = boundaries.match_pairs(apart, one, seed)
-    assert one[found[:, 0]].all()
-    assert not one[found[:, 1]].any()
-    assert len(set(found.ravel().tolist())) == 2 * len(found)
-    gaps = np.abs(apart[found[:, 0]] - apart[found[:, 1]])
+    matches = boundaries.match_pairs(apart, one, seed)
+    assert one[matches[:, 0]].all()
+    assert not one[matches[:, 1]].any()
+    assert len(set(matches.ravel().tolist())) == 2 * len(matches)
+    gaps = np.abs(apart[matches[:, 0]] - apart[matches[:, 1]])
     assert (gaps <= 0.2 * apart.std(ddof=1)).all()
-    free = np.setdiff1d(np.flatnonzero(~one), found[:, 1])
-    for row in np.setdiff1d(np.flatnonzero(one), found[:, 0]):  # nobody near was left for these
+    free = np.setdiff1d(np.flatnonzero(~one), matches[:, 1])
+    for row in np.setdiff1d(np.flatnonzero(one), matches[:, 0]):  # nobody near was left for these
         assert not (np.abs(apart[free] - apart[row]) <= 0.2 * apart.std(ddof=1)).any()
 
 
@@ -132,13 +132,13 @@ def test_same_region_tells_same_next_token() -> None:
 
 def test_groups_without_a_pair_say_nothing_and_raise_nothing() -> None:
     alone = np.ones((1, 2)) / np.sqrt(2)
-    found = tables_of(planted(), alone, alone, np.zeros(2))
-    assert found["boundaries"]["mean"].to_list() == [None] * 6
-    assert found["boundaries"]["n"].to_list() == [0] * 6
-    assert found["boundaries"]["without"].to_list() == [40] * 6
-    assert found["sharper"]["difference"].to_list() == [None] * 2
-    assert found["sharper"]["n"].to_list() == [0] * 2
-    assert found["prediction"]["auroc"].to_list() == [0.5] * 2
+    tables = tables_of(planted(), alone, alone, np.zeros(2))
+    assert tables["boundaries"]["mean"].to_list() == [None] * 6
+    assert tables["boundaries"]["n"].to_list() == [0] * 6
+    assert tables["boundaries"]["without"].to_list() == [40] * 6
+    assert tables["sharper"]["difference"].to_list() == [None] * 2
+    assert tables["sharper"]["n"].to_list() == [0] * 2
+    assert tables["prediction"]["auroc"].to_list() == [0.5] * 2
     unlike = findings(np.eye(2), next=np.array([[0, 1]] * 40))
     assert unlike["prediction"]["auroc"].to_list() == [None] * 2
     assert unlike["prediction"]["agree"].to_list() == [0] * 2
@@ -148,9 +148,9 @@ def test_pairs_without_a_distance_are_left_out() -> None:
     whole = planted()
     sharp = whole["sharpness"].copy()
     sharp[:4] = np.nan
-    found = findings(np.eye(2), sharpness=sharp)
-    assert found["prediction"]["n"].to_list() == [36, 36]
-    assert found["sharper"]["one_region"].to_list() == [18, 18]
+    tables = findings(np.eye(2), sharpness=sharp)
+    assert tables["prediction"]["n"].to_list() == [36, 36]
+    assert tables["sharper"]["one_region"].to_list() == [18, 18]
     none = findings(np.eye(2), sharpness=np.full(40, np.nan))
     assert none["prediction"]["n"].to_list() == [0, 0]
     assert none["boundaries"]["n"].to_list() == [0] * 6
@@ -159,27 +159,30 @@ def test_pairs_without_a_distance_are_left_out() -> None:
 def test_what_is_read_can_be_tested(small: str) -> None:
     entry = interpolated(small, pairs=16)
     study = studies.load(small)
-    made = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
+    partition = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
     centre = partitioning.centre(study.reading).array("centre")
-    exemplars = made.array("exemplars")
-    drawn = units(np.random.default_rng(0), len(exemplars), WIDTH)
-    read = {name: entry.array(name) for name in ("ends", "sharpness", "steepest", "next")}
-    found = tables_of(read, exemplars, drawn, centre)
-    same = found["sharper"]["one_region"][0]
+    exemplars = partition.array("exemplars")
+    coreset = units(np.random.default_rng(0), len(exemplars), WIDTH)
+    arrays = {name: entry.array(name) for name in ("ends", "sharpness", "steepest", "next")}
+    tables = tables_of(arrays, exemplars, coreset, centre)
+    same = tables["sharper"]["one_region"][0]
     rows = entry.array("first") + entry.array("length") - 1
-    owner = made.array("owner")[rows]
+    owner = partition.array("owner")[rows]
     assert same == int((owner[:, 0] == owner[:, 1]).sum()) >= 8
     crossed = [
-        [len(s.bounds) > 0 for s in segments_of(read, of, centre)] for of in (exemplars, drawn)
+        [len(s.bounds) > 0 for s in segments_of(arrays, vectors, centre)]
+        for vectors in (exemplars, coreset)
     ]
     assert sum(crossed[0]) == 16 - same
     both = np.logical_and(crossed[0], crossed[1]).sum()
-    assert found["boundaries"]["n"].to_list() == [both] * 6
-    assert found["boundaries"]["without"].to_list() == [16 - both] * 6
+    assert tables["boundaries"]["n"].to_list() == [both] * 6
+    assert tables["boundaries"]["without"].to_list() == [16 - both] * 6
 
 
-def segments_of(read: dict[str, np.ndarray], of: np.ndarray, centre: np.ndarray) -> list[Segment]:
-    return [envelope(a, b, of.astype(np.float64), centre) for a, b in read["ends"]]
+def segments_of(
+    arrays: dict[str, np.ndarray], exemplars: np.ndarray, centre: np.ndarray
+) -> list[Segment]:
+    return [envelope(a, b, exemplars.astype(np.float64), centre) for a, b in arrays["ends"]]
 
 
 def test_the_difference_is_that_of_the_means_beside_it() -> None:

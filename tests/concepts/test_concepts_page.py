@@ -27,7 +27,7 @@ from tests.helpers.pages import opened, text_of
 
 
 @pytest.mark.parametrize(
-    ("name", "positive", "negative", "said"),
+    ("name", "positive", "negative", "sentence"),
     [
         ("", "a\nb\nc\nd", "e\nf\ng\nh", "no name"),
         ("few", "a\nb\nc", "e\nf\ng\nh", "3 positive texts"),
@@ -39,9 +39,9 @@ from tests.helpers.pages import opened, text_of
     ],
 )
 def test_a_concept_of_ones_own_needs_texts(
-    study: Study, name: str, positive: str, negative: str, said: str
+    study: Study, name: str, positive: str, negative: str, sentence: str
 ) -> None:
-    with pytest.raises(CorpusError, match=said):
+    with pytest.raises(CorpusError, match=sentence):
         queries.keep_concept(name, positive, negative)
     assert not concept_choices.folder().exists()
 
@@ -70,7 +70,7 @@ def test_sets_and_concepts_that_are_not_there_are_told(study: Study, boats: str)
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "text"),
     [
         ((None, None, None), "–"),
         ((None, 0.0, 1.0), "–"),
@@ -79,8 +79,8 @@ def test_sets_and_concepts_that_are_not_there_are_told(study: Study, boats: str)
         ((0.5, -0.25, 0.75), ".50 -.25 to .75"),
     ],
 )
-def test_what_is_missing_is_one_dash(values: tuple[float | None, ...], said: str) -> None:
-    assert re.sub("<[^>]+>", "", markup.interval(*values)) == said
+def test_what_is_missing_is_one_dash(values: tuple[float | None, ...], text: str) -> None:
+    assert re.sub("<[^>]+>", "", markup.interval(*values)) == text
 
 
 # ---------------------------------------------------------------- the page
@@ -88,24 +88,24 @@ def test_what_is_missing_is_one_dash(values: tuple[float | None, ...], said: str
 
 @pytest.mark.parametrize("ask", ["any region", "in or out", "purity", "gray zone"])
 def test_the_page_answers(study: Study, boats: str, ask: str) -> None:
-    said = text_of(opened("concepts", set=boats, ask=ask))
+    text = text_of(opened("concepts", set=boats, ask=ask))
     expected = {
         "any region": "tells the test texts apart",
         "in or out": "best region",
         "purity": "mean pairwise distance",
         "gray zone": "ambiguity falls with k",
     }
-    assert expected[ask] in said
+    assert expected[ask] in text
 
 
 def test_nothing_is_claimed_of_a_few_texts(study: Study, boats: str) -> None:
-    found = queries.concept_aurocs(study.name, boats)
-    assert isinstance(found, ConceptAurocs)
-    assert "tells the test texts apart" in shown.answer(found)
-    few = found.readers.with_columns(negatives=pl.lit(1, pl.Int64))
-    assert "nothing can be claimed" in shown.answer(replace(found, readers=few))
-    none = found.readers.with_columns(value=pl.lit(None, pl.Float64))
-    assert "nothing can be said" in shown.answer(replace(found, readers=none))
+    view = queries.concept_aurocs(study.name, boats)
+    assert isinstance(view, ConceptAurocs)
+    assert "tells the test texts apart" in shown.answer(view)
+    few = view.readers.with_columns(negatives=pl.lit(1, pl.Int64))
+    assert "nothing can be claimed" in shown.answer(replace(view, readers=few))
+    none = view.readers.with_columns(value=pl.lit(None, pl.Float64))
+    assert "nothing can be said" in shown.answer(replace(view, readers=none))
 
 
 def test_hard_negatives_that_are_not_there_are_told(study: Study, boats: str) -> None:
@@ -129,12 +129,12 @@ def test_a_set_that_is_not_there_leaves_the_page_standing(study: Study) -> None:
 
 
 def test_topics_are_a_set_without_any_file(study: Study) -> None:
-    held = computed(study, "topics")
+    results = computed(study, "topics")
     view = queries.concept_set(study.name)
     assert isinstance(view, ConceptsView)
     assert set(view.concepts["name"]) == set(SUBJECTS)
     over = queries.mean_aurocs(study.name)
     assert not isinstance(over, Job)
     assert set(over["concepts"]) == {3}
-    bow = np.asarray(held.readers.array("bow"))
-    assert bow.shape == (3, len(held.set.offsets) - 1)
+    bow = np.asarray(results.readers.array("bow"))
+    assert bow.shape == (3, len(results.set.offsets) - 1)

@@ -48,18 +48,18 @@ def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_planted_concept_is_found_where_it_lies() -> None:
     owner, positive = planted()
-    found = purity_of_owners(owner, positive, 12)
-    assert found.schema == PURITY
-    best = found.sort("f1", descending=True)
+    table = purity_of_owners(owner, positive, 12)
+    assert table.schema == PURITY
+    best = table.sort("f1", descending=True)
     assert best["region"][:3].to_list() == [7, 2, 9]
     assert best["coverage"][:4].to_list() == [0.5, 0.3, 0.2, 0.0]
     assert best["purity"][:3].to_list() == pytest.approx([5 / 6, 3 / 4, 2 / 3])
     assert best["lift"][0] == pytest.approx(5 / 6 * 4)
-    split = split_over_regions(found["hits"].to_numpy())
-    assert split.effective == pytest.approx(
+    split = split_over_regions(table["hits"].to_numpy())
+    assert split["effective"] == pytest.approx(
         math.exp(-sum(p * math.log(p) for p in (0.5, 0.3, 0.2)))
     )
-    assert (split.half, split.most, split.positives, split.uncovered) == (1, 3, 1000, 0)
+    assert (split["half"], split["most"], split["positives"], split["uncovered"]) == (1, 3, 1000, 0)
 
 
 def test_shuffled_labels_are_as_pure_as_the_corpus_everywhere() -> None:
@@ -67,9 +67,9 @@ def test_shuffled_labels_are_as_pure_as_the_corpus_everywhere() -> None:
     rng = np.random.default_rng(1)
     prior, holds = float(positive.mean()), []
     for _ in range(40):
-        found = purity_of_owners(owner, rng.permutation(positive), 12)
-        holds += found.select(inside(prior)).to_series().to_list()
-        assert (split_over_regions(found["hits"].to_numpy()).effective or 0) > 10
+        table = purity_of_owners(owner, rng.permutation(positive), 12)
+        holds += table.select(inside(prior)).to_series().to_list()
+        assert (split_over_regions(table["hits"].to_numpy())["effective"] or 0) > 10
     assert np.mean(holds) > 0.92
     assert not purity_of_owners(owner, positive, 12).select(inside(prior)).to_series().any()
 
@@ -87,13 +87,13 @@ def test_the_table_is_what_counting_token_by_token_gives(
     owner, positive = rng.integers(-1, regions, tokens), rng.random(tokens) < 0.4
     positive[0] = True
     for row in purity_of_owners(owner, positive, regions).iter_rows(named=True):
-        mine, of = owner == row["region"], positive.sum()
+        mine, positives = owner == row["region"], positive.sum()
         n, hits = int(mine.sum()), int((mine & positive).sum())
         assert (row["count"], row["hits"]) == (n, hits)
-        assert row["coverage"] == pytest.approx(hits / of)
-        ends = np.stack(wilson(hits, of, Z)).tolist()
+        assert row["coverage"] == pytest.approx(hits / positives)
+        ends = np.stack(wilson(hits, positives, Z)).tolist()
         assert [row["coverage_low"], row["coverage_high"]] == pytest.approx(ends)
-        assert row["f1"] == pytest.approx(2 * hits / (n + of))
+        assert row["f1"] == pytest.approx(2 * hits / (n + positives))
         assert row["f1_low"] - 1e-9 <= row["f1"] <= row["f1_high"] + 1e-9
         if not n:
             assert row["purity"] is row["low"] is row["high"] is row["lift"] is None
@@ -105,19 +105,19 @@ def test_the_table_is_what_counting_token_by_token_gives(
 
 
 def test_features_that_overlap_are_measured_alike() -> None:
-    found = purity_of_counts(np.array([8, 10]), np.array([6, 6]), positives=6, tokens=20)
-    assert found["coverage"].to_list() == [1, 1]
-    assert found["purity"].to_list() == pytest.approx([0.75, 0.6])
-    assert found["f1"].to_list() == pytest.approx([12 / 14, 12 / 16])
+    table = purity_of_counts(np.array([8, 10]), np.array([6, 6]), positives=6, tokens=20)
+    assert table["coverage"].to_list() == [1, 1]
+    assert table["purity"].to_list() == pytest.approx([0.75, 0.6])
+    assert table["f1"].to_list() == pytest.approx([12 / 14, 12 / 16])
 
 
 def test_uncovered_positives_lower_coverage_and_are_counted_apart() -> None:
     owner, positive = np.array([0, 0, 1, -1, -1]), np.array([1, 1, 0, 1, 1], dtype=bool)
-    found = purity_of_owners(owner, positive, 3)
-    assert found["coverage"].to_list() == [0.5, 0, 0]
-    assert found["purity"].to_list() == [1, 0, None]
-    split = split_over_regions(found["hits"].to_numpy(), uncovered=2)
-    assert (split.effective, split.positives, split.uncovered) == (1.0, 2, 2)
+    table = purity_of_owners(owner, positive, 3)
+    assert table["coverage"].to_list() == [0.5, 0, 0]
+    assert table["purity"].to_list() == [1, 0, None]
+    split = split_over_regions(table["hits"].to_numpy(), uncovered=2)
+    assert (split["effective"], split["positives"], split["uncovered"]) == (1.0, 2, 2)
 
 
 def test_no_and_only_positives_are_no_error_and_no_nan() -> None:
@@ -130,8 +130,8 @@ def test_no_and_only_positives_are_no_error_and_no_nan() -> None:
     assert every["purity"].to_list() == every["lift"].to_list() == [1, None, 1]
     blank = purity_of_owners(owner[:0], np.zeros(0, dtype=bool), 2)
     assert all(blank[name].null_count() == 2 for name in RATIOS)
-    for found in (none, every, blank):
-        assert not any(found[name].is_nan().any() for name in RATIOS)
+    for table in (none, every, blank):
+        assert not any(table[name].is_nan().any() for name in RATIOS)
     with pytest.raises(ValueError, match="owner 2 of 2 regions"):
         purity_of_owners(owner, np.ones(3, dtype=bool), 2)
 
@@ -143,22 +143,27 @@ def test_no_and_only_positives_are_no_error_and_no_nan() -> None:
 def test_splitting_is_what_the_tokens_say(hits: list[int]) -> None:
     split, total = split_over_regions(np.array(hits)), sum(hits)
     if not total:
-        assert (split.effective, split.half, split.most, split.positives) == (None, None, None, 0)
+        assert (split["effective"], split["half"], split["most"], split["positives"]) == (
+            None,
+            None,
+            None,
+            0,
+        )
         return
     tokens = [region for region, count in enumerate(hits) for _ in range(count)]
     shares = [count / len(tokens) for count in Counter(tokens).values()]
     nats = -math.fsum(share * math.log(share) for share in shares)
     assert entropy(np.array(hits)) == pytest.approx(nats, abs=1e-12)
-    assert split.effective == pytest.approx(math.exp(nats), rel=1e-12)
+    assert split["effective"] == pytest.approx(math.exp(nats), rel=1e-12)
     ordered = sorted(hits, reverse=True)
-    for number, percent in ((split.half, 50), (split.most, 90)):
+    for number, percent in ((split["half"], 50), (split["most"], 90)):
         assert sum(ordered[:number]) * 100 >= total * percent
         assert sum(ordered[: (number or 0) - 1]) * 100 < total * percent
 
 
 def test_equal_parts_are_as_many_as_there_are() -> None:
     split = split_over_regions(np.array([7, 0, 7, 7, 7, 0]))
-    assert (split.effective, split.half, split.most) == (pytest.approx(4), 2, 4)
+    assert (split["effective"], split["half"], split["most"]) == (pytest.approx(4), 2, 4)
 
 
 # ---------------------------------------------------------------- shape
@@ -185,8 +190,8 @@ def regions(n: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
     return purity.with_columns(coverage=pl.Series(coverage)), shape
 
 
-def found(frame: pl.DataFrame, measure: str, of: str) -> dict[str, float]:
-    return frame.filter(measure=measure, of=of).row(0, named=True)
+def relation(frame: pl.DataFrame, measure: str, shape_name: str) -> dict[str, float]:
+    return frame.filter(measure=measure, of=shape_name).row(0, named=True)
 
 
 def test_what_falls_with_distance_is_seen_and_what_follows_size_is_not() -> None:
@@ -195,15 +200,15 @@ def test_what_falls_with_distance_is_seen_and_what_follows_size_is_not() -> None
     assert frame.schema == CORRELATIONS
     assert len(frame) == 12
     of_size = scipy.stats.spearmanr(purity["coverage"], shape["size"]).statistic
-    assert found(frame, "coverage", "size")["rho"] == pytest.approx(of_size, abs=1e-12)
-    falls = found(frame, "purity", "mean_distance")
+    assert relation(frame, "coverage", "size")["rho"] == pytest.approx(of_size, abs=1e-12)
+    falls = relation(frame, "purity", "mean_distance")
     assert falls["high"] < -0.95
     assert (falls["n"], falls["left_out"]) == (200, 0)
-    by_size = found(frame, "coverage", "coherence")
+    by_size = relation(frame, "coverage", "coherence")
     plain = scipy.stats.spearmanr(purity["coverage"], shape["coherence"]).statistic
     assert plain < -0.9
     assert by_size["low"] < 0 < by_size["high"]
-    unrelated = found(frame, "purity", "radius")
+    unrelated = relation(frame, "purity", "radius")
     assert unrelated["low"] < 0 < unrelated["high"]
 
 
@@ -215,9 +220,9 @@ def test_small_and_unknown_regions_are_left_out_and_counted() -> None:
         purity.with_columns(count=small), shape.with_columns(mean_distance=single)
     )
     rest = shape_correlations(purity[4:], shape)
-    assert found(frame, "f1", "radius")["left_out"] == 4
-    assert found(frame, "f1", "radius")["rho"] == found(rest, "f1", "radius")["rho"]
-    lost = found(frame, "f1", "mean_distance")
+    assert relation(frame, "f1", "radius")["left_out"] == 4
+    assert relation(frame, "f1", "radius")["rho"] == relation(rest, "f1", "radius")["rho"]
+    lost = relation(frame, "f1", "mean_distance")
     assert (lost["n"], lost["left_out"]) == (25, 5)
 
 

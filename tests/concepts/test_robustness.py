@@ -70,12 +70,12 @@ def test_clusters_are_found_again_in_any_order_and_by_no_coreset() -> None:
         for each in (one, two)
     ]
     nulls = [Grouping(each, assign(points, each, 0.2).owner) for each in coresets]
-    found = by_name(robustness.compare_groupings(one, two, part, "exemplars"))
+    rows = by_name(robustness.compare_groupings(one, two, part, "exemplars"))
     null = by_name(robustness.compare_groupings(nulls[0], nulls[1], part, "coreset"))
     assert len(one.exemplars) == len(two.exemplars) == 30
-    assert found["exemplars", "agreement"]["value"] == pytest.approx(1)
+    assert rows["exemplars", "agreement"]["value"] == pytest.approx(1)
     assert null["coreset", "agreement"]["high"] < 0.9
-    assert null["coreset", "found"]["high"] < found["exemplars", "found"]["low"]
+    assert null["coreset", "found"]["high"] < rows["exemplars", "found"]["low"]
 
 
 def test_measures_are_counted_as_written_out() -> None:
@@ -165,9 +165,9 @@ def assert_assigned(entry: Entry, points: torch.Tensor) -> None:
     exemplars = points[torch.from_numpy(np.array(entry.array("exemplar_tokens")))]
     assert np.array_equal(entry.array("exemplars"), exemplars)
     assert entry.value("regions") == len(exemplars)
-    found = assign(points, exemplars, entry.value("theta"))
-    assert np.array_equal(entry.array("owner"), found.owner)
-    assert np.array_equal(entry.array("distance"), found.distance)
+    near = assign(points, exemplars, entry.value("theta"))
+    assert np.array_equal(entry.array("owner"), near.owner)
+    assert np.array_equal(entry.array("distance"), near.distance)
 
 
 def test_another_order_is_of_chunks_not_of_rows(small: str) -> None:
@@ -189,12 +189,12 @@ def test_agreement_is_that_of_all_tokens_and_of_a_null_beside_it(small: str) -> 
     wanted = adjusted_mutual_info_score(study.array("owner"), entry.array("owner"))
     assert rows["exemplars", "agreement"]["value"] == pytest.approx(wanted, abs=1e-9)
     similarity = study.array("exemplars") @ entry.array("exemplars").T
-    found = similarity.max(axis=1) > 0.9
-    assert rows["exemplars", "found"]["value"] == pytest.approx(found.mean())
-    weighted = found[study.array("owner")].mean()
+    recovered = similarity.max(axis=1) > 0.9
+    assert rows["exemplars", "found"]["value"] == pytest.approx(recovered.mean())
+    weighted = recovered[study.array("owner")].mean()
     assert rows["exemplars", "weighted"]["value"] == pytest.approx(weighted)
-    for (of, measure), row in rows.items():
-        assert 0 < row["value"] <= 1, (of, measure)
+    for (kind, measure), row in rows.items():
+        assert 0 < row["value"] <= 1, (kind, measure)
         assert row["low"] < row["value"] <= row["high"]
     assert rows["coreset", "found"]["n"] == entry.value("study_regions")
     assert rows["coreset", "agreement"]["value"] != rows["exemplars", "agreement"]["value"]
@@ -222,10 +222,10 @@ def test_an_order_is_never_that_of_the_study(small: str, monkeypatch: pytest.Mon
 def test_another_seed_changes_the_threshold_only(small: str) -> None:
     entry = again(small, "seed", 1)
     study = studies.load(small)
-    made = partitioning.build_partition.function(study.cut(PartitionSpec(p=10, seed=2)))
-    assert entry.value("theta") == made["theta"] != entry.value("study_theta")
-    assert np.array_equal(entry.array("exemplar_tokens"), made["exemplar_tokens"])
-    assert np.array_equal(entry.array("owner"), made["owner"])
+    partition = partitioning.build_partition.function(study.cut(PartitionSpec(p=10, seed=2)))
+    assert entry.value("theta") == partition["theta"] != entry.value("study_theta")
+    assert np.array_equal(entry.array("exemplar_tokens"), partition["exemplar_tokens"])
+    assert np.array_equal(entry.array("owner"), partition["owner"])
 
 
 def test_half_of_the_documents_gives_exemplars_of_these_alone(small: str) -> None:

@@ -6,14 +6,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.concepts.segments import Segment, envelope
+from backend.concepts.boundaries import Segment, envelope
 from tests.concepts.conftest import units
 
 STEPS = 10_000
 
 
 def assert_nearest_everywhere(
-    found: Segment, a: np.ndarray, b: np.ndarray, exemplars: np.ndarray, centre: np.ndarray
+    segment: Segment, a: np.ndarray, b: np.ndarray, exemplars: np.ndarray, centre: np.ndarray
 ) -> None:
     """At each of 10,000 steps the owner has the largest cosine, and is the lowest such index
     wherever the best is clear."""
@@ -21,7 +21,7 @@ def assert_nearest_everywhere(
     points = a + alpha[:, None] * (b - a) - centre
     norms = np.linalg.norm(points, axis=1, keepdims=True)
     similarity = points / np.where(norms > 0, norms, 1) @ exemplars.astype(np.float64).T
-    owners = found.owners[np.searchsorted(found.bounds, alpha)]
+    owners = segment.owners[np.searchsorted(segment.bounds, alpha)]
     assert np.allclose(similarity[np.arange(STEPS), owners], similarity.max(axis=1), atol=1e-9)
     distinct = np.unique(exemplars, axis=0, return_inverse=True)[1].ravel()
     lowest = np.array([np.flatnonzero(distinct == each)[0] for each in distinct])
@@ -41,19 +41,19 @@ def test_owners_along_a_segment_are_those_of_a_dense_walk(
     exemplars = units(rng, count, width)
     exemplars = np.concatenate([exemplars, *[exemplars[: count // 2]] * copies])
     a, b, centre = rng.standard_normal((3, width)) * rng.choice([0.1, 1, 50])
-    found = envelope(a, b, exemplars, centre)
-    assert_nearest_everywhere(found, a, b, exemplars, centre)
-    assert (np.diff(found.bounds) > 0).all()
-    assert ((found.bounds > 0) & (found.bounds < 1)).all()
-    assert len(found.owners) == len(found.bounds) + 1 == len(set(found.owners.tolist()))
+    segment = envelope(a, b, exemplars, centre)
+    assert_nearest_everywhere(segment, a, b, exemplars, centre)
+    assert (np.diff(segment.bounds) > 0).all()
+    assert ((segment.bounds > 0) & (segment.bounds < 1)).all()
+    assert len(segment.owners) == len(segment.bounds) + 1 == len(set(segment.owners.tolist()))
 
 
 def test_a_fine_fan_of_exemplars_is_passed_one_by_one() -> None:
     angle = np.linspace(0, np.pi, 400)
     fan = np.column_stack([np.cos(angle), np.sin(angle)])
     order = np.random.default_rng(0).permutation(400)
-    found = envelope(np.array([3.0, 1.0]), np.array([-1.0, 1.0]), fan[order], np.zeros(2))
-    passed = order[found.owners]
+    segment = envelope(np.array([3.0, 1.0]), np.array([-1.0, 1.0]), fan[order], np.zeros(2))
+    passed = order[segment.owners]
     assert np.diff(passed).tolist() == [1] * (len(passed) - 1)
     assert len(passed) > 200
 
@@ -84,9 +84,9 @@ def test_equal_exemplars_are_taken_for_the_first_of_them() -> None:
 def test_lines_that_meet_in_one_place_make_one_boundary() -> None:
     exemplars = np.array([[1.0, 0.0], [0.0, 1.0], [np.sqrt(0.5), np.sqrt(0.5)]])[[0, 1]]
     thirds = np.array([[0.5, 0.5]])  # passes through the corner of the other two
-    found = envelope(
+    segment = envelope(
         np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.concatenate([exemplars, thirds]), np.zeros(2)
     )
-    assert found.owners.tolist() == [0, 1]
-    assert found.bounds.tolist() == [0.5]
-    assert found.distance(np.array([0.5, 0.75, 0.0])).tolist() == [0.0, 0.25, 0.5]
+    assert segment.owners.tolist() == [0, 1]
+    assert segment.bounds.tolist() == [0.5]
+    assert segment.distance(np.array([0.5, 0.75, 0.0])).tolist() == [0.0, 0.25, 0.5]

@@ -85,11 +85,11 @@ def test_the_patched_run_at_zero_is_the_run_as_it_is(small: str) -> None:
     ids = prompts(small, entry, 0)[0]
     last = len(network.blocks) - 1
     rows = torch.from_numpy(np.array(entry.array("ends")[0]))
-    found = network.patched(ids[0], LAYER, rows)
-    assert torch.allclose(found[0], network.residual(ids, None, last)[0, -1], atol=1e-5)
-    assert not torch.allclose(found[1], found[0], atol=1e-3)
+    finals = network.patched(ids[0], LAYER, rows)
+    assert torch.allclose(finals[0], network.residual(ids, None, last)[0, -1], atol=1e-5)
+    assert not torch.allclose(finals[1], finals[0], atol=1e-3)
     again = network.residual(ids, None, last)[0, -1]
-    assert torch.allclose(found[0], again, atol=1e-5)  # nothing stays behind in the model
+    assert torch.allclose(finals[0], again, atol=1e-5)  # nothing stays behind in the model
 
 
 def test_distance_goes_from_nothing_to_one(small: str) -> None:
@@ -129,15 +129,15 @@ def test_ends_that_do_the_same_have_no_relative_distance() -> None:
 
 def test_progress_goes_pair_by_pair(small: str) -> None:
     class Seen(Progress):
-        said: list[tuple[float, float, str]] = []  # noqa: RUF012
+        reports: list[tuple[float, float, str]] = []  # noqa: RUF012
 
         def report(self, done: float, total: float, message: str, unit: str = "") -> None:
             if unit == "pairs":
-                self.said.append((done, total, message))
+                self.reports.append((done, total, message))
 
     with run.computing("cpu", Seen()):
         interpolated(small, seed=5, pairs=3)
-    assert [each[:2] for each in Seen.said] == [(0, 3), (1, 3), (2, 3)]
+    assert [each[:2] for each in Seen.reports] == [(0, 3), (1, 3), (2, 3)]
 
 
 @pytest.mark.parametrize("options", [{"pairs": 0}, {"steps": 1}])
@@ -152,8 +152,8 @@ def test_nothing_to_interpolate_is_said(small: str, options: dict[str, int]) -> 
 def test_prompts_are_beginnings_of_contexts_of_two_documents(small: str) -> None:
     study = studies.load(small)
     tokens = Tokens(tokenize(study.model, study.corpus))
-    made = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
-    owner = made.array("owner")
+    partition = partitioning.build_partition(study.cut(PartitionSpec(p=10)))
+    owner = partition.array("owner")
     first, length = stability.draw_pairs(tokens.contexts, tokens.ids, owner, 20, 3)
     assert first.shape == length.shape == (20, 2)
     assert length.min() >= 8

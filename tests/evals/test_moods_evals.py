@@ -52,15 +52,15 @@ def compute(job: Job) -> None:
     jobs.cancel(job.id)  # so that it is nobody's answer any more
 
 
-def answer_after_one_job(asked: Query[Any, Any], study: str, *arguments: Any) -> Any:
+def answer_after_one_job(ask: Query[Any, Any], study: str, *arguments: Any) -> Any:
     """The answer, once its job has run; looking before asks for nothing."""
-    assert asked.look(study, *arguments) is None
+    assert ask.look(study, *arguments) is None
     assert jobs.recent() == []
-    job = asked(study, *arguments)
+    job = ask(study, *arguments)
     assert isinstance(job, Job)
     assert [each.id for each in jobs.recent()] == [job.id]
     compute(job)
-    answer = asked(study, *arguments)
+    answer = ask(study, *arguments)
     assert not isinstance(answer, Job)
     if dataclasses.is_dataclass(answer):
         assert getattr(answer, "pending", None) is None

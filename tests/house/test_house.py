@@ -43,6 +43,21 @@ def imports(path: Path) -> set[str]:
     return names
 
 
+# ---------------------------------------------------------------- evaluations
+
+
+@pytest.mark.parametrize("side", ["backend", "components"])
+def test_evaluations_know_nothing_of_each_other(side: str) -> None:
+    folders = [
+        path for path in (ROOT / side / "evals").iterdir() if (path / "__init__.py").exists()
+    ]
+    assert len(folders) >= 3
+    for folder in folders:
+        others = tuple(f"{side}.evals.{other.name}." for other in folders if other != folder)
+        for path in folder.rglob("*.py"):
+            assert not [name for name in imports(path) if f"{name}.".startswith(others)], path
+
+
 # ---------------------------------------------------------------- pages
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +10,7 @@ import polars as pl
 
 from backend.corpus import passages
 from backend.corpus.views import Passage
-from backend.evals.ce_bench import DEFINITIONS, EVALUATION, means, report
+from backend.evals.ce_bench import DEFINITIONS, EVALUATION, means, report, views
 from backend.evals.ce_bench import pairs as story_pairs
 from backend.evals.ce_bench import steer as steering
 from backend.evals.ce_bench import sweep as ce_sweep
@@ -19,8 +18,8 @@ from backend.evals.ce_bench.pairs import Stories
 from backend.evals.ce_bench.sweep import PlacedSae, own_sae, stories_key
 from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject, Heat
 from backend.evals.evaluation import MEASURES, Answers
-from backend.query import query
-from backend.schema import ModelError, NotFoundError, PairsRef, Study
+from backend.query import command_of, query
+from backend.schema import ModelError, NotFoundError, PairsRef, Study, conform
 from backend.store import queue
 from backend.store.memo import Entry
 
@@ -38,7 +37,7 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
     """
     placed, ref = own_sae(study), story_pairs.choose(pairs)
     by_reader = ce_sweep.reports(study.model, ref, placed)
-    stories, of_sae = Stories(story_pairs.read(study.model, ref)), by_reader["sae"]
+    stories, of_sae = Stories(story_pairs.read_stories(study.model, ref)), by_reader["sae"]
     sweep, missing = _listed(study, placed, ref)
     return CeBench(
         name=pairs,
@@ -48,13 +47,23 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
         counts=stories.counts,
         width=of_sae.value("width"),
         seed=ref.seed,
-        scores=_by_reader(by_reader, "scores"),
-        readers=_readers(by_reader),
-        halves=_by_reader(by_reader, "halves"),
-        held_out=_by_reader(by_reader, "held"),
-        overlap=_by_reader(by_reader, "overlap"),
-        pairs=of_sae.frame("pairs").join(_aspects(stories), on="pair", maintain_order="left"),
-        tops=of_sae.frame("tops"),
+        scores=_of_readers(by_reader, "scores", views.SCORES),
+        readers=pl.DataFrame(
+            [(name, each.value("l0"), each.value("bos_l0")) for name, each in by_reader.items()],
+            views.LEVELS,
+            orient="row",
+        ),
+        halves=_of_readers(by_reader, "halves", views.HALVES),
+        held_out=_of_readers(by_reader, "held", views.HELD_OUT),
+        overlap=_of_readers(by_reader, "overlap", views.OVERLAP),
+        pairs=conform(of_sae.frame("pairs"), views.PAIRS).join(
+            stories.pairs.select(
+                "pair", aspects=pl.concat_str("aspect1", "aspect2", separator=" / ")
+            ),
+            on="pair",
+            maintain_order="left",
+        ),
+        tops=conform(of_sae.frame("tops"), views.TOPS),
         clouds={
             d: (of_sae.array(f"{d}_contrastive"), of_sae.array(f"{d}_independent"))
             for d in DEFINITIONS
@@ -67,7 +76,7 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
         rankings=ce_sweep.rankings(sweep),
         listed=len(study.saes),
         missing=missing,
-        provenance=of_sae.provenance(_command("ce_bench", study, pairs=pairs)),
+        provenance=of_sae.provenance(command_of("ce_bench", study, pairs=pairs)),
     )
 
 
@@ -79,41 +88,18 @@ def _listed(study: Study, placed: PlacedSae, ref: PairsRef) -> tuple[pl.DataFram
     return ce_sweep.sweep_table(computed), len(entries) - len(computed)
 
 
-def _command(name: str, study: Study, **arguments: str) -> str:
-    """The command line that shows an answer; what is empty is left out."""
-    options = [f"--{key} {shlex.quote(value)}" for key, value in arguments.items() if value]
-    return " ".join([f"{name} --study {study.name}", *options])
-
-
 def _source(ref: PairsRef) -> str:
     """Whose stories they are, in words."""
     return {"own": "Tessera's own stories", "file": ref.path, "hub": ref.path}[ref.kind]
 
 
-def _aspects(stories: Stories) -> pl.DataFrame:
-    """pair, aspects: what tells its two stories apart."""
-    return stories.pairs.select(
-        "pair", aspects=pl.concat_str("aspect1", "aspect2", separator=" / ")
-    )
-
-
-def _by_reader(entries: dict[str, Entry], table: str) -> pl.DataFrame:
+def _of_readers(entries: dict[str, Entry], name: str, schema: pl.Schema) -> pl.DataFrame:
     """One table of both readers, the column `reader` first."""
-    parts = [
-        entry.frame(table).select(pl.lit(reader).alias("reader"), pl.all())
+    tables = (
+        entry.frame(name).cast(schema).select(pl.lit(reader).alias("reader"), *schema)
         for reader, entry in entries.items()
-    ]
-    return pl.concat(parts, how="vertical_relaxed")
-
-
-def _readers(entries: dict[str, Entry]) -> pl.DataFrame:
-    """reader, l0, bos_l0."""
-    return pl.DataFrame(
-        [
-            {"reader": reader, "l0": entry.value("l0"), "bos_l0": entry.value("bos_l0")}
-            for reader, entry in entries.items()
-        ]
     )
+    return pl.concat(tables)
 
 
 # ---------------------------------------------------------------- one subject
@@ -136,17 +122,16 @@ def ce_subject(
     (site, sae), ref = own_sae(study), story_pairs.choose(pairs)
     with ce_bench.asking(study, pairs):
         entry = report.report(study.model, site, sae, ref, "sae")
-        stories = Stories(story_pairs.read(study.model, ref))
+        stories = Stories(story_pairs.read_stories(study.model, ref))
     subject = subject or stories.subjects[0]
     _check_subject(stories, subject, definition)
     tops = entry.frame("tops").filter(definition=definition, subject=subject)
     if feature < 0:
         feature = int(tops["feature"][0]) if len(tops) else 0
-    values = _column(means.coded(study.model, site, sae, ref, "sae"), feature)
+    values = _column(means.encode_stories(study.model, site, sae, ref, "sae"), feature)
     shown = _stories_of(stories, subject, values)
     peak = max(max(passage.values, default=0.0) for both in shown for passage in both)
-    columns = ("rank", "feature", "independent", "contrastive", "above")
-    return CeSubject(subject, definition, feature, tops.select(columns), shown, peak)
+    return CeSubject(subject, definition, feature, conform(tops, views.FIRSTS), shown, peak)
 
 
 def _check_subject(stories: Stories, subject: str, definition: str) -> None:
@@ -204,14 +189,14 @@ def ce_steer(
     if not np.isfinite(strength):
         raise ModelError(f"{strength} is no strength to steer with.", "Choose a number.")
     entry = steering.steer(study.model, site, sae, ref, subject, prompt, strength)
-    arguments = {"subject": subject, "prompt": prompt, "strength": f"{strength:g}", "pairs": pairs}
+    arguments = {"subject": subject, "prompt": prompt, "strength": strength, "pairs": pairs}
     return CeSteer(
         subject=subject,
         prompt=prompt,
         strength=strength,
-        texts=entry.frame("texts"),
+        texts=conform(entry.frame("texts"), views.TEXTS),
         words=tuple(entry.value("words")),
-        provenance=entry.provenance(_command("ce_steer", study, **arguments)),
+        provenance=entry.provenance(command_of("ce_steer", study, **arguments)),
     )
 
 
@@ -255,14 +240,12 @@ def _score_rows(view: CeBench) -> list[Row]:
 
 
 def _held_out_rows(view: CeBench) -> list[Row]:
-    return [
-        (
-            f"feature found again on a pair held out, {HELD_OUT[row['definition']]}", row["share"],
-            row["low"], row["high"], row["subjects"], "subjects", row["null"],
-            "subjects dealt at random",
-        )
-        for row in view.held_out.filter(reader="sae").iter_rows(named=True)
-    ]  # fmt: skip
+    rows = []
+    for row in view.held_out.filter(reader="sae").iter_rows(named=True):
+        name = f"feature found again on a pair held out, {HELD_OUT[row['definition']]}"
+        ends = row["share"], row["low"], row["high"], row["subjects"]
+        rows.append((name, *ends, "subjects", row["null"], "subjects dealt at random"))
+    return rows
 
 
 def _overlap_row(view: CeBench) -> Row:

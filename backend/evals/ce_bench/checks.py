@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import scipy  # its parts load when they are used
 
-from backend.evals.ce_bench import DEFINITIONS, definitions
+from backend.evals.ce_bench import DEFINITIONS, definitions, views
 from backend.evals.ce_bench.definitions import SCORES, Distances, Means
 from backend.statistics.bootstrap import grouped_mean, percentile_interval
 
@@ -36,31 +36,23 @@ def _times(means: Means) -> int:
 def scores(
     means: Means, by_definition: dict[str, Distances], moved: np.ndarray, seed: int
 ) -> pl.DataFrame:
-    """definition, score, value, low, high (subjects resampled), null, null_low, null_high (mean and
-    95% of draws; null where the definition leaves nothing to shuffle), pairs, subjects."""
+    """`views.SCORES`: every score beside its null."""
     rows = []
     for definition, distances in by_definition.items():
-        drawn = nulls(means, definition, moved, seed)
+        draws = nulls(means, definition, moved, seed)
         for column, score in enumerate(SCORES):
             values = distances.scores[:, column]
-            subjects = len(np.unique(means.subject_of[np.isfinite(values)]))
-            value, low, high = over_subjects(values, means.subject_of, seed)
-            rows.append(
-                {
-                    "definition": definition, "score": score,
-                    "value": value, "low": low, "high": high, **_spread(drawn[score]),
-                    "pairs": int(np.isfinite(values).sum()), "subjects": subjects,
-                }
-            )  # fmt: skip
-    return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
+            known = np.isfinite(values)
+            ends = over_subjects(values, means.subject_of, seed)
+            counts = int(known.sum()), len(np.unique(means.subject_of[known]))
+            rows.append((definition, score, *ends, *_spread(draws[score]), *counts))
+    return pl.DataFrame(rows, views.SCORES, orient="row").fill_nan(None)
 
 
-def _spread(draws: np.ndarray) -> dict[str, float]:
+def _spread(draws: np.ndarray) -> tuple[float, float, float]:
+    """Mean and 95% of draws."""
     known = draws[np.isfinite(draws)]
-    if not len(known):
-        return dict.fromkeys(("null", "null_low", "null_high"), np.nan)
-    low, high = percentile_interval(known)
-    return {"null": float(known.mean()), "null_low": low, "null_high": high}
+    return (float(known.mean()), *percentile_interval(known)) if len(known) else (np.nan,) * 3
 
 
 def nulls(means: Means, definition: str, moved: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -68,7 +60,7 @@ def nulls(means: Means, definition: str, moved: np.ndarray, seed: int) -> dict[s
     to other pairs (contrastive); subjects dealt to other pairs (corrected independent) or marks put
     elsewhere (seed). The published independent score has nothing to shuffle."""
     rng, times = np.random.default_rng([seed, 3]), _times(means)
-    one, other = definitions.contrasted(means, definition)
+    one, other = definitions.story_means(means, definition)
     dealt = [rng.permutation(len(one)) for _ in range(times)]
     if definition == "published":
         draws = [_published(means, one, other, order) for order in dealt]
@@ -81,10 +73,10 @@ def nulls(means: Means, definition: str, moved: np.ndarray, seed: int) -> dict[s
         few = known.mean(axis=1) if known.size else np.full(len(moved), np.nan)
         independent = np.resize(few, times)
     else:
-        inside, _ = definitions.told_apart(means, "corrected")
+        inside, _ = definitions.subject_means(means, "corrected")
         labels = (means.subject_of[order] for order in dealt)
         best = [
-            definitions.distance(inside, definitions.others(inside, label)).max(axis=1)
+            definitions.distance(inside, definitions.means_of_others(inside, label)).max(axis=1)
             for label in labels
         ]
         independent = np.array(best).mean(axis=1)
@@ -98,7 +90,7 @@ def _published(
     n1, n2 = means.tokens[::2, None] + 1, means.tokens[1::2, None][order] + 1
     far, inside = np.abs(one - other[order]), (n1 * one + n2 * other[order]) / (n1 + n2)
     parts = far, far + np.abs(inside)
-    best = [definitions.standardised(part).max(axis=1).mean() for part in parts]
+    best = [definitions.standardise(part).max(axis=1).mean() for part in parts]
     return float(best[0]), float(best[1])
 
 
@@ -106,9 +98,9 @@ def _published(
 
 
 def halves(means: Means, seed: int) -> pl.DataFrame:
-    """definition, score, half (0, 1), value, pairs, subjects: each half of the subjects scored
-    alone, told from its own other subjects; `agreement`, Spearman's ρ between halves of the mean
-    distance of features that are active in either."""
+    """`HALVES`: each half of the subjects scored alone, told from its own other subjects;
+    `agreement`, Spearman's ρ between halves of the mean distance of features that are active in
+    either."""
     side = sides(int(means.subject_of.max()) + 1, seed)[means.subject_of]
     rows = []
     for definition in DEFINITIONS:
@@ -121,15 +113,10 @@ def halves(means: Means, seed: int) -> pl.DataFrame:
             for half, (part, each) in enumerate(zip(parts, distances, strict=True)):
                 values = each.scores[:, column] if each is not None else np.empty(0)
                 known = values[np.isfinite(values)]
-                rows.append(
-                    {
-                        "definition": definition, "score": score, "half": half,
-                        "value": float(known.mean()) if len(known) else np.nan,
-                        "agreement": agreement, "pairs": len(known),
-                        "subjects": len(np.unique(part.subject_of)),
-                    }
-                )  # fmt: skip
-    return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
+                mean = float(known.mean()) if len(known) else np.nan
+                counts = len(known), len(np.unique(part.subject_of))
+                rows.append((definition, score, half, mean, agreement, *counts))
+    return pl.DataFrame(rows, views.HALVES, orient="row").fill_nan(None)
 
 
 def sides(subjects: int, seed: int) -> np.ndarray:
@@ -158,13 +145,9 @@ def over_pairs(distances: np.ndarray) -> np.ndarray:
 
 
 def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl.DataFrame:
-    """Does a feature read a subject? Of every subject the feature of largest mean independent
-    distance is chosen on all but one of its pairs; its rank is taken on the pair left out, and on
-    the pairs of other subjects, where one that reads the subject should not be near the top.
-
-    Columns: definition, median, share with its interval (in the first 10; subjects resampled), the
-    same of other subjects' pairs (`other_median`, `other_share`), `null` and `null_high` (share
-    with subjects dealt at random: mean, 97.5%), `chance`, `pairs`, `subjects`.
+    """`HELD_OUT`: does a feature read a subject? Of every subject the feature of largest mean
+    independent distance is chosen on all but one of its pairs; its rank is taken on the pair left
+    out, and on other subjects' pairs, where one that reads the subject should not be near the top.
     """
     rows = []
     for definition, distances in by_definition.items():
@@ -173,7 +156,9 @@ def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl
         folds = list(_folds(apart, labels))
         row = {"definition": definition, "chance": NEAR / apart.shape[1], "pairs": len(folds)}
         if folds:
-            own, elsewhere = (np.array([fold[at] for fold in folds], dtype=float) for at in (1, 2))
+            own, elsewhere = (
+                np.array([fold[column] for fold in folds], dtype=float) for column in (1, 2)
+            )
             pairs = np.array([fold[0] for fold in folds])
             value, low, high = over_subjects((own <= NEAR).astype(float), labels[pairs], seed)
             row |= {
@@ -184,13 +169,7 @@ def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl
                 **_dealt(means, definition, apart, labels, known, seed),
             }  # fmt: skip
         rows.append(row)
-    names = (
-        "definition", "median", "share", "low", "high", "other_median", "other_share", "null",
-        "null_high", "chance", "pairs", "subjects",
-    )  # fmt: skip
-    table = pl.from_dicts(rows, infer_schema_length=None)
-    missing = [pl.lit(None, pl.Float64).alias(name) for name in names if name not in table.columns]
-    return table.with_columns(missing).select(names).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return pl.DataFrame(rows, views.HELD_OUT).fill_nan(None)
 
 
 def _folds(
@@ -231,12 +210,12 @@ def _dealt(
     """The share again, with subjects dealt to pairs at random; mean and 97.5%."""
     rng = np.random.default_rng([seed, 6])
     corrected = definition == "corrected"
-    inside = definitions.told_apart(means, definition)[0][known] if corrected else apart
+    inside = definitions.subject_means(means, definition)[0][known] if corrected else apart
     shares = []
     for _ in range(max(20, _times(means) // 4)):
         dealt = rng.permutation(labels)
         if corrected:
-            apart = definitions.distance(inside, definitions.others(inside, dealt))
+            apart = definitions.distance(inside, definitions.means_of_others(inside, dealt))
         shares.append(np.mean([f[1] <= NEAR for f in _folds(apart, dealt, controls=False)]))
     return {"null": float(np.mean(shares)), "null_high": float(np.quantile(shares, 0.975))}
 
@@ -245,9 +224,8 @@ def _dealt(
 
 
 def overlap(means: Means, seed: int) -> pl.DataFrame:
-    """of, value, low, high, subjects: the mean share of the 20 features of largest mean activation
-    that two stories have in common: of one pair (opposites), of other pairs of the subject, of
-    other subjects. Subjects resampled."""
+    """`OVERLAP`: the mean share of the 20 features of largest mean activation that two stories have
+    in common: of one pair (opposites), of other pairs of the subject, of other subjects."""
     count = min(TOP, means.mean.shape[1])
     best = np.argpartition(-means.mean, count - 1, axis=1)[:, :count]
     active = np.take_along_axis(means.mean, best, axis=1) > 0
@@ -266,7 +244,6 @@ def overlap(means: Means, seed: int) -> pl.DataFrame:
     for name, mask in masks.items():
         with np.errstate(invalid="ignore"):
             each = np.where(mask, common, 0).sum(axis=1) / mask.sum(axis=1)
-        value, low, high = over_subjects(each, subject, seed)
-        n = len(np.unique(subject[np.isfinite(each)]))
-        rows.append({"of": name, "value": value, "low": low, "high": high, "subjects": n})
-    return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
+        subjects = len(np.unique(subject[np.isfinite(each)]))
+        rows.append((name, *over_subjects(each, subject, seed), subjects))
+    return pl.DataFrame(rows, views.OVERLAP, orient="row").fill_nan(None)

@@ -72,11 +72,11 @@ class Distances:
 
 def score(means: Means, definition: str) -> Distances:
     """Distances and scores of every pair by a definition."""
-    one, other = contrasted(means, definition)
-    inside, outside = told_apart(means, definition)
+    one, other = story_means(means, definition)
+    inside, outside = subject_means(means, definition)
     if definition == "published":
         far, apart = np.abs(one - other), np.abs(inside - outside)
-        parts = standardised(far), standardised(apart), standardised(far + apart)
+        parts = standardise(far), standardise(apart), standardise(far + apart)
         best = np.column_stack([part.max(axis=1) for part in parts])
     else:
         far, apart = distance(one, other), distance(inside, outside)
@@ -86,7 +86,7 @@ def score(means: Means, definition: str) -> Distances:
     return Distances(*parts, above=inside > outside, scores=best)
 
 
-def contrasted(means: Means, definition: str) -> tuple[np.ndarray, np.ndarray]:
+def story_means(means: Means, definition: str) -> tuple[np.ndarray, np.ndarray]:
     """[P, W] float64 each: V1 and V2, the mean activations of the two stories."""
     mean = means.mean.astype(np.float64)
     if definition == "published":
@@ -95,21 +95,21 @@ def contrasted(means: Means, definition: str) -> tuple[np.ndarray, np.ndarray]:
     return mean[::2], mean[1::2]
 
 
-def told_apart(means: Means, definition: str) -> tuple[np.ndarray, np.ndarray]:
+def subject_means(means: Means, definition: str) -> tuple[np.ndarray, np.ndarray]:
     """[P, W] float64 each: I1 of the subject and I2 that it is told from; NaN where there is
     nothing to tell it from."""
     if definition == "seed":
-        return marked_apart(means)
-    one, other = contrasted(means, definition)
+        return marked_means(means)
+    one, other = story_means(means, definition)
     n = means.tokens.astype(np.float64) + (definition == "published")
     n1, n2 = n[::2, None], n[1::2, None]
     inside = (n1 * one + n2 * other) / (n1 + n2)
     if definition == "published":
         return inside, np.zeros_like(inside)  # the slip
-    return inside, others(inside, means.subject_of)
+    return inside, means_of_others(inside, means.subject_of)
 
 
-def others(inside: np.ndarray, subject_of: np.ndarray) -> np.ndarray:
+def means_of_others(inside: np.ndarray, subject_of: np.ndarray) -> np.ndarray:
     """[P, W] the mean of `inside` over the pairs of all other subjects."""
     count = int(subject_of.max()) + 1
     sums = np.zeros((count, inside.shape[1]))
@@ -119,15 +119,15 @@ def others(inside: np.ndarray, subject_of: np.ndarray) -> np.ndarray:
         return ((sums.sum(axis=0) - sums) / np.where(left, left, np.nan)[:, None])[subject_of]
 
 
-def marked_apart(means: Means) -> tuple[np.ndarray, np.ndarray]:
+def marked_means(means: Means) -> tuple[np.ndarray, np.ndarray]:
     """[P, W] mean over marked and over unmarked tokens of both stories of each pair."""
     n, m = means.tokens[:, None].astype(np.float64), means.marks[:, None].astype(np.float64)
     inside, whole = m * means.marked, n * means.mean
     marked, total = inside[::2] + inside[1::2], whole[::2] + whole[1::2]
-    return divided(marked, total, m[::2] + m[1::2], n[::2] + n[1::2])
+    return split_means(marked, total, m[::2] + m[1::2], n[::2] + n[1::2])
 
 
-def divided(
+def split_means(
     marked: np.ndarray, total: np.ndarray, marks: np.ndarray, tokens: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means over marked and over unmarked tokens, of sums and counts; NaN where either has none."""
@@ -145,7 +145,7 @@ def distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one - other) / np.where(span == 0, 1, span)
 
 
-def standardised(distances: np.ndarray) -> np.ndarray:
+def standardise(distances: np.ndarray) -> np.ndarray:
     """[P, W] less the mean over features, over their standard deviation."""
     spread = distances.std(axis=1, ddof=1, keepdims=True)
     centred = distances - distances.mean(axis=1, keepdims=True)

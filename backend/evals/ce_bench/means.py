@@ -19,7 +19,7 @@ from backend import run
 from backend.corpus.activations import Activations
 from backend.evals.ce_bench import definitions
 from backend.evals.ce_bench.definitions import Means
-from backend.evals.ce_bench.pairs import Stories, read
+from backend.evals.ce_bench.pairs import Stories, read_stories
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.schema import ModelRef, NotFiniteError, PairsRef, SaeRef, Site
@@ -31,7 +31,9 @@ Encoder = Callable[[Tensor], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @memoize("ce_bench.codes", version=1)
-def coded(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str) -> dict[str, Any]:
+def encode_stories(
+    model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
+) -> dict[str, Any]:
     """What fires on every token of the stories: `offsets` [tokens + 1] into `features` int32 and
     `values` float32, `bos` [width] float32 the activations at the BOS, and `width`.
 
@@ -41,7 +43,7 @@ def coded(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
     """
     device = run.current().device
     sae_models.check(sae, model, site, int(language_model.config(model).hidden_size))
-    stories = Stories(read(model, pairs))
+    stories = Stories(read_stories(model, pairs))
     activations = Activations(model, site, stories.tokens)
     for chunk in range(activations.chunks):
         activations.entry(chunk)
@@ -80,7 +82,7 @@ def _encoder(
         network = sae_models.load(sae, run.current().device)
         return network.width, network.encode_sparse
     where = activations.model, activations.site, sae, pairs
-    own = coded(*where, "sae")
+    own = encode_stories(*where, "sae")
     width, active = own.value("width"), len(own.array("values")) / len(activations.tokens)
     keep = min(max(1, round(active)), width)
     return width, _random(width, keep, activations.centre()[0], pairs.seed)
@@ -89,19 +91,21 @@ def _encoder(
 def _random(width: int, keep: int, centre: Tensor, seed: int) -> Encoder:
     """An encoder of random unit directions, the `keep` most active on each token; those not above
     0 stay silent."""
-    drawn = np.random.default_rng([seed, 1]).standard_normal((width, len(centre)))
-    rows = torch.from_numpy(drawn.astype(np.float32))
+    normal = np.random.default_rng([seed, 1]).standard_normal((width, len(centre)))
+    rows = torch.from_numpy(normal.astype(np.float32))
     directions = torch.nn.functional.normalize(rows, dim=1).T.contiguous()
 
     def encode(x: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         parts = []
         step = max(1, sae_models.CELLS // width)
-        for at in range(0, len(x), step):
-            value, feature = ((x[at : at + step].float() - centre) @ directions).topk(keep, dim=1)
+        for begin in range(0, len(x), step):
+            value, feature = ((x[begin : begin + step].float() - centre) @ directions).topk(
+                keep, dim=1
+            )
             feature, order = feature.sort(dim=1)
             value = value.gather(1, order)
             row, column = (value > 0).nonzero(as_tuple=True)
-            parts.append((row + at, feature[row, column].int(), value[row, column]))
+            parts.append((row + begin, feature[row, column].int(), value[row, column]))
         return tuple(torch.cat(part).numpy() for part in zip(*parts, strict=True))  # type: ignore
 
     return encode
@@ -115,8 +119,8 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
     """Arrays of `definitions.Means`, and with them `l0` [stories], the mean number of active
     features, BOS out; `bos_l0`, that of the BOS; `moved` [10, pairs], the seed's independent score
     with as many runs of marks of the same lengths placed at random in the same stories."""
-    codes = coded(model, site, sae, pairs, reader)
-    stories = Stories(read(model, pairs))
+    codes = encode_stories(model, site, sae, pairs, reader)
+    stories = Stories(read_stories(model, pairs))
     offsets, width, number = stories.offsets, codes.value("width"), len(stories.pairs)
     mean, marked = (np.zeros((2 * number, width), np.float32) for _ in range(2))
     moved, rng = np.full((MOVES, number), np.nan), np.random.default_rng([pairs.seed, 2])
@@ -126,7 +130,7 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
         mean[story] = _sums(active, np.ones((1, len(mask)), np.float32))[0] / len(mask)
         if mask.any():
             marked[story] = _sums(active, mask[None].astype(np.float32))[0] / mask.sum()
-        fake = _sums(active, np.array([placed(mask, rng) for _ in range(MOVES)], np.float32))
+        fake = _sums(active, np.array([shuffle_marks(mask, rng) for _ in range(MOVES)], np.float32))
         total, size = mean[story].astype(np.float64) * len(mask), np.array([mask.sum(), len(mask)])
         pair.append((fake, total, size))
         if story % 2 == 0:
@@ -135,7 +139,7 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
         fakes, totals, sizes = (one + other for one, other in zip(*pair, strict=True))
         pair = []
         marks, tokens = sizes
-        apart = definitions.divided(fakes, totals, marks, tokens)
+        apart = definitions.split_means(fakes, totals, marks, tokens)
         moved[:, story // 2] = definitions.distance(*apart).max(axis=1)
     lengths = np.diff(offsets)
     active = np.add.reduceat(np.diff(codes.array("offsets")), offsets[:-1])
@@ -156,10 +160,10 @@ def _stories(codes: Entry, offsets: np.ndarray, width: int) -> Iterator[tuple[in
     """Story by story its activations, a sparse [tokens, width]."""
     rows, features, values = (codes.array(name) for name in ("offsets", "features", "values"))
     for story in range(len(offsets) - 1):
-        at = rows[offsets[story] : offsets[story + 1] + 1]
-        part = slice(int(at[0]), int(at[-1]))
-        cells = values[part], features[part], at - at[0]
-        yield story, scipy.sparse.csr_array(cells, shape=(len(at) - 1, width))
+        bounds = rows[offsets[story] : offsets[story + 1] + 1]
+        part = slice(int(bounds[0]), int(bounds[-1]))
+        cells = values[part], features[part], bounds - bounds[0]
+        yield story, scipy.sparse.csr_array(cells, shape=(len(bounds) - 1, width))
 
 
 def _sums(active: Any, weights: np.ndarray) -> np.ndarray:
@@ -167,7 +171,7 @@ def _sums(active: Any, weights: np.ndarray) -> np.ndarray:
     return (active.T @ weights.T).T
 
 
-def placed(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def shuffle_marks(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The same runs of marks, of the same lengths, in random order at random places that do not
     touch where they did not."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))

@@ -97,7 +97,9 @@ def load(ref: PairsRef) -> list[Pair]:
 
 
 def _pairs(rows: Iterator[Any], name: str) -> list[Pair]:
-    pairs = [_pair(row, f"{name}, row {at},") for at, row in enumerate(islice(rows, MOST), 1)]
+    pairs = [
+        _pair(row, f"{name}, row {number},") for number, row in enumerate(islice(rows, MOST), 1)
+    ]
     if not pairs:
         raise CorpusError(f"{name} holds no pair of stories.", "Give it some.")
     return pairs
@@ -108,7 +110,7 @@ def _pair(row: Any, where: str) -> Pair:
         raise CorpusError(f"{where} is no object.", "Give it story1, story2 and subject.")
     subject = next((str(row[name]) for name in SUBJECTS if row.get(name)), "").strip()
     for column, value in (*((c, row.get(c)) for c in ("story1", "story2")), ("subject", subject)):
-        if not isinstance(value, str) or not marked(value)[0].strip():
+        if not isinstance(value, str) or not parse_marks(value)[0].strip():
             fields = ", ".join(map(str, row))
             raise CorpusError(
                 f"{where} has no text in {column}.",
@@ -119,7 +121,7 @@ def _pair(row: Any, where: str) -> Pair:
     return Pair(sources.mended(subject), aspects, texts)
 
 
-def marked(story: str) -> tuple[str, list[tuple[int, int]], bool]:
+def parse_marks(story: str) -> tuple[str, list[tuple[int, int]], bool]:
     """The story without its marks, the characters [first, last) that they were around, and
     whether the marks are whole: each opened is closed, none within another. Spans of broken marks
     are not guessed: there are none."""
@@ -141,7 +143,7 @@ def marked(story: str) -> tuple[str, list[tuple[int, int]], bool]:
 
 
 @memoize("ce_bench.stories", version=1)
-def read(model: ModelRef, ref: PairsRef) -> dict[str, Any]:
+def read_stories(model: ModelRef, ref: PairsRef) -> dict[str, Any]:
     """Tokens of all stories, as `contexts.tokenize` gives those of a corpus: story i of pair p is
     document 2p + i and a context of its own. Beside them `marked` [tokens] bool (a token is marked
     where it overlaps a mark), table `pairs` (COLUMNS), and `counts`: `unmarked` pairs without a
@@ -152,15 +154,16 @@ def read(model: ModelRef, ref: PairsRef) -> dict[str, Any]:
     """
     run.report(0, 1, "Reading stories")
     pairs = load(ref)
-    limit = min(LONGEST, _positions(model) - 1)
-    parsed = [marked(story) for pair in pairs for story in pair.stories]
+    positions = getattr(language_model.config(model), "max_position_embeddings", 0) or 1 << 30
+    limit = min(LONGEST, int(positions) - 1)
+    parsed = [parse_marks(story) for pair in pairs for story in pair.stories]
     parts = list(encoded(language_model.tokenizer(model), [text for text, _, _ in parsed]))
-    empty = next((at for at, part in enumerate(parts) if not len(part)), None)
+    empty = next((index for index, part in enumerate(parts) if not len(part)), None)
     if empty is not None:
         where = f"Story {empty % 2 + 1} of row {empty // 2 + 1} has no token for this model."
         raise CorpusError(where, "Remove the row.")
     masks = [_mask(part[:limit], spans) for part, (_, spans, _) in zip(parts, parsed, strict=True)]
-    bare = [not (masks[at].any() or masks[at + 1].any()) for at in range(0, len(masks), 2)]
+    bare = [not (masks[index].any() or masks[index + 1].any()) for index in range(0, len(masks), 2)]
     counts = {
         "unmarked": sum(bare),
         "broken": sum(not whole for _, _, whole in parsed),
@@ -173,17 +176,13 @@ def read(model: ModelRef, ref: PairsRef) -> dict[str, Any]:
         for side in (0, 1)
     ]
     documents = [(*d[:3], text) for d, (text, _, _) in zip(documents, parsed, strict=True)]
-    rows = [(at, pair.subject, *pair.aspects) for at, pair in enumerate(pairs)]
+    rows = [(index, pair.subject, *pair.aspects) for index, pair in enumerate(pairs)]
     return {
         **packed(documents, [part[:limit] for part in parts], limit + 1),
         "marked": np.concatenate(masks),
         "pairs": pl.DataFrame(rows, schema=COLUMNS, orient="row"),
         "counts": counts,
     }
-
-
-def _positions(model: ModelRef) -> int:
-    return int(getattr(language_model.config(model), "max_position_embeddings", 0) or 1 << 30)
 
 
 def _mask(tokens: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
@@ -220,7 +219,7 @@ class Stories:
     @cached_property
     def subject_of(self) -> np.ndarray:
         """[pairs] int64: index into `subjects`."""
-        number = {name: at for at, name in enumerate(self.subjects)}
+        number = {name: index for index, name in enumerate(self.subjects)}
         return np.array([number[name] for name in self.pairs["subject"]], dtype=np.int64)
 
     @property

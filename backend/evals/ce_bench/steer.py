@@ -12,18 +12,11 @@ import torch
 from backend import run
 from backend.evals.ce_bench.definitions import Means
 from backend.evals.ce_bench.means import means, read_means
-from backend.evals.ce_bench.pairs import Stories, load, marked, read
+from backend.evals.ce_bench.pairs import Stories, load, parse_marks, read_stories
+from backend.evals.ce_bench.views import TEXTS
 from backend.models import language_model, steering
 from backend.models import sae as sae_models
-from backend.schema import (
-    ModelError,
-    ModelRef,
-    NotFoundError,
-    PairsRef,
-    SaeRef,
-    Site,
-    TesseraError,
-)
+from backend.schema import ModelError, ModelRef, NotFoundError, PairsRef, SaeRef, Site, TesseraError
 from backend.store.memo import memoize
 
 LONGEST = 256  # tokens of a prompt
@@ -41,10 +34,8 @@ def steer(
     strength: float,
     tokens: int = 40,
 ) -> dict[str, Any]:
-    """Table `texts`: kind (KINDS), text, tokens, `same` (how many begin as unchanged), `mentions`
-    of the words that the subject's stories mark, `moved` (nats, divergence of the first token's
-    distribution from that of the unchanged model). Permuted is the control: the same numbers, each
-    at a random feature.
+    """Table `texts` (`TEXTS`), a row for each of `KINDS`, and the `words` that count as mentions.
+    Permuted is the control: the same numbers, each at a random feature.
 
     Raises:
         NotFoundError: there is no such subject.
@@ -53,7 +44,7 @@ def steer(
     """
     device = run.current().device
     entry = means(model, site, sae, pairs, "sae")
-    shift = shift_of(read_means(entry), Stories(read(model, pairs)).subjects, subject)
+    shift = shift_of(read_means(entry), Stories(read_stories(model, pairs)).subjects, subject)
     run.report(0, 1, "Writing", "texts")
     network, autoencoder = language_model.load(model, device), sae_models.load(sae, device)
     tokenizer = language_model.tokenizer(model)
@@ -88,7 +79,8 @@ def _texts(
             "same": [_common(row, rows[0]) for row in rows],
             "mentions": [mentions(text, words) for text in texts],
             "moved": moved.double().tolist(),
-        }
+        },
+        TEXTS,
     )
 
 
@@ -112,7 +104,7 @@ def vocabulary(pairs: PairsRef, subject: str) -> set[str]:
     words = set(_words(subject))
     for pair in load(pairs):
         for story in pair.stories if pair.subject == subject else ():
-            text, spans, _ = marked(story)
+            text, spans, _ = parse_marks(story)
             words |= {word for first, last in spans for word in _words(text[first:last])}
     return words
 
@@ -127,4 +119,4 @@ def _words(text: str) -> list[str]:
 
 def _common(one: list[int], other: list[int]) -> int:
     pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -13,6 +13,7 @@ from backend import run
 from backend.evals.ce_bench import pairs as stories
 from backend.evals.ce_bench import report
 from backend.evals.ce_bench.means import READERS
+from backend.evals.ce_bench.views import RANKINGS, SWEEP
 from backend.models import sae as sae_models
 from backend.query import key_of, lookup, query
 from backend.schema import ModelError, ModelRef, PairsRef, SaeRef, Site, Study, TesseraError
@@ -47,53 +48,44 @@ def find_reports(model: ModelRef, ref: PairsRef, placed: PlacedSae) -> Reports |
 
 
 def sweep_table(by_sae: Mapping[PlacedSae, Reports]) -> pl.DataFrame:
-    """source, layer, width, l0, reader, definition, score, value, low, high, null, half_0, half_1
-    of each SAE and of its control; no columns where there is none."""
+    """`SWEEP` of each SAE and of its control."""
     parts = [
         _sweep_rows(placed, reader, entry)
         for placed, entries in by_sae.items()
         for reader, entry in entries.items()
     ]
-    return pl.concat(parts, how="vertical_relaxed") if parts else pl.DataFrame()
+    return pl.concat([pl.DataFrame(schema=SWEEP), *parts])
 
 
 def _sweep_rows(placed: PlacedSae, reader: str, entry: Entry) -> pl.DataFrame:
     site, sae = placed
     halves = entry.frame("halves").pivot("half", index=("definition", "score"), values="value")
-    return (
-        entry.frame("scores")
-        .join(halves, on=("definition", "score"))
-        .select(
-            pl.lit(sae.source).alias("source"),
-            pl.lit(site.layer).alias("layer"),
-            pl.lit(entry.value("width")).alias("width"),
-            pl.lit(entry.value("l0")).alias("l0"),
-            pl.lit(reader).alias("reader"),
-            "definition", "score", "value", "low", "high", "null",
-            half_0="0", half_1="1",
-        )
-    )  # fmt: skip
+    whose = {
+        "source": sae.source,
+        "layer": site.layer,
+        "width": entry.value("width"),
+        "l0": entry.value("l0"),
+        "reader": reader,
+    }
+    table = entry.frame("scores").join(halves, on=("definition", "score"))
+    return table.with_columns(
+        **{name: pl.lit(value, SWEEP[name]) for name, value in whose.items()},
+        half_0="0",
+        half_1="1",
+    ).select(pl.col(name).cast(kind) for name, kind in SWEEP.items())
 
 
 def rankings(sweep: pl.DataFrame) -> pl.DataFrame:
-    """definition, score, rho, saes: Spearman's ρ of SAEs ranked on either half of the subjects;
-    empty below four SAEs."""
+    """`RANKINGS`: Spearman's ρ of SAEs ranked on either half of the subjects; empty below four
+    SAEs."""
     rows = []
-    groups = sweep.group_by("definition", "score", maintain_order=True) if len(sweep) else ()
-    for names, part in groups:
+    for names, part in sweep.group_by("definition", "score", maintain_order=True):
         scored = part.filter(reader="sae").drop_nulls(["half_0", "half_1"])
         differ = scored["half_0"].n_unique() > 1 and scored["half_1"].n_unique() > 1
         if len(scored) >= 4 and differ:
             rho = scipy.stats.spearmanr(scored["half_0"], scored["half_1"]).statistic
             rows.append((*names, float(rho), len(scored)))
-    kinds = {"definition": pl.String, "score": pl.String, "rho": pl.Float64, "saes": pl.Int64}
-    return pl.DataFrame(rows, schema=kinds, orient="row")
-
-
-def _sweep(study: Study, ref: PairsRef, placed: list[PlacedSae]) -> pl.DataFrame:
-    saes = list(dict.fromkeys(placed))
-    read = functools.partial(reports, study.model, ref)
-    return sweep_table(dict(zip(saes, run.each(read, saes, "Scoring SAEs", "SAEs"), strict=True)))
+    return pl.DataFrame(rows, RANKINGS, orient="row")
 
 
 # ---------------------------------------------------------------- queries
@@ -106,10 +98,21 @@ def stories_key(study: Study, pairs: str = "", **arguments: Any) -> str:
 
 
 @query("CE-Bench of several SAEs", priority=queue.LONG - 1, key=stories_key)
-def ce_sweep(study: Study, pairs: str = "") -> pl.DataFrame:
-    """CE-Bench of the study's SAE and of all others that its file lists, beside their controls, as
-    `sweep_table`; `pairs` as in `ce_bench`."""
-    return _sweep(study, stories.choose(pairs), [own_sae(study), *study.saes])
+def ce_sweep(study: Study, pairs: str = "", saes: tuple[str, ...] = ()) -> pl.DataFrame:
+    """CE-Bench of several SAEs beside their controls, as `sweep_table`: of the study's SAE and all
+    others that its file lists, or of `saes`, each `<source>@<revision>`; `pairs` as in `ce_bench`.
+    """
+    placed = [_placed(sae) for sae in saes] or [own_sae(study), *study.saes]
+    different = list(dict.fromkeys(placed))
+    score = functools.partial(reports, study.model, stories.choose(pairs))
+    entries = run.each(score, different, "Scoring SAEs", "SAEs")
+    return sweep_table(dict(zip(different, entries, strict=True)))
+
+
+def _placed(sae: str) -> PlacedSae:
+    source, _, revision = sae.rpartition("@")
+    ref = SaeRef(source, revision)
+    return sae_models.site_of(ref), ref
 
 
 @lookup
@@ -123,7 +126,7 @@ def ce_bench_releases(sae_regex: str, sae_block: str = ".*") -> pl.DataFrame:
     return pl.DataFrame(sae_models.releases(sae_regex, sae_block))
 
 
-@query("CE-Bench of SAEs in the registry", priority=queue.LONG - 1, key=stories_key)
+@query("CE-Bench of SAEs in the registry")
 def ce_bench_sweep(
     study: Study, sae_regex: str, sae_block: str = ".*", pairs: str = ""
 ) -> pl.DataFrame:
@@ -140,11 +143,12 @@ def ce_bench_sweep(
             f"Of {len(refused)} SAEs that match, none can be run here: {' '.join(first)}",
             "Choose a release of the study's model, or list SAEs of yours under [[saes]].",
         )
-    table = _sweep(study, stories.choose(pairs), matches)
+    # the job names the revisions, so it computes what is looked for here
+    table = ce_sweep.part(study, pairs, tuple(f"{sae.source}@{sae.revision}" for sae in matches))
     return pl.concat([table, refused], how="diagonal_relaxed")
 
 
-def match_releases(study: Study, releases: pl.DataFrame) -> tuple[list[PlacedSae], pl.DataFrame]:
+def match_releases(study: Study, releases: pl.DataFrame) -> tuple[list[SaeRef], pl.DataFrame]:
     """SAEs of the registry that can be run on the study's model, resolved, and the others with the
     reason why not (`source`, `reason`)."""
     matches, refused = [], []
@@ -154,8 +158,8 @@ def match_releases(study: Study, releases: pl.DataFrame) -> tuple[list[PlacedSae
             if not sae_models.is_named(row["model"], study.model):
                 reason = f"It was trained on {row['model']}, the study is of {study.model.source}."
                 raise ModelError(reason, "Choose another release.")
-            site = sae_models.site_of(ref)
-            matches.append((site, SaeRef(ref.source, sae_models.resolve(ref.source))))
+            sae_models.site_of(ref)
+            matches.append(SaeRef(ref.source, sae_models.resolve(ref.source)))
         except TesseraError as error:
             refused.append({"source": ref.source, "reason": error.problem})
     return matches, pl.DataFrame(refused, schema={"source": pl.String, "reason": pl.String})

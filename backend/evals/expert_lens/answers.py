@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import polars as pl
 
 from backend import run
 from backend.evals.evaluation import MEASURES, Answers
-from backend.evals.expert_lens import EVALUATION, experts, summaries
+from backend.evals.expert_lens import EVALUATION, experts, summaries, views
 from backend.evals.expert_lens.experts import TAUS
 from backend.evals.expert_lens.results import (
     SEED,
@@ -28,8 +27,8 @@ from backend.evals.expert_lens.results import (
 )
 from backend.evals.expert_lens.views import LEAST_ALIKE, ExpertConcept, ExpertLens
 from backend.models import linear_maps
-from backend.query import query
-from backend.schema import NotFoundError, Study
+from backend.query import command_of, query
+from backend.schema import NotFoundError, Study, conform
 from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
@@ -60,33 +59,33 @@ def expert_lens(
         width=len(next(iter(results.concepts.values())).array("train")),
         taus=TAUS,
         concepts=_concepts(results),
-        refused=selected.frame("refused"),
+        refused=conform(selected.frame("refused"), views.REFUSED),
         named=bool(results.setup.concepts),
         looked=selected.value("rated"),
         often=selected.value("often"),
-        agreement=results.agreement.frame("agreement"),
-        pairs=results.agreement.frame("pairs"),
+        agreement=conform(results.agreement.frame("agreement"), views.AGREEMENT),
+        pairs=conform(results.agreement.frame("pairs"), views.PAIRS),
         centred=np.asarray(likeness.array("centred")),
         experts=np.asarray(likeness.array("experts")),
         tree=summaries.tree(np.asarray(likeness.array("centred"))),
         stability=summaries.stability(likeness),
-        chosen=summaries.chosen(likeness, list(results.concepts.values())),
-        again=enough(pl.concat([results.repeated.frame("again"), alike])),
+        chosen=summaries.expert_counts(likeness, list(results.concepts.values())),
+        again=conform(enough(pl.concat([results.repeated.frame("again"), alike])), views.AGAIN),
         elsewhere=across_sources,
         seed=SEED,
-        provenance=likeness.provenance(f"expert_lens {_options(results.setup)}"),
+        provenance=likeness.provenance(_command("expert_lens", results.setup)),
     )
 
 
 def enough(again: pl.DataFrame) -> pl.DataFrame:
-    """`summaries.AGAIN` without the likeness of too few concepts."""
+    """`AGAIN` without the likeness of too few concepts."""
     return again.filter((pl.col("measure") == "known") | (pl.col("n") >= LEAST_ALIKE))
 
 
-def _options(setup: Setup) -> str:
-    """The options of the command line that ask for a setup."""
-    named = f" --concepts {shlex.quote(', '.join(setup.concepts))}" if setup.concepts else ""
-    return f"--study {setup.study.name} --units {setup.units} --sentences {setup.sentences}{named}"
+def _command(query: str, setup: Setup, **options: str) -> str:
+    choice = {"units": setup.units, "sentences": setup.sentences}
+    named = ", ".join(setup.concepts)
+    return command_of(query, setup.study, **choice, concepts=named, **options)
 
 
 def _concepts(results: ExpertResults) -> pl.DataFrame:
@@ -97,13 +96,14 @@ def _concepts(results: ExpertResults) -> pl.DataFrame:
         for entry, unit in zip(results.concepts.values(), best_units, strict=True)
     ]
     best = pl.DataFrame(rows, schema=["best", "train", "test"], orient="row")
-    concepts = results.selected.frame("concepts").drop("digest")
-    return pl.concat([concepts, best], how="horizontal")
+    return conform(
+        pl.concat([results.selected.frame("concepts"), best], how="horizontal"), views.CONCEPTS
+    )
 
 
 def _across_sources(results: ExpertResults) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`summaries.STABILITY` between this source of sentences (train) and the other (test), and the
-    row of `summaries.AGAIN`; empty where the other is not computed."""
+    """`STABILITY` between this source of sentences (train) and the other (test), and the
+    row of `AGAIN`; empty where the other is not computed."""
     other = other_source(results)
     if other is not None:
         # computing this one, what the tab of the other source shows is computed too
@@ -112,7 +112,7 @@ def _across_sources(results: ExpertResults) -> tuple[pl.DataFrame, pl.DataFrame]
             alike = run.optional(compare_likeness, one, two)
         if halves and alike:
             return summaries.stability(halves), alike.frame("again")
-    return pl.DataFrame(schema=summaries.STABILITY), pl.DataFrame(schema=summaries.AGAIN)
+    return pl.DataFrame(schema=views.STABILITY), pl.DataFrame(schema=views.AGAIN)
 
 
 @query("ExpertLens: two studies compared", priority=queue.SHORT)
@@ -173,9 +173,8 @@ def _concept(results: ExpertResults, word: str) -> ExpertConcept:
     train, test = (np.asarray(entry.array(half)) for half in ("train", "test"))
     concepts = results.selected.frame("concepts")
     row = concepts.row(by_predicate=pl.col("concept") == word, named=True)
-    layers, modules, heat = summaries.heat_of(train, maps)
+    layers, modules, heat = summaries.expert_shares(train, maps)
     low, high = entry.array("null_ends").tolist()
-    command = f"expert_concept {_options(results.setup)} --concept {shlex.quote(word)}"
     return ExpertConcept(
         concept=word,
         units=results.setup.units,
@@ -193,7 +192,7 @@ def _concept(results: ExpertResults, word: str) -> ExpertConcept:
         heat=heat,
         sizes=summaries.sizes(train, test, np.asarray(entry.array("null_above"))),
         texts=_texts(results.selected, word),
-        provenance=entry.provenance(command),
+        provenance=entry.provenance(_command("expert_concept", results.setup, concept=word)),
     )
 
 
@@ -213,11 +212,11 @@ def _texts(selected: Entry, word: str) -> pl.DataFrame:
     negatives = rows.select(
         "half", selected.frame("pool")["text"].gather(rows["row"]).alias("text")
     )
-    parts = [positives.select("half", "text"), negatives]
-    return pl.concat(
+    parts = [
         part.group_by("half", maintain_order=True).head(SHOWN).with_columns(positive=pl.lit(kind))
-        for part, kind in zip(parts, (True, False), strict=True)
-    )
+        for part, kind in ((positives.select("half", "text"), True), (negatives, False))
+    ]
+    return conform(pl.concat(parts), views.TEXTS)
 
 
 # ---------------------------------------------------------------- headline numbers

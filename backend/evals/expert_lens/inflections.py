@@ -34,7 +34,7 @@ def sentences(text: str) -> Iterator[str]:
             yield part.strip()
 
 
-def spoken(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """The words of a text, case folded; a part of a hyphenated word is none."""
     return WORD.findall(text.casefold())
 

@@ -39,10 +39,10 @@ def available(folder: Path) -> tuple[RatingsRef, ...]:
     own = sorted(path for path in folder.glob("*") if path.suffix in (".txt", ".tsv", ".csv"))
     named = [(name, _packaged(name), "") for name in PACKAGED]
     named += [(path.stem, path, str(path)) for path in own]
-    return tuple(RatingsRef(name, kept, _digest(path)) for name, path, kept in named)
+    return tuple(RatingsRef(name, place, _digest(path)) for name, path, place in named)
 
 
-def read(ref: RatingsRef) -> pl.DataFrame:
+def read_ratings(ref: RatingsRef) -> pl.DataFrame:
     """`RATINGS`, a row a pair of different words; of a pair rated twice, the mean.
 
     Raises:

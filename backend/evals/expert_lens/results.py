@@ -18,7 +18,7 @@ from backend.evals.expert_lens import (
     summaries,
 )
 from backend.evals.expert_lens.experts import ConceptSentences, Reader, Units
-from backend.evals.expert_lens.inflections import spoken
+from backend.evals.expert_lens.inflections import words_of
 from backend.models import linear_maps
 from backend.query import key_of
 from backend.schema import ModelError, Study, TesseraError
@@ -67,7 +67,7 @@ def parse_setup(study: Study, units: str, source: str, concepts: str) -> Setup:
             f"There are no units {units!r} or sentences {source!r}.",
             "Use maps or features, and corpus or templates.",
         )
-    named = (" ".join(spoken(part)) for part in re.split(r"[,;\n]", concepts))
+    named = (" ".join(words_of(part)) for part in re.split(r"[,;\n]", concepts))
     words = tuple(dict.fromkeys(word for word in named if word))
     if len(words) > sentences.LIMIT:
         raise TesseraError(
@@ -114,15 +114,19 @@ def expert_results(setup: Setup) -> ExpertResults:
     selected = sentences.select(
         study.model, study.corpus, setup.sentences, setup.concepts, setup.rated, SEED
     )
-    of_concept = _sentences_by_concept(selected, units)
-    words = tuple(of_concept)
+    reader = Reader(units, selected.frame("pool")["text"].to_list())
+    by_concept = _sentences_by_concept(selected, reader)
+    words = tuple(by_concept)
     rank = functools.partial(experts.expertise, units, seed=SEED)
-    ranked = run.each(rank, of_concept.values(), "Ranking units", "concepts")
-    likeness = similarity.compared(ranked, ranked)
-    repeated = summaries.again(likeness, SEED)
+    ranked_before = functools.partial(experts.expertise.find, units, seed=SEED)
+    if run.current().is_job and not all(map(ranked_before, by_concept.values())):
+        reader.pooled  # noqa: B018 - read here: a step of the loop below shows no progress
+    ranked = run.each(rank, by_concept.values(), "Ranking units", "concepts")
+    likeness = similarity.concept_likeness(ranked, ranked)
+    repeated = summaries.repeatability(likeness, SEED)
     baselines = [
-        similarity.by_meaning(words, study.embedder),
-        similarity.by_tokens(words, study.model),
+        similarity.embedder_likeness(words, study.embedder),
+        similarity.token_likeness(words, study.model),
     ]
     agreement = similarity.agreement(likeness, selected, baselines, setup.rated, SEED)
     concepts = dict(zip(words, ranked, strict=True))
@@ -138,9 +142,8 @@ def find_results(setup: Setup) -> ExpertResults | None:
             return None
 
 
-def _sentences_by_concept(selected: Entry, units: Units) -> dict[str, ConceptSentences]:
+def _sentences_by_concept(selected: Entry, reader: Reader) -> dict[str, ConceptSentences]:
     """The sentences of each concept, all with one reader: it reads the pool of negatives once."""
-    reader = Reader(units, selected.frame("pool")["text"].to_list())
     positives, negatives = (
         selected.frame(name).partition_by("concept", "half", as_dict=True)
         for name in ("positives", "negatives")
@@ -171,14 +174,14 @@ def shared_words(one: ExpertResults, other: ExpertResults) -> list[str]:
 
 
 def compare_halves(one: ExpertResults, other: ExpertResults) -> Entry:
-    """`similarity.compared` of the concepts of both, train halves of one with test of the other."""
+    """`concept_likeness` of the concepts of both, train halves of one with test of the other."""
     words = shared_words(one, other)
     entries = ([results.concepts[word] for word in words] for results in (one, other))
-    return similarity.compared(*entries)
+    return similarity.concept_likeness(*entries)
 
 
 def compare_likeness(one: ExpertResults, other: ExpertResults) -> Entry:
-    """`summaries.alike` over the concepts of both."""
+    """`summaries.likeness_agreement` over the concepts of both."""
     words = shared_words(one, other)
     rows, columns = ([results.words.index(word) for word in words] for results in (one, other))
-    return summaries.alike(one.likeness, other.likeness, rows, columns, SEED)
+    return summaries.likeness_agreement(one.likeness, other.likeness, rows, columns, SEED)

@@ -20,8 +20,9 @@ from backend import run
 from backend.corpus.contexts import encoded, tokenize
 from backend.evals.expert_lens import ratings
 from backend.evals.expert_lens.frames import FILLERS, FRAMES, SHOWN
-from backend.evals.expert_lens.inflections import inflections, sentences, spoken
+from backend.evals.expert_lens.inflections import inflections, sentences, words_of
 from backend.evals.expert_lens.ratings import RatingsRef
+from backend.evals.expert_lens.views import REFUSED
 from backend.models.language_model import tokenizer
 from backend.schema import CorpusError, CorpusRef, ModelRef
 from backend.statistics import ranking
@@ -69,11 +70,11 @@ def split(model: ModelRef, corpus: CorpusRef, seed: int) -> dict[str, Any]:
                 seen.add(key)
                 rows.append((document, halves[document], sentence))
     order = rng.permutation(len(rows))
-    texts = [rows[at][2] for at in order]
+    texts = [rows[index][2] for index in order]
     lengths = [len(part) for part in encoded(tokenizer(model), texts)]
     columns = {
-        "document": [rows[at][0] for at in order],
-        "half": [rows[at][1] for at in order],
+        "document": [rows[index][0] for index in order],
+        "half": [rows[index][1] for index in order],
         "text": texts,
         "length": lengths,
     }
@@ -106,27 +107,28 @@ def select(
     """
     run.report(0, 1, "Looking for sentences")
     table = split(model, corpus, seed).frame("sentences")
-    tables = {ref.name: ratings.read(ref) for ref in rated}
+    tables = {ref.name: ratings.read_ratings(ref) for ref in rated}
     rows = occurrences(table, concepts or ratings.words(tables))
-    wanted = concepts or tuple(default(table, rows, tables, source))
+    wanted = concepts or tuple(default_concepts(table, rows, tables, source))
     framed = source == "templates"
-    source_of = Frames(model) if framed else Drawn(table, rows)
+    source_of = FrameSentences(model) if framed else CorpusSentences(table, rows)
     halves = {word: source_of.halves(word) for word in wanted}
-    kept = {word: pair for word, pair in halves.items() if enough(pair)}
-    if len(kept) < 2:
+    selected = {word: pair for word, pair in halves.items() if has_enough(pair)}
+    if len(selected) < 2:
         raise CorpusError(
-            f"Only {len(kept)} of {len(wanted)} concepts have {LEAST} sentences with the "
-            f"word and {PER_POSITIVE * LEAST} without in each half{counted(halves)}.",
+            f"Only {len(selected)} of {len(wanted)} concepts have {LEAST} sentences with the "
+            f"word and {PER_POSITIVE * LEAST} without in each half{sentence_counts(halves)}.",
             "Two at least are compared: take other words, a larger corpus, or sentences “from "
             "frames”.",
         )
+    documents = [set(table["document"].gather(rows[word])) for word in selected]
     return {
-        **_tables(kept, source_of.pool),
-        "refused": _refused(halves, kept),
+        **_tables(selected, source_of.pool),
+        "refused": _refused(halves, selected),
         "documents": table["document"].n_unique(),
         "rated": len(rows),
-        "often": sum(often(table["half"].to_numpy(), part) for part in rows.values()),
-        "together": _together([set(table["document"].gather(rows[word])) for word in kept]),
+        "often": sum(is_frequent(table["half"].to_numpy(), part) for part in rows.values()),
+        "together": np.array([[len(one & other) for other in documents] for one in documents]),
     }
 
 
@@ -135,18 +137,18 @@ def occurrences(table: pl.DataFrame, words: Iterable[str]) -> dict[str, list[int
     rows: dict[str, list[int]] = {word: [] for word in words}
     longest = max((word.count(" ") + 1 for word in rows), default=1)
     for row, text in enumerate(table["text"]):
-        spoken_words = spoken(text)
+        spoken_words = words_of(text)
         grams = {
-            " ".join(spoken_words[at : at + size])
+            " ".join(spoken_words[begin : begin + size])
             for size in range(1, longest + 1)
-            for at in range(len(spoken_words) - size + 1)
+            for begin in range(len(spoken_words) - size + 1)
         }
         for word in rows.keys() & grams:
             rows[word].append(row)
     return rows
 
 
-def default(
+def default_concepts(
     table: pl.DataFrame,
     rows: Mapping[str, list[int]],
     rated: Mapping[str, pl.DataFrame],
@@ -155,24 +157,24 @@ def default(
     """The concepts that are taken if none are named: rated words of which either half of the
     corpus holds enough; for templates any rated words, where those are too few to compare."""
     half = table["half"].to_numpy()
-    enough = [word for word, part in rows.items() if often(half, part)]
+    enough = [word for word, part in rows.items() if is_frequent(half, part)]
     few = source == "templates" and len(enough) < CONCEPTS // 4
     return ratings.choose(rated, list(rows) if few else enough, CONCEPTS)
 
 
-def often(half: np.ndarray, rows: list[int]) -> bool:
+def is_frequent(half: np.ndarray, rows: list[int]) -> bool:
     """Whether rows of sentences are enough in both halves to be chosen for."""
     return bool(np.bincount(half[rows], minlength=2).min() >= DEFAULT_LEAST)
 
 
-class Drawn:
+class CorpusSentences:
     """Sentences of the corpus: of as many documents as there are, then more of each."""
 
     def __init__(self, table: pl.DataFrame, rows: Mapping[str, list[int]]) -> None:
         self.table, self.rows = table, rows
         parts = [_spread(table.filter(pl.col("half") == half)).head(POOL) for half in (0, 1)]
         self.pool = pl.concat(parts)
-        self.words = [set(spoken(text)) for text in self.pool["text"]]
+        self.words = [set(words_of(text)) for text in self.pool["text"]]
 
     def halves(self, word: str) -> list[Half]:
         spread = _spread(self.table[self.rows[word]])
@@ -183,12 +185,16 @@ class Drawn:
         count = min(MOST, *map(len, positives), *(len(part) // PER_POSITIVE for part in rows))
         pool = self.pool["length"].to_numpy()
         return [
-            Half(part.head(count), len(part), alike(part["length"].to_numpy()[:count], pool, rows_))
+            Half(
+                part.head(count),
+                len(part),
+                match_lengths(part["length"].to_numpy()[:count], pool, rows_),
+            )
             for part, rows_ in zip(positives, rows, strict=True)
         ]
 
 
-class Frames:
+class FrameSentences:
     """Frames filled with a word; negatives are the same frames with other words. Each half has
     frames and fillers of its own."""
 
@@ -216,7 +222,9 @@ class Frames:
             chosen = []
             for number in numbers:
                 shown = range(number * SHOWN, (number + 1) * SHOWN)
-                chosen += [at for at in shown if not is_form(self.fillers[at])][:PER_POSITIVE]
+                chosen += [index for index in shown if not is_form(self.fillers[index])][
+                    :PER_POSITIVE
+                ]
             halves.append(Half(filled, len(filled), np.array(chosen)))
         return halves
 
@@ -226,7 +234,7 @@ def fill(frame: str, word: str) -> str:
     return frame.format(word.capitalize() if frame.startswith("{") else word)
 
 
-def alike(wanted: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def match_lengths(wanted: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Of `rows`, two for each length wanted, the nearest in length that are left; the longest, of
     which there are fewest, choose first."""
     left, chosen = list(rows), []
@@ -235,7 +243,7 @@ def alike(wanted: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarr
     return np.array(chosen, dtype=np.int64)
 
 
-def counted(halves: Mapping[str, list[Half]]) -> str:
+def sentence_counts(halves: Mapping[str, list[Half]]) -> str:
     """How many sentences each word has, of the first dozen."""
     words = [
         f"{word} has {train.available:,} in train and {test.available:,} in test"
@@ -245,7 +253,7 @@ def counted(halves: Mapping[str, list[Half]]) -> str:
     return f": {'; '.join(words[:12] + more)}" if words else ""
 
 
-def enough(halves: list[Half]) -> bool:
+def has_enough(halves: list[Half]) -> bool:
     """Whether either half has positives that a score can be made of."""
     return min(len(half.positives) for half in halves) >= LEAST
 
@@ -256,9 +264,9 @@ def _spread(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(turn=turn).sort("turn", maintain_order=True).drop("turn")
 
 
-def _tables(kept: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any]:
+def _tables(selected: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any]:
     concepts, positives, negatives = [], [], []
-    for word, halves in kept.items():
+    for word, halves in selected.items():
         texts = [
             [half.positives["text"].to_list(), pool["text"].gather(half.negatives).to_list()]
             for half in halves
@@ -286,15 +294,10 @@ def _tables(kept: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any
     }
 
 
-def _refused(halves: Mapping[str, list[Half]], kept: Collection[str]) -> pl.DataFrame:
+def _refused(halves: Mapping[str, list[Half]], selected: Collection[str]) -> pl.DataFrame:
     rows = [
         (word, *(half.available for half in pair))
         for word, pair in halves.items()
-        if word not in kept
+        if word not in selected
     ]
-    schema = {"concept": pl.String, "train": pl.Int64, "test": pl.Int64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _together(documents: list[set[int]]) -> np.ndarray:
-    return np.array([[len(one & other) for other in documents] for one in documents])
+    return pl.DataFrame(rows, REFUSED, orient="row")

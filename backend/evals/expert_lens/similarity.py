@@ -18,6 +18,7 @@ from backend import run
 from backend.evals.expert_lens import ratings
 from backend.evals.expert_lens.experts import TAUS
 from backend.evals.expert_lens.ratings import RatingsRef
+from backend.evals.expert_lens.views import AGREEMENT
 from backend.models import embedder as embedders
 from backend.models import language_model
 from backend.schema import EmbedderRef, ModelRef
@@ -33,30 +34,12 @@ from backend.store.memo import Entry, memoize
 
 LEAST_PAIRS = 8  # of which a ρ is said
 Measure = tuple[str, float | None, np.ndarray]  # name, τ, matrix over concepts
-AGREEMENT = pl.Schema(
-    {
-        "ratings": pl.String,
-        "measure": pl.String,  # cosine, centred, experts; embedder, inputs, together
-        "tau": pl.Float64,  # of experts
-        "rho": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "n": pl.Int64,  # pairs
-        "words": pl.Int64,
-        "null_low": pl.Float64,
-        "null_high": pl.Float64,
-        "over": pl.Float64,  # ρ less that of the sentence embedder, on the same pairs
-        "over_low": pl.Float64,
-        "over_high": pl.Float64,
-    }
-)
-
 
 # ---------------------------------------------------------------- between concepts
 
 
 @memoize("expert_lens.concept_likeness", version=1)
-def compared(concepts: list[Entry], others: list[Entry]) -> dict[str, Any]:
+def concept_likeness(concepts: list[Entry], others: list[Entry]) -> dict[str, Any]:
     """Likeness of concepts, given their `experts.expertise`, in the train halves of `concepts` and
     the test halves of `others` (the same concepts read elsewhere, or the same entries).
 
@@ -93,7 +76,7 @@ def compared(concepts: list[Entry], others: list[Entry]) -> dict[str, Any]:
 
 
 @memoize("expert_lens.embedder_likeness", version=1)
-def by_meaning(words: tuple[str, ...], embedder: EmbedderRef) -> dict[str, Any]:
+def embedder_likeness(words: tuple[str, ...], embedder: EmbedderRef) -> dict[str, Any]:
     """`cosine` [words, words] of the words as a sentence embedder places them."""
     device = run.current().device
     run.report(0, 1, "Embedding words")
@@ -101,7 +84,7 @@ def by_meaning(words: tuple[str, ...], embedder: EmbedderRef) -> dict[str, Any]:
 
 
 @memoize("expert_lens.token_likeness", version=1)
-def by_tokens(words: tuple[str, ...], model: ModelRef) -> dict[str, Any]:
+def token_likeness(words: tuple[str, ...], model: ModelRef) -> dict[str, Any]:
     """`cosine` [words, words] of the mean input embedding of each word's tokens, as they are after
     a space."""
     device = run.current().device
@@ -134,8 +117,8 @@ def agreement(
     rated: tuple[RatingsRef, ...],
     seed: int,
 ) -> dict[str, Any]:
-    """Tables `agreement` (`AGREEMENT`), and `pairs`: ratings, word, other, human, and the value of
-    each measure but experts. Given: `compared`, `sentences.select`, `by_meaning`, `by_tokens`."""
+    """Tables `agreement` (`AGREEMENT`) and `pairs` (`PAIRS`), from the entries of
+    `concept_likeness`, `sentences.select`, `embedder_likeness` and `token_likeness`."""
     words = sentences.frame("concepts")["concept"].to_list()
     together = lift(np.asarray(sentences.array("together")), sentences.value("documents"))
     measures = {name: np.asarray(concepts.array(name)) for name in ("cosine", "centred")}
@@ -150,7 +133,7 @@ def agreement(
     rows, pairs = [], []
     for number, ref in enumerate(rated):
         run.report(number, len(rated), "Comparing with people", "ratings")
-        table = ratings.read(ref)
+        table = ratings.read_ratings(ref)
         table = table.filter(pl.col("word").is_in(words) & pl.col("other").is_in(words))
         ends = [np.array([words.index(w) for w in table[side]], int) for side in ("word", "other")]
         values = {name: matrix[ends[0], ends[1]] for name, matrix in measures.items()}
@@ -180,14 +163,14 @@ def agreements(
     known = np.union1d(one, other)
     moved = [known[rng.permutation(len(known))] for _ in range(RESAMPLES // 4)]
     base = next(matrix[one, other] for name, _, matrix in every if name == "embedder")
-    drawn = [weighted_spearman(base, human, part) for part in weights]
+    base_draws = [weighted_spearman(base, human, part) for part in weights]
     rows = []
     for name, tau, matrix in every:
         values = matrix[one, other]
         each = [weighted_spearman(values, human, part) for part in weights]
         rho = float(weighted_spearman(values, human)[0])
         gain = rho - float(weighted_spearman(base, human)[0])
-        gains = [rhos - base_rhos for rhos, base_rhos in zip(each, drawn, strict=True)]
+        gains = [rhos - base_rhos for rhos, base_rhos in zip(each, base_draws, strict=True)]
         ends = wider_interval(gains) if name != "embedder" else (None, None)
         null = permuted(matrix, human, one, other, known, moved)
         sizes = len(human), len(known)
@@ -218,8 +201,8 @@ def reliability(one: np.ndarray, other: np.ndarray, seed: int) -> tuple[float, A
     bootstrap interval over concepts, and the middle 95% when those of one change places."""
     pairs = np.triu_indices(len(one), 1)
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=RESAMPLES // 8)
-    weights = drawn[:, pairs[0]] * drawn[:, pairs[1]]
+    counts = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=RESAMPLES // 8)
+    weights = counts[:, pairs[0]] * counts[:, pairs[1]]
     every = np.arange(len(one))
     moved = [rng.permutation(len(one)) for _ in range(RESAMPLES // 8)]
     rho = float(weighted_spearman(one[pairs], other[pairs])[0])

@@ -1,4 +1,4 @@
-"""What ExpertLens' tab is given: plain data, no behaviour."""
+"""What ExpertLens' tab is given: plain data, and the columns of every table."""
 
 from __future__ import annotations
 
@@ -26,49 +26,91 @@ class Tree:
     shown: float
 
 
+ENDS = dict.fromkeys(("low", "high"), pl.Float64)  # of a 95% interval
+
+CONCEPTS = pl.Schema(
+    {"concept": pl.String}
+    | {"positives": pl.Int64, "negatives": pl.Int64}  # sentences of a half
+    | {"documents": pl.Int64, "length": pl.Float64}  # AUROC of length alone
+    | {"best": pl.Int64, "train": pl.Float64, "test": pl.Float64}  # unit, and its AP
+)
+REFUSED = pl.Schema({"concept": pl.String, "train": pl.Int64, "test": pl.Int64})  # sentences
+AGREEMENT = pl.Schema(
+    {
+        "ratings": pl.String,
+        "measure": pl.String,  # cosine, centred, experts; embedder, inputs, together
+        "tau": pl.Float64,  # of experts
+        "rho": pl.Float64,
+        **ENDS,
+        "n": pl.Int64,  # pairs
+        "words": pl.Int64,
+        "null_low": pl.Float64,
+        "null_high": pl.Float64,
+        "over": pl.Float64,  # ρ less that of the sentence embedder, on the same pairs
+        "over_low": pl.Float64,
+        "over_high": pl.Float64,
+    }
+)
+PAIRS = pl.Schema(  # the value of each measure but experts
+    {"ratings": pl.String, "word": pl.String, "other": pl.String}
+    | dict.fromkeys(("human", "cosine", "centred", "embedder", "inputs", "together"), pl.Float64)
+)
+STABILITY = pl.Schema(  # Jaccard of experts from train and test
+    {"tau": pl.Float64, "of": pl.String, "value": pl.Float64, **ENDS, "n": pl.Int64}
+)
+CHOSEN = pl.Schema(
+    {"tau": pl.Float64, "experts": pl.Float64, "share": pl.Float64}  # median; of all units
+    | {"kept": pl.Float64, **ENDS, "n": pl.Int64}  # share of them that reach τ on test
+    | {"null": pl.Float64}  # share of all units under shuffled labels
+)
+AGAIN = pl.Schema(
+    {"measure": pl.String, "value": pl.Float64, **ENDS, "n": pl.Int64}
+    | dict.fromkeys(("null", "null_low", "null_high"), pl.Float64)
+)
+
+
 @dataclass(frozen=True)
 class ExpertLens:
-    """Concepts by their experts. `taus` are the stops of τ; arrays that depend on it begin so.
-
-    `concepts`: concept, positives, negatives (of a half), documents, length (AUROC of length
-    alone), best (unit), train, test (its AP). `refused`: concept, train, test (sentences).
-    `named`: whether concepts were asked for by name.
-    `agreement`, `pairs` as `similarity.agreement` has them. `stability`: tau, of (same, other,
-    random), value, low, high, n: Jaccard of experts from train and test. `chosen`: tau, experts
-    (median of a concept), share (of all units), kept (share of them that reach τ on test), low,
-    high, n, null (share of all units under shuffled labels). `again`: measure, value, low, high, n,
-    null, null_low, null_high. `elsewhere`: as `stability`, with the other source of sentences.
-    """
+    """Concepts by their experts. `taus` are the stops of τ; arrays that depend on it begin so."""
 
     units: str
     sentences: str
     width: int
     taus: tuple[float, ...]
-    concepts: pl.DataFrame
-    refused: pl.DataFrame
-    named: bool
+    concepts: pl.DataFrame  # CONCEPTS
+    refused: pl.DataFrame  # REFUSED
+    named: bool  # whether concepts were asked for by name
     looked: int
     often: int
-    agreement: pl.DataFrame
-    pairs: pl.DataFrame
+    agreement: pl.DataFrame  # AGREEMENT
+    pairs: pl.DataFrame  # PAIRS
     centred: np.ndarray
     experts: np.ndarray
     tree: Tree
-    stability: pl.DataFrame
-    chosen: pl.DataFrame
-    again: pl.DataFrame
-    elsewhere: pl.DataFrame
+    stability: pl.DataFrame  # STABILITY
+    chosen: pl.DataFrame  # CHOSEN
+    again: pl.DataFrame  # AGAIN
+    elsewhere: pl.DataFrame  # STABILITY, with the other source of sentences
     seed: int
     provenance: Provenance
 
 
+TOP = pl.Schema(
+    {"rank": pl.Int64, "unit": pl.Int64, "layer": pl.Int64, "module": pl.String}
+    | {"within": pl.Int64, "train": pl.Float32, "test": pl.Float32}  # place in its map; AP
+)
+SIZES = pl.Schema(
+    {"tau": pl.Float64, "experts": pl.Int64, "kept": pl.Float64, **ENDS, "null": pl.Float64}
+)
+TEXTS = pl.Schema({"half": pl.Int64, "text": pl.String, "positive": pl.Boolean})
+
+
 @dataclass(frozen=True)
 class ExpertConcept:
-    """The experts of one concept. `top`: rank, unit, layer, module, within, train, test, of the
-    highest on train. `bins` [2, BINS] shares of units by AP on train and on test, `null_bins` under
-    shuffled labels, `null_ends` the middle 95% there and `null_best` the best unit of each shuffle.
-    `heat` [taus, layers, modules]: share of a map's units with AP of τ or more on train. `sizes`:
-    tau, experts, kept, low, high, null. `texts`: half, positive, text, a few of each."""
+    """The experts of one concept. `bins` [2, BINS] shares of units by AP on train and on test,
+    `null_bins` under shuffled labels, `null_ends` the middle 95% there and `null_best` the best
+    unit of each shuffle. `heat` [taus, layers, modules]: share of a map's units with AP of τ or
+    more on train."""
 
     concept: str
     units: str
@@ -76,7 +118,7 @@ class ExpertConcept:
     positives: int
     negatives: int
     taus: tuple[float, ...]
-    top: pl.DataFrame
+    top: pl.DataFrame  # TOP
     bins: np.ndarray
     null_bins: np.ndarray
     null_ends: tuple[float, float]
@@ -84,6 +126,6 @@ class ExpertConcept:
     layers: tuple[int, ...]
     modules: tuple[str, ...]
     heat: np.ndarray
-    sizes: pl.DataFrame
-    texts: pl.DataFrame
+    sizes: pl.DataFrame  # SIZES
+    texts: pl.DataFrame  # TEXTS
     provenance: Provenance

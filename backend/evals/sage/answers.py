@@ -9,16 +9,21 @@ import polars as pl
 
 from backend import run
 from backend.evals.evaluation import MEASURES, Answers
-from backend.evals.sage import EVALUATION, TASKS, evaluate, sites
+from backend.evals.sage import EVALUATION, TASKS, evaluate, sites, views
 from backend.evals.sage import tasks as prompts
 from backend.evals.sage.sites import Sizes
-from backend.evals.sage.tables import SCORES, agree, causes, controls, scores
+from backend.evals.sage.tables import (
+    agreement_table,
+    causal_table,
+    control_table,
+    reconstruction_scores,
+)
 from backend.evals.sage.tasks import PromptSet, prompt_set
 from backend.evals.sage.views import Sage, SagePrompt, SageTask
 from backend.models import language_model
 from backend.models.patching import KINDS
-from backend.query import key_of, query
-from backend.schema import NotFoundError, Study
+from backend.query import command_of, key_of, query
+from backend.schema import NotFoundError, Study, conform
 from backend.statistics.intervals import mean_interval, wilson
 from backend.store import queue
 from backend.store.memo import Entry
@@ -52,7 +57,6 @@ def sage(study: Study, task: str = "", role: str = "") -> Sage:
         raise NotFoundError(f"There is no task {task!r}.", f"Choose {', '.join(TASKS)}.")
     gates = _gates(study)
     task = task or _hardest(gates)
-    command = f"sage --study {study.name}" + (f" --task {task}" if task else "")
     solved = bool(task) and task in gates.filter(solved=True)["task"].to_list()
     source, evaluations, results = _prompts(study, task or TASKS[-1]), {}, None
     if solved:
@@ -73,7 +77,7 @@ def sage(study: Study, task: str = "", role: str = "") -> Sage:
         gates=gates,
         easier="" if solved or not task else _hardest(gates, task),
         results=results,
-        provenance=source.provenance(command),
+        provenance=source.provenance(command_of("sage", study, task=task)),
     )
 
 
@@ -84,11 +88,11 @@ def _prompts(study: Study, task: str) -> Entry:
 def _evaluations(study: Study, task: str, roles: list[str]) -> dict[Place, Entry]:
     """Every dictionary at every role and kind of place, residual streams first."""
 
-    def at(place: Place) -> Entry:
+    def evaluate_at(place: Place) -> Entry:
         return evaluate.evaluate(study.model, study.site, study.sae, task, *place, SIZES)
 
     places = [(role, kind) for kind in KINDS for role in roles]
-    entries = run.each(at, places, "Putting dictionaries in place", "places")
+    entries = run.each(evaluate_at, places, "Putting dictionaries in place", "places")
     return dict(zip(places, entries, strict=True))
 
 
@@ -120,21 +124,19 @@ def _gates(study: Study) -> pl.DataFrame:
             f"{some} of {count} {kind}" for kind, (some, count) in entry.value("words").items()
         )
         rows.append(gate_row(task, words, problem, ld))
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, views.GATES)
 
 
 def gate_row(task: str, words: str, problem: str, ld: np.ndarray | None) -> dict[str, Any]:
-    """One task's gate from `ld` [2, n], of prompts and their counterfactuals."""
-    names = ["ld", "low", "high", "accuracy", "accuracy_low", "accuracy_high"]
-    names += ["corrupted", "corrupted_low", "corrupted_high", "kept"]
-    row: dict[str, Any] = {"task": task, "n": 0, **dict.fromkeys(names)}
+    """A row of `GATES` from `ld` [2, n], of prompts and their counterfactuals."""
+    row: dict[str, Any] = {"task": task, "n": 0}
     solved = False
     if ld is not None:
         ends, other = mean_interval(ld[0]), mean_interval(ld[1])
         right, n = int((ld[0] > 0).sum()), ld.shape[1]
         low, high = wilson(right, n)
         values = *ends, right / n, float(low), float(high), *other, float((ld[1] > 0).mean())
-        row |= {"n": n, **dict(zip(names, values, strict=True))}
+        row = dict(zip(views.GATES, (task, n, *values), strict=False))
         solved = ends[1] is not None and ends[1] > 0 and right / n >= ACCURACY
         if not solved:
             problem = (
@@ -160,10 +162,12 @@ def _task(
     """What was measured on a task; `role` is that of control, reading and causes ("": none)."""
     prompts_of_task = prompt_set(source)
     attribution = sites.attribution(study.model, prompts_of_task.task, SIZES)
-    control = [controls(kind, evaluations[role, kind]) for kind in KINDS] if role else []
+    control = [control_table(kind, evaluations[role, kind]) for kind in KINDS] if role else []
     at_resid = evaluations.get((role, "resid"))
     score_rows = [
-        row for (at, kind), entry in evaluations.items() for row in scores(at, kind, entry)
+        row
+        for (at_role, kind), entry in evaluations.items()
+        for row in reconstruction_scores(at_role, kind, entry)
     ]
     patched = _patched(checked)
     return SageTask(
@@ -173,22 +177,29 @@ def _task(
         unseen=max((entry.value("unseen") for entry in evaluations.values()), default=0),
         templates=(_templates(prompts_of_task, False), _templates(prompts_of_task, True)),
         attributes=pl.DataFrame(
-            {
-                "attribute": prompts_of_task.attributes,
-                "values": [", ".join(values) for values in prompts_of_task.values],
-            }
+            zip(prompts_of_task.attributes, map(", ".join, prompts_of_task.values), strict=True),
+            views.ATTRIBUTES,
+            orient="row",
         ),
         roles=prompts_of_task.roles,
         attribution=np.asarray(attribution.array("estimate")),
         patched=patched,
-        agreement=agree(patched),
+        agreement=agreement_table(patched),
         searched=checked.array("effects").shape[1],
-        scores=pl.DataFrame(score_rows, schema=SCORES, orient="row"),
-        control=pl.concat(control) if control else pl.DataFrame(),
-        read=at_resid.frame("read") if at_resid else pl.DataFrame(),
-        causal=causes(prompts_of_task, at_resid) if at_resid else pl.DataFrame(),
+        scores=pl.DataFrame(score_rows, views.SCORES, orient="row"),
+        control=pl.concat([pl.DataFrame(schema=views.CONTROL), *control]),
+        read=_read(at_resid),
+        causal=causal_table(prompts_of_task, at_resid)
+        if at_resid
+        else pl.DataFrame(schema=views.CAUSAL),
         evaluated=tuple(_roles(checked)),
     )
+
+
+def _read(evaluation: Entry | None) -> pl.DataFrame:
+    """`READING`; empty where there is no SAE to read."""
+    frame = evaluation.frame("read") if evaluation else pl.DataFrame()
+    return conform(frame, views.READING) if len(frame) else pl.DataFrame(schema=views.READING)
 
 
 def _templates(prompt_set: PromptSet, test: bool) -> int:
@@ -216,8 +227,8 @@ def _examples(study: Study, prompts_of_task: PromptSet, source: Entry) -> tuple[
 def _patched(checked: Entry) -> pl.DataFrame:
     """Every site that was patched, the interval of its effect over prompts beside it."""
     ends = [mean_interval(row) for row in np.asarray(checked.array("effects"))]
-    low, high = (pl.Series([each[at] for each in ends]) for at in (1, 2))
-    return checked.frame("patched").with_columns(low=low, high=high)
+    low, high = (pl.Series([each[column] for each in ends]) for column in (1, 2))
+    return conform(checked.frame("patched").with_columns(low=low, high=high), views.PATCHED)
 
 
 # ---------------------------------------------------------------- headline numbers

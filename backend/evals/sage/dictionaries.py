@@ -26,12 +26,15 @@ class Supervised:
 
     def rebuild(self, codes: np.ndarray) -> np.ndarray:
         """[n, width] from `codes` [n, A]."""
-        return self.mean + sum(u[codes[:, at]] for at, u in enumerate(self.parts))
+        return self.mean + sum(u[codes[:, index]] for index, u in enumerate(self.parts))
 
     def change(self, old: np.ndarray, new: np.ndarray, attributes: list[int]) -> np.ndarray:
         """[n, width] u of the new values less u of the old, `codes` [n, A] each."""
         return sum(
-            (self.parts[at][new[:, at]] - self.parts[at][old[:, at]] for at in attributes),
+            (
+                self.parts[index][new[:, index]] - self.parts[index][old[:, index]]
+                for index in attributes
+            ),
             np.zeros((len(old), len(self.mean))),
         )
 
@@ -39,8 +42,8 @@ class Supervised:
 def means(x: np.ndarray, codes: np.ndarray, sizes: list[int]) -> Supervised:
     """Conditional means of `x` [n, width]."""
     mean, parts = x.mean(axis=0), []
-    for at, size in enumerate(sizes):
-        hot = np.eye(size)[codes[:, at]]
+    for index, size in enumerate(sizes):
+        hot = np.eye(size)[codes[:, index]]
         with np.errstate(invalid="ignore"):
             parts.append((hot.T @ x) / hot.sum(axis=0)[:, None] - mean)
     return Supervised(mean, tuple(parts))
@@ -49,7 +52,9 @@ def means(x: np.ndarray, codes: np.ndarray, sizes: list[int]) -> Supervised:
 def squares(x: np.ndarray, codes: np.ndarray, sizes: list[int]) -> Supervised:
     """Least squares of `x` [n, width] on all attributes together."""
     mean = x.mean(axis=0)
-    hot = np.concatenate([np.eye(size)[codes[:, at]] for at, size in enumerate(sizes)], axis=1)
+    hot = np.concatenate(
+        [np.eye(size)[codes[:, index]] for index, size in enumerate(sizes)], axis=1
+    )
     share = hot.mean(axis=0)
     solution = np.linalg.lstsq(hot - share, x - mean, rcond=None)[0]
     solution[share == 0] = np.nan
@@ -61,8 +66,8 @@ def squares(x: np.ndarray, codes: np.ndarray, sizes: list[int]) -> Supervised:
 
 def nearest(fit: Supervised, x: np.ndarray, attribute: int) -> np.ndarray:
     """[n] the value whose mean + u is nearest to each of `x`: how well an attribute can be read."""
-    at = fit.mean + fit.parts[attribute]
-    return np.nanargmin(((x[:, None] - at[None]) ** 2).sum(axis=2), axis=1)
+    points = fit.mean + fit.parts[attribute]
+    return np.nanargmin(((x[:, None] - points[None]) ** 2).sum(axis=2), axis=1)
 
 
 # ---------------------------------------------------------------- sparse codes
@@ -93,7 +98,7 @@ class Coded:
         return (self.values * (self.features == features[:, None])).sum(axis=1)
 
 
-def projected(x: np.ndarray, offset: np.ndarray, rows: np.ndarray, features: np.ndarray) -> Coded:
+def project(x: np.ndarray, offset: np.ndarray, rows: np.ndarray, features: np.ndarray) -> Coded:
     """Least squares of `x` [n, width] less the offset on the rows of given `features` [n, k]."""
     base = np.where((features >= 0)[..., None], rows[features], 0).astype(np.float64)
     values = np.einsum("nd,ndk->nk", x - offset, np.linalg.pinv(base))
@@ -106,13 +111,13 @@ def random_rows(count: int, width: int, seed: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def pursued(x: np.ndarray, offset: np.ndarray, rows: np.ndarray, like: np.ndarray) -> Coded:
+def pursue(x: np.ndarray, offset: np.ndarray, rows: np.ndarray, like: np.ndarray) -> Coded:
     """The rows that `x` [n, width] less the offset projects on most, as many as `like` [n, k] has
     features, and least squares on them."""
     size = (like >= 0).sum(axis=1)
     order = np.argsort(-np.abs((x - offset) @ rows.T), axis=1)[:, : like.shape[1]]
     chosen = np.where(np.arange(order.shape[1]) < size[:, None], order, -1)
-    return projected(x, offset, rows, chosen)
+    return project(x, offset, rows, chosen)
 
 
 # ---------------------------------------------------------------- edits of a few features

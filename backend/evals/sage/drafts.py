@@ -25,7 +25,7 @@ class Draft:
     pair: tuple[str, str]
 
 
-def written(draft: Draft) -> tuple[str, dict[str, tuple[int, int]]]:
+def write_prompt(draft: Draft) -> tuple[str, dict[str, tuple[int, int]]]:
     """The text, and where each placeholder's word begins and ends in it."""
     text, spans = "", {}
     for literal, name, _, _ in string.Formatter().parse(draft.template):
@@ -113,7 +113,7 @@ def _capital(rng: np.random.Generator, words: Words, templates: Templates) -> It
 
     while True:
         template = str(rng.choice(templates))
-        one, other = (countries[at] for at in rng.choice(len(countries), 2, replace=False))
+        one, other = (countries[number] for number in rng.choice(len(countries), 2, replace=False))
         yield [draft(template, each[0], (one[1], other[1])) for each in (one, other)]
 
 

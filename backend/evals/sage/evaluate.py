@@ -9,7 +9,7 @@ paper has a step of that kind whose text was not at hand, so this is not claimed
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,17 @@ import torch
 from backend import run
 from backend.evals.sage import dictionaries, metrics
 from backend.evals.sage.dictionaries import Coded, Supervised
-from backend.evals.sage.sites import Sizes, cleaned, load_patcher, patch, prompts_of
+from backend.evals.sage.sites import Sizes, load_patcher, patch, prompts_of, run_clean
 from backend.evals.sage.tasks import PromptSet
+from backend.evals.sage.views import READING
 from backend.models import sae as sae_models
 from backend.models.patching import KINDS, Place
 from backend.schema import ModelRef, SaeRef, Site
-from backend.statistics.agreement import f1_scores
+from backend.statistics.agreement import constant_f1, f1_scores
 from backend.statistics.bootstrap import weight_rows
 from backend.store.memo import memoize
 
 STEPS = {"sae": (1, 2, 4, 8, 16), "random": (4, 16)}  # features that an edit may change
-SUPERVISED = ("means", "squares", "shuffled")
 CODED = ("sae", "random")
 RUNS = pl.Schema(
     {"what": pl.String, "dictionary": pl.String, "edit": pl.String, "attribute": pl.String}
@@ -47,11 +47,25 @@ def activations(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[st
     train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
     run.report(0, 1 + len(test.ids), "Reading activations of the task", "sets")
     of_train = patcher.read(train.ids[0], train.places[0], places)
-    read = []
+    arrays = []
     for edit in range(len(test.ids)):
         run.report(1 + edit, 1 + len(test.ids), "Reading activations of the task", "sets")
-        read.append(patcher.read(test.ids[edit], test.places[edit], places))
-    return {"train": of_train, "test": np.array(read)}
+        arrays.append(patcher.read(test.ids[edit], test.places[edit], places))
+    return {"train": of_train, "test": np.array(arrays)}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Towards which counterfactual (0: none), by how many features, and ‖edit‖ over
+    ‖counterfactual − clean‖."""
+
+    number: int = 0
+    name: str = ""
+    k: int = 0
+    size: float | None = None
+
+
+NO_EDIT = Edit()
 
 
 @dataclass
@@ -60,20 +74,37 @@ class Runs:
 
     x: np.ndarray  # [n, width] what stands there
     mean: np.ndarray
-    table: list[tuple[Any, ...]] = field(default_factory=list)
+    table: list[tuple[Any, ...]] = field(default_factory=list)  # RUNS
     rows: list[np.ndarray] = field(default_factory=list)
     edits: list[int] = field(default_factory=list)
 
     def add(
-        self, what: str, dictionary: str, rows: np.ndarray, edit: tuple[int, str] = (0, ""),
-        k: int = 0, size: float | None = None, attribute: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        what: str,
+        dictionary: str,
+        rows: np.ndarray,
+        edit: Edit = NO_EDIT,
+        attribute: str = "",
+    ) -> None:
         """A run; `explained` is of the deviation from the train mean, on test."""
         left, whole = ((self.x - to) ** 2 for to in (rows, self.mean))
         explained = 1 - float(left.sum() / whole.sum()) if what == "kept" else None
-        self.table.append((what, dictionary, edit[1], attribute, k, size, explained))
+        self.table.append((what, dictionary, edit.name, attribute, edit.k, edit.size, explained))
         self.rows.append(rows.astype(np.float32))
-        self.edits.append(edit[0])
+        self.edits.append(edit.number)
+
+    def add_rebuilt(self, dictionary: str, rows: np.ndarray) -> None:
+        """A reconstruction in place, and taken away."""
+        self.add("kept", dictionary, rows)
+        self.add("removed", dictionary, self.x - rows + self.mean)
+
+    def add_edited(
+        self, dictionary: str, change: np.ndarray, shift: np.ndarray, edit: Edit
+    ) -> None:
+        """An edit beside `shift`, what the counterfactual's activation has over the prompt's."""
+        whole = np.linalg.norm(shift, axis=1).mean()
+        size = float(np.linalg.norm(change, axis=1).mean() / whole) if whole > 0 else None
+        self.add("edited", dictionary, self.x + change, replace(edit, size=size))
 
 
 @memoize("sage.evaluation", version=1)
@@ -96,11 +127,11 @@ def evaluate(
     train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
     if kind != "resid":  # where one is found to matter there is more to ask
         test = test.main()
-    kept = known(train.codes[0], test.codes)
-    test, at, place = test.part(kept), prompts.roles.index(role), KINDS.index(kind)
-    x = np.asarray(stored.array("train")[:, at], dtype=np.float64)
-    y = np.asarray(stored.array("test")[: len(test.ids), kept, at], dtype=np.float64)
-    fits = supervised(x[:, place], train, [len(v) for v in prompts.values], sizes.seed)
+    usable = known_values(train.codes[0], test.codes)
+    test, column, place = test.part(usable), prompts.roles.index(role), KINDS.index(kind)
+    x = np.asarray(stored.array("train")[:, column], dtype=np.float64)
+    y = np.asarray(stored.array("test")[: len(test.ids), usable, column], dtype=np.float64)
+    fits = fit_supervised(x[:, place], train, [len(v) for v in prompts.values], sizes.seed)
     runs = Runs(y[0, :, place], fits["means"].mean)
     _supervised_runs(runs, fits, test, y[:, :, place])
     loaded = None if sae is None else sae_models.load(sae, device)
@@ -111,7 +142,7 @@ def evaluate(
         if kind == "resid":
             frame = _reading(runs, coder, fits["means"], train, test, x[:, place])
     patcher, where = load_patcher(model), Place(site.layer, kind)
-    clean, position = cleaned(patcher, test, [where]), test.places[0][:, at]
+    clean, position = run_clean(patcher, test, [where]), test.places[0][:, column]
 
     def patched(some: list[int]) -> np.ndarray:
         rows, pair = (np.array([part[each] for each in some]) for part in (runs.rows, runs.edits))
@@ -119,7 +150,7 @@ def evaluate(
 
     table, ld = _ran(runs, patched)
     rescaled = loaded is not None and not loaded.is_linear
-    unseen = int((~kept).sum())
+    unseen = int((~usable).sum())
     return {"runs": table, "ld": ld, "read": frame, "unseen": unseen, "rescaled": rescaled}
 
 
@@ -142,20 +173,23 @@ def _ran(runs: Runs, patched: Callable[[list[int]], np.ndarray]) -> tuple[pl.Dat
 def _dead(runs: Runs, ld_of: dict[int, np.ndarray]) -> set[str]:
     """Counterfactuals whose own activation does nothing here, so that there is nothing to edit."""
     parts = {(runs.table[each][0], runs.table[each][2]): each_ld for each, each_ld in ld_of.items()}
-    drawn = weight_rows(len(runs.x))
+    weights = weight_rows(len(runs.x))
     return {
         edit for what, edit in parts
-        if what == "true" and not metrics.matters(parts[what, edit], parts["clean", edit], drawn)
+        if what == "true" and not metrics.matters(parts[what, edit], parts["clean", edit], weights)
     }  # fmt: skip
 
 
-def known(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+def known_values(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """[n] bool: test prompts whose values, `test` [1 + E, n, A], some train prompt has."""
-    seen = [np.isin(test[..., at], train[:, at]).all(axis=0) for at in range(train.shape[1])]
+    seen = [
+        np.isin(test[..., attribute], train[:, attribute]).all(axis=0)
+        for attribute in range(train.shape[1])
+    ]
     return np.all(seen, axis=0)
 
 
-def supervised(
+def fit_supervised(
     x: np.ndarray, train: PromptSet, sizes: list[int], seed: int
 ) -> dict[str, Supervised]:
     """The supervised dictionaries of `x` [train, width], one of them from shuffled prompts."""
@@ -174,24 +208,16 @@ def _supervised_runs(
     """`y` [1 + E, n, width] at the place."""
     x = runs.x
     for number, (edit, changed) in enumerate(test.edits.items(), 1):
-        runs.add("clean", "", x, (number, edit))
-        shift = y[number] - x
-        runs.add("true", "", y[number], (number, edit), size=1.0)
+        runs.add("clean", "", x, Edit(number, edit))
+        runs.add("true", "", y[number], Edit(number, edit, size=1.0))
         attributes = [test.attributes.index(name) for name in changed]
         for name, fit in fits.items():
             change = fit.change(test.codes[0], test.codes[number], attributes)
-            size = _size(change, shift)
-            runs.add("edited", name, x + change, (number, edit), len(attributes), size)
+            runs.add_edited(name, change, y[number] - x, Edit(number, edit, len(attributes)))
     runs.add("clean", "", x)
-    rebuilt = {name: fit.rebuild(test.codes[0]) for name, fit in fits.items()}
-    for name, rows in (rebuilt | {"mean": np.broadcast_to(runs.mean, x.shape)}).items():
-        runs.add("kept", name, rows)
-        runs.add("removed", name, x - rows + runs.mean)
-
-
-def _size(change: np.ndarray, shift: np.ndarray) -> float | None:
-    whole = np.linalg.norm(shift, axis=1).mean()
-    return float(np.linalg.norm(change, axis=1).mean() / whole) if whole > 0 else None
+    for name, fit in fits.items():
+        runs.add_rebuilt(name, fit.rebuild(test.codes[0]))
+    runs.add_rebuilt("mean", np.broadcast_to(runs.mean, x.shape))
 
 
 # ---------------------------------------------------------------- sparse codes
@@ -221,43 +247,22 @@ class Coder:
         """`x` [n, width] at the place by both dictionaries."""
         own = self.active(residual)
         if self.kind != "resid":
-            own = dictionaries.projected(x, self.mean, self.rows, own.features)
+            own = dictionaries.project(x, self.mean, self.rows, own.features)
         return {
             "sae": own,
-            "random": dictionaries.pursued(x, self.mean, self.random, own.features),
+            "random": dictionaries.pursue(x, self.mean, self.random, own.features),
         }
 
 
 def _coded_runs(runs: Runs, coder: Coder, test: PromptSet, y: np.ndarray, place: int) -> None:
     coded = [coder.coded(each[:, place], each[:, 0]) for each in y]
     for name in CODED:
-        rebuilt = coded[0][name].rebuild()
-        runs.add("kept", name, rebuilt)
-        runs.add("removed", name, runs.x - rebuilt + runs.mean)
+        runs.add_rebuilt(name, coded[0][name].rebuild())
         for number, edit in enumerate(test.edits, 1):
             shift = y[number][:, place] - runs.x
             changes = dictionaries.edits(coded[0][name], coded[number][name], shift, STEPS[name])
             for k, change in zip(STEPS[name], changes, strict=True):
-                size = _size(change, shift)
-                runs.add("edited", name, runs.x + change, (number, edit), k, size)
-
-
-READING = pl.Schema(
-    {
-        "attribute": pl.String,
-        "value": pl.String,  # "": a union of `values` that one feature reads
-        "values": pl.List(pl.String),
-        "feature": pl.Int64,
-        "train": pl.Float64,  # F1
-        "test": pl.Float64,
-        "union": pl.List(pl.Int64),  # features
-        "union_test": pl.Float64,
-        "base": pl.Float64,
-        "null": pl.Float64,
-        "nearest": pl.Float64,
-        "positives": pl.Int64,
-    }
-)
+                runs.add_edited(name, change, shift, Edit(number, edit, k))
 
 
 @dataclass(frozen=True)
@@ -278,17 +283,17 @@ def _reading(
     features away."""
     coded = coder.active(runs.x)
     fires, fires_on_test, rows = coder.active(x).active(), coded.active(), []
-    for at, attribute in enumerate(test.attributes):
-        nearest = dictionaries.nearest(fit, runs.x, at)
-        codes = train.codes[0][:, at], test.codes[0][:, at]
-        labels = _Labels(attribute, test.values[at], *codes, nearest)
+    for index, attribute in enumerate(test.attributes):
+        nearest = dictionaries.nearest(fit, runs.x, index)
+        codes = train.codes[0][:, index], test.codes[0][:, index]
+        labels = _Labels(attribute, test.values[index], *codes, nearest)
         scores = metrics.table(fires, labels.train, len(labels.names))
-        rows += _value_rows(labels, fires, fires_on_test, scores, seed=at)
+        rows += _value_rows(labels, fires, fires_on_test, scores, seed=index)
         rows.append(_union_row(labels, fires, fires_on_test))
         chosen = scores.argmax(axis=1)[labels.test]
         ablated = coded.value_of(chosen)[:, None] * coder.rows[chosen]
         runs.add("ablated", "sae", runs.x - ablated, attribute=attribute)
-        runs.add("ablated", "means", runs.x - fit.parts[at][labels.test], attribute=attribute)
+        runs.add("ablated", "means", runs.x - fit.parts[index][labels.test], attribute=attribute)
     return pl.DataFrame(rows, schema=READING, orient="row")
 
 
@@ -298,7 +303,7 @@ def _value_rows(
     """A row a value: the feature of largest F1 on train, `scores` [values, features]."""
     size, rows = len(labels.names), []
     chosen, tested = scores.argmax(axis=1), metrics.table(fires_on_test, labels.test, size)
-    null = metrics.shuffled(fires, labels.train, fires_on_test, labels.test, size, seed=seed)
+    null = metrics.shuffled_f1(fires, labels.train, fires_on_test, labels.test, size, seed=seed)
     for value, name in enumerate(labels.names):
         joined = metrics.union(fires, labels.train == value)
         truth = labels.test == value
@@ -307,7 +312,7 @@ def _value_rows(
                 labels.attribute, name, [name], int(chosen[value]),
                 float(scores[value, chosen[value]]), float(tested[value, chosen[value]]),
                 joined, _f1(fires_on_test[:, joined].any(axis=1), truth),
-                metrics.base_rate(labels.test, value), float(null[value]),
+                constant_f1(float(truth.mean())), float(null[value]),
                 _f1(labels.nearest == value, truth), int(truth.sum()),
             )
         )  # fmt: skip
@@ -316,13 +321,13 @@ def _value_rows(
 
 def _union_row(labels: _Labels, fires: np.ndarray, fires_on_test: np.ndarray) -> tuple[Any, ...]:
     """The feature that reads some of the values best."""
-    feature, values, best = metrics.values_read(fires, labels.train, len(labels.names))
+    feature, values, best = metrics.best_value_union(fires, labels.train, len(labels.names))
     truth = np.isin(labels.test, values)
     share = float(truth.mean())
     tested = _f1(fires_on_test[:, feature], truth)
     return (
         labels.attribute, "", [labels.names[value] for value in values], feature, best, tested,
-        [feature], tested, 2 * share / (1 + share), None,
+        [feature], tested, constant_f1(share), None,
         _f1(np.isin(labels.nearest, values), truth), int(truth.sum()),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.statistics.agreement import constant_f1, f1_scores
+from backend.statistics.agreement import f1_scores
 from backend.statistics.bootstrap import mean_of_rows, ratio_of_means
 from backend.statistics.intervals import Ends
 
@@ -25,30 +25,32 @@ SHUFFLES = 20
 NEGLIGIBLE = 0.05  # of LD
 
 
-def sufficiency(kept: np.ndarray, clean: np.ndarray, drawn: np.ndarray) -> Ends:
+def sufficiency(rebuilt: np.ndarray, clean: np.ndarray, weights: np.ndarray) -> Ends:
     """LD with the reconstruction in place, of the clean LD."""
-    return ratio_of_means(kept, clean, drawn)
+    return ratio_of_means(rebuilt, clean, weights)
 
 
-def relative(kept: np.ndarray, clean: np.ndarray, base: np.ndarray, drawn: np.ndarray) -> Ends:
+def relative(rebuilt: np.ndarray, clean: np.ndarray, base: np.ndarray, weights: np.ndarray) -> Ends:
     """The same, of what mean ablation (`base`) takes away."""
-    return ratio_of_means(kept - base, clean - base, drawn)
+    return ratio_of_means(rebuilt - base, clean - base, weights)
 
 
-def necessity(removed: np.ndarray, clean: np.ndarray, base: np.ndarray, drawn: np.ndarray) -> Ends:
+def necessity(
+    removed: np.ndarray, clean: np.ndarray, base: np.ndarray, weights: np.ndarray
+) -> Ends:
     """How near to mean ablation one comes without the reconstruction."""
-    return ratio_of_means(removed - base, clean - base, drawn, folded=True)
+    return ratio_of_means(removed - base, clean - base, weights, folded=True)
 
 
-def control(edited: np.ndarray, clean: np.ndarray, true: np.ndarray, drawn: np.ndarray) -> Ends:
+def control(edited: np.ndarray, clean: np.ndarray, true: np.ndarray, weights: np.ndarray) -> Ends:
     """How much of what the true patch does to LD the edit does."""
-    return ratio_of_means(edited - clean, true - clean, drawn)
+    return ratio_of_means(edited - clean, true - clean, weights)
 
 
-def matters(true: np.ndarray, clean: np.ndarray, drawn: np.ndarray) -> bool:
+def matters(true: np.ndarray, clean: np.ndarray, weights: np.ndarray) -> bool:
     """Whether the true patch does something to LD: its interval leaves out 0, and it is no less
     than `NEGLIGIBLE` of the clean LD."""
-    change, low, high = mean_of_rows(true - clean, drawn)
+    change, low, high = mean_of_rows(true - clean, weights)
     return low * high > 0 and abs(change) >= NEGLIGIBLE * float(np.abs(clean).mean())
 
 
@@ -71,11 +73,6 @@ def table(active: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
     )
 
 
-def base_rate(codes: np.ndarray, value: int) -> float:
-    """F1 of saying yes always."""
-    return constant_f1(float((codes == value).mean()))
-
-
 def union(active: np.ndarray, truth: np.ndarray, most: int = UNION) -> list[int]:
     """Features, at most so many, whose union has the best F1 for `truth` [n] bool; greedy: the one
     next that raises it most, none that does not."""
@@ -92,7 +89,9 @@ def union(active: np.ndarray, truth: np.ndarray, most: int = UNION) -> list[int]
     return chosen
 
 
-def values_read(active: np.ndarray, codes: np.ndarray, size: int) -> tuple[int, list[int], float]:
+def best_value_union(
+    active: np.ndarray, codes: np.ndarray, size: int
+) -> tuple[int, list[int], float]:
     """The feature that reads a union of values best: feature, values, F1. A feature's values are
     taken in the order of how often it fires on them; best is what is most above always saying yes,
     which for nearly all values has an F1 near 1."""
@@ -108,7 +107,7 @@ def values_read(active: np.ndarray, codes: np.ndarray, size: int) -> tuple[int, 
     return int(feature), order[: count + 1, feature].tolist(), float(scores[count, feature])
 
 
-def shuffled(
+def shuffled_f1(
     train: np.ndarray, codes: np.ndarray, test: np.ndarray, truth: np.ndarray, size: int, seed: int
 ) -> np.ndarray:
     """[values] mean F1 on test of the features chosen on train with shuffled values."""

@@ -106,19 +106,19 @@ def verification(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[s
     effects = np.zeros((len(sites), len(prompts.end)))
     clean = patcher.differences(prompts.ids[0], prompts.end, prompts.pair[0])
     places = list(dict.fromkeys(Place(layer, KINDS[kind]) for layer, kind, _, _ in sites))
-    whole = cleaned(patcher, prompts, places)
+    whole = run_clean(patcher, prompts, places)
     other = patcher.read(prompts.ids[1], prompts.places[1], places)
     for role in range(len(prompts.roles)):
-        of_role = [at for at, (_, _, its_role, _) in enumerate(sites) if its_role == role]
-        at_role = [Place(sites[at][0], KINDS[sites[at][1]]) for at in of_role]
+        of_role = [number for number, (_, _, its_role, _) in enumerate(sites) if its_role == role]
+        at_role = [Place(sites[number][0], KINDS[sites[number][1]]) for number in of_role]
         wanted = [(place, other[None, :, role, places.index(place)]) for place in at_role]
         jobs = [(place, rows, prompts.pair[:1]) for place, rows in wanted]
         changes = patch(patcher, whole, prompts.places[0][:, role], jobs)
-        for at, values in zip(of_role, changes, strict=True):
-            effects[at] = values[0]
+        for number, values in zip(of_role, changes, strict=True):
+            effects[number] = values[0]
     table = [
-        (layer, KINDS[kind], prompts.roles[role], drawn, estimate[layer, kind, role])
-        for layer, kind, role, drawn in sites
+        (layer, KINDS[kind], prompts.roles[role], source, estimate[layer, kind, role])
+        for layer, kind, role, source in sites
     ]
     names = ["layer", "kind", "role", "drawn", "estimate"]
     frame = pl.DataFrame(table, schema=names, orient="row")
@@ -138,16 +138,16 @@ def _to_check(estimate: np.ndarray, layer: int, seed: int) -> list[tuple[int, in
     others = np.random.default_rng(seed).permutation(order[count:])[:count]
     wanted = [(flat, "first") for flat in order[:count]] + [(flat, "random") for flat in others]
     sites = []
-    for flat, drawn in wanted:
-        at = np.unravel_index(int(flat), estimate.shape)
-        sites.append((int(at[0]), int(at[1]), int(at[2]), drawn))
+    for flat, source in wanted:
+        index = np.unravel_index(int(flat), estimate.shape)
+        sites.append((int(index[0]), int(index[1]), int(index[2]), source))
     return sites + [(layer, 0, role, "site") for role in range(estimate.shape[2])]
 
 
 Wanted = tuple[Place, np.ndarray, np.ndarray]  # rows [m, n, width], pair [m, n, 2]
 
 
-def cleaned(patcher: Patcher, prompts: PromptSet, places: Iterable[Place]) -> Clean:
+def run_clean(patcher: Patcher, prompts: PromptSet, places: Iterable[Place]) -> Clean:
     """The prompts, run once for all that is to be patched at these places."""
     return patcher.clean(prompts.ids[0], prompts.end, sorted({place.before for place in places}))
 
@@ -160,11 +160,11 @@ def patch(
 ) -> list[np.ndarray]:
     """[m, n] float64 LD of each, its rows put at `position` [n] of the n prompts in m runs."""
     ld = [np.zeros(rows.shape[:2]) for _, rows, _ in wanted]
-    for at in np.unique(position).tolist():
-        some = np.flatnonzero(position == at)
-        done = int((position < at).sum())
+    for token in np.unique(position).tolist():
+        some = np.flatnonzero(position == token)
+        done = int((position < token).sum())
         run.report(done, len(position), "Patching prompts", "prompts")
         part = clean.part(some)
         for values, (place, rows, pair) in zip(ld, wanted, strict=True):
-            values[:, some] = patcher.patched(part, place, at, rows[:, some], pair[:, some])
+            values[:, some] = patcher.patched(part, place, token, rows[:, some], pair[:, some])
     return ld

@@ -9,28 +9,27 @@ import polars as pl
 
 from backend.evals.sage import metrics
 from backend.evals.sage.tasks import PromptSet
+from backend.evals.sage.views import AGREEMENT, CAUSAL, CONTROL
 from backend.statistics.bootstrap import mean_of_rows, ratio_of_means, weight_rows
 from backend.statistics.correlation import spearman_interval
 from backend.statistics.intervals import NOTHING, wilson
 from backend.store.memo import Entry
 
 
-def agree(patched: pl.DataFrame) -> pl.DataFrame:
-    """Spearman's ρ and equal signs of guess and truth: drawn, n, spearman, low, high, same,
-    same_low, same_high, signed. Fisher's interval, with the variance that ranks have. Signs count
-    where the interval of the true effect leaves out 0: `signed` of n."""
+def agreement_table(patched: pl.DataFrame) -> pl.DataFrame:
+    """`AGREEMENT`: Spearman's ρ and equal signs of guess and truth. Fisher's interval, with the
+    variance that ranks have. Signs count where the interval of the true effect leaves out 0."""
     rows = []
-    for drawn in ("first", "random", "all"):
-        wanted = ("first", "random") if drawn == "all" else (drawn,)
+    for source in ("first", "random", "all"):
+        wanted = ("first", "random") if source == "all" else (source,)
         part = patched.filter(pl.col("drawn").is_in(wanted))
         x, y = (part[name].to_numpy() for name in ("estimate", "effect"))
         sure = (part["low"] * part["high"] > 0).to_numpy()
         same, signed = int((np.sign(x) == np.sign(y))[sure].sum()), int(sure.sum())
         ends = (float(end) for end in wilson(same, signed)) if signed else (None, None)
         share = same / signed if signed else None
-        rows.append((drawn, len(part), *spearman_interval(x, y), share, *ends, signed))
-    names = ["drawn", "n", "spearman", "low", "high", "same", "same_low", "same_high", "signed"]
-    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+        rows.append((source, len(part), *spearman_interval(x, y), share, *ends, signed))
+    return pl.DataFrame(rows, AGREEMENT, orient="row")
 
 
 class PlacedRuns:
@@ -46,60 +45,50 @@ class PlacedRuns:
         return self.ld[self.table.filter(**kind)["run"].item()]
 
 
-TEXT, ENDS = ("kind", "edit", "dictionary"), ("value", "low", "high")
-COUNTS = ("same", "of", "turned_same", "turned")
-SCORES: Any = dict.fromkeys(("role", "kind", "dictionary", "measure"), pl.String) | dict.fromkeys(
-    ENDS, pl.Float64
-)
-CONTROL: Any = (
-    dict.fromkeys(TEXT, pl.String)
-    | {"k": pl.Int64}
-    | dict.fromkeys(("size", *ENDS), pl.Float64)
-    | dict.fromkeys(COUNTS, pl.Int64)
-)
-
-
-def scores(role: str, kind: str, part: Entry) -> list[tuple[Any, ...]]:
-    """role, kind, dictionary, measure, value, low, high of every reconstruction. Where mean
-    ablation does next to nothing, nothing is said of what it takes away."""
+def reconstruction_scores(role: str, kind: str, part: Entry) -> list[tuple[Any, ...]]:
+    """Rows of `SCORES` of every reconstruction, without those over mean ablation where that does
+    next to nothing."""
     runs, rows = PlacedRuns(part), []
     clean, base = runs.ld_of(what="clean", edit=""), runs.ld_of(what="kept", dictionary="mean")
-    taken, nothing = metrics.matters(base, clean, runs.drawn), NOTHING
+    ablation_matters, nothing = metrics.matters(base, clean, runs.drawn), NOTHING
     for row in runs.table.filter(pl.col("what") == "kept").iter_rows(named=True):
         name = row["dictionary"]
-        kept, removed = (runs.ld_of(what=what, dictionary=name) for what in ("kept", "removed"))
+        rebuilt, removed = (runs.ld_of(what=what, dictionary=name) for what in ("kept", "removed"))
         measured = {
-            "sufficiency": metrics.sufficiency(kept, clean, runs.drawn),
-            "relative": metrics.relative(kept, clean, base, runs.drawn) if taken else nothing,
-            "necessity": metrics.necessity(removed, clean, base, runs.drawn) if taken else nothing,
+            "sufficiency": metrics.sufficiency(rebuilt, clean, runs.drawn),
+            "relative": metrics.relative(rebuilt, clean, base, runs.drawn)
+            if ablation_matters
+            else nothing,
+            "necessity": metrics.necessity(removed, clean, base, runs.drawn)
+            if ablation_matters
+            else nothing,
             "explained": (row["explained"], None, None),
         }
         rows += [(role, kind, name, measure, *ends) for measure, ends in measured.items()]
     return rows
 
 
-def controls(kind: str, part: Entry) -> pl.DataFrame:
-    """Every edit: kind, edit, dictionary, k, size, value, low, high, same, of, turned_same,
-    turned. The edit of no feature is the null: it agrees wherever the true patch turns nothing."""
+def control_table(kind: str, part: Entry) -> pl.DataFrame:
+    """`CONTROL`: every edit. That of no feature is the null: it agrees where the true patch turns
+    nothing."""
     runs, rows = PlacedRuns(part), []
-    for row in runs.table.filter(pl.col("what").is_in(["edited", "true"])).iter_rows(named=True):
-        clean, true = (runs.ld_of(what=what, edit=row["edit"]) for what in ("clean", "true"))
-        edited = runs.ld[row["run"]]
-        ends = metrics.control(edited, clean, true, runs.drawn)
-        counted = metrics.agreement(edited, clean, true)
-        name = row["dictionary"] or "true"
-        rows.append((kind, row["edit"], name, row["k"], row["size"], *ends, *counted))
-    for edit in dict.fromkeys(row[1] for row in rows):
+    edited = runs.table.filter(pl.col("what").is_in(["edited", "true"]))
+
+    def add(edit: str, ld: np.ndarray | None, *named: Any) -> None:
         clean, true = (runs.ld_of(what=what, edit=edit) for what in ("clean", "true"))
-        ends = metrics.control(clean, clean, true, runs.drawn)
-        counted = metrics.agreement(clean, clean, true)
-        rows.append((kind, edit, "none", 0, 0.0, *ends, *counted))
-    return pl.DataFrame(rows, schema=CONTROL, orient="row")
+        ld = clean if ld is None else ld
+        ends = metrics.control(ld, clean, true, runs.drawn)
+        rows.append((kind, edit, *named, *ends, *metrics.agreement(ld, clean, true)))
+
+    for row in edited.iter_rows(named=True):
+        add(row["edit"], runs.ld[row["run"]], row["dictionary"] or "true", row["k"], row["size"])
+    for edit in edited["edit"].unique(maintain_order=True):
+        add(edit, None, "none", 0, 0.0)
+    return pl.DataFrame(rows, CONTROL, orient="row")
 
 
-def causes(prompts: PromptSet, part: Entry) -> pl.DataFrame:
-    """What taking away a value's best feature does, beside taking away its u: attribute, sae, means
-    and share with their ends."""
+def causal_table(prompts: PromptSet, part: Entry) -> pl.DataFrame:
+    """`CAUSAL`: what taking away a value's best feature does, beside taking away its u."""
     runs, rows = PlacedRuns(part), []
     clean = runs.ld_of(what="clean", edit="")
     for attribute in prompts.attributes:
@@ -111,6 +100,4 @@ def causes(prompts: PromptSet, part: Entry) -> pl.DataFrame:
         )
         ends = *mean_of_rows(sae, runs.drawn), *mean_of_rows(means, runs.drawn)
         rows.append((attribute, *ends, *ratio_of_means(sae, means, runs.drawn)))
-    names = ["sae", "means", "share"]
-    names = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    return pl.DataFrame(rows, ["attribute", *names], orient="row", infer_schema_length=None)
+    return pl.DataFrame(rows, CAUSAL, orient="row")

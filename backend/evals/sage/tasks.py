@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.evals.sage.drafts import DRAW, Draft, Words, written
+from backend.evals.sage.drafts import DRAW, Draft, Words, write_prompt
 from backend.evals.sage.vocabulary import TEMPLATES, WORDS
 from backend.models import language_model
 from backend.schema import ModelRef, TesseraError
@@ -114,20 +114,20 @@ def prompts(model: ModelRef, task: str, train: int, test: int, seed: int) -> dic
     too few words there is nothing but `problem`, which says so."""
     run.report(0, 1, f"Writing prompts of {task}")
     tokens = language_model.tokenizer(model)
-    left = {kind: single(tokens, words) for kind, words in WORDS[task].items()}
+    left = {kind: single_tokens(tokens, words) for kind, words in WORDS[task].items()}
     counts = {kind: [len(left[kind]), len(words)] for kind, words in WORDS[task].items()}
     few = [f"{some} of {count} {kind}" for kind, (some, count) in counts.items() if some < LEAST]
     if few:
         problem = f"The tokenizer makes one token of only {', '.join(few)}; {LEAST} are needed."
         return {"task": task, "words": counts, "problem": problem}
     rng = np.random.default_rng(seed)
-    drawn = [
+    splits = [
         list(_different(DRAW[task](rng, _of_split(left, split), TEMPLATES[task][split]), count))
         for split, count in enumerate((train, test))
     ]
     bos = tokens.bos_token_id if tokens.bos_token_id is not None else tokens.eos_token_id
-    rows = [row for part in drawn for row in part]
-    is_test = np.repeat([False, True], [len(part) for part in drawn])
+    rows = [row for part in splits for row in part]
+    is_test = np.repeat([False, True], [len(part) for part in splits])
     arrays = encode(tokens, bos, rows, ROLES[task]) | {"task": task, "words": counts, "problem": ""}
     return arrays | {"test": is_test, "texts": _texts(rows, is_test)}
 
@@ -137,7 +137,7 @@ def _of_split(words: Words, split: int) -> Words:
     return words | {kind: words[kind][split::2] for kind in ("nouns",) if kind in words}
 
 
-def single(tokens: Any, words: Sequence[str]) -> list[str]:
+def single_tokens(tokens: Any, words: Sequence[str]) -> list[str]:
     """The words of which every part (singular/plural) is one token after a space."""
 
     def one(word: str) -> bool:
@@ -151,7 +151,7 @@ def _different(drafts: Iterator[list[Draft]], count: int) -> Iterator[list[Draft
     """Up to `count` prompts whose text nobody has had."""
     seen: set[str] = set()
     for row in islice(drafts, TRIES * count):
-        text = written(row[0])[0]
+        text = write_prompt(row[0])[0]
         if text not in seen:
             seen.add(text)
             yield row
@@ -171,21 +171,21 @@ def encode(
     Raises:
         TesseraError: it can be, with this tokenizer.
     """
-    read = [[_encoded(tokens, bos, draft, roles) for draft in row] for row in rows]
-    lengths = np.array([[len(ids) for ids, _, _ in row] for row in read])
-    if (lengths != lengths[:, :1]).any() or any(p is None for row in read for _, p, _ in row):
+    encoded = [[_encoded(tokens, bos, draft, roles) for draft in row] for row in rows]
+    lengths = np.array([[len(ids) for ids, _, _ in row] for row in encoded])
+    if (lengths != lengths[:, :1]).any() or any(p is None for row in encoded for _, p, _ in row):
         raise TesseraError(
             "The tokenizer splits prompts of one template in different ways.",
             "Choose another task.",
         )
     shape = lengths.shape[1], len(rows)
     ids = np.full((*shape, int(lengths.max())), bos, dtype=np.int64)
-    for row, drafts in enumerate(read):
+    for row, drafts in enumerate(encoded):
         for edit, (tokens_, _, _) in enumerate(drafts):
             ids[edit, row, : len(tokens_)] = tokens_
     values = [
-        sorted({draft.attributes[at] for row in rows for draft in row})
-        for at in range(len(rows[0][0].attributes))
+        sorted({draft.attributes[attribute] for row in rows for draft in row})
+        for attribute in range(len(rows[0][0].attributes))
     ]
     codes = [
         [[known.index(v) for known, v in zip(values, d.attributes, strict=True)] for d in row]
@@ -194,8 +194,8 @@ def encode(
     shown = list(dict.fromkeys(row[0].template for row in rows))
     return {
         "ids": ids,
-        "places": np.array([[p for _, p, _ in row] for row in read]).swapaxes(0, 1),
-        "pair": np.array([[pair for _, _, pair in row] for row in read]).swapaxes(0, 1),
+        "places": np.array([[p for _, p, _ in row] for row in encoded]).swapaxes(0, 1),
+        "pair": np.array([[pair for _, _, pair in row] for row in encoded]).swapaxes(0, 1),
         "codes": np.array(codes).swapaxes(0, 1),
         "end": lengths[:, 0] - 1,
         "template": np.array([shown.index(row[0].template) for row in rows]),
@@ -207,19 +207,19 @@ def _encoded(
     tokens: Any, bos: int, draft: Draft, roles: tuple[str, ...]
 ) -> tuple[list[int], list[int] | None, list[int]]:
     """Ids, the position of each role (None where one is not a token), ids of the pair."""
-    text, spans = written(draft)
+    text, spans = write_prompt(draft)
     encoding = tokens(text, add_special_tokens=False, return_offsets_mapping=True)
-    ends = {end: at for at, (_, end) in enumerate(encoding["offset_mapping"])}
+    ends = {end: token for token, (_, end) in enumerate(encoding["offset_mapping"])}
     places: list[int] = []
     for role in roles:
         if role == "end":
             places.append(len(encoding["input_ids"]))
             continue
         start, end = spans[draft.roles[role]]
-        at = ends.get(end)
-        if at is None or encoding["offset_mapping"][at][0] > start:
+        token = ends.get(end)
+        if token is None or encoding["offset_mapping"][token][0] > start:
             return [bos, *encoding["input_ids"]], None, [0, 0]
-        places.append(at + 1)
+        places.append(token + 1)
     pair = [tokens(f"{text} {word}", add_special_tokens=False)["input_ids"] for word in draft.pair]
     return [bos, *encoding["input_ids"]], places, [ids[-1] for ids in pair]
 
@@ -229,9 +229,9 @@ def _texts(rows: list[list[Draft]], test: np.ndarray) -> pl.DataFrame:
         {
             "prompt": np.arange(len(rows)),
             "test": test,
-            "text": [written(row[0])[0] for row in rows],
+            "text": [write_prompt(row[0])[0] for row in rows],
             "answer": [row[0].pair[0] for row in rows],
             "rival": [row[0].pair[1] for row in rows],
-            "counterfactual": [written(row[1])[0] for row in rows],
+            "counterfactual": [write_prompt(row[1])[0] for row in rows],
         }
     )

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from backend.evals.ce_bench.views import CeBench
 from components.shell import address, markup, numbers, palette
-from components.shell.markup import escape
+from components.shell.markup import unbroken
 from components.shell.status import render_problem
 
 DEFINITIONS = {
@@ -37,11 +37,6 @@ def hue(reader: str) -> str:
 CHOSEN_BY = {name: name for name in DEFINITIONS} | {"unmarked": "words out"}
 
 
-def whole(words: str) -> str:
-    """Words that stay on one line."""
-    return f'<span style="white-space:nowrap">{escape(words)}</span>'
-
-
 def ended(value: str, low: str, high: str) -> str:
     """A value with the ends of its interval, alone where there are none."""
     return value if numbers.MISSING in (low, high) else f"{value} <small>{low}–{high}</small>"
@@ -60,16 +55,11 @@ def held_out_chart(view: CeBench) -> go.Figure:
     for reader, column, name, colour in kinds:
         rows = {row["definition"]: row for row in view.held_out.filter(reader=reader).to_dicts()}
         parts = [rows[name] for name in CHOSEN_BY]
-        own = column == "share"
-        ends = [[row["high"] or 0, row["low"] or 0, row["share"] or 0] for row in parts]
+        share, low, high = ([row[end] for row in parts] for end in ("share", "low", "high"))
+        bars = palette.error_bars(share, low, high, color=colours.ink, width=3)
         chart.add_bar(
             x=list(CHOSEN_BY.values()), y=[row[column] for row in parts],
-            name=name, marker_color=colour,
-            error_y={
-                "array": [high - at for high, _, at in ends],
-                "arrayminus": [at - low for _, low, at in ends],
-                "color": colours.ink, "thickness": 1, "width": 3, "visible": own,
-            },
+            name=name, marker_color=colour, error_y=bars if column == "share" else None,
             hovertemplate=f"{name}: %{{y:.0%}}<extra></extra>",
         )  # fmt: skip
     chart.update_layout(
@@ -89,7 +79,7 @@ def held_out_html(view: CeBench) -> str:
         null = f"{numbers.percent(row['null'])}{to}"
         rows.append(
             [
-                whole(CHOSEN_BY[row["definition"]]), whole(READERS[row["reader"]]),
+                unbroken(CHOSEN_BY[row["definition"]]), unbroken(READERS[row["reader"]]),
                 _rank(row["median"]), _percents(row), null,
                 _rank(row["other_median"]), numbers.percent(row["other_share"]),
                 numbers.count(row["pairs"]),
@@ -131,17 +121,9 @@ def halves_html(view: CeBench) -> str:
         for score in ROWS[::-1]:
             parts = [halves[r, definition, score, half] for r in READERS for half in (0, 1)]
             values = [numbers.fraction(row["value"]) for row in parts]
-            agreement = [numbers.fraction(parts[at]["agreement"]) for at in (0, 2)]
-            rows.append(
-                [
-                    whole(definition),
-                    whole(score),
-                    *values[:2],
-                    agreement[0],
-                    *values[2:],
-                    agreement[1],
-                ]
-            )
+            agreement = [numbers.fraction(parts[first_half]["agreement"]) for first_half in (0, 2)]
+            names = unbroken(definition), unbroken(score)
+            rows.append([*names, *values[:2], agreement[0], *values[2:], agreement[1]])
     first = [halves["sae", "seed", "contrastive", half] for half in (0, 1)]
     sizes = " and ".join(f"{row['subjects']} subjects, {row['pairs']} pairs" for row in first)
     note = (
@@ -170,19 +152,22 @@ def overlap_chart(view: CeBench) -> go.Figure:
 
 
 def overlap_html(view: CeBench) -> str:
+    """The same in numbers."""
     rows = [
-        [whole(READERS[row["reader"]]), OF[row["of"]], _percents(row | {"share": row["value"]}),
-         numbers.count(row["subjects"])]
+        [
+            unbroken(READERS[row["reader"]]),
+            OF[row["of"]],
+            _percents(row | {"share": row["value"]}),
+            numbers.count(row["subjects"]),
+        ]
         for row in view.overlap.iter_rows(named=True)
-    ]  # fmt: skip
+    ]
     note = (
-        "Reviewers asked: should two opposites of one subject not share most features? They share "
-        "as many as two stories of that subject do which are no opposites, or fewer."
+        "Reviewers asked: should two opposites of one subject not share most features? Compare the "
+        "first row with the second."
     )
-    note = note.split("?")[0] + "? Compare the first row with the second."
-    return markup.table(
-        ("features of", "shared with", "mean share", "subjects"), rows, "ttnn", note
-    )
+    heads = ("features of", "shared with", "mean share", "subjects")
+    return markup.table(heads, rows, "ttnn", note)
 
 
 # ---------------------------------------------------------------- wrong links

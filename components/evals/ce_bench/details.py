@@ -13,10 +13,10 @@ from plotly.subplots import make_subplots
 
 from backend.corpus.views import Passage
 from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject
-from components.evals.ce_bench.checks import DEFINITIONS, READERS, STRENGTHS, hue, whole
+from components.evals.ce_bench.checks import DEFINITIONS, READERS, STRENGTHS, hue
 from components.shell import address, controls, markup, numbers, palette, tokens
 from components.shell.links import anchor
-from components.shell.markup import escape
+from components.shell.markup import escape, unbroken
 
 DRAWN = 4000  # features of the cloud: those of largest sum
 COLUMNS = 24  # subjects of the heatmap
@@ -40,23 +40,23 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
     if np.isnan(x).any() or np.isnan(y).any():
         chart.add_annotation(text="not scored by this definition", showarrow=False)
         return chart
-    drawn = np.argsort(-(x + y), kind="stable")[:DRAWN]
+    largest = np.argsort(-(x + y), kind="stable")[:DRAWN]
     chart.add_scattergl(
-        x=x[drawn], y=y[drawn], mode="markers", customdata=drawn,
+        x=x[largest], y=y[largest], mode="markers", customdata=largest,
         marker={"size": 4, "color": palette.fade(colours.slate, 0.45)},
         hovertemplate="feature %{customdata}: contrastive %{x:.3f}, independent %{y:.3f}"
         "<extra></extra>",
     )  # fmt: skip
-    firsts = view.tops.filter((pl.col("definition") == definition) & (pl.col("rank") == 1))
+    firsts = view.tops.filter(definition=definition, rank=1)
     named = firsts.group_by("feature", maintain_order=True).agg(pl.col("subject")).to_dicts()
-    at = [row["feature"] for row in named]
+    features = [row["feature"] for row in named]
     words = [
         row["subject"][0] if len(row["subject"]) == 1 else f"{len(row['subject'])} subjects"
         for row in named
     ]
     chart.add_scatter(
-        x=x[at], y=y[at], mode="markers+text", customdata=at,
-        text=palette.legible(x[at], y[at], words), hovertext=words,
+        x=x[features], y=y[features], mode="markers+text", customdata=features,
+        text=palette.legible(x[features], y[features], words), hovertext=words,
         textposition="top center", textfont={"size": 10, "color": colours.muted},
         marker={"size": 8, "color": colours.amber},
         hovertemplate="feature %{customdata}, first for %{hovertext}<extra></extra>",
@@ -82,7 +82,7 @@ def heat_chart(view: CeBench, definition: str) -> go.Figure:
     )
     chart = palette.figure(height=max(260, 60 + 15 * len(order)))
     chart.add_heatmap(
-        z=values[order], x=list(subjects), y=[f"{heat.features[at]}" for at in order],
+        z=values[order], x=list(subjects), y=[f"{heat.features[row]}" for row in order],
         colorscale=palette.current().scale("teal"), colorbar={"thickness": 8, "outlinewidth": 0},
         hovertemplate="feature %{y}, %{x}: %{z:.2f}<extra></extra>", xgap=1, ygap=1,
     )  # fmt: skip
@@ -109,11 +109,7 @@ def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
             chart.add_scatter(
                 x=rows[name], y=rows["value"], mode="lines+markers" if alone else "markers",
                 marker={"color": hue(reader), "size": 8}, line={"width": 1},
-                error_y={
-                    "array": (rows["high"] - rows["value"]).to_list(),
-                    "arrayminus": (rows["value"] - rows["low"]).to_list(),
-                    "thickness": 1, "width": 0,
-                },
+                error_y=palette.error_bars(rows["value"], rows["low"], rows["high"]),
                 customdata=rows["source"], name=READERS[reader].replace("this ", ""),
                 showlegend=panel == 1, row=1, col=panel,
                 hovertemplate="%{customdata}: %{y:.2f}, " + OVER[name] + " %{x}<extra></extra>",
@@ -140,7 +136,7 @@ def sweep_html(view: CeBench) -> str:
     rows = [
         [
             escape(row["source"].partition(":")[2]), str(row["layer"]), numbers.count(row["width"]),
-            f"{row['l0']:.1f}", whole(READERS[row["reader"]].replace("this ", "")),
+            f"{row['l0']:.1f}", unbroken(READERS[row["reader"]].replace("this ", "")),
             *(numbers.fraction(row[name]) for name in DEFINITIONS), _less(row, control),
         ]
         for row in part.iter_rows(named=True)
@@ -194,10 +190,6 @@ def render_subject(view: CeSubject) -> None:
                 markup.render(stories_html(view, more))
 
 
-def whole_link(feature: int) -> str:
-    return f'<span style="white-space:nowrap">{anchor("open", "features", feature=feature)}</span>'
-
-
 def tops_html(view: CeSubject) -> str:
     rows = [
         [
@@ -207,7 +199,7 @@ def tops_html(view: CeSubject) -> str:
                 which="ce_bench", pairs=address.get("pairs"), definition=view.definition,
                 subject=view.subject, feature=row["feature"], asked=address.get("asked"),
             ),
-            whole_link(row["feature"]),
+            unbroken(anchor("open", "features", feature=row["feature"])),
             numbers.fraction(row["independent"]), numbers.fraction(row["contrastive"]),
             "more" if row["above"] >= 0.5 else "less",
         ]

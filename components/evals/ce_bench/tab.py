@@ -3,33 +3,18 @@ and what they are worth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
 from backend.evals.ce_bench.views import CeBench
-from components.evals.ce_bench.checks import (
-    DEFINITIONS,
-    READERS,
-    ROWS,
-    Row,
-    ended,
-    halves_html,
-    held_out_chart,
-    held_out_html,
-    hue,
-    mend,
-    overlap_chart,
-    overlap_html,
-    whole,
-)
-from components.evals.ce_bench.details import cloud_chart, heat_chart, sweep_chart, sweep_html
+from components.evals.ce_bench import checks, details
+from components.evals.ce_bench.checks import DEFINITIONS, READERS, ROWS, Row, ended, hue
+from components.evals.tab import Desk, Tab, Tables
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.links import anchor
-from components.shell.markup import escape
-from components.shell.status import Desk, waiting
+from components.shell.markup import escape, unbroken
+from components.shell.status import waiting
 
 UNITS = {"corrected": "distance, 0–1", "seed": "distance, 0–1", "published": "z over features"}
 LEAST = 5  # subjects; an interval over fewer says nothing
@@ -40,7 +25,7 @@ COUNTS = {
 }
 
 
-def render_choice() -> str:
+def render_choice() -> tuple[str]:
     """Whose stories are read; "" for Tessera's own."""
     controls.text_input(
         "pairs", "Stories",
@@ -49,12 +34,30 @@ def render_choice() -> str:
         "or a name such as GulkoA/contrastive-stories-v4.",
         also={"subject": "", "feature": -1, "asked": False},
     )  # fmt: skip
-    return str(address.get("pairs"))
+    return (str(address.get("pairs")),)
 
 
-def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> None:
-    """Answer, scores, checks, features, several SAEs; `sweep` asks for those that are missing."""
-    mend(view)
+def render(view: CeBench, study: str, arguments: tuple[str], desk: Desk) -> Tables:
+    """Scores and checks; several SAEs; one subject's stories; a prompt steered towards it."""
+    (pairs,) = arguments
+    _render_scores(view)
+    _render_features(view)
+    _render_sweep(view, study, pairs, desk)
+    subject = details.render_subjects(view)
+    feature = address.get("definition"), address.get("feature")
+    stories = desk.ce_subject(study, subject, pairs, *feature)
+    if not waiting(stories, desk, "ce_subject"):
+        details.render_subject(stories)
+    prompt, strength = details.render_prompt()
+    if prompt:
+        steered = desk.ce_steer(study, subject, prompt, strength, pairs)
+        if not waiting(steered, desk, "ce_steer"):
+            details.render_steer(steered)
+    return tables(view)
+
+
+def _render_scores(view: CeBench) -> None:
+    checks.mend(view)
     markup.render(f'<p class="answer">{escape(answer(view))}</p>')
     markup.render(head_html(view))
     for column, definition in zip(st.columns(3, gap="large"), DEFINITIONS, strict=True):
@@ -66,19 +69,17 @@ def render_ce_bench(view: CeBench, sweep: Callable[[], object], desk: Desk) -> N
     markup.head("Does a feature read a subject?", "chosen on all pairs but one, ranked on that one")
     left, right = st.columns([4, 8], gap="large")
     with left:
-        st.plotly_chart(held_out_chart(view), key="held", config=palette.CONFIG)
+        st.plotly_chart(checks.held_out_chart(view), key="held", config=palette.CONFIG)
     with right:
-        markup.render(held_out_html(view))
+        markup.render(checks.held_out_html(view))
     left, right = st.columns(2, gap="large")
     with left:
         markup.head("Halves of the subjects", f"split by seed {view.seed}")
-        markup.render(halves_html(view))
+        markup.render(checks.halves_html(view))
     with right:
         markup.head("Opposites share features", "of the 20 strongest of a story")
-        st.plotly_chart(overlap_chart(view), key="overlap", config=palette.CONFIG)
-        markup.render(overlap_html(view))
-    _render_features(view)
-    _render_sweep(view, sweep, desk)
+        st.plotly_chart(checks.overlap_chart(view), key="overlap", config=palette.CONFIG)
+        markup.render(checks.overlap_html(view))
 
 
 def _render_features(view: CeBench) -> None:
@@ -91,14 +92,14 @@ def _render_features(view: CeBench) -> None:
     left, right = st.columns([6, 6], gap="large")
     with left:
         markup.note("Every feature: mean distances over all pairs of all subjects.")
-        st.plotly_chart(cloud_chart(view, definition), key="cloud", config=palette.CONFIG)
+        st.plotly_chart(details.cloud_chart(view, definition), key="cloud", config=palette.CONFIG)
         markup.render(firsts_html(view, definition))
     with right:
         markup.note("First features: means over the pairs of the column's subject alone.")
-        st.plotly_chart(heat_chart(view, definition), key="heat", config=palette.CONFIG)
+        st.plotly_chart(details.heat_chart(view, definition), key="heat", config=palette.CONFIG)
 
 
-def _render_sweep(view: CeBench, sweep: Callable[[], object], desk: Desk) -> None:
+def _render_sweep(view: CeBench, study: str, pairs: str, desk: Desk) -> None:
     markup.head("Several SAEs", f"{view.listed} more listed by the study")
     if not view.listed:
         markup.note(
@@ -107,16 +108,14 @@ def _render_sweep(view: CeBench, sweep: Callable[[], object], desk: Desk) -> Non
         )
         return
     if view.missing and address.get("swept"):
-        waiting(sweep(), desk, "sweep")
+        waiting(desk.ce_sweep(study, pairs), desk, "sweep")
     elif view.missing:
         markup.note(f"{view.missing} not computed yet: about a minute each.")
-        if st.button("Run them", key="sweep-saes", type="primary"):
-            address.put(swept=True)
-            st.rerun()
+        controls.start_button("Run them", "sweep-saes", "swept")
     if view.sweep["source"].n_unique() > 1:
         score = f"{address.get('definition')} interpretability"
-        st.plotly_chart(sweep_chart(view.sweep, score), key="sweep", config=palette.CONFIG)
-        markup.render(sweep_html(view))
+        st.plotly_chart(details.sweep_chart(view.sweep, score), key="sweep", config=palette.CONFIG)
+        markup.render(details.sweep_html(view))
 
 
 # ---------------------------------------------------------------- in words
@@ -132,10 +131,10 @@ def answer(view: CeBench) -> str:
     }
     own, control = held_out["sae"], held_out["random_topk"]
     if own["share"] is None:
-        read = "No subject has two pairs, so nothing says whether a feature reads its subject."
+        text = "No subject has two pairs, so nothing says whether a feature reads its subject."
     else:
         ends = f"({numbers.percent(own['low'])} to {numbers.percent(own['high'])})"
-        read = (
+        text = (
             f"A feature chosen for a subject is among the first 10 of {view.width:,} on a pair "
             f"held out in {numbers.percent(own['share'])} of {own['pairs']} cases"
             f"{' ' + ends if _sure(own) else ''}, with subjects dealt at random in "
@@ -145,11 +144,11 @@ def answer(view: CeBench) -> str:
     verdicts = [words for definition in DEFINITIONS if (words := _against(rows, definition))]
     if verdicts:
         beside = "Beside random directions CE-Bench's interpretability puts this SAE"
-        read += f" {beside} {', '.join(verdicts)}."
+        text += f" {beside} {', '.join(verdicts)}."
     few = len(view.subjects)
     if few < LEAST:
-        read += f" There are {few} subjects only: intervals over fewer than {LEAST} mean nothing."
-    return read
+        text += f" There are {few} subjects only: intervals over fewer than {LEAST} mean nothing."
+    return text
 
 
 def _sure(row: Row) -> bool:
@@ -202,24 +201,22 @@ def scores_chart(view: CeBench, definition: str) -> go.Figure:
     """Each score with its interval, over the band of its null."""
     chart, rows = palette.figure(height=210), _scores(view)
     for reader, shift in (("sae", 0.17), ("random_topk", -0.17)):
-        parts = [(at + shift, rows[reader, definition, score]) for at, score in enumerate(ROWS)]
-        known = [(at, row) for at, row in parts if row["value"] is not None]
-        ends = [(row["low"], row["value"], row["high"]) for _, row in known]
-        for at, row in known:
+        parts = [
+            (place + shift, rows[reader, definition, score]) for place, score in enumerate(ROWS)
+        ]
+        known = [(place, row) for place, row in parts if row["value"] is not None]
+        value, low, high = ([row[end] for _, row in known] for end in ("value", "low", "high"))
+        for place, row in known:
             if row["null"] is not None:
                 chart.add_shape(
-                    x0=row["null_low"], x1=row["null_high"], y0=at - 0.15, y1=at + 0.15,
+                    x0=row["null_low"], x1=row["null_high"], y0=place - 0.15, y1=place + 0.15,
                     fillcolor=palette.current().null,
                     line={"color": palette.OTHER, "width": 0.5},
                 )  # fmt: skip
         chart.add_scatter(
-            x=[row["value"] for _, row in known], y=[at for at, _ in known], mode="markers",
-            marker={"color": hue(reader), "size": 8}, name=READERS[reader],
-            error_x={
-                "array": [(high or value) - value for _, value, high in ends],
-                "arrayminus": [value - (low or value) for low, value, _ in ends],
-                "color": hue(reader), "thickness": 1.5, "width": 0,
-            },
+            x=value, y=[place for place, _ in known], mode="markers", name=READERS[reader],
+            marker={"color": hue(reader), "size": 8},
+            error_x=palette.error_bars(value, low, high, color=hue(reader)),
             hovertemplate=f"{READERS[reader]}: %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
     chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.32})
@@ -236,14 +233,14 @@ def scores_html(view: CeBench) -> str:
             pair = [scores[reader, definition, score] for reader in READERS]
             cells = [cell for row in pair for cell in (_interval(row), _null(row))]
             n = f"{pair[0]['pairs']} <small>of {pair[0]['subjects']} subjects</small>"
-            rows.append([whole(definition), whole(score), *cells, n])
+            rows.append([unbroken(definition), unbroken(score), *cells, n])
     root, composite = view.width**0.5, []
     for reader, words in READERS.items():
         l0 = view.readers.row(by_predicate=pl.col("reader") == reader, named=True)["bos_l0"]
         c, i, _ = (scores[reader, "published", score]["value"] for score in ROWS[::-1])
         values = (c / root, i / root, c + i - 0.25 * l0)
         composite.append(
-            [whole(words), f"{l0:.1f}", *(numbers.fraction(value) for value in values)]
+            [unbroken(words), f"{l0:.1f}", *(numbers.fraction(value) for value in values)]
         )
     note = (
         "Mean over pairs of each pair's best feature; 95% by resampling whole subjects. Grey in "
@@ -281,10 +278,11 @@ def _null(row: Row) -> str:
 
 def firsts_html(view: CeBench, definition: str) -> str:
     """The first feature of every subject."""
-    part = view.tops.filter((pl.col("definition") == definition) & (pl.col("rank") == 1))
+    part = view.tops.filter(definition=definition, rank=1)
     rows = [
         [
-            whole(row["subject"]), anchor(str(row["feature"]), "features", feature=row["feature"]),
+            unbroken(escape(row["subject"])),
+            anchor(str(row["feature"]), "features", feature=row["feature"]),
             numbers.fraction(row["independent"]), numbers.fraction(row["contrastive"]),
             "more" if row["above"] >= 0.5 else "less",
         ]
@@ -301,3 +299,6 @@ def tables(view: CeBench) -> dict[str, pl.DataFrame]:
         "scores": view.scores, "held out": view.held_out, "halves": view.halves,
         "overlap": view.overlap, "pairs": view.pairs, "features": view.tops, "saes": view.sweep,
     }  # fmt: skip
+
+
+TAB = Tab(render_choice, render)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
@@ -28,99 +30,102 @@ def render_pick(concepts: list[str]) -> str:
 
 def render_expert_concept(view: ExpertConcept) -> None:
     """Answer, AP beside its null, experts by place, sizes, units, sentences."""
-    at = int(np.abs(np.array(view.taus) - address.get("tau")).argmin())
-    markup.render(f'<p class="answer">{escape(answer(view, at))}</p>')
+    stop = int(np.abs(np.array(view.taus) - address.get("tau")).argmin())
+    markup.render(f'<p class="answer">{escape(answer(view, stop))}</p>')
     left, right = st.columns([5, 6], gap="large")
     with left:
-        st.plotly_chart(ap_chart(view, at), key="ap", config=palette.CONFIG)
-        st.plotly_chart(sizes_chart(view, at), key="sizes", config=palette.CONFIG)
+        st.plotly_chart(ap_chart(view, stop), key="ap", config=palette.CONFIG)
+        st.plotly_chart(sizes_chart(view, stop), key="sizes", config=palette.CONFIG)
         markup.render(texts_html(view))
     with right:
         if view.units == "maps":
-            st.plotly_chart(heat_chart(view, at), key="heat", config=palette.CONFIG)
-            null = numbers.percent(view.sizes["null"][at] / view.width)
+            st.plotly_chart(heat_chart(view, stop), key="heat", config=palette.CONFIG)
+            null = numbers.percent(view.sizes["null"][stop] / view.width)
             markup.note(f"On train sentences; {null} of all units under shuffled labels.")
         markup.render(top_html(view))
 
 
-def answer(view: ExpertConcept, at: int) -> str:
+def answer(view: ExpertConcept, stop: int) -> str:
     """What is best, and how many experts there are."""
     best = view.top.row(0, named=True)
-    row = view.sizes.row(at, named=True)
+    row = view.sizes.row(stop, named=True)
     place = (
         f"feature {best['unit']}" if view.units == "features"
         else f"output {best['within']} of {best['module']} in block {best['layer']}"
     )  # fmt: skip
-    kept = "" if row["kept"] is None else f", of which {numbers.percent(row['kept'])} are on test"
+    repeated = (
+        "" if row["kept"] is None else f", of which {numbers.percent(row['kept'])} are on test"
+    )
     return (
         f"“{view.concept}”: the best unit on train, with AP {numbers.fraction(best['train'])}, "
         f"is {place}; on test it has {numbers.fraction(best['test'])}. Under shuffled labels the "
         f"best has {numbers.fraction(float(np.mean(view.null_best)))}. Experts at τ = "
-        f"{numbers.fraction(row['tau'])}: {row['experts']:,}{kept}; shuffled labels give "
+        f"{numbers.fraction(row['tau'])}: {row['experts']:,}{repeated}; shuffled labels give "
         f"{row['null']:,.0f}."
     )
 
 
-def ap_chart(view: ExpertConcept, at: int) -> go.Figure:
+def ap_chart(view: ExpertConcept, stop: int) -> go.Figure:
     """AP of all units on train and test, and under shuffled labels."""
     colours, chart = palette.current(), palette.figure(height=270)
     edges = np.linspace(0, 1, view.bins.shape[1] + 1)
     middle = (edges[:-1] + edges[1:]) / 2
     chart.add_vrect(*view.null_ends, fillcolor=colours.null, line_width=0, showlegend=True,
                    name="their middle 95%")  # fmt: skip
-    lines = (
-        ("train", view.bins[0], colours.accent, "solid"),
-        ("test", view.bins[1], colours.amber, "solid"),
-        ("shuffled labels", view.null_bins, palette.OTHER, "dot"),
-    )
-    for name, heights, colour, dash in lines:
-        shown = np.where(heights > 0, heights * view.width, np.nan)
-        chart.add_scatter(
-            x=middle, y=shown, mode="lines+markers", name=name, marker={"size": 4},
-            line={"color": colour, "width": 1.8, "dash": dash, "shape": "hvh"},
-            hovertemplate=f"{name}: %{{y:,.0f}} units at %{{x:.2f}}<extra></extra>",
-        )  # fmt: skip
-    chart.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
+    lines = {"train": view.bins[0], "test": view.bins[1], "shuffled labels": view.null_bins}
+    heights = {name: shares * view.width for name, shares in lines.items()}
+    _draw_lines(chart, middle, heights, view.taus[stop])
+    chart.update_traces(line_shape="hvh", selector={"type": "scatter"})
     prior = view.positives / (view.positives + view.negatives)
     chart.update_xaxes(title=f"AP · chance is about {numbers.fraction(prior)}", range=[0.15, 1.01])
-    chart.update_yaxes(title="units", type="log", dtick=1)
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.28})
+    chart.update_layout(legend={"y": -0.28})
     return chart
 
 
-def sizes_chart(view: ExpertConcept, at: int) -> go.Figure:
+def sizes_chart(view: ExpertConcept, stop: int) -> go.Figure:
     """How many experts there are at each τ, again on test, and by chance."""
-    colours, chart = palette.current(), palette.figure(height=230)
-    kept = (view.sizes["experts"] * view.sizes["kept"]).to_numpy()
-    lines = (
-        ("experts on train", view.sizes["experts"].to_numpy(), colours.accent, "solid"),
-        ("of them on test", kept, colours.amber, "solid"),
-        ("shuffled labels", view.sizes["null"].to_numpy(), palette.OTHER, "dot"),
-    )
-    for name, values, colour, dash in lines:
-        chart.add_scatter(
-            x=view.taus, y=np.where(values > 0, values.astype(float), np.nan), name=name,
-            mode="lines+markers", marker={"size": 4}, line={"color": colour, "dash": dash},
-            hovertemplate=f"{name}: %{{y:,.0f}} at τ %{{x:.2f}}<extra></extra>",
-        )  # fmt: skip
-    chart.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
+    chart, sizes = palette.figure(height=230), view.sizes
+    lines = {
+        "experts on train": sizes["experts"].to_numpy(),
+        "of them on test": (sizes["experts"] * sizes["kept"]).to_numpy(),
+        "shuffled labels": sizes["null"].to_numpy(),
+    }
+    _draw_lines(chart, view.taus, lines, view.taus[stop])
     chart.update_xaxes(title="τ")
-    chart.update_yaxes(title="units", type="log", dtick=1)
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.34})
+    chart.update_layout(legend={"y": -0.34})
     return chart
 
 
-def heat_chart(view: ExpertConcept, at: int) -> go.Figure:
+def _draw_lines(
+    chart: go.Figure, x: Sequence[float] | np.ndarray, lines: dict[str, np.ndarray], tau: float
+) -> None:
+    """Numbers of units on train, on test and under shuffled labels, in that order; none on a
+    logarithmic axis where there are none."""
+    colours = palette.current()
+    looks = ((colours.accent, "solid"), (colours.amber, "solid"), (palette.OTHER, "dot"))
+    for (name, units), (colour, dash) in zip(lines.items(), looks, strict=True):
+        chart.add_scatter(
+            x=x, y=np.where(units > 0, units.astype(float), np.nan), name=name,
+            mode="lines+markers", marker={"size": 4},
+            line={"color": colour, "width": 1.8, "dash": dash},
+            hovertemplate=f"{name}: %{{y:,.0f}} units at %{{x:.2f}}<extra></extra>",
+        )  # fmt: skip
+    chart.add_vline(tau, line={"color": colours.muted, "width": 1, "dash": "dash"})
+    chart.update_yaxes(title="units", type="log", dtick=1)
+    chart.update_layout(showlegend=True, legend={"orientation": "h"})
+
+
+def heat_chart(view: ExpertConcept, stop: int) -> go.Figure:
     """Share of each map's units that are experts."""
     chart = palette.figure(height=150 + 26 * len(view.modules))
-    values = view.heat[at].T
+    values = view.heat[stop].T
     chart.add_heatmap(
         z=values, x=[str(layer) for layer in view.layers], y=list(view.modules), xgap=1, ygap=1,
         colorscale=palette.current().scale("teal"), zmin=0,
         colorbar={"thickness": 8, "outlinewidth": 0, "tickformat": ".1~%"},
         hovertemplate="block %{x}, %{y}: %{z:.2%} of its units<extra></extra>",
     )  # fmt: skip
-    tau = numbers.fraction(view.taus[at])
+    tau = numbers.fraction(view.taus[stop])
     chart.update_xaxes(type="category", dtick=2, title=f"block · share of units, AP ≥ {tau}")
     chart.update_yaxes(autorange="reversed", showgrid=False)
     return chart

@@ -24,7 +24,7 @@ def between(low: object, high: object) -> str:
 def likeness_chart(view: ExpertLens) -> go.Figure:
     """The tree of concepts, and their likeness in its order."""
     colours, order = palette.current(), list(view.tree.order)
-    names = [view.concepts["concept"][at] for at in order]
+    names = [view.concepts["concept"][index] for index in order]
     chart = make_subplots(
         1, 2, shared_yaxes=True, column_widths=[0.17, 0.83], horizontal_spacing=0.02
     )
@@ -72,7 +72,7 @@ def map_chart(view: ExpertLens) -> go.Figure:
     return chart
 
 
-def stability_chart(view: ExpertLens, at: int) -> go.Figure:
+def stability_chart(view: ExpertLens, stop: int) -> go.Figure:
     """Jaccard of experts from two halves over τ, of one concept, of two, and of random units."""
     colours, chart = palette.current(), palette.figure(height=300)
     looks = {"same": (colours.accent, "solid"), "other": (colours.amber, "solid"),
@@ -97,7 +97,7 @@ def stability_chart(view: ExpertLens, at: int) -> go.Figure:
                 customdata=part["n"],
                 hovertemplate="τ %{x:.2f}: Jaccard %{y:.2f}, n %{customdata}<extra></extra>",
             )  # fmt: skip
-    chart.add_vline(view.taus[at], line={"color": colours.muted, "width": 1, "dash": "dash"})
+    chart.add_vline(view.taus[stop], line={"color": colours.muted, "width": 1, "dash": "dash"})
     chart.update_xaxes(title="τ")
     chart.update_yaxes(title="Jaccard, train and test", rangemode="tozero")
     chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.22})
@@ -119,18 +119,12 @@ def again_html(view: ExpertLens) -> str:
             else between(row["null_low"], row["null_high"])
         )  # fmt: skip
         value = markup.interval(row["value"], row["low"], row["high"])
-        rows.append(
-            [
-                f'<div style="min-width:150px">{escape(words)}</div>',
-                value,
-                f"{control} {null}",
-                numbers.count(row["n"]),
-            ]
-        )
+        name = f'<div style="min-width:150px">{escape(words)}</div>'
+        rows.append([name, value, f"{control} {null}", numbers.count(row["n"])])
     return markup.table(("", "value", "control", "concepts"), rows, "tnnn")
 
 
-def chosen_html(view: ExpertLens, at: int) -> str:
+def chosen_html(view: ExpertLens, stop: int) -> str:
     """Sizes of expert sets over τ."""
     rows = []
     for row in view.chosen.iter_rows(named=True):
@@ -140,7 +134,7 @@ def chosen_html(view: ExpertLens, at: int) -> str:
             markup.interval(row["kept"], row["low"], row["high"]),
             numbers.count(row["n"]),
         ]  # fmt: skip
-        bold = row["tau"] == view.taus[at]
+        bold = row["tau"] == view.taus[stop]
         rows.append([f"<b>{cell}</b>" for cell in cells] if bold else cells)
     note = (
         "Experts are chosen on train and looked at again on test. Under shuffled labels: the share "

@@ -12,11 +12,14 @@ import polars as pl
 import streamlit as st
 
 from backend.evals.expert_lens.views import LEAST_ALIKE, ExpertLens
-from components.evals.expert_lens import sets
+from components.evals.expert_lens import concept, sets
 from components.evals.expert_lens.sets import between
+from components.evals.tab import Desk, Tab, Tables
 from components.shell import address, controls, markup, numbers, palette
-from components.shell.markup import escape
+from components.shell.markup import escape, unbroken
+from components.shell.status import waiting
 
+Choice = tuple[str, str, str]  # units, source of sentences, concepts
 MEASURES = {
     "centred": "AP, less its mean over concepts (cosine)",
     "cosine": "AP of all units (cosine)",
@@ -32,8 +35,8 @@ PUBLISHED = (
 )
 
 
-def render_choice() -> tuple[str, str, str]:
-    """Units, source of sentences and concepts, as they are asked for."""
+def render_choice() -> Choice:
+    """What is evaluated."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         controls.segmented_control(
             "units", "Units", ("maps", "features"), width="content",
@@ -63,27 +66,37 @@ def render_tau(taus: tuple[float, ...]) -> int:
     return taus.index(nearest)
 
 
+def render(view: ExpertLens, study: str, arguments: Choice, desk: Desk) -> Tables:
+    """All concepts, then one of them."""
+    stop = render_expert_lens(view)
+    name = concept.render_pick(view.concepts["concept"].to_list())
+    answer = desk.expert_concept(study, name, *arguments)
+    if not waiting(answer, desk, "expert_concept"):
+        concept.render_expert_concept(answer)
+    return tables(view, stop)
+
+
 def render_expert_lens(view: ExpertLens) -> int:
     """Answer, people, likeness, stability, concepts; gives the index of the chosen τ."""
-    at = render_tau(view.taus)
+    stop = render_tau(view.taus)
     if len(view.refused):
         markup.note(sets.left_out(view))
-    markup.render(f'<p class="answer">{escape(answer(view, at))}</p>')
+    markup.render(f'<p class="answer">{escape(answer(view, stop))}</p>')
     if len(view.agreement):
         markup.head("As alike as people say?", "Spearman’s ρ over rated pairs of concepts")
         left, right = st.columns([6, 5], gap="large")
         with left:
-            st.plotly_chart(agreement_chart(view, at), key="agreement", config=palette.CONFIG)
+            st.plotly_chart(agreement_chart(view, stop), key="agreement", config=palette.CONFIG)
         with right:
             st.plotly_chart(human_chart(view), key="human", config=palette.CONFIG)
-        markup.render(agreement_html(view, at))
+        markup.render(agreement_html(view, stop))
     else:
         markup.note("Too few of these concepts are rated in pairs to compare with people.")
     render_alike(view)
     markup.head("Would the same experts be found again?", "halves share no document or frame")
     left, right = st.columns([6, 5], gap="large")
     with left:
-        st.plotly_chart(sets.stability_chart(view, at), key="stable", config=palette.CONFIG)
+        st.plotly_chart(sets.stability_chart(view, stop), key="stable", config=palette.CONFIG)
         markup.render(sets.again_html(view))
     if comparable(view):
         with right:
@@ -92,10 +105,10 @@ def render_expert_lens(view: ExpertLens) -> int:
                 f"Classical scaling: the two dimensions hold {numbers.percent(view.tree.shown)} of "
                 "the variance, so trust the tree before the map. Hues are branches of the tree."
             )
-    markup.render(sets.chosen_html(view, at))
+    markup.render(sets.chosen_html(view, stop))
     with st.expander(f"{len(view.concepts)} concepts, their sentences and best units"):
         markup.render(sets.concepts_html(view))
-    return at
+    return stop
 
 
 def comparable(view: ExpertLens) -> bool:
@@ -115,23 +128,23 @@ def render_alike(view: ExpertLens) -> None:
     )
 
 
-def pairs_at(view: ExpertLens, at: int) -> pl.DataFrame:
+def pairs_at(view: ExpertLens, stop: int) -> pl.DataFrame:
     """`pairs` with the Jaccard of experts at one τ (two empty sets share nothing: 0), whose ρ with
     `human` is the one that is said."""
     place = {word: number for number, word in enumerate(view.concepts["concept"])}
     ends = [[place[word] for word in view.pairs[side]] for side in ("word", "other")]
-    shared = pl.Series(np.nan_to_num(view.experts[at])[ends[0], ends[1]], dtype=pl.Float64)
-    table = view.pairs.with_columns(shared.alias(f"experts at {view.taus[at]:g}"))
+    shared = pl.Series(np.nan_to_num(view.experts[stop])[ends[0], ends[1]], dtype=pl.Float64)
+    table = view.pairs.with_columns(shared.alias(f"experts at {view.taus[stop]:g}"))
     return table if comparable(view) else table.drop("centred")
 
 
-def tables(view: ExpertLens, at: int) -> dict[str, pl.DataFrame]:
+def tables(view: ExpertLens, stop: int) -> dict[str, pl.DataFrame]:
     """What can be downloaded."""
     frames = {
         "concepts": view.concepts,
         "refused": view.refused,
         "agreement": view.agreement,
-        "pairs": pairs_at(view, at),
+        "pairs": pairs_at(view, stop),
         "stability": view.stability,
         "experts by tau": view.chosen,
         "again": view.again,
@@ -140,9 +153,9 @@ def tables(view: ExpertLens, at: int) -> dict[str, pl.DataFrame]:
     return {name: frame for name, frame in frames.items() if len(frame)}
 
 
-def answer(view: ExpertLens, at: int) -> str:
+def answer(view: ExpertLens, stop: int) -> str:
     """The result in a few sentences."""
-    row = view.chosen.row(at, named=True)
+    row = view.chosen.row(stop, named=True)
     units, tau = "units" if view.units == "maps" else "features", numbers.fraction(row["tau"])
     text = (
         f"Of {view.width:,} {units}, {numbers.percent(row['share'])} are experts of a concept at "
@@ -156,7 +169,7 @@ def answer(view: ExpertLens, at: int) -> str:
     else:
         text += f"none of the {len(view.concepts)} concepts has one on train sentences."
     for name in view.agreement["ratings"].unique(maintain_order=True):
-        rows = {row["measure"]: row for row in at_tau(view, at).filter(ratings=name).to_dicts()}
+        rows = {row["measure"]: row for row in at_tau(view, stop).filter(ratings=name).to_dicts()}
         rho = {measure: numbers.fraction(row["rho"]) for measure, row in rows.items()}
         own = rows["experts"]
         null = f"; words permuted {between(own['null_low'], own['null_high'])}"
@@ -185,10 +198,10 @@ def by_experts(row: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------- with people
 
 
-def at_tau(view: ExpertLens, at: int) -> pl.DataFrame:
+def at_tau(view: ExpertLens, stop: int) -> pl.DataFrame:
     """The rows of `agreement` that are shown: of experts, those at one τ."""
     tau = pl.col("tau")
-    return view.agreement.filter(tau.is_null() | (tau == view.taus[at]))
+    return view.agreement.filter(tau.is_null() | (tau == view.taus[stop]))
 
 
 def hue(ratings: str, view: ExpertLens) -> str:
@@ -197,15 +210,13 @@ def hue(ratings: str, view: ExpertLens) -> str:
     return palette.current().categories[names.index(ratings) % 8]
 
 
-def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
+def agreement_chart(view: ExpertLens, stop: int) -> go.Figure:
     """ρ of each measure with its interval, by file of ratings, over what permuted words give."""
-    frame, colours, chart = at_tau(view, at), palette.current(), palette.figure(height=340)
+    frame, colours, chart = at_tau(view, stop), palette.current(), palette.figure(height=340)
     names = frame["ratings"].unique(maintain_order=True).to_list()
     measures = [name for name in MEASURES if name in frame["measure"]]
     for number, name in enumerate(names):
-        rows = {
-            row["measure"]: row for row in frame.iter_rows(named=True) if row["ratings"] == name
-        }
+        rows = {row["measure"]: row for row in frame.filter(ratings=name).iter_rows(named=True)}
         shift = (number - (len(names) - 1) / 2) * 0.26
         for place, measure in enumerate(measures):
             row = rows[measure]
@@ -215,21 +226,16 @@ def agreement_chart(view: ExpertLens, at: int) -> go.Figure:
                     y0=place + shift - 0.1, y1=place + shift + 0.1, fillcolor=colours.null,
                 )  # fmt: skip
         known = [rows[measure] for measure in measures]
-        ends = [(row["low"], row["high"], row["rho"]) for row in known]
+        rho, low, high = ([row[end] for row in known] for end in ("rho", "low", "high"))
         chart.add_scatter(
-            x=[row["rho"] for row in known],
-            y=[place + shift for place in range(len(measures))],
-            error_x={
-                "array": [0 if high is None else high - rho for _, high, rho in ends],
-                "arrayminus": [0 if low is None else rho - low for low, _, rho in ends],
-                "thickness": 1.4, "width": 0, "color": hue(name, view),
-            },
+            x=rho, y=[place + shift for place in range(len(measures))],
+            error_x=palette.error_bars(rho, low, high, color=hue(name, view)),
             mode="markers", marker={"color": hue(name, view), "size": 8},
             name=f"{name} · n {known[0]['n']} pairs, {known[0]['words']} words",
             hovertemplate="ρ %{x:.2f}<extra>" + name + "</extra>",
         )  # fmt: skip
     words = [
-        MEASURES[m].replace("at τ", f"at τ {numbers.fraction(view.taus[at])}") for m in measures
+        MEASURES[m].replace("at τ", f"at τ {numbers.fraction(view.taus[stop])}") for m in measures
     ]
     chart.update_yaxes(
         tickvals=list(range(len(measures))), ticktext=words, autorange="reversed", showgrid=False
@@ -255,17 +261,17 @@ def human_chart(view: ExpertLens) -> go.Figure:
     return chart
 
 
-def agreement_html(view: ExpertLens, at: int) -> str:
+def agreement_html(view: ExpertLens, stop: int) -> str:
     """Every measure on the same pairs, and what it has over the sentence embedder."""
-    rows = []
-    for row in at_tau(view, at).iter_rows(named=True):
+    rows, order = [], pl.col("measure").replace_strict(list(MEASURES), range(len(MEASURES)))
+    for row in at_tau(view, stop).sort("ratings", order).iter_rows(named=True):
         over = "" if row["measure"] == "embedder" else markup.interval(
             row["over"], row["over_low"], row["over_high"])  # fmt: skip
         value = markup.interval(row["rho"], row["low"], row["high"])
-        name = f'<span style="white-space:nowrap">{escape(MEASURES[row["measure"]])}</span>'
+        name = unbroken(escape(MEASURES[row["measure"]]))
         rows.append(
             [
-                f'<span style="white-space:nowrap">{escape(row["ratings"])}</span>',
+                unbroken(escape(row["ratings"])),
                 f"<b>{name}</b>" if row["measure"] in OURS else name,
                 f"<b>{value}</b>" if defined(row) else "undefined: too few experts",
                 between(row["null_low"], row["null_high"]) if defined(row) else "",
@@ -281,7 +287,7 @@ def agreement_html(view: ExpertLens, at: int) -> str:
         f"too. {PUBLISHED}"
     )
     heads = ("rated by", "measure", "ρ", "words permuted", "over the embedder", "pairs · words")
-    order = {name: place for place, name in enumerate(MEASURES)}
-    names = [row["measure"] for row in at_tau(view, at).iter_rows(named=True)]
-    by_file = sorted(range(len(rows)), key=lambda i: (rows[i][0], order[names[i]]))
-    return markup.table(heads, [rows[i] for i in by_file], "ttnnnn", note)
+    return markup.table(heads, rows, "ttnnnn", note)
+
+
+TAB = Tab(render_choice, render)

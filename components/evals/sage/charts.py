@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from backend.evals.sage.views import SageTask
-from components.shell import numbers, palette
+from components.shell import markup, numbers, palette
 
 KINDS = {"resid": "residual", "attn": "attention", "mlp": "MLP"}
 NAMES = {
@@ -45,8 +45,7 @@ def hue(dictionary: str) -> str:
 
 def named(dictionary: str) -> str:
     """A dictionary's name after its colour."""
-    dot = f'<i class="dot" style="background:{hue(dictionary)}"></i>'
-    return f'<span style="white-space:nowrap">{dot}{NAMES[dictionary]}</span>'
+    return markup.dotted(NAMES[dictionary], hue(dictionary))
 
 
 def attribution_chart(results: SageTask) -> go.Figure:
@@ -55,13 +54,13 @@ def attribution_chart(results: SageTask) -> go.Figure:
     chart.set_subplots(1, len(KINDS), shared_yaxes=True, horizontal_spacing=0.03)
     top = float(np.abs(results.attribution).max()) or 1.0
     scale = [[0.0, colours.negative], [0.5, colours.ground], [1.0, colours.positive]]
-    for at, (kind, name) in enumerate(KINDS.items()):
+    for panel, (kind, name) in enumerate(KINDS.items()):
         chart.add_heatmap(
-            z=results.attribution[:, at], x=list(results.roles), zmin=-top, zmax=top,
-            colorscale=scale, showscale=at == 2, xgap=1, ygap=1,
+            z=results.attribution[:, panel], x=list(results.roles), zmin=-top, zmax=top,
+            colorscale=scale, showscale=panel == 2, xgap=1, ygap=1,
             colorbar={"thickness": 8, "outlinewidth": 0, "title": {"text": "ΔLD", "side": "top"}},
             hovertemplate=f"{name}, block %{{y}}, %{{x}}: %{{z:.2f}}<extra></extra>",
-            row=1, col=at + 1,
+            row=1, col=panel + 1,
         )  # fmt: skip
         ringed = results.patched.filter(pl.col("kind") == kind, pl.col("drawn") != "random")
         chart.add_scatter(
@@ -69,9 +68,9 @@ def attribution_chart(results: SageTask) -> go.Figure:
             marker={"symbol": "circle-open", "size": 9, "color": colours.ink, "line": {"width": 1}},
             customdata=ringed["effect"].to_list(),
             hovertemplate="block %{y}, %{x}: really %{customdata:.2f}<extra></extra>",
-            row=1, col=at + 1,
+            row=1, col=panel + 1,
         )  # fmt: skip
-        chart.update_xaxes(title=name, tickangle=-40, row=1, col=at + 1)
+        chart.update_xaxes(title=name, tickangle=-40, row=1, col=panel + 1)
     chart.update_yaxes(dtick=2, showgrid=False)
     chart.update_yaxes(title="block", row=1, col=1)
     return chart
@@ -88,17 +87,13 @@ def patched_chart(results: SageTask) -> go.Figure:
         x=ends, y=ends, mode="lines", hoverinfo="skip", showlegend=False,
         line={"color": colours.muted, "width": 1, "dash": "dash"},
     )  # fmt: skip
-    for drawn, name in words.items():
-        part = results.patched.filter(pl.col("drawn") == drawn)
+    for source, name in words.items():
+        part = results.patched.filter(pl.col("drawn") == source)
         words = [f"block {r['layer']}, {KINDS[r['kind']]}, {r['role']}" for r in part.to_dicts()]
         chart.add_scatter(
             x=part["estimate"].to_list(), y=part["effect"].to_list(), mode="markers", name=name,
-            marker={"color": hues[drawn], "size": 8, "opacity": 0.85},
-            error_y={
-                "array": (part["high"] - part["effect"]).to_list(),
-                "arrayminus": (part["effect"] - part["low"]).to_list(),
-                "width": 0, "thickness": 1,
-            },
+            marker={"color": hues[source], "size": 8, "opacity": 0.85},
+            error_y=palette.error_bars(part["effect"], part["low"], part["high"]),
             customdata=words,
             hovertemplate="%{customdata}<br>guess %{x:.2f}, really %{y:.2f}<extra></extra>",
         )  # fmt: skip
@@ -121,11 +116,10 @@ def scores_chart(results: SageTask, role: str) -> go.Figure:
             part = at_role.filter(
                 pl.col("measure") == measure, pl.col("kind") == kind, pl.col("value").is_not_null()
             ).to_dicts()
-            shown = [float(np.clip(row["value"], *SHOWN)) for row in part]
-            ends = [
-                [float(np.clip(row[end] if row[end] is not None else row["value"], *SHOWN))
-                 for row in part] for end in ("low", "high")
-            ]  # fmt: skip
+            shown, *ends = (
+                [None if row[end] is None else float(np.clip(row[end], *SHOWN)) for row in part]
+                for end in ("value", "low", "high")
+            )
             chart.add_scatter(
                 x=shown, y=[order.index(row["dictionary"]) + 0.22 * (1 - shift) for row in part],
                 mode="markers", showlegend=False,
@@ -134,23 +128,16 @@ def scores_chart(results: SageTask, role: str) -> go.Figure:
                     "size": 9 if kind == "resid" else 7,
                     "color": [hue(row["dictionary"]) for row in part],
                 },
-                error_x={
-                    "array": [b - a for a, b in zip(shown, ends[1], strict=True)],
-                    "arrayminus": [a - b for a, b in zip(shown, ends[0], strict=True)],
-                    "width": 0, "thickness": 1.2, "color": colours.muted,
-                },
+                error_x=palette.error_bars(shown, *ends, color=colours.muted),
                 customdata=[
                     f"{NAMES[row['dictionary']]}, {kind_name}: {numbers.fraction(row['value'])}"
                     for row in part
                 ],
                 hovertemplate="%{customdata}<extra></extra>", row=1, col=column,
             )  # fmt: skip
-        for line in (0, 1):
-            chart.add_scatter(
-                x=[line, line], y=[-0.6, len(order) - 0.4], mode="lines", hoverinfo="skip",
-                line={"color": colours.muted, "width": 1, "dash": "dot"}, showlegend=False,
-                row=1, col=column,
-            )  # fmt: skip
+        for place in (0, 1):
+            line = {"color": colours.muted, "width": 1, "dash": "dot"}
+            chart.add_vline(place, line=line, row=1, col=column)
         wide = (-0.3, 1.1) if measure == "explained" else SHOWN
         chart.update_xaxes(title=words, range=[wide[0] - 0.05, wide[1] + 0.05], row=1, col=column)
     for kind, words in KINDS.items():
@@ -172,12 +159,12 @@ def _symbol(kind: str, value: float) -> str:
 
 def control_chart(results: SageTask) -> go.Figure:
     """How much of the true patch an edit of k features does, a panel an edit."""
-    at = results.control.filter(pl.col("kind") == "resid")
-    edits = at["edit"].unique(maintain_order=True).to_list()
+    resid = results.control.filter(pl.col("kind") == "resid")
+    edits = resid["edit"].unique(maintain_order=True).to_list()
     colours, chart = palette.current(), palette.figure(height=360)
     chart.set_subplots(1, len(edits), shared_yaxes=True, horizontal_spacing=0.03)
     for column, edit in enumerate(edits, 1):
-        part = at.filter(pl.col("edit") == edit, pl.col("value").is_not_null())
+        part = resid.filter(pl.col("edit") == edit, pl.col("value").is_not_null())
         for name in ("sae", "random"):
             rows = part.filter(pl.col("dictionary") == name).sort("k")
             if len(rows):
@@ -185,11 +172,7 @@ def control_chart(results: SageTask) -> go.Figure:
                     x=rows["k"].to_list(), y=rows["value"].to_list(), mode="lines+markers",
                     name=NAMES[name], legendgroup=name, showlegend=column == 1,
                     line={"color": hue(name), "width": 2}, marker={"size": 6},
-                    error_y={
-                        "array": (rows["high"] - rows["value"]).to_list(),
-                        "arrayminus": (rows["value"] - rows["low"]).to_list(),
-                        "width": 0, "thickness": 1,
-                    },
+                    error_y=palette.error_bars(rows["value"], rows["low"], rows["high"]),
                     hovertemplate=f"{NAMES[name]}, %{{x}} features: %{{y:.2f}}<extra></extra>",
                     row=1, col=column,
                 )  # fmt: skip
@@ -210,12 +193,9 @@ def control_chart(results: SageTask) -> go.Figure:
             title=words, type="log", tickvals=[1, 2, 4, 8, 16],
             range=[-0.08, float(np.log10(16)) + 0.08], row=1, col=column,
         )  # fmt: skip
-        chart.add_scatter(
-            x=[1, 16], y=[0, 0], mode="lines", hoverinfo="skip", showlegend=False,
-            line={"color": colours.muted, "width": 1, "dash": "dot"}, row=1, col=column,
-        )  # fmt: skip
+    chart.add_hline(0, line={"color": colours.muted, "width": 1, "dash": "dot"})
     chart.update_yaxes(title="share of the true change of LD", row=1, col=1)
-    ends = at.select("low", "high").drop_nulls().to_numpy()
+    ends = resid.select("low", "high").drop_nulls().to_numpy()
     low, high = float(ends.min(initial=0)) - 0.1, float(ends.max(initial=1)) + 0.1
     chart.update_yaxes(range=[max(-1.0, low), min(2.5, high)])
     chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.42})

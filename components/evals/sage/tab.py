@@ -10,6 +10,7 @@ from backend.evals.sage.views import Sage, SageTask
 from components.evals.sage import charts
 from components.evals.sage import tables as sage_tables
 from components.evals.sage.tables import TASKS
+from components.evals.tab import Desk, Tab, Tables
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.links import anchor
 from components.shell.markup import escape
@@ -32,8 +33,8 @@ def render_choice() -> tuple[str, str]:
     return address.get("task"), address.get("role")
 
 
-def render_sage(view: Sage) -> None:
-    """The whole tab."""
+def render(view: Sage, _study: str, _arguments: tuple[str, str], _desk: Desk) -> Tables:
+    """The whole answer: it has no parts that are asked for one by one."""
     if address.get("role") not in ("", view.role):
         render_problem(
             f"{address.get('role')!r} is no role that is evaluated.",
@@ -43,7 +44,7 @@ def render_sage(view: Sage) -> None:
     markup.head("Does the model solve it?", "asked first, on train prompts; 95% intervals")
     markup.render(sage_tables.gates_html(view))
     if view.results is None:
-        return
+        return tables(view)
     _render_where(view.results)
     if view.sae != "yes":
         markup.note(NO_SAE[view.sae])
@@ -51,6 +52,7 @@ def render_sage(view: Sage) -> None:
         _render_worth(view, view.results)
     else:
         markup.note("The residual stream at the study's site does nothing here at any role.")
+    return tables(view)
 
 
 def _render_where(results: SageTask) -> None:
@@ -131,13 +133,13 @@ def answer(view: Sage) -> str:
 
 def _controlled(view: Sage, results: SageTask) -> str:
     """What each dictionary does of the first edit that does anything."""
-    at = results.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
-    lives = at.filter(pl.col("dictionary") == "means")
+    resid = results.control.filter(pl.col("kind") == "resid", pl.col("value").is_not_null())
+    lives = resid.filter(pl.col("dictionary") == "means")
     if not len(lives):
         return f"At {escape(view.role)} the true patch changes nothing that could be edited."
     turned = pl.col("turned").fill_null(0)
     edit = lives.sort(turned, descending=True, maintain_order=True)["edit"][0]
-    mine = at.filter(pl.col("edit") == edit).sort("k")
+    mine = resid.filter(pl.col("edit") == edit).sort("k")
     shares = {
         name: rows["value"][-1]
         for name in ("means", "sae", "random", "shuffled")
@@ -179,7 +181,14 @@ def tables(view: Sage) -> dict[str, pl.DataFrame]:
     if view.results is None:
         return {"gates": view.gates}
     results = view.results
-    named_ = {"patched": results.patched, "scores": results.scores, "control": results.control}
-    lists = [pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ")
-             for name in ("values", "union") if name in results.read.columns]  # fmt: skip
-    return {"gates": view.gates, **named_, "read": results.read.with_columns(lists)}
+    lists = pl.col("values", "union").list.eval(pl.element().cast(pl.String)).list.join(" ")
+    return {
+        "gates": view.gates,
+        "patched": results.patched,
+        "scores": results.scores,
+        "control": results.control,
+        "read": results.read.with_columns(lists),
+    }
+
+
+TAB = Tab(render_choice, render)

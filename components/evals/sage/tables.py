@@ -8,7 +8,7 @@ from backend.evals.sage.views import Sage, SagePrompt, SageTask
 from components.evals.sage.charts import KINDS, MEASURES, NAMES, named
 from components.shell import markup, numbers, palette
 from components.shell.links import anchor
-from components.shell.markup import escape
+from components.shell.markup import escape, unbroken
 
 TASKS = {
     "ioi": "indirect object",
@@ -20,11 +20,6 @@ CONTROLLED = ("means", "squares", "sae", "random", "shuffled", "none")
 SMALL = 0.2  # opacity of the ground under a role
 
 
-def whole(words: object) -> str:
-    """A short cell, not broken on a narrow screen."""
-    return f'<span style="white-space:nowrap">{escape(words)}</span>'
-
-
 def gates_html(view: Sage) -> str:
     """All tasks, hardest first."""
     rows = []
@@ -32,14 +27,14 @@ def gates_html(view: Sage) -> str:
         name = TASKS[row["task"]]
         rows.append(
             [
-                f"<b>{whole(name)}</b>" if row["task"] == view.task else whole(name),
-                whole("solved") if row["solved"] else f"not solved: {escape(row['problem'])}",
+                f"<b>{unbroken(name)}</b>" if row["task"] == view.task else unbroken(name),
+                "solved" if row["solved"] else f"not solved: {escape(row['problem'])}",
                 markup.interval(row["ld"], row["low"], row["high"]),
                 markup.interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"]),
                 markup.interval(row["corrupted"], row["corrupted_low"], row["corrupted_high"]),
                 numbers.percent(row["kept"]),
                 numbers.count(row["n"]),
-                whole(row["words"]),
+                unbroken(row["words"]),
             ]
         )
     note = (
@@ -56,8 +51,8 @@ def prompt_html(prompt: SagePrompt) -> str:
     """A prompt with its roles marked, and what may follow."""
     colours = palette.current()
     parts = []
-    for at, piece in enumerate(prompt.pieces):
-        if role := prompt.roles.get(at):
+    for position, piece in enumerate(prompt.pieces):
+        if role := prompt.roles.get(position):
             ground = palette.fade(colours.accent, SMALL)
             parts.append(
                 f'<span class="t" style="background:{ground}">{escape(piece)}</span>'
@@ -95,8 +90,8 @@ def agreement_html(results: SageTask) -> str:
 
 def scores_html(results: SageTask, role: str) -> str:
     """Every dictionary at every kind of place."""
-    at = results.scores.filter(pl.col("role") == role)
-    cells = {(r["kind"], r["dictionary"], r["measure"]): r for r in at.iter_rows(named=True)}
+    at_role = results.scores.filter(pl.col("role") == role)
+    cells = {(r["kind"], r["dictionary"], r["measure"]): r for r in at_role.iter_rows(named=True)}
     rows = []
     for kind, words in KINDS.items():
         for name in NAMES:
@@ -109,7 +104,7 @@ def scores_html(results: SageTask, role: str) -> str:
             ]  # fmt: skip
             label = "our projection" if name == "sae" and kind != "resid" else NAMES[name]
             dot = named(name).replace(NAMES[name], label)
-            rows.append([whole(words), dot, *shown])
+            rows.append([unbroken(words), dot, *shown])
     note = (
         "Arrows: farther than the chart goes. Sufficiency: LD with the reconstruction in place, of "
         "clean LD; and of what mean ablation "
@@ -128,13 +123,14 @@ def control_html(results: SageTask) -> str:
     """The largest edit of each dictionary."""
     rows = []
     for (kind, edit), part in results.control.group_by("kind", "edit", maintain_order=True):
+        place = unbroken(KINDS[str(kind)]), unbroken(escape(edit))
         for name in CONTROLLED:
             mine = part.filter(pl.col("dictionary") == name).sort("k")
             for row in mine.tail(1).iter_rows(named=True):
                 turned = f"{row['turned_same']} of {row['turned']}" if row["turned"] else "–"
                 rows.append(
                     [
-                        whole(KINDS[str(kind)]), whole(edit), named(name), numbers.count(row["k"]),
+                        *place, named(name), numbers.count(row["k"]),
                         markup.interval(row["value"], row["low"], row["high"]),
                         f"{row['same']} of {row['of']}", turned, numbers.fraction(row["size"]),
                     ]

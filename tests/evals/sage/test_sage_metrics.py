@@ -18,6 +18,7 @@ from backend.evals.sage import answers as sage_answers
 from backend.evals.sage import tables as sage_tables
 from backend.evals.sage.dictionaries import Coded, Supervised
 from backend.evals.sage.vocabulary import TEMPLATES, WORDS
+from backend.statistics.agreement import constant_f1
 from backend.statistics.bootstrap import weight_rows
 from backend.statistics.intervals import NOTHING
 
@@ -58,21 +59,21 @@ def shifted() -> np.ndarray:
 
 @pytest.mark.parametrize("fit", [dictionaries.means, dictionaries.squares])
 def test_a_perfect_dictionary_is_worth_exactly_one(fit: Any, shifted: np.ndarray) -> None:
-    found = fit(X, CODES, SIZES)
-    assert np.allclose(found.rebuild(CODES), X)
-    for mine, true in zip(found.parts, TRUTH.parts, strict=True):
+    fitted = fit(X, CODES, SIZES)
+    assert np.allclose(fitted.rebuild(CODES), X)
+    for mine, true in zip(fitted.parts, TRUTH.parts, strict=True):
         assert np.allclose(mine, true)
-    base = ld(np.broadcast_to(found.mean, X.shape))
-    parts = [part[shifted] for part in (ld(found.rebuild(CODES)), ld(X), base)]
-    removed = ld(X - found.rebuild(CODES) + found.mean)[shifted]
-    drawn = weight_rows(int(shifted.sum()))
+    base = ld(np.broadcast_to(fitted.mean, X.shape))
+    parts = [part[shifted] for part in (ld(fitted.rebuild(CODES)), ld(X), base)]
+    removed = ld(X - fitted.rebuild(CODES) + fitted.mean)[shifted]
+    weights = weight_rows(int(shifted.sum()))
     ones = [
-        metrics.sufficiency(parts[0], parts[1], drawn),
-        metrics.relative(parts[0], parts[1], parts[2], drawn),
-        metrics.necessity(removed, parts[1], parts[2], drawn),
+        metrics.sufficiency(parts[0], parts[1], weights),
+        metrics.relative(parts[0], parts[1], parts[2], weights),
+        metrics.necessity(removed, parts[1], parts[2], weights),
     ]
     true = ld(TRUTH.rebuild(EDITED))
-    change = found.change(CODES, EDITED, [0])
+    change = fitted.change(CODES, EDITED, [0])
     turned = true - ld(X) > 0.5
     some = weight_rows(int(turned.sum()))
     ones.append(metrics.control(ld(X + change)[turned], ld(X)[turned], true[turned], some))
@@ -84,15 +85,17 @@ def test_a_useless_dictionary_is_worth_exactly_nothing(shifted: np.ndarray) -> N
     useless = Supervised(mean, tuple(np.zeros((size, 12)) for size in SIZES))
     rebuilt = useless.rebuild(CODES)
     base = ld(np.broadcast_to(mean, X.shape))
-    clean, kept, removed = (part[shifted] for part in (ld(X), ld(rebuilt), ld(X - rebuilt + mean)))
-    drawn = weight_rows(int(shifted.sum()))
+    clean, rebuilt_ld, removed = (
+        part[shifted] for part in (ld(X), ld(rebuilt), ld(X - rebuilt + mean))
+    )
+    weights = weight_rows(int(shifted.sum()))
     true = ld(TRUTH.rebuild(EDITED))
     turned = true - ld(X) > 0.5
     edited = ld(X + useless.change(CODES, EDITED, [0]))
     some = weight_rows(int(turned.sum()))
     zeros = [
-        metrics.relative(kept, clean, base[shifted], drawn),
-        metrics.necessity(removed, clean, base[shifted], drawn),
+        metrics.relative(rebuilt_ld, clean, base[shifted], weights),
+        metrics.necessity(removed, clean, base[shifted], weights),
         metrics.control(edited[turned], ld(X)[turned], true[turned], some),
     ]
     assert np.allclose(zeros, 0)
@@ -104,9 +107,9 @@ def test_where_nothing_is_taken_away_nothing_is_said() -> None:
     assert metrics.sufficiency(clean + 9, clean, weight_rows(40)) == NOTHING
 
 
-@pytest.mark.parametrize(("lost", "said"), [(0.01, False), (0.5, True)])
+@pytest.mark.parametrize(("lost", "is_defined"), [(0.01, False), (0.5, True)])
 def test_where_mean_ablation_hardly_changes_anything_nothing_is_said(
-    lost: float, said: bool
+    lost: float, is_defined: bool
 ) -> None:
     clean = 4 + 0.1 * RNG.standard_normal(50)
     runs = [("clean", ""), ("kept", "mean"), ("removed", "mean"), ("kept", "sae")]
@@ -116,9 +119,16 @@ def test_where_mean_ablation_hardly_changes_anything_nothing_is_said(
     table = pl.DataFrame(runs, schema=names, orient="row")
     frame = table.with_columns(edit=pl.lit(""), explained=pl.lit(0.5))
     part: Any = SimpleNamespace(frame=lambda _: frame, array=lambda _: ld_)
-    found = {row[3]: row[4] for row in sage_tables.scores("end", "attn", part) if row[2] == "sae"}
-    assert found["sufficiency"] == pytest.approx(1 - lost / 2)
-    assert (found["relative"] is not None, found["necessity"] is not None) == (said, said)
+    values = {
+        row[3]: row[4]
+        for row in sage_tables.reconstruction_scores("end", "attn", part)
+        if row[2] == "sae"
+    }
+    assert values["sufficiency"] == pytest.approx(1 - lost / 2)
+    assert (values["relative"] is not None, values["necessity"] is not None) == (
+        is_defined,
+        is_defined,
+    )
 
 
 def test_agreement_counts_turned_prompts_apart() -> None:
@@ -144,22 +154,22 @@ def test_means_of_what_depends_are_confounded_and_least_squares_is_not() -> None
 def test_attributes_that_say_the_same_leave_the_reconstruction_as_it_is() -> None:
     codes = np.array([[0, 0], [1, 1], [2, 2]] * 5)
     x = np.eye(3)[codes[:, 0]] * 3
-    found = dictionaries.squares(x, codes, [3, 3])
-    assert np.allclose(found.rebuild(codes), x)
-    assert np.allclose(found.parts[0], found.parts[1])
+    fitted = dictionaries.squares(x, codes, [3, 3])
+    assert np.allclose(fitted.rebuild(codes), x)
+    assert np.allclose(fitted.parts[0], fitted.parts[1])
 
 
 def test_a_value_nobody_has_seen_is_not_known() -> None:
     codes = np.array([[0], [1], [0]])
     for fit in (dictionaries.means, dictionaries.squares):
-        found = fit(RNG.standard_normal((3, 4)), codes, [3])
-        assert np.isnan(found.parts[0][2]).all()
-        assert np.isfinite(found.rebuild(codes)).all()
+        fitted = fit(RNG.standard_normal((3, 4)), codes, [3])
+        assert np.isnan(fitted.parts[0][2]).all()
+        assert np.isfinite(fitted.rebuild(codes)).all()
 
 
 def test_the_nearest_mean_reads_an_attribute() -> None:
-    found = dictionaries.means(X, CODES, SIZES)
-    far = Supervised(found.mean, (found.parts[0] * 50, *found.parts[1:]))
+    fitted = dictionaries.means(X, CODES, SIZES)
+    far = Supervised(fitted.mean, (fitted.parts[0] * 50, *fitted.parts[1:]))
     assert (dictionaries.nearest(far, far.rebuild(CODES), 0) == CODES[:, 0]).all()
 
 
@@ -169,32 +179,32 @@ def coded(rows: np.ndarray, features: list[list[int]], values: list[list[float]]
 
 def test_codes_are_rebuilt_from_active_rows_alone() -> None:
     rows = np.eye(4)
-    found = coded(rows, [[0, 3], [2, -1]], [[2.0, 1.0], [5.0, 0.0]])
-    assert found.rebuild().tolist() == [[2, 0, 0, 1], [0, 0, 5, 0]]
-    assert found.active().tolist() == [[True, False, False, True], [False, False, True, False]]
-    assert found.value_of(np.array([3, 0])).tolist() == [1, 0]
+    codes = coded(rows, [[0, 3], [2, -1]], [[2.0, 1.0], [5.0, 0.0]])
+    assert codes.rebuild().tolist() == [[2, 0, 0, 1], [0, 0, 5, 0]]
+    assert codes.active().tolist() == [[True, False, False, True], [False, False, True, False]]
+    assert codes.value_of(np.array([3, 0])).tolist() == [1, 0]
 
 
 def test_our_projection_is_the_least_squares_fit() -> None:
     rows, x = dictionaries.random_rows(9, 6, 0), RNG.standard_normal((5, 6))
     features = np.array([[0, 4, 7], [1, 2, -1], [8, -1, -1], [3, 5, 6], [-1, -1, -1]])
-    found = dictionaries.projected(x, np.ones(6), rows, features).rebuild()
-    for at, active in enumerate(features):
+    rebuilt = dictionaries.project(x, np.ones(6), rows, features).rebuild()
+    for row, active in enumerate(features):
         used = rows[active[active >= 0]]
         if len(used):
-            by_hand = used.T @ np.linalg.lstsq(used.T, x[at] - 1, rcond=None)[0]
-            assert np.allclose(found[at], 1 + by_hand)
+            by_hand = used.T @ np.linalg.lstsq(used.T, x[row] - 1, rcond=None)[0]
+            assert np.allclose(rebuilt[row], 1 + by_hand)
         else:
-            assert np.allclose(found[at], 1)
+            assert np.allclose(rebuilt[row], 1)
 
 
 def test_a_random_dictionary_is_as_sparse_and_its_rows_are_units() -> None:
     rows, x = dictionaries.random_rows(50, 6, 0), RNG.standard_normal((2, 6))
     assert np.allclose(np.linalg.norm(rows, axis=1), 1)
     like = np.array([[4, 9, 2], [7, -1, -1]])
-    found = dictionaries.pursued(x, np.zeros(6), rows, like)
-    assert ((found.features >= 0).sum(axis=1) == [3, 1]).all()
-    assert found.features[1, 0] == np.abs(rows @ x[1]).argmax()
+    codes_of_x = dictionaries.pursue(x, np.zeros(6), rows, like)
+    assert ((codes_of_x.features >= 0).sum(axis=1) == [3, 1]).all()
+    assert codes_of_x.features[1, 0] == np.abs(rows @ x[1]).argmax()
 
 
 def test_edits_are_greedy_towards_the_counterfactual() -> None:
@@ -202,8 +212,8 @@ def test_edits_are_greedy_towards_the_counterfactual() -> None:
     old = coded(rows, [[0, 1]], [[3.0, 1.0]])
     new = coded(rows, [[1, 2]], [[1.0, 2.0]])
     target = new.rebuild() - old.rebuild()
-    found = dictionaries.edits(old, new, target, (1, 2, 8))[:, 0]
-    assert found.tolist() == [[-3, 0, 0, 0], [-3, 0, 2, 0], [-3, 0, 2, 0]]
+    changes = dictionaries.edits(old, new, target, (1, 2, 8))[:, 0]
+    assert changes.tolist() == [[-3, 0, 0, 0], [-3, 0, 2, 0], [-3, 0, 2, 0]]
     away = dictionaries.edits(old, new, -target, (1, 8))
     assert not away.any()  # every change would take it farther
 
@@ -214,9 +224,9 @@ def test_more_features_bring_an_edit_no_farther(seed: int) -> None:
     rows = dictionaries.random_rows(20, 5, seed)
     x, y = rng.standard_normal((2, 3, 5))
     like = np.tile(np.arange(4), (3, 1))
-    old, new = (dictionaries.pursued(part, np.zeros(5), rows, like) for part in (x, y))
-    made = dictionaries.edits(old, new, y - x, (1, 2, 4, 8))
-    apart = np.linalg.norm(made - (y - x), axis=2)
+    old, new = (dictionaries.pursue(part, np.zeros(5), rows, like) for part in (x, y))
+    changes = dictionaries.edits(old, new, y - x, (1, 2, 4, 8))
+    apart = np.linalg.norm(changes - (y - x), axis=2)
     assert (np.diff(apart, axis=0) <= 1e-9).all()
 
 
@@ -225,12 +235,12 @@ def test_more_features_bring_an_edit_no_farther(seed: int) -> None:
 
 def test_f1_of_every_feature_is_that_by_hand() -> None:
     active, codes = RNG.random((30, 7)) < 0.4, RNG.integers(3, size=30)
-    found = metrics.table(active, codes, 3)
+    scores = metrics.table(active, codes, 3)
     for value, feature in product(range(3), range(7)):
-        said, right = active[:, feature], codes == value
-        precision, recall = (said & right).sum() / said.sum(), (said & right).sum() / right.sum()
+        fires, right = active[:, feature], codes == value
+        precision, recall = (fires & right).sum() / fires.sum(), (fires & right).sum() / right.sum()
         by_hand = 2 * precision * recall / (precision + recall) if precision else 0
-        assert found[value, feature] == pytest.approx(by_hand)
+        assert scores[value, feature] == pytest.approx(by_hand)
 
 
 def test_a_union_takes_what_helps_and_stops() -> None:
@@ -244,7 +254,7 @@ def test_a_union_takes_what_helps_and_stops() -> None:
 def test_one_feature_for_several_values_beats_always_yes() -> None:
     codes = np.repeat(np.arange(4), 10)
     active = np.column_stack([np.ones(40), np.isin(codes, [1, 3])]).astype(bool)
-    feature, values, f1 = metrics.values_read(active, codes, 4)
+    feature, values, f1 = metrics.best_value_union(active, codes, 4)
     assert (feature, sorted(values), f1) == (1, [1, 3], 1.0)
 
 
@@ -252,9 +262,9 @@ def test_shuffled_values_read_no_better_than_chance() -> None:
     codes = np.repeat(np.arange(4), 50)
     active = np.column_stack([codes == value for value in range(4)])
     assert (metrics.table(active, codes, 4).max(axis=1) == 1).all()
-    null = metrics.shuffled(active, codes, active, codes, 4, seed=0)
+    null = metrics.shuffled_f1(active, codes, active, codes, 4, seed=0)
     assert (null < 0.5).all()
-    assert metrics.base_rate(codes, 0) == pytest.approx(0.4)
+    assert constant_f1(float((codes == 0).mean())) == pytest.approx(0.4)
 
 
 # ---------------------------------------------------------------- the gate
@@ -283,7 +293,7 @@ def test_a_task_is_solved_only_where_both_conditions_hold() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_counterfactuals_change_what_they_say_and_nothing_else(task: str) -> None:
-    words = {kind: list(given) for kind, given in WORDS[task].items()}
+    words = {kind: list(listed) for kind, listed in WORDS[task].items()}
     rows = drafts.DRAW[task](np.random.default_rng(0), words, TEMPLATES[task][0])
     for _ in range(50):
         clean, *others = next(rows)
@@ -298,15 +308,15 @@ def test_counterfactuals_change_what_they_say_and_nothing_else(task: str) -> Non
             }
             assert differ == set(changed)
             assert other.template == clean.template
-            assert drafts.written(other)[0] != drafts.written(clean)[0]
-        text, spans = drafts.written(clean)
+            assert drafts.write_prompt(other)[0] != drafts.write_prompt(clean)[0]
+        text, spans = drafts.write_prompt(clean)
         assert all(text[a:b] == clean.fills[name] for name, (a, b) in spans.items())
         assert clean.pair[0] != clean.pair[1]
 
 
 def test_the_answer_of_each_task_is_the_right_one() -> None:
     def some(task: str, seed: int) -> list[Any]:
-        words = {kind: list(given) for kind, given in WORDS[task].items()}
+        words = {kind: list(listed) for kind, listed in WORDS[task].items()}
         return next(drafts.DRAW[task](np.random.default_rng(seed), words, TEMPLATES[task][1]))
 
     capitals = dict(pair.split("/") for pair in WORDS["capital"]["countries"])
@@ -315,8 +325,8 @@ def test_the_answer_of_each_task_is_the_right_one() -> None:
         assert clean.fills["S"] != clean.pair[0]
         assert {clean.fills["A"], clean.fills["B"]} == set(clean.pair)
         clean = some("induction", seed)[0]
-        at = "1" if clean.fills["Q"] == clean.fills["K1"] else "2"
-        assert clean.fills[f"V{at}"] == clean.pair[0]
+        number = "1" if clean.fills["Q"] == clean.fills["K1"] else "2"
+        assert clean.fills[f"V{number}"] == clean.pair[0]
         clean = some("agreement", seed)[0]
         plural = any(clean.fills["N"] == noun.split("/")[1] for noun in WORDS["agreement"]["nouns"])
         assert clean.pair[0] == ("are" if plural else "is")
@@ -337,8 +347,8 @@ def test_guess_and_truth_are_compared_by_rank_and_sign() -> None:
     )  # fmt: skip
     wide = pl.when(pl.col("effect") == 2).then(3).otherwise(0.5)  # one that may as well be 0
     frame = frame.with_columns(low=pl.col("effect") - wide, high=pl.col("effect") + wide)
-    found = {row["drawn"]: row for row in sage_tables.agree(frame).to_dicts()}
-    assert found["first"]["spearman"] == pytest.approx(1)
-    assert (found["first"]["same"], found["random"]["same"]) == (1, 0)
-    assert (found["all"]["n"], found["all"]["signed"], found["first"]["signed"]) == (12, 11, 5)
-    assert found["all"]["low"] < found["all"]["spearman"] < found["all"]["high"]
+    rows = {row["drawn"]: row for row in sage_tables.agreement_table(frame).to_dicts()}
+    assert rows["first"]["spearman"] == pytest.approx(1)
+    assert (rows["first"]["same"], rows["random"]["same"]) == (1, 0)
+    assert (rows["all"]["n"], rows["all"]["signed"], rows["first"]["signed"]) == (12, 11, 5)
+    assert rows["all"]["low"] < rows["all"]["spearman"] < rows["all"]["high"]
