@@ -24,7 +24,7 @@ POLL = 1.0  # seconds between reports while threads work
 
 
 class Executor(Protocol):
-    """What computes. `tests/store/test_executor.py` is the contract of every implementation."""
+    """What computes. `tests/queries/test_executor.py` is the contract of every implementation."""
 
     def submit(self, request: Request, device: str) -> Job:
         """The live job of the request's key, else its failed or cancelled one unless asked for

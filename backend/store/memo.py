@@ -208,15 +208,13 @@ def place(function: Callable[..., Any]) -> str:
 def outdated() -> list[upkeep.Kept]:
     """Results that nothing asks for any more: of functions that are gone, or of another version.
     They are deleted like any other when space is needed."""
-    return [item for item in upkeep.stock() if not _is_current(item.folder)]
-
-
-def _is_current(folder: Path) -> bool:
-    memoized = _memoized.get(folder.parent.name)
-    recipe = upkeep.recipe_of(folder)
-    if not recipe:
-        return True  # damaged, or gone meanwhile: not for us to judge
-    return memoized is not None and recipe.get("version") == memoized.version
+    items: list[upkeep.Kept] = []
+    for item in upkeep.stock():
+        memoized, recipe = _memoized.get(item.folder.parent.name), upkeep.recipe_of(item.folder)
+        version = memoized.version if memoized else None
+        if recipe and recipe.get("version") != version:  # a damaged one is not for us to judge
+            items.append(item)
+    return items
 
 
 @functools.cache

@@ -122,7 +122,7 @@ def test_a_space_that_offsets_leave_out_belongs_to_the_token_after_it(
 @hypothesis_settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(text=st.text(min_size=1, max_size=40), at=st.integers(0, 200))
+@given(text=st.text(min_size=1, max_size=40), position=st.integers(0, 200))
 def test_pieces_join_wherever_the_text_is_parted(
     model: ModelRef, folder: Path, text: str, position: int
 ) -> None:

@@ -18,6 +18,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from backend.statistics import agreement, intervals, ranking
 from backend.statistics.correlation import (
+    mean_ranks,
     partial_spearman,
     percentile_ranks,
     spearman_interval,
@@ -25,6 +26,12 @@ from backend.statistics.correlation import (
 )
 
 # ---------------------------------------------------------------- correlation
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(allow_nan=False) | st.integers(0, 3).map(float)))
+def test_mean_ranks_are_scipys(values: list[float]) -> None:
+    assert np.array_equal(mean_ranks(np.array(values)), scipy.stats.rankdata(values))
 
 
 @settings(deadline=None)
