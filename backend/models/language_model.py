@@ -91,7 +91,7 @@ def vocabulary(model: ModelRef) -> dict[str, Any]:
     return {"pieces": pl.DataFrame({"text": texts})}
 
 
-def beside(model: ModelRef, name: str) -> Path:
+def companion_file(model: ModelRef, name: str) -> Path:
     """The file of that name that lies beside a model's weights; raises ModelError."""
     from transformers.utils.hub import cached_file
 

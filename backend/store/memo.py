@@ -113,9 +113,9 @@ class Memoized(Generic[P]):
 
     def find(self, *args: Any, **kwargs: Any) -> Entry | None:
         """The entry for these arguments if it is on disk and whole."""
-        return self.at(self.digest(*args, **kwargs))
+        return self.open(self.digest(*args, **kwargs))
 
-    def at(self, digest: str) -> Entry | None:
+    def open(self, digest: str) -> Entry | None:
         """The entry of a digest, if it is on disk and whole."""
         return open_entry(self._target(digest), digest)
 
@@ -208,10 +208,10 @@ def place(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
-def outdated() -> list[upkeep.Kept]:
+def outdated() -> list[upkeep.StoredEntry]:
     """Results that nothing asks for any more: of functions that are gone, or of another version.
     They are deleted like any other when space is needed."""
-    items: list[upkeep.Kept] = []
+    items: list[upkeep.StoredEntry] = []
     for item in upkeep.stock():
         memoized, recipe = _memoized.get(item.folder.parent.name), upkeep.recipe_of(item.folder)
         version = memoized.version if memoized else None

@@ -74,11 +74,11 @@ def test_a_killed_extraction_resumes_at_its_last_chunk(
     stored = [chunk for chunk in range(acts.chunks) if is_stored(acts, chunk)]
     assert stored == list(range(len(stored)))
     assert 0 < len(stored) < acts.chunks
-    again = Stop(1e9)
+    second = Stop(1e9)
     resumed = opened(small)
-    with run.reporting(again):
+    with run.reporting(second):
         list(resumed)
-    assert min(again.seen) >= resumed.bounds[len(stored)]
+    assert min(second.seen) >= resumed.bounds[len(stored)]
 
 
 def test_a_longer_corpus_shares_the_chunks_of_its_beginning(

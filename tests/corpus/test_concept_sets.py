@@ -217,8 +217,8 @@ def test_train_and_test_share_no_text_whatever_the_seed(
 
 def test_the_seed_chooses_the_split_and_the_split_is_even(loaded: Study, tmp_path: Path) -> None:
     ref = table(tmp_path / "a.csv", rows_of({"1": 21, "0": 30}))
-    first, again, other = (opened(loaded, replace(ref, seed=seed)) for seed in (3, 3, 4))
-    assert first.labels.equals(again.labels)
+    first, second, other = (opened(loaded, replace(ref, seed=seed)) for seed in (3, 3, 4))
+    assert first.labels.equals(second.labels)
     assert not first.labels.equals(other.labels)
     assert [len(part) for part in other.texts_of(0, "train")] == [11, 15, 0]
     assert [len(part) for part in other.texts_of(0, "test")] == [10, 15, 0]
@@ -232,10 +232,10 @@ def test_a_text_longer_than_a_context_is_read_in_several(loaded: Study, tmp_path
     rows[2]["text"] = "The gull hides the rope. " * 30
     concept_set = opened(loaded, table(tmp_path / "long.jsonl", rows))
     assert concept_set.windowed == 1
-    at = concept_set.tokens.documents["text"].to_list().index(rows[2]["text"])
-    first, last = (int(offset) for offset in concept_set.offsets[at : at + 2])
+    starts = concept_set.tokens.documents["text"].to_list().index(rows[2]["text"])
+    first, last = (int(offset) for offset in concept_set.offsets[starts : starts + 2])
     assert last - first > PER_CONTEXT
-    windows = concept_set.tokens.contexts.filter(pl.col("document") == at)["length"]
+    windows = concept_set.tokens.contexts.filter(pl.col("document") == starts)["length"]
     assert len(windows) == -(-(last - first) // PER_CONTEXT)
     assert windows.max() == PER_CONTEXT
     assert "".join(concept_set.tokens.pieces(first, last)) == rows[2]["text"]
@@ -246,9 +246,10 @@ def test_offsets_part_the_tokens_by_text(loaded: Study, tmp_path: Path) -> None:
     assert concept_set.offsets.dtype == np.int64
     assert (concept_set.offsets[0], concept_set.offsets[-1]) == (0, len(concept_set.tokens))
     assert (np.diff(concept_set.offsets) >= 1).all()
-    for at, text in enumerate(concept_set.tokens.documents["text"]):
+    for bounds, text in enumerate(concept_set.tokens.documents["text"]):
         assert (
-            "".join(concept_set.tokens.pieces(*concept_set.offsets[at : at + 2].tolist())) == text
+            "".join(concept_set.tokens.pieces(*concept_set.offsets[bounds : bounds + 2].tolist()))
+            == text
         )
 
 

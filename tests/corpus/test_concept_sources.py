@@ -145,7 +145,7 @@ def test_domains_of_wordnet_are_concepts(loaded: Study, tmp_path: Path) -> None:
 def test_the_domains_are_numbered_as_wordnet_does() -> None:
     assert len(set(DOMAINS)) == 45
     names = {0: "adj.all", 3: "noun.Tops", 18: "noun.person", 28: "noun.time", 29: "verb.body"}
-    assert {at: DOMAINS[at] for at in names} == names
+    assert {number: DOMAINS[number] for number in names} == names
     assert DOMAINS[43:] == ("verb.weather", "adj.ppl")
 
 

@@ -200,8 +200,10 @@ def test_every_prefix_has_the_topics_of_the_whole(folder: Path) -> None:
 def test_the_seed_changes_the_order_and_nothing_else(folder: Path) -> None:
     for number in range(12):
         (folder / f"{number}.txt").write_text(story(number))
-    first, again, other = (_documents(CorpusRef((files(folder),), 0, seed=s))[0] for s in (0, 0, 1))
-    assert first == again
+    first, second, other = (
+        _documents(CorpusRef((files(folder),), 0, seed=s))[0] for s in (0, 0, 1)
+    )
+    assert first == second
     assert first != other
     assert sorted(first) == sorted(other)
 
@@ -222,18 +224,18 @@ def test_repeats_are_dropped_and_counted(model: ModelRef, folder: Path) -> None:
 
 
 def test_texts_that_share_a_passage_are_both_kept() -> None:
-    once = Deduplicator()
+    deduplicator = Deduplicator()
     shared = story(1, 50)
-    assert not once.is_repeat(f"{shared} {story(2, 150)}")
-    assert not once.is_repeat(f"{shared} {story(3, 150)}")
+    assert not deduplicator.is_repeat(f"{shared} {story(2, 150)}")
+    assert not deduplicator.is_repeat(f"{shared} {story(3, 150)}")
 
 
 @pytest.mark.parametrize("text", ["a", "!!!", "🙂", "…" * 5000])
 def test_texts_without_words_are_compared_whole(text: str) -> None:
-    once = Deduplicator()
-    assert not once.is_repeat(text)
-    assert once.is_repeat(text)
-    assert not once.is_repeat(text + "?b")
+    deduplicator = Deduplicator()
+    assert not deduplicator.is_repeat(text)
+    assert deduplicator.is_repeat(text)
+    assert not deduplicator.is_repeat(text + "?b")
 
 
 # ---------------------------------------------------------------- texts that hold little or nothing

@@ -265,6 +265,8 @@ def test_what_the_recipe_saves_reads_raw_activations(tmp_path: Path) -> None:
     save(trained, MODEL, 12, tmp_path)
     loaded = sae.load(SaeRef(f"folder:{tmp_path}", ""), "cpu")
     sae.check(SaeRef(f"folder:{tmp_path}", ""), MODEL, Site(12), WIDTH)
-    got = loaded.decode(loaded.encode(x))
-    assert float((got - expected).norm() / (expected - centre).norm()) < 0.05  # bfloat16 weights
+    decoded = loaded.decode(loaded.encode(x))
+    assert (
+        float((decoded - expected).norm() / (expected - centre).norm()) < 0.05
+    )  # bfloat16 weights
     torch.testing.assert_close(loaded.decoder.norm(dim=1), torch.ones(FEATURES))

@@ -239,9 +239,9 @@ def test_in_an_empty_cache_it_is_missing_and_one_job(
         assert job is None
         return
     assert isinstance(job, Job)
-    again = query_of(name)("small", *spelled_out(name, case))
-    assert isinstance(again, Job)
-    assert [each.id for each in jobs.recent()] == [job.id] == [again.id]
+    second = query_of(name)("small", *spelled_out(name, case))
+    assert isinstance(second, Job)
+    assert [each.id for each in jobs.recent()] == [job.id] == [second.id]
     assert job.title
     job_queue.change("DELETE FROM jobs")
 

@@ -43,13 +43,13 @@ def test_an_ended_job_is_given_unless_it_ended_well(executor: Executor) -> None:
     job = executor.submit(REQUEST, "cpu")
     jobs.cancel(job.id)
     assert executor.submit(REQUEST, "cpu").state == "cancelled"
-    anew = executor.submit(replace(REQUEST, anew=True), "cpu")
-    assert (anew.state, anew.id == job.id) == ("queued", False)
-    job = anew
+    restarted = executor.submit(replace(REQUEST, restart=True), "cpu")
+    assert (restarted.state, restarted.id == job.id) == ("queued", False)
+    job = restarted
     jobs.queue.change("UPDATE jobs SET state = 'done' WHERE id = ?", (job.id,))
-    again = executor.submit(REQUEST, "cpu")
-    assert again.state == "queued"
-    assert again.id != job.id
+    second = executor.submit(REQUEST, "cpu")
+    assert second.state == "queued"
+    assert second.id != job.id
 
 
 @pytest.mark.parametrize("workers", [1, 3])

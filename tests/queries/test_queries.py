@@ -79,11 +79,11 @@ def test_members_are_drawn_as_said(ready: str) -> None:
     assert {int(owner[m.token]) for m in (*closest.items, *farthest.items)} == {region}
     assert closest.population == table["size"][region] - 1  # the exemplar is shown above
     draws = (MemberDraw("random", seed=seed) for seed in (0, 0, 1))
-    one, again, other = (
+    one, second, other = (
         [member.token for member in queries.region_members(ready, region, draw=draw).items]
         for draw in draws
     )
-    assert one == again
+    assert one == second
     assert one != other
 
 
@@ -259,9 +259,9 @@ def test_what_is_missing_is_a_job_and_asked_once(
     assert isinstance(other, Job)
     assert other.id != first.id
     assert queries.cancel(first.id).state == "cancelled"
-    again = queries.regions(small)
-    assert isinstance(again, Job)
-    assert (again.id, again.state) == (first.id, "cancelled")
+    second = queries.regions(small)
+    assert isinstance(second, Job)
+    assert (second.id, second.state) == (first.id, "cancelled")
 
 
 def test_a_bad_study_file_is_listed_with_its_problem(

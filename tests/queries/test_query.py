@@ -157,13 +157,13 @@ def test_two_queries_of_one_name_are_refused_and_both_are_named() -> None:
     def toy_twice() -> int:
         return 1
 
-    def again() -> None:
+    def second() -> None:
         @lookup
         def toy_twice() -> int:
             return 2
 
-    with pytest.raises(ValueError, match=r"named toy_twice: .*refused.*and .*again"):
-        again()
+    with pytest.raises(ValueError, match=r"named toy_twice: .*refused.*and .*second"):
+        second()
 
 
 def test_a_job_of_a_query_that_is_gone_ends_with_the_nearest_name(small: str) -> None:

@@ -18,7 +18,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
 
 
-class Told(Progress):
+class Recorded(Progress):
     """Remembers what was reported; cancels at a message."""
 
     def __init__(self, cancel_at: str = "") -> None:
@@ -78,7 +78,7 @@ def test_the_best_answer_that_is_there_is_given() -> None:
 
 
 def test_each_reports_itself_and_not_what_happens_inside() -> None:
-    reports = Told()
+    reports = Recorded()
 
     def step(number: int) -> int:
         run.report(0, 1, "inside")
@@ -91,7 +91,7 @@ def test_each_reports_itself_and_not_what_happens_inside() -> None:
 
 
 def test_a_step_inside_a_loop_notices_that_the_job_was_cancelled() -> None:
-    reports, started = Told(), []
+    reports, started = Recorded(), []
 
     def step(number: int) -> None:
         started.append(number)

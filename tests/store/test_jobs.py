@@ -54,9 +54,9 @@ def test_failures_say_what_is_wrong_and_stay_to_be_seen() -> None:
     assert ended(unknown).error == "KeyError: 'never heard of'"
     assert jobs.for_key("fail{'kind': 'bug'}") == failed
 
-    again = jobs.retry(bug.id)
-    assert (again.id, again.error, again.traceback) == (bug.id, "", "")
-    assert ended(again).state == "failed"
+    second = jobs.retry(bug.id)
+    assert (second.id, second.error, second.traceback) == (bug.id, "", "")
+    assert ended(second).state == "failed"
 
     assert jobs.for_key("fail{'kind': 'never'}") is None
     with pytest.raises(NotFoundError, match="no job"):

@@ -102,10 +102,10 @@ def test_listing_survives_entries_that_vanish_meanwhile(monkeypatch: pytest.Monk
     evictable, current = squares(1), squares(2)
     folders = list(upkeep._folders())
     assert upkeep.evict(0, in_use=0)
-    again = squares(2)
+    second = squares(2)
     monkeypatch.setattr(upkeep, "_folders", lambda: folders)
     assert {evictable.folder, current.folder} == set(folders)
-    assert upkeep.entries()["digest"].to_list() == [again.digest]
+    assert upkeep.entries()["digest"].to_list() == [second.digest]
 
 
 def test_results_of_an_earlier_version_are_told_and_can_go(cache: Path) -> None:
