@@ -88,7 +88,8 @@ def _command(entry: query.Entry) -> Callable[..., None]:
 
 def _option(parameter: inspect.Parameter, kind: Any) -> inspect.Parameter:
     """An argument as an option. A dataclass whose fields all have a default has one itself."""
-    default, plain = parameter.default, getattr(kind, "__origin__", kind)
+    default: Any = parameter.default
+    plain: Any = getattr(kind, "__origin__", kind)
     parts = fields(plain) if is_dataclass(plain) else ()
     if default is parameter.empty and parts and all(p.default is not MISSING for p in parts):
         default = plain()

@@ -10,7 +10,9 @@ answer is the `Job` that computes it: wait for it (`wait`) or ask again. What is
     regions.table.sort("coherence")
 """
 
-# ruff: noqa: F401 (what is imported here is asked from elsewhere)
+# what is imported here is asked from elsewhere
+# ruff: noqa: F401
+# pyright: reportUnusedImport=false
 
 from backend.annotations.hand_label_files import (
     decision_formats,

@@ -207,9 +207,9 @@ class Query(Generic[P, R]):
     def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
         """The job of this query, a new one where the last one failed: a person wants it, perhaps
         with arguments that are no part of its key."""
-        return self._job(study, self.entry.bound(*args, **kwargs), anew=True)
+        return self._job(study, self.entry.bound(*args, **kwargs), restart=True)
 
-    def _job(self, study: Study, arguments: dict[str, Any], anew: bool = False) -> Job:
+    def _job(self, study: Study, arguments: dict[str, Any], restart: bool = False) -> Job:
         entry, priority = self.entry, self._priority
         request = Request(
             query=entry.name,
@@ -218,7 +218,7 @@ class Query(Generic[P, R]):
             key=f"{entry.name}:{self._key(study, **arguments)}",
             priority=priority if isinstance(priority, int) else priority(arguments),
             title=entry.title if isinstance(entry.title, str) else entry.title(arguments),
-            anew=anew,
+            restart=restart,
         )
         return LOCAL.submit(request, pick_device(study.device))
 
@@ -243,7 +243,8 @@ def query(
 
     def decorate(function: Callable[Concatenate[Study, P], R]) -> Query[P, R]:
         entry = _register(Entry(function.__name__, "query", function, title))
-        ask = _callables[entry.name] = Query(entry, priority, key)
+        ask: Query[P, R] = Query(entry, priority, key)
+        _callables[entry.name] = ask
         return ask
 
     return decorate

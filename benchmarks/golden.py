@@ -51,7 +51,9 @@ ARGUMENT_RENAMES: dict[str, str] = {
 FIELD_RENAMES: dict[str, str] = {
     "ce_bench.held": "ce_bench.held_out",
     "ce_bench.said": "ce_bench.source",
+    "feature_examples.of": "feature_examples.population",
     "labels.said": "labels.verbalizations",
+    "region_members.of": "region_members.population",
     "sage.found": "sage.results",
     "written_labels.said": "written_labels.verbalizations",
 }

@@ -63,7 +63,8 @@ def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
     for _, _, row in own:
         if row["category"] == "positive":
             concepts[str(row["concept_id"])] = (row["output_concept"], row["concept_genre"] or "")
-    names = _bench_names(folder / NAMES)
+    listed = sources.TABLES[".jsonl"](folder / NAMES) if (folder / NAMES).is_file() else ()
+    names = {str(row.get("concept_id")): str(row.get("concept") or "") for row in listed}
     concepts = {key: (names.get(key) or name or key, g) for key, (name, g) in concepts.items()}
     labels = [(str(item[2]["concept_id"]), item) for item in own]
     for key, (_, genre) in concepts.items():
@@ -71,11 +72,6 @@ def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
         labels += [(key, item) for item in fitting]
     rows = [labelled(n, row["output"], key, row["category"], s) for key, (n, s, row) in labels]
     return Labelled(frame(rows), concepts)
-
-
-def _bench_names(path: Path) -> dict[str, str]:
-    rows = sources.TABLES[".jsonl"](path) if path.is_file() else ()
-    return {str(row.get("concept_id")): str(row.get("concept") or "") for row in rows}
 
 
 def _files(ref: ConceptRef) -> list[Path]:

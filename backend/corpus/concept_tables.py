@@ -117,8 +117,8 @@ def draw_classes(classes: Classes, genres: dict[str, str], seed: int) -> Labelle
     for number, (name, texts) in enumerate(classes.items()):
         if name not in few:
             order = np.random.default_rng([seed, number]).permutation(len(texts))
-            for at in sorted(order[:MOST].tolist()):
-                title, text = texts[at]
+            for index in sorted(order[:MOST].tolist()):
+                title, text = texts[index]
                 rows.append(labelled(len(rows), text, name, "positive", "", title))
     left_out = sum(len(classes[name]) for name in few)
     concepts = {name: (name, genres.get(name, "")) for name in classes if name not in few}

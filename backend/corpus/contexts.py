@@ -104,11 +104,11 @@ def encoded(encode: Any, texts: list[str]) -> Iterator[np.ndarray]:
 def _documents(corpus: CorpusRef) -> tuple[list[Document], int]:
     """Documents in stream order, repeats left out and counted."""
     strata: dict[tuple[str, str], list[Document]] = {}
-    once = Deduplicator()
+    deduplicator = Deduplicator()
     repeats = 0
     for source in corpus.sources:
         for topic, title, text in sources.read(source, corpus.tokens * CHARACTERS_PER_TOKEN):
-            if once.is_repeat(text):
+            if deduplicator.is_repeat(text):
                 repeats += 1
                 continue
             stratum = source.kind, source.path if source.kind == "hub" else topic

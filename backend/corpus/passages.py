@@ -1,4 +1,5 @@
-"""Tokens of the corpus as passages of text, and where a text occurs."""
+"""Tokens of the corpus as passages of text, what stands among some of them, and where a text
+occurs."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ import numpy as np
 import polars as pl
 
 from backend.corpus.contexts import Tokens, tokenize
-from backend.corpus.views import LOGITS, TOKENS, Passage
+from backend.corpus.views import LOGITS, TOKENS, TOPICS, Passage
 from backend.models.language_model import vocabulary
 from backend.schema import CorpusRef, ModelRef
+from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
 
 BEFORE, AFTER = 28, 14  # tokens shown around a region's member
@@ -86,6 +88,32 @@ def counted(model: ModelRef, ids: np.ndarray, limit: int) -> pl.DataFrame:
         },
         schema=TOKENS,
     )
+
+
+def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
+    """How often topics of documents stand among some tokens: `topic`, `count` and `share` of the
+    tokens `rows`, `prior` share of all tokens, `lift` = share / prior with its 95% interval `low`,
+    `high` (Wilson's of the share, over the prior); highest lift first.
+
+    Tokens of a document are not independent, so intervals are narrower than they should be.
+    """
+    topics, total = len(tokens.topic_names), max(1, len(rows))
+    prior = np.bincount(tokens.topic_of, minlength=topics) / len(tokens)
+    counts = np.bincount(tokens.topic_of[rows], minlength=topics)
+    low, high = wilson(counts, total)
+    share = counts / total
+    return pl.DataFrame(
+        {
+            "topic": tokens.topic_names,
+            "count": counts,
+            "share": share,
+            "prior": prior,
+            "lift": share / prior,
+            "low": low / prior,
+            "high": high / prior,
+        },
+        schema=TOPICS,
+    ).sort("lift", descending=True)
 
 
 def find_text(tokens: Tokens, text: str) -> np.ndarray:

@@ -34,8 +34,8 @@ class Passage:
 
 @dataclass(frozen=True)
 class Draw(Generic[Item]):
-    """A sample and how it was drawn, in words, with the number it was drawn from."""
+    """A sample and how it was drawn, in words, with the number it was drawn from, `population`."""
 
     how: str
-    of: int
+    population: int
     items: tuple[Item, ...]

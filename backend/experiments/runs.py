@@ -79,7 +79,7 @@ def start_experiment(
     who = exact(study, who)
     name = run_digest(study, plan, who)
     with writers.limit_cost(models_of(study, who).writer, calls, cost):  # or it is told now
-        if experiment.run.at(name) is None:
+        if experiment.run.open(name) is None:
             run_experiment.start(study, plan, who, calls, cost)
     return name
 
@@ -114,7 +114,7 @@ class Results:
 
 def results(run: str) -> Results | None:
     """An experiment by its name; None where it has not ended."""
-    entry = experiment.run.at(run)
+    entry = experiment.run.open(run)
     if entry is None:
         return None
     arguments = entry.recipe()["arguments"]
@@ -150,7 +150,7 @@ def _under_way(study: Study) -> list[Run]:
         models = models_of(study, arguments["who"])
         name = run_digest(study, **arguments)
         # a study that has changed since has other experiments
-        if _job(name) is not None and name not in runs and experiment.run.at(name) is None:
+        if _job(name) is not None and name not in runs and experiment.run.open(name) is None:
             who = models.writer.name, models.judge.name
             runs[name] = Run(name, arguments["plan"], *who, created=job.created)
     return list(runs.values())

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from backend.corpus.contexts import Tokens
-from backend.corpus.topics import topic_shares
+from backend.corpus.passages import topic_shares
 from backend.features.codes import Column
 from backend.features.views import BINS, COFIRING, DOCUMENTS
 from backend.schema import conform

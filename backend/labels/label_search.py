@@ -46,7 +46,7 @@ def labels_by_models(subject: Subject) -> pl.DataFrame:
     key = canonical(subject)
     rows = []
     for digest in label_steps.explain.stored():
-        entry = label_steps.explain.at(digest)
+        entry = label_steps.explain.open(digest)
         arguments = entry.recipe()["arguments"] if entry else {}
         if entry and arguments["subject"] == key and entry.value("text"):
             rows.append((arguments["number"], arguments["author"]["method"], entry.value("text")))

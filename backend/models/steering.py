@@ -65,5 +65,5 @@ def _ends(network: LanguageModel) -> set[int]:
 
 
 def _until(ids: list[int], ends: set[int]) -> list[int]:
-    stop = next((at for at, token in enumerate(ids) if token in ends), len(ids))
+    stop = next((position for position, token in enumerate(ids) if token in ends), len(ids))
     return ids[:stop]

@@ -244,7 +244,7 @@ def _item(index: FeatureIndex, number: int) -> QueueItem:
     more = [row for row in sample.tokens.tolist() if row not in strongest][:EACH]
     return QueueItem(
         feature=number,
-        contexts=top.of,
+        contexts=top.population,
         maximum=float(column.values.max()) if len(column.values) else 0.0,
         strongest=tuple(_example(index, column, row) for row in top.tokens.tolist()),
         drawn=tuple(_example(index, column, row) for row in more),

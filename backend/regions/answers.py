@@ -12,7 +12,7 @@ import polars as pl
 from backend import run
 from backend.corpus import passages
 from backend.corpus.contexts import Tokens
-from backend.corpus.topics import topic_shares
+from backend.corpus.passages import topic_shares
 from backend.corpus.views import Draw
 from backend.features.answers import read_index, with_top_token
 from backend.features.views import MATCHING_FEATURES

@@ -141,9 +141,10 @@ def _read(*conditions: ColumnElement[bool]) -> list[Event]:
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[Event]:
     rows = connection.execute(select(EVENTS).where(*conditions).order_by(EVENTS.c.id))
-    return [_event(**row) for row in rows.mappings()]
+    return [Event(**_fields({**row})) for row in rows.mappings()]
 
 
-def _event(id: int, uid: str | None, value: str, **columns: Any) -> Event:
-    """A row; a Tessera of before there were names may be running still and add some without."""
-    return Event(id=id, uid=uid or f"old-{id}", value=json.loads(value), **columns)
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    """Those of a row; a Tessera of before there were names may be running still and add some
+    without."""
+    return row | {"uid": row["uid"] or f"old-{row['id']}", "value": json.loads(row["value"])}

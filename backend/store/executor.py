@@ -24,11 +24,11 @@ POLL = 1.0  # seconds between reports while threads work
 
 
 class Executor(Protocol):
-    """What computes. `tests/store/test_executor.py` is the contract of every implementation."""
+    """What computes. `tests/queries/test_executor.py` is the contract of every implementation."""
 
     def submit(self, request: Request, device: str) -> Job:
-        """The live job of the request's key, else its failed or cancelled one unless asked for
-        `anew`, else a new one."""
+        """The live job of the request's key, else its failed or cancelled one unless a restart
+        is asked for, else a new one."""
         ...
 
     def each(
@@ -49,7 +49,7 @@ class Local:
 
     def submit(self, request: Request, device: str) -> Job:
         latest = jobs.for_key(request.key)
-        ended = ("done", "failed", "cancelled") if request.anew else ("done",)
+        ended = ("done", "failed", "cancelled") if request.restart else ("done",)
         if latest is not None and latest.state not in ended:
             return latest
         return jobs.submit(request, device)

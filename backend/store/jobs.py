@@ -21,8 +21,8 @@ from backend.store.launch import launch
 @dataclass(frozen=True)
 class Request:
     """A query that somebody wants answered. Requests of one `key` share a job; of two that wait the
-    one of higher `priority` runs first; `title` says what is computed; `anew`: a job that failed or
-    was cancelled does not stand for it."""
+    one of higher `priority` runs first; `title` says what is computed; `restart`: a job that failed
+    or was cancelled does not stand for it."""
 
     query: str
     study: str
@@ -30,7 +30,7 @@ class Request:
     key: str
     priority: int = 0
     title: str = ""
-    anew: bool = False
+    restart: bool = False
 
 
 # ---------------------------------------------------------------- asking

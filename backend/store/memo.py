@@ -113,16 +113,9 @@ class Memoized(Generic[P]):
 
     def find(self, *args: Any, **kwargs: Any) -> Entry | None:
         """The entry for these arguments if it is on disk and whole."""
-        return self.at(self.digest(*args, **kwargs))
+        return self.open(self.digest(*args, **kwargs))
 
-    def get(self, *args: Any, **kwargs: Any) -> Entry:
-        """As `find`; raises `Missing` where there is none, whatever the mood."""
-        entry = self.find(*args, **kwargs)
-        if entry is None:
-            raise run.Missing(self.name)
-        return entry
-
-    def at(self, digest: str) -> Entry | None:
+    def open(self, digest: str) -> Entry | None:
         """The entry of a digest, if it is on disk and whole."""
         return open_entry(self._target(digest), digest)
 
@@ -215,18 +208,16 @@ def place(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
-def outdated() -> list[upkeep.Kept]:
+def outdated() -> list[upkeep.StoredEntry]:
     """Results that nothing asks for any more: of functions that are gone, or of another version.
     They are deleted like any other when space is needed."""
-    return [item for item in upkeep.stock() if not _is_current(item.folder)]
-
-
-def _is_current(folder: Path) -> bool:
-    memoized = _memoized.get(folder.parent.name)
-    recipe = upkeep.recipe_of(folder)
-    if not recipe:
-        return True  # damaged, or gone meanwhile: not for us to judge
-    return memoized is not None and recipe.get("version") == memoized.version
+    items: list[upkeep.StoredEntry] = []
+    for item in upkeep.stock():
+        memoized, recipe = _memoized.get(item.folder.parent.name), upkeep.recipe_of(item.folder)
+        version = memoized.version if memoized else None
+        if recipe and recipe.get("version") != version:  # a damaged one is not for us to judge
+            items.append(item)
+    return items
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from backend.store.database import Database
 
 Parameters = tuple[Any, ...] | dict[str, Any]
 
-KEPT = 30 * 86400.0  # seconds for which ended jobs are listed
+RETENTION = 30 * 86400.0  # seconds for which ended jobs are listed
 DEATHS = 3  # after so many the job fails
 LOG_LINES = 40  # of the worker's log shown with a job that killed it
 LONG = 5  # priority up to which a job goes back into the queue,
@@ -182,7 +182,7 @@ def log_tail(device: str) -> str:
 
 def forget_old() -> None:
     """Deletes the rows of jobs that ended a month ago."""
-    change(f"DELETE FROM jobs WHERE NOT {LIVE} AND created < ?", (time.time() - KEPT,))
+    change(f"DELETE FROM jobs WHERE NOT {LIVE} AND created < ?", (time.time() - RETENTION,))
 
 
 # ---------------------------------------------------------------- starts of workers

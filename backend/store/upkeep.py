@@ -50,7 +50,7 @@ ENTRIES = pl.Schema(
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredEntry:
     """One entry as the file system tells it."""
 
     folder: Path
@@ -71,9 +71,9 @@ def lock_path(digest: str) -> Path:
 # ---------------------------------------------------------------- what is kept
 
 
-def stock() -> list[Kept]:
+def stock() -> list[StoredEntry]:
     """Every entry, least recently used first. What goes while we look is left out."""
-    entries = [_kept(folder) for folder in _folders()]
+    entries = [_stored_entry(folder) for folder in _folders()]
     return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.used)
 
 
@@ -92,7 +92,7 @@ def _subfolders(folder: Path) -> list[Path]:
         return []
 
 
-def _kept(folder: Path) -> Kept | None:
+def _stored_entry(folder: Path) -> StoredEntry | None:
     try:
         with os.scandir(folder) as items:
             stats = {item.name: item.stat() for item in items}
@@ -101,7 +101,7 @@ def _kept(folder: Path) -> Kept | None:
     if "recipe.json" not in stats:
         return None
     size = sum(stat.st_size for stat in stats.values())
-    return Kept(folder, size, stats["recipe.json"].st_mtime, PINNED in stats)
+    return StoredEntry(folder, size, stats["recipe.json"].st_mtime, PINNED in stats)
 
 
 def entries() -> pl.DataFrame:
@@ -117,10 +117,9 @@ def entries() -> pl.DataFrame:
 def recipe_of(folder: Path) -> dict[str, Any]:
     """How an entry was computed; nothing where that cannot be read."""
     try:
-        recipe = json.loads((folder / "recipe.json").read_text())
-    except (OSError, ValueError):
+        return dict(json.loads((folder / "recipe.json").read_text()))
+    except (OSError, ValueError, TypeError):
         return {}
-    return recipe if isinstance(recipe, dict) else {}
 
 
 def entry_folder(digest: str) -> Path:
@@ -175,17 +174,17 @@ def evict(limit_gb: float, in_use: float = IN_USE) -> list[str]:
     return deleted
 
 
-def delete(items: list[Kept]) -> list[str]:
+def delete(items: list[StoredEntry]) -> list[str]:
     """Deletes entries but for those that are pinned or in use; the digests of what went."""
     return [item.digest for item in items if not item.pinned and _delete(item)]
 
 
-def _delete(item: Kept) -> bool:
+def _delete(item: StoredEntry) -> bool:
     """Takes an entry out of sight in one step, then deletes it; not if it is in use after all."""
     doomed = staging_folder(item.digest)
     try:
         with disk.locked(lock_path(item.digest), timeout=0):
-            now = _kept(item.folder)
+            now = _stored_entry(item.folder)
             if now is None or now.pinned or now.used != item.used:
                 return False
             doomed.parent.mkdir(exist_ok=True)

@@ -301,8 +301,8 @@ def _complaint(detail: ErrorDetails) -> tuple[str, str]:
     if kind == "extra_forbidden":
         fields = list(_table(location[:-1]).model_fields)
         close = difflib.get_close_matches(str(location[-1]), fields, 1, cutoff=0.5)
-        meant = f"Did you mean `{close[0]}`? " if close else ""
-        return f"`{field}` is not a field of a study", f"{meant}Known here: {', '.join(fields)}."
+        hint = f"Did you mean `{close[0]}`? " if close else ""
+        return f"`{field}` is not a field of a study", f"{hint}Known here: {', '.join(fields)}."
     if kind == "tessera":
         context: dict[str, Any] = detail.get("ctx", {})
         return f"`{field}`: {context['problem']}", context["remedy"]

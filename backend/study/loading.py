@@ -148,7 +148,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=64)
-def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Study:
+def _parsed(path: Path, _version: tuple[int, int], _device: str, _dtype: str) -> Study:
     """The last three (the file's stamp, the environment's choices) only tell cached calls apart."""
     table = read(path, _shown(path))
     with _naming(_shown(path), "device"):

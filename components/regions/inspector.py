@@ -126,7 +126,11 @@ def bands_chart(view: RegionView, draw: str) -> go.Figure:
 def members_html(draw: Draw) -> str:
     """A sample of members with distance, margin and, where that is small, the runner-up."""
     if not draw.items:
-        words = "No member lies in this band." if draw.of else "The exemplar is the only member."
+        words = (
+            "No member lies in this band."
+            if draw.population
+            else "The exemplar is the only member."
+        )
         return f'<p class="note">{words}</p>'
     rows = "".join(_member(item) for item in draw.items if isinstance(item, Member))
     return f'<p class="note">{escape(draw.how)}</p>{rows}'

@@ -52,17 +52,21 @@ def rows_of(labels: dict[str, int], text: str = "text") -> list[dict[str, Any]]:
     ]
 
 
-def texts(found: ConceptSet, concept: int, split: str) -> tuple[list[str], list[str], list[str]]:
-    spelled = found.tokens.documents["text"].to_list()
+def texts(
+    concept_set: ConceptSet, concept: int, split: str
+) -> tuple[list[str], list[str], list[str]]:
+    spelled = concept_set.tokens.documents["text"].to_list()
     positive, negative, hard = (
-        [spelled[i] for i in part] for part in found.texts_of(concept, split)
+        [spelled[i] for i in part] for part in concept_set.texts_of(concept, split)
     )
     return positive, negative, hard
 
 
-def everything(found: ConceptSet, concept: int) -> list[list[str]]:
+def everything(concept_set: ConceptSet, concept: int) -> list[list[str]]:
     """Positive, negative and hard texts of a concept, train and test together."""
-    both = zip(texts(found, concept, "train"), texts(found, concept, "test"), strict=True)
+    both = zip(
+        texts(concept_set, concept, "train"), texts(concept_set, concept, "test"), strict=True
+    )
     return [sorted(train + test) for train, test in both]
 
 

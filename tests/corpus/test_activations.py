@@ -52,8 +52,8 @@ def test_equals_hidden_states_of_each_context_alone(small: str, world: Path, lay
         first, length = table["first_token"][row], table["length"][row]
         ids = torch.tensor([[bos, *acts.tokens.ids[first : first + length].tolist()]])
         with torch.inference_mode():
-            wanted = network(ids, output_hidden_states=True).hidden_states[layer + 1][0, 1:]
-        assert torch.allclose(acts.rows(first, first + length), wanted, atol=1e-5)
+            expected = network(ids, output_hidden_states=True).hidden_states[layer + 1][0, 1:]
+        assert torch.allclose(acts.rows(first, first + length), expected, atol=1e-5)
 
 
 def test_rows_and_chunks_agree(small: str) -> None:
@@ -74,11 +74,11 @@ def test_a_killed_extraction_resumes_at_its_last_chunk(
     stored = [chunk for chunk in range(acts.chunks) if is_stored(acts, chunk)]
     assert stored == list(range(len(stored)))
     assert 0 < len(stored) < acts.chunks
-    again = Stop(1e9)
+    second = Stop(1e9)
     resumed = opened(small)
-    with run.reporting(again):
+    with run.reporting(second):
         list(resumed)
-    assert min(again.seen) >= resumed.bounds[len(stored)]
+    assert min(second.seen) >= resumed.bounds[len(stored)]
 
 
 def test_a_longer_corpus_shares_the_chunks_of_its_beginning(
@@ -99,7 +99,7 @@ def test_nan_activations_are_an_error_that_names_the_remedy(
     acts = opened(small)
     network = language_model.load(acts.model, "cpu")
     weight = network.blocks[0].mlp.down_proj.weight
-    kept = weight[0, 0].item()
+    entries = weight[0, 0].item()
     with torch.no_grad():
         weight[0, 0] = float("nan")
     try:
@@ -107,7 +107,7 @@ def test_nan_activations_are_an_error_that_names_the_remedy(
             acts.read(0)
     finally:
         with torch.no_grad():
-            weight[0, 0] = kept
+            weight[0, 0] = entries
     assert "NaN" in caught.value.problem
     assert extract.stored() == []
 
@@ -132,8 +132,8 @@ def test_direction_logits_equal_the_product_written_out(small: str) -> None:
     directions = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(0))
     state = network.network.state_dict()
     gain = 1 + state["model.norm.weight"]
-    wanted = (directions * gain) @ state["model.embed_tokens.weight"].T
-    assert torch.allclose(network.logits_of(directions), wanted, atol=1e-5)
+    expected = (directions * gain) @ state["model.embed_tokens.weight"].T
+    assert torch.allclose(network.logits_of(directions), expected, atol=1e-5)
 
 
 def test_an_unknown_revision_is_part_of_the_key() -> None:

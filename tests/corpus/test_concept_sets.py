@@ -32,17 +32,17 @@ def test_a_table_with_two_classes_is_one_concept(
     loaded: Study, tmp_path: Path, name: str, column: str
 ) -> None:
     rows = rows_of({"Positive": 6, "NEGATIVE": 8, "hard_negative": 2}, column)
-    found = opened(loaded, table(tmp_path / name, rows))
-    assert found.concepts.rows() == [(0, "joy", "")]
-    assert found.number_of("Joy") == 0
-    said = [
+    concept_set = opened(loaded, table(tmp_path / name, rows))
+    assert concept_set.concepts.rows() == [(0, "joy", "")]
+    assert concept_set.number_of("Joy") == 0
+    expected = [
         [row[column] for row in rows if row["label"] == label]
         for label in dict.fromkeys(row["label"] for row in rows)
     ]
-    assert everything(found, 0) == [sorted(part) for part in said]
+    assert everything(concept_set, 0) == [sorted(part) for part in expected]
     for split in ("train", "test"):
-        assert [len(part) for part in found.texts_of(0, split)] == [3, 4, 1]
-    assert found.dropped == NOTHING
+        assert [len(part) for part in concept_set.texts_of(0, split)] == [3, 4, 1]
+    assert concept_set.dropped == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_classes_may_be_spelled_in_other_ways(
     loaded: Study, tmp_path: Path, yes: object, no: object
 ) -> None:
     rows = [{"text": f"the {n}", "label": yes if n % 2 else no} for n in range(8)]
-    found = opened(loaded, table(tmp_path / "odd.jsonl", rows))
-    assert everything(found, 0)[0] == ["the 1", "the 3", "the 5", "the 7"]
+    concept_set = opened(loaded, table(tmp_path / "odd.jsonl", rows))
+    assert everything(concept_set, 0)[0] == ["the 1", "the 3", "the 5", "the 7"]
 
 
 def test_a_column_names_the_concept_and_another_the_split(loaded: Study, tmp_path: Path) -> None:
@@ -64,20 +64,20 @@ def test_a_column_names_the_concept_and_another_the_split(loaded: Study, tmp_pat
         for label in ("positive", "negative")
         for n, split in enumerate(["train", "Test", "train", "test", "TEST"])
     ]
-    found = opened(loaded, table(tmp_path / "colours.csv", rows))
-    assert found.concepts["name"].to_list() == ["red", "blue"]
-    positive, negative, _ = texts(found, found.number_of("blue"), "train")
+    concept_set = opened(loaded, table(tmp_path / "colours.csv", rows))
+    assert concept_set.concepts["name"].to_list() == ["red", "blue"]
+    positive, negative, _ = texts(concept_set, concept_set.number_of("blue"), "train")
     assert positive == ["blue positive 0", "blue positive 2"]
     assert negative == ["blue negative 0", "blue negative 2"]
-    assert len(found.texts_of(0, "test")[0]) == 3
+    assert len(concept_set.texts_of(0, "test")[0]) == 3
 
 
 def test_other_labels_are_a_concept_each_against_the_rest(loaded: Study, tmp_path: Path) -> None:
     rows = rows_of({"anger": 4, "joy": 6, "calm": 20})
-    found = opened(loaded, table(tmp_path / "moods.csv", rows))
-    assert sorted(found.concepts["name"]) == ["anger", "calm", "joy"]
+    concept_set = opened(loaded, table(tmp_path / "moods.csv", rows))
+    assert sorted(concept_set.concepts["name"]) == ["anger", "calm", "joy"]
     for name, (own, others) in {"anger": (4, 8), "joy": (6, 12), "calm": (20, 10)}.items():
-        positive, negative, hard = everything(found, found.number_of(name))
+        positive, negative, hard = everything(concept_set, concept_set.number_of(name))
         assert len(positive) == own
         assert all(name in text for text in positive)
         assert len(set(negative)) == others  # two a positive, or all there are
@@ -86,7 +86,7 @@ def test_other_labels_are_a_concept_each_against_the_rest(loaded: Study, tmp_pat
 
 
 def test_languages_and_scripts_are_kept_as_written(loaded: Study, tmp_path: Path) -> None:
-    said = [
+    spellings = [
         "Ночь, улица",
         "ある日の午後",
         "שלום עולם",
@@ -96,10 +96,10 @@ def test_languages_and_scripts_are_kept_as_written(loaded: Study, tmp_path: Path
         "a\r\nb",
         "أهلا",
     ]
-    rows = [{"text": text, "label": n % 2} for n, text in enumerate(said)]
-    found = opened(loaded, table(tmp_path / "радость.jsonl", rows))
-    assert found.concepts["name"].to_list() == ["радость"]
-    assert everything(found, 0)[:2] == [sorted(said[1::2]), sorted(said[::2])]
+    rows = [{"text": text, "label": n % 2} for n, text in enumerate(spellings)]
+    concept_set = opened(loaded, table(tmp_path / "радость.jsonl", rows))
+    assert concept_set.concepts["name"].to_list() == ["радость"]
+    assert everything(concept_set, 0)[:2] == [sorted(spellings[1::2]), sorted(spellings[::2])]
 
 
 def test_half_a_surrogate_pair_becomes_a_replacement_character(
@@ -107,8 +107,8 @@ def test_half_a_surrogate_pair_becomes_a_replacement_character(
 ) -> None:
     rows = rows_of({"1": 4, "0": 4})
     rows[0]["text"] = "half \ud83d here"
-    found = opened(loaded, table(tmp_path / "half.jsonl", rows))
-    assert "half \ufffd here" in everything(found, 0)[0]
+    concept_set = opened(loaded, table(tmp_path / "half.jsonl", rows))
+    assert "half \ufffd here" in everything(concept_set, 0)[0]
 
 
 # ---------------------------------------------------------------- what is left out
@@ -129,32 +129,36 @@ def test_what_is_left_out_is_counted_by_its_reason(loaded: Study, tmp_path: Path
         {"text": "Said to be both", "label": "negative", "split": "test"},
         {"text": "positive test 0", "label": "positive", "split": "train"},
     ]
-    found = opened(loaded, table(tmp_path / "odd.jsonl", ample + odd))
-    assert found.dropped == NOTHING | {
+    concept_set = opened(loaded, table(tmp_path / "odd.jsonl", ample + odd))
+    assert concept_set.dropped == NOTHING | {
         "empty": 1,
         "repeated": 2,
         "contradictory": 2,
         "in_both_splits": 1,
     }
-    assert sorted(found.tokens.documents["text"]) == sorted(row["text"] for row in ample)
-    assert texts(found, 0, "test")[0] == ["positive test 0", "positive test 1", "positive test 2"]
+    assert sorted(concept_set.tokens.documents["text"]) == sorted(row["text"] for row in ample)
+    assert texts(concept_set, 0, "test")[0] == [
+        "positive test 0",
+        "positive test 1",
+        "positive test 2",
+    ]
 
 
 def test_a_text_that_is_negative_and_hard_is_hard(loaded: Study, tmp_path: Path) -> None:
     rows = [*rows_of({"1": 4, "0": 4}), {"text": "almost", "label": "0"}]
     rows.append({"text": "almost", "label": "hard negative"})
-    found = opened(loaded, table(tmp_path / "a.csv", rows))
-    assert everything(found, 0)[2] == ["almost"]
-    assert "almost" not in everything(found, 0)[1]
-    assert found.dropped["repeated"] == 1
+    concept_set = opened(loaded, table(tmp_path / "a.csv", rows))
+    assert everything(concept_set, 0)[2] == ["almost"]
+    assert "almost" not in everything(concept_set, 0)[1]
+    assert concept_set.dropped["repeated"] == 1
 
 
 def test_a_text_of_two_labels_is_neither(loaded: Study, tmp_path: Path) -> None:
     rows = [*rows_of({"anger": 4, "joy": 4}), {"text": "both", "label": "joy"}]
     rows.append({"text": "BOTH", "label": "anger"})
-    found = opened(loaded, table(tmp_path / "moods.csv", rows))
-    assert "both" not in found.tokens.documents["text"].to_list()
-    assert found.dropped == NOTHING | {"contradictory": 2}
+    concept_set = opened(loaded, table(tmp_path / "moods.csv", rows))
+    assert "both" not in concept_set.tokens.documents["text"].to_list()
+    assert concept_set.dropped == NOTHING | {"contradictory": 2}
 
 
 def test_a_text_of_two_concepts_is_read_once(loaded: Study, tmp_path: Path) -> None:
@@ -162,10 +166,10 @@ def test_a_text_of_two_concepts_is_read_once(loaded: Study, tmp_path: Path) -> N
         {"text": f"shared {n % 8}", "label": int(n % 8 < 4), "concept": "a" if n < 8 else "b"}
         for n in range(16)
     ]
-    found = opened(loaded, table(tmp_path / "two.jsonl", rows))
-    assert len(found.tokens.documents) == 8
-    assert everything(found, 0) == everything(found, 1)
-    assert found.dropped == NOTHING
+    concept_set = opened(loaded, table(tmp_path / "two.jsonl", rows))
+    assert len(concept_set.tokens.documents) == 8
+    assert everything(concept_set, 0) == everything(concept_set, 1)
+    assert concept_set.dropped == NOTHING
 
 
 # ---------------------------------------------------------------- splits
@@ -194,27 +198,27 @@ def test_train_and_test_share_no_text_whatever_the_seed(
     ]
     odd = [{"text": f"Text {n}", "concept": c, "label": label} for n, c, label in rows]
     ref = replace(table(tmp_path / "any.jsonl", sound + odd), seed=seed)
-    found = opened(loaded, ref)
+    concept_set = opened(loaded, ref)
     sides = [
         {
             " ".join(text.casefold().split())
             for c in (0, 1)
-            for part in texts(found, c, split)
+            for part in texts(concept_set, c, split)
             for text in part
         }
         for split in ("train", "test")
     ]
     assert not sides[0] & sides[1]
-    assert sum(map(len, sides)) == len(found.tokens.documents)
+    assert sum(map(len, sides)) == len(concept_set.tokens.documents)
     for concept in (0, 1):
-        parts = [set(part) for part in everything(found, concept)]
+        parts = [set(part) for part in everything(concept_set, concept)]
         assert sum(map(len, parts)) == len(set.union(*parts))  # no text has two kinds
 
 
 def test_the_seed_chooses_the_split_and_the_split_is_even(loaded: Study, tmp_path: Path) -> None:
     ref = table(tmp_path / "a.csv", rows_of({"1": 21, "0": 30}))
-    first, again, other = (opened(loaded, replace(ref, seed=seed)) for seed in (3, 3, 4))
-    assert first.labels.equals(again.labels)
+    first, second, other = (opened(loaded, replace(ref, seed=seed)) for seed in (3, 3, 4))
+    assert first.labels.equals(second.labels)
     assert not first.labels.equals(other.labels)
     assert [len(part) for part in other.texts_of(0, "train")] == [11, 15, 0]
     assert [len(part) for part in other.texts_of(0, "test")] == [10, 15, 0]
@@ -226,33 +230,36 @@ def test_the_seed_chooses_the_split_and_the_split_is_even(loaded: Study, tmp_pat
 def test_a_text_longer_than_a_context_is_read_in_several(loaded: Study, tmp_path: Path) -> None:
     rows = rows_of({"1": 4, "0": 4})
     rows[2]["text"] = "The gull hides the rope. " * 30
-    found = opened(loaded, table(tmp_path / "long.jsonl", rows))
-    assert found.windowed == 1
-    at = found.tokens.documents["text"].to_list().index(rows[2]["text"])
-    first, last = (int(offset) for offset in found.offsets[at : at + 2])
+    concept_set = opened(loaded, table(tmp_path / "long.jsonl", rows))
+    assert concept_set.windowed == 1
+    starts = concept_set.tokens.documents["text"].to_list().index(rows[2]["text"])
+    first, last = (int(offset) for offset in concept_set.offsets[starts : starts + 2])
     assert last - first > PER_CONTEXT
-    windows = found.tokens.contexts.filter(pl.col("document") == at)["length"]
+    windows = concept_set.tokens.contexts.filter(pl.col("document") == starts)["length"]
     assert len(windows) == -(-(last - first) // PER_CONTEXT)
     assert windows.max() == PER_CONTEXT
-    assert "".join(found.tokens.pieces(first, last)) == rows[2]["text"]
+    assert "".join(concept_set.tokens.pieces(first, last)) == rows[2]["text"]
 
 
 def test_offsets_part_the_tokens_by_text(loaded: Study, tmp_path: Path) -> None:
-    found = opened(loaded, table(tmp_path / "a.csv", rows_of({"1": 5, "0": 5})))
-    assert found.offsets.dtype == np.int64
-    assert (found.offsets[0], found.offsets[-1]) == (0, len(found.tokens))
-    assert (np.diff(found.offsets) >= 1).all()
-    for at, text in enumerate(found.tokens.documents["text"]):
-        assert "".join(found.tokens.pieces(*found.offsets[at : at + 2].tolist())) == text
+    concept_set = opened(loaded, table(tmp_path / "a.csv", rows_of({"1": 5, "0": 5})))
+    assert concept_set.offsets.dtype == np.int64
+    assert (concept_set.offsets[0], concept_set.offsets[-1]) == (0, len(concept_set.tokens))
+    assert (np.diff(concept_set.offsets) >= 1).all()
+    for bounds, text in enumerate(concept_set.tokens.documents["text"]):
+        assert (
+            "".join(concept_set.tokens.pieces(*concept_set.offsets[bounds : bounds + 2].tolist()))
+            == text
+        )
 
 
 def test_a_concept_that_does_not_exist_is_an_error_that_names_near_ones(
     loaded: Study, tmp_path: Path
 ) -> None:
-    found = opened(loaded, table(tmp_path / "a.csv", rows_of({"anger": 4, "joy": 4})))
+    concept_set = opened(loaded, table(tmp_path / "a.csv", rows_of({"anger": 4, "joy": 4})))
     with pytest.raises(NotFoundError, match=r"no concept 'angr'.*one of: anger"):
-        found.number_of("angr")
+        concept_set.number_of("angr")
     with pytest.raises(NotFoundError, match="concepts 0 to 1"):
-        found.texts_of(2, "train")
+        concept_set.texts_of(2, "train")
     with pytest.raises(NotFoundError, match="'dev'"):
-        found.texts_of(0, "dev")
+        concept_set.texts_of(0, "dev")

@@ -36,15 +36,18 @@ from tests.corpus.conftest import (
 
 
 def test_an_axbench_folder_is_a_concept_set(loaded: Study, tmp_path: Path) -> None:
-    found = opened(loaded, ConceptRef("axbench", str(bench(tmp_path / "bench"))))
-    assert found.concepts.rows() == [(0, "the colour of the sea", "text"), (1, "concept 1", "math")]
-    assert [len(part) for part in found.texts_of(0, "test")] == [3, 2, 0]
-    assert [len(part) for part in found.texts_of(1, "test")] == [3, 2, 1]
-    positive, negative, _ = texts(found, 0, "train")
+    concept_set = opened(loaded, ConceptRef("axbench", str(bench(tmp_path / "bench"))))
+    assert concept_set.concepts.rows() == [
+        (0, "the colour of the sea", "text"),
+        (1, "concept 1", "math"),
+    ]
+    assert [len(part) for part in concept_set.texts_of(0, "test")] == [3, 2, 0]
+    assert [len(part) for part in concept_set.texts_of(1, "test")] == [3, 2, 1]
+    positive, negative, _ = texts(concept_set, 0, "train")
     assert positive == [f"train 0 positive text {n}" for n in range(3)]
     assert negative == [f"train -1 negative text {n}" for n in range(4)]
-    assert len(found.texts_of(1, "train")[1]) == 8  # there is no shared negative of maths
-    assert found.dropped == NOTHING
+    assert len(concept_set.texts_of(1, "train")[1]) == 8  # there is no shared negative of maths
+    assert concept_set.dropped == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -80,9 +83,9 @@ def test_an_axbench_folder_that_lacks_a_table_or_a_column_names_it(
 
 
 def test_topics_of_the_corpus_are_concepts(loaded: Study) -> None:
-    found = opened(loaded, ConceptRef("topics"))
-    assert found.concepts["name"].to_list() == ["harbour", "kitchen", "orchard"]
-    positive, negative, _ = everything(found, found.number_of("kitchen"))
+    concept_set = opened(loaded, ConceptRef("topics"))
+    assert concept_set.concepts["name"].to_list() == ["harbour", "kitchen", "orchard"]
+    positive, negative, _ = everything(concept_set, concept_set.number_of("kitchen"))
     assert len(positive) == 8
     assert len(negative) == 16
     whole = Path(loaded.corpus.sources[0].path) / "kitchen" / "0.txt"
@@ -116,8 +119,8 @@ def test_a_document_is_cut_at_white_space_where_it_has_some(text: str, expected:
 
 
 def test_domains_of_wordnet_are_concepts(loaded: Study, tmp_path: Path) -> None:
-    found = opened(loaded, wordnet(tmp_path / "wn"))
-    named = dict(found.concepts.select("name", "genre").iter_rows())
+    concept_set = opened(loaded, wordnet(tmp_path / "wn"))
+    named = dict(concept_set.concepts.select("name", "genre").iter_rows())
     assert named == {
         "adj.all": "adj",
         "adv.all": "adv",
@@ -126,18 +129,23 @@ def test_domains_of_wordnet_are_concepts(loaded: Study, tmp_path: Path) -> None:
         "verb.motion": "verb",
         "verb.weather": "verb",
     }
-    positive, negative, _ = everything(found, found.number_of("noun.animal"))
+    positive, negative, _ = everything(concept_set, concept_set.number_of("noun.animal"))
     assert positive == [f'gloss 5 number {n} tells it; "a use of it"' for n in range(6)]
     assert len(set(negative)) == 12
     assert not any(text.startswith("gloss 5 ") for text in negative)
-    assert set(found.tokens.documents["title"]) == {"odd noun", "odd verb", "odd adj", "odd adv"}
-    assert found.dropped == NOTHING | {"too_few": 1}
+    assert set(concept_set.tokens.documents["title"]) == {
+        "odd noun",
+        "odd verb",
+        "odd adj",
+        "odd adv",
+    }
+    assert concept_set.dropped == NOTHING | {"too_few": 1}
 
 
 def test_the_domains_are_numbered_as_wordnet_does() -> None:
     assert len(set(DOMAINS)) == 45
-    known = {0: "adj.all", 3: "noun.Tops", 18: "noun.person", 28: "noun.time", 29: "verb.body"}
-    assert {at: DOMAINS[at] for at in known} == known
+    names = {0: "adj.all", 3: "noun.Tops", 18: "noun.person", 28: "noun.time", 29: "verb.body"}
+    assert {number: DOMAINS[number] for number in names} == names
     assert DOMAINS[43:] == ("verb.weather", "adj.ppl")
 
 
@@ -160,7 +168,7 @@ def bad_sets(folder: Path) -> Iterator[tuple[ConceptRef, str]]:
     yield ConceptRef("wordnet", str(folder)), r"data\.noun does not exist.*apt-get"
     yield ConceptRef("axbench", str(folder)), r"train_data\.parquet does not exist"
     good = rows_of({"1": 4, "0": 4})
-    given = {
+    sets = {
         "no text": ([{"words": "a", "label": 1}], "no text column.*words, label.*text or output"),
         "no label": ([{"text": "a", "class": 1}], "no label column.*text, class"),
         "label missing": ([*good, {"text": "a"}], "row 9, has no label"),
@@ -185,7 +193,7 @@ def bad_sets(folder: Path) -> Iterator[tuple[ConceptRef, str]]:
         ),
         "none": ([{"text": " ", "label": 1}], "holds no text"),
     }
-    for name, (rows, words) in given.items():
+    for name, (rows, words) in sets.items():
         yield table(folder / f"{name}.jsonl", rows), words
     split = [{**row, "split": "train"} for row in good] + [
         {**good[0], "text": "b", "split": "test"}
@@ -257,8 +265,8 @@ def test_a_source_is_one_module_and_one_line(
     named = {choice.name: choice for choice in concept_choices.concept_sets()}
     assert (named["blocks"].ref.kind, named["blocks"].title) == ("toy", "toys")
     assert concept_choices.choose(str(folder)) == concept_choices.choose("blocks")
-    found = opened(loaded, concept_choices.choose("blocks"))
-    assert found.concepts["name"].to_list() == ["toy"]
+    concept_set = opened(loaded, concept_choices.choose("blocks"))
+    assert concept_set.concepts["name"].to_list() == ["toy"]
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(CorpusError, match="does not exist"):

@@ -122,16 +122,16 @@ def test_a_space_that_offsets_leave_out_belongs_to_the_token_after_it(
 @hypothesis_settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(text=st.text(min_size=1, max_size=40), at=st.integers(0, 200))
+@given(text=st.text(min_size=1, max_size=40), position=st.integers(0, 200))
 def test_pieces_join_wherever_the_text_is_parted(
-    model: ModelRef, folder: Path, text: str, at: int
+    model: ModelRef, folder: Path, text: str, position: int
 ) -> None:
     if not text.strip():
         return
     (folder / "odd.txt").write_bytes(text.encode())
     tokens = cut(model, folder)
-    at = min(at, len(tokens))
-    parted = [*tokens.pieces(0, at), *tokens.pieces(at, len(tokens))]
+    position = min(position, len(tokens))
+    parted = [*tokens.pieces(0, position), *tokens.pieces(position, len(tokens))]
     assert len(parted) == len(tokens)
     assert "".join(parted) == text
 
@@ -139,10 +139,10 @@ def test_pieces_join_wherever_the_text_is_parted(
 def test_a_character_of_several_tokens_is_shown_once(model: ModelRef, folder: Path) -> None:
     (folder / "odd.txt").write_text("🙂 a", encoding="utf-8")
     tokens = cut(model, folder)
-    shown = [piece for piece in tokens.pieces(0, len(tokens)) if piece]
-    assert len(shown) < len(tokens)
-    assert shown[0] == "🙂"
-    assert "".join(shown) == "🙂 a"
+    pieces = [piece for piece in tokens.pieces(0, len(tokens)) if piece]
+    assert len(pieces) < len(tokens)
+    assert pieces[0] == "🙂"
+    assert "".join(pieces) == "🙂 a"
 
 
 def test_contexts_cover_every_token_once_and_leave_room_for_the_bos(
@@ -200,8 +200,10 @@ def test_every_prefix_has_the_topics_of_the_whole(folder: Path) -> None:
 def test_the_seed_changes_the_order_and_nothing_else(folder: Path) -> None:
     for number in range(12):
         (folder / f"{number}.txt").write_text(story(number))
-    first, again, other = (_documents(CorpusRef((files(folder),), 0, seed=s))[0] for s in (0, 0, 1))
-    assert first == again
+    first, second, other = (
+        _documents(CorpusRef((files(folder),), 0, seed=s))[0] for s in (0, 0, 1)
+    )
+    assert first == second
     assert first != other
     assert sorted(first) == sorted(other)
 
@@ -222,18 +224,18 @@ def test_repeats_are_dropped_and_counted(model: ModelRef, folder: Path) -> None:
 
 
 def test_texts_that_share_a_passage_are_both_kept() -> None:
-    once = Deduplicator()
+    deduplicator = Deduplicator()
     shared = story(1, 50)
-    assert not once.is_repeat(f"{shared} {story(2, 150)}")
-    assert not once.is_repeat(f"{shared} {story(3, 150)}")
+    assert not deduplicator.is_repeat(f"{shared} {story(2, 150)}")
+    assert not deduplicator.is_repeat(f"{shared} {story(3, 150)}")
 
 
 @pytest.mark.parametrize("text", ["a", "!!!", "🙂", "…" * 5000])
 def test_texts_without_words_are_compared_whole(text: str) -> None:
-    once = Deduplicator()
-    assert not once.is_repeat(text)
-    assert once.is_repeat(text)
-    assert not once.is_repeat(text + "?b")
+    deduplicator = Deduplicator()
+    assert not deduplicator.is_repeat(text)
+    assert deduplicator.is_repeat(text)
+    assert not deduplicator.is_repeat(text + "?b")
 
 
 # ---------------------------------------------------------------- texts that hold little or nothing

@@ -31,9 +31,9 @@ def test_axbench_tables_are_a_corpus(concept10: Path, name: str) -> None:
     assert len(resolved.digest) == 16
     assert resolved == sources.resolve(source)
     expected = pl.read_parquet(concept10 / name).filter(pl.col("output").str.strip_chars() != "")
-    found = list(sources.read(resolved, 0))
-    assert [text for _, _, text in found] == expected["output"].to_list()
-    assert [topic for topic, _, _ in found] == expected["output_concept"].to_list()
+    texts = list(sources.read(resolved, 0))
+    assert [text for _, _, text in texts] == expected["output"].to_list()
+    assert [topic for topic, _, _ in texts] == expected["output_concept"].to_list()
 
 
 def test_a_folder_with_a_file_of_other_fields_names_them(concept10: Path) -> None:
@@ -45,13 +45,15 @@ def test_a_folder_with_a_file_of_other_fields_names_them(concept10: Path) -> Non
 def test_axbench_is_a_concept_set(concept10: Path, small: str) -> None:
     loaded = loading.load(small)
     ref = concept_sources.resolve(ConceptRef("axbench", str(concept10)))
-    found = ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref))
-    assert found.concepts["name"].n_unique() == 10
+    concept_set = ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref))
+    assert concept_set.concepts["name"].n_unique() == 10
     sizes = {
-        split: [[len(part) for part in found.texts_of(concept, split)] for concept in range(10)]
+        split: [
+            [len(part) for part in concept_set.texts_of(concept, split)] for concept in range(10)
+        ]
         for split in ("train", "test")
     }
     assert sizes["train"] == [[72, 72, 0]] * 10
     assert [size[:2] for size in sizes["test"]] == [[36, 36]] * 10
     assert sum(size[2] for size in sizes["test"]) == 35
-    assert set(found.dropped.values()) == {0}
+    assert set(concept_set.dropped.values()) == {0}

@@ -52,8 +52,8 @@ def test_text_files_take_their_folder_as_topic(folder: Path) -> None:
     for path in ("top.txt", "news/one.md", "news/deep/two.TXT"):
         (folder / path).write_text(story(len(path)))
     (folder / "news" / "picture.png").write_bytes(b"\x89PNG")
-    read = {title: topic for topic, title, _ in sources.read(files(folder), 0)}
-    assert read == {"top": "all", "one": "news", "two": "deep"}
+    documents = {title: topic for topic, title, _ in sources.read(files(folder), 0)}
+    assert documents == {"top": "all", "one": "news", "two": "deep"}
 
 
 def test_a_single_file_is_a_corpus(folder: Path) -> None:
@@ -210,24 +210,24 @@ def test_the_digest_follows_contents_and_places(folder: Path) -> None:
 
 def hub(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> list[int]:
     """Plays a dataset of these rows; the list gains the number of each row that is taken."""
-    taken: list[int] = []
+    numbers: list[int] = []
 
     def stream(*_: Any, **options: Any) -> Any:
         assert options["streaming"]
         for number, row in enumerate(rows):
-            taken.append(number)
+            numbers.append(number)
             yield row
 
     monkeypatch.setattr(datasets, "load_dataset", stream)
-    return taken
+    return numbers
 
 
 def test_a_stream_is_read_only_as_far_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = hub(monkeypatch, [{"text": story(n)} for n in range(100)])
+    numbers = hub(monkeypatch, [{"text": story(n)} for n in range(100)])
     source = SourceRef("hub", "some/texts", digest="commit")
-    read = list(sources.read(source, 1000))
-    assert sum(len(text) for _, _, text in read) >= 1000
-    assert len(taken) == len(read) < 10
+    documents = list(sources.read(source, 1000))
+    assert sum(len(text) for _, _, text in documents) >= 1000
+    assert len(numbers) == len(documents) < 10
 
 
 def test_a_stream_without_the_text_field_names_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,23 +255,23 @@ def test_a_hub_that_cannot_be_reached_is_a_corpus_error(monkeypatch: pytest.Monk
 
 @pytest.mark.real
 def test_the_packaged_news_is_whole_and_its_odd_file_is_decoded() -> None:
-    read = list(sources.read(SourceRef("bbc-news"), 0))
-    assert len(read) == 2225
-    assert {topic for topic, _, _ in read} == {
+    documents = list(sources.read(SourceRef("bbc-news"), 0))
+    assert len(documents) == 2225
+    assert {topic for topic, _, _ in documents} == {
         "business",
         "entertainment",
         "politics",
         "sports",
         "tech",
     }
-    assert not any("\ufffd" in text for _, _, text in read)
+    assert not any("\ufffd" in text for _, _, text in documents)
 
 
 @pytest.mark.real
 def test_the_packaged_encyclopedia_is_prose() -> None:
-    read = list(sources.read(SourceRef("encyclopedia"), 0))
-    assert len(read) > 400
-    titles = [title for _, title, _ in read]
+    documents = list(sources.read(SourceRef("encyclopedia"), 0))
+    assert len(documents) > 400
+    titles = [title for _, title, _ in documents]
     assert any(title.startswith("Anarchism · ") for title in titles)
     assert not any(title.endswith(("· References", "· External links")) for title in titles)
-    assert sum("[[" in text or "'''" in text for _, _, text in read) < 0.02 * len(read)
+    assert sum("[[" in text or "'''" in text for _, _, text in documents) < 0.02 * len(documents)

@@ -60,16 +60,16 @@ def test_one_position_is_overwritten_in_a_copy() -> None:
 
 
 def test_outputs_are_captured_by_key(network: nn.Sequential) -> None:
-    with edit.captured({"first": network[0], "last": network[1]}) as kept:
+    with edit.captured({"first": network[0], "last": network[1]}) as capture:
         network(X)
-    assert {key: float(hidden.mean()) for key, hidden in kept.hidden.items()} == {
+    assert {key: float(hidden.mean()) for key, hidden in capture.hidden.items()} == {
         "first": 1.0,
         "last": 2.0,
     }
-    assert bool(kept.tuples) == network[0].wraps
-    kept.hidden.clear()
+    assert bool(capture.tuples) == network[0].wraps
+    capture.hidden.clear()
     network(X)
-    assert kept.hidden == {}
+    assert capture.hidden == {}
 
 
 def test_a_pass_ends_at_the_module(network: nn.Sequential) -> None:

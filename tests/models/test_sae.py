@@ -35,9 +35,9 @@ def top_k(normalize: str = "none") -> SAE[Any]:
 
 
 def jump_relu() -> SAE[Any]:
-    made = JumpReLUSAE(JumpReLUSAEConfig(d_in=WIDTH, d_sae=FEATURES))
-    made.threshold.data.fill_(0.3)
-    return made
+    network = JumpReLUSAE(JumpReLUSAEConfig(d_in=WIDTH, d_sae=FEATURES))
+    network.threshold.data.fill_(0.3)
+    return network
 
 
 def standard() -> SAE[Any]:
@@ -243,7 +243,8 @@ def test_without_a_network_the_local_copy_says_which_commit_it_is(tmp_path: Path
         sae.resolve(source)
     main = tmp_path / "models--google--gemma-scope-2-270m-pt" / "refs" / "main"
     main.parent.mkdir(parents=True)
-    main.write_text("abc\n")
+    main.write_text("abc")
+    (main.parent.parent / "snapshots" / "abc").mkdir(parents=True)
     assert sae.resolve(source) == "abc"
     with pytest.raises(ModelError, match="no network"):
         sae.resolve(source, "another")
@@ -264,6 +265,8 @@ def test_what_the_recipe_saves_reads_raw_activations(tmp_path: Path) -> None:
     save(trained, MODEL, 12, tmp_path)
     loaded = sae.load(SaeRef(f"folder:{tmp_path}", ""), "cpu")
     sae.check(SaeRef(f"folder:{tmp_path}", ""), MODEL, Site(12), WIDTH)
-    got = loaded.decode(loaded.encode(x))
-    assert float((got - expected).norm() / (expected - centre).norm()) < 0.05  # bfloat16 weights
+    decoded = loaded.decode(loaded.encode(x))
+    assert (
+        float((decoded - expected).norm() / (expected - centre).norm()) < 0.05
+    )  # bfloat16 weights
     torch.testing.assert_close(loaded.decoder.norm(dim=1), torch.ones(FEATURES))

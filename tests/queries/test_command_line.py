@@ -86,9 +86,9 @@ def _prefix(entry: query.Entry, name: str) -> str:
     """What stands before the names of an argument's fields: nothing where no other option of the
     command has one of them."""
     others = [each for each in entry.signature.parameters if each != name]
-    taken = {"json", "look", *others}
-    taken |= {field.name for each in others for field in _parts(entry, each)}
-    return f"{name}." if taken & {field.name for field in _parts(entry, name)} else ""
+    names = {"json", "look", *others}
+    names |= {field.name for each in others for field in _parts(entry, each)}
+    return f"{name}." if names & {field.name for field in _parts(entry, name)} else ""
 
 
 def _options(entry: query.Entry) -> Iterator[tuple[str, str, Any]]:
@@ -148,9 +148,9 @@ def test_an_unknown_query_is_told_with_the_nearest_name(
 
 def test_an_unknown_argument_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["region", "--study", "demo", "--regio", "3"]) == 2
-    told = capsys.readouterr().err
-    assert "--regio" in told
-    assert "--region" in told
+    message = capsys.readouterr().err
+    assert "--regio" in message
+    assert "--region" in message
 
 
 @pytest.mark.parametrize("words", [["--region", "three"], []])

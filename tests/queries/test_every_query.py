@@ -142,18 +142,18 @@ def arguments(
     patch.setattr(ce_sweep, "SaeRef", lambda source, revision: replace(own, revision=revision))
     stories = root / "stories.jsonl"
     stories.write_text("\n".join(json.dumps(row) for row in STORIES))
-    known = {
+    values = {
         "token": passage.first + passage.focus,
         "pairs": str(stories),
         "run": runs.run_digest(loading.load("small"), PLAN),
     }
     return {
-        name: {key: known[key] if value is ... else value for key, value in case.items()}
+        name: {key: values[key] if value is ... else value for key, value in case.items()}
         for name, case in CASES.items()
     }
 
 
-def asked(name: str) -> Query[..., Any]:
+def query_of(name: str) -> Query[..., Any]:
     return query.callables()[name]  # type: ignore[return-value]
 
 
@@ -232,16 +232,16 @@ def test_in_an_empty_cache_it_is_missing_and_one_job(
     name: str, arguments: dict[str, dict[str, Any]]
 ) -> None:
     case = arguments[name]
-    assert asked(name).look("small", **case) is None
+    assert query_of(name).look("small", **case) is None
     assert jobs.recent() == [], "a look asks for nothing"
-    job = asked(name)("small", **case)
+    job = query_of(name)("small", **case)
     if name in AT_ONCE:
         assert job is None
         return
     assert isinstance(job, Job)
-    again = asked(name)("small", *spelled_out(name, case))
-    assert isinstance(again, Job)
-    assert [each.id for each in jobs.recent()] == [job.id] == [again.id]
+    second = query_of(name)("small", *spelled_out(name, case))
+    assert isinstance(second, Job)
+    assert [each.id for each in jobs.recent()] == [job.id] == [second.id]
     assert job.title
     job_queue.change("DELETE FROM jobs")
 
@@ -249,9 +249,9 @@ def test_in_an_empty_cache_it_is_missing_and_one_job(
 @pytest.mark.parametrize("name", [name for name in CASES if name not in TOO_SMALL])
 def test_it_is_computed_though_workers_die(name: str, arguments: dict[str, dict[str, Any]]) -> None:
     case = arguments[name]
-    answer, computed = until_whole(lambda: asked(name)("small", **case))
+    answer, computed = until_whole(lambda: query_of(name)("small", **case))
     assert job_of(answer) is None
-    assert job_of(asked(name)("small", *spelled_out(name, case))) is None
-    assert asked(name).look("small", **case) is not None
+    assert job_of(query_of(name)("small", *spelled_out(name, case))) is None
+    assert query_of(name).look("small", **case) is not None
     assert jobs.active() == []
     assert len(computed) <= 2, "its own job, and one that it shares with others"

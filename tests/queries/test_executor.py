@@ -43,36 +43,36 @@ def test_an_ended_job_is_given_unless_it_ended_well(executor: Executor) -> None:
     job = executor.submit(REQUEST, "cpu")
     jobs.cancel(job.id)
     assert executor.submit(REQUEST, "cpu").state == "cancelled"
-    anew = executor.submit(replace(REQUEST, anew=True), "cpu")
-    assert (anew.state, anew.id == job.id) == ("queued", False)
-    job = anew
+    restarted = executor.submit(replace(REQUEST, restart=True), "cpu")
+    assert (restarted.state, restarted.id == job.id) == ("queued", False)
+    job = restarted
     jobs.queue.change("UPDATE jobs SET state = 'done' WHERE id = ?", (job.id,))
-    again = executor.submit(REQUEST, "cpu")
-    assert again.state == "queued"
-    assert again.id != job.id
+    second = executor.submit(REQUEST, "cpu")
+    assert second.state == "queued"
+    assert second.id != job.id
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_blocks_come_back_in_order_in_the_mood_of_the_run(executor: Executor, workers: int) -> None:
-    told: list[int] = []
+    reports: list[int] = []
 
     def block(number: int) -> tuple[int, str]:
         return number * number, run.current().device
 
     with run.computing("a device", Progress()):
-        results = executor.each(block, range(5), told.append, workers)
+        results = executor.each(block, range(5), reports.append, workers)
     assert results == [(number * number, "a device") for number in range(5)]
-    assert told == sorted(told)
-    assert told[0] == 0
+    assert reports == sorted(reports)
+    assert reports[0] == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_ends_the_rest_and_not_what_is_under_way(executor: Executor, workers: int) -> None:
-    begun, ended = [], []
+    started, ended = [], []
     together = threading.Barrier(workers, timeout=10)
 
     def block(number: int) -> None:
-        begun.append(number)
+        started.append(number)
         if number < workers:
             together.wait()
         if number == 0:
@@ -82,8 +82,8 @@ def test_an_error_ends_the_rest_and_not_what_is_under_way(executor: Executor, wo
 
     with pytest.raises(ValueError, match="zero"):
         executor.each(block, range(50), lambda done: None, workers)
-    assert len(begun) < 50
-    assert set(ended) == set(begun) - {0}
+    assert len(started) < 50
+    assert set(ended) == set(started) - {0}
 
 
 def test_a_report_may_cancel(executor: Executor) -> None:

@@ -27,7 +27,7 @@ def region_map(study: str) -> RegionMap:
     return answer
 
 
-def found(study: str) -> partitioned.Partitioned:
+def partitioned_study(study: str) -> partitioned.Partitioned:
     return partitioned.partitioned(studies.load(study).cut())
 
 
@@ -60,7 +60,7 @@ def test_an_exemplar_is_a_member_at_distance_zero(ready: str) -> None:
 
 
 def test_a_token_leads_to_its_region(ready: str) -> None:
-    for region, row in enumerate(found(ready).regions["token"][:5]):
+    for region, row in enumerate(partitioned_study(ready).regions["token"][:5]):
         assert queries.region_of(ready, row) == region
     with pytest.raises(NotFoundError, match="tokens 0 to"):
         queries.region_of(ready, 10**9)
@@ -75,21 +75,21 @@ def test_members_are_drawn_as_said(ready: str) -> None:
     far = [member.distance for member in farthest.items]
     assert near == sorted(near)
     assert max(near) <= min(far)
-    owner = found(ready).owner
+    owner = partitioned_study(ready).owner
     assert {int(owner[m.token]) for m in (*closest.items, *farthest.items)} == {region}
-    assert closest.of == table["size"][region] - 1  # the exemplar is shown above
+    assert closest.population == table["size"][region] - 1  # the exemplar is shown above
     draws = (MemberDraw("random", seed=seed) for seed in (0, 0, 1))
-    one, again, other = (
+    one, second, other = (
         [member.token for member in queries.region_members(ready, region, draw=draw).items]
         for draw in draws
     )
-    assert one == again
+    assert one == second
     assert one != other
 
 
 def test_search_counts_what_a_plain_count_finds(ready: str) -> None:
     hits = queries.search_regions(ready, "anchor")
-    tokens, owner = found(ready).tokens, found(ready).owner
+    tokens, owner = partitioned_study(ready).tokens, partitioned_study(ready).owner
     rows = []
     for document, text in enumerate(tokens.documents["text"]):
         first, last = tokens.document_span(document)
@@ -106,7 +106,7 @@ def test_search_counts_what_a_plain_count_finds(ready: str) -> None:
 
 
 def test_search_of_parts_of_words_and_of_nothing(ready: str) -> None:
-    tokens = found(ready).tokens
+    tokens = partitioned_study(ready).tokens
     assert len(passages.find_text(tokens, "anch*")) >= len(passages.find_text(tokens, "anchor"))
     assert len(passages.find_text(tokens, "ancho")) == 0
     assert len(passages.find_text(tokens, "  ")) == 0
@@ -114,11 +114,11 @@ def test_search_of_parts_of_words_and_of_nothing(ready: str) -> None:
 
 
 def test_a_document_is_shown_whole_by_region_and_by_feature(ready: str) -> None:
-    tokens = found(ready).tokens
+    tokens = partitioned_study(ready).tokens
     for number in (0, len(tokens.documents) - 1):
-        shown = queries.document(ready, number)
-        assert "".join(shown.pieces) == tokens.documents["text"][number]
-        assert len(shown.regions) == len(shown.values) == len(shown.pieces)
+        passage = queries.document(ready, number)
+        assert "".join(passage.pieces) == tokens.documents["text"][number]
+        assert len(passage.regions) == len(passage.values) == len(passage.pieces)
     study = studies.load(ready)
     assert study.sae is not None
     entry = codes.index(study.reading, study.sae)
@@ -126,10 +126,10 @@ def test_a_document_is_shown_whole_by_region_and_by_feature(ready: str) -> None:
     first, last = tokens.document_span(0)
     low, high = entry.array("offsets")[busiest : busiest + 2]
     rows, values = entry.array("rows")[low:high], entry.array("values")[low:high]
-    wanted = np.zeros(last - first)
+    expected = np.zeros(last - first)
     inside = (rows >= first) & (rows < last)
-    wanted[rows[inside] - first] = values[inside]
-    assert queries.document(ready, 0, feature=busiest).values == pytest.approx(wanted.tolist())
+    expected[rows[inside] - first] = values[inside]
+    assert queries.document(ready, 0, feature=busiest).values == pytest.approx(expected.tolist())
 
 
 def test_stops_that_are_not_computed_are_null(ready: str) -> None:
@@ -259,9 +259,9 @@ def test_what_is_missing_is_a_job_and_asked_once(
     assert isinstance(other, Job)
     assert other.id != first.id
     assert queries.cancel(first.id).state == "cancelled"
-    again = queries.regions(small)
-    assert isinstance(again, Job)
-    assert (again.id, again.state) == (first.id, "cancelled")
+    second = queries.regions(small)
+    assert isinstance(second, Job)
+    assert (second.id, second.state) == (first.id, "cancelled")
 
 
 def test_a_bad_study_file_is_listed_with_its_problem(
@@ -281,10 +281,10 @@ def test_the_command_line_shows_what_the_page_shows(
     ready: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["regions", "--study", ready, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    printed = json.loads(capsys.readouterr().out)
     answer = region_map(ready)
-    assert told["theta"] == answer.theta
-    assert pl.DataFrame(told["table"])["size"].to_list() == answer.table["size"].to_list()
+    assert printed["theta"] == answer.theta
+    assert pl.DataFrame(printed["table"])["size"].to_list() == answer.table["size"].to_list()
     assert main(["region", "--study", ready, "--region", "0"]) == 0
     assert "exemplar" in capsys.readouterr().out
 

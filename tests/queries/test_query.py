@@ -40,7 +40,7 @@ def work(job: Job) -> None:
     jobs.queue.change("UPDATE jobs SET state = 'done' WHERE id = ?", (job.id,))
 
 
-def asked(answer: object) -> Job:
+def as_job(answer: object) -> Job:
     assert isinstance(answer, Job)
     return answer
 
@@ -54,9 +54,9 @@ def test_what_is_missing_is_one_job_and_then_the_answer(small: str) -> None:
         return Squares(tuple(squares(count, shift).array("squares").tolist()))
 
     assert toy_squares.look(small, 3) is None
-    job = asked(toy_squares(small, 3))
-    assert asked(toy_squares(small, count=3, shift=0.0)).id == job.id
-    assert asked(toy_squares(small, 4)).id != job.id
+    job = as_job(toy_squares(small, 3))
+    assert as_job(toy_squares(small, count=3, shift=0.0)).id == job.id
+    assert as_job(toy_squares(small, 4)).id != job.id
     assert (job.title, job.study, json.loads(job.arguments)) == (
         "Squares",
         small,
@@ -90,7 +90,7 @@ def test_an_answer_without_a_part_comes_with_the_job_of_that_part(small: str) ->
     first = toy_parts(small)
     assert isinstance(first, Squares)
     assert first.more is None
-    work(asked(first.pending))
+    work(as_job(first.pending))
     assert toy_parts(small) == Squares((), 5)
 
 
@@ -111,8 +111,8 @@ def test_a_part_that_is_another_answer_is_asked_for_once(small: str) -> None:
     jobs_asked = [toy_whole(small), toy_row(small, 1), toy_row(small, 2)]
     rows = toy_rows(small)
     assert isinstance(rows, Squares)
-    assert len({asked(job).id for job in [*jobs_asked, rows.pending]}) == 1
-    work(asked(jobs_asked[1]))
+    assert len({as_job(job).id for job in [*jobs_asked, rows.pending]}) == 1
+    work(as_job(jobs_asked[1]))
     assert (toy_whole(small), toy_row(small, 2)) == (6, 4.0)
     assert toy_rows(small) == Squares((), 6)
 
@@ -122,9 +122,9 @@ def test_a_failed_job_is_shown_and_not_begun_again(small: str) -> None:
     def toy_failed(study: Study) -> int:
         return squares(3).value("count")
 
-    job = asked(toy_failed(small))
+    job = as_job(toy_failed(small))
     jobs.queue.change("UPDATE jobs SET state = 'failed' WHERE id = ?", (job.id,))
-    assert asked(toy_failed(small)).state == "failed"
+    assert as_job(toy_failed(small)).state == "failed"
 
 
 def test_dataclasses_survive_the_job(small: str) -> None:
@@ -134,7 +134,7 @@ def test_dataclasses_survive_the_job(small: str) -> None:
         return squares(plan.features).value("count")
 
     plan = Plan(methods=("a", "b"), features=2, window=None)
-    work(asked(toy_plan(small, plan, ("x",))))
+    work(as_job(toy_plan(small, plan, ("x",))))
     assert toy_plan(small, plan, ("x",)) == 2
 
 
@@ -143,7 +143,7 @@ def test_a_study_that_changed_is_another_job(small: str, monkeypatch: pytest.Mon
     def toy_study(study: Study) -> int:
         return squares(9).value("count")
 
-    one = asked(toy_study(small))
+    one = as_job(toy_study(small))
     loaded = registry.studies.load(small)
     other = replace(loaded, partition=replace(loaded.partition, seed=1))
     assert toy_study.start(other).id != one.id
@@ -157,13 +157,13 @@ def test_two_queries_of_one_name_are_refused_and_both_are_named() -> None:
     def toy_twice() -> int:
         return 1
 
-    def again() -> None:
+    def second() -> None:
         @lookup
         def toy_twice() -> int:
             return 2
 
-    with pytest.raises(ValueError, match=r"named toy_twice: .*refused.*and .*again"):
-        again()
+    with pytest.raises(ValueError, match=r"named toy_twice: .*refused.*and .*second"):
+        second()
 
 
 def test_a_job_of_a_query_that_is_gone_ends_with_the_nearest_name(small: str) -> None:
@@ -195,7 +195,7 @@ def test_an_answer_that_stays_missing_fails_instead_of_being_asked_for_ever(smal
         return 1
 
     with pytest.raises(TesseraError, match=r"toy.never is missing though toy_never was computed"):
-        work(asked(toy_never(small)))
+        work(as_job(toy_never(small)))
 
 
 def test_a_worker_that_died_between_steps_goes_on_after_them(small: str) -> None:
@@ -206,7 +206,7 @@ def test_a_worker_that_died_between_steps_goes_on_after_them(small: str) -> None
             raise KeyboardInterrupt  # the process ends here
         return first + squares(12).value("count")
 
-    job = asked(toy_steps(small))
+    job = as_job(toy_steps(small))
     with pytest.raises(KeyboardInterrupt):
         work(job)
     assert ran("squares") == 1

@@ -18,7 +18,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
 
 
-class Told(Progress):
+class Recorded(Progress):
     """Remembers what was reported; cancels at a message."""
 
     def __init__(self, cancel_at: str = "") -> None:
@@ -39,9 +39,9 @@ def test_a_look_computes_nothing_and_names_what_is_missing() -> None:
         squares(4)
     assert ran("squares") == 0
     with run.computing("cpu", Progress()):
-        made = squares(4)
+        answers = squares(4)
     with run.looking():
-        assert squares(4) == made
+        assert squares(4) == answers
     assert ran("squares") == 1
 
 
@@ -78,29 +78,29 @@ def test_the_best_answer_that_is_there_is_given() -> None:
 
 
 def test_each_reports_itself_and_not_what_happens_inside() -> None:
-    told = Told()
+    reports = Recorded()
 
     def step(number: int) -> int:
         run.report(0, 1, "inside")
         return number**2
 
-    with run.computing("cpu", told):
+    with run.computing("cpu", reports):
         assert run.each(step, range(3), "Squaring", "numbers") == [0, 1, 4]
         run.report(1, 1, "after")
-    assert told.messages == [(i, 3, "Squaring") for i in range(3)] + [(1, 1, "after")]
+    assert reports.messages == [(i, 3, "Squaring") for i in range(3)] + [(1, 1, "after")]
 
 
 def test_a_step_inside_a_loop_notices_that_the_job_was_cancelled() -> None:
-    told, begun = Told(), []
+    reports, started = Recorded(), []
 
     def step(number: int) -> None:
-        begun.append(number)
-        told.cancel_at = "Squaring"
+        started.append(number)
+        reports.cancel_at = "Squaring"
         run.report(0, 1, "inside")
 
-    with run.computing("cpu", told), pytest.raises(Cancelled):
+    with run.computing("cpu", reports), pytest.raises(Cancelled):
         run.each(step, range(3), "Squaring")
-    assert begun == [0]
+    assert started == [0]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -146,15 +146,15 @@ def test_intervals_of_balanced_accuracy_cover(tpr: float, tnr: float) -> None:
 def test_intervals_of_auroc_and_of_a_cut_at_the_median_cover(area: float) -> None:
     shift = float(scipy.stats.norm.ppf(area) * np.sqrt(2))
 
-    def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def samples(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return rng.normal(shift, 1, 10), rng.normal(0, 1, 10)
 
     def at_median(rng: np.random.Generator) -> estimates.Estimate:
-        answers = judges.cut_at_median(np.concatenate(drawn(rng))).answers
+        answers = judges.cut_at_median(np.concatenate(samples(rng))).answers
         tp, fp = answers[:10].count(1), answers[10:].count(1)
         return estimates.balanced_accuracy(tp, fp, 10 - fp, 10 - tp)
 
-    assert coverage(area, lambda rng: estimates.auroc(*drawn(rng))) >= 0.93
+    assert coverage(area, lambda rng: estimates.auroc(*samples(rng))) >= 0.93
     assert coverage(float(scipy.stats.norm.cdf(shift / 2)), at_median) >= 0.93
 
 
@@ -199,8 +199,8 @@ def test_a_grouped_mean_weighs_groups_by_their_rows() -> None:
     rng = np.random.default_rng(8)
     values, group_of = rng.normal(size=30), rng.integers(0, 5, 30)
     values[3] = np.nan
-    known = np.isfinite(values)
-    sums, counts = (np.bincount(group_of[known], w) for w in (values[known], None))
+    expected = np.isfinite(values)
+    sums, counts = (np.bincount(group_of[expected], w) for w in (values[expected], None))
     some, many = resamples((sums, counts), 4)
     ends = np.quantile(some.sum(axis=1) / many.sum(axis=1), [0.025, 0.975])
     value, low, high = bootstrap.grouped_mean(values, group_of, np.random.default_rng(4))

@@ -18,6 +18,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from backend.statistics import agreement, intervals, ranking
 from backend.statistics.correlation import (
+    mean_ranks,
     partial_spearman,
     percentile_ranks,
     spearman_interval,
@@ -25,6 +26,12 @@ from backend.statistics.correlation import (
 )
 
 # ---------------------------------------------------------------- correlation
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(allow_nan=False) | st.integers(0, 3).map(float)))
+def test_mean_ranks_are_scipys(values: list[float]) -> None:
+    assert np.array_equal(mean_ranks(np.array(values)), scipy.stats.rankdata(values))
 
 
 @settings(deadline=None)
@@ -52,8 +59,8 @@ def test_a_rank_correlation_of_few_values_is_not_told() -> None:
 def test_percentile_ranks_are_scipys() -> None:
     rng = np.random.default_rng(10)
     values, reference = rng.integers(0, 9, 30).astype(float), rng.integers(2, 9, 50).astype(float)
-    wanted = scipy.stats.percentileofscore(reference, values, kind="mean") / 100
-    assert percentile_ranks(values, reference) == pytest.approx(wanted, abs=1e-14)
+    expected = scipy.stats.percentileofscore(reference, values, kind="mean") / 100
+    assert percentile_ranks(values, reference) == pytest.approx(expected, abs=1e-14)
     assert np.isnan(percentile_ranks(values, reference[:0])).all()
 
 
@@ -129,12 +136,12 @@ def test_jaccard_and_what_chance_shares() -> None:
         else:
             assert np.isnan(shares[i, j])
     sets = [rng.permutation(1000)[:size] for size in (300, 200) for _ in range(1)]
-    drawn = []
+    counts = []
     for _ in range(200):
         a, b = (set(rng.permutation(1000)[: len(part)].tolist()) for part in sets)
-        drawn.append(len(a & b) / len(a | b))
+        counts.append(len(a & b) / len(a | b))
     chance = agreement.chance_jaccard(np.array([300]), np.array([200]), 1000)[0, 0]
-    assert chance == pytest.approx(np.mean(drawn), abs=0.004)
+    assert chance == pytest.approx(np.mean(counts), abs=0.004)
 
 
 # ---------------------------------------------------------------- ranking
@@ -150,10 +157,10 @@ def test_ranks_are_those_of_scikit_learn(seed: int, m: int, n: int, grain: int) 
     areas = ranking.aurocs(scores[:m], scores[m:])
     precise = ranking.average_precisions(scores, positive)
     for column in range(5):
-        wanted = roc_auc_score(positive, scores[:, column])
-        assert areas[column] == pytest.approx(wanted, abs=1e-12)
-        wanted = average_precision_score(positive, scores[:, column])
-        assert precise[column] == pytest.approx(wanted, abs=1e-12)
+        expected = roc_auc_score(positive, scores[:, column])
+        assert areas[column] == pytest.approx(expected, abs=1e-12)
+        expected = average_precision_score(positive, scores[:, column])
+        assert precise[column] == pytest.approx(expected, abs=1e-12)
 
 
 def test_columns_are_ranked_in_blocks_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,5 +204,5 @@ def test_areas_stay_exact_where_sums_of_ranks_outgrow_float32() -> None:
     scores = np.random.default_rng(13).normal(size=(12_000, 2)).astype(np.float32)
     positive = np.arange(len(scores)) < 6000
     areas = ranking.aurocs(scores[positive], scores[~positive])
-    wanted = [roc_auc_score(positive, column) for column in scores.T]
-    assert areas == pytest.approx(wanted, abs=1e-12)
+    expected = [roc_auc_score(positive, column) for column in scores.T]
+    assert areas == pytest.approx(expected, abs=1e-12)

@@ -45,9 +45,9 @@ NOBODY = 65534
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where events are kept; empty at first."""
-    made = tmp_path / "annotations"
-    monkeypatch.setenv("TESSERA_ANNOTATIONS", str(made))
-    yield made
+    path = tmp_path / "annotations"
+    monkeypatch.setenv("TESSERA_ANNOTATIONS", str(path))
+    yield path
     release()
 
 
@@ -64,12 +64,12 @@ def new(value: Any = 1, uid: str = "", person: Any = "me") -> New:
     return New(uid, person, "vote", "study", "run", value)
 
 
-def kept() -> list[Event]:
+def stored_events() -> list[Event]:
     return annotations.of_study("study", ["vote"])
 
 
 def values() -> list[Any]:
-    return [event.value for event in kept()]
+    return [event.value for event in stored_events()]
 
 
 def raw() -> contextlib.closing[sqlite3.Connection]:

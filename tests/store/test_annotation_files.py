@@ -23,11 +23,11 @@ from tests.store.conftest import (
     add,
     contents,
     go,
-    kept,
     new,
     raw,
     release,
     started,
+    stored_events,
     stranger,
     values,
     write_old,
@@ -38,32 +38,32 @@ pytestmark = pytest.mark.usefixtures("folder")
 # ---------------------------------------------------------------- bad disks and bad files
 
 
-@pytest.mark.parametrize("use", [add, kept])
+@pytest.mark.parametrize("use", [add, stored_events])
 def test_a_folder_that_cannot_be_written_is_told(public: Path, use: Any) -> None:
     add("kept")
     release()
     before = contents(public)
-    with stranger(public), pytest.raises(StoreError, match="cannot be opened or written") as told:
+    with stranger(public), pytest.raises(StoreError, match="cannot be opened or written") as caught:
         use()
-    assert str(public) in told.value.problem
-    assert "TESSERA_ANNOTATIONS" in told.value.remedy
-    assert "TESSERA_CACHE" not in str(told.value)
+    assert str(public) in caught.value.problem
+    assert "TESSERA_ANNOTATIONS" in caught.value.remedy
+    assert "TESSERA_CACHE" not in str(caught.value)
     assert contents(public) == before
     add("then")
     assert values() == ["kept", "then"]
 
 
-@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize("exists", [True, False])
 def test_a_folder_that_cannot_be_made_or_used_is_told(
-    public: Path, made: bool, monkeypatch: pytest.MonkeyPatch
+    public: Path, exists: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not made:
+    if not exists:
         monkeypatch.setenv("TESSERA_ANNOTATIONS", str(public / "further" / "down"))
     with stranger(public):
-        assert kept() == []
-        with pytest.raises(StoreError, match="cannot be opened or written") as told:
+        assert stored_events() == []
+        with pytest.raises(StoreError, match="cannot be opened or written") as caught:
             add()
-    assert "TESSERA_CACHE" not in str(told.value)
+    assert "TESSERA_CACHE" not in str(caught.value)
     assert list(public.iterdir()) == []
 
 
@@ -72,7 +72,7 @@ def test_an_old_database_that_cannot_be_written_is_told_and_stays(public: Path) 
     write_old(2)
     before = contents(public)
     with stranger(public), pytest.raises(StoreError, match="cannot be opened or written"):
-        kept()
+        stored_events()
     assert contents(public) == before
 
 
@@ -99,14 +99,14 @@ def test_a_damaged_file_is_told_and_left_as_it_is(folder: Path, damage: str) -> 
         "index": whole[:4096] + b"\xff" * 40_000 + whole[44_096:],
     }[damage]
     annotations.path().write_bytes(broken)
-    for use in (add, kept):
-        with pytest.raises(StoreError, match="is damaged") as told:
+    for use in (add, stored_events):
+        with pytest.raises(StoreError, match="is damaged") as caught:
             use()
-        assert "backup" in told.value.remedy
+        assert "backup" in caught.value.remedy
     release()
     assert annotations.path().read_bytes() == broken
     annotations.path().write_bytes(whole)
-    assert len(kept()) == 200, "once a backup is in its place"
+    assert len(stored_events()) == 200, "once a backup is in its place"
 
 
 def test_a_full_disk_is_told_and_keeps_what_was_there() -> None:
@@ -117,9 +117,9 @@ def test_a_full_disk_is_told_and_keeps_what_was_there() -> None:
         raw.execute("PRAGMA max_page_count = 20")
 
     release()
-    with pytest.raises(StoreError, match="is full") as told:
+    with pytest.raises(StoreError, match="is full") as caught:
         annotations.add_all([new("fits"), new("x" * 1_000_000)])
-    assert "TESSERA_ANNOTATIONS" in told.value.remedy
+    assert "TESSERA_ANNOTATIONS" in caught.value.remedy
     add("after")
     assert values() == ["before", "after"]
 
@@ -164,7 +164,7 @@ def test_tables_that_stay_in_the_making_are_told(
 def test_a_file_moved_away_while_it_is_open_is_not_written_to(folder: Path, tmp_path: Path) -> None:
     add("moved")
     folder.rename(tmp_path / "aside")
-    assert kept() == []
+    assert stored_events() == []
     add("here")
     assert values() == ["here"]
     folder.rename(tmp_path / "second")
@@ -203,8 +203,8 @@ def test_two_processes_that_begin_at_once_lose_nothing(old: bool) -> None:
         process.communicate(timeout=60)
         assert process.returncode == 0
     for name in ("a", "b"):
-        assert [e.value for e in kept() if e.person == name] == list(range(200))
-    assert len(kept()) == 400 + 3 * old
+        assert [e.value for e in stored_events() if e.person == name] == list(range(200))
+    assert len(stored_events()) == 400 + 3 * old
 
 
 WRITES = """
@@ -221,16 +221,16 @@ def killed(process: subprocess.Popen[str], after: float) -> list[str]:
     go(process)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     assert process.returncode == -signal.SIGKILL
-    return said.split()
+    return output.split()
 
 
-def check_all_is_there(said: list[str]) -> None:
-    found = kept()
-    assert {*said} <= {event.uid for event in found}
-    assert [event.id for event in found] == list(range(1, len(found) + 1))
-    threes = [event.value for event in found]
+def check_all_is_there(names: list[str]) -> None:
+    events = stored_events()
+    assert {*names} <= {event.uid for event in events}
+    assert [event.id for event in events] == list(range(1, len(events) + 1))
+    threes = [event.value for event in events]
     assert threes.count(3) % 3 == 0, "all or none"
     with raw() as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -242,17 +242,17 @@ def writer() -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_it_said_was_kept() -> None:
-    chance, said = random.Random(0), []
+    chance, names = random.Random(0), []
     following = writer()
     for _ in range(50):
         process, following = following, writer()
-        said += killed(process, chance.uniform(0.0, 0.2))
-        check_all_is_there(said)
+        names += killed(process, chance.uniform(0.0, 0.2))
+        check_all_is_there(names)
         if chance.random() < 0.5:
             release()  # the next to open the file finds what a dead process left
     following.kill()
     following.communicate()
-    assert said, "not one lived long enough to keep an event"
+    assert names, "not one lived long enough to keep an event"
 
 
 @pytest.mark.slow
@@ -264,5 +264,5 @@ def test_a_process_killed_while_it_takes_a_database_over_does_no_harm(
         monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / str(number)))
         write_old(2)
         check_all_is_there(killed(writer(), chance.uniform(0.0, 0.3)))
-        assert [event.uid for event in kept()[:2]] == ["old-1", "old-2"]
+        assert [event.uid for event in stored_events()[:2]] == ["old-1", "old-2"]
         release()

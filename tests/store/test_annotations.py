@@ -23,11 +23,11 @@ from tests.store.conftest import (
     OLD_INSERT,
     add,
     contents,
-    kept,
     new,
     raw,
     release,
     started,
+    stored_events,
     values,
     write_old,
 )
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [
         "plain",
         "שלום עולם · Ελληνικά · 中文字 · हिन्दी · 🙂👩‍👩‍👧",
@@ -50,15 +50,15 @@ pytestmark = pytest.mark.usefixtures("folder")
         {"item": 7, "answers": [1, 0, None], "deep": {"é": [True, 0.1, "", 2**60]}},
         None,
     ],
-    ids=lambda said: str(said)[:8].encode("ascii", "replace").decode(),
+    ids=lambda value: str(value)[:8].encode("ascii", "replace").decode(),
 )
-def test_what_is_said_is_read_again(said: Any) -> None:
+def test_what_is_said_is_read_again(value: Any) -> None:
     before = time.time()
-    event = annotations.add("vote", "stúdy 🙂", "run", "Zoë", said)
+    event = annotations.add("vote", "stúdy 🙂", "run", "Zoë", value)
     assert annotations.events("vote", "stúdy 🙂", "run") == [event]
     release()
     assert annotations.of_study("stúdy 🙂", ["vote"]) == [event]
-    assert (event.value, event.person, event.kind, event.subject) == (said, "Zoë", "vote", "run")
+    assert (event.value, event.person, event.kind, event.subject) == (value, "Zoë", "vote", "run")
     assert before <= event.made <= time.time()
     assert (event.id, len(event.uid)) == (1, 32)
 
@@ -69,37 +69,42 @@ def test_events_are_found_by_kind_study_and_subject_oldest_first() -> None:
             for subject in ("a", "b"):
                 annotations.add(kind, study, subject, "me", [study, kind, subject])
     assert [e.value for e in annotations.events("guess", "two", "a")] == [["two", "guess", "a"]]
-    found = annotations.of_study("one", ["note", "vote"])
-    assert [e.value[1:] for e in found] == [[k, s] for k in ("vote", "note") for s in "ab"]
-    assert annotations.of_study("one", ["note", "vote"], after=found[1].id) == found[2:]
-    assert annotations.of_study("one", ["note"], after=found[-1].id) == []
+    events = annotations.of_study("one", ["note", "vote"])
+    assert [e.value[1:] for e in events] == [[k, s] for k in ("vote", "note") for s in "ab"]
+    assert annotations.of_study("one", ["note", "vote"], after=events[1].id) == events[2:]
+    assert annotations.of_study("one", ["note"], after=events[-1].id) == []
     assert annotations.of_study("one", []) == annotations.of_study("none", ["vote"]) == []
 
 
 def test_reading_makes_no_file(folder: Path) -> None:
-    assert annotations.events("vote", "study", "run") == kept() == annotations.add_all([]) == []
+    assert (
+        annotations.events("vote", "study", "run")
+        == stored_events()
+        == annotations.add_all([])
+        == []
+    )
     assert not folder.exists()
 
 
 def test_an_event_sent_twice_is_kept_once() -> None:
     first = add("first", uid="a")
     assert annotations.add("guess", "other", "thing", "you", "second", uid="a") == first
-    assert kept() == [first]
+    assert stored_events() == [first]
     sent = [new("b", "b"), new("again", "a"), new("c", "c"), new("b again", "b")]
-    told = annotations.add_all(sent)
-    assert [event.value for event in told] == ["b", "first", "c", "b"]
+    events = annotations.add_all(sent)
+    assert [event.value for event in events] == ["b", "first", "c", "b"]
     assert values() == ["first", "b", "c"]
 
 
 def test_the_sender_may_say_when_it_was_made() -> None:
     event = New("", "me", "vote", "study", "run", 1, made=12.5)
     assert annotations.add_all([event, new()])[0].made == 12.5
-    assert kept()[1].made > 1e9
+    assert stored_events()[1].made > 1e9
 
 
 def test_more_events_at_once_than_sqlite_takes_names() -> None:
-    told = annotations.add_all([new(number) for number in range(33_000)])
-    assert [event.value for event in told] == list(range(33_000))
+    events = annotations.add_all([new(number) for number in range(33_000)])
+    assert [event.value for event in events] == list(range(33_000))
 
 
 @pytest.mark.parametrize(
@@ -131,13 +136,13 @@ def test_any_events_are_each_kept_once_and_in_first_order(batches: list[list[str
     named = [[f"{uid} of {study}" for uid in batch] for batch in batches]
     for batch in named:
         if len(batch) == 1:
-            told = [annotations.add("vote", study, "run", "me", batch[0], uid=batch[0])]
+            events = [annotations.add("vote", study, "run", "me", batch[0], uid=batch[0])]
         else:
-            told = annotations.add_all([New(u, "me", "vote", study, "run", u) for u in batch])
-        assert [event.value for event in told] == batch
-    found = annotations.of_study(study, ["vote"])
-    assert [event.uid for event in found] == list(dict.fromkeys(chain(*named)))
-    assert [event.id for event in found] == sorted({event.id for event in found})
+            events = annotations.add_all([New(u, "me", "vote", study, "run", u) for u in batch])
+        assert [event.value for event in events] == batch
+    events = annotations.of_study(study, ["vote"])
+    assert [event.uid for event in events] == list(dict.fromkeys(chain(*named)))
+    assert [event.id for event in events] == sorted({event.id for event in events})
 
 
 # ---------------------------------------------------------------- revisions
@@ -146,12 +151,12 @@ def test_any_events_are_each_kept_once_and_in_first_order(batches: list[list[str
 def tables() -> tuple[list[Any], ...]:
     """Columns, indexes and revision."""
     with raw() as connection:
-        asked = (
+        statements = (
             "SELECT name, type, pk FROM pragma_table_info('events')",
             "SELECT name FROM pragma_index_list('events') ORDER BY 1",
             "SELECT version_num FROM alembic_version",
         )
-        return tuple(connection.execute(question).fetchall() for question in asked)
+        return tuple(connection.execute(question).fetchall() for question in statements)
 
 
 def test_the_revisions_are_those_of_the_scripts() -> None:
@@ -162,11 +167,11 @@ def test_the_revisions_are_those_of_the_scripts() -> None:
 @pytest.mark.parametrize("rows", [0, 3])
 def test_a_database_of_before_there_were_revisions_is_taken_over(rows: int, folder: Path) -> None:
     write_old(rows)
-    found = annotations.events("vote", "study", "run")
-    assert [(e.uid, e.id) for e in found] == [(f"old-{n}", n) for n in range(1, rows + 1)]
-    assert [(e.made, e.value) for e in found] == [(float(n), {"é": n}) for n in range(rows)]
+    events = annotations.events("vote", "study", "run")
+    assert [(e.uid, e.id) for e in events] == [(f"old-{n}", n) for n in range(1, rows + 1)]
+    assert [(e.made, e.value) for e in events] == [(float(n), {"é": n}) for n in range(rows)]
     assert add("later").id == rows + 1
-    assert kept()[:-1] == found
+    assert stored_events()[:-1] == events
     taken_over = tables()
     release()
     annotations.path().rename(folder / "other")
@@ -179,7 +184,7 @@ def test_a_tessera_of_before_there_were_names_may_go_on_adding() -> None:
     with raw() as connection:
         connection.executescript(OLD)
         connection.executemany(OLD_INSERT, [(1.0, '"old"'), (2.0, '"old"')])
-    assert [event.uid for event in kept()[1:]] == ["old-2", "old-3"]
+    assert [event.uid for event in stored_events()[1:]] == ["old-2", "old-3"]
 
 
 def test_a_newer_database_is_refused_and_left_as_it_is(folder: Path) -> None:
@@ -188,10 +193,10 @@ def test_a_newer_database_is_refused_and_left_as_it_is(folder: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     release()
     before = contents(folder)
-    for use in (add, kept):
-        with pytest.raises(StoreError, match="made by a newer Tessera") as told:
+    for use in (add, stored_events):
+        with pytest.raises(StoreError, match="made by a newer Tessera") as caught:
             use()
-        assert "TESSERA_ANNOTATIONS" in told.value.remedy
+        assert "TESSERA_ANNOTATIONS" in caught.value.remedy
     release()
     assert contents(folder) == before
 
@@ -205,8 +210,8 @@ def test_nothing_runs_where_the_tables_are_of_this_revision(folder: Path) -> Non
 
 def test_each_commit_waits_for_the_disk() -> None:
     def pragmas(connection: Connection) -> list[Any]:
-        asked = ("journal_mode", "synchronous", "busy_timeout")
-        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
+        names = ("journal_mode", "synchronous", "busy_timeout")
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
     for _ in range(2):
         add()

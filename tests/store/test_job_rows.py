@@ -26,11 +26,11 @@ def test_rate_and_time_left_come_from_the_last_20_seconds_of_a_phase() -> None:
     meter = worker.Meter()
     assert meter.read(0.0, 0, 1000, "a") == (None, None)
     for second in range(1, 31):
-        rate, left = meter.read(second, 10 * second, 1000, "a")
-    assert (rate, left) == (pytest.approx(10), pytest.approx(70))
+        rate, remaining = meter.read(second, 10 * second, 1000, "a")
+    assert (rate, remaining) == (pytest.approx(10), pytest.approx(70))
     for second in range(31, 61):
-        rate, left = meter.read(second, 300 + 20 * (second - 30), 1000, "a")
-    assert (rate, left) == (pytest.approx(20), pytest.approx(5)), "the slow start is forgotten"
+        rate, remaining = meter.read(second, 300 + 20 * (second - 30), 1000, "a")
+    assert (rate, remaining) == (pytest.approx(20), pytest.approx(5)), "the slow start is forgotten"
     assert meter.read(61.0, 0, 50, "b") == (None, None), "a new phase is measured anew"
     assert meter.read(63.0, 10, 50, "b") == (pytest.approx(5), pytest.approx(8))
 
@@ -52,8 +52,8 @@ def test_progress_reaches_the_row_and_cancelling_reaches_the_work(
     queue.claim("cpu", "me")
     progress = worker.RowProgress(job.id, "me")
 
-    def report(at: float, done: float, message: str) -> Job:
-        clock[0] = at
+    def report(seconds: float, done: float, message: str) -> Job:
+        clock[0] = seconds
         progress.report(done, 100, message, "tokens")
         return jobs.get(job.id)
 
@@ -114,9 +114,9 @@ def test_a_locked_job_list_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(database, "BUSY", 0.1)
     holder = sqlite3.connect(queue.database().path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match="Another process has held") as told:
+    with pytest.raises(StoreError, match="Another process has held") as caught:
         submit(key="other")
-    assert "Try again" in told.value.remedy
+    assert "Try again" in caught.value.remedy
     assert len(jobs.recent()) == 1, "reading goes on"
     holder.execute("ROLLBACK")
     holder.close()
@@ -131,9 +131,9 @@ def test_a_full_disk_is_told_and_keeps_what_was_there() -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 20")
         connection.exec_driver_sql("UPDATE jobs SET error = ?", ("x" * 1_000_000,))
 
-    with pytest.raises(StoreError, match="is full") as told:
+    with pytest.raises(StoreError, match="is full") as caught:
         queue.database().write(overfill)
-    assert "TESSERA_CACHE" in told.value.remedy
+    assert "TESSERA_CACHE" in caught.value.remedy
     assert jobs.get(job.id) == job
 
 

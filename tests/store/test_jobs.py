@@ -43,18 +43,20 @@ def test_a_job_is_done_and_says_how_far_it_got(cache: Path) -> None:
 
 
 def test_failures_say_what_is_wrong_and_stay_to_be_seen() -> None:
-    bug, told, unknown = (submit("fail", kind=kind) for kind in ("bug", "told", "never heard of"))
+    bug, mendable, unknown = (
+        submit("fail", kind=kind) for kind in ("bug", "told", "never heard of")
+    )
     failed = ended(bug)
     assert failed.state == "failed"
     assert failed.error == "ValueError: seven is not prime enough"
     assert "in fail" in failed.traceback
-    assert ended(told).error == "The corpus is empty. Give it a text."
+    assert ended(mendable).error == "The corpus is empty. Give it a text."
     assert ended(unknown).error == "KeyError: 'never heard of'"
     assert jobs.for_key("fail{'kind': 'bug'}") == failed
 
-    again = jobs.retry(bug.id)
-    assert (again.id, again.error, again.traceback) == (bug.id, "", "")
-    assert ended(again).state == "failed"
+    second = jobs.retry(bug.id)
+    assert (second.id, second.error, second.traceback) == (bug.id, "", "")
+    assert ended(second).state == "failed"
 
     assert jobs.for_key("fail{'kind': 'never'}") is None
     with pytest.raises(NotFoundError, match="no job"):
@@ -113,9 +115,9 @@ def test_identical_requests_share_a_job_and_the_urgent_goes_first() -> None:
     assert len({first.id, urgent.id}) == 2
     assert [job.id for job in jobs.active()] == [urgent.id, first.id]
     submit(key="a", priority=9)
-    taken = queue.claim("cpu", "me")
-    assert taken is not None
-    assert taken.id == first.id
+    claimed = queue.claim("cpu", "me")
+    assert claimed is not None
+    assert claimed.id == first.id
     assert submit(key="a").id == first.id, "a running job is shared too"
     assert queue.claim("cuda", "me") is None, "another device's job"
 
@@ -132,9 +134,9 @@ def test_two_submitters_at_once_start_one_worker_and_share_one_job(cache: Path) 
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=settings.ROOT)
         for _ in range(3)
     ]
-    told = {submitter.communicate(timeout=PATIENCE)[0].strip() for submitter in submitters}
-    assert len(told) == 1
-    assert ended(jobs.get(told.pop())).state == "done"
+    ids = {submitter.communicate(timeout=PATIENCE)[0].strip() for submitter in submitters}
+    assert len(ids) == 1
+    assert ended(jobs.get(ids.pop())).state == "done"
     assert len(pids(cache)) == 1
     assert len(jobs.recent()) == 1
 
@@ -209,8 +211,8 @@ def test_a_worker_told_to_end_leaves_its_job_queued(cache: Path) -> None:
     until(lambda: (cache / "chunk-0").exists())
     os.kill(pids(cache)[0], signal.SIGTERM)
     until(lambda: is_gone(pids(cache)[0]))
-    left = jobs.get(job.id)
-    assert (left.state, left.attempts) == ("queued", 0)
+    job = jobs.get(job.id)
+    assert (job.state, job.attempts) == ("queued", 0)
 
 
 def test_an_idle_worker_ends_and_the_next_job_starts_another(

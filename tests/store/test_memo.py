@@ -57,28 +57,28 @@ def test_arrays_tensors_tables_and_values_come_back_as_they_were() -> None:
             "growth": [[1, 2], [3, 4]],
         }
 
-    found = everything()
-    np.testing.assert_array_equal(found.array("array"), array)
-    assert isinstance(found.array("array"), np.memmap)
-    assert found.array("empty").shape == (0, 4)
-    assert found.tensor("tensor").dtype == torch.bfloat16
-    assert torch.equal(found.tensor("tensor"), tensor)
-    assert found.frame("table").equals(table)
-    assert found.frame("table").schema == table.schema
-    assert ("array" in found, "table" in found) == (True, False)
-    assert (found.value("share"), found.value("growth")) == (0.25, [[1, 2], [3, 4]])
+    result = everything()
+    np.testing.assert_array_equal(result.array("array"), array)
+    assert isinstance(result.array("array"), np.memmap)
+    assert result.array("empty").shape == (0, 4)
+    assert result.tensor("tensor").dtype == torch.bfloat16
+    assert torch.equal(result.tensor("tensor"), tensor)
+    assert result.frame("table").equals(table)
+    assert result.frame("table").schema == table.schema
+    assert ("array" in result, "table" in result) == (True, False)
+    assert (result.value("share"), result.value("growth")) == (0.25, [[1, 2], [3, 4]])
 
 
 def test_a_result_is_computed_once_and_says_how() -> None:
     assert squares.find(4) is None
-    with pytest.raises(NotFoundError, match="has not been computed"):
-        squares.get(4)
-    found = squares(4)
-    assert squares(4) == squares.get(4) == squares.find(4) == found
+    with run.looking(), pytest.raises(NotFoundError, match="has not been computed"):
+        squares(4)
+    loaded = squares(4)
+    assert squares(4) == squares.find(4) == loaded
     assert ran("squares") == 1
-    recipe = found.recipe()
+    recipe = loaded.recipe()
     assert recipe["arguments"] == {"count": 4, "shift": 0.0}
-    assert (recipe["device"], recipe["digest"]) == ("cpu", found.digest)
+    assert (recipe["device"], recipe["digest"]) == ("cpu", loaded.digest)
     assert recipe["libraries"]["numpy"] == np.__version__
     assert recipe["seconds"] >= 0
     assert set(recipe["files"]) == {"squares.npy", "values.json"}
@@ -208,19 +208,19 @@ def test_threads_and_processes_that_want_one_result_compute_it_once() -> None:
     process = spawn("slow", "one", together=together)
     together.wait(200)
     with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(slow, ["one", "one"]))
+        entries = list(threads.map(slow, ["one", "one"]))
     process.join(200)
     assert process.exitcode == 0
-    assert [entry.value("name") for entry in found] == ["one", "one"]
+    assert [entry.value("name") for entry in entries] == ["one", "one"]
     assert ran("one") == 1
 
 
 def test_one_can_cancel_while_another_process_computes() -> None:
-    told = []
+    messages = []
 
     class Impatient(Progress):
         def report(self, *args: Any) -> None:
-            told.append(args[2])
+            messages.append(args[2])
             raise Cancelled
 
     lock = disk.locked(upkeep.lock_path(slow.digest("held")))
@@ -229,7 +229,7 @@ def test_one_can_cancel_while_another_process_computes() -> None:
         with run.computing("cpu", Impatient()), pytest.raises(Cancelled):
             slow("held")
         other.submit(lock.__exit__, None, None, None).result()
-    assert told == ["Waiting for another process to compute this"]
+    assert messages == ["Waiting for another process to compute this"]
     assert ran("held") == 0
 
 
@@ -237,11 +237,13 @@ def test_one_can_cancel_while_another_process_computes() -> None:
 
 
 def _full(kind: str) -> Exception:
-    told = "No space left on device"
+    message = "No space left on device"
     return {
-        "python": OSError(errno.ENOSPC, told),
+        "python": OSError(errno.ENOSPC, message),
         "quota": OSError(errno.EDQUOT, "Disk quota exceeded"),
-        "polars": pl.exceptions.ComputeError(f"parquet: underlying IO error: {told} (os error 28)"),
+        "polars": pl.exceptions.ComputeError(
+            f"parquet: underlying IO error: {message} (os error 28)"
+        ),
         "numpy": OSError("100000 requested and 25584 written"),
     }[kind]
 
@@ -250,7 +252,7 @@ def _full(kind: str) -> Exception:
 def test_a_full_disk_is_told_and_leaves_no_half_entry(
     cache: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    kept = squares(1)
+    small = squares(1)
     before = visible(cache)
 
     def save(path: Path, *_args: Any, **_kwargs: Any) -> None:
@@ -260,11 +262,11 @@ def test_a_full_disk_is_told_and_leaves_no_half_entry(
     with monkeypatch.context() as patch:
         patch.setattr(entry.np, "save", save)
         patch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
-        with pytest.raises(StoreError, match="is full") as told:
+        with pytest.raises(StoreError, match="is full") as caught:
             squares(2)
-    assert "TESSERA_CACHE" in told.value.remedy
+    assert "TESSERA_CACHE" in caught.value.remedy
     assert visible(cache) == before
-    assert squares(1) == kept
+    assert squares(1) == small
     assert squares(2).value("count") == 2
 
 
@@ -279,14 +281,14 @@ def test_a_cache_that_cannot_be_made_is_told(
 
 
 def test_a_read_only_cache_is_read_and_told_when_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = squares(3)
+    whole = squares(3)
 
     def refuse(path: Any, *_args: Any, **_kwargs: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     monkeypatch.setattr(os, "mkdir", refuse)
     monkeypatch.setattr(os, "utime", refuse)
-    assert squares(3) == found
-    with pytest.raises(StoreError, match="Read-only file system") as told:
+    assert squares(3) == whole
+    with pytest.raises(StoreError, match="Read-only file system") as caught:
         squares(4)
-    assert "can be written" in told.value.remedy
+    assert "can be written" in caught.value.remedy

@@ -24,17 +24,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def age(found: Entry, hours: float) -> None:
+def age(entry: Entry, hours: float) -> None:
     then = time.time() - hours * 3600
-    os.utime(found.folder / "recipe.json", (then, then))
+    os.utime(entry.folder / "recipe.json", (then, then))
 
 
 def test_the_least_recently_used_goes_first_and_pins_stay() -> None:
-    old, pinned, read, fresh = (squares(1000 + size) for size in range(4))
-    for hours, found in enumerate((fresh, read, pinned, old)):
-        age(found, hours + (hours > 0))
-    age(read, 9)
-    assert read.array("squares")[1] == 1, "reading counts as use"
+    old, pinned, recent, fresh = (squares(1000 + size) for size in range(4))
+    for hours, entry in enumerate((fresh, recent, pinned, old)):
+        age(entry, hours + (hours > 0))
+    age(recent, 9)
+    assert recent.array("squares")[1] == 1, "reading counts as use"
     upkeep.pin(pinned.digest[:12])
     table = upkeep.entries()
     assert table["digest"].to_list()[:2] == [old.digest, pinned.digest]
@@ -46,7 +46,7 @@ def test_the_least_recently_used_goes_first_and_pins_stay() -> None:
     assert upkeep.evict(0) == [], "the rest is pinned or was used within the hour"
     upkeep.pin(pinned.digest, pinned=False)
     assert upkeep.evict(0) == [pinned.digest]
-    assert set(upkeep.evict(0, in_use=0)) == {read.digest, fresh.digest}
+    assert set(upkeep.evict(0, in_use=0)) == {recent.digest, fresh.digest}
     assert upkeep.entries().height == 0
     with pytest.raises(NotFoundError, match="evicted"):
         fresh.array("squares")
@@ -73,39 +73,39 @@ def test_a_long_extraction_looks_at_the_disk_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_being_computed_or_just_read_is_not_evicted() -> None:
-    found = squares(10)
-    age(found, 3)
-    with disk.locked(upkeep.lock_path(found.digest)):
+    entry = squares(10)
+    age(entry, 3)
+    with disk.locked(upkeep.lock_path(entry.digest)):
         assert upkeep.evict(0) == []
     stale = upkeep.stock()[0]
-    assert squares.find(10) == found, "somebody reads it after we looked"
+    assert squares.find(10) == entry, "somebody reads it after we looked"
     assert not upkeep._delete(stale)
 
 
 def test_only_entries_are_listed_and_odd_ones_do_not_break_the_list(cache: Path) -> None:
-    found = squares(10)
+    entry = squares(10)
     for other in ("models/converted", "staging/x-1-2", "damaged/y-1"):
         (cache / other).mkdir(parents=True)
         (cache / other / "recipe.json").write_text("{}")
     (cache / "half.way" / "empty").mkdir(parents=True)
     (cache / "jobs.sqlite").touch()
-    assert upkeep.entries()["digest"].to_list() == [found.digest]
-    (found.folder / "recipe.json").write_text("garbled")
+    assert upkeep.entries()["digest"].to_list() == [entry.digest]
+    (entry.folder / "recipe.json").write_text("garbled")
     assert upkeep.entries().row(0, named=True)["seconds"] is None
-    assert upkeep.entry_folder(found.digest[:8]) == found.folder
+    assert upkeep.entry_folder(entry.digest[:8]) == entry.folder
     for unknown in ("", "*", "conv"):
         with pytest.raises(NotFoundError, match="No cache entries begin"):
             upkeep.entry_folder(unknown)
 
 
 def test_listing_survives_entries_that_vanish_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone, kept = squares(1), squares(2)
+    evictable, current = squares(1), squares(2)
     folders = list(upkeep._folders())
     assert upkeep.evict(0, in_use=0)
-    again = squares(2)
+    second = squares(2)
     monkeypatch.setattr(upkeep, "_folders", lambda: folders)
-    assert {gone.folder, kept.folder} == set(folders)
-    assert upkeep.entries()["digest"].to_list() == [again.digest]
+    assert {evictable.folder, current.folder} == set(folders)
+    assert upkeep.entries()["digest"].to_list() == [second.digest]
 
 
 def test_results_of_an_earlier_version_are_told_and_can_go(cache: Path) -> None:

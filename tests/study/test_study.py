@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend import settings
-from backend.models import device, language_model, sae
+from backend.models import device, hub, language_model, sae
 from backend.schema import (
     CorpusError,
     EmbedderRef,
@@ -122,12 +122,10 @@ def test_templates_need_only_a_download(
     """The hub is played by stand-ins; the names of release and SAE are SAELens' own."""
     from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
-    from backend.corpus import sources
-
     monkeypatch.delenv("TESSERA_STUDIES", raising=False)
     monkeypatch.setattr(language_model, "resolve", lambda *_: "model-commit")
     monkeypatch.setattr(sae, "resolve", lambda *_: "sae-commit")
-    monkeypatch.setattr(sources, "_hub_revision", lambda _: "texts-commit")
+    monkeypatch.setattr(hub, "dataset_commit", lambda _: "texts-commit")
     loading._resolved.cache_clear()
     loaded = loading.load(name)
     loading._resolved.cache_clear()
@@ -279,10 +277,10 @@ def test_a_package_that_is_not_installed_names_the_command(folder: Path) -> None
 def test_an_unreachable_hub_names_the_field_and_is_not_asked_at_every_rerun(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    requests = []
 
     def unreachable(source: str, revision: str) -> str:
-        asked.append(source)
+        requests.append(source)
         raise ModelError(f"{source} cannot be loaded.", "Check the network.")
 
     monkeypatch.setattr(language_model, "resolve", unreachable)
@@ -292,7 +290,7 @@ def test_an_unreachable_hub_names_the_field_and_is_not_asked_at_every_rerun(
         with pytest.raises(ModelError, match=r"`model\.source`: hub:some/model") as caught:
             loading.load(name)
     assert caught.value.remedy == "Check the network."
-    assert asked == ["hub:some/model"]
+    assert requests == ["hub:some/model"]
 
 
 def test_a_pinned_commit_needs_no_look_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ class Nla:
         """
         self.checkpoint = ModelRef(ref.source, ref.revision, model.dtype)
         self.device = device
-        path = language_model.beside(self.checkpoint, nla_meta.FILE)
+        path = language_model.companion_file(self.checkpoint, nla_meta.FILE)
         self.meta: NlaMeta = nla_meta.read_meta(path, ref.source)
         _fit(self.meta, self.checkpoint, model, site)
         self.ids, self.at = _prompt(self.meta, self.checkpoint)
