@@ -7,7 +7,7 @@ from typing import Protocol
 
 import streamlit as st
 
-from backend.experiments.views import Imported
+from backend.experiments.views import ExperimentImport
 from components.shell import address, markup
 from components.shell.status import reported
 
@@ -25,7 +25,7 @@ class FileDesk(Protocol):
 
     def export_experiment(self, study: str, /, run: str, format: str) -> bytes: ...
 
-    def import_experiment(self, data: bytes) -> Imported: ...
+    def import_experiment(self, data: bytes) -> ExperimentImport: ...
 
 
 def render_export(desk: FileDesk, study: str, run: str) -> None:
