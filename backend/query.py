@@ -161,7 +161,7 @@ class Query(Generic[P, R]):
         arguments = self.entry.bound(*args, **kwargs)
         if run.current().is_job:
             return self.entry.function(loaded, **arguments)
-        with run.looking() as look:
+        with run.looking(pick_device(loaded.device)) as look:
             try:
                 answer = self.entry.function(loaded, **arguments)
             except run.Missing as missing:
@@ -198,7 +198,7 @@ class Query(Generic[P, R]):
     def look(self, study: str, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """The answer if it is there; nothing is asked for."""
         loaded = studies.load(study)
-        with run.looking():
+        with run.looking(pick_device(loaded.device)):
             try:
                 return self.entry.function(loaded, **self.entry.bound(*args, **kwargs))
             except run.Missing:
@@ -272,7 +272,7 @@ class AtOnce:
             if entry.of_study:
                 study, *rest = (kwargs.pop("study"), *args) if "study" in kwargs else args
                 args = (studies.load(study), *rest)
-            with run.looking():
+            with run.looking(pick_device(args[0].device) if entry.of_study else None):
                 return function(*args, **kwargs)
 
         _callables[entry.name] = ask
@@ -301,7 +301,7 @@ def compute(
     studies.check(loaded)
     with run.computing(device, progress, LOCAL.each):
         entry.function(loaded, **values)
-    with run.looking():
+    with run.looking(device):
         try:
             entry.function(loaded, **values)
         except run.Missing as missing:

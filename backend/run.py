@@ -5,7 +5,7 @@ disk raises `Missing`, so nothing heavy ever runs; while *computing*, the same c
 device and progress travel in a context variable, so that no signature repeats them. Outside of both
 moods a memoized call computes on the CPU and reports to nobody, as any function would.
 
-    with run.looking():                     # pages, terminals, notebooks
+    with run.looking("cpu"):                # pages, terminals, notebooks
         answer(study)                       # or Missing
     with run.computing("cpu", progress):    # the worker
         answer(study)                       # the same, computed
@@ -84,9 +84,10 @@ def _entered(run: Run) -> Generator[Run]:
         _current.reset(token)
 
 
-def looking() -> contextlib.AbstractContextManager[Run]:
-    """Within it a memoized call only finds; `Missing` where there is nothing."""
-    return _entered(Run(gaps=[]))
+def looking(device: str | None = None) -> contextlib.AbstractContextManager[Run]:
+    """Within it a memoized call only finds what was computed on a device (the run's own, unless one
+    is given); `Missing` where there is nothing."""
+    return _entered(Run(device or current().device, gaps=[]))
 
 
 def computing(

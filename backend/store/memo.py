@@ -93,7 +93,8 @@ class Memoized(Generic[P]):
         self._has_folder = FOLDER in signature.parameters
 
     def recipe(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """What the digest is taken of: name, version and every keyed argument.
+        """What the digest is taken of: name, version, every keyed argument, and the device unless
+        it is the CPU: sums of one number format differ in their last bits between devices.
 
         Raises:
             TypeError: a keyed argument is missing, unknown or cannot be part of a key.
@@ -101,7 +102,9 @@ class Memoized(Generic[P]):
         bound = self._keyed.bind(*args, **kwargs)
         bound.apply_defaults()
         keyed = {name: canonical(value) for name, value in bound.arguments.items()}
-        return {"function": self.name, "version": self.version, "arguments": keyed}
+        device = run.current().device
+        on_device = {} if device == "cpu" else {"device": device}
+        return {"function": self.name, "version": self.version, "arguments": keyed} | on_device
 
     def digest(self, *args: Any, **kwargs: Any) -> str:
         """32 hex digits that name the result."""

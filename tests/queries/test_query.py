@@ -67,6 +67,20 @@ def test_what_is_missing_is_one_job_and_then_the_answer(small: str) -> None:
     assert toy_squares(small, 3) == toy_squares.look(small, 3) == Squares((0.0, 1.0, 4.0))
 
 
+def test_a_query_looks_for_what_the_device_of_its_study_computed(
+    small: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @query("Squares")
+    def toy_device(study: Study) -> Squares:
+        return Squares((squares(2).value("count"),))
+
+    with run.computing("mps", Progress()):  # by a worker of that device
+        squares(2)
+    assert toy_device.look(small) is None
+    monkeypatch.setattr(registry, "pick_device", lambda _preference: "mps")
+    assert toy_device.look(small) == toy_device(small) == Squares((2,))
+
+
 def test_an_answer_without_a_part_comes_with_the_job_of_that_part(small: str) -> None:
     @query("Squares")
     def toy_parts(study: Study) -> Squares:

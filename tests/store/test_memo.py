@@ -73,16 +73,31 @@ def test_a_result_is_computed_once_and_says_how() -> None:
     assert squares.find(4) is None
     with pytest.raises(NotFoundError, match="has not been computed"):
         squares.get(4)
-    with run.computing("mps", Progress()):
-        found = squares(4)
+    found = squares(4)
     assert squares(4) == squares.get(4) == squares.find(4) == found
     assert ran("squares") == 1
     recipe = found.recipe()
     assert recipe["arguments"] == {"count": 4, "shift": 0.0}
-    assert (recipe["device"], recipe["digest"]) == ("mps", found.digest)
+    assert (recipe["device"], recipe["digest"]) == ("cpu", found.digest)
     assert recipe["libraries"]["numpy"] == np.__version__
     assert recipe["seconds"] >= 0
     assert set(recipe["files"]) == {"squares.npy", "values.json"}
+
+
+def test_what_one_device_computed_answers_for_no_other() -> None:
+    """Sums differ in their last bits from device to device, and so does all that follows."""
+    on_cpu = squares(4)
+    with run.looking("cuda"), pytest.raises(run.Missing):
+        squares(4)
+    with run.computing("cuda", Progress()):
+        on_gpu = squares(4)
+    assert ran("squares") == 2
+    assert on_gpu.recipe()["device"] == "cuda"
+    with run.looking("cuda"):
+        assert squares(4) == on_gpu
+    with run.looking("cpu"):
+        assert squares(4) == squares.find(4) == on_cpu
+    assert squares(4) == on_cpu
 
 
 def test_blocks_written_to_the_folder_are_part_of_the_entry() -> None:
