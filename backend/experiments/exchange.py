@@ -13,6 +13,7 @@ import polars as pl
 from backend import settings
 from backend.experiments import experiment, runs
 from backend.experiments.views import CALIBRATION, CONTROLS, Experiment, ExperimentImport, Run
+from backend.experiments.words import FORMATS
 from backend.labels import prompts, tables
 from backend.labels import steps as label_steps
 from backend.labels.contract import Evidence
@@ -23,8 +24,6 @@ from backend.labels.subjects import Subject, features_of
 from backend.query import action, lookup
 from backend.schema import NotFoundError, Plan, StoreError, Study
 from backend.store.views import Provenance
-
-FORMATS = (*WRITERS, "neuronpedia", "baez")  # the last two as zip
 
 
 @lookup

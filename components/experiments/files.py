@@ -8,16 +8,9 @@ from typing import Protocol
 import streamlit as st
 
 from backend.experiments.views import ExperimentImport
+from backend.experiments.words import FORMATS
 from components.shell import address, markup
 from components.shell.status import reported
-
-FORMATS = {
-    "jsonl": ("labels as JSONL", "jsonl", "application/jsonl"),
-    "csv": ("labels as CSV", "csv", "text/csv"),
-    "parquet": ("labels as Parquet", "parquet", "application/vnd.apache.parquet"),
-    "neuronpedia": ("labels as Neuronpedia explanations", "zip", "application/zip"),
-    "baez": ("all, as a folder of the baez post", "zip", "application/zip"),
-}
 
 
 class FileDesk(Protocol):
