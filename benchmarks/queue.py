@@ -26,7 +26,7 @@ from backend.store import annotations
 from backend.store.annotations import New
 from benchmarks.report import Figure, alternated, main, median_ratio, seconds_of
 
-HELD = 10_000  # events, one for each labelled item
+EVENTS_STORED = 10_000  # events, one for each labelled item
 HUNDRED = 100
 ROUNDS = 3
 STUDY, KIND = "demo", "label"
@@ -86,8 +86,8 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         os.environ["TESSERA_ANNOTATIONS"] = folder
-        fill(HELD)
-        return HELD, figures(Path(folder), 400 if full else HUNDRED)
+        fill(EVENTS_STORED)
+        return EVENTS_STORED, figures(Path(folder), 400 if full else HUNDRED)
 
 
 def figures(folder: Path, count: int) -> list[Figure]:

@@ -27,7 +27,7 @@ from backend import settings
 from benchmarks.report import Figure, main
 
 CHROMIUM = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-DRAWN = "() => document.querySelector('.js-plotly-plot .scatterlayer, .js-plotly-plot .gl-canvas')"
+CHART = "() => document.querySelector('.js-plotly-plot .scatterlayer, .js-plotly-plot .gl-canvas')"
 
 
 def _free_port() -> int:
@@ -83,7 +83,7 @@ def visit(page: Page, address: str) -> None:
 def open_map(page: Page, address: str, started: float, limit: float) -> float:
     """Seconds from `started` until the region map is drawn."""
     visit(page, f"{address}/regions?study=demo")
-    page.wait_for_function(DRAWN, timeout=limit * 1_000)
+    page.wait_for_function(CHART, timeout=limit * 1_000)
     return time.monotonic() - started
 
 

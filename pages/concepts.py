@@ -50,11 +50,11 @@ with reported():
             render(view)
             render_footer(stability.tables(view), view.provenance, ask)
     else:
-        name, beside = choice.render_choice(queries.concept_sets())
+        name, place_beside = choice.render_choice(queries.concept_sets())
         choice.render_own(queries.keep_concept)
         whole = queries.concept_set(place.study, name, place.p, place.k)
         if not waiting(whole, queries, "set"):
-            with beside:
+            with place_beside:
                 concept = choice.render_concept(whole)
             markup.render(choice.head_html(whole, concept))
             view, part = answer(whole, concept, ask)

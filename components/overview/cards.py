@@ -20,7 +20,7 @@ from components.shell.lists import frame_html
 from components.shell.markup import chip, chips
 
 ENOUGH = 30  # members below which a region's shape is mostly chance
-SEEN = 20  # tokens below which a feature's shape is mostly chance
+LEAST_TOKENS = 20  # tokens below which a feature's shape is mostly chance
 LISTED = 6
 
 
@@ -140,15 +140,15 @@ Short = tuple[str, str, pl.DataFrame, str, Callable[[object], str]]
 def regions_html(view: RegionMap) -> str:
     """What is extreme among regions with enough members."""
     solid = view.table.filter(pl.col("size") >= ENOUGH)
-    beyond = solid.filter(~pl.col("token_driven"))
+    not_token_driven = solid.filter(~pl.col("token_driven"))
     lists: tuple[Short, ...] = (
         ("Widest", "by members", solid, "size", numbers.count),
-        ("Tightest", "by κ, not token-driven", beyond, "coherence", numbers.fraction),
+        ("Tightest", "by κ, not token-driven", not_token_driven, "coherence", numbers.fraction),
         ("Most isolated", "from the nearest other exemplar", solid, "isolation", numbers.fraction),
         (
             "Most topic-bound",
             "by the low end of the lift's interval",
-            beyond,
+            not_token_driven,
             "lift_low",
             numbers.times,
         ),
@@ -173,13 +173,13 @@ def in_context(before: str, token: str, after: str) -> str:
 
 def features_html(view: FeatureTable) -> str:
     """Features worth a look, among those that fire often enough."""
-    solid = view.table.filter(pl.col("active") >= SEEN)
+    solid = view.table.filter(pl.col("active") >= LEAST_TOKENS)
     several = solid.filter(pl.col("top_token_share") < 0.2)
     none_common = "strongest of those with no commonest token above 20%"
     lists: tuple[Short, ...] = (
         ("Beyond one token", none_common, several, "max", numbers.activation),
         ("Most region-like", "by F1 with a region", solid, "f1", numbers.fraction),
-        ("Most topic-bound", f"{SEEN}+ tokens", solid, "lift", numbers.times),
+        ("Most topic-bound", f"{LEAST_TOKENS}+ tokens", solid, "lift", numbers.times),
         ("Densest", "share of tokens", solid, "density", numbers.percent),
     )
 

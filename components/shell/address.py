@@ -112,7 +112,7 @@ SORTS = ("density", "max", "lift", "f1", "feature")
 CONTRASTS = ("negative", "hard", "both")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
 
-JUDGED = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
+JUDGED_SCORERS = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 
@@ -191,7 +191,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "run": Field(text, "an experiment", ""),
         "feature": Field(whole, "a feature's number"),
         "pair": Field(text, "two methods", ""),
-        "by": Field(one_of(*JUDGED), " or ".join(JUDGED), JUDGED[0]),
+        "by": Field(one_of(*JUDGED_SCORERS), " or ".join(JUDGED_SCORERS), JUDGED_SCORERS[0]),
         "blind": Field(flag, "0 or 1", False),
         "person": Field(text, "a name", ""),
     },

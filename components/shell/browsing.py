@@ -19,7 +19,7 @@ from components.shell.selection import neighbour
 
 INSPECTOR = "inspector"  # the fragment that shows what is open
 LIMIT = 5_000  # rows sent to the browser
-MEANT = "labels nearest to “{}”"  # what a search by meaning finds
+BY_MEANING = "labels nearest to “{}”"  # what a search by meaning finds
 
 
 def text(name: str, width: int, help: str | None = None) -> ColumnConfig:
@@ -35,7 +35,7 @@ def number(
 
 
 # columns that a search adds
-FOUND = {
+SEARCH_COLUMNS = {
     "hits": number("hits", 50, help="matches of the search"),
     "label": text("label", 160, "of its labels the one nearest to the search"),
     "cosine": number("cosine", 56, "%.2f", "of the label and the search, as embedded"),
@@ -80,11 +80,11 @@ class Listing:
     def left(self, table: pl.DataFrame, hits: Hits) -> tuple[pl.DataFrame, str]:
         """The rows that pass the filters and that a search found, and the column of `hits` that
         orders them; "" where nothing is searched, or not found yet."""
-        kept = table.filter(pl.lit(True), *(each.passes(v) for each, v in self._on()))
+        rows = table.filter(pl.lit(True), *(each.passes(v) for each, v in self._on()))
         if hits is None or isinstance(hits, Job):
-            return kept, ""
+            return rows, ""
         columns = [name for name in ("hits", "label", "cosine") if name in hits.columns]
-        return kept.join(hits.select(self.kind, *columns), on=self.kind), columns[-1]
+        return rows.join(hits.select(self.kind, *columns), on=self.kind), columns[-1]
 
     def _on(self) -> list[tuple[Filter, Any]]:
         fields = address.fields(f"{self.kind}s")
@@ -124,7 +124,7 @@ class Listing:
         words, search = [f"{count:,} of {total:,} {self.kind}s", *where], address.get("search")
         by_meaning = address.get("by") == "meaning"
         if search:
-            words.append((MEANT if by_meaning else self.spelled).format(search))
+            words.append((BY_MEANING if by_meaning else self.spelled).format(search))
         if search and not count and not by_meaning:
             words.append(NOTHING)
         if count > LIMIT:

@@ -55,7 +55,7 @@ def evidences(draw: st.DrawFn, feature: int) -> Evidence:
     return Evidence(feature, draw(values), *parts, split, kind, seed, how)
 
 
-said = st.fixed_dictionaries(
+record = st.fixed_dictionaries(
     {
         "feature": given_by.features,
         "rank": st.integers(1, 9),
@@ -82,7 +82,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
         MODEL,
         LAYER,
         tuple(draw(evidences(feature)) for feature in numbers),
-        pl.DataFrame(draw(st.lists(said, max_size=5)), schema=VERBALIZATIONS),
+        pl.DataFrame(draw(st.lists(record, max_size=5)), schema=VERBALIZATIONS),
         draw(given_by.labels),
         draw(given_by.scores),
         farthest(pl.DataFrame(draw(st.lists(apart, max_size=5)), schema=DISTANCES)),

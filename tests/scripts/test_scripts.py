@@ -22,10 +22,10 @@ HERE = Path(__file__).parent
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the script of every component that has one, `<module>.mjs`."""
     folder = tmp_path_factory.mktemp("scripts")
-    for found in pkgutil.walk_packages(components.__path__, "components."):
-        script = getattr(importlib.import_module(found.name), "SCRIPT", None)
+    for module in pkgutil.walk_packages(components.__path__, "components."):
+        script = getattr(importlib.import_module(module.name), "SCRIPT", None)
         if script is not None:
-            (folder / f"{found.name.rpartition('.')[2]}.mjs").write_text(script, encoding="utf-8")
+            (folder / f"{module.name.rpartition('.')[2]}.mjs").write_text(script, encoding="utf-8")
     return folder
 
 
