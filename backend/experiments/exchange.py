@@ -12,7 +12,8 @@ import polars as pl
 
 from backend import settings
 from backend.experiments import experiment, runs
-from backend.experiments.views import CALIBRATION, CONTROLS, Experiment, Imported, Run
+from backend.experiments.views import CALIBRATION, CONTROLS, Experiment, ExperimentImport, Run
+from backend.experiments.words import FORMATS
 from backend.labels import prompts, tables
 from backend.labels import steps as label_steps
 from backend.labels.contract import Evidence
@@ -23,8 +24,6 @@ from backend.labels.subjects import Subject, features_of
 from backend.query import action, lookup
 from backend.schema import NotFoundError, Plan, StoreError, Study
 from backend.store.views import Provenance
-
-FORMATS = (*WRITERS, "neuronpedia", "baez")  # the last two as zip
 
 
 @lookup
@@ -86,7 +85,7 @@ def _folder() -> Path:
 
 
 @action
-def import_experiment(data: bytes) -> Imported:
+def import_experiment(data: bytes) -> ExperimentImport:
     """Keeps an experiment folder of the baez post, given as a zip; what cannot be read in it is
     named, and the rest is taken.
 
@@ -106,11 +105,11 @@ def import_experiment(data: bytes) -> Imported:
             f"The file could not be kept: {error.strerror}.",
             f"Check that {_folder()} can be written and its disk has room.",
         ) from error
-    return Imported(name, tuple(map(str, contents.problems)), contents.notes)
+    return ExperimentImport(name, tuple(map(str, contents.problems)), contents.notes)
 
 
 @functools.lru_cache(maxsize=4)
-def _contents(name: str) -> baez_reader.Imported:
+def _contents(name: str) -> baez_reader.FolderContents:
     path = _folder() / f"{name}.zip"
     if not path.is_file() or path.parent != _folder():
         raise NotFoundError(f"There is no import {name}.", "Import the folder again.")

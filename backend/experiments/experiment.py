@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.experiments.steps import Running
+from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import CONTROLS, MEANS
 from backend.features.examples import peaks
 from backend.labels import explainers, scorers, tables
@@ -97,7 +97,7 @@ def run(subject: Subject, plan: Plan, models: Models) -> dict[str, Any]:
         LlmUnavailableError: a model cannot be asked any more; what was asked is kept.
     """
     report(0, 1, "Choosing features")
-    steps = Running(subject, plan, models, tuple(sample(subject, plan)))
+    steps = ExperimentSteps(subject, plan, models, tuple(sample(subject, plan)))
     calibration = steps.test_judge()
     verbalized = steps.verbalize()
     steps.prepare()

@@ -12,7 +12,7 @@ import polars as pl
 
 from backend.annotations.hand_labels import HUMAN, labels_of
 from backend.experiments import experiment
-from backend.experiments.steps import Judgement, Running, score_table
+from backend.experiments.steps import ExperimentSteps, Judgement, score_table
 from backend.features.examples import peaks
 from backend.labels import evidence, explainers
 from backend.labels import steps as label_steps
@@ -112,7 +112,7 @@ def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFr
     request, plan = _exact(study, request), _plan(request, methods)
     with write_labels.asking(study, request, methods):
         subject = subject_of(study, request.kind, request.p, request.k)
-        steps = Running(subject, plan, models_of(study, request.who), (request.number,))
+        steps = ExperimentSteps(subject, plan, models_of(study, request.who), (request.number,))
         subject.draw(request.number, steps.sampling.train)
         steps.verbalize()
         return steps.labels()
@@ -127,7 +127,7 @@ def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScor
         subject = subject_of(study, request.kind, request.p, request.k)
         subject.draw(request.number, sampling_of(plan, study.embedder).train)
         numbers = request.number, _other(subject, request.number, plan.seed)
-        steps = Running(subject, plan, models_of(study, request.who), numbers)
+        steps = ExperimentSteps(subject, plan, models_of(study, request.who), numbers)
         command = f"label_scores --study {study.name} --number {request.number}"
         if request.kind == "region":
             spec = subject.partition.spec
@@ -148,7 +148,7 @@ def _exact(study: Study, request: LabelRequest) -> LabelRequest:
     return replace(request, who=exact(study, request.who))
 
 
-def _scores(steps: Running, command: str) -> LabelScores:
+def _scores(steps: ExperimentSteps, command: str) -> LabelScores:
     """Scores of the first number's labels, of the other's by the same methods, and of none."""
     steps.verbalize()
     steps.prepare()

@@ -33,7 +33,7 @@ Judgement = tuple[int, str, str]  # number, text of the label, scorer
 
 
 @dataclass(frozen=True)
-class Running:
+class ExperimentSteps:
     """The steps of an experiment on some features or regions: computed, or looked for."""
 
     subject: Subject

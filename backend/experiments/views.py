@@ -95,7 +95,7 @@ TABLES = {
 
 
 @dataclass(frozen=True)
-class Imported:
+class ExperimentImport:
     """An experiment taken from a file: its name, what could not be read, what to know."""
 
     run: str

@@ -11,7 +11,7 @@ import polars as pl
 
 from backend.annotations.hand_labels import labels_of
 from backend.experiments import cost_estimates
-from backend.experiments.steps import Running
+from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import Quote
 from backend.labels import evidence, label_search, writers
 from backend.labels import steps as label_steps
@@ -74,7 +74,7 @@ def route(
         counted = label_search.counted(subject, Sampling()).frame("labels")
         candidates = numbers(study, spec, thresholds, plan.most)
         drawable = tuple(number for number in candidates if _can_be_drawn(subject, number))
-        labels = Running(subject, EXPERIMENT, models, drawable).labels()
+        labels = ExperimentSteps(subject, EXPERIMENT, models, drawable).labels()
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
     by_model = labels.filter(pl.col("failed") == "").select(
         pl.col("feature").cast(pl.Int32), "method", label="text", writer=pl.lit("")

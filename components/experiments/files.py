@@ -7,17 +7,10 @@ from typing import Protocol
 
 import streamlit as st
 
-from backend.experiments.views import Imported
+from backend.experiments.views import ExperimentImport
+from backend.experiments.words import FORMATS
 from components.shell import address, markup
 from components.shell.status import reported
-
-FORMATS = {
-    "jsonl": ("labels as JSONL", "jsonl", "application/jsonl"),
-    "csv": ("labels as CSV", "csv", "text/csv"),
-    "parquet": ("labels as Parquet", "parquet", "application/vnd.apache.parquet"),
-    "neuronpedia": ("labels as Neuronpedia explanations", "zip", "application/zip"),
-    "baez": ("all, as a folder of the baez post", "zip", "application/zip"),
-}
 
 
 class FileDesk(Protocol):
@@ -25,7 +18,7 @@ class FileDesk(Protocol):
 
     def export_experiment(self, study: str, /, run: str, format: str) -> bytes: ...
 
-    def import_experiment(self, data: bytes) -> Imported: ...
+    def import_experiment(self, data: bytes) -> ExperimentImport: ...
 
 
 def render_export(desk: FileDesk, study: str, run: str) -> None:

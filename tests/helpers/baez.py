@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from backend.labels.contract import Evidence, Excerpt
 from backend.labels.interchange.baez import Experiment
-from backend.labels.interchange.baez_reader import Imported, read_folder
+from backend.labels.interchange.baez_reader import FolderContents, read_folder
 from backend.labels.tables import DISTANCES, LABELS, SCORES, VERBALIZATIONS, farthest
 from tests.helpers import interchange as given_by
 
@@ -210,7 +210,7 @@ def _jsonl(*records: dict[str, Any]) -> bytes:
     return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
-def read_files(files: dict[str, bytes]) -> Imported:
+def read_files(files: dict[str, bytes]) -> FolderContents:
     return read_folder(baez_pack(files))
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from backend.labels.verbalizers import neuronpedia
 from backend.labels.verbalizers.neuronpedia import Neuronpedia, configured
-from backend.schema import LlmError, LlmUnavailableError, ModelError, Site, VerbalizerRef
+from backend.schema import LlmError, LlmUnavailableError, ModelError
 from backend.settings import Secret
 from backend.store.memo import canonical
 
@@ -123,7 +123,7 @@ def opened(
     _patches[0].setenv("TESSERA_NEURONPEDIA_URL", url or server.url)
     _patches[0].setenv("TESSERA_NEURONPEDIA_KEY", key)
     _patches[0].setattr(neuronpedia, "TIMEOUT", timeout)
-    return configured(VerbalizerRef("neuronpedia", "tiny"), Site(layer))
+    return configured("tiny", layer)
 
 
 # ---------------------------------------------------------------- what it does

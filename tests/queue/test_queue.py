@@ -105,7 +105,7 @@ def test_features_of_others_are_left_out_and_their_skips_are_not(study: str) -> 
 
 
 def test_only_and_orders_choose_and_sort(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.experiments.runs.listed", lambda _: [])  # no experiment
+    monkeypatch.setattr("backend.experiments.runs.list_runs", lambda _: [])  # no experiment
     some = [feature for feature, _ in ahead(study)[:5]]
     assert {f for f, _ in ahead(study, only=",".join(map(str, some)))} == set(some)
     density = {row["feature"]: row["density"] for row in queries.features(study).table.to_dicts()}

@@ -41,7 +41,7 @@ AnyLine = TypeVar("AnyLine", bound=records.Line)
 
 
 @dataclass(frozen=True, eq=False)
-class Imported:
+class FolderContents:
     """An experiment without what is wrong in its files, and what was taken for something else."""
 
     experiment: Experiment
@@ -49,7 +49,7 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def read_folder(data: bytes) -> Imported:
+def read_folder(data: bytes) -> FolderContents:
     """From a zip of such a folder.
 
     Raises:
@@ -60,7 +60,7 @@ def read_folder(data: bytes) -> Imported:
         raise FormatError(
             "There is no file of a baez experiment here.", "Choose the folder of features.jsonl."
         )
-    return _Folder(files).imported()
+    return _Folder(files).contents()
 
 
 class _Folder:
@@ -73,7 +73,7 @@ class _Folder:
         self.site: tuple[str, str] | None = None  # model and layer of the first line
         self.made = ""
 
-    def imported(self) -> Imported:
+    def contents(self) -> FolderContents:
         evidence = tuple(self._evidence())
         verbalizations = list(self._verbalizations())
         labels = pl.DataFrame(list(self._labels()), schema=LABELS, orient="row")
@@ -91,7 +91,9 @@ class _Folder:
             apart,
             self.made,
         )
-        return Imported(experiment, tuple(self.problems), tuple(NOTES[each] for each in self.notes))
+        return FolderContents(
+            experiment, tuple(self.problems), tuple(NOTES[each] for each in self.notes)
+        )
 
     def _report(self, file: str, line: int, field: str, problem: str) -> None:
         self.problems.append(Problem(file, line, field, problem))

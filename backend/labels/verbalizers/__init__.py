@@ -20,5 +20,5 @@ def load(ref: VerbalizerRef, model: ModelRef, site: Site, device: str) -> Verbal
     if ref.kind == "nla":
         return Nla(ref, model, site, device)
     if ref.kind == "neuronpedia":
-        return neuronpedia.configured(ref, site)
+        return neuronpedia.configured(ref.source, site.layer)
     return Patchscope(model, site.layer, device)

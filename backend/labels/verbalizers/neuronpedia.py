@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend import settings
 from backend.labels.server import check_address, host_of, unlike
-from backend.schema import LlmError, LlmUnavailableError, ModelError, Site, VerbalizerRef
+from backend.schema import LlmError, LlmUnavailableError, ModelError
 from backend.settings import Secret
 from backend.store.memo import memoize
 
@@ -225,19 +225,15 @@ def connect(nla: HostedRef) -> Neuronpedia:
     Raises:
         LlmUnavailableError: the environment names another host, or its settings are unusable.
     """
-    service = _service(nla.model, nla.layer)
+    service = configured(nla.model, nla.layer)
     if service.host != nla.host:
         raise unlike(f"Neuronpedia at {service.host}", nla.host)
     return service
 
 
-def configured(ref: VerbalizerRef, site: Site) -> Neuronpedia:
+def configured(model: str, layer: int) -> Neuronpedia:
     """The service at the address and with the key that the environment names; raises as
     `Neuronpedia`."""
-    return _service(ref.source, site.layer)
-
-
-def _service(model: str, layer: int) -> Neuronpedia:
     now = settings.current()
     return _opened(model, layer, now.neuronpedia_url, now.neuronpedia_key, TIMEOUT)
 
