@@ -163,7 +163,7 @@ def _mean_to_others(own: np.ndarray) -> np.ndarray:
 
 def _shares_below(name: str, apart: np.ndarray, limit: float) -> list[Row]:
     near = np.asarray(apart < limit) if apart.size else np.empty((0, 1), dtype=bool)
-    parts = {"pairs": near.mean(axis=1), "each": near.all(axis=1)}
+    parts = {"pairs": np.mean(near, axis=1), "each": np.min(near, axis=1)}
     return [_share(f"{name}{part}", shares, len(shares)) for part, shares in parts.items()]
 
 
