@@ -10,7 +10,6 @@ python -m backend cache list                    the results on disk, and what ca
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -68,7 +67,7 @@ def _command(entry: query.Entry) -> Callable[..., None]:
         if isinstance(answer, bytes):
             sys.stdout.buffer.write(answer)
         else:
-            print(_json(answer) if json else output.text(answer))
+            print(output.json_text(answer) if json else output.text(answer))
 
     flags = dict(inspect.signature(ask).parameters)
     del flags["options"]
@@ -81,7 +80,9 @@ def _command(entry: query.Entry) -> Callable[..., None]:
     parameters = [*own, *(flag.replace(annotation=bool) for flag in flags.values())]
     ask.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     ask.__annotations__ = {each.name: each.annotation for each in parameters}
-    ask.__name__, ask.__doc__ = entry.name, _help(entry)
+    look_help = "\n\nWith --look only what is there; nothing is computed."
+    ask.__name__ = entry.name
+    ask.__doc__ = entry.help + look_help * (entry.kind == "query")
     return ask
 
 
@@ -111,27 +112,16 @@ def _option_types(entry: query.Entry, flags: set[str]) -> dict[str, Any]:
     return kinds
 
 
-def _help(entry: query.Entry) -> str:
-    if entry.kind != "query":
-        return entry.help
-    return f"{entry.help}\n\nWith --look only what is there; nothing is computed."
-
-
 def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:
-    asked = query.callables()[entry.name]
-    study = (options.pop("study"),) if entry.of_study else ()
-    if entry.kind != "query":
-        return asked(*study, **options)
+    ask = query.callables()[entry.name]
+    if not isinstance(ask, query.Query):
+        return ask(**options)
     if not look:
-        return queries.wait(lambda: asked(*study, **options))
-    answer = asked.look(*study, **options)
+        return queries.wait(lambda: ask(**options))
+    answer = ask.look(**options)
     if answer is None:
         raise run.Missing(entry.name)
     return answer
-
-
-def _json(answer: Any) -> str:
-    return json.dumps(output.plain(answer), ensure_ascii=False, allow_nan=False)
 
 
 for _entry in commands().values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from typing import Any
 
@@ -27,6 +28,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def json_text(value: Any) -> str:
+    """An answer as JSON."""
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def text(value: Any) -> str:

@@ -23,7 +23,7 @@ import inspect
 import json
 import shlex
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -166,8 +166,8 @@ class Query(Generic[P, R]):
                 answer = self.entry.function(loaded, **arguments)
             except run.Missing as missing:
                 return missing.ask() if missing.ask else self._job(loaded, arguments)
-        if look.gaps and look.gaps.missing and hasattr(answer, "pending"):
-            first = look.gaps.missing[0]
+        if look.gaps and hasattr(answer, "pending"):
+            first = look.gaps[0]
             job = first.ask() if first.ask else self._job(loaded, arguments)
             return dataclasses.replace(answer, pending=job)
         return answer
@@ -182,19 +182,18 @@ class Query(Generic[P, R]):
             return self.entry.function(study, *args, **kwargs)
 
     @contextlib.contextmanager
-    def asking(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+    def asking(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Generator[None]:
         """What a look misses within is made by this query's job, which all share that need it."""
         ask = functools.partial(self._job, study, self.entry.bound(*args, **kwargs))
-        gaps = run.current().gaps or run.Gaps()
-        before = len(gaps.missing)
+        gaps = run.current().gaps
+        before = len(gaps or ())
         try:
             yield
         except run.Missing as missing:
             raise run.Missing(missing.name, missing.ask or ask) from missing
         finally:
-            gaps.missing[before:] = [
-                run.Missing(gap.name, gap.ask or ask) for gap in gaps.missing[before:]
-            ]
+            for gap in (gaps or ())[before:]:
+                gap.ask = gap.ask or ask
 
     def look(self, study: str, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """The answer if it is there; nothing is asked for."""
@@ -205,38 +204,23 @@ class Query(Generic[P, R]):
             except run.Missing:
                 return None
 
-    def submit(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
-        """The job of this query: the live or failed one, or a new one."""
-        return self._job(study, self.entry.bound(*args, **kwargs))
-
     def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
-        """As `submit`, and a new job where the last one failed: a person wants it, perhaps with
-        arguments that are no part of its key."""
+        """The job of this query, a new one where the last one failed: a person wants it, perhaps
+        with arguments that are no part of its key."""
         return self._job(study, self.entry.bound(*args, **kwargs), anew=True)
-
-    def job_key(self, study: Study, **arguments: Any) -> str:
-        """What the jobs are named by that compute the same."""
-        return f"{self.entry.name}:{self._key(study, **arguments)}"
 
     def _job(self, study: Study, arguments: dict[str, Any], anew: bool = False) -> Job:
         entry, priority = self.entry, self._priority
         request = Request(
             query=entry.name,
             study=study.name,
-            arguments=_plain(arguments),
-            key=self.job_key(study, **arguments),
+            arguments=_adapter(Any).dump_python(arguments, mode="json"),
+            key=f"{entry.name}:{self._key(study, **arguments)}",
             priority=priority if isinstance(priority, int) else priority(arguments),
             title=entry.title if isinstance(entry.title, str) else entry.title(arguments),
             anew=anew,
         )
         return LOCAL.submit(request, pick_device(study.device))
-
-
-def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as JSON data."""
-    return {
-        name: _adapter(Any).dump_python(value, mode="json") for name, value in arguments.items()
-    }
 
 
 def key_of(study: Study, **arguments: Any) -> str:
@@ -268,37 +252,35 @@ def query(
 # ---------------------------------------------------------------- what answers at once
 
 
-@overload
-def lookup(function: Callable[Concatenate[Study, P], R]) -> Callable[Concatenate[str, P], R]: ...
-@overload
-def lookup(function: Callable[P, R]) -> Callable[P, R]: ...
-def lookup(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a function that answers at once, from what is there."""
-    return _by_name(_register(Entry(function.__name__, "lookup", function)))
+class AtOnce:
+    """Registers functions that answer at once, to be asked by the name of a study."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind: Kind = kind
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Study, P], R]
+    ) -> Callable[Concatenate[str, P], R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        entry = _register(Entry(function.__name__, self._kind, function))
+
+        @functools.wraps(function)
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            if entry.of_study:
+                study, *rest = (kwargs.pop("study"), *args) if "study" in kwargs else args
+                args = (studies.load(study), *rest)
+            with run.looking():
+                return function(*args, **kwargs)
+
+        _callables[entry.name] = ask
+        return ask
 
 
-@overload
-def action(function: Callable[Concatenate[Study, P], R]) -> Callable[Concatenate[str, P], R]: ...
-@overload
-def action(function: Callable[P, R]) -> Callable[P, R]: ...
-def action(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a function that keeps what a person says, or starts work. Not a command."""
-    return _by_name(_register(Entry(function.__name__, "action", function)))
-
-
-def _by_name(entry: Entry) -> Callable[..., Any]:
-    """The function with a study's name for its study."""
-
-    @functools.wraps(entry.function)
-    def ask(*args: Any, **kwargs: Any) -> Any:
-        if entry.of_study:
-            study, *rest = (kwargs.pop("study"), *args) if "study" in kwargs else args
-            args = (studies.load(study), *rest)
-        with run.looking():
-            return entry.function(*args, **kwargs)
-
-    _callables[entry.name] = ask
-    return ask
+lookup = AtOnce("lookup")  # from what is there
+action = AtOnce("action")  # keeps what a person says, or starts work; not a command
 
 
 # ---------------------------------------------------------------- the worker

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -37,13 +37,6 @@ class Missing(NotFoundError):
         self.ask = ask
 
 
-@dataclass
-class Gaps:
-    """What a look passed over: results that would improve the answer."""
-
-    missing: list[Missing] = field(default_factory=list[Missing])
-
-
 def in_order(
     function: Callable[[Item], Result],
     items: Sequence[Item],
@@ -60,13 +53,13 @@ def in_order(
 
 @dataclass(frozen=True)
 class Run:
-    """How memoized calls behave now. `gaps` is None unless this is a look; `each` is how blocks
-    are run."""
+    """How memoized calls behave now. `gaps` are what a look passed over, results that would improve
+    the answer; None unless this is a look. `each` is how blocks are run."""
 
     device: str = "cpu"
     progress: Progress = field(default_factory=Progress)
     each: Callable[..., list[Any]] = in_order
-    gaps: Gaps | None = None
+    gaps: list[Missing] | None = None
     is_job: bool = False
 
     @property
@@ -83,7 +76,7 @@ def current() -> Run:
 
 
 @contextlib.contextmanager
-def _entered(run: Run) -> Iterator[Run]:
+def _entered(run: Run) -> Generator[Run]:
     token = _current.set(run)
     try:
         yield run
@@ -93,7 +86,7 @@ def _entered(run: Run) -> Iterator[Run]:
 
 def looking() -> contextlib.AbstractContextManager[Run]:
     """Within it a memoized call only finds; `Missing` where there is nothing."""
-    return _entered(Run(gaps=Gaps()))
+    return _entered(Run(gaps=[]))
 
 
 def computing(
@@ -116,18 +109,24 @@ def reporting(progress: Progress) -> contextlib.AbstractContextManager[Run]:
     return _entered(replace(current(), progress=progress))
 
 
-class _Inner(Progress):
-    """A step inside a loop that reports itself: its own reports are not shown, but they are
+@dataclass(frozen=True)
+class Within(Progress):
+    """The progress of a step within work that counts `total` units, `offset` of them before the
+    step. Without a total the work reports itself: the step's reports are not shown, but they are
     occasions to notice that the job was cancelled."""
 
-    def __init__(self, outer: Progress) -> None:
-        self.outer = outer
+    work: Progress
+    offset: int = 0
+    total: int = 0
 
     def report(self, done: float, total: float, message: str, unit: str = "") -> None:
-        self.outer.check()
+        if self.total:
+            self.work.report(self.offset + done, self.total, message, unit)
+        else:
+            self.work.check()
 
     def check(self) -> None:
-        self.outer.check()
+        self.work.check()
 
 
 # ---------------------------------------------------------------- answers made of parts
@@ -166,7 +165,7 @@ def _note(missing: Missing) -> None:
     gaps = current().gaps
     if gaps is None:
         raise missing
-    gaps.missing.append(missing)
+    gaps.append(missing)
 
 
 def each(
@@ -186,5 +185,5 @@ def each(
     def tell(done: int) -> None:
         outer.report(done, len(listed), message, unit)
 
-    with reporting(_Inner(outer)):
+    with reporting(Within(outer)):
         return engine(function, listed, tell, workers)

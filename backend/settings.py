@@ -25,31 +25,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Secret:
-    """A text that shows itself nowhere but in `reveal`; the memo refuses it as a key."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(***)" if self._text else "Secret()"
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
+Secret = SecretStr  # shows itself nowhere but in `get_secret_value`; the memo refuses it as a key
 
 
 @dataclass(frozen=True)

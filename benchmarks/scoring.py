@@ -74,7 +74,7 @@ def judge_all(trials: Sequence[Trial], judge: Judge) -> list[Score]:
 def score_all(evidence: Sequence[Evidence]) -> int:
     """Detection and fuzzing of all; returns how many excerpts were judged."""
     trials = [
-        trial(task, "numbers that end in nine", each, "planted")
+        trial(task, "numbers that end in nine", each)
         for each in evidence
         for task in ("detection", "fuzzing")
     ]

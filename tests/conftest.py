@@ -145,10 +145,14 @@ def write_world(root: Path, documents: int = 8) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as `model` what stands on the small world, whose model is made, read and run."""
+    """Marks as `model` what stands on the small world, whose model is made, read and run, and as
+    `real` too what stands on the demo's."""
     for item in items:
-        if {"world", "real"} & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if {"world", "real"} & fixtures:
             item.add_marker("model")
+        if "real" in fixtures:
+            item.add_marker("real")
 
 
 @pytest.fixture(autouse=True)

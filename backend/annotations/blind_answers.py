@@ -31,9 +31,9 @@ def next_item(
     how many there are. Each person has an order of their own, the same every time."""
     answered = {item for who, item in latest_answers(kind, study, run) if who == _name(person)}
     rng = np.random.default_rng([int(run[:12], 16), *person.strip().encode()])
-    chosen = [sorted(items)[at] for at in rng.permutation(len(items))][:ROUND]
-    left = [item for item in chosen if item not in answered]
-    return (left[0] if left else ""), len(chosen) - len(left), len(chosen)
+    round_items = [sorted(items)[place] for place in rng.permutation(len(items))][:ROUND]
+    rest = [item for item in round_items if item not in answered]
+    return (rest[0] if rest else ""), len(round_items) - len(rest), len(round_items)
 
 
 def _name(person: str) -> str:

@@ -21,8 +21,9 @@ import polars as pl
 
 from backend.annotations.views import Decision, DecisionReceipt
 from backend.features.answers import feature_index
+from backend.labels import tables
 from backend.query import action, lookup
-from backend.schema import TAGS, NotFoundError, Study
+from backend.schema import TAGS, NotFoundError, Study, conform
 from backend.store import annotations
 from backend.store.annotations import Event, New
 
@@ -56,6 +57,13 @@ DECISIONS = pl.Schema(
         "made": pl.Float64,
         "uid": pl.String,
     }
+)
+
+
+HUMAN = "human"  # the method of a label made by hand
+NO_LABEL = "no label fits"
+DATED_LABELS = pl.Schema(
+    {**tables.LABELS, "occurrence": pl.Int64, "made": pl.Float64}  # Unix seconds
 )
 
 
@@ -110,24 +118,8 @@ class Ledger:
 
 
 def _decision(event: Event) -> Decision:
-    value = event.value
-    return Decision(
-        uid=event.uid,
-        person=event.person,
-        made=event.made,
-        feature=int(value["feature"]),
-        occurrence=int(value["occurrence"]),
-        action=value["action"],
-        label=value["label"],
-        tags=tuple(value["tags"]),
-        confidence=value["confidence"],
-        notes=value["notes"],
-        evidence=tuple(value["evidence"]),
-        flagged=value["flagged"],
-        hinted=value["hinted"],
-        seconds=value["seconds"],
-        old=value["old"],
-    )
+    tuples = {name: tuple(event.value[name]) for name in ("tags", "evidence")}
+    return Decision(event.uid, event.person, event.made, **event.value | tuples)
 
 
 _ledgers: dict[tuple[Path, str], tuple[tuple[int, int], Ledger]] = {}
@@ -200,20 +192,20 @@ def checked_name(person: str) -> str:
 
 
 def _new(
-    study: Study, person: str, event: DecisionEvent, known: Ledger, replaced: dict[Key, str]
+    study: Study, person: str, event: DecisionEvent, book: Ledger, replaced: dict[Key, str]
 ) -> New:
     """The event to be kept. `replaced` has the last uid by key of those of the same batch."""
     if event["kind"] != "decision":
-        target = known.by_uid.get(event["of"])
+        target = book.by_uid.get(event["of"])
         subject = f"feature {target.feature}" if target else ""
         return New(event["uid"], person, event["kind"], study.name, subject, {"of": event["of"]})
     key = person, event["feature"], event["occurrence"]
-    now, past = known.current.get(key), known.by_key.get(key)
+    now, past = book.current.get(key), book.by_key.get(key)
     old = event.get("old") or replaced.get(key) or (now.uid if now else "")
     replaced[key] = event["uid"]
-    made = max(time.time(), past[-1].made if past else 0.0)  # a clock may have been set back
+    time_made = max(time.time(), past[-1].made if past else 0.0)  # a clock may have been set back
     subject, value = f"feature {event['feature']}", value_of(event) | {"old": old}
-    return New(event["uid"], person, "decision", study.name, subject, value, made)
+    return New(event["uid"], person, "decision", study.name, subject, value, time_made)
 
 
 def value_of(event: DecisionEvent) -> dict[str, Any]:
@@ -292,18 +284,42 @@ def _refusal_of_choices(event: DecisionEvent) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def current_labels(study: Study) -> pl.DataFrame:
-    """`DECISIONS`: the current decisions of everybody, in the order of the first."""
-    with ledger(study) as book:
-        rows = [
-            {name: getattr(decision, name) for name in DECISIONS}
-            for decision in book.current.values()
-        ]
+@lookup
+def human_labels(study: Study) -> pl.DataFrame:
+    """The current decisions of everybody: person, feature, occurrence, action, label, tags, …"""
+    rows = [{name: getattr(decision, name) for name in DECISIONS} for decision in current(study)]
     plain = [row | {"tags": list(row["tags"]), "evidence": list(row["evidence"])} for row in rows]
     return pl.DataFrame(plain, schema=DECISIONS, orient="row")
 
 
-@lookup
-def human_labels(study: Study) -> pl.DataFrame:
-    """The current decisions of everybody: person, feature, occurrence, action, label, tags, …"""
-    return current_labels(study)
+def current(study: Study) -> list[Decision]:
+    """The current decisions of everybody, in the order of the first."""
+    with ledger(study) as book:
+        return list(book.current.values())
+
+
+def labels_of(study: Study) -> pl.DataFrame:
+    """`tables.LABELS`: what everybody calls features now, a first look and a repeat apart; a
+    feature for which no label fits has failed."""
+    return conform(dated_labels(study), tables.LABELS)
+
+
+def dated_labels(study: Study) -> pl.DataFrame:
+    """As `labels_of`, with the occurrence and the time of each: `DATED_LABELS`."""
+    rows = [
+        (
+            decision.feature,
+            HUMAN,
+            decision.person,
+            decision.label,
+            decision.notes,
+            "" if decision.action == "label" else NO_LABEL,
+            None,
+            decision.seconds,
+            decision.occurrence,
+            decision.made,
+        )
+        for decision in current(study)
+        if decision.action != "skip"
+    ]
+    return pl.DataFrame(rows, schema=DATED_LABELS, orient="row")

@@ -9,7 +9,7 @@ from pathlib import Path
 from backend import settings
 from backend.concepts.views import ConceptChoice
 from backend.corpus import concept_sources
-from backend.corpus.concept_sets import folded, resolve
+from backend.corpus.concept_sets import folded
 from backend.corpus.concept_tables import LEAST
 from backend.query import action, lookup
 from backend.schema import ConceptRef, CorpusError, NotFoundError
@@ -39,9 +39,9 @@ def choose(name: str) -> ConceptRef:
     choices = {choice.name: choice.ref for choice in concept_sets()}
     path = Path(name).expanduser()
     if name in choices:
-        return resolve(choices[name])
+        return concept_sources.resolve(choices[name])
     if path.is_absolute() and path.exists():
-        return resolve(concept_sources.at_path(path))
+        return concept_sources.resolve(concept_sources.at_path(path))
     raise NotFoundError(
         f"There is no concept set {name!r}.",
         f"Choose one of {', '.join(choices)}, or write the path of a file or an AxBench folder.",

@@ -20,7 +20,7 @@ from torch import Tensor
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.models import language_model
-from backend.schema import ModelRef, NotFiniteError, Progress, Reading, Site
+from backend.schema import ModelRef, NotFiniteError, Reading, Site
 from backend.store.memo import Entry, memoize
 
 CHUNK = 128  # contexts
@@ -63,7 +63,7 @@ class Activations:
 
     def entry(self, chunk: int) -> Entry:
         """The memo entry of one chunk."""
-        within = _Within(run.current().progress, int(self.bounds[chunk]), len(self.tokens))
+        within = run.Within(run.current().progress, int(self.bounds[chunk]), len(self.tokens))
         with run.reporting(within):
             return extract(self.model, self.site, self._contexts(chunk))
 
@@ -80,7 +80,7 @@ class Activations:
         """[last - first, width] activations of tokens first..last-1."""
         begin = int(np.searchsorted(self.bounds, first, side="right")) - 1
         end = int(np.searchsorted(self.bounds, last, side="left"))
-        parts = []
+        parts: list[Tensor] = []
         for chunk in range(begin, end):
             low, high = (int(b) for b in self.bounds[chunk : chunk + 2])
             parts.append(self.read(chunk)[max(first - low, 0) : min(last, high) - low])
@@ -116,21 +116,6 @@ def read_corpus(reading: Reading) -> Activations:
     return Activations(reading.model, reading.site, tokens)
 
 
-@dataclass(frozen=True)
-class _Within(Progress):
-    """A chunk's progress within the whole corpus."""
-
-    whole: Progress
-    offset: int
-    total: int
-
-    def report(self, done: float, total: float, message: str, unit: str = "") -> None:
-        self.whole.report(self.offset + done, self.total, message, unit)
-
-    def check(self) -> None:
-        self.whole.check()
-
-
 @memoize("corpus.activations", version=1)
 def extract(model: ModelRef, site: Site, contexts: Contexts) -> dict[str, Any]:
     """`residual` [tokens, width] of the contexts, in their order.
@@ -147,9 +132,9 @@ def extract(model: ModelRef, site: Site, contexts: Contexts) -> dict[str, Any]:
     total = sum(len(context) for context in sequences)
     rows: list[Tensor] = [torch.empty(0)] * len(sequences)
     done = 0
-    for at in range(0, len(order), BATCH[device]):
+    for first in range(0, len(order), BATCH[device]):
         run.report(done, total, "Reading activations", "tokens")
-        batch = order[at : at + BATCH[device]]
+        batch = order[first : first + BATCH[device]]
         ids, mask = padded([sequences[i] for i in batch], network.bos)
         residual = network.residual(ids, None if bool(mask.all()) else mask.to(device), site.layer)
         for row, i in enumerate(batch):

@@ -32,7 +32,7 @@ def _bench_rows(folder: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """(number, split, row) of both tables; `category` becomes the kind."""
     numbers = itertools.count()
     for name, split in BENCH.items():
-        for at, row in enumerate(sources.TABLES[".parquet"](folder / name), 1):
+        for line, row in enumerate(sources.TABLES[".parquet"](folder / name), 1):
             missing = [field for field in FIELDS if field not in row]
             if missing:
                 raise CorpusError(
@@ -42,7 +42,7 @@ def _bench_rows(folder: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
             kind = kind_of(str(row["category"]))
             if kind is None or row["concept_id"] is None:
                 raise CorpusError(
-                    f"{folder / name}, row {at}, is {row['category']!r} of {row['concept_id']}.",
+                    f"{folder / name}, row {line}, is {row['category']!r} of {row['concept_id']}.",
                     "It must be positive, negative or hard negative of a concept.",
                 )
             yield next(numbers), split, {**row, "output": row["output"] or "", "category": kind}
@@ -65,11 +65,11 @@ def _read(ref: ConceptRef, _documents: Documents) -> Labelled:
             concepts[str(row["concept_id"])] = (row["output_concept"], row["concept_genre"] or "")
     names = _bench_names(folder / NAMES)
     concepts = {key: (names.get(key) or name or key, g) for key, (name, g) in concepts.items()}
-    told = [(str(item[2]["concept_id"]), item) for item in own]
+    labels = [(str(item[2]["concept_id"]), item) for item in own]
     for key, (_, genre) in concepts.items():
         fitting = [item for item in shared if item[2]["concept_genre"] == genre] or shared
-        told += [(key, item) for item in fitting]
-    rows = [labelled(n, row["output"], key, row["category"], s) for key, (n, s, row) in told]
+        labels += [(key, item) for item in fitting]
+    rows = [labelled(n, row["output"], key, row["category"], s) for key, (n, s, row) in labels]
     return Labelled(frame(rows), concepts)
 
 

@@ -30,32 +30,32 @@ def read_table(path: Path) -> Labelled:
     """
     rows = list(sources.TABLES[path.suffix.lower()](path))
     columns = _columns(path, rows)
-    cells = [_cells(row, columns, f"{path}, row {at},") for at, row in enumerate(rows, 1)]
+    cells = [_cells(row, columns, f"{path}, row {number},") for number, row in enumerate(rows, 1)]
     kinds = [kind_of(cell["label"]) for cell in cells]
     rest = "concept" not in columns and not all(kinds)
     if not rest and not all(kinds):
-        at = kinds.index(None)
+        number = kinds.index(None)
         raise CorpusError(
-            f"{path}, row {at + 1}, has the label {cells[at]['label']!r}.",
+            f"{path}, row {number + 1}, has the label {cells[number]['label']!r}.",
             "Beside a column `concept`, label texts positive, negative or hard negative.",
         )
     name = "label" if rest else "concept"
     texts = [
         labelled(
-            at,
+            number,
             cell["text"],
             cell.get(name, path.stem),
             "positive" if rest else str(kind),
             cell["split"],
         )
-        for at, (cell, kind) in enumerate(zip(cells, kinds, strict=True))
+        for number, (cell, kind) in enumerate(zip(cells, kinds, strict=True))
     ]
     return Labelled(frame(texts), {row[3]: (row[3], "") for row in texts}, rest)
 
 
 def _columns(path: Path, rows: list[Any]) -> dict[str, Any]:
     """The names of the columns text, label, concept and split as the file spells them."""
-    bad = next((at for at, row in enumerate(rows, 1) if not isinstance(row, Mapping)), None)
+    bad = next((number for number, row in enumerate(rows, 1) if not isinstance(row, Mapping)), None)
     if bad or not rows:
         problem = f", row {bad}, is no object." if bad else " holds no texts."
         raise CorpusError(f"{path}{problem}", "Give every row a text and a label.")

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.corpus.concept_sources import available, load, resolve
+from backend.corpus.concept_sources import source_of
 from backend.corpus.concept_tables import LEAST, Labelled
 from backend.corpus.contexts import TOKENIZE_BATCH, Tokens, encoded, packed, tokenize
 from backend.models.language_model import tokenizer
@@ -30,8 +30,6 @@ from backend.schema import (
     conform,
 )
 from backend.store.memo import Entry, memoize
-
-__all__ = ["ConceptSet", "available", "folded", "read", "resolve"]
 
 SPLITS = ("train", "test")
 KINDS = ("positive", "negative", "hard")
@@ -53,10 +51,10 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
         CorpusError: the set cannot be read, or a concept has too few texts; it is named.
     """
     run.report(0, 1, "Reading labelled texts")
-    source = load(ref, lambda: Tokens(tokenize(model, corpus)).documents)
+    source = source_of(ref).read(ref, lambda: Tokens(tokenize(model, corpus)).documents)
     rows, dropped = _cleaned(source)
-    rows, tokens, lost = _tokenized(model, rows)
-    dropped = {**dropped, "empty": dropped["empty"] + lost}
+    rows, tokens, without_tokens = _tokenized(model, rows)
+    dropped = {**dropped, "empty": dropped["empty"] + without_tokens}
     rows = _split(rows, ref.seed)
     labels = _with_negatives(rows, ref.seed) if source.rest else rows
     _check(labels, source)
@@ -65,7 +63,11 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
     numbers = {key: number for number, key in enumerate(source.concepts)}
     return {
         **packed([(ref.kind, *row) for row in columns], tokens, corpus.context_length),
-        "concepts": _concepts(source),
+        "concepts": pl.DataFrame(
+            [(number, *names) for number, names in enumerate(source.concepts.values())],
+            schema=CONCEPTS,
+            orient="row",
+        ),
         "labels": labels.select(
             pl.col("concept").replace_strict(numbers, return_dtype=pl.Int32),
             pl.col("document").alias("text"),
@@ -75,11 +77,6 @@ def read(model: ModelRef, corpus: CorpusRef, ref: ConceptRef) -> dict[str, Any]:
         "dropped": dropped,
         "windowed": sum(len(part) > corpus.context_length - 1 for part in tokens),
     }
-
-
-def _concepts(source: Labelled) -> pl.DataFrame:
-    rows = [(number, *names) for number, names in enumerate(source.concepts.values())]
-    return pl.DataFrame(rows, schema=CONCEPTS, orient="row")
 
 
 def folded(text: str) -> str:
@@ -115,21 +112,21 @@ def _cleaned(source: Labelled) -> tuple[pl.DataFrame, dict[str, int]]:
 def _tokenized(model: ModelRef, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[np.ndarray], int]:
     """Rows with `document`, the tokens of each document, and how many rows had none."""
     texts = rows.unique("key", keep="first", maintain_order=True)
-    kept: list[str] = []
+    keys: list[str] = []
     parts: list[np.ndarray] = []
     for number, part in enumerate(encoded(tokenizer(model), texts["text"].to_list())):
         if number % TOKENIZE_BATCH == 0:
             run.report(number, len(texts), "Tokenizing", "texts")
         if len(part):  # a tokenizer may drop every character of a text
-            kept.append(texts["key"][number])
+            keys.append(texts["key"][number])
             parts.append(part)
     documents = pl.DataFrame(
-        {"key": kept, "document": range(len(kept))},
+        {"key": keys, "document": range(len(keys))},
         schema={"key": pl.String, "document": pl.Int32},
     )
     joined = rows.join(documents, on="key", how="left", maintain_order="left")
-    lost = joined.filter(pl.col("document").is_null())["row"].n_unique()
-    return joined.drop_nulls("document"), parts, lost
+    without_tokens = joined.filter(pl.col("document").is_null())["row"].n_unique()
+    return joined.drop_nulls("document"), parts, without_tokens
 
 
 def _split(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -165,9 +162,11 @@ def _with_negatives(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
             there = rows.filter(pl.col("split") == split)
             others = there.filter(pl.col("concept") != concept)
             order = np.random.default_rng([seed, number, side]).permutation(len(others))
-            chosen = order[: PER_POSITIVE * (len(there) - len(others))]
+            negatives = order[: PER_POSITIVE * (len(there) - len(others))]
             parts.append(
-                others[np.sort(chosen)].with_columns(concept=pl.lit(concept), kind=pl.lit(KINDS[1]))
+                others[np.sort(negatives)].with_columns(
+                    concept=pl.lit(concept), kind=pl.lit(KINDS[1])
+                )
             )
     return pl.concat(parts)
 
@@ -248,10 +247,10 @@ class ConceptSet:
             NotFoundError: there is none; names like it are given.
         """
         names = {folded(known): known for known in reversed(self.concepts["name"].to_list())}
-        wanted = folded(name)
-        if wanted in names:
-            return self.concepts["name"].to_list().index(names[wanted])
-        near = difflib.get_close_matches(wanted, names, cutoff=0.4) if wanted else []
-        near = near or [known for known in names if wanted in known] or list(names)
+        key = folded(name)
+        if key in names:
+            return self.concepts["name"].to_list().index(names[key])
+        near = difflib.get_close_matches(key, names, cutoff=0.4) if key else []
+        near = near or [known for known in names if key in known] or list(names)
         listed = ", ".join(names[known] for known in near[:5])
         raise NotFoundError(f"There is no concept {name!r}.", f"Try one of: {listed}.")

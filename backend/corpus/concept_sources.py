@@ -15,7 +15,7 @@ from backend.corpus import (
     concept_wordnet,
     sources,
 )
-from backend.corpus.concept_tables import ConceptSource, Documents, Labelled
+from backend.corpus.concept_tables import ConceptSource
 from backend.schema import ConceptRef, CorpusError
 
 SOURCES = {
@@ -39,15 +39,6 @@ def source_of(ref: ConceptRef) -> ConceptSource:
         kinds = ", ".join(SOURCES)
         raise CorpusError(f"There is no concept set of kind {ref.kind!r}.", f"Use one of {kinds}.")
     return SOURCES[ref.kind]
-
-
-def load(ref: ConceptRef, documents: Documents) -> Labelled:
-    """The labelled texts of a resolved set; `documents` gives those of the study's corpus.
-
-    Raises:
-        CorpusError: something cannot be read, is missing or is not understood; it is named.
-    """
-    return source_of(ref).read(ref, documents)
 
 
 def resolve(ref: ConceptRef) -> ConceptRef:

@@ -59,7 +59,8 @@ class ConceptSource:
 
     `form` says what its path is; what is built in needs none. `files` names the files of a set,
     all of which exist, or raises `CorpusError`; without files a set is made of the study's corpus.
-    `read` gives the labelled texts.
+    `read` gives the labelled texts of a resolved set, or raises `CorpusError` with what is missing
+    or not understood.
     """
 
     kind: str

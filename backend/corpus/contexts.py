@@ -50,7 +50,7 @@ def tokenize(model: ModelRef, corpus: CorpusRef) -> dict[str, Any]:
     """
     run.report(0, 1, "Reading texts")
     documents, repeats = _documents(corpus)
-    kept: list[Document] = []
+    tokenized: list[Document] = []
     parts: list[np.ndarray] = []
     total = 0
     for number, tokens in enumerate(encoded(tokenizer(model), [d[3] for d in documents])):
@@ -60,13 +60,13 @@ def tokenize(model: ModelRef, corpus: CorpusRef) -> dict[str, Any]:
         if not len(tokens):  # a tokenizer may drop every character of a text
             continue
         parts.append(tokens[: corpus.tokens - total] if corpus.tokens else tokens)
-        kept.append(documents[number])
+        tokenized.append(documents[number])
         total += len(parts[-1])
         if total == corpus.tokens:
             break
-    if not kept:
+    if not tokenized:
         raise CorpusError("The corpus holds no tokens.", "Give it a source with some text.")
-    return {**packed(kept, parts, corpus.context_length), "repeats": repeats}
+    return {**packed(tokenized, parts, corpus.context_length), "repeats": repeats}
 
 
 def packed(
@@ -79,16 +79,22 @@ def packed(
         "ids": np.ascontiguousarray(rows[:, 0]),
         "starts": np.ascontiguousarray(rows[:, 1]),
         "ends": np.ascontiguousarray(rows[:, 2]),
-        "documents": _document_table(documents, lengths),
+        "documents": pl.DataFrame(
+            [(n, *documents[n], length) for n, length in enumerate(lengths)],
+            schema=DOCUMENTS,
+            orient="row",
+        ),
         "contexts": _context_table(lengths, context_length - 1),
     }
 
 
 def encoded(encode: Any, texts: list[str]) -> Iterator[np.ndarray]:
     """[tokens, 3] int32 of each text: id, first character, one past the last."""
-    for at in range(0, len(texts), TOKENIZE_BATCH):
+    for first in range(0, len(texts), TOKENIZE_BATCH):
         batch = encode(
-            texts[at : at + TOKENIZE_BATCH], add_special_tokens=False, return_offsets_mapping=True
+            texts[first : first + TOKENIZE_BATCH],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
         )
         for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True):
             pairs = np.asarray(offsets, dtype=np.int32).reshape(-1, 2)
@@ -114,7 +120,7 @@ def _documents(corpus: CorpusRef) -> tuple[list[Document], int]:
 
 def _interleave(strata: dict[tuple[str, str], list[Document]], seed: int) -> list[Document]:
     """Each document at the middle of the share of its stratum that it covers."""
-    placed = []
+    placed: list[tuple[float, tuple[str, str], Document]] = []
     for name in sorted(strata):
         documents = strata[name]
         number = int.from_bytes(hashlib.sha256("/".join(name).encode()).digest()[:4])
@@ -128,23 +134,8 @@ def _interleave(strata: dict[tuple[str, str], list[Document]], seed: int) -> lis
     return [document for _, _, document in placed]
 
 
-def _document_table(documents: list[Document], lengths: list[int]) -> pl.DataFrame:
-    source, topic, title, text = zip(*documents, strict=True)
-    return pl.DataFrame(
-        {
-            "document": range(len(documents)),
-            "source": source,
-            "topic": topic,
-            "title": title,
-            "text": text,
-            "tokens": lengths,
-        },
-        schema=DOCUMENTS,
-    )
-
-
 def _context_table(lengths: list[int], window: int) -> pl.DataFrame:
-    rows = []
+    rows: list[tuple[int, int, int, int, int]] = []
     first = 0
     for document, length in enumerate(lengths):
         for start in range(0, length, window):

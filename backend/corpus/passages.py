@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from backend.corpus.contexts import Tokens, tokenize
-from backend.corpus.views import Passage
+from backend.corpus.views import LOGITS, TOKENS, Passage
 from backend.models.language_model import vocabulary
 from backend.schema import CorpusRef, ModelRef
 from backend.store.memo import Entry
@@ -21,9 +21,7 @@ CHARACTERS = 8  # of one's own text, for each token allowed
 Values = Callable[[int, int], np.ndarray]  # token rows first..last-1 -> one number each
 
 
-@functools.lru_cache(maxsize=4)
-def _tokens(entry: Entry) -> Tokens:
-    return Tokens(entry)
+_tokens = functools.lru_cache(maxsize=4)(Tokens)
 
 
 def tokens_of(model: ModelRef, corpus: CorpusRef) -> Tokens:
@@ -77,7 +75,7 @@ def piece_at(tokens: Tokens, row: int) -> str:
 
 
 def counted(model: ModelRef, ids: np.ndarray, limit: int) -> pl.DataFrame:
-    """text, count, share of the commonest token ids."""
+    """`TOKENS` of the commonest ids."""
     values, counts = np.unique(np.asarray(ids), return_counts=True)
     best = np.argsort(-counts, kind="stable")[:limit]
     return pl.DataFrame(
@@ -85,7 +83,8 @@ def counted(model: ModelRef, ids: np.ndarray, limit: int) -> pl.DataFrame:
             "text": token_text(model, values[best]),
             "count": counts[best],
             "share": counts[best] / max(1, len(ids)),
-        }
+        },
+        schema=TOKENS,
     )
 
 
@@ -94,17 +93,17 @@ def find_text(tokens: Tokens, text: str) -> np.ndarray:
 
     A `*` at either end also finds parts of words.
     """
-    wanted = text.strip()
-    core = wanted.strip("*").strip()
+    query = text.strip()
+    core = query.strip("*").strip()
     if not core:
         return np.empty(0, dtype=np.int64)
     pattern = re.escape(core)
-    if not wanted.startswith("*") and re.match(r"\w", core):
+    if not query.startswith("*") and re.match(r"\w", core):
         pattern = rf"\b{pattern}"
-    if not wanted.endswith("*") and re.search(r"\w$", core):
+    if not query.endswith("*") and re.search(r"\w$", core):
         pattern = rf"{pattern}\b"
     expression = re.compile(pattern, re.IGNORECASE)
-    found: list[np.ndarray] = []
+    rows: list[np.ndarray] = []
     for document, content in enumerate(tokens.documents["text"]):
         matches = [m.span() for m in expression.finditer(content)]
         if matches:
@@ -113,14 +112,14 @@ def find_text(tokens: Tokens, text: str) -> np.ndarray:
             for low, high in matches:
                 begin = np.searchsorted(ends, low, side="right")
                 end = np.searchsorted(starts, high, side="left")
-                found.append(np.arange(first + begin, first + end))
-    return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+                rows.append(np.arange(first + begin, first + end))
+    return np.unique(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
 
 
 def logit_frame(model: ModelRef, entry: Entry | None, name: str, row: int) -> pl.DataFrame:
-    """text, logit: one row of a block of logit effects; empty where there is no block."""
+    """`LOGITS`: one row of a block of logit effects; empty where there is no block."""
     if entry is None:
-        return pl.DataFrame(schema={"text": pl.String, "logit": pl.Float32})
+        return pl.DataFrame(schema=LOGITS)
     ids = entry.array(name)[row]
     logits = entry.array(f"{name}_logits")[row]
-    return pl.DataFrame({"text": token_text(model, ids), "logit": logits})
+    return pl.DataFrame({"text": token_text(model, ids), "logit": logits}, schema=LOGITS)

@@ -24,12 +24,12 @@ class Deduplicator:
     def is_repeat(self, text: str) -> bool:
         """Whether an earlier text holds half of this one; if none does, it is remembered."""
         sketch = _sketch(text)
-        seen: dict[int, int] = {}
+        shared: dict[int, int] = {}
         for value in sketch:
             owner = self._owner.get(value)
             if owner is not None:
-                seen[owner] = seen.get(owner, 0) + 1
-        if seen and max(seen.values()) >= len(sketch) / 2:
+                shared[owner] = shared.get(owner, 0) + 1
+        if shared and max(shared.values()) >= len(sketch) / 2:
             return True
         for value in sketch:
             self._owner.setdefault(value, self._count)

@@ -16,6 +16,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,15 @@ def read(source: SourceRef, characters: int) -> Iterator[Document]:
     Raises:
         CorpusError: a file, row or dataset cannot be read; it is named.
     """
-    given = 0
+    length = 0
     for topic, title, text in READERS[source.kind](source):
         text = mended(text)
         parts = [text[i : i + LONGEST] for i in range(0, len(text), LONGEST)]
         for number, part in enumerate(parts, 1):
             if part.strip():
                 yield topic, f"{title} ({number})" if len(parts) > 1 else title, part
-        given += len(text)
-        if source.kind == "hub" and 0 < characters <= given:
+        length += len(text)
+        if source.kind == "hub" and 0 < characters <= length:
             return
 
 
@@ -69,12 +70,17 @@ def resolve(source: SourceRef) -> SourceRef:
     if source.digest:
         return source
     if source.kind == "hub":
-        digest = _hub_revision(source.path)
+        name = source.path.partition(":")[0]
+        try:
+            digest = hub.dataset_commit(name)
+        except Exception as error:  # the hub client raises many kinds; each means: not reachable
+            raise _unreachable(name, error) from error
     elif source.kind == "files":
-        digest = _digest_under(_root(source))
+        root = _root(source)
+        digest = files_digest(_paths(root), lambda path: str(path.relative_to(root)))
     else:
         digest = _package(source.kind).version
-    return SourceRef(**{**vars(source), "digest": digest})
+    return replace(source, digest=digest)
 
 
 # ---------------------------------------------------------------- packages
@@ -95,12 +101,12 @@ def _package(kind: str) -> importlib.metadata.Distribution:
 
 def _package_files(kind: str, pattern: str) -> list[Path]:
     folder = Path(str(_package(kind).locate_file("")))
-    found = sorted(folder.glob(pattern))
-    if not found:
+    files = sorted(folder.glob(pattern))
+    if not files:
         raise CorpusError(
             f"The package {PACKAGES[kind]} holds no {pattern}.", "Install it again: `make env`."
         )
-    return found
+    return files
 
 
 def _bbc_news(source: SourceRef) -> Iterator[Document]:
@@ -156,12 +162,12 @@ def _paths(root: Path) -> list[Path]:
     if not root.exists():
         raise CorpusError(f"{root} does not exist.", "Correct `path` of this source in the study.")
     paths = [root] if root.is_file() else sorted(root.rglob("*"))
-    found = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not found:
+    texts = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not texts:
         raise CorpusError(
             f"{root} holds no {', '.join(SUFFIXES)} file.", "Point `path` at your texts."
         )
-    return found
+    return texts
 
 
 def contents(path: Path) -> bytes:
@@ -180,10 +186,6 @@ def files_digest(paths: Iterable[Path], name: Callable[[Path], str]) -> str:
         CorpusError: one cannot be read.
     """
     return hub.files_digest(paths, name, lambda path: hashlib.sha256(contents(path)).digest())
-
-
-def _digest_under(root: Path) -> str:
-    return files_digest(_paths(root), lambda path: str(path.relative_to(root)))
 
 
 def _files(source: SourceRef) -> Iterator[Document]:
@@ -264,14 +266,6 @@ TABLES: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".csv": _csv,
     ".parquet": _parquet,
 }
-
-
-def _hub_revision(repo: str) -> str:
-    name = repo.partition(":")[0]
-    try:
-        return hub.dataset_commit(name)
-    except Exception as error:  # the hub client raises many kinds; each means: not reachable
-        raise _unreachable(name, error) from error
 
 
 def _unreachable(name: str, error: Exception) -> CorpusError:

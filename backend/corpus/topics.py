@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from backend.corpus.contexts import Tokens
+from backend.corpus.views import TOPICS
 from backend.statistics.intervals import wilson
 
 
@@ -30,5 +31,6 @@ def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
             "lift": share / prior,
             "low": low / prior,
             "high": high / prior,
-        }
+        },
+        schema=TOPICS,
     ).sort("lift", descending=True)

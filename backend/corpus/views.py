@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import polars as pl
+
+# the commonest tokens of some; what a direction does to logits; topics against the corpus, with
+# their lift and its 95% interval
+TOKENS = pl.Schema({"text": pl.String, "count": pl.Int64, "share": pl.Float64})
+LOGITS = pl.Schema({"text": pl.String, "logit": pl.Float32})
+TOPICS = pl.Schema(
+    {"topic": pl.String, "count": pl.Int64}
+    | dict.fromkeys(("share", "prior", "lift", "low", "high"), pl.Float64)
+)
 Item = TypeVar("Item")  # a member of a region, an example of a feature
 
 

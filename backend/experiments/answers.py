@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from backend.annotations.hand_label_tables import labels_of
+from backend.annotations.hand_labels import labels_of
 from backend.experiments import exchange, runs
 from backend.experiments.views import Comparison, Experiment, Judgement, Run
 from backend.labels import steps as label_steps
@@ -17,7 +17,7 @@ from backend.schema import Job, NotFoundError, Study
 @lookup
 def experiments(study: Study) -> list[Run]:
     """Experiments of a study, those under way first, then newest first."""
-    return [*(runs.listed(study) if study.sae else []), *exchange.listed()]
+    return [*(runs.list_runs(study) if study.sae else []), *exchange.list_imports()]
 
 
 @lookup
@@ -54,11 +54,11 @@ def comparison(study: Study, run: str, feature: int, scorer: str = "detection") 
             values=tuple(values.tolist()) if true else (0.0,) * len(pieces),
             text=text,
             fires=bool(true),
-            answers=tuple(frame["answer"][at] for frame in verdicts),
-            probabilities=tuple(frame["probability"][at] for frame in verdicts),
+            answers=tuple(frame["answer"][place] for frame in verdicts),
+            probabilities=tuple(frame["probability"][place] for frame in verdicts),
         )
-        for at, ((pieces, values), true, text) in enumerate(
-            zip(trial.shown, trial.truth, trial.question.texts, strict=True)
+        for place, ((pieces, values), true, text) in enumerate(
+            zip(trial.cuts, trial.truth, trial.question.texts, strict=True)
         )
     )
     scores = ended.scores.filter((pl.col("feature") == feature) & (pl.col("of") != "shuffled"))

@@ -19,6 +19,7 @@ from backend.labels import scorers
 from backend.labels import steps as label_steps
 from backend.labels.judges import Verdicts
 from backend.labels.subjects import features_of, setting_of
+from backend.labels.tables import Score
 from backend.labels.trials import Trial
 from backend.query import action, lookup
 from backend.schema import NotFoundError, Study
@@ -62,8 +63,7 @@ def votes(study: Study, run: str) -> pl.DataFrame:
     for one, other in pairs:
         count = wins.get((one, other), 0)
         n = count + wins.get((other, one), 0)
-        low, high = wilson(count, n)
-        rows.append((one, other, count, n, count / n, float(low), float(high)))
+        rows.append((one, other, *_share(count, n)))
     return pl.DataFrame(rows, schema=VOTES, orient="row")
 
 
@@ -110,11 +110,11 @@ def detection_scores(study: Study, run: str) -> pl.DataFrame:
     """Who judged, on how many labels: mean balanced accuracy with interval, and that of the
     experiment's judge on the same labels. Columns: who, mean, low, high, labels, n, failures."""
     ended = runs.finished(run)
-    known = _items(ended.labels)
-    by_person: dict[str, list[scorers.Score]] = {}
+    labels = _items(ended.labels)
+    by_person: dict[str, list[Score]] = {}
     items: dict[str, set[tuple[int, str]]] = {}
     for (person, item), event in sorted(latest_answers("verdicts", study, run).items()):
-        feature, method, text = known[item]
+        feature, method, text = labels[item]
         trial = _trial(study, ended, feature, text)
         verdicts = Verdicts(tuple(event.value["answers"]))
         by_person.setdefault(person, []).append(scorers.scored(trial, verdicts, person)[0])
@@ -197,8 +197,12 @@ def verbalization_scores(study: Study, run: str) -> pl.DataFrame:
         counts.setdefault((item.split(" ")[1], person), []).append(event.value["right"])
     rows = []
     for (control, person), right in sorted(counts.items()):
-        count, n = sum(right), len(right)
-        low, high = wilson(count, n)
-        rows.append((control, person, count, n, count / n, float(low), float(high)))
+        rows.append((control, person, *_share(sum(right), len(right))))
     names = ("control", "person", "right", "n", "share", "low", "high")
     return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _share(count: int, n: int) -> tuple[int, int, float, float, float]:
+    """count, n, count / n and its 95% interval."""
+    low, high = wilson(count, n)
+    return count, n, count / n, float(low), float(high)

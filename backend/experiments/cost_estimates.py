@@ -55,28 +55,30 @@ def estimate_cost(study: Study, plan: Plan, who: str = "own") -> Quote:
     writer = models_of(study, who).writer
     subject = features_of(study)
     numbers = experiment.sample(subject, plan)
-    methods = [method for method in plan.methods if label_steps.may_ask(method)]
-    judged = [scorer for scorer in plan.scorers if SCORERS[scorer].is_judged]
     if writer.kind == OWN:
         # labels, shuffled ones and empty ones
-        texts = len(numbers) * (2 * len(plan.methods) + 1) * len(judged)
-        count = len(numbers) * len(methods) + (texts + WORDS) * 2 * EACH
+        texts = len(numbers) * (2 * len(plan.methods) + 1) * len(_judged_scorers(plan))
+        asking = sum(map(label_steps.may_ask, plan.methods))
+        count = len(numbers) * asking + (texts + WORDS) * 2 * EACH
         return _free(len(numbers), count)
-    recorder = _Recorder()
-    for number in numbers[:LOOKED_AT]:
-        _note(subject, plan, number, (methods, judged), recorder)
-    scale = len(numbers) / min(LOOKED_AT, len(numbers))
-    calls, letters, replies = (
-        round(scale * part + whole)
-        for part, whole in zip(recorder.sums(), _calibration(subject, plan).sums(), strict=True)
-    )
+    calibration = _Recorder()  # the judge's own test, which is made once
+    tests = questions(subject.tokens, plan.window or SPAN, plan.seed)
+    _note_judge([question for question, _ in tests], calibration)
     how = (
         f"From the prompts of {min(LOOKED_AT, len(numbers))} of the {len(numbers)} features, at "
         f"{costs.CHARACTERS} characters a token and replies at their limits. What was asked "
         "before is kept and costs nothing."
     )
-    most = costs.usage(prices(), calls, round(letters / costs.CHARACTERS), replies)
-    return Quote(len(numbers), **asdict(most), how=how)
+    return _most(subject, plan, numbers, calibration, how)
+
+
+def of_labels(study: Study, numbers: Sequence[int], method: str, who: str) -> Quote:
+    """What labels of some features by one method ask for at most. Raises as `estimate_cost`."""
+    if models_of(study, who).writer.kind == OWN:
+        return _free(len(numbers), len(numbers))
+    plan = Plan(methods=(method,), scorers=())
+    how = f"From the prompts of {min(LOOKED_AT, len(numbers))} features, replies at their limits."
+    return _most(features_of(study), plan, numbers, _Recorder(), how)
 
 
 def _free(features: int, prompts: int) -> Quote:
@@ -84,37 +86,22 @@ def _free(features: int, prompts: int) -> Quote:
     return Quote(features, prompts, 0, 0, None, how)
 
 
-def _calibration(subject: Subject, plan: Plan) -> _Recorder:
-    """The prompts of the judge's own test, which is made once."""
+def _most(subject: Subject, plan: Plan, numbers: Sequence[int], once: _Recorder, how: str) -> Quote:
+    """As many prompts as those of a few features come to, and those that are asked `once`."""
     recorder = _Recorder()
-    tests = questions(subject.tokens, plan.window or SPAN, plan.seed)
-    _note_judge([question for question, _ in tests], recorder)
-    return recorder
-
-
-def of_labels(study: Study, numbers: Sequence[int], method: str, who: str) -> Quote:
-    """What labels of some features by one method ask for at most. Raises as `estimate_cost`."""
-    if models_of(study, who).writer.kind == OWN:
-        return _free(len(numbers), len(numbers))
-    recorder, subject = _Recorder(), features_of(study)
     for number in numbers[:LOOKED_AT]:
-        _note(subject, Plan(methods=(method,)), number, ([method], []), recorder)
+        _note(subject, plan, number, recorder)
     scale = len(numbers) / max(1, min(LOOKED_AT, len(numbers)))
-    calls, letters, replies = (round(scale * part) for part in recorder.sums())
+    calls, letters, replies = (
+        round(scale * part + whole)
+        for part, whole in zip(recorder.sums(), once.sums(), strict=True)
+    )
     most = costs.usage(prices(), calls, round(letters / costs.CHARACTERS), replies)
-    how = f"From the prompts of {min(LOOKED_AT, len(numbers))} features, replies at their limits."
     return Quote(len(numbers), **asdict(most), how=how)
 
 
-def _note(
-    subject: Subject,
-    plan: Plan,
-    number: int,
-    names: tuple[Sequence[str], Sequence[str]],
-    recorder: _Recorder,
-) -> None:
-    """The prompts of one feature, by the methods and scorers of these `names`."""
-    methods, scorers = names
+def _note(subject: Subject, plan: Plan, number: int, recorder: _Recorder) -> None:
+    """The prompts of one feature, by the plan's methods and scorers."""
     # hard negatives are looked for by the run; others are as long
     sampling = Sampling(plan.split, "other", plan.seed)
     evidence = subject.draw(number, sampling)
@@ -124,14 +111,18 @@ def _note(
         direction=lambda: TEXT,
         promoted=subject.promoted(number),
     )
-    for method in methods:
+    for method in filter(label_steps.may_ask, plan.methods):
         explainers.EXPLAINERS[method].explain(evidence, context)
     asking = [
         subject.trial(number, LABEL, sampling, setting_of(plan, scorer)).question
-        for scorer in scorers
+        for scorer in _judged_scorers(plan)
         for _ in range(2 * len(plan.methods) + 1)
     ]
     _note_judge(asking, recorder)
+
+
+def _judged_scorers(plan: Plan) -> list[str]:
+    return [scorer for scorer in plan.scorers if SCORERS[scorer].is_judged]
 
 
 def _note_judge(questions: Sequence[Question], recorder: _Recorder) -> None:

@@ -12,8 +12,7 @@ import polars as pl
 
 from backend import settings
 from backend.experiments import experiment, runs
-from backend.experiments.judge_calibration import KNOWN
-from backend.experiments.views import Experiment, Imported, Run
+from backend.experiments.views import CALIBRATION, CONTROLS, Experiment, Imported, Run
 from backend.labels import prompts, tables
 from backend.labels import steps as label_steps
 from backend.labels.contract import Evidence
@@ -38,7 +37,7 @@ def export_experiment(study: Study, run: str, format: str) -> bytes:
     if format not in FORMATS:
         raise NotFoundError(f"There is no format {format!r}.", f"Use {', '.join(FORMATS)}.")
     imported = run.startswith(runs.IMPORTED)
-    source = _read(run).experiment if imported else runs.finished(run)
+    source = _contents(run).experiment if imported else runs.finished(run)
     if format in WRITERS:
         return WRITERS[format](source.labels)
     if format == "neuronpedia":
@@ -50,14 +49,14 @@ def _whole(study: Study, ended: runs.Results) -> baez.Experiment:
     """An experiment with its evidence and what the verbalizer says."""
     subject = features_of(study)
     numbers = sorted(set(ended.labels["feature"].to_list()))
-    drawn = [subject.draw(number, ended.sampling) for number in numbers]
+    evidence = [subject.draw(number, ended.sampling) for number in numbers]
     created = datetime.datetime.fromtimestamp(ended.entry.recipe()["created"], datetime.UTC)
     model, source = neuronpedia.names(study)
     return baez.Experiment(
         model=model,
         layer=source,
-        evidence=tuple(drawn),
-        verbalizations=_verbalizations(subject, drawn, ended),
+        evidence=tuple(evidence),
+        verbalizations=_verbalizations(subject, evidence, ended),
         labels=ended.labels,
         scores=ended.scores,
         distances=ended.entry.frame("distances"),
@@ -66,11 +65,11 @@ def _whole(study: Study, ended: runs.Results) -> baez.Experiment:
 
 
 def _verbalizations(
-    subject: Subject, drawn: Sequence[Evidence], ended: runs.Results
+    subject: Subject, evidence: Sequence[Evidence], ended: runs.Results
 ) -> pl.DataFrame:
     """`tables.VERBALIZATIONS`, of those that an experiment asked for."""
     rows = []
-    for each in drawn:
+    for each in evidence:
         which = each.feature, ended.sampling.train, ended.models.verbalizer
         entry = label_steps.verbalize.find(subject, *which)
         strengths = {one.row: prompts.strength(one.strength, each.maximum) for one in each.train}
@@ -95,7 +94,7 @@ def import_experiment(data: bytes) -> Imported:
         FormatError: there is nothing in it to read.
         StoreError: it cannot be kept.
     """
-    contents = baez_reader.read(data)
+    contents = baez_reader.read_folder(data)
     name = f"{runs.IMPORTED}{hashlib.sha256(data).hexdigest()[:16]}"
     try:
         _folder().mkdir(parents=True, exist_ok=True)
@@ -111,21 +110,21 @@ def import_experiment(data: bytes) -> Imported:
 
 
 @functools.lru_cache(maxsize=4)
-def _read(name: str) -> baez_reader.Imported:
+def _contents(name: str) -> baez_reader.Imported:
     path = _folder() / f"{name}.zip"
     if not path.is_file() or path.parent != _folder():
         raise NotFoundError(f"There is no import {name}.", "Import the folder again.")
-    return baez_reader.read(path.read_bytes())
+    return baez_reader.read_folder(path.read_bytes())
 
 
-def listed() -> list[Run]:
+def list_imports() -> list[Run]:
     """What was imported, newest first."""
     paths = sorted(_folder().glob(f"{runs.IMPORTED}*.zip"), key=lambda path: -path.stat().st_mtime)
     return [_run(path.stem, path.stat().st_mtime) for path in paths]
 
 
 def _run(name: str, created: float) -> Run:
-    contents = _read(name).experiment
+    contents = _contents(name).experiment
     writers = [writer for writer in contents.labels["writer"].unique().to_list() if writer]
     return Run(name, _plan(contents), ", ".join(writers), "", created, done=True)
 
@@ -146,7 +145,7 @@ def _plan(contents: baez.Experiment) -> Plan:
 
 def view(run: str) -> Experiment:
     """An imported experiment; it has no verdicts, so its labels cannot be compared by excerpt."""
-    contents = _read(run).experiment
+    contents = _contents(run).experiment
     plan = _plan(contents)
     judges = [judge for judge in contents.scores["judge"].unique().to_list() if judge]
     return Experiment(
@@ -158,8 +157,8 @@ def view(run: str) -> Experiment:
         scores=contents.scores,
         **experiment.summary(contents.scores),
         distances=contents.distances,
-        controls=pl.DataFrame(schema=experiment.CONTROLS),
-        known=pl.DataFrame(schema=KNOWN),
+        controls=pl.DataFrame(schema=CONTROLS),
+        known=pl.DataFrame(schema=CALIBRATION),
         provenance=Provenance(
             "imported", run, "{}", (), "", 0.0, (_folder() / f"{run}.zip").stat().st_mtime,
             f"python -m backend export --run {run} --format baez",

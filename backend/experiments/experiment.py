@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from backend.experiments.steps import Running
+from backend.experiments.views import CONTROLS, MEANS
 from backend.features.examples import peaks
 from backend.labels import explainers, scorers, tables
 from backend.labels import steps as label_steps
@@ -29,17 +30,6 @@ from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 
 FEWEST, MOST = 2, 500  # features
-CONTROLS = pl.Schema(
-    {
-        "control": pl.String,
-        "features": pl.Int64,
-        "n": pl.Int64,  # peaks
-        "share": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "ties": pl.Int64,
-    }
-)
 
 
 def check(plan: Plan) -> None:
@@ -80,21 +70,21 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     """
     source, tokens = subject.source, subject.tokens
     rng = np.random.default_rng([plan.seed, 3])
-    chosen: list[int] = []
+    numbers: list[int] = []
     candidates = source.frequent()
     if plan.among:
         candidates = np.intersect1d(candidates, plan.among)
     for number in rng.permutation(candidates).tolist():
         if len(peaks(source.column(number), tokens)[0]) >= LEAST:
-            chosen.append(number)
-            if len(chosen) == plan.features:
+            numbers.append(number)
+            if len(numbers) == plan.features:
                 break
-    if len(chosen) < FEWEST:
+    if len(numbers) < FEWEST:
         raise NotFoundError(
-            f"{len(chosen)} {source.what}s fire in {LEAST} contexts or more.",
+            f"{len(numbers)} {source.what}s fire in {LEAST} contexts or more.",
             "Read more of the corpus.",
         )
-    return sorted(chosen)
+    return sorted(numbers)
 
 
 @memoize("experiments.experiment", version=2)
@@ -138,27 +128,26 @@ def told_apart(texts: Sequence[pl.DataFrame], embedder: Embedder) -> pl.DataFram
     )
     ends = np.cumsum([len(part) for part in texts])[:-1]
     rows = []
-    for each in results:
-        means = [float(part.mean()) for part in np.split(np.asarray(each.items), ends)]
+    for kind, items in results.items():
+        means = [float(part.mean()) for part in np.split(np.asarray(items), ends)]
         low, high = wilson(sum(means), len(means))
-        ties = sum(item == controls.CHANCE for item in each.items)
+        ties = items.count(controls.CHANCE)
         share = sum(means) / len(means)
-        rows.append((each.kind, len(means), each.n, share, float(low), float(high), ties))
+        rows.append((kind, len(means), len(items), share, float(low), float(high), ties))
     return pl.DataFrame(rows, schema=CONTROLS, orient="row")
 
 
 def summary(scores: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """`means` (`scorers.SUMMARY` with `of`), labels and controls apart; `differences` of labels
-    (`scorers.DIFFERENCES`); `gains`, the same of each method's labels less those labels given to
+    """`means` (`MEANS`), labels and controls apart; `differences` of labels
+    (`tables.DIFFERENCES`); `gains`, the same of each method's labels less those labels given to
     other features."""
     parts = [
         scorers.summary(_records(part)).with_columns(of=pl.lit(str(control)))
         for (control,), part in scores.group_by("of", maintain_order=True)
     ]
     labels = _records(scores.filter(pl.col("of") == "label"))
-    empty = pl.DataFrame(schema=dict(scorers.SUMMARY) | {"of": pl.String})
     return {
-        "means": pl.concat([empty, *parts]),
+        "means": pl.concat([pl.DataFrame(schema=MEANS), *parts]),
         "differences": scorers.differences(labels),
         "gains": _gains(scores),
     }
@@ -172,8 +161,8 @@ def _gains(scores: pl.DataFrame) -> pl.DataFrame:
         )
         for (method,), part in pairs
     ]
-    return pl.concat([pl.DataFrame(schema=scorers.DIFFERENCES), *parts])
+    return pl.concat([pl.DataFrame(schema=tables.DIFFERENCES), *parts])
 
 
-def _records(scores: pl.DataFrame) -> list[scorers.Score]:
-    return [scorers.Score(**row) for row in scores.drop("of", "label").iter_rows(named=True)]
+def _records(scores: pl.DataFrame) -> list[tables.Score]:
+    return [tables.Score(**row) for row in scores.drop("of", "label").iter_rows(named=True)]

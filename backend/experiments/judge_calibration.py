@@ -15,36 +15,26 @@ import polars as pl
 from backend import run
 from backend.corpus import passages
 from backend.corpus.contexts import Tokens
-from backend.labels import judges
-from backend.labels.judges import Question, Verdicts
+from backend.experiments.views import CALIBRATION
+from backend.labels import judges, scorers
+from backend.labels.judges import Question
 from backend.labels.references import JudgeRef
 from backend.schema import CorpusRef, ModelRef, NotFoundError
-from backend.statistics.estimates import auroc, balanced_accuracy
+from backend.statistics.estimates import balanced_accuracy
 from backend.statistics.intervals import mean_interval
 from backend.store.memo import memoize
 
 WORDS, EACH = 8, 10  # labels, and texts with and without the word
 LOOKED_AT = 4_000  # contexts
 SPAN = 12  # tokens on either side where a judge is shown whole contexts
-KNOWN = pl.Schema(
-    {
-        "scorer": pl.String,
-        "mean": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "words": pl.Int64,
-        "n": pl.Int64,
-        "failures": pl.Int64,
-    }
-)
 
 
 @memoize("experiments.judge_calibration", version=1)
 def calibrate_judge(
     model: ModelRef, corpus: CorpusRef, judge: JudgeRef, window: int | None, seed: int
 ) -> dict[str, Any]:
-    """`known` (`KNOWN`): balanced accuracy and, where there are probabilities, AUROC, as means over
-    words with t intervals.
+    """`known` (`CALIBRATION`): balanced accuracy and, where there are probabilities, AUROC, each
+    as a mean over words with its t interval.
 
     Raises:
         LlmUnavailableError: the judge cannot be asked now.
@@ -53,30 +43,22 @@ def calibrate_judge(
     run.report(0, 1, "Testing the judge on known answers")
     tests = questions(passages.tokens_of(model, corpus), window or SPAN, seed)
     answers = judges.load(judge).judge([question for question, _ in tests])
-    marks = [_marks(verdicts, truth) for verdicts, (_, truth) in zip(answers, tests, strict=True)]
-    n = sum(answer is not None for verdicts in answers for answer in verdicts.answers)
-    failed = sum(answer is None for verdicts in answers for answer in verdicts.answers)
+    truths = [truth for _, truth in tests]
+    counts = list(map(scorers.confusion, truths, answers))
+    n = sum(sum(each.values()) for each in counts)
+    failed = sum(map(len, truths)) - n
+    marks = {
+        "detection": [balanced_accuracy(**each) for each in counts],
+        "detection_auroc": list(map(scorers.ranking, truths, answers)),
+    }
     rows = []
-    for name in ("detection", "detection_auroc"):
-        values = [value for each in marks if (value := each.get(name)) is not None]
+    for name, estimates in marks.items():
+        values = [each.value for each in estimates if each and each.value is not None]
         if values:
             mean, low, high = mean_interval(values)
             bounds = (None if end is None else min(1.0, max(0.0, end)) for end in (low, high))
             rows.append((name, mean, *bounds, len(values), n, failed))
-    return {"known": pl.DataFrame(rows, schema=KNOWN, orient="row")}
-
-
-def _marks(verdicts: Verdicts, truth: tuple[int, ...]) -> dict[str, float | None]:
-    pairs = list(zip(truth, verdicts.answers, strict=True))
-    counts = {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}
-    values = {
-        "detection": balanced_accuracy(**{k: pairs.count(pair) for k, pair in counts.items()}).value
-    }
-    if verdicts.probabilities is not None:
-        likely = list(zip(truth, verdicts.probabilities, strict=True))
-        has, lacks = ([p for t, p in likely if t == side and p is not None] for side in (1, 0))
-        values["detection_auroc"] = auroc(has, lacks).value
-    return values
+    return {"known": pl.DataFrame(rows, schema=CALIBRATION, orient="row")}
 
 
 def questions(tokens: Tokens, window: int, seed: int) -> list[tuple[Question, tuple[int, ...]]]:
@@ -95,9 +77,10 @@ def questions(tokens: Tokens, window: int, seed: int) -> list[tuple[Question, tu
     for word in rng.choice(fit, WORDS, replace=False).tolist():
         has = np.array([word in words for words in vocabularies])
         both = [rng.choice(np.flatnonzero(has == side), EACH, replace=False) for side in (1, 0)]
-        chosen = rng.permutation(np.concatenate(both))
-        question = Question("detection", f'the word "{word}"', tuple(texts[at] for at in chosen))
-        tests.append((question, tuple(has[chosen].astype(int).tolist())))
+        order = rng.permutation(np.concatenate(both))
+        shuffled = tuple(texts[place] for place in order)
+        question = Question("detection", f'the word "{word}"', shuffled)
+        tests.append((question, tuple(has[order].astype(int).tolist())))
     return tests
 
 
@@ -106,8 +89,8 @@ def _texts(tokens: Tokens, window: int, rng: np.random.Generator) -> list[str]:
     table = tokens.contexts
     count = min(LOOKED_AT, len(table))
     texts = []
-    for at in rng.choice(len(table), count, replace=False).tolist():
-        first, length = int(table["first_token"][at]), int(table["length"][at])
+    for context in rng.choice(len(table), count, replace=False).tolist():
+        first, length = int(table["first_token"][context]), int(table["length"][context])
         size = min(length, 2 * window + 1)
         begin = first + int(rng.integers(length - size + 1))
         texts.append("".join(tokens.pieces(begin, begin + size)))

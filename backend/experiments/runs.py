@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 from pydantic import TypeAdapter
@@ -135,7 +134,7 @@ def finished(run: str) -> Results:
     return ended
 
 
-def listed(study: Study) -> list[Run]:
+def list_runs(study: Study) -> list[Run]:
     """Experiments of the study: those that ended well, newest first, after those that are
     under way or stopped early."""
     return [*_under_way(study), *sorted(_ended(study), key=lambda run: -run.created)]
@@ -164,14 +163,11 @@ def _job(run: str) -> Job | None:
 def _ended(study: Study) -> list[Run]:
     subject = canonical(_subject(study))
     runs = []
-    for digest in experiment.run.stored():
-        entry = experiment.run.at(digest)
-        recipe: dict[str, Any] = entry.recipe() if entry else {}
-        if recipe and recipe["arguments"]["subject"] == subject:
-            models = read_models(recipe["arguments"]["models"])
-            who = models.writer.name, models.judge.name
-            plan = read_plan(recipe["arguments"]["plan"])
-            runs.append(Run(digest, plan, *who, created=recipe["created"], done=True))
+    for ended in filter(None, map(results, experiment.run.stored())):
+        recipe = ended.entry.recipe()
+        if recipe["arguments"]["subject"] == subject:
+            who = ended.models.writer.name, ended.models.judge.name
+            runs.append(Run(ended.run, ended.plan, *who, created=recipe["created"], done=True))
     return runs
 
 

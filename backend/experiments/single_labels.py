@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.annotations.hand_label_tables import HUMAN, labels_of
+from backend.annotations.hand_labels import HUMAN, labels_of
 from backend.experiments import experiment
 from backend.experiments.steps import Judgement, Running, score_table
 from backend.features.examples import peaks
@@ -25,23 +25,13 @@ from backend.labels.subjects import (
     sampling_of,
     subject_of,
 )
-from backend.labels.views import Labels, LabelScores
+from backend.labels.tables import SCORES
+from backend.labels.views import METHOD_LABELS, PEAK_TEXTS, Labels, LabelScores
 from backend.labels.words import LabelRequest
 from backend.query import query
 from backend.regions import matching
-from backend.schema import NotFoundError, Partition, Plan, SaeRef, Study
+from backend.schema import NotFoundError, Partition, Plan, SaeRef, Study, conform
 from backend.store import queue
-
-LABELS = pl.Schema(
-    {
-        "method": pl.String,
-        "text": pl.String,
-        "detail": pl.String,  # why, or why there is none
-        "n": pl.Int64,  # excerpts
-        "known": pl.Boolean,  # False: no model has written it yet
-    }
-)
-
 
 # ---------------------------------------------------------------- what is known
 
@@ -54,24 +44,26 @@ def labels(study: Study, request: LabelRequest) -> Labels:
     number, sampling = request.number, Sampling(request.split, seed=request.seed)
     by_hand = _by_hand(study, number, subject)
     try:
-        drawn = subject.draw(number, sampling)
+        excerpts = subject.draw(number, sampling)
     except evidence.TooFewError as error:
-        return Labels(number, pl.DataFrame(by_hand, schema=LABELS), error.problem, "")
+        known = pl.DataFrame(by_hand, schema=METHOD_LABELS, orient="row")
+        return Labels(number, known, error.problem, "", pl.DataFrame(schema=PEAK_TEXTS))
     models = models_of(study, request.who)
-    rows = [_known(subject, number, name, sampling, models) for name in explainers.EXPLAINERS]
+    rows = [_label_row(subject, number, name, sampling, models) for name in explainers.EXPLAINERS]
     # what nobody asked for is not there, and the answer is good without it
     entry = label_steps.verbalize.find(subject, number, sampling, models.verbalizer)
     return Labels(
         number,
-        pl.DataFrame([*by_hand, *rows], schema=LABELS),
-        drawn.how,
+        pl.DataFrame([*by_hand, *rows], schema=METHOD_LABELS, orient="row"),
+        excerpts.how,
         models.writer.name,
-        entry.frame("texts") if entry else pl.DataFrame(),
+        conform(entry.frame("texts"), PEAK_TEXTS) if entry else pl.DataFrame(schema=PEAK_TEXTS),
     )
 
 
-def _by_hand(study: Study, number: int, subject: Subject) -> list[dict[str, Any]]:
-    """What people call a feature; of a region, what they call the feature that fits it best."""
+def _by_hand(study: Study, number: int, subject: Subject) -> list[tuple[Any, ...]]:
+    """What people call a feature; of a region, what they call the feature that fits it best: rows
+    of `METHOD_LABELS`."""
     words = ""
     if not isinstance(subject.of, SaeRef):
         match = _best_match(study, number, subject.partition)
@@ -79,17 +71,11 @@ def _by_hand(study: Study, number: int, subject: Subject) -> list[dict[str, Any]
             return []
         number, f1 = match
         words = f"feature {number}, which fits the region best (F1 {f1:.2f}), "
-    return [
-        {
-            "method": HUMAN,
-            "text": row["text"],
-            "detail": f"{words}by {row['writer']}"
-            + (f": {row['failed']}" if row["failed"] else ""),
-            "n": 0,
-            "known": True,
-        }
-        for row in labels_of(study).filter(feature=number).iter_rows(named=True)
-    ]
+    rows = []
+    for row in labels_of(study).filter(feature=number).iter_rows(named=True):
+        reason = f": {row['failed']}" if row["failed"] else ""
+        rows.append((HUMAN, row["text"], f"{words}by {row['writer']}{reason}", 0, True))
+    return rows
 
 
 def _best_match(study: Study, region: int, partition: Partition) -> tuple[int, float] | None:
@@ -100,21 +86,20 @@ def _best_match(study: Study, region: int, partition: Partition) -> tuple[int, f
     return (int(best["feature"][0]), float(best["f1"][0])) if len(best) else None
 
 
-def _known(
+def _label_row(
     subject: Subject, number: int, method: str, sampling: Sampling, models: Models
-) -> dict[str, Any]:
-    if not explainers.find(method).needs:
+) -> tuple[Any, ...]:
+    """A row of `METHOD_LABELS`."""
+    explainer = explainers.EXPLAINERS[method]
+    if not explainer.needs:
         label = label_steps.plain(subject, number, method, sampling)
-        detail = label.detail or label.failed
-        return {"method": method, "text": label.text, "detail": detail, "n": label.n, "known": True}
+        return method, label.text, label.detail or label.failed, label.n, True
     author = label_steps.author_of(method, models)
     entry = label_steps.explain.find(subject, number, author, sampling)
     if entry is None:
-        help_text = explainers.find(method).help
-        return {"method": method, "text": "", "detail": help_text, "n": 0, "known": False}
+        return method, "", explainer.help, 0, False
     detail = entry.value("detail") or entry.value("failed")
-    text, n = entry.value("text"), entry.value("n")
-    return {"method": method, "text": text, "detail": detail, "n": n, "known": True}
+    return method, entry.value("text"), detail, entry.value("n"), True
 
 
 # ---------------------------------------------------------------- by models, and their scores
@@ -181,7 +166,7 @@ def _scores(steps: Running, command: str) -> LabelScores:
         for scorer in steps.plan.scorers
     ]
     last = entries[number, texts[-1][2], steps.plan.scorers[-1]]
-    return LabelScores(number, pl.concat(parts), last.provenance(command))
+    return LabelScores(number, conform(pl.concat(parts), SCORES), last.provenance(command))
 
 
 def _texts(labels: pl.DataFrame, own: int, other: int) -> Sequence[tuple[str, str, str]]:

@@ -56,7 +56,7 @@ class Running:
 
     def verbalize(self) -> list[Entry]:
         """What the verbalizer says of each number's peaks, where a method asks for it."""
-        if not any("verbalizer" in explainers.find(each).needs for each in self.plan.methods):
+        if not any("verbalizer" in explainers.EXPLAINERS[each].needs for each in self.plan.methods):
             return []
 
         def step(number: int) -> Entry:
@@ -113,9 +113,9 @@ class Running:
         """As `judge`; those by a model first."""
         entries: dict[Judgement, Entry] = {}
         at_once = writers.workers(self.models.judge.writer)
-        for message, judged in (("Judging labels", True), ("Embedding labels", False)):
-            some = [each for each in judgements if SCORERS[each[2]].is_judged == judged]
-            results = _each(self.judge, some, message, at_once if judged else 1)
+        for message, by_judge in (("Judging labels", True), ("Embedding labels", False)):
+            some = [each for each in judgements if SCORERS[each[2]].is_judged == by_judge]
+            results = _each(self.judge, some, message, at_once if by_judge else 1)
             entries |= zip(some, results, strict=True)
         return entries
 
@@ -154,10 +154,10 @@ def _each(
     try:
         return run.each(step, items, message, "steps", workers)
     except LlmUnavailableError as error:
-        left = len(items) - len(ended)
-        kept = f"{message}: {len(ended)} of {len(items)} are kept, {left} are left"
-        kept += ", and all steps after this."
-        raise LlmUnavailableError(f"{error.problem} {kept}", error.remedy) from error
+        rest = len(items) - len(ended)
+        progress = f"{message}: {len(ended)} of {len(items)} are kept, {rest} are left"
+        progress += ", and all steps after this."
+        raise LlmUnavailableError(f"{error.problem} {progress}", error.remedy) from error
 
 
 def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[tuple[int, str, str, str]]:
@@ -170,7 +170,7 @@ def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[tuple[int, str, str, 
         texts = dict(zip(own["feature"].to_list(), own["text"].to_list(), strict=True))
         rows += [(number, method, "label", text) for number, text in texts.items()]
         if len(texts) >= FEWEST:
-            shuffled = scorers.controls(texts, plan.seed)["shuffled"]
-            rows += [(number, method, "shuffled", text) for number, text in shuffled.items()]
+            others = scorers.shuffled(texts, plan.seed)
+            rows += [(number, method, "shuffled", text) for number, text in others.items()]
     numbers = sorted(set(valid["feature"].to_list()))
     return [*rows, *((number, "", "empty", "") for number in numbers)]

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import polars as pl
 
-from backend.schema import Plan
+from backend.labels.tables import DIFFERENCES, DISTANCES, LABELS, SCORES, SUMMARY
+from backend.schema import Plan, conform
 from backend.store.views import Provenance
+
+MEANS = pl.Schema({**SUMMARY, "of": pl.String})
+CONTROLS = pl.Schema(
+    {
+        "control": pl.String,
+        "features": pl.Int64,
+        "n": pl.Int64,  # peaks
+        "share": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "ties": pl.Int64,
+    }
+)
+CALIBRATION = pl.Schema(
+    {
+        "scorer": pl.String,
+        "mean": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "words": pl.Int64,
+        "n": pl.Int64,
+        "failures": pl.Int64,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -36,32 +61,37 @@ class Run:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a labelling experiment came to.
-
-    `labels`: feature, method, writer, text, detail, failed (why there is none), n, seconds.
-    `scores`: of (label, shuffled, empty), label, and the columns of a score. `means`: over
-    features, by of, method, scorer, with mean, low, high, features, unscored, n, failures, chance.
-    `differences`: method − other over the same features, with low, high, sd, smallest (that so
-    many features could show). `gains`: the same of each method's labels less those given to other
-    features. `distances`: feature, method, other, text, other_text, distance.
-    `controls`: of the verbalizer: control, features, n, share, low, high, ties; empty where
-    none spoke. `known`: of the judge where the answer is known (does a text hold a word?):
-    scorer, mean, low, high, words, n, failures.
-    """
+    """What a labelling experiment came to."""
 
     run: str
     plan: Plan
     writer: str
     judge: str
-    labels: pl.DataFrame
-    scores: pl.DataFrame
-    means: pl.DataFrame
-    differences: pl.DataFrame
-    gains: pl.DataFrame
-    distances: pl.DataFrame
-    controls: pl.DataFrame
-    known: pl.DataFrame
+    labels: pl.DataFrame  # LABELS
+    scores: pl.DataFrame  # SCORES
+    means: pl.DataFrame  # MEANS: over features
+    differences: pl.DataFrame  # DIFFERENCES of two methods over the same features
+    gains: pl.DataFrame  # DIFFERENCES of a method's labels less those given to other features
+    distances: pl.DataFrame  # DISTANCES
+    controls: pl.DataFrame  # CONTROLS of the verbalizer; empty where none spoke
+    known: pl.DataFrame  # CALIBRATION: the judge where the answer is known
     provenance: Provenance
+
+    def __post_init__(self) -> None:
+        for name, schema in TABLES.items():
+            conform(getattr(self, name), schema)
+
+
+TABLES = {
+    "labels": LABELS,
+    "scores": SCORES,
+    "means": MEANS,
+    "differences": DIFFERENCES,
+    "gains": DIFFERENCES,
+    "distances": DISTANCES,
+    "controls": CONTROLS,
+    "known": CALIBRATION,
+}
 
 
 @dataclass(frozen=True)
@@ -91,13 +121,13 @@ class Comparison:
 
     feature: int
     scorer: str
-    labels: pl.DataFrame  # of Experiment.labels, this feature's
+    labels: pl.DataFrame  # LABELS
     methods: tuple[str, ...]  # whose labels did not fail, in the order of `answers`
     items: tuple[Judgement, ...]
-    scores: pl.DataFrame  # of Experiment.scores, this feature's labels and the empty one
+    scores: pl.DataFrame  # SCORES of its labels and of the empty one
     maximum: float  # the feature's strongest activation
     train: str  # how the evidence was drawn
-    human: pl.DataFrame = field(default_factory=pl.DataFrame)  # writer, text, failed: by hand
+    human: pl.DataFrame  # LABELS, by hand
 
 
 @dataclass(frozen=True)
@@ -108,7 +138,7 @@ class Task:
     label: str
     texts: tuple[str, ...]
     done: int
-    of: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -119,4 +149,4 @@ class Guess:
     context: str
     texts: tuple[str, str]
     done: int
-    of: int
+    total: int

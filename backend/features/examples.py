@@ -18,28 +18,11 @@ from backend import run
 from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import Column
 from backend.features.codes import index as codes_index
+from backend.features.views import FEATURES, QUANTILES
 from backend.schema import NotFoundError, Reading, SaeRef, conform
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
-FEATURES = pl.Schema(
-    {
-        "feature": pl.Int32,
-        "density": pl.Float64,  # share of all tokens
-        "active": pl.Int32,  # tokens
-        "contexts": pl.Int32,
-        "documents": pl.Int32,
-        "max": pl.Float32,
-        "mean": pl.Float32,  # of the non-zero activations
-        "top_token": pl.Int32,  # id of the token it fires on most often; -1: it never fires
-        "top_token_share": pl.Float64,  # of the tokens it fires on
-        "topic": pl.Int32,  # of highest lift, with SUPPORT tokens or more; -1: none
-        "lift": pl.Float64,  # share of its tokens in that topic / the corpus's share
-        "lift_low": pl.Float64,  # Wilson's 95% interval of the share / the corpus's share
-        "lift_high": pl.Float64,
-        "peak": pl.Int64,  # token row of the strongest activation; -1: it never fires
-    }
-)
 SUPPORT = 5  # tokens in a topic below which its lift is noise
 BANDS = 10
 
@@ -218,7 +201,7 @@ def quantile_bands(column: Column, tokens: Tokens) -> pl.DataFrame:
     ]
     return pl.DataFrame(
         [(band, float(part.min()), float(part.max()), len(part)) for band, part in parts],
-        schema={"band": pl.Int32, "low": pl.Float64, "high": pl.Float64, "count": pl.Int32},
+        schema=QUANTILES,
         orient="row",
     )
 

@@ -11,16 +11,15 @@ import polars as pl
 from backend.corpus.contexts import Tokens
 from backend.corpus.topics import topic_shares
 from backend.features.codes import Column
+from backend.features.views import BINS, COFIRING, DOCUMENTS
+from backend.schema import conform
 from backend.store.memo import Entry
 
 
 def histogram(column: Column, bins: int = 40) -> pl.DataFrame:
     """`low`, `high`, `count` of the non-zero activations in bins of equal width."""
     counts, edges = np.histogram(column.values, bins=bins) if len(column.values) else ([], [0.0])
-    return pl.DataFrame(
-        {"low": edges[:-1], "high": edges[1:], "count": counts},
-        schema={"low": pl.Float64, "high": pl.Float64, "count": pl.Int64},
-    )
+    return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "count": counts}, schema=BINS)
 
 
 def topic_counts(column: Column, tokens: Tokens) -> pl.DataFrame:
@@ -37,7 +36,7 @@ def document_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataF
     best = counts.sort("count", "document", descending=[True, False]).head(count)
     titles = tokens.documents.select("document", "title", "topic")
     joined = best.join(titles, on="document", maintain_order="left")
-    return joined.select("document", "title", "topic", "count", "max")
+    return conform(joined, DOCUMENTS)
 
 
 def token_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFrame:
@@ -66,12 +65,7 @@ def cofiring(index: Entry, column: Column, count: int = 20) -> pl.DataFrame:
             "jaccard": shared / (own + active[others] - shared),
             "lift": shared * (len(token_offsets) - 1) / (own * active[others]) if own else shared,
         },
-        schema={
-            "feature": pl.Int32,
-            "count": pl.Int32,
-            "jaccard": pl.Float64,
-            "lift": pl.Float64,
-        },
+        schema={name: COFIRING[name] for name in ("feature", "count", "jaccard", "lift")},
     )
     return table.sort("jaccard", "feature", descending=[True, False]).head(count)
 

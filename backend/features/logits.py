@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from backend import run
 from backend.models import language_model
 from backend.models import sae as sae_models
-from backend.models.logits import CELLS, direction_effects
-from backend.schema import ModelRef, NotFoundError, SaeRef
+from backend.models.logits import BLOCK, CELLS, block_of, direction_effects
+from backend.schema import ModelRef, SaeRef
 from backend.store.memo import memoize
 
-BLOCK = 512  # features computed together
 NEIGHBOURS = 20
 
 
@@ -30,7 +28,7 @@ def effects(model: ModelRef, sae: SaeRef, block: int) -> dict[str, Any]:
     """
     device = run.current().device
     run.report(0, 1, "Reading logits of features")
-    directions = _block(sae_models.load(sae, device).decoder, block)
+    directions = block_of(sae_models.load(sae, device).decoder, block, "features")
     return dict(direction_effects(language_model.load(model, device), directions))
 
 
@@ -46,7 +44,7 @@ def neighbours(sae: SaeRef, block: int) -> dict[str, Any]:
     device = run.current().device
     decoder = sae_models.load(sae, device).decoder
     unit = decoder / decoder.norm(dim=1, keepdim=True).clamp_min(1e-30)
-    rows, own = _block(unit, block), block * BLOCK
+    rows, own = block_of(unit, block, "features"), block * BLOCK
     features, cosines = [], []
     for some in rows.split(max(1, CELLS // len(unit))):
         run.report(own, len(unit), "Comparing features", "features")
@@ -57,13 +55,3 @@ def neighbours(sae: SaeRef, block: int) -> dict[str, Any]:
         cosines.append(best.values.cpu())
         own += len(some)
     return {"features": torch.cat(features).numpy(), "cosines": torch.cat(cosines).numpy()}
-
-
-def _block(decoder: Tensor, block: int) -> Tensor:
-    rows = decoder[block * BLOCK : (block + 1) * BLOCK] if block >= 0 else decoder[:0]
-    if not len(rows):
-        raise NotFoundError(
-            f"There is no block {block} of features.",
-            f"The SAE has {len(decoder)} features in blocks of {BLOCK}.",
-        )
-    return rows

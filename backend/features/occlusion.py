@@ -93,11 +93,7 @@ def runs(ids: np.ndarray) -> list[np.ndarray]:
 
 
 def last_activations(
-    network: LanguageModel,
-    autoencoder: Sae,
-    layer: int,
-    feature: int,
-    texts: Sequence[np.ndarray],
+    network: LanguageModel, autoencoder: Sae, layer: int, feature: int, texts: Sequence[np.ndarray]
 ) -> np.ndarray:
     """[texts] float32: a feature at the last token of each text, each read after a BOS. Texts of
     like length share a forward pass, so little is padded."""

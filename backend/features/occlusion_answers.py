@@ -8,7 +8,7 @@ import polars as pl
 from backend.corpus import passages
 from backend.features import occlusion as variants
 from backend.features.answers import FeatureIndex, feature_index
-from backend.features.views import Why
+from backend.features.views import EFFECTS, RUNS, SHORTEST, Why
 from backend.query import query
 from backend.schema import NotFoundError, Study
 from backend.store.memo import Entry
@@ -58,6 +58,7 @@ def _view(
             "Ask about an example in which it fires more strongly.",
         )
     effects = variants.effects(entry.array("occluded"), full)
+    used, counts = np.unique(entry.array("stand_ins"), return_counts=True)
     first = token + 1 - len(runs)
     passage = passages.passage(index.tokens, first, token + 1, token, effects.mean(axis=1))
     return Why(
@@ -74,7 +75,8 @@ def _view(
                 "effect": effects.mean(axis=1),
                 "low": effects.min(axis=1),
                 "high": effects.max(axis=1),
-            }
+            },
+            schema=EFFECTS,
         ),
         runs=pl.DataFrame(
             {
@@ -82,10 +84,11 @@ def _view(
                 "first": passage.pieces[::-1],
                 "activation": runs,
                 "share": runs / full,
-            }
+            },
+            schema=RUNS,
         ),
         shortest=_shortest(passage.pieces, runs),
-        stand_ins=_stand_ins(index, entry),
+        stand_ins=tuple(passages.token_text(index.model, used[np.argsort(-counts, kind="stable")])),
         provenance=entry.provenance(f"why --study {name} --feature {feature} --token {token}"),
     )
 
@@ -98,11 +101,6 @@ def _shortest(pieces: tuple[str, ...], runs: np.ndarray) -> pl.DataFrame:
             "length": lengths,
             "steady": [variants.steady(runs, share) for share in SHARES],
             "text": ["".join(pieces[len(pieces) - length :]) for length in lengths],
-        }
+        },
+        schema=SHORTEST,
     )
-
-
-def _stand_ins(index: FeatureIndex, entry: Entry) -> tuple[str, ...]:
-    """The tokens that stood in for others, commonest first."""
-    used, counts = np.unique(entry.array("stand_ins"), return_counts=True)
-    return tuple(passages.token_text(index.model, used[np.argsort(-counts, kind="stable")]))

@@ -10,6 +10,61 @@ from backend.corpus.views import Passage
 from backend.schema import Job
 from backend.store.views import Provenance
 
+FEATURES = pl.Schema(
+    {
+        "feature": pl.Int32,
+        "density": pl.Float64,  # share of all tokens
+        "active": pl.Int32,  # tokens
+        "contexts": pl.Int32,
+        "documents": pl.Int32,
+        "max": pl.Float32,
+        "mean": pl.Float32,  # of the non-zero activations
+        "top_token": pl.Int32,  # id of the token it fires on most often; -1: it never fires
+        "top_token_share": pl.Float64,  # of the tokens it fires on
+        "topic": pl.Int32,  # of highest lift, with SUPPORT tokens or more; -1: none
+        "lift": pl.Float64,  # share of its tokens in that topic / the corpus's share
+        "lift_low": pl.Float64,  # Wilson's 95% interval of the share / the corpus's share
+        "lift_high": pl.Float64,
+        "peak": pl.Int64,  # token row of the strongest activation; -1: it never fires
+    }
+)
+FEATURE_TABLE = pl.Schema(
+    FEATURES
+    | {"top_token": pl.String, "topic": pl.String}
+    | {"region": pl.Int32, "f1": pl.Float64}  # of the best match, -1: none
+    | {"promoted": pl.String}  # tokens; empty while not computed
+)
+BINS = pl.Schema({"low": pl.Float64, "high": pl.Float64, "count": pl.Int64})
+LOGIT_BINS = pl.Schema({"low": pl.Float32, "high": pl.Float32, "count": pl.Int32})
+QUANTILES = pl.Schema(
+    {"band": pl.Int32, "low": pl.Float64, "high": pl.Float64, "count": pl.Int32}  # of contexts
+)
+TOKENS = pl.Schema({"text": pl.String, "count": pl.UInt32, "share": pl.Float64, "mean": pl.Float32})
+DOCUMENTS = pl.Schema(
+    {"document": pl.Int32, "title": pl.String, "topic": pl.String}
+    | {"count": pl.UInt32, "max": pl.Float32}  # tokens that it fires on
+)
+NEAREST = pl.Schema({"feature": pl.Int32, "cosine": pl.Float32, "top_token": pl.String})
+COFIRING = pl.Schema(
+    {"feature": pl.Int32, "count": pl.Int32}  # tokens with both
+    | {"jaccard": pl.Float64, "lift": pl.Float64, "top_token": pl.String}
+)
+_F1 = dict.fromkeys(("f1", "precision", "recall"), pl.Float64)
+MATCHING_REGIONS = pl.Schema({"region": pl.Int32, **_F1, "token": pl.String})
+MATCHING_FEATURES = pl.Schema({"feature": pl.Int32, **_F1, "top_token": pl.String})
+# an effect, and its range over what stood in for the token; `before`: how many tokens later the
+# asked one comes
+EFFECTS = pl.Schema(
+    {"before": pl.Int64, "text": pl.String} | dict.fromkeys(("effect", "low", "high"), pl.Float32)
+)
+RUNS = pl.Schema(  # `first`: text of its first token
+    {"length": pl.Int64, "first": pl.String, "activation": pl.Float32, "share": pl.Float32}
+)
+# the length and text of the shortest run that gives a share, and the length from which on all do
+SHORTEST = pl.Schema(
+    {"share": pl.Float64, "length": pl.Int64, "steady": pl.Int64, "text": pl.String}
+)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -22,13 +77,9 @@ class Example:
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """All features of the SAE.
+    """All features of the SAE."""
 
-    `table`: feature, density (share of tokens), active (tokens), documents, max, mean,
-    top_token, top_token_share, topic, lift, region (best match, -1: none), f1, promoted (text).
-    """
-
-    table: pl.DataFrame
+    table: pl.DataFrame  # FEATURE_TABLE
     tokens: int
     l0: float
     fvu: float
@@ -43,17 +94,17 @@ class FeatureView:
 
     feature: int
     row: dict[str, object]  # its row of FeatureTable.table
-    histogram: pl.DataFrame  # low, high, count: of the non-zero activations
-    quantiles: pl.DataFrame  # band, low, high, count: ten quantiles of the non-zero activations
-    promoted: pl.DataFrame  # text, logit
-    suppressed: pl.DataFrame  # text, logit
-    logit_histogram: pl.DataFrame  # low, high, count: over the vocabulary
-    tokens: pl.DataFrame  # text, count, share, mean: where it fires
-    topics: pl.DataFrame  # topic, count, share, prior, lift, low, high
-    documents: pl.DataFrame  # document, title, topic, count, max
-    nearest: pl.DataFrame  # feature, cosine, top_token: by decoder direction
-    cofiring: pl.DataFrame  # feature, count, jaccard, lift, top_token
-    regions: pl.DataFrame  # region, f1, precision, recall, token
+    histogram: pl.DataFrame  # BINS of the non-zero activations
+    quantiles: pl.DataFrame  # QUANTILES, ten, of the non-zero activations
+    promoted: pl.DataFrame  # LOGITS
+    suppressed: pl.DataFrame  # LOGITS
+    logit_histogram: pl.DataFrame  # LOGIT_BINS over the vocabulary
+    tokens: pl.DataFrame  # TOKENS that it fires on
+    topics: pl.DataFrame  # TOPICS
+    documents: pl.DataFrame  # DOCUMENTS
+    nearest: pl.DataFrame  # NEAREST by decoder direction
+    cofiring: pl.DataFrame  # COFIRING
+    regions: pl.DataFrame  # MATCHING_REGIONS
     provenance: Provenance
     pending: Job | None = None  # logits or regions still being computed
 
@@ -72,9 +123,8 @@ class Why:
     full: float  # as read again from the text up to the token; what shares are of
     agrees: bool  # whether the two differ by no more than rounding
     passage: Passage  # the context up to the token, valued by effect
-    tokens: pl.DataFrame  # before (tokens later, to the asked one), text, effect, low, high (range)
-    runs: pl.DataFrame  # length, first (text of its first token), activation, share
-    shortest: pl.DataFrame  # share, length of the shortest run that gives it, steady (length from
-    # which on all runs give it), text (of the shortest)
-    stand_ins: tuple[str, ...]  # what tokens were replaced by
+    tokens: pl.DataFrame  # EFFECTS
+    runs: pl.DataFrame  # RUNS
+    shortest: pl.DataFrame  # SHORTEST
+    stand_ins: tuple[str, ...]  # what tokens were replaced by, commonest first
     provenance: Provenance

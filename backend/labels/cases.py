@@ -18,9 +18,9 @@ from backend.labels.contract import Excerpt
 AROUND = 10  # tokens on either side of the peak
 TEXT_WORDS = 30  # of what a verbalizer said
 
-MARKED = "What the marked words have in common:"
-LISTED = "What the lists are about:"
-DESCRIBED = "What the descriptions have in common:"
+MARKS_CUE = "What the marked words have in common:"
+LIST_CUE = "What the lists are about:"
+TEXTS_CUE = "What the descriptions have in common:"
 
 # in the manner of the corpus: lines begin and end anywhere
 EXCERPTS = (
@@ -80,8 +80,8 @@ def of_excerpts(excerpts: Sequence[Excerpt]) -> str:
 
 
 def _excerpts(lines: Sequence[str], words: Sequence[str], label: str = "") -> str:
-    shown = ", ".join(word for word in map(str.strip, words) if word)
-    return _case([*(f"- {line}" for line in lines), f"Marked words: {shown}"], MARKED, label)
+    listing = ", ".join(word for word in map(str.strip, words) if word)
+    return _case([*(f"- {line}" for line in lines), f"Marked words: {listing}"], MARKS_CUE, label)
 
 
 def of_lists(peaks: Sequence[str], after: Sequence[str], promoted: Sequence[str]) -> str:
@@ -89,7 +89,7 @@ def of_lists(peaks: Sequence[str], after: Sequence[str], promoted: Sequence[str]
     lists = [_joined(pieces) for pieces in (peaks, after, promoted)]
     names = ("Strongest", "Then", "More likely")
     return "\n\n".join(
-        _case([f"{name}: {one}" for name, one in zip(names, some, strict=True)], LISTED, label)
+        _case([f"{name}: {one}" for name, one in zip(names, some, strict=True)], LIST_CUE, label)
         for label, *some in (*LISTS, ("", *lists))
     )
 
@@ -98,7 +98,7 @@ def of_verbalizations(texts: Sequence[tuple[str, int]]) -> str:
     """Each text on one line, `TEXT_WORDS` of it; the strongest come first, which has to do."""
     lines = [" ".join(prompts.visible(text).split()[:TEXT_WORDS]) for text, _ in texts]
     return "\n\n".join(
-        _case([f"- {line}" for line in some], DESCRIBED, label)
+        _case([f"- {line}" for line in some], TEXTS_CUE, label)
         for label, *some in (*VERBALIZATIONS, ("", *lines))
     )
 
@@ -122,13 +122,13 @@ def near(excerpt: Excerpt) -> Excerpt:
 def runs(excerpt: Excerpt) -> list[str]:
     """The runs of strong tokens, as `prompts.marked` marks them."""
     matches: list[list[int]] = []
-    for at in prompts.strong(excerpt):
-        if matches and matches[-1][-1] == at - 1:
-            matches[-1].append(at)
+    for place in prompts.strong(excerpt):
+        if matches and matches[-1][-1] == place - 1:
+            matches[-1].append(place)
         else:
-            matches.append([at])
-    return ["".join(prompts.visible(excerpt.pieces[at]) for at in run) for run in matches]
+            matches.append([place])
+    return ["".join(prompts.visible(excerpt.pieces[place]) for place in run) for run in matches]
 
 
 def _joined(pieces: Sequence[str]) -> str:
-    return ", ".join(shown for piece in pieces if (shown := prompts.visible(piece).strip()))
+    return ", ".join(text for piece in pieces if (text := prompts.visible(piece).strip()))

@@ -60,25 +60,16 @@ class Cap:
     calls: int | None = None
     cost: float | None = None
 
-    def check_prices(self, known: bool) -> None:
-        """A capped cost needs prices; raises LlmUnavailableError."""
-        if self.cost is not None and not known:
-            raise LlmUnavailableError(
-                "The cost has a cap, but the prices are not known.",
-                "Set TESSERA_LLM_PRICE_IN and TESSERA_LLM_PRICE_OUT, per million tokens, or cap "
-                "calls instead.",
-            )
-
-    def passed(self, wanted: Usage) -> str:
+    def passed(self, usage: Usage) -> str:
         """Which of calls and cost is above the cap; empty where neither is."""
         for name in UNITS:
-            value, most = getattr(wanted, name), getattr(self, name)
+            value, most = getattr(usage, name), getattr(self, name)
             if value is not None and most is not None and value > most:
                 return name
         return ""
 
 
-def _shown(amounts: Cap | Usage, name: str, unit: bool = True) -> str:
+def _amount(amounts: Cap | Usage, name: str, unit: bool = True) -> str:
     number = f"{getattr(amounts, name):,.10g}"
     return f"{number} {UNITS[name]}" if unit else number
 
@@ -92,16 +83,17 @@ class Meter:
 
     def __init__(self, cap: Cap, prices: Prices | None) -> None:
         """Raises LlmUnavailableError where the cost is capped and there are no prices."""
-        cap.check_prices(prices is not None)
+        if cap.cost is not None and prices is None:
+            raise LlmUnavailableError(
+                "The cost has a cap, but the prices are not known.",
+                "Set TESSERA_LLM_PRICE_IN and TESSERA_LLM_PRICE_OUT, per million tokens, or cap "
+                "calls instead.",
+            )
         self.cap = cap
         self.prices = prices
-        self._paid = usage(prices, 0, 0, 0)
+        self.paid = usage(prices, 0, 0, 0)
         self._held: list[Usage] = []
         self._changed = threading.Condition()
-
-    @property
-    def paid(self) -> Usage:
-        return self._paid
 
     def hold(self, messages: Sequence[Message], limit: int) -> Usage:
         """The estimate of a call, held until `settle`. Where calls under way leave no room for
@@ -111,30 +103,30 @@ class Meter:
             LlmUnavailableError: what is paid for leaves no room for it.
         """
         prompt = math.ceil(characters(messages) / CHARACTERS)
-        wanted = usage(self.prices, 1, prompt, limit)
+        estimate = usage(self.prices, 1, prompt, limit)
         with self._changed:
-            while self.cap.passed(self._sum(self._paid, *self._held, wanted)):
-                passed = self.cap.passed(self._sum(self._paid, wanted))
+            while self.cap.passed(self._sum(self.paid, *self._held, estimate)):
+                passed = self.cap.passed(self._sum(self.paid, estimate))
                 if passed:
-                    raise self._reached(passed, wanted)
+                    raise self._reached(passed, estimate)
                 self._changed.wait()
-            self._held.append(wanted)
-        return wanted
+            self._held.append(estimate)
+        return estimate
 
-    def settle(self, held: Usage, prompt_tokens: int | None, reply_tokens: int | None) -> None:
+    def settle(self, estimate: Usage, prompt_tokens: int | None, reply_tokens: int | None) -> None:
         """What a call took; where the server did not count, as was estimated."""
-        prompt = held.prompt_tokens if prompt_tokens is None else prompt_tokens
-        reply = held.reply_tokens if reply_tokens is None else reply_tokens
-        self._release(held, usage(self.prices, 1, prompt, reply))
+        prompt = estimate.prompt_tokens if prompt_tokens is None else prompt_tokens
+        reply = estimate.reply_tokens if reply_tokens is None else reply_tokens
+        self._release(estimate, usage(self.prices, 1, prompt, reply))
 
-    def forget(self, held: Usage) -> None:
+    def forget(self, estimate: Usage) -> None:
         """A call that was not answered, so it costs nothing."""
-        self._release(held, usage(self.prices, 0, 0, 0))
+        self._release(estimate, usage(self.prices, 0, 0, 0))
 
-    def _release(self, held: Usage, paid: Usage) -> None:
+    def _release(self, estimate: Usage, paid: Usage) -> None:
         with self._changed:
-            self._held.remove(held)
-            self._paid = self._sum(self._paid, paid)
+            self._held.remove(estimate)
+            self.paid = self._sum(self.paid, paid)
             self._changed.notify_all()
 
     def _sum(self, *amounts: Usage) -> Usage:
@@ -144,11 +136,11 @@ class Meter:
         )
         return usage(self.prices, calls, prompt, reply)
 
-    def _reached(self, name: str, wanted: Usage) -> LlmUnavailableError:
+    def _reached(self, name: str, estimate: Usage) -> LlmUnavailableError:
         return LlmUnavailableError(
-            f"The cap of {_shown(self.cap, name)} is reached: "
-            f"{_shown(self._paid, name, unit=False)} so far, and the next call may take "
-            f"{_shown(wanted, name, unit=False)}.",
+            f"The cap of {_amount(self.cap, name)} is reached: "
+            f"{_amount(self.paid, name, unit=False)} so far, and the next call may take "
+            f"{_amount(estimate, name, unit=False)}.",
             "What was paid for is kept: raise the cap and start again.",
         )
 

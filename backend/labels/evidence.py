@@ -104,7 +104,7 @@ def draw(
         NotFoundError: no such feature, split or negatives.
         TooFewError: it fires in too few contexts.
     """
-    split, kind = _named(sampling.split, SPLITS), _named(sampling.negatives, NEGATIVES)
+    split, kind = _checked(sampling.split, SPLITS), _checked(sampling.negatives, NEGATIVES)
     own = source.column(feature)
     rows, values = peaks(own, tokens)
     if len(rows) < LEAST:
@@ -142,11 +142,11 @@ def draw(
     )
 
 
-def _named(name: str, known: dict[Name, str]) -> Name:
-    for each in known:
+def _checked(name: str, names: dict[Name, str]) -> Name:
+    for each in names:
         if each == name:
             return each
-    raise NotFoundError(f"There is no {name!r} here.", f"Use one of {', '.join(known)}.")
+    raise NotFoundError(f"There is no {name!r} here.", f"Use one of {', '.join(names)}.")
 
 
 def excerpt(tokens: Tokens, own: Column, row: int, fires: bool = True) -> Excerpt:
@@ -175,17 +175,17 @@ def _of_the_range(
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Indices of train and test: contexts ordered by peak, one of each of equal parts of that
     order, two of three consecutive ones for train."""
-    chosen = rng.permutation(len(rows))
-    documents = tokens.document_of[rows[chosen]]
+    order = rng.permutation(len(rows))
+    documents = tokens.document_of[rows[order]]
     _, first = np.unique(documents, return_index=True)
     apart = len(first) >= TRAIN + TEST
     if apart:
-        chosen = chosen[first]
-    chosen = chosen[np.argsort(values[chosen], kind="stable")]
-    parts = np.array_split(chosen, min(len(chosen), TRAIN + TEST))
-    drawn = np.array([rng.choice(part) for part in parts])
-    thirds = np.arange(len(drawn)) // 3
-    test = np.zeros(len(drawn), dtype=bool)
+        order = order[first]
+    order = order[np.argsort(values[order], kind="stable")]
+    parts = np.array_split(order, min(len(order), TRAIN + TEST))
+    sample = np.array([rng.choice(part) for part in parts])
+    thirds = np.arange(len(sample)) // 3
+    test = np.zeros(len(sample), dtype=bool)
     for third in np.unique(thirds):
         test[rng.choice(np.flatnonzero(thirds == third))] = True
     where = "of different documents" if apart else "of documents that may be the same"
@@ -193,26 +193,26 @@ def _of_the_range(
         f"train {int((~test).sum())}, test {int(test.sum())}: contexts {where}, "
         "over the whole range of peaks"
     )
-    return drawn[~test], drawn[test], how
+    return sample[~test], sample[test], how
 
 
-Drawn = tuple[tuple[Excerpt, ...], tuple[tuple[float, ...], ...]]
+Excerpts = tuple[tuple[Excerpt, ...], tuple[tuple[float, ...], ...]]
 
 
 def _others(
     source: Source, tokens: Tokens, own: Column, count: int, rng: np.random.Generator
-) -> Drawn:
+) -> Excerpts:
     """Contexts around a random activation of random others, where `own` is silent."""
-    taken = set(tokens.context_of[own.rows].tolist())
+    contexts = set(tokens.context_of[own.rows].tolist())
     alive = np.flatnonzero(np.diff(source.offsets) > 0)
     excerpts, foreign = [], []
     for other in rng.permutation(alive[alive != own.feature]):
         theirs = source.column(int(other))
         row = int(theirs.rows[rng.integers(len(theirs.rows))])
         context = int(tokens.context_of[row])
-        if context in taken:
+        if context in contexts:
             continue
-        taken.add(context)
+        contexts.add(context)
         excerpts.append(excerpt(tokens, own, _span(tokens, row)[0], fires=False))
         foreign.append(dense(theirs, *_span(tokens, row)))
         if len(excerpts) == count:
@@ -220,6 +220,6 @@ def _others(
     return tuple(excerpts), tuple(foreign)
 
 
-def _silenced(tokens: Tokens, own: Column, rows: Sequence[int]) -> Drawn:
+def _silenced(tokens: Tokens, own: Column, rows: Sequence[int]) -> Excerpts:
     excerpts = tuple(excerpt(tokens, own, row, fires=False) for row in rows)
     return excerpts, tuple((0.0,) * len(each.pieces) for each in excerpts)

@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from backend.labels import cases, prompts
-from backend.labels.asking import ask
-from backend.labels.contract import Evidence, Excerpt, Message, Writer
+from backend.labels.contract import Draw, Evidence, Excerpt, Message, Writer
 from backend.labels.stems import at_peak, commonest, commonest_word
-from backend.schema import LlmError, LlmUnavailableError, NotFoundError
+from backend.schema import LlmError, LlmUnavailableError
 
 Need = Literal["writer", "verbalizer"]
 BOTH: tuple[Need, ...] = ("writer", "verbalizer")
@@ -31,6 +30,9 @@ CASCADE_EXCERPTS = 10  # shown to a writer
 BAEZ_EXCERPTS = 5
 BAEZ_TEMPERATURE = 0.7
 OTHER = "Try a method that reads something else."
+REPLY = 600  # tokens: some thoughts and a label
+LINE = 32  # tokens: a label alone, and what a writer goes on with that does not stop there
+REDRAWN = 0.7  # temperature of the second draw from a writer that does not obey
 
 
 @dataclass(frozen=True)
@@ -45,26 +47,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Label:
-    """What a method says of a feature; `text` is empty where it `failed`, for that reason."""
+    """What a method calls a feature; `text` is empty where it `failed`, for that reason."""
 
-    feature: int
-    method: str
     text: str
     detail: str  # why or how, in a sentence
-    failed: str
     n: int  # excerpts used
+    failed: str = ""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a method came to: a label's text, why, and from how many excerpts."""
-
-    text: str
-    detail: str
-    n: int
-
-
-Method = Callable[[Evidence, Context], Finding]
+Method = Callable[[Evidence, Context], Label]
 
 
 @dataclass(frozen=True)
@@ -82,27 +73,13 @@ class Explainer:
 
         Raises:
             LlmUnavailableError: the writer cannot be asked now.
-            LlmError: `context` lacks what this explainer needs.
         """
-        self._check(context)
         try:
-            finding = self.method(evidence, context)
+            return self.method(evidence, context)
         except LlmUnavailableError:  # no failure of the method
             raise
         except LlmError as error:
-            return Label(evidence.feature, self.name, "", "", str(error), 0)
-        return Label(evidence.feature, self.name, finding.text, finding.detail, "", finding.n)
-
-    def _check(self, context: Context) -> None:
-        verbalizer = context.direction if self.of_direction else context.verbalizations
-        tools = {"writer": context.writer, "verbalizer": verbalizer}
-        missing = " and a ".join(need for need in self.needs if tools[need] is None)
-        if missing:
-            free = ", ".join(one.name for one in EXPLAINERS.values() if not one.needs)
-            raise LlmError(
-                f"The explainer {self.name} needs a {missing}, which is not set up.",
-                f"Set up a {missing}, or choose one that needs nothing: {free}.",
-            )
+            return Label("", "", 0, str(error))
 
 
 # ---------------------------------------------------------------- methods that count
@@ -114,19 +91,19 @@ _PLACES = (
 )
 
 
-def token_frequency(evidence: Evidence, _: Context) -> Finding:
+def token_frequency(evidence: Evidence, _: Context) -> Label:
     """Of three places the one whose commonest stem has the highest share; of equals the peak
     first, then the token before it."""
     train = evidence.train
-    counts = [(commonest(at_peak(train, by)), text, name) for by, text, name in _PLACES]
+    counts = [(commonest(at_peak(train, offset)), text, name) for offset, text, name in _PLACES]
     best, text, name = max(counts, key=lambda one: one[0].count)  # of equals the first
     if not best.count:
         raise LlmError("No excerpt has a token at its peak or beside it.", OTHER)
     detail = f'"{best.word}" is the commonest {name}: {best}.'
-    return Finding(text.format(best.word), detail, len(train))
+    return Label(text.format(best.word), detail, len(train))
 
 
-def logit_cascade(evidence: Evidence, context: Context) -> Finding:
+def logit_cascade(evidence: Evidence, context: Context) -> Label:
     """The first list with a pattern: peak tokens, tokens after, promoted tokens, words."""
     train = evidence.train
     logits = [token for token, _ in context.promoted[:TOP_LOGITS]]
@@ -137,19 +114,19 @@ def logit_cascade(evidence: Evidence, context: Context) -> Finding:
         ('text with "{}"', "excerpts' words", commonest_word(train), None),
     )
     for text, name, count, least in stages:
-        if count.count >= (least or max(FEWEST, HALF * count.of)):
+        if count.count >= (least or max(FEWEST, HALF * count.total)):
             detail = f'The first list with a pattern is the {name}: "{count.word}" in {count}.'
-            return Finding(text.format(count.word), detail, len(train))
+            return Label(text.format(count.word), detail, len(train))
     raise LlmError("No list of the cascade has a pattern.", OTHER)
 
 
 # ---------------------------------------------------------------- methods that ask a writer
 
 
-def logit_cascade_llm(evidence: Evidence, context: Context) -> Finding:
+def logit_cascade_llm(evidence: Evidence, context: Context) -> Label:
     """All lists of the cascade, for the writer to choose from."""
-    shown = _some(evidence)[:CASCADE_EXCERPTS]
-    peaks, after = at_peak(shown, 0), at_peak(shown, 1)
+    excerpts = _some(evidence)[:CASCADE_EXCERPTS]
+    peaks, after = at_peak(excerpts, 0), at_peak(excerpts, 1)
     promoted = context.promoted[:TOP_LOGITS]
     lists = {
         "Strongest tokens": [prompts.visible(piece) for piece in peaks],
@@ -157,37 +134,38 @@ def logit_cascade_llm(evidence: Evidence, context: Context) -> Finding:
         "Tokens made more likely": [
             f"{prompts.visible(token)} ({logit:+.2f})" for token, logit in promoted
         ],
-        "Excerpts": [prompts.marked(one) for one in shown],
+        "Excerpts": [prompts.marked(one) for one in excerpts],
     }
-    told = prompts.of_lists(lists)
+    messages = prompts.of_lists(lists)
     continued = cases.of_lists(peaks, after, [token for token, _ in promoted])
-    return _ask(context, told, continued, f"lists from {len(shown)} excerpts", len(shown))
+    return _ask(context, messages, continued, f"lists from {len(excerpts)} excerpts", len(excerpts))
 
 
-def acts(evidence: Evidence, context: Context, top: int) -> Finding:
+def acts(evidence: Evidence, context: Context, top: int) -> Label:
     """The strongest excerpts, with marks and strengths."""
-    shown = _some(evidence)[:top]
-    told = prompts.of_excerpts(shown, evidence.maximum)
-    return _ask(context, told, cases.of_excerpts(shown), f"{len(shown)} excerpts", len(shown))
+    excerpts = _some(evidence)[:top]
+    messages = prompts.of_excerpts(excerpts, evidence.maximum)
+    n = len(excerpts)
+    return _ask(context, messages, cases.of_excerpts(excerpts), f"{n} excerpts", n)
 
 
-def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Finding:
+def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Label:
     """What a verbalizer says at the strongest peaks, of each text the part that `keep` returns."""
-    assert context.verbalizations  # `explain` has checked
-    shown = _some(evidence)[:BAEZ_EXCERPTS]
-    kept = [(keep(context.verbalizations(one)), one.strength) for one in shown]
-    texts = [(text, prompts.strength(at, evidence.maximum)) for text, at in kept if text]
+    assert context.verbalizations  # as it `needs`
+    excerpts = _some(evidence)[:BAEZ_EXCERPTS]
+    parts = [(keep(context.verbalizations(one)), one.strength) for one in excerpts]
+    texts = [(text, prompts.strength(peak, evidence.maximum)) for text, peak in parts if text]
     if not texts:
-        raise LlmError(f"The verbalizer said nothing at any of {len(shown)} peaks.", OTHER)
-    told, continued = prompts.of_verbalizations(texts), cases.of_verbalizations(texts)
+        raise LlmError(f"The verbalizer said nothing at any of {len(excerpts)} peaks.", OTHER)
+    messages, continued = prompts.of_verbalizations(texts), cases.of_verbalizations(texts)
     what = f"{len(texts)} verbalized peaks"
-    return _ask(context, told, continued, what, len(texts), BAEZ_TEMPERATURE)
+    return _ask(context, messages, continued, what, len(texts), BAEZ_TEMPERATURE)
 
 
-def nla_vector(_: Evidence, context: Context) -> Finding:
+def nla_vector(_: Evidence, context: Context) -> Label:
     """The first sentence of what a verbalizer says of the feature's direction; where that is too
     long, a writer's label of the whole."""
-    assert context.direction  # `explain` has checked
+    assert context.direction  # as it `needs`
     text = context.direction().strip()
     if not text:
         raise LlmError("The verbalizer said nothing of the feature's direction.", OTHER)
@@ -196,9 +174,9 @@ def nla_vector(_: Evidence, context: Context) -> Finding:
     except LlmError:
         if context.writer is None:
             raise
-        told, continued = prompts.of_direction(text), cases.of_verbalizations([(text, 10)])
-        return _ask(context, told, continued, "a text of the direction", 0)
-    return Finding(label, "What the verbalizer says of the feature's direction.", 0)
+        messages, continued = prompts.of_direction(text), cases.of_verbalizations([(text, 10)])
+        return _ask(context, messages, continued, "a text of the direction", 0)
+    return Label(label, "What the verbalizer says of the feature's direction.", 0)
 
 
 def _some(evidence: Evidence) -> tuple[Excerpt, ...]:
@@ -209,23 +187,60 @@ def _some(evidence: Evidence) -> tuple[Excerpt, ...]:
 
 def _ask(
     context: Context,
-    told: Sequence[Message],
+    messages: Sequence[Message],
     continued: str,
     what: str,
     n: int,
     temperature: float = 0.0,
-) -> Finding:
-    """The writer's label: of what it is `told`, or as what it goes on with after `continued`."""
+) -> Label:
+    """The writer's label: a reply to `messages`, or what it goes on with after `continued`."""
     writer = context.writer
-    assert writer  # `explain` has checked
-    label, again = ask(writer, told, continued, temperature)
+    assert writer  # as it `needs`
+    label, again = _written_label(writer, messages, continued, temperature)
     second = " It took a second attempt." if again else ""
-    return Finding(label, f"The writer read {what}.{second}", n)
+    return Label(label, f"The writer read {what}.{second}", n)
+
+
+def _written_label(
+    writer: Writer, messages: Sequence[Message], continued: str, temperature: float
+) -> tuple[str, bool]:
+    """A label, and whether it took a second attempt: from the reply to `messages` of a writer that
+    obeys, or the line that one that does not goes on with after `continued`.
+
+    Raises:
+        LlmUnavailableError: it cannot be asked now.
+        LlmError: neither attempt gave a label.
+    """
+    if not writer.obeys:
+        return _continuation(writer, continued, temperature)
+    draw = Draw(temperature, REPLY)
+    reply = writer.write(messages, draw)
+    try:
+        return prompts.parse(reply), False
+    except LlmError as error:  # answered with what was wrong about it
+        reply = writer.write(prompts.again(messages, reply, error), draw)
+    return prompts.parse(reply), True
+
+
+def _continuation(writer: Writer, text: str, temperature: float) -> tuple[str, bool]:
+    """Where the first draw is no label there is another: what continues text does not listen."""
+    try:
+        return _line(writer, text, Draw(temperature, LINE)), False
+    except LlmUnavailableError:
+        raise
+    except LlmError:
+        return _line(writer, text, Draw(REDRAWN, LINE, attempt=1)), True
+
+
+def _line(writer: Writer, text: str, draw: Draw) -> str:
+    reply = writer.write([Message("user", text)], draw)
+    # the cases hold lists, so it may begin one
+    return prompts.label(reply.split("\n")[0].strip().removeprefix("- "))
 
 
 # ---------------------------------------------------------------- the registry
 
-_METHODS: tuple[tuple[str, str, tuple[Need, ...], Method], ...] = (
+_METHODS: tuple[tuple[Any, ...], ...] = (  # the fields of `Explainer`
     ("token_frequency", "The commonest token at or beside the peak.", (), token_frequency),
     ("logit_cascade", "The first pattern of four lists.", (), logit_cascade),
     ("logit_cascade_llm", "A writer reads the same lists.", ("writer",), logit_cascade_llm),
@@ -249,25 +264,12 @@ _METHODS: tuple[tuple[str, str, tuple[Need, ...], Method], ...] = (
         BOTH,
         partial(baez, keep=prompts.from_final_token),
     ),
+    (
+        "nla_vector",
+        "What a verbalizer says of the feature's direction.",
+        ("verbalizer",),
+        nla_vector,
+        True,
+    ),
 )
 EXPLAINERS: dict[str, Explainer] = {row[0]: Explainer(*row) for row in _METHODS}
-EXPLAINERS["nla_vector"] = Explainer(
-    "nla_vector",
-    "What a verbalizer says of the feature's direction.",
-    ("verbalizer",),
-    nla_vector,
-    of_direction=True,
-)
-ALIASES = {"delphi": "eleuther_acts_top5"}
-
-
-def find(name: str) -> Explainer:
-    """An explainer by name or alias.
-
-    Raises:
-        NotFoundError: there is none of that name.
-    """
-    explainer = EXPLAINERS.get(ALIASES.get(name, name))
-    if explainer is None:
-        raise NotFoundError(f"There is no explainer {name!r}.", f"Choose {', '.join(EXPLAINERS)}.")
-    return explainer

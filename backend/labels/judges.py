@@ -82,8 +82,8 @@ LIST = re.compile(r"\[[^\[\]]*\]")
 
 def conversation(question: Question, texts: Sequence[str]) -> tuple[Message, ...]:
     """The prompt for some of a question's texts."""
-    shown = "\n".join(f"{number}. {quoted(text)}" for number, text in enumerate(texts, 1))
-    request = f"Description: {quoted(question.label)}\n\nExcerpts ({len(texts)}):\n{shown}"
+    excerpts = "\n".join(f"{number}. {quoted(text)}" for number, text in enumerate(texts, 1))
+    request = f"Description: {quoted(question.label)}\n\nExcerpts ({len(texts)}):\n{excerpts}"
     return (
         Message("system", f"{SCORERS[question.scorer].duty} {FORM}"),
         Message("user", request),
@@ -118,9 +118,9 @@ class WriterJudge:
     def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
         """One prompt after the other; raises as `Judge.judge`."""
         batches = [
-            (number, question.texts[at : at + PER_PROMPT])
+            (number, question.texts[start : start + PER_PROMPT])
             for number, question in enumerate(questions)
-            for at in range(0, len(question.texts), PER_PROMPT)
+            for start in range(0, len(question.texts), PER_PROMPT)
         ]
         prompts = [conversation(questions[number], texts) for number, texts in batches]
         answers = self._answers(prompts, [len(texts) for _, texts in batches])
@@ -133,12 +133,12 @@ class WriterJudge:
         self, prompts: Sequence[Conversation], counts: Sequence[int]
     ) -> list[tuple[int, ...] | None]:
         replies = [self._reply(prompt) for prompt in prompts]
-        answers = [_read(reply, n) for reply, n in zip(replies, counts, strict=True)]
+        answers = [_answer(reply, n) for reply, n in zip(replies, counts, strict=True)]
         bad = [number for number, answer in enumerate(answers) if answer is None]
         again = [_again(prompts[number], replies[number], counts[number]) for number in bad]
         second = [self._reply(prompt) for prompt in again]
         for number, reply in zip(bad, second, strict=True):
-            answers[number] = _read(reply, counts[number])
+            answers[number] = _answer(reply, counts[number])
         errors = [reply for reply in second if isinstance(reply, LlmError)]
         if errors and len(errors) == len(prompts):
             raise errors[-1]
@@ -154,15 +154,15 @@ class WriterJudge:
             return error
 
 
-def _read(reply: str | LlmError, count: int) -> tuple[int, ...] | None:
+def _answer(reply: str | LlmError, count: int) -> tuple[int, ...] | None:
     return None if isinstance(reply, LlmError) else parse(reply, count)
 
 
 def _again(prompt: Conversation, reply: str | LlmError, count: int) -> Conversation:
     if isinstance(reply, LlmError):
         return prompt
-    wanted = f"That is not a JSON list of exactly {count} numbers, each 0 or 1. Reply with it only."
-    return (*prompt, Message("assistant", reply), Message("user", wanted))
+    wish = f"That is not a JSON list of exactly {count} numbers, each 0 or 1. Reply with it only."
+    return (*prompt, Message("assistant", reply), Message("user", wish))
 
 
 # ---------------------------------------------------------------- judges that predict
@@ -171,7 +171,7 @@ def _again(prompt: Conversation, reply: str | LlmError, count: int) -> Conversat
 def completion(scorer: str, text: str) -> str:
     """Few-shot prompt that ends where the label follows; shaped for models without tuning."""
     kind = SCORERS[scorer]
-    shots = "".join(f"{_case(kind, shown)} {label}\n\n" for shown, label in kind.shots)
+    shots = "".join(f"{_case(kind, excerpt)} {label}\n\n" for excerpt, label in kind.shots)
     return shots + _case(kind, text)
 
 
@@ -223,8 +223,8 @@ def cut_at_median(likely: np.ndarray) -> Verdicts:
     middle = np.median(likely[finite]) if finite.any() else 0.0
     pairs = list(zip(likely.tolist(), finite.tolist(), strict=True))
     return Verdicts(
-        tuple(int(value > middle) if known else None for value, known in pairs),
-        tuple(value if known else None for value, known in pairs),
+        tuple(int(value > middle) if is_finite else None for value, is_finite in pairs),
+        tuple(value if is_finite else None for value, is_finite in pairs),
     )
 
 

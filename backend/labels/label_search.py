@@ -19,7 +19,7 @@ from backend.store import queue
 from backend.store.memo import canonical, memoize
 
 METHOD = "token_frequency"  # the label that every feature can have
-LISTED = 100
+MOST = 100
 LONGEST = 500  # characters of a search
 LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String})
 
@@ -34,7 +34,7 @@ def counted(subject: Subject, sampling: Sampling) -> dict[str, Any]:
             run.report(done, len(numbers), "Labelling by counting", f"{subject.source.what}s")
         try:
             label = label_steps.plain(subject, number, METHOD, sampling)
-        except evidence.TooFewError:
+        except evidence.TooFewError:  # it fires often, but in few contexts
             continue
         if label.text:
             rows.append((number, METHOD, label.text))
@@ -70,7 +70,7 @@ def nearest(labels: pl.DataFrame, text: str, embedder: EmbedderRef) -> pl.DataFr
     best = ranked.sort("cosine", descending=True).unique(
         "number", keep="first", maintain_order=True
     )
-    return best.head(LISTED).select("number", "label", "method", "cosine")
+    return best.head(MOST).select("number", "label", "method", "cosine")
 
 
 @query("A search by meaning", priority=queue.SHORT + 3)

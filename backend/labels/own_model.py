@@ -13,19 +13,16 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from backend.labels.contract import GREEDY, Draw, Message
 from backend.labels.prefixes import common, forward, likelihoods
 from backend.labels.references import OWN, WriterRef
+from backend.models import language_model
+from backend.models.language_model import LanguageModel
 from backend.schema import LlmError, ModelRef
-
-if TYPE_CHECKING:
-    import torch
-
-    from backend.models.language_model import LanguageModel
 
 CUE = "\nAnswer:"  # where a turn of the user does not itself end with a colon
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
@@ -73,7 +70,9 @@ class OwnModel:
             network = self._load()
             (ids,) = _encode(network, [layout(messages)])
             self._fits(network, ids, room=draw.limit)
-            tokens = _continuation(network, ids, draw.temperature, _seed(messages, draw.attempt))
+            turns = json.dumps([[asdict(turn) for turn in messages], draw.attempt])
+            seed = int.from_bytes(hashlib.sha256(turns.encode()).digest()[:7])
+            tokens = _continuation(network, ids, draw.temperature, seed)
             text = _until_blank_line(network, tokens, draw.limit)
         if not text:
             raise LlmError(
@@ -83,8 +82,6 @@ class OwnModel:
         return text
 
     def _load(self) -> LanguageModel:
-        from backend.models import language_model
-
         return language_model.load(self.ref, self.device)
 
     def _fits(self, network: LanguageModel, ids: Sequence[int], room: int = 0) -> None:
@@ -116,18 +113,11 @@ def layout(messages: Sequence[Message]) -> str:
 
 def _encode(network: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     """Of each text the BOS and its tokens."""
-    from backend.models import language_model
-
     if not texts:
         return []
     encode = language_model.tokenizer(network.ref)
-    found = encode(list(texts), add_special_tokens=False)["input_ids"]
-    return [[network.bos, *ids] for ids in found]
-
-
-def _seed(messages: Sequence[Message], attempt: int) -> int:
-    text = json.dumps([[asdict(turn) for turn in messages], attempt])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
+    token_ids = encode(list(texts), add_special_tokens=False)["input_ids"]
+    return [[network.bos, *ids] for ids in token_ids]
 
 
 # ---------------------------------------------------------------- text
@@ -138,8 +128,6 @@ def _continuation(
 ) -> Iterator[int]:
     """Token ids that follow, until the model ends the text. The generator of random numbers is
     its own, so other threads' draws do not matter."""
-    import torch
-
     generator = torch.Generator().manual_seed(seed)
     fed, past, ends = torch.tensor([ids]), None, _ends(network)
     while True:
@@ -152,8 +140,6 @@ def _continuation(
 
 
 def _pick(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> int:
-    import torch
-
     if temperature <= 0:
         return int(logits.argmax())
     return int(torch.multinomial((logits / temperature).softmax(0), 1, generator=generator))
@@ -161,8 +147,6 @@ def _pick(logits: torch.Tensor, temperature: float, generator: torch.Generator) 
 
 def _ends(network: LanguageModel) -> set[int]:
     """Tokens by which the model ends a text."""
-    from backend.models import language_model
-
     eos = network.network.generation_config.eos_token_id
     several = eos if isinstance(eos, list) else [eos]
     own = language_model.tokenizer(network.ref).eos_token_id
@@ -171,14 +155,12 @@ def _ends(network: LanguageModel) -> set[int]:
 
 def _until_blank_line(network: LanguageModel, draws: Iterator[int], limit: int) -> str:
     """The text of up to `limit` tokens, cut at the first blank line after it has begun."""
-    from backend.models import language_model
-
     decode = language_model.tokenizer(network.ref).decode
-    drawn: list[int] = []
+    tokens: list[int] = []
     text = ""
-    while len(drawn) < limit and (token := next(draws, None)) is not None:
-        drawn.append(token)
-        text = decode(drawn, skip_special_tokens=True).lstrip()
+    while len(tokens) < limit and (token := next(draws, None)) is not None:
+        tokens.append(token)
+        text = decode(tokens, skip_special_tokens=True).lstrip()
         if BLANK_LINE.search(text):
             break
     return BLANK_LINE.split(text)[0].strip()

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
-    from backend.models.language_model import LanguageModel
+from backend.models.language_model import LanguageModel
 
 BATCH_TOKENS = 8192  # shared beginnings and padding included: each row holds a copy of both
 BATCH_ROWS = 32
@@ -30,8 +29,6 @@ def likelihoods(
 ) -> torch.Tensor:
     """[sequences] float32 on the CPU: mean log-probability of each sequence's tokens from its start
     on, such as it would get alone; 0 where there are none. Starts are 1 or more."""
-    import torch
-
     means = torch.zeros(len(sequences))
     rows_asked = [row for row, ids in enumerate(sequences) if len(ids) > starts[row]]
     order = sorted(rows_asked, key=sequences.__getitem__)
@@ -58,7 +55,7 @@ def likelihoods(
 def common(one: Ids, other: Ids) -> int:
     """How many tokens two sequences begin with alike."""
     pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _shared(sequences: Sequence[Ids], rows: Sequence[int]) -> int:
@@ -118,15 +115,13 @@ def forward(
     unembedded, as logits of all would fill the memory. Of `targets`, a token a place, logits are
     exact: bfloat16 has steps of 1/8 at a logit of 20, which would make texts tie.
     """
-    import torch
-
     rows, positions = (torch.tensor(part) for part in zip(*places, strict=True))
 
-    def chosen(_: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-        return (given[0][rows, positions],)
+    def select_places(_: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (inputs[0][rows, positions],)
 
-    def precise(head: Any, given: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
-        exact = (given[0].float() * head.weight[targets].float()).sum(dim=-1)
+    def precise(head: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        exact = (inputs[0].float() * head.weight[targets].float()).sum(dim=-1)
         logits = output.float()
         logits[torch.arange(len(places)), targets] = exact + (
             0 if head.bias is None else head.bias[targets].float()
@@ -134,7 +129,7 @@ def forward(
         return logits
 
     head = network.network.get_output_embeddings()
-    hooks = [head.register_forward_pre_hook(chosen)]
+    hooks = [head.register_forward_pre_hook(select_places)]
     hooks += [head.register_forward_hook(precise)] if targets is not None else []
     try:
         with torch.inference_mode():
@@ -147,8 +142,6 @@ def forward(
 
 def _longer(network: LanguageModel, cache: Any, ids: list[int]) -> Any:
     """A cache of one row that holds `ids` after what `cache` holds, which stays as it is."""
-    import torch
-
     past = copy.deepcopy(cache)
     return forward(network, torch.tensor([ids]), [(0, len(ids) - 1)], past)[1]
 
@@ -157,8 +150,6 @@ def _mean(
     network: LanguageModel, cache: Any, rests: Sequence[list[int]], counts: Sequence[int]
 ) -> torch.Tensor:
     """[rests] mean log-probability of the last `counts` tokens of each, after the cache."""
-    import torch
-
     # padding stands on the right, where no token sees it: so positions and sliding windows are
     # those of the sequence alone, while a gap before the rest would shift the windows
     ids = torch.full((len(rests), max(map(len, rests))), network.bos)
@@ -169,11 +160,11 @@ def _mean(
         past.batch_repeat_interleave(len(rests))
     sized = list(zip(rests, counts, strict=True))
     places = [
-        (row, at)
+        (row, position)
         for row, (rest, n) in enumerate(sized)
-        for at in range(len(rest) - n - 1, len(rest) - 1)
+        for position in range(len(rest) - n - 1, len(rest) - 1)
     ]
-    targets = [rests[row][at + 1] for row, at in places]
+    targets = [rests[row][position + 1] for row, position in places]
     logits, _ = forward(network, ids, places, past, past is not None, targets)
-    chosen = logits.log_softmax(dim=-1)[torch.arange(len(places)), targets].cpu()
-    return torch.stack([part.mean() for part in chosen.split(list(counts))])
+    logs = logits.log_softmax(dim=-1)[torch.arange(len(places)), targets].cpu()
+    return torch.stack([part.mean() for part in logs.split(list(counts))])

@@ -63,11 +63,11 @@ DIRECTION = (
 
 def of_excerpts(excerpts: Sequence[Excerpt], maximum: float) -> list[Message]:
     """Excerpts with marks and strengths; `maximum` is the feature's in the corpus."""
-    shown = [
+    blocks = [
         f"Excerpt {number}: {marked(one)}\nStrengths: {strengths(one, maximum)}"
         for number, one in enumerate(excerpts, 1)
     ]
-    return _conversation(EXCERPTS, "\n\n".join(shown))
+    return _conversation(EXCERPTS, "\n\n".join(blocks))
 
 
 def of_lists(lists: Mapping[str, Sequence[str]]) -> list[Message]:
@@ -78,11 +78,11 @@ def of_lists(lists: Mapping[str, Sequence[str]]) -> list[Message]:
 
 def of_verbalizations(texts: Sequence[tuple[str, int]]) -> list[Message]:
     """Texts with their strengths, 1 to 10."""
-    shown = [
+    descriptions = [
         f"Description {number} (strength {strong}):\n" + "\n".join(map(visible, text.split("\n")))
         for number, (text, strong) in enumerate(texts, 1)
     ]
-    return _conversation(VERBALIZATIONS, "\n\n".join(shown))
+    return _conversation(VERBALIZATIONS, "\n\n".join(descriptions))
 
 
 def of_direction(text: str) -> list[Message]:
@@ -124,7 +124,7 @@ def _sign(character: str) -> str:
 def strong(excerpt: Excerpt) -> list[int]:
     """Indices of the tokens with `MARK` of the excerpt's strongest activation or more."""
     least = MARK * excerpt.strength
-    return [at for at, value in enumerate(excerpt.values) if value > 0 and value >= least]
+    return [place for place, value in enumerate(excerpt.values) if value > 0 and value >= least]
 
 
 def marked(excerpt: Excerpt) -> str:
@@ -140,11 +140,11 @@ def marked(excerpt: Excerpt) -> str:
     return text
 
 
-def _mark(pieces: Sequence[str], chosen: set[int]) -> str:
+def _mark(pieces: Sequence[str], places: set[int]) -> str:
     parts = []
-    for at, piece in enumerate(pieces):
-        opens = "<<" if at in chosen and at - 1 not in chosen else ""
-        closes = ">>" if at in chosen and at + 1 not in chosen else ""
+    for place, piece in enumerate(pieces):
+        opens = "<<" if place in places and place - 1 not in places else ""
+        closes = ">>" if place in places and place + 1 not in places else ""
         parts.append(f"{opens}{piece}{closes}")
     return "".join(parts)
 
@@ -152,8 +152,8 @@ def _mark(pieces: Sequence[str], chosen: set[int]) -> str:
 def strengths(excerpt: Excerpt, maximum: float) -> str:
     """The strong tokens as `(token : 1–10)`, in order of the text."""
     return ", ".join(
-        f"({visible(excerpt.pieces[at]).strip(' ')} : {strength(excerpt.values[at], maximum)})"
-        for at in strong(excerpt)
+        f"({visible(excerpt.pieces[i]).strip(' ')} : {strength(excerpt.values[i], maximum)})"
+        for i in strong(excerpt)
     )
 
 
@@ -180,7 +180,7 @@ def last_paragraph(text: str) -> str:
 def from_final_token(text: str) -> str:
     """From the last line that begins "Final token", else all: what the post's code kept."""
     lines = text.split("\n")
-    begins = [at for at, line in enumerate(lines) if line.lstrip().startswith("Final token")]
+    begins = [place for place, line in enumerate(lines) if line.lstrip().startswith("Final token")]
     return "\n".join(lines[begins[-1] :] if begins else lines).strip()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from backend.schema import EmbedderRef, ModelRef, NotFoundError, VerbalizerRef
 
 OWN, SERVER = "own", "server"
-AT = " at "  # between a server's model and its host
+BETWEEN = " at "  # between a server's model and its host
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class WriterRef:
         """What exactly answers, for tables and provenance."""
         if self.model is not None:
             return f"{self.model.source}@{self.model.revision} in {self.model.dtype}"
-        return f"{self.served}{AT}{self.host}" if self.host else self.served
+        return f"{self.served}{BETWEEN}{self.host}" if self.host else self.served
 
     @property
     def who(self) -> str:
@@ -40,7 +40,7 @@ def read_writer(who: str) -> WriterRef:
     Raises:
         NotFoundError: it names none.
     """
-    served, between, host = who.rpartition(AT)
+    served, between, host = who.rpartition(BETWEEN)
     if not (served and between and host):
         raise NotFoundError(
             f"There is no writer {who!r}.", 'Use "own", "server", or "<model> at <host>".'

@@ -8,7 +8,7 @@ says how each interval is made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from itertools import combinations
 from typing import Any
 
@@ -17,44 +17,12 @@ import polars as pl
 
 from backend.labels.contract import Embedder, Evidence
 from backend.labels.judges import Verdicts
+from backend.labels.tables import ALIKE, DIFFERENCES, SCORE_COLUMNS, SUMMARY, Score
 from backend.labels.trials import Trial, trial
-from backend.statistics.estimates import auroc, balanced_accuracy, gap
+from backend.statistics.estimates import Estimate, auroc, balanced_accuracy, gap
 from backend.statistics.intervals import mean_interval, smallest_difference
 
 WINDOW = 20  # tokens on either side of the peak that an embedder reads
-
-
-@dataclass(frozen=True)
-class Score:
-    """One label of one feature by one scorer. Failed excerpts are counted and left out of all
-    else; `value` is None where a class has no other excerpt, and the interval then rules out
-    nothing."""
-
-    feature: int
-    method: str  # the explainer whose label it is
-    scorer: str
-    judge: str  # or embedder
-    n: int  # excerpts that the value stands on: not the failures
-    tp: int | None  # None where the scorer makes no verdicts
-    fp: int | None
-    tn: int | None
-    fn: int | None
-    failures: int
-    value: float | None
-    low: float
-    high: float
-    chance: float
-    interval: str  # how low and high were made
-    split: str
-    kind: str  # of negatives
-    setting: str  # marks and window
-    seed: int  # of the evidence and of all draws
-
-
-COLUMNS = {"int": pl.Int64(), "float": pl.Float64(), "str": pl.String()}
-SCORES = pl.Schema(
-    {each.name: COLUMNS[str(each.type).removesuffix(" | None")] for each in fields(Score)}
-)
 
 
 # ---------------------------------------------------------------- judged scores
@@ -62,42 +30,48 @@ SCORES = pl.Schema(
 
 def scored(trial: Trial, verdicts: Verdicts, judge: str) -> list[Score]:
     """Balanced accuracy and, where there are probabilities, AUROC of a judge's verdicts."""
-    pairs = list(zip(trial.truth, verdicts.answers, strict=True))
-    counts = {
-        name: pairs.count(pair)
-        for name, pair in {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}.items()
-    }
+    counts = confusion(trial.truth, verdicts)
     n = sum(counts.values())
-    estimate = balanced_accuracy(**counts)
     plain = Score(
         **_source(trial.evidence),
-        method=trial.method,
         scorer=trial.scorer,
         judge=judge,
         n=n,
         **counts,
-        failures=len(pairs) - n,
-        **asdict(estimate),
+        failures=len(trial.truth) - n,
+        **asdict(balanced_accuracy(**counts)),
         setting=trial.setting,
     )
-    if verdicts.probabilities is None:
+    ranked = ranking(trial.truth, verdicts)
+    if ranked is None:
         return [plain]
-    known = [
-        (true, likely)
-        for true, likely in zip(trial.truth, verdicts.probabilities, strict=True)
-        if likely is not None
-    ]
-    ranked = auroc([p for true, p in known if true], [p for true, p in known if not true])
     return [plain, replace(plain, scorer=f"{trial.scorer}_auroc", **NO_COUNTS, **asdict(ranked))]
+
+
+def confusion(truth: Sequence[int], verdicts: Verdicts) -> dict[str, int]:
+    """How many answers are true and false positives and negatives; failed ones are neither."""
+    pairs = list(zip(truth, verdicts.answers, strict=True))
+    kinds = {"tp": (1, 1), "fp": (0, 1), "tn": (0, 0), "fn": (1, 0)}
+    return {kind: pairs.count(pair) for kind, pair in kinds.items()}
+
+
+def ranking(truth: Sequence[int], verdicts: Verdicts) -> Estimate | None:
+    """AUROC of the probabilities, where the judge gives them."""
+    if verdicts.probabilities is None:
+        return None
+    likely = list(zip(truth, verdicts.probabilities, strict=True))
+    fits, others = ([p for t, p in likely if t == side and p is not None] for side in (1, 0))
+    return auroc(fits, others)
 
 
 NO_COUNTS: dict[str, None] = {"tp": None, "fp": None, "tn": None, "fn": None}
 
 
 def _source(evidence: Evidence) -> dict[str, Any]:
-    """The part of a score that says what it was measured on."""
+    """The part of a score that says what it was measured on; the label's method is not known."""
     return {
         "feature": evidence.feature,
+        "method": "",
         "split": evidence.split,
         "kind": evidence.kind,
         "seed": evidence.seed,
@@ -108,7 +82,7 @@ def _source(evidence: Evidence) -> dict[str, Any]:
 
 
 def embedding(
-    label: str, evidence: Evidence, embedder: Embedder, method: str, window: int | None = WINDOW
+    label: str, evidence: Evidence, embedder: Embedder, window: int | None = WINDOW
 ) -> list[Score]:
     """`embedding`: mean cosine of the label with positives less that with negatives, as in the
     post; `embedding_auroc`: how often a positive is nearer than a negative.
@@ -116,12 +90,11 @@ def embedding(
     An embedder drops what is beyond its length, perhaps the peak: so excerpts are cut to `window`
     tokens on either side, negatives at places where positives peak. None leaves them whole.
     """
-    test = trial("detection", label, evidence, method, window=window)
+    test = trial("detection", label, evidence, window=window)
     vectors = np.asarray(embedder.embed([label, *test.question.texts]), dtype=np.float64)
     near, true = vectors[1:] @ vectors[0], np.array(test.truth, dtype=bool)
     base = Score(
         **_source(evidence),
-        method=method,
         scorer="embedding",
         judge=embedder.name,
         n=len(near),
@@ -137,9 +110,9 @@ def embedding(
 # ---------------------------------------------------------------- controls
 
 
-def controls(labels: Mapping[int, str], seed: int = 0) -> dict[str, dict[int, str]]:
-    """Labels that know nothing of their features, to be scored as the real ones: `shuffled`, each
-    feature with the label of another, never its own; `empty`, no label.
+def shuffled(labels: Mapping[int, str], seed: int = 0) -> dict[int, str]:
+    """Labels that know nothing of their features, to be scored as the real ones: each feature has
+    the label of another, never its own.
 
     Raises:
         ValueError: fewer than two features.
@@ -149,55 +122,24 @@ def controls(labels: Mapping[int, str], seed: int = 0) -> dict[str, dict[int, st
     rng = np.random.default_rng(seed)
     cycles = [rng.permutation(sorted(labels)).tolist() for _ in range(20)]
 
-    def shuffled(cycle: Sequence[int]) -> dict[int, str]:
+    def moved(cycle: Sequence[int]) -> dict[int, str]:
         return {
             one: labels[other] for one, other in zip(cycle, [*cycle[1:], cycle[0]], strict=True)
         }
 
     # other features may have the same words: of some shuffles, the one where fewest meet
-    best = min(map(shuffled, cycles), key=lambda given: sum(given[f] == labels[f] for f in labels))
-    return {"shuffled": {f: best[f] for f in labels}, "empty": dict.fromkeys(labels, "")}
+    best = min(map(moved, cycles), key=lambda new: sum(new[f] == labels[f] for f in labels))
+    return {feature: best[feature] for feature in labels}
 
 
 # ---------------------------------------------------------------- many features
 
-# what must agree for scores to be of one kind
-ALIKE = ("scorer", "judge", "kind", "split", "setting")
-SUMMARY = pl.Schema(
-    {
-        "method": pl.String,
-        **dict.fromkeys(ALIKE, pl.String),
-        "mean": pl.Float64,
-        "low": pl.Float64,  # null of a single feature
-        "high": pl.Float64,
-        "interval": pl.String,
-        "features": pl.Int64,  # that the mean stands on
-        "unscored": pl.Int64,  # features without a value: too many failures
-        "n": pl.Int64,  # excerpts
-        "failures": pl.Int64,  # excerpts
-        "chance": pl.Float64,
-    }
-)
-DIFFERENCES = pl.Schema(
-    {
-        "method": pl.String,
-        "other": pl.String,
-        **dict.fromkeys(ALIKE, pl.String),
-        "difference": pl.Float64,  # method less other
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "interval": pl.String,
-        "features": pl.Int64,  # scored with both
-        "sd": pl.Float64,  # of the differences
-        "smallest": pl.Float64,  # true difference that so many features would show, at power 0.8
-    }
-)
 INTERVAL = "95% t, features as units"
 
 
 def table(scores: Iterable[Score]) -> pl.DataFrame:
-    """One row a score, as `SCORES`."""
-    return pl.DataFrame([asdict(score) for score in scores], schema=SCORES)
+    """One row a score, as `tables.SCORE_COLUMNS`."""
+    return pl.DataFrame([asdict(score) for score in scores], schema=SCORE_COLUMNS)
 
 
 def summary(scores: Iterable[Score]) -> pl.DataFrame:
@@ -230,7 +172,8 @@ def differences(scores: Iterable[Score]) -> pl.DataFrame:
     Intervals are of single pairs: among many pairs, some will leave out 0 by chance."""
     rows = []
     for values, part in table(scores).group_by(ALIKE, maintain_order=True):
-        methods = {str(name): _by_feature(of) for (name,), of in sorted(part.group_by("method"))}
+        groups = sorted(part.group_by("method"))
+        methods = {str(name): _by_feature(group) for (name,), group in groups}
         for (one, left), (other, right) in combinations(methods.items(), 2):
             both = [left[feature] - right[feature] for feature in sorted(left.keys() & right)]
             names = {"method": one, "other": other, **dict(zip(ALIKE, values, strict=True))}

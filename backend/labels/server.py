@@ -18,7 +18,7 @@ from backend.labels.costs import Prices
 from backend.schema import LlmError, LlmUnavailableError
 from backend.settings import Secret
 
-SHOWN = 300  # characters of a server's own words in an error
+LONGEST = 300  # characters of a server's own words in an error
 TELLING = 6  # characters of the key that give it away
 
 
@@ -69,7 +69,7 @@ def check_address(url: str, key: Secret, setting: str, example: str) -> None:
             f"The address {setting}_URL holds more than host and path.",
             f"Put the key into {setting}_KEY, and only the address into {setting}_URL.",
         )
-    text = key.reveal()
+    text = key.get_secret_value()
     if text and not (text.isascii() and text.isprintable() and " " not in text):
         raise LlmUnavailableError(
             "The key holds characters that cannot be sent.", f"Copy {setting}_KEY again."
@@ -101,6 +101,14 @@ def configured() -> Server:
     return Server(now.llm_url, now.llm_model, now.llm_key, prices())
 
 
+def unlike(server: str, other: str) -> LlmUnavailableError:
+    """What is said where a worker's settings name another server than was asked for."""
+    return LlmUnavailableError(
+        f"The worker knows {server}, but {other} was asked for.",
+        "It began with other settings: end it (it ends by itself when idle) and retry.",
+    )
+
+
 def prices() -> Prices | None:
     """The prices that the environment gives; None where it gives none.
 
@@ -108,10 +116,10 @@ def prices() -> Prices | None:
         LlmUnavailableError: one is no price, or stands alone.
     """
     now = settings.current()
-    written = {"TESSERA_LLM_PRICE_IN": now.llm_price_in, "TESSERA_LLM_PRICE_OUT": now.llm_price_out}
-    if not any(written.values()):
+    texts = {"TESSERA_LLM_PRICE_IN": now.llm_price_in, "TESSERA_LLM_PRICE_OUT": now.llm_price_out}
+    if not any(texts.values()):
         return None
-    return Prices(*(_price(name, text) for name, text in written.items()))
+    return Prices(*(_price(name, text) for name, text in texts.items()))
 
 
 def _price(name: str, text: str) -> float:
@@ -162,10 +170,10 @@ def explained(error: Exception, server: Server, timeout: float, tries: int) -> L
 
 def without_reply(answer: Any, server: Server) -> LlmError:
     """Why an answer holds no reply: OpenRouter reports some errors with the status of success."""
-    told = getattr(answer, "error", None)
-    if isinstance(told, dict):
-        code = told.get("code")
-        return _refused(code if isinstance(code, int) else 500, _words(told), server)
+    error = getattr(answer, "error", None)
+    if isinstance(error, dict):
+        code = error.get("code")
+        return _refused(code if isinstance(code, int) else 500, _words(error), server)
     return LlmUnavailableError(
         f"{server.host} answers, but not as chat completions do.",
         "Check TESSERA_LLM_URL: the address often ends in /v1.",
@@ -200,23 +208,22 @@ def _other(status: int) -> str:
 
 def _about_the_model(words: str, model: str) -> bool:
     """Whether a 400 is about the model's name: some servers answer so instead of with 404."""
-    named = re.search(rf"(?<![\w./-]){re.escape(model)}(?![\w/-])", words)
-    return bool(named) and not re.search("token|length|context|too l", words, re.IGNORECASE)
+    match = re.search(rf"(?<![\w./-]){re.escape(model)}(?![\w/-])", words)
+    return bool(match) and not re.search("token|length|context|too l", words, re.IGNORECASE)
 
 
 def _words(body: object) -> str:
     """What the server says is wrong, of a response's body; nothing where that is a page."""
     if isinstance(body, dict):
-        told = next((body[name] for name in ("message", "detail", "error") if body.get(name)), body)
-        return str(told)
+        return str(next((body[n] for n in ("message", "detail", "error") if body.get(n)), body))
     return "" if body is None or str(body).startswith("<") else str(body)
 
 
 def _harmless(text: str, key: Secret) -> str:
     """The server's words after a colon; nothing where they hold a part of the key."""
-    secret = key.reveal()
+    secret = key.get_secret_value()
     length = min(TELLING, len(secret))
-    parts = (secret[at : at + length] for at in range(len(secret) - length + 1))
+    parts = (secret[start : start + length] for start in range(len(secret) - length + 1))
     if secret and any(part in text for part in parts):
         return ""
-    return f": {' '.join(text.split())[:SHOWN].rstrip('.')}" if text else ""
+    return f": {' '.join(text.split())[:LONGEST].rstrip('.')}" if text else ""

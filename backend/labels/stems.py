@@ -20,11 +20,6 @@ STOP_WORDS = frozenset(
 )
 
 
-def normalise(piece: str) -> str:
-    """Without outer whitespace and case; a token of nothing but whitespace as signs for it."""
-    return visible(piece.strip()).casefold() or visible(piece).replace(" ", "␠")
-
-
 _SUFFIXES = tuple(
     (re.compile(suffix), instead)
     for suffix, instead in (
@@ -64,21 +59,24 @@ class Count:
 
     word: str
     count: int
-    of: int
+    total: int
 
     @property
     def share(self) -> float:
-        return self.count / self.of if self.of else 0.0
+        return self.count / self.total if self.total else 0.0
 
     def __str__(self) -> str:
-        low, high = wilson(self.count, self.of)
-        return f"{self.count} of {self.of} ({self.share:.0%}; 95% interval {low:.0%} to {high:.0%})"
+        low, high = wilson(self.count, self.total)
+        interval = f"95% interval {low:.0%} to {high:.0%}"
+        return f"{self.count} of {self.total} ({self.share:.0%}; {interval})"
 
 
 def commonest(pieces: Sequence[str]) -> Count:
     """The stem that most pieces share, of equals the first met; empty pieces share nothing, but
     count among all."""
-    words = [word for word in map(normalise, pieces) if word]
+    # a token of nothing but whitespace is shown by signs
+    plain = (visible(p.strip()).casefold() or visible(p).replace(" ", "␠") for p in pieces)
+    words = [word for word in plain if word]
     stems = Counter(map(stem, words)).most_common(1)
     if not stems:
         return Count("", 0, len(pieces))

@@ -4,7 +4,7 @@ how a judge does with a label. An experiment, a feature's page and a region's sh
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,10 @@ def verbalize(
         other = subject.residual(elsewhere)
         texts = speaker.verbalize(np.concatenate([real, noise, other]))
     thirds = {
-        name: texts[at * len(strongest) : (at + 1) * len(strongest)]
-        for at, name in enumerate(("real", *CONTROLS))
+        name: texts[part * len(strongest) : (part + 1) * len(strongest)]
+        for part, name in enumerate(("real", *CONTROLS))
     }
-    peaks = {"row": rows, "context": list(map(up_to_peak, strongest))}
+    peaks = {"row": rows, "context": ["".join(one.pieces[: one.peak + 1]) for one in strongest]}
     return {"texts": pl.DataFrame(peaks | thirds)}
 
 
@@ -74,18 +74,14 @@ def _verbalize_contexts(subject: Subject, speaker: Neuronpedia, rows: list[int])
     return [*texts[:half], *[""] * half, *texts[half:]]
 
 
-def up_to_peak(excerpt: Excerpt) -> str:
-    return "".join(excerpt.pieces[: excerpt.peak + 1])
-
-
 def _peaks_of_others(
     subject: Subject, number: int, count: int, rng: np.random.Generator
 ) -> list[int]:
     """The strongest token row of random others."""
     source = subject.source
     others = source.frequent()
-    chosen = rng.choice(others[others != number], count).tolist()
-    columns = [source.column(other) for other in chosen]
+    numbers = rng.choice(others[others != number], count).tolist()
+    columns = [source.column(other) for other in numbers]
     return [int(column.rows[int(np.argmax(column.values))]) for column in columns]
 
 
@@ -123,8 +119,7 @@ def explain(subject: Subject, number: int, author: Author, sampling: Sampling) -
         promoted=subject.promoted(number),
     )
     run.report(0, 1, f"Labelling with {author.method}")
-    label = explainers.EXPLAINERS[author.method].explain(evidence, context)
-    return {name: getattr(label, name) for name in ("text", "detail", "failed", "n")}
+    return asdict(explainers.EXPLAINERS[author.method].explain(evidence, context))
 
 
 def _direction(subject: Subject, evidence: Evidence, verbalizer: VerbalizerRef) -> str:
@@ -144,7 +139,7 @@ def _direction(subject: Subject, evidence: Evidence, verbalizer: VerbalizerRef) 
 
 def author_of(method: str, models: Models) -> Author:
     """A method with those of the models that its labels depend on."""
-    speaks = "verbalizer" in explainers.find(method).needs
+    speaks = "verbalizer" in explainers.EXPLAINERS[method].needs
     return Author(
         method,
         models.writer if may_ask(method) else None,
@@ -154,7 +149,7 @@ def author_of(method: str, models: Models) -> Author:
 
 def may_ask(method: str) -> bool:
     """Whether a method asks the writer, always or where a verbalizer's text is too long."""
-    one = explainers.find(method)
+    one = explainers.EXPLAINERS[method]
     return "writer" in one.needs or one.of_direction
 
 
@@ -172,7 +167,7 @@ def plain(subject: Subject, number: int, method: str, sampling: Sampling) -> Lab
 def judge_label(
     subject: Subject, number: int, label: str, sampling: Sampling, setting: Setting
 ) -> dict[str, Any]:
-    """`scores`: columns of `scorers.SCORES`, without a method; `verdicts`: truth, answer (null:
+    """`scores`: `tables.SCORE_COLUMNS`, without a method; `verdicts`: truth, answer (null:
     failed) and probability of each excerpt, in the order of `trials.trial`.
 
     Raises:
@@ -204,4 +199,4 @@ def embed_label(
     run.report(0, 1, "Judging by embedding")
     evidence = subject.draw(number, sampling)
     encoder = embedders.load(embedder, run.current().device)
-    return {"scores": scorers.table(scorers.embedding(label, evidence, encoder, ""))}
+    return {"scores": scorers.table(scorers.embedding(label, evidence, encoder))}

@@ -33,6 +33,7 @@ from backend.labels.server import configured
 from backend.labels.trials import Trial
 from backend.labels.writers import server_ref
 from backend.models import embedder as embedders
+from backend.models.logits import BLOCK
 from backend.regions import answers as region_answers
 from backend.regions import logit_lens, partitioning
 from backend.schema import (
@@ -142,22 +143,19 @@ class Subject:
     def trial(self, number: int, label: str, sampling: Sampling, setting: Setting) -> Trial:
         """What a judge is asked about a label, and what is true; raises as `draw`."""
         marks: Any = setting.marks  # checked with the plan
-        drawn = self.draw(number, sampling)
-        return trials.trial(setting.scorer, label, drawn, "", marks=marks, window=setting.window)
+        excerpts = self.draw(number, sampling)
+        return trials.trial(setting.scorer, label, excerpts, marks=marks, window=setting.window)
 
     def promoted(self, number: int) -> tuple[tuple[str, float], ...]:
         """Tokens that its direction promotes; none where that is not computed yet."""
         model = self.reading.model
+        block, row = divmod(number, BLOCK)
         if isinstance(self.of, SaeRef):
-            size, entry = logits.BLOCK, logits.effects.find(model, self.of, number // logits.BLOCK)
+            entry = logits.effects.find(model, self.of, block)
         else:
-            size, entry = (
-                logit_lens.BLOCK,
-                logit_lens.lens.find(self.partition, number // logit_lens.BLOCK),
-            )
+            entry = logit_lens.lens.find(self.partition, block)
         if entry is None:
             return ()
-        row = number % size
         texts = passages.token_text(model, entry.array("promoted")[row])
         return tuple(zip(texts, entry.array("promoted_logits")[row].tolist(), strict=True))
 

@@ -26,19 +26,17 @@ class Trial:
     """A label's test: a question in shuffled order, and what is true of its texts."""
 
     evidence: Evidence
-    method: str  # the explainer whose label it is
     scorer: str
     setting: str  # marks and window
     question: Question
     truth: tuple[int, ...]  # 1: the feature fires in that text
-    shown: tuple[Cut, ...]  # tokens of each text, and activations of what fires there
+    cuts: tuple[Cut, ...]  # tokens of each text, and activations of what fires there
 
 
 def trial(
     scorer: str,
     label: str,
     evidence: Evidence,
-    method: str,
     *,
     marks: Marks = "matched",
     window: int | None = None,
@@ -62,10 +60,10 @@ def trial(
     if kind.has_marks:
         setting = f"{marks} marks, {setting}"
     order = rng.permutation(len(texts))
-    truth = tuple(int(at < len(positives)) for at in order)
-    question = Question(scorer, label, tuple(texts[at] for at in order))
-    shown = tuple((positives + negatives)[at] for at in order)
-    return Trial(evidence, method, scorer, setting, question, truth, shown)
+    truth = tuple(int(place < len(positives)) for place in order)
+    question = Question(scorer, label, tuple(texts[place] for place in order))
+    cuts = tuple((positives + negatives)[place] for place in order)
+    return Trial(evidence, scorer, setting, question, truth, cuts)
 
 
 def held_out(evidence: Evidence) -> None:
@@ -108,13 +106,13 @@ def _even(
         np.sort(rng.choice(len(part), count, replace=False)).tolist() if len(part) else []
         for part in (evidence.test, evidence.negatives)
     )
-    places = rng.permutation([evidence.test[at].peak for at in tests]).tolist()
+    places = rng.permutation([evidence.test[number].peak for number in tests]).tolist()
     if foreign:
-        places = [int(np.argmax(evidence.foreign[at])) for at in others]
-    shown = [evidence.test[at] for at in tests]
-    positives = [cut(each.pieces, each.values, each.peak, window) for each in shown]
+        places = [int(np.argmax(evidence.foreign[number])) for number in others]
+    excerpts = [evidence.test[number] for number in tests]
+    positives = [cut(each.pieces, each.values, each.peak, window) for each in excerpts]
     negatives = [
-        cut(evidence.negatives[at].pieces, evidence.foreign[at], place, window)
-        for at, place in zip(others, places, strict=True)
+        cut(evidence.negatives[number].pieces, evidence.foreign[number], place, window)
+        for number, place in zip(others, places, strict=True)
     ]
     return positives, negatives

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import polars as pl
 
 from backend.store.views import Provenance
+
+METHOD_LABELS = pl.Schema(
+    {
+        "method": pl.String,
+        "text": pl.String,
+        "detail": pl.String,  # why, or why there is none
+        "n": pl.Int64,  # excerpts
+        "known": pl.Boolean,  # False: no model has written it yet
+    }
+)
+# what the verbalizer says at a peak (`real`), and of controls
+PEAK_TEXTS = pl.Schema(
+    {"row": pl.Int64} | dict.fromkeys(("context", "real", "random", "other"), pl.String)
+)
 
 
 @dataclass(frozen=True)
@@ -14,12 +28,10 @@ class Labels:
     """Labels of one feature or region, and what they were made from."""
 
     number: int
-    # method, text, detail (why, or why there is none), n (excerpts), known (False: not written yet)
-    labels: pl.DataFrame
+    labels: pl.DataFrame  # METHOD_LABELS
     evidence: str  # how train, test and negatives were drawn
     writer: str  # the model that is asked
-    # context, real, random, other: texts of the verbalizer at peaks, and of controls; may be empty
-    verbalizations: pl.DataFrame = field(default_factory=pl.DataFrame)
+    verbalizations: pl.DataFrame  # PEAK_TEXTS; empty where none is known
 
 
 @dataclass(frozen=True)
@@ -27,5 +39,5 @@ class LabelScores:
     """How well labels tell held-out contexts from others, beside their controls."""
 
     number: int
-    scores: pl.DataFrame  # of (label, shuffled, empty), label, and the columns of a score
+    scores: pl.DataFrame  # tables.SCORES
     provenance: Provenance

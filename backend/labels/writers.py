@@ -19,8 +19,8 @@ from backend.labels import costs
 from backend.labels.contract import GREEDY, Draw, Message, Writer
 from backend.labels.own_model import OwnModel
 from backend.labels.references import OWN, SERVER, WriterRef
-from backend.labels.server import Server, configured, explained, prices, without_reply
-from backend.schema import LlmError, LlmUnavailableError
+from backend.labels.server import Server, configured, explained, prices, unlike, without_reply
+from backend.schema import LlmError
 from backend.store.memo import memoize
 
 TIMEOUT = 120.0  # seconds for one try
@@ -116,10 +116,7 @@ def connect(ref: WriterRef) -> Client:
     server = configured()
     here = server_ref(server)
     if here != ref:
-        raise LlmUnavailableError(
-            f"The worker knows {here.name}, but {ref.name} was asked for.",
-            "It began with other settings: end it (it ends by itself when idle) and retry.",
-        )
+        raise unlike(here.name, ref.name)
     return _client(server, TIMEOUT, TRIES)
 
 
@@ -139,7 +136,7 @@ class Client:
         self.timeout = timeout
         self.tries = tries
         self._openai = OpenAI(
-            api_key=server.key.reveal() or "none",  # local servers want none
+            api_key=server.key.get_secret_value() or "none",  # local servers want none
             base_url=server.base_url,
             timeout=timeout,
             max_retries=tries - 1,
@@ -150,7 +147,7 @@ class Client:
         `reply_tokens`; raises as `OpenAiWriter.write`."""
         meter = costs.current_meter.get()
         if meter is None:
-            return self.read(self.call(messages, temperature, limit), limit)
+            return self.reply_of(self.call(messages, temperature, limit), limit)
         estimate = meter.hold(messages, limit)
         try:
             answer = self.call(messages, temperature, limit)
@@ -158,7 +155,7 @@ class Client:
             meter.forget(estimate)
             raise
         meter.settle(estimate, **_usage(answer))
-        return self.read(answer, limit)
+        return self.reply_of(answer, limit)
 
     def call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
         """The server's answer, which may say nothing; raises as `write`."""
@@ -169,7 +166,7 @@ class Client:
             raise answer
         return answer
 
-    def read(self, answer: Any, limit: int) -> dict[str, Any]:
+    def reply_of(self, answer: Any, limit: int) -> dict[str, Any]:
         """What `ask` returns, from an answer; LlmError where it says nothing."""
         choice = answer.choices[0]
         text = (choice.message.content or "").strip()

@@ -8,9 +8,9 @@ from backend import settings
 from backend.schema import Dtype, ModelError
 
 
-def pick_device(wanted: str = "auto") -> str:
+def pick_device(preference: str = "auto") -> str:
     """`cuda`, `mps` or `cpu`: what TESSERA_DEVICE says, else `wanted`, else the fastest here."""
-    name = settings.current().device or wanted
+    name = settings.current().device or preference
     mps = torch.backends.mps.is_available()
     here = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
     if name == "auto":
@@ -23,10 +23,10 @@ def pick_device(wanted: str = "auto") -> str:
     return name
 
 
-def pick_dtype(device: str, wanted: str = "auto") -> Dtype:
+def pick_dtype(device: str, preference: str = "auto") -> Dtype:
     """bfloat16 where the device multiplies it fast, float32 elsewhere; never float16, in which
     the residual stream of some models overflows."""
-    name = settings.current().dtype or wanted
+    name = settings.current().dtype or preference
     if name == "float32" or name == "bfloat16":
         return name
     if name != "auto":

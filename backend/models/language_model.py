@@ -11,7 +11,7 @@ import functools
 import importlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,17 @@ def resolve(source: str, revision: str = "") -> str:
     if kind == "package" and name in PACKAGES:
         return str(_package(name).EXPECTED_SHA256)[:16]
     if kind == "folder":
-        return _folder_digest(settings.ROOT / name)
+        folder = settings.ROOT / name
+        if not (folder / "config.json").exists():
+            problem = f"{folder} holds no model (no config.json)."
+            raise ModelError(problem, "Point `source` at a saved model.")
+        kinds = ("json", "safetensors", "yaml")
+        return hub.files_digest(sorted(path for kind in kinds for path in folder.glob(f"*.{kind}")))
     if kind == "hub" and name:
-        return _hub_commit(name, revision)
+        try:
+            return hub.model_commit(name, revision)
+        except Exception as error:  # of whatever kind the hub client raises
+            raise _unreadable(source, error) from error
     raise ModelError(
         f"The model source {source!r} is not known.",
         f"Write package:{next(iter(PACKAGES))}, hub:<owner/name> or folder:<path>.",
@@ -106,7 +114,7 @@ class LanguageModel:
         # the last position alone is a strided slice, and bfloat16 products of such take up to 400
         # times longer on a CPU; `contiguous` would leave a single row's strides as they are
         self.network.get_output_embeddings().register_forward_pre_hook(
-            lambda _module, given: (given[0].clone(memory_format=torch.contiguous_format),)
+            lambda _module, inputs: (inputs[0].clone(memory_format=torch.contiguous_format),)
         )
         self.blocks: nn.ModuleList = _find(self.network, BLOCKS)
         tokens = tokenizer(ref)
@@ -194,38 +202,20 @@ def _loading(ref: ModelRef, loader: Any, **options: Any) -> Any:
     try:
         return loader(where, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise ModelError(*_explain(ref.source, error)) from error
+        raise _unreadable(ref.source, error) from error
 
 
-def _explain(source: str, error: Exception) -> tuple[str, str]:
+def _unreadable(source: str, error: Exception) -> ModelError:
     text = f"{type(error).__name__} {error}".casefold()
     if "gated" in text or "401" in text or "403" in text:
-        return (
+        return ModelError(
             f"{source} is gated, and no accepted token was given.",
             "Accept its terms on the hub and set HF_TOKEN.",
         )
     if "trust_remote_code" in text or "custom code" in text:
-        return f"{source} needs code of its own, which Tessera never runs.", "Use another model."
-    return (
-        f"{source} cannot be loaded: {hub.first_line(error)}",
-        "Check the name and the network, or give a local copy as folder:<path>.",
-    )
-
-
-def _hub_commit(repository: str, revision: str) -> str:
-    try:
-        return hub.model_commit(repository, revision, "config.json")
-    except Exception as error:  # of whatever kind the hub client raises
-        raise ModelError(*_explain(f"hub:{repository}", error)) from error
-
-
-def _folder_digest(folder: Path) -> str:
-    if not (folder / "config.json").exists():
-        raise ModelError(
-            f"{folder} holds no model (no config.json).", "Point `source` at a saved model."
-        )
-    kinds = ("json", "safetensors", "yaml")
-    return hub.files_digest(sorted(path for kind in kinds for path in folder.glob(f"*.{kind}")))
+        problem = f"{source} needs code of its own, which Tessera never runs."
+        return ModelError(problem, "Use another model.")
+    return hub.unreadable(source, error)
 
 
 def _package(name: str) -> Any:
@@ -268,7 +258,7 @@ def _convert(name: str, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _parsed_once() -> Iterator[None]:
+def _parsed_once() -> Generator[None]:
     """transformers parses a GGUF anew for its config, weights and tokenizer, and most of that
     time goes into slices of a memory map: parse once, and slice a plain array (3x faster)."""
     import gguf

@@ -33,7 +33,8 @@ def maps(model: ModelRef) -> dict[str, Any]:
 
 def table(network: LanguageModel) -> pl.DataFrame:
     """`MAPS` of a loaded model."""
-    rows, first = [], 0
+    rows: list[tuple[int, str, int, int]] = []
+    first = 0
     for layer, name, module in _modules(network):
         rows.append((layer, name, first, _width(module)))
         first += _width(module)
@@ -53,7 +54,7 @@ def responses(network: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
     outside = mask[:, 1:, None] == 0
     padded = bool(outside.any())
     widths = [_width(module) for *_, module in modules]
-    found = torch.empty(len(ids), sum(widths), dtype=network.network.dtype, device=mask.device)
+    strongest = torch.empty(len(ids), sum(widths), dtype=network.network.dtype, device=mask.device)
 
     def taking(name: str, place: Tensor) -> Callable[..., None]:
         def take(_module: nn.Module, _given: Any, output: Tensor) -> None:
@@ -70,7 +71,9 @@ def responses(network: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
 
     ran: list[str] = []
     with contextlib.ExitStack() as hooks:
-        for (layer, name, module), place in zip(modules, found.split(widths, dim=1), strict=True):
+        for (layer, name, module), place in zip(
+            modules, strongest.split(widths, dim=1), strict=True
+        ):
             hook = taking(f"{name} of block {layer}", place)
             hooks.enter_context(module.register_forward_hook(hook))
         network.residual(ids, mask if padded else None, len(network.blocks) - 1)
@@ -79,7 +82,7 @@ def responses(network: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
             f"{len(modules) - len(ran)} linear maps of {network.ref.source} do not run.",
             "Use SAE features as units.",
         )
-    return found
+    return strongest
 
 
 def _modules(network: LanguageModel) -> list[tuple[int, str, nn.Module]]:

@@ -12,10 +12,26 @@ import torch
 from torch import Tensor
 
 from backend.models.language_model import LanguageModel
+from backend.schema import NotFoundError
 
 TOP = 20
 BINS = 40
+BLOCK = 512  # directions read and kept together
 CELLS = 1 << 24  # logits in memory at a time: 64 MB
+
+
+def block_of(directions: Tensor, block: int, what: str) -> Tensor:
+    """Rows block·512 to block·512 + 511 of the directions of features or regions.
+
+    Raises:
+        NotFoundError: there is no such block.
+    """
+    if not 0 <= block * BLOCK < len(directions):
+        raise NotFoundError(
+            f"There is no block {block} of {what}.",
+            f"There are {len(directions)} {what} in blocks of {BLOCK}.",
+        )
+    return directions[block * BLOCK : (block + 1) * BLOCK]
 
 
 def direction_effects(
@@ -29,7 +45,7 @@ def direction_effects(
     of logits is that of the directions; only their order and proportions mean something.
     """
     vocabulary = int(network.network.get_output_embeddings().weight.shape[0])
-    parts = []
+    parts: list[dict[str, np.ndarray]] = []
     for some in directions.split(max(1, CELLS // vocabulary)):
         parts.append(_effects(network.logits_of(some), top, bins))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

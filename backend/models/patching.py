@@ -11,7 +11,7 @@ patched run does only the blocks from the patch on, at the positions from the pa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -88,43 +88,43 @@ class Patcher:
         if hasattr(block, "post_feedforward_layernorm"):  # normed once more before it is added
             kind = "attention" if place.kind == "attn" else "feedforward"
             names = (f"post_{kind}_layernorm",)
-        found = next((getattr(block, name) for name in names if hasattr(block, name)), None)
-        if found is None:
+        module = next((getattr(block, name) for name in names if hasattr(block, name)), None)
+        if module is None:
             raise ModelError(
                 f"Blocks of {self.model.ref.source} name neither of {', '.join(names)}.",
                 "Add the name in backend/models/patching.py.",
             )
-        return found
+        return module
 
     # ------------------------------------------------------------ whole runs
 
     @torch.inference_mode()
     def differences(self, ids: np.ndarray, end: np.ndarray, pair: np.ndarray) -> np.ndarray:
         """[n] float32 LD of `pair` [n, 2] after position `end` [n] of `ids` [n, T]."""
-        found = []
+        differences: list[np.ndarray] = []
         for rows in parts(len(ids)):
             final = self._final(torch.from_numpy(ids[rows]))
-            found.append(self._difference(final, end[rows], pair[rows]).cpu().numpy())
-        return np.concatenate(found)
+            differences.append(self._difference(final, end[rows], pair[rows]).cpu().numpy())
+        return np.concatenate(differences)
 
     @torch.inference_mode()
-    def read(self, ids: np.ndarray, at: np.ndarray, places: Sequence[Place]) -> np.ndarray:
+    def read(self, ids: np.ndarray, positions: np.ndarray, places: Sequence[Place]) -> np.ndarray:
         """[n, R, places, width] float32: activations at positions `at` [n, R]."""
-        read = []
+        values: list[np.ndarray] = []
         for rows in parts(len(ids)):
-            with self._captured(places) as kept:
+            with self._captured(places) as captured:
                 self._final(torch.from_numpy(ids[rows]), max(place.layer for place in places))
-            index = torch.arange(len(at[rows]))[:, None], torch.from_numpy(at[rows])
-            taken = torch.stack([kept.hidden[place][index] for place in places], dim=2)
-            read.append(taken.float().cpu().numpy())
-        return np.concatenate(read)
+            index = torch.arange(len(positions[rows]))[:, None], torch.from_numpy(positions[rows])
+            captured_rows = torch.stack([captured.hidden[place][index] for place in places], dim=2)
+            values.append(captured_rows.float().cpu().numpy())
+        return np.concatenate(values)
 
     def gradients(
         self,
         ids: np.ndarray,
         end: np.ndarray,
         pair: np.ndarray,
-        at: np.ndarray,
+        positions: np.ndarray,
         places: Sequence[Place],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Activations and ∂LD/∂a, [n, R, places, width] float32 each, and LD [n]. Raises
@@ -135,17 +135,17 @@ class Patcher:
             difference = self._difference(self._final(torch.from_numpy(ids)), end, pair)
             hidden = [captured.hidden[place] for place in places]
             slopes = torch.autograd.grad(difference.sum(), hidden)
-        index = torch.arange(len(ids))[:, None], torch.from_numpy(at)
-        values, found = (
+        index = torch.arange(len(ids))[:, None], torch.from_numpy(positions)
+        values, gradients = (
             torch.stack([each[index].detach() for each in whole], dim=2).float().cpu().numpy()
             for whole in (hidden, slopes)
         )
-        if bad := int((~np.isfinite(found)).sum()):
+        if bad := int((~np.isfinite(gradients)).sum()):
             raise NotFiniteError(
-                f"{bad} of {found.size} gradients of the logit difference are not finite.",
+                f"{bad} of {gradients.size} gradients of the logit difference are not finite.",
                 "Run the model in float32.",
             )
-        return values, found, difference.detach().cpu().numpy()
+        return values, gradients, difference.detach().cpu().numpy()
 
     # ------------------------------------------------------------ patched runs
 
@@ -154,13 +154,13 @@ class Patcher:
         """Prompts that are to be patched, with streams after `layers` (−1 is left out)."""
         from transformers import DynamicCache
 
-        given, cache = torch.from_numpy(ids).to(self.model.device), DynamicCache()
-        wanted = [Place(layer) for layer in layers if layer >= 0]
-        with self._captured(wanted) as kept:
-            self._final(given, past_key_values=cache, use_cache=True)
+        tokens, cache = torch.from_numpy(ids).to(self.model.device), DynamicCache()
+        places = [Place(layer) for layer in layers if layer >= 0]
+        with self._captured(places) as captured:
+            self._final(tokens, past_key_values=cache, use_cache=True)
         keys: Any = [(layer.keys, layer.values) for layer in cache.layers]  # pyright: ignore
-        streams = {place.layer: kept.hidden[place] for place in wanted}
-        return Clean(given, end, keys, streams, tuples=bool(kept.tuples))
+        streams = {place.layer: captured.hidden[place] for place in places}
+        return Clean(tokens, end, keys, streams, tuples=bool(captured.tuples))
 
     @torch.inference_mode()
     def patched(
@@ -169,20 +169,22 @@ class Patcher:
         """[m, n] LD of `pair` [m, n, 2] with `rows` [m, n, width] at a place and position, in m
         runs of each of the n prompts."""
         n, step = len(clean.ids), max(1, ROWS // len(clean.ids))
-        found = []
+        differences: list[np.ndarray] = []
         for first in range(0, len(rows), step):
             some = torch.from_numpy(np.ascontiguousarray(rows[first : first + step]))
             times = len(some)
-            put = some.to(self.model.device).flatten(0, 1)
-            changed = edit.edited(self.module(place), partial(edit.overwritten, at=0, rows=put))
+            replacement = some.to(self.model.device).flatten(0, 1)
+            changed = edit.edited(
+                self.module(place), partial(edit.overwritten, position=0, rows=replacement)
+            )
             with self._skipping(clean, place, position, times), changed:
                 ids = clean.ids[:, position:].repeat(times, 1)
                 cache = self._cache(clean, place, position, times)
                 final = self._final(ids, past_key_values=cache, use_cache=True)
             end = np.tile(clean.end - position, times)
-            wanted = pair[first : first + step].reshape(-1, 2)
-            found.append(self._difference(final, end, wanted).view(times, n).cpu().numpy())
-        return np.concatenate(found)
+            pairs = pair[first : first + step].reshape(-1, 2)
+            differences.append(self._difference(final, end, pairs).view(times, n).cpu().numpy())
+        return np.concatenate(differences)
 
     def _cache(self, clean: Clean, place: Place, position: int, times: int) -> Any:
         """Keys and values before the position, of the blocks that run; block 0 tells the length."""
@@ -196,12 +198,12 @@ class Patcher:
         return cache
 
     @contextlib.contextmanager
-    def _skipping(self, clean: Clean, place: Place, position: int, times: int) -> Iterator[None]:
+    def _skipping(self, clean: Clean, place: Place, position: int, times: int) -> Generator[None]:
         """Blocks up to the one before the patch hand on the stream that is known."""
-        skipped = self.model.blocks[: place.before + 1]
+        skipped, output = self.model.blocks[: place.before + 1], None
         if len(skipped):
-            given = clean.streams[place.before][:, position:].repeat(times, 1, 1)
-            output = (given,) if clean.tuples else given
+            stream = clean.streams[place.before][:, position:].repeat(times, 1, 1)
+            output = (stream,) if clean.tuples else stream
         for block in skipped:
             block.forward = lambda *_args, **_also: output
         try:
@@ -233,21 +235,21 @@ class Patcher:
         return logits[:, 0] - logits[:, 1]
 
     def _logits(self, final: Tensor, end: np.ndarray, pair: np.ndarray) -> Tensor:
-        read = self.model.network.get_output_embeddings()
+        unembedding = self.model.network.get_output_embeddings()
         rows = final[torch.arange(len(final)), torch.from_numpy(np.asarray(end))].float()
-        wanted = torch.from_numpy(np.ascontiguousarray(pair)).to(final.device)
-        logits = torch.einsum("nd,npd->np", rows, read.weight[wanted].float())
-        if getattr(read, "bias", None) is not None:
-            logits = logits + read.bias[wanted].float()
+        ids = torch.from_numpy(np.ascontiguousarray(pair)).to(final.device)
+        logits = torch.einsum("nd,npd->np", rows, unembedding.weight[ids].float())
+        if getattr(unembedding, "bias", None) is not None:
+            logits = logits + unembedding.bias[ids].float()
         return self.cap * torch.tanh(logits / self.cap) if self.cap else logits
 
     @torch.inference_mode()
     def check(self, ids: np.ndarray, pair: np.ndarray) -> None:
         """Raises ModelError where the model's own logits, on one prompt [T], are others."""
-        given = torch.from_numpy(ids[None])
-        own = self.model.network(given.to(self.model.device), use_cache=False, logits_to_keep=1)
+        tokens = torch.from_numpy(ids[None])
+        own = self.model.network(tokens.to(self.model.device), use_cache=False, logits_to_keep=1)
         there = own.logits[0, -1].float().cpu()[torch.from_numpy(pair)]
-        here = self._logits(self._final(given), np.array([len(ids) - 1]), pair[None])[0].cpu()
+        here = self._logits(self._final(tokens), np.array([len(ids) - 1]), pair[None])[0].cpu()
         if not torch.allclose(here, there, rtol=CLOSE, atol=CLOSE):
             raise ModelError(
                 f"{self.model.ref.source} makes more of its logits than its unembedding says.",
@@ -261,4 +263,4 @@ def _require_gradient(_module: nn.Module, _inputs: Any, output: Tensor) -> Tenso
 
 def parts(count: int) -> list[slice]:
     """Slices of at most `ROWS` prompts."""
-    return [slice(at, at + ROWS) for at in range(0, count, ROWS)]
+    return [slice(first, first + ROWS) for first in range(0, count, ROWS)]

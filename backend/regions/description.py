@@ -18,55 +18,14 @@ from backend.corpus.contexts import Tokens
 from backend.regions import partitioning
 from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
-from backend.regions.token_share import (
-    ATTRIBUTES,
-    attributes,
-    counts_by_group,
-    explained,
-    modes,
-    nulls,
-)
-from backend.regions.views import MemberDraw
+from backend.regions.token_share import attributes, counts_by_group, explained, modes, nulls
+from backend.regions.views import ATTRIBUTES, BANDS, REGIONS, MemberDraw
 from backend.schema import Partition, TesseraError, conform
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
 SUPPORT = 5  # members of a topic that its lift is stated for
 DRIVEN = 0.5  # explained share from which a region counts as driven by its token
-
-_EXPLAINED = {
-    f"{name}_{part}": kind
-    for name in ATTRIBUTES
-    for part, kind in {
-        "share": pl.Float64,
-        "null": pl.Float64,
-        "explained": pl.Float64,
-        "value": pl.Int64,
-    }.items()
-}
-REGIONS = pl.Schema(
-    {
-        "region": pl.Int32,
-        "token": pl.Int64,  # token row of the exemplar
-        "size": pl.Int32,  # members
-        "gray": pl.Int32,  # tokens owned from beyond θ, up to kθ
-        "share": pl.Float64,  # members, of all tokens
-        "coherence": pl.Float64,  # κ, length of the mean of the unit members
-        "mean_distance": pl.Float64,  # over all pairs of members; null where there is one
-        "radius": pl.Float64,  # median distance of members to the exemplar
-        "radius_10": pl.Float64,  # and its percentiles
-        "radius_90": pl.Float64,
-        "margin": pl.Float64,  # median over members
-        "overlap": pl.Float64,  # mean over members of how many exemplars are within θ
-        "isolation": pl.Float64,  # distance to the nearest other exemplar; null where none
-        "topic": pl.Int16,  # of highest lift among topics with 5 members or more; -1: none
-        "lift": pl.Float64,  # its share of members over its share of the corpus
-        "lift_low": pl.Float64,  # Wilson interval of the former, over the latter
-        "lift_high": pl.Float64,
-        **_EXPLAINED,  # as in token_share; value is the commonest one's code
-        "token_driven": pl.Boolean,
-    }
-)
 
 
 @memoize("regions.description", version=1)
@@ -203,9 +162,8 @@ def bands(distances: np.ndarray, n: int = 4) -> pl.DataFrame:
     """
     edges = _edges(distances, n)
     counts = np.bincount(_band_of(distances, edges), minlength=n)
-    return pl.DataFrame(
-        {"band": np.arange(1, n + 1), "low": edges[:-1], "high": edges[1:], "count": counts}
-    )
+    columns = np.arange(1, n + 1), edges[:-1], edges[1:], counts
+    return pl.DataFrame(dict(zip(BANDS, columns, strict=True)), schema=BANDS)
 
 
 def _edges(distances: np.ndarray, n: int) -> np.ndarray:

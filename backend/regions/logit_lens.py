@@ -9,12 +9,10 @@ import torch
 
 from backend import run
 from backend.models import language_model
-from backend.models.logits import direction_effects
+from backend.models.logits import block_of, direction_effects
 from backend.regions.partitioning import build_partition
-from backend.schema import NotFoundError, Partition
+from backend.schema import Partition
 from backend.store.memo import memoize
-
-BLOCK = 512  # regions computed together
 
 
 @memoize("regions.logit_lens", version=1)
@@ -25,18 +23,8 @@ def lens(partition: Partition, block: int) -> dict[str, Any]:
     Raises:
         NotFoundError: the partition has no such block.
     """
-    device = run.current().device
-    entry = build_partition(partition)
-    exemplars = entry.array("exemplars")
-    some = np.array(exemplars[block * BLOCK : (block + 1) * BLOCK])
-    if block < 0 or not len(some):
-        raise NotFoundError(
-            f"There is no block {block} of regions.",
-            f"The partition has {len(exemplars)} regions in blocks of {BLOCK}.",
-        )
+    exemplars = torch.from_numpy(np.array(build_partition(partition).array("exemplars")))
+    directions = block_of(exemplars, block, "regions")
     run.report(0, 1, "Reading logits of exemplars")
-    return dict(
-        direction_effects(
-            language_model.load(partition.reading.model, device), torch.from_numpy(some)
-        )
-    )
+    network = language_model.load(partition.reading.model, run.current().device)
+    return dict(direction_effects(network, directions))

@@ -63,16 +63,12 @@ def matches_of(study: Study, partition: Partition) -> Entry | None:
     return run.optional(match, partition, study.sae)
 
 
-def table(matches: Entry | None, kind: Kind) -> pl.DataFrame:
-    """`MATCHES` of each `kind` in order, best first; empty where there are none."""
-    return matches.frame(f"by_{kind}") if matches else pl.DataFrame(schema=MATCHES)
-
-
 def with_best(frame: pl.DataFrame, matches: Entry | None, kind: Kind) -> pl.DataFrame:
     """A frame of each `kind` with the best match: the other's number, -1 where there is none, and
     `f1`."""
     other = "feature" if kind == "region" else "region"
-    best = table(matches, kind).unique(kind, keep="first").select(kind, other, "f1")
+    every = matches.frame(f"by_{kind}") if matches else pl.DataFrame(schema=MATCHES)
+    best = every.unique(kind, keep="first").select(kind, other, "f1")
     joined = frame.join(best, on=kind, how="left", maintain_order="left")
     return joined.with_columns(pl.col(other).fill_null(-1))
 

@@ -16,12 +16,12 @@ from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.query import query
 from backend.regions import description, leader, nearest, partitioning
-from backend.regions.views import Probe
+from backend.regions.views import STRONGEST, Probe
 from backend.schema import ModelError, Partition, PartitionSpec, Reading, SaeRef, Study
 from backend.store.memo import Entry, memoize
 
 LONGEST = 2_000  # tokens of one's own text
-STRONGEST = 8  # features listed for each token
+MOST = 8  # features listed for each token
 
 
 @memoize("features.own_text", version=1)
@@ -116,10 +116,10 @@ def _passage(entry: Entry, text: str, feature: int | None, regions: tuple[int, .
 
 
 def _strongest(entry: Entry) -> pl.DataFrame:
-    """position, feature, activation: the strongest features of each token; none without an SAE."""
-    names = {"position": "token", "feature": "feature", "activation": "value"}
-    frame = pl.DataFrame(
-        {name: entry.array(array) if array in entry else [] for name, array in names.items()}
-    )
+    """`STRONGEST` features of each token; none without an SAE."""
+    if "token" not in entry:
+        return pl.DataFrame(schema=STRONGEST)
+    columns = (entry.array(name) for name in ("token", "feature", "value"))
+    frame = pl.DataFrame(dict(zip(STRONGEST, columns, strict=True)), schema=STRONGEST)
     ordered = frame.sort("position", "activation", descending=[False, True])
-    return ordered.group_by("position", maintain_order=True).head(STRONGEST)
+    return ordered.group_by("position", maintain_order=True).head(MOST)

@@ -54,14 +54,16 @@ class Partitioned:
         return self.entry.array("distance")
 
     @functools.cached_property
-    def shares(self) -> tuple[float, float, float, float]:
-        """Gray share, uncovered share, mean overlap, ambiguous share."""
+    def shares(self) -> dict[str, float]:
+        """The gray, uncovered and ambiguous shares and the mean overlap, as in `RegionMap`."""
         distance, overlap = self.distance, self.entry.array("overlap")
-        outside = distance > self.theta
         uncovered = distance > float(self.entry.value("reach"))
-        gray = float((outside & ~uncovered).mean())
-        ambiguous = float((overlap > 1).mean())
-        return gray, float(uncovered.mean()), float(overlap.mean()), ambiguous
+        return {
+            "gray": float(((distance > self.theta) & ~uncovered).mean()),
+            "uncovered": float(uncovered.mean()),
+            "overlap": float(overlap.mean()),
+            "ambiguous": float((overlap > 1).mean()),
+        }
 
     def members(self, region: int) -> np.ndarray:
         """Token rows of a region's members, nearest first."""

@@ -14,7 +14,6 @@ import numpy as np
 
 from backend.corpus.contexts import Tokens
 
-ATTRIBUTES = ("token", "next", "position", "punctuation", "document")
 PUNCTUATION = ("word", "punctuation", "number", "space")  # codes of that attribute
 DRAWS = 200  # random draws behind a null
 LARGEST = 2**17  # size of a draw at most; larger ones show the same share

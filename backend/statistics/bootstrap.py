@@ -27,7 +27,7 @@ def paired_draws(
 ) -> np.ndarray:
     """[RESAMPLES] a statistic of resampled rows. `columns` are arrays [n] of the same rows, two or
     more; `statistic` takes each of them and an `axis`."""
-    drawn = scipy.stats.bootstrap(
+    result = scipy.stats.bootstrap(
         columns,
         statistic,
         n_resamples=RESAMPLES,
@@ -36,7 +36,7 @@ def paired_draws(
         vectorized=True,
         rng=rng,
     )
-    return drawn.bootstrap_distribution
+    return result.bootstrap_distribution
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray, seed: int = 0) -> Ends:
@@ -58,18 +58,18 @@ def grouped_mean(
 ) -> tuple[float, float, float]:
     """Mean of `values` [n] where they are finite, and its interval over groups resampled whole;
     NaN ends where there are fewer than two groups, NaN throughout where nothing is finite."""
-    known = np.isfinite(values)
-    if not known.any():
+    finite = np.isfinite(values)
+    if not finite.any():
         return np.nan, np.nan, np.nan
-    value = float(values[known].mean())
-    names, group = np.unique(group_of[known], return_inverse=True)
+    value = float(values[finite].mean())
+    names, group = np.unique(group_of[finite], return_inverse=True)
     if len(names) < 2:
         return value, np.nan, np.nan
 
     def mean(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:
         return sums.sum(axis=axis) / counts.sum(axis=axis)
 
-    columns = np.bincount(group, values[known]), np.bincount(group)
+    columns = np.bincount(group, values[finite]), np.bincount(group)
     return value, *percentile_interval(paired_draws(columns, mean, rng))
 
 
@@ -110,18 +110,18 @@ def pair_weights(
     """How often each pair of items is in a resample, [RESAMPLES, pairs] each: of pairs, and of
     items, where a pair counts as often as both of its items together. `one` and `other` [pairs]
     are the items of each pair."""
-    pairs, known = len(one), np.union1d(one, other)
+    pairs, items = len(one), np.union1d(one, other)
     of_pairs = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=RESAMPLES)
-    drawn = rng.multinomial(len(known), np.full(len(known), 1 / len(known)), size=RESAMPLES)
-    at = np.searchsorted(known, one), np.searchsorted(known, other)
-    return of_pairs, drawn[:, at[0]] * drawn[:, at[1]]
+    of_items = rng.multinomial(len(items), np.full(len(items), 1 / len(items)), size=RESAMPLES)
+    places = np.searchsorted(items, one), np.searchsorted(items, other)
+    return of_pairs, of_items[:, places[0]] * of_items[:, places[1]]
 
 
 def wider_interval(several: list[np.ndarray]) -> tuple[float | None, float | None]:
     """The interval of the bootstrap whose interval is the wider; none where fewer than half the
     resamples of one of them have a value."""
-    known = [part[np.isfinite(part)] for part in several if np.isfinite(part).mean() > 0.5]
-    ends = [percentile_interval(part) for part in known]
+    finite = [part[np.isfinite(part)] for part in several if np.isfinite(part).mean() > 0.5]
+    ends = [percentile_interval(part) for part in finite]
     if len(ends) < len(several):
         return None, None
     return max(ends, key=lambda pair: pair[1] - pair[0])

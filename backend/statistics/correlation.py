@@ -40,10 +40,10 @@ def partial_spearman(one: np.ndarray, other: np.ndarray, control: np.ndarray) ->
     if len(one) < FEWEST:
         return NOTHING
     first, second, third = (mean_ranks(values) for values in (one, other, control))
-    left, right = _residual(first, third), _residual(second, third)
-    if left is None or right is None:
+    residual, other_residual = _residual(first, third), _residual(second, third)
+    if residual is None or other_residual is None:
         return NOTHING
-    rho = float(left @ right)
+    rho = float(residual @ other_residual)
     if abs(rho) > 1 - 1e-12:
         return float(round(rho)), None, None
     return rho, *fisher_interval(rho, Z / math.sqrt(len(one) - 4))

@@ -55,7 +55,7 @@ def average_precisions(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 def _blocks(scores: np.ndarray) -> list[slice]:
     step = max(1, CELLS // max(1, len(scores)))
-    return [slice(at, at + step) for at in range(0, scores.shape[1], step)]
+    return [slice(first, first + step) for first in range(0, scores.shape[1], step)]
 
 
 def _from_ranks(sums: np.ndarray, m: int, n: int) -> np.ndarray:
@@ -88,11 +88,11 @@ def _precisions(keys: np.ndarray) -> np.ndarray:
     n = keys.shape[1]
     for row in range(len(keys)):
         hits, before, total = 0, 0, 0.0
-        for seen in range(1, n + 1):
-            key = keys[row, n - seen]
+        for count in range(1, n + 1):
+            key = keys[row, n - count]
             hits += key & 1
-            if seen == n or keys[row, n - seen - 1] >> 1 != key >> 1:  # a run of equals ends
-                total += (hits - before) * hits / seen
+            if count == n or keys[row, n - count - 1] >> 1 != key >> 1:  # a run of equals ends
+                total += (hits - before) * hits / count
                 before = hits
         averages[row] = total / hits
     return averages

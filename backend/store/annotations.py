@@ -25,23 +25,9 @@ BATCH = 1000  # names asked for at once; SQLite takes no more than 32,766
 
 
 @dataclass(frozen=True)
-class Event:
-    """What one person said of one subject; `made` in Unix seconds, `value` JSON data. `id` grows
-    from event to event."""
-
-    made: float
-    person: str
-    kind: str
-    study: str
-    subject: str
-    value: Any
-    uid: str
-    id: int
-
-
-@dataclass(frozen=True)
 class New:
-    """An event to be kept. `uid` "" stands for a new one, `made` 0 for now."""
+    """What one person says of one subject, to be kept: `value` is JSON data; `uid` "" stands for a
+    new name, `made` (Unix seconds) 0 for now."""
 
     uid: str
     person: str
@@ -50,6 +36,13 @@ class New:
     subject: str
     value: Any
     made: float = 0.0
+
+
+@dataclass(frozen=True)
+class Event(New):
+    """What was kept; `id` grows from event to event."""
+
+    id: int = 0
 
 
 def path() -> Path:
@@ -98,11 +91,11 @@ def add_all(events: Sequence[New]) -> list[Event]:
 
     def keep(connection: Connection) -> list[Event]:
         connection.execute(insert(EVENTS).on_conflict_do_nothing(index_elements=["uid"]), rows)
-        kept: dict[str, Event] = {}
+        by_uid: dict[str, Event] = {}
         for start in range(0, len(uids), BATCH):
             some = EVENTS.c.uid.in_(uids[start : start + BATCH])
-            kept |= {event.uid: event for event in _select(connection, some)}
-        return [kept[uid] for uid in uids]
+            by_uid |= {event.uid: event for event in _select(connection, some)}
+        return [by_uid[uid] for uid in uids]
 
     return database().write(keep) if rows else []
 

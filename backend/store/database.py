@@ -13,7 +13,7 @@ import logging
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ class Database:
             return work(connection)
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def _transaction(self, begin: str) -> Generator[Connection]:
         with engine(self.path, self.replaceable).begin() as connection:
             connection.exec_driver_sql(begin)
             yield connection
@@ -123,7 +123,7 @@ class Database:
                 self.upgrade(connection)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         lock = self.path.with_suffix(".lock")
         lock.touch()  # where that fails, the error names this folder and not the cache
         with disk.locked(lock, timeout=BUSY):
@@ -136,12 +136,12 @@ class Database:
         with self._locked():
             if self._is_sound():
                 return
-            aside = self.path.parent / upkeep.DAMAGED / f"{self.path.stem}-{uuid.uuid4().hex[:6]}"
-            log.warning("%s is damaged (%s): set aside in %s", self.path, error, aside)
-            aside.mkdir(parents=True)
+            folder = self.path.parent / upkeep.DAMAGED / f"{self.path.stem}-{uuid.uuid4().hex[:6]}"
+            log.warning("%s is damaged (%s): set aside in %s", self.path, error, folder)
+            folder.mkdir(parents=True)
             for suffix in ("-wal", "-shm", ""):  # the file itself last: others look for it
                 with suppress(FileNotFoundError):
-                    Path(f"{self.path}{suffix}").rename(aside / f"{self.path.name}{suffix}")
+                    Path(f"{self.path}{suffix}").rename(folder / f"{self.path.name}{suffix}")
 
     def _is_sound(self) -> bool:
         try:
@@ -152,7 +152,7 @@ class Database:
             return not _is_damage(error)
 
     @contextmanager
-    def _store_errors(self) -> Iterator[None]:
+    def _store_errors(self) -> Generator[None]:
         """Errors of the disk and of the file become a StoreError; bugs stay what they are."""
         try:
             yield
@@ -253,7 +253,7 @@ def _align(file: Path) -> None:
             part.chmod(mode)
 
 
-def _code(error: Exception) -> int:
+def _code(error: BaseException) -> int:
     cause = getattr(error, "orig", error)
     return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -71,7 +71,7 @@ def store_error(error: Exception) -> StoreError:
 @contextlib.contextmanager
 def locked(
     path: Path, timeout: float = -1, waiting: Callable[[], object] = lambda: None
-) -> Iterator[None]:
+) -> Generator[None]:
     """One holder of `path` at a time, over threads and processes; the file goes with the lock. A
     process that dies lets go of its locks, so none is ever stale. `waiting` is called again and
     again until it is our turn, and may raise.

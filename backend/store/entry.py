@@ -120,16 +120,11 @@ def _damage(folder: Path, digest: str) -> str | None:
         if recipe["digest"] != digest:
             return "recipe.json"
         files = dict(recipe["files"])
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return next((name for name, sha in files.items() if sha256(folder / name) != sha), None)
+    except FileNotFoundError as error:
+        return Path(error.filename).name
+    except (NotADirectoryError, ValueError, KeyError, TypeError):
         return "recipe.json"
-    return next((name for name, sha in files.items() if not _is_whole(folder / name, sha)), None)
-
-
-def _is_whole(path: Path, sha: str) -> bool:
-    try:
-        return sha256(path) == sha
-    except FileNotFoundError:
-        return False
 
 
 def sha256(path: Path) -> str:
@@ -156,10 +151,10 @@ def _sha256(file: _Version) -> str:
 
 
 def _set_aside(folder: Path) -> None:
-    aside = settings.current().cache / upkeep.DAMAGED / f"{folder.name}-{uuid.uuid4().hex[:6]}"
+    target = settings.current().cache / upkeep.DAMAGED / f"{folder.name}-{uuid.uuid4().hex[:6]}"
     try:
-        aside.parent.mkdir(exist_ok=True)
-        folder.rename(aside)
+        target.parent.mkdir(exist_ok=True)
+        folder.rename(target)
     except FileNotFoundError:
         log.info("another process set %s aside first", folder)
     except OSError as error:  # it will be found damaged again, and nothing can be computed here

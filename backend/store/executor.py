@@ -7,9 +7,9 @@ that another engine can take the place of the local worker without a change ther
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Protocol, TypeVar
 
 from backend import run
@@ -61,28 +61,21 @@ class Local:
         report: Callable[[int], None],
         workers: int,
     ) -> list[Result]:
-        return (_in_threads if workers > 1 else run.in_order)(function, items, report, workers)
-
-
-def _in_threads(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    report: Callable[[int], None],
-    workers: int,
-) -> list[Result]:
-    pool = ThreadPoolExecutor(workers)
-    try:
-        # a thread does not inherit the mood
-        futures = [pool.submit(contextvars.copy_context().run, function, item) for item in items]
-        waiting: set[Future[Result]] = set(futures)
-        while waiting:
-            report(len(items) - len(waiting))
-            done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        if workers == 1:
+            return run.in_order(function, items, report)
+        pool = ThreadPoolExecutor(workers)
+        try:
+            # a thread does not inherit the mood
+            futures = [pool.submit(copy_context().run, function, item) for item in items]
+            waiting: set[Future[Result]] = set(futures)
+            while waiting:
+                report(len(items) - len(waiting))
+                done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+            return [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 LOCAL: Executor = Local()

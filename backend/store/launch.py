@@ -76,7 +76,11 @@ def launch(device: str) -> None:
             return
         count, last = queue.launches(device)
         if count >= STARTS:
-            queue.fail_queued(device, _does_not_start(device))
+            queue.fail_queued(
+                device,
+                f"The worker for {device} does not start. "
+                f"Read the end of {queue.log_path(device).name} below, mend it, then retry.",
+            )
             queue.forget_launches(device)
         elif count == 0 or time.time() - last >= PAUSE:
             queue.note_launch(device)
@@ -87,7 +91,10 @@ def _start(device: str, lock: IO[bytes]) -> None:
     now = settings.current()
     folders = {"TESSERA_CACHE": str(now.cache), "TESSERA_STUDIES": str(now.studies)}
     try:
-        with _log(device) as log:
+        path = queue.log_path(device)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".old.log"))
+        with path.open("ab") as log:
             child = subprocess.Popen(
                 command(device),
                 stdin=lock,
@@ -103,21 +110,7 @@ def _start(device: str, lock: IO[bytes]) -> None:
         _children.append(child)
 
 
-def _log(device: str) -> IO[bytes]:
-    path = queue.log_path(device)
-    if path.exists() and path.stat().st_size > LOG_BYTES:
-        path.replace(path.with_suffix(".old.log"))
-    return path.open("ab")
-
-
 def _reap() -> None:
     """Collects ended workers, which would stay as zombies."""
     with _guard:
         _children[:] = [child for child in _children if child.poll() is None]
-
-
-def _does_not_start(device: str) -> str:
-    return (
-        f"The worker for {device} does not start. "
-        f"Read the end of {queue.log_path(device).name} below, mend it, then retry."
-    )

@@ -27,9 +27,7 @@ from backend.store.entry import Entry, open_entry, sha256, write
 
 P = ParamSpec("P")
 
-__all__ = ["Entry", "Memoized", "canonical", "memoize"]
-
-NOT_KEYED = frozenset({"folder"})
+FOLDER = "folder"  # the argument that is no part of a key
 LIBRARIES = ("torch", "transformers", "numpy", "polars", "sae-lens", "umap-learn")
 MARKS = frozenset({"type", "entry"})  # keys by which what is no dict is told from one
 
@@ -89,7 +87,10 @@ class Memoized(Generic[P]):
         self.function = function
         self.version = version
         self.name = name
-        self.signature = inspect.signature(function)
+        signature = inspect.signature(function)
+        keyed = [each for each in signature.parameters.values() if each.name != FOLDER]
+        self._keyed = signature.replace(parameters=keyed)
+        self._has_folder = FOLDER in signature.parameters
 
     def recipe(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What the digest is taken of: name, version and every keyed argument.
@@ -97,11 +98,9 @@ class Memoized(Generic[P]):
         Raises:
             TypeError: a keyed argument is missing, unknown or cannot be part of a key.
         """
-        bound = self._bound(*args, **kwargs)
-        missing = self.signature.parameters.keys() - bound.keys() - NOT_KEYED
-        if missing:
-            raise TypeError(f"{self.name} lacks {', '.join(sorted(missing))}")
-        keyed = {name: canonical(value) for name, value in bound.items() if name not in NOT_KEYED}
+        bound = self._keyed.bind(*args, **kwargs)
+        bound.apply_defaults()
+        keyed = {name: canonical(value) for name, value in bound.arguments.items()}
         return {"function": self.name, "version": self.version, "arguments": keyed}
 
     def digest(self, *args: Any, **kwargs: Any) -> str:
@@ -111,8 +110,7 @@ class Memoized(Generic[P]):
 
     def find(self, *args: Any, **kwargs: Any) -> Entry | None:
         """The entry for these arguments if it is on disk and whole."""
-        digest = self.digest(*args, **kwargs)
-        return open_entry(self._target(digest), digest)
+        return self.at(self.digest(*args, **kwargs))
 
     def get(self, *args: Any, **kwargs: Any) -> Entry:
         """As `find`; raises `Missing` where there is none, whatever the mood."""
@@ -144,13 +142,11 @@ class Memoized(Generic[P]):
             return entry
         if run.current().looks:
             raise run.Missing(self.name)
-        with disk.locked(upkeep.lock_path(digest), waiting=_wait):
+        # while another process computes what we need, a person can cancel
+        message = "Waiting for another process to compute this"
+        waiting = functools.partial(run.report, 0, 1, message)
+        with disk.locked(upkeep.lock_path(digest), waiting=waiting):
             return open_entry(target, digest) or self._compute(digest, *args, **kwargs)
-
-    def _bound(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        bound = self.signature.bind_partial(*args, **kwargs)
-        bound.apply_defaults()
-        return bound.arguments
 
     def _target(self, digest: str) -> Path:
         return settings.current().cache / self.name / digest
@@ -160,9 +156,8 @@ class Memoized(Generic[P]):
         try:
             staging.mkdir(parents=True)
             started = time.time()
-            if "folder" in self.signature.parameters:
-                kwargs = kwargs | {"folder": staging}
-            write(staging, self.function(*args, **kwargs))  # type: ignore[call-arg]
+            folder = {FOLDER: staging} if self._has_folder else {}
+            write(staging, self.function(*args, **kwargs, **folder))  # type: ignore[call-arg]
             recipe = self.recipe(*args, **kwargs) | {
                 "digest": digest,
                 "created": time.time(),
@@ -186,12 +181,7 @@ class Memoized(Generic[P]):
         return Entry(target, digest)
 
 
-def _wait() -> None:
-    """Lets a person cancel while another process computes what we need."""
-    run.report(0, 1, "Waiting for another process to compute this")
-
-
-_memoized: dict[str, Memoized[Any]] = {}
+_memoized: dict[str, Memoized[...]] = {}
 
 
 def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:
@@ -230,19 +220,12 @@ def outdated() -> list[upkeep.Kept]:
 
 def _is_current(folder: Path) -> bool:
     memoized = _memoized.get(folder.parent.name)
-    try:
-        recipe = json.loads((folder / "recipe.json").read_text())
-    except (OSError, ValueError):
+    recipe = upkeep.recipe_of(folder)
+    if not recipe:
         return True  # damaged, or gone meanwhile: not for us to judge
     return memoized is not None and recipe.get("version") == memoized.version
 
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    versions: dict[str, str] = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}

@@ -162,18 +162,12 @@ def adopt(device: str) -> None:
         {
             "deaths": DEATHS,
             "now": time.time(),
-            "error": _died(device),
+            "error": "The worker died three times (often out of memory). "
+            "Free memory and disk, or use a smaller corpus or another device, then retry; "
+            f"the end of {log_path(device).name} is below.",
             "log": log_tail(device),
             "device": device,
         },
-    )
-
-
-def _died(device: str) -> str:
-    return (
-        "The worker died three times (often out of memory). "
-        "Free memory and disk, or use a smaller corpus or another device, then retry; "
-        f"the end of {log_path(device).name} is below."
     )
 
 

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from filelock import Timeout
@@ -105,20 +106,21 @@ def _kept(folder: Path) -> Kept | None:
 
 def entries() -> pl.DataFrame:
     """Every entry, least recently used first: the columns of `ENTRIES`."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for item in stock():
-        seconds, created = _times(item.folder)
-        name, size = item.folder.parent.name, item.size / 1e6
-        rows.append((name, item.digest, size, seconds, created, item.used, item.pinned))
+        recipe, name, size = recipe_of(item.folder), item.folder.parent.name, item.size / 1e6
+        times = recipe.get("seconds"), recipe.get("created")
+        rows.append((name, item.digest, size, *times, item.used, item.pinned))
     return pl.DataFrame(rows, schema=ENTRIES, orient="row")
 
 
-def _times(folder: Path) -> tuple[float | None, float | None]:
+def recipe_of(folder: Path) -> dict[str, Any]:
+    """How an entry was computed; nothing where that cannot be read."""
     try:
         recipe = json.loads((folder / "recipe.json").read_text())
-        return float(recipe["seconds"]), float(recipe["created"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None, None
+    except (OSError, ValueError):
+        return {}
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def entry_folder(digest: str) -> Path:
@@ -163,14 +165,14 @@ def evict(limit_gb: float, in_use: float = IN_USE) -> list[str]:
     excess = sum(item.size for item in items) - round(limit_gb * 1e9)
     if excess > 0:
         shutil.rmtree(settings.current().cache / DAMAGED, ignore_errors=True)
-    gone: list[str] = []
+    deleted: list[str] = []
     for item in items:
         if excess <= 0:
             break
         if not item.pinned and time.time() - item.used >= in_use and _delete(item):
             excess -= item.size
-            gone.append(item.digest)
-    return gone
+            deleted.append(item.digest)
+    return deleted
 
 
 def delete(items: list[Kept]) -> list[str]:
@@ -204,7 +206,7 @@ def staging_folder(digest: str) -> Path:
 _written: dict[Path, tuple[float, float]] = {}  # cache: when it was looked at, bytes since
 
 
-def evict_if_due(written: int) -> None:
+def evict_if_due(size: int) -> None:
     """Called after each write, of so many bytes: keeps the cache within TESSERA_CACHE_GB.
 
     Looks at the disk at most once a minute, or after much was written: an extraction
@@ -212,15 +214,15 @@ def evict_if_due(written: int) -> None:
     """
     limit, cache = settings.current().cache_gb, settings.current().cache
     now = time.monotonic()
-    looked, since = _written.get(cache, (-SCAN_EVERY, 0.0))
-    since += written
-    if now - looked < SCAN_EVERY and since < SCAN_SHARE * limit * 1e9:
-        _written[cache] = (looked, since)
+    scanned, bytes_since = _written.get(cache, (-SCAN_EVERY, 0.0))
+    bytes_since += size
+    if now - scanned < SCAN_EVERY and bytes_since < SCAN_SHARE * limit * 1e9:
+        _written[cache] = (scanned, bytes_since)
         return
     _written[cache] = (now, 0.0)
-    gone = evict(limit)
-    if gone:
-        log.info("evicted %d entries to stay within %g GB", len(gone), limit)
+    deleted = evict(limit)
+    if deleted:
+        log.info("evicted %d entries to stay within %g GB", len(deleted), limit)
 
 
 def sweep_staging() -> None:
@@ -230,15 +232,12 @@ def sweep_staging() -> None:
     """
     cache = settings.current().cache
     for folder in _subfolders(cache / STAGING):
-        _sweep(lock_path(folder.name.split("-")[0]), folder)
+        lock = lock_path(folder.name.split("-")[0])
+        with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
     for lock in sorted((cache / LOCKS).glob("*")):
-        _sweep(lock, None)
+        with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
+            pass  # the file goes with the lock
     for folder in _subfolders(cache / DAMAGED):
         if time.time() - folder.stat().st_ctime > DAMAGED_KEPT:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(lock: Path, folder: Path | None) -> None:
-    with contextlib.suppress(Timeout), disk.locked(lock, timeout=0):
-        if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -18,7 +18,7 @@ import time
 import traceback
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,7 +69,11 @@ def run(device: str, compute: Compute) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stop)
         try:
-            _prepare(device)
+            os.nice(NICE)
+            queue.forget_launches(device)
+            queue.adopt(device)
+            queue.forget_old()
+            upkeep.sweep_staging()
             _serve(device, worker, compute)
         except _Stopped:
             queue.release(worker)
@@ -93,14 +97,6 @@ def _stop(number: int, _frame: Any) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     raise _Stopped(number)
-
-
-def _prepare(device: str) -> None:
-    os.nice(NICE)
-    queue.forget_launches(device)
-    queue.adopt(device)
-    queue.forget_old()
-    upkeep.sweep_staging()
 
 
 def _serve(device: str, worker: str, compute: Compute) -> None:
@@ -170,14 +166,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether Python, numpy or torch on any device could not allocate."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    told = str(error).lower()
+    text = str(error).lower()
     return isinstance(error, RuntimeError) and (
-        "out of memory" in told or "can't allocate memory" in told or "not enough memory" in told
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
     )
 
 
 @contextlib.contextmanager
-def _heartbeat(job_id: str, worker: str) -> Iterator[None]:
+def _heartbeat(job_id: str, worker: str) -> Generator[None]:
     """Writes the time to the row every two seconds, however long the work is silent."""
     ended = threading.Event()
 
@@ -221,8 +217,8 @@ class RowProgress(Progress):
             # a new phase is told at once, since it may be silent for long
             if message != self._message or now - self._written >= WRITE:
                 self._message, self._written = message, now
-                told = {"done": done, "total": total, "message": message, "unit": unit}
-                queue.update(self.job_id, self.worker, **told, rate=rate, eta=eta)
+                columns = {"done": done, "total": total, "message": message, "unit": unit}
+                queue.update(self.job_id, self.worker, **columns, rate=rate, eta=eta)
         except StoreError as error:  # the work is worth more than its progress bar
             log.warning("%s: no progress: %s", self.job_id, error)
 

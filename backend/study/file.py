@@ -271,7 +271,7 @@ TABLES: dict[str, type[Table]] = {
 }
 
 
-def read(path: Path, shown: str) -> StudyTable:
+def read(path: Path, label: str) -> StudyTable:
     """The tables of a study file; `shown` is what messages call it.
 
     Raises:
@@ -280,49 +280,42 @@ def read(path: Path, shown: str) -> StudyTable:
     try:
         return StudyTable.model_validate(tomllib.loads(path.read_bytes().decode("utf-8")))
     except OSError as error:
-        raise StudyError(f"{shown} cannot be read ({error.strerror}).", "Check it.") from error
+        raise StudyError(f"{label} cannot be read ({error.strerror}).", "Check it.") from error
     except UnicodeDecodeError as error:
         raise StudyError(
-            f"{shown} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
+            f"{label} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{shown} is not TOML: {error}.", "Mend that line.") from error
+        raise StudyError(f"{label} is not TOML: {error}.", "Mend that line.") from error
     except ValidationError as error:
         complaints = [_complaint(detail) for detail in error.errors()]
         problems = "; ".join(problem for problem, _ in complaints)
-        raise StudyError(f"{shown}: {problems}.", " ".join(r for _, r in complaints)) from error
+        raise StudyError(f"{label}: {problems}.", " ".join(r for _, r in complaints)) from error
 
 
 def _complaint(detail: ErrorDetails) -> tuple[str, str]:
     """What is wrong with one field, and what to write instead."""
     location, kind = detail["loc"], detail["type"]
-    field = _dotted(location)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    field = "".join(steps).removeprefix(".")
     if kind == "extra_forbidden":
-        known = list(_table(location[:-1]).model_fields)
-        close = difflib.get_close_matches(str(location[-1]), known, 1, cutoff=0.5)
+        fields = list(_table(location[:-1]).model_fields)
+        close = difflib.get_close_matches(str(location[-1]), fields, 1, cutoff=0.5)
         meant = f"Did you mean `{close[0]}`? " if close else ""
-        return f"`{field}` is not a field of a study", f"{meant}Known here: {', '.join(known)}."
+        return f"`{field}` is not a field of a study", f"{meant}Known here: {', '.join(fields)}."
     if kind == "tessera":
         context: dict[str, Any] = detail.get("ctx", {})
         return f"`{field}`: {context['problem']}", context["remedy"]
     name = next((step for step in reversed(location) if isinstance(step, str)), "")
-    wanted = _table(location[: location.index(name)]).model_fields[name].description
+    description = _table(location[: location.index(name)]).model_fields[name].description
     if kind == "missing":
-        return f"`{field}` is missing", f"Add {wanted}."
-    given = repr(detail["input"])
-    given = given if len(given) <= 60 else f"{given[:57]}…"
-    return f"`{field}` cannot be {given} ({_lower(detail['msg'])})", f"Write {wanted}."
+        return f"`{field}` is missing", f"Add {description}."
+    value = repr(detail["input"])
+    value = value if len(value) <= 60 else f"{value[:57]}…"
+    reason = detail["msg"][:1].lower() + detail["msg"][1:]
+    return f"`{field}` cannot be {value} ({reason})", f"Write {description}."
 
 
 def _table(location: Sequence[int | str]) -> type[Table]:
     steps = [step for step in location if isinstance(step, str)]
     return TABLES[steps[-1]] if steps else StudyTable
-
-
-def _dotted(location: Sequence[int | str]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return text.removeprefix(".")
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -39,17 +39,18 @@ from backend.study.file import StudyTable, read
 
 Ref = TypeVar("Ref", ModelRef, EmbedderRef, SaeRef, VerbalizerRef)
 
+Stamps = tuple[tuple[int, int, int], ...]  # of folders: number, size and newest change of files
+
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 RECHECK = 5  # seconds after which local folders are looked at again
 RETRY = 30  # seconds for which what could not be found or reached is not asked for again
-_failures: dict[tuple[Path, Study], tuple[float, TesseraError]] = {}
 
 
 def names() -> list[str]:
     """The studies there are, by the names of their files."""
-    found = settings.current().studies.glob("*.toml")
-    return sorted(path.stem for path in found if NAME.fullmatch(path.stem))
+    files = settings.current().studies.glob("*.toml")
+    return sorted(path.stem for path in files if NAME.fullmatch(path.stem))
 
 
 def parse(name: str | Path) -> Study:
@@ -62,8 +63,8 @@ def parse(name: str | Path) -> Study:
         ModelError: the device or dtype is not to be had here.
     """
     path = _find(name)
-    chosen = settings.current()
-    return _parsed(path, _stamp(path), chosen.device, chosen.dtype)
+    environment = settings.current()
+    return _parsed(path, _stamp(path), environment.device, environment.dtype)
 
 
 def load(name: str | Path) -> Study:
@@ -77,14 +78,10 @@ def load(name: str | Path) -> Study:
     path = _find(name)
     tick = int(time.monotonic() // RECHECK)
     stamps = tuple(_folder_stamp(folder, tick) for folder in _folders(path, study))
-    failed, error = _failures.get((path, study), (0.0, None))
-    if error is not None and time.monotonic() - failed < RETRY:
+    error = _failure(path, study, stamps, int(time.monotonic() // RETRY))
+    if error is not None:
         raise type(error)(error.problem, error.remedy)
-    try:
-        return _resolved(path, study, stamps)
-    except TesseraError as error:
-        _failures[path, study] = time.monotonic(), error
-        raise
+    return _resolved(path, study, stamps)
 
 
 @functools.lru_cache(maxsize=32)
@@ -155,12 +152,12 @@ def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Stud
     """The last three (the file's stamp, the environment's choices) only tell cached calls apart."""
     table = read(path, _shown(path))
     with _naming(_shown(path), "device"):
-        picked = pick_device(table.device)
+        device = pick_device(table.device)
     with _naming(_shown(path), "model.dtype"):
         model = ModelRef(
             _portable(table.model.source),
             table.model.revision,
-            pick_dtype(picked, table.model.dtype),
+            pick_dtype(device, table.model.dtype),
         )
     return Study(
         name=path.stem,
@@ -179,23 +176,17 @@ def _parsed(path: Path, _at: tuple[int, int], _device: str, _dtype: str) -> Stud
         ),
         p_stops=tuple(table.partition.p_stops),
         k_stops=tuple(table.partition.k_stops),
-        device=picked,
+        device=device,
         notes=table.notes,
     )
 
 
 def _corpus(table: StudyTable) -> CorpusRef:
-    refs = tuple(
-        SourceRef(
-            kind=source.kind,
-            path=_relative(source.path) if source.kind == "files" else source.path,
-            split=source.split,
-            text_field=source.text_field,
-            topic_field=source.topic_field,
-        )
-        for source in table.corpus.sources
+    refs = (SourceRef(**source.model_dump()) for source in table.corpus.sources)
+    portable = tuple(
+        replace(ref, path=_relative(ref.path)) if ref.kind == "files" else ref for ref in refs
     )
-    return CorpusRef(refs, table.corpus.tokens, table.corpus.context_length, table.corpus.seed)
+    return CorpusRef(portable, table.corpus.tokens, table.corpus.context_length, table.corpus.seed)
 
 
 def _portable(source: str) -> str:
@@ -217,7 +208,7 @@ def _folders(path: Path, study: Study) -> list[Path]:
     named = [("model.source", study.model.source), ("embedder.source", study.embedder.source)]
     if study.sae is not None:
         named.append(("sae.source", study.sae.source))
-    named += [(f"saes[{at}].source", ref.source) for at, (_, ref) in enumerate(study.saes)]
+    named += [(f"saes[{number}].source", ref.source) for number, (_, ref) in enumerate(study.saes)]
     if study.verbalizer.kind == "nla":
         named.append(("verbalizer.source", study.verbalizer.source))
     local = [(field, s.removeprefix("folder:")) for field, s in named if s.startswith("folder:")]
@@ -244,7 +235,17 @@ def _folder_stamp(folder: Path, _tick: int) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=64)
-def _resolved(path: Path, study: Study, _stamps: tuple[tuple[int, int, int], ...]) -> Study:
+def _failure(path: Path, study: Study, stamps: Stamps, _tick: int) -> TesseraError | None:
+    """Why a study cannot be resolved; asked once a tick."""
+    try:
+        _resolved(path, study, stamps)
+    except TesseraError as error:
+        return error
+    return None
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved(path: Path, study: Study, _stamps: Stamps) -> Study:
     """The stamps of its folders only tell cached calls apart."""
 
     def resolved(field: str, resolve: Callable[[str, str], str], ref: Ref) -> Ref:
@@ -288,7 +289,7 @@ def _embedder_revision(source: str, revision: str) -> str:
 
 
 @contextlib.contextmanager
-def _naming(file: str, field: str) -> Iterator[None]:
+def _naming(file: str, field: str) -> Generator[None]:
     """Errors raised inside keep their type and gain the file and the field."""
     try:
         yield

@@ -13,17 +13,25 @@ from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.features.answers import FeatureIndex, feature_index
 from backend.query import key_of, lookup, query
-from backend.schema import NotFoundError, Study, TesseraError, Thresholds, Tier, TierSpec, Window
+from backend.schema import (
+    NotFoundError,
+    Study,
+    TesseraError,
+    Thresholds,
+    Tier,
+    TierSpec,
+    Window,
+    conform,
+)
 from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
 from backend.tiers import assignment as assignment
-from backend.tiers import windows
-from backend.tiers.views import TierEvidence, TierTable, WindowText
+from backend.tiers import views, windows
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS, STOPS, WINDOWS
 
-QUANTILES = {"p5": 0.05, "median": 0.5, "p95": 0.95, "p99": 0.99}
+QUANTILES = (0.05, 0.5, 0.95, 0.99)  # of a null
 
 
 # ---------------------------------------------------------------- ρ
@@ -111,17 +119,16 @@ def spec_key(
 @query("Correlation scores of features", priority=queue.LONG, key=spec_key)
 def tiers(
     study: Study, spec: TierSpec | None = None, thresholds: Thresholds | None = None
-) -> TierTable:
+) -> views.TierTable:
     """All features with their correlation scores and tiers, and what chance would give."""
     spec, thresholds = spec or TierSpec(), thresholds or Thresholds()
     scores = correlations(study, spec)
-    assigned = scores.assign(thresholds)
-    return TierTable(
+    assigned, margin = scores.assign(thresholds), scores.margin(thresholds)
+    rows = _rows(scores, feature_index(study))
+    return views.TierTable(
         spec=spec,
         thresholds=thresholds,
-        table=_rows(scores, feature_index(study)).with_columns(
-            tier=pl.Series(assigned), margin=pl.Series(scores.margin(thresholds))
-        ),
+        table=conform(rows.with_columns(tier=assigned, margin=margin), views.TIER_TABLE),
         counts=np.bincount(assigned, minlength=len(Tier)).tolist(),
         nulls=_nulls(scores),
         provenance=scores.entries[0].provenance(f"tiers --study {study.name}"),
@@ -140,16 +147,15 @@ def _rows(scores: Correlations, index: FeatureIndex) -> pl.DataFrame:
 
 @functools.lru_cache(maxsize=8)
 def _nulls(scores: Correlations) -> pl.DataFrame:
-    """window, null, mean, p5, median, p95, p99, draws."""
+    """`NULLS`."""
     rows = []
     for name, entry in zip(WINDOWS, scores.entries, strict=True):
         for null in ("random", "shuffled"):
             draws = np.asarray(entry.array(null))
             if len(draws):
-                ends = [float(np.quantile(draws, quantile)) for quantile in QUANTILES.values()]
+                ends = [float(np.quantile(draws, quantile)) for quantile in QUANTILES]
                 rows.append((name, null, float(draws.mean()), *ends, len(draws)))
-    names = ("window", "null", "mean", *QUANTILES, "draws")
-    return pl.DataFrame(rows, schema=names, orient="row")
+    return pl.DataFrame(rows, schema=views.NULLS, orient="row")
 
 
 def of_tier(study: Study, tier: Tier, spec: TierSpec, thresholds: Thresholds) -> np.ndarray:
@@ -172,10 +178,7 @@ def tier_profile(
         counts = [] if scores is None else np.bincount(scores.assign(thresholds), minlength=5)
         cells = [(int(count), float(count / sum(counts))) for count in counts] or [(None, None)] * 5
         rows += [(other.name, other.site.layer, int(t), *cells[t]) for t in Tier]
-    names = ("study", "layer", "tier", "count", "share")
-    return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None).sort(
-        "layer", "study", "tier"
-    )
+    return pl.DataFrame(rows, schema=views.PROFILE, orient="row").sort("layer", "study", "tier")
 
 
 def _siblings(study: Study) -> list[Study]:
@@ -184,7 +187,7 @@ def _siblings(study: Study) -> list[Study]:
     for name in studies.names():
         try:
             other = studies.load(name)
-        except TesseraError:
+        except TesseraError:  # its own page says what is wrong with it
             continue
         if other.sae and other.model == study.model:
             siblings.append(other)
@@ -195,7 +198,7 @@ def _siblings(study: Study) -> list[Study]:
 
 
 @query("Windows of a feature", priority=queue.LONG)
-def tier_evidence(study: Study, feature: int, spec: TierSpec | None = None) -> TierEvidence:
+def tier_evidence(study: Study, feature: int, spec: TierSpec | None = None) -> views.TierEvidence:
     """The windows of a feature's examples, and where its ρ stand among what chance gives."""
     spec = spec or TierSpec()
     scores, index = correlations(study, spec), feature_index(study)
@@ -203,11 +206,11 @@ def tier_evidence(study: Study, feature: int, spec: TierSpec | None = None) -> T
     rows = np.asarray(scores.peaks.array("rows"))[feature, : spec.count]
     rows = rows[rows >= 0]
     parts = zip(WINDOWS, scores.entries, scores.rho, strict=True)
-    return TierEvidence(
+    return views.TierEvidence(
         feature=feature,
         rho=pl.DataFrame(
             [_standing(name, entry, float(rho[feature])) for name, entry, rho in parts],
-            schema={"window": pl.String, "rho": pl.Float64, "below": pl.Float64},
+            schema=views.RHO,
             orient="row",
         ),
         examples=tuple(_window_texts(index.tokens, int(row), spec.windows) for row in rows),
@@ -223,10 +226,12 @@ def _standing(name: str, entry: Entry, rho: float) -> tuple[str, float | None, f
     return name, rho, float(np.searchsorted(null, rho) / len(null))
 
 
-def _window_texts(tokens: Tokens, row: int, some: tuple[Window, ...]) -> tuple[WindowText, ...]:
+def _window_texts(
+    tokens: Tokens, row: int, some: tuple[Window, ...]
+) -> tuple[views.WindowText, ...]:
     rows = np.array([row])
     return tuple(
-        WindowText(
+        views.WindowText(
             row,
             windows.texts(tokens, rows, window)[0],
             bool(windows.is_cut(tokens, rows, window)[0]),

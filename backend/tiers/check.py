@@ -30,13 +30,12 @@ from backend.tiers import planted, second_opinion, windows
 from backend.tiers.answers import Correlations
 from backend.tiers.assignment import agreement, assign
 from backend.tiers.planted import Rho
-from backend.tiers.views import TierCheck
+from backend.tiers.views import KINDS, OPINION, SEPARATION, STABILITY, TierCheck
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS, PER_TIER
 
 METHODS = ("token_frequency", "eleuther_acts_top5")
 SAMPLE = 400  # features that are scored with other windows
-TIERS = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
 GRID = (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
 
 
@@ -88,7 +87,9 @@ class CheckParts:
 def _parts(study: Study, scores: Correlations) -> CheckParts:
     reading, sae = study.reading, study.require_sae()
     peak_set = tier_answers.peaks_of(study)
-    first, second = (_planted(peak_set, which) for which in (0, 1))
+    first, second = (
+        replace(peak_set, peaks=planted.plant(study.model, study.corpus, which)) for which in (0, 1)
+    )
     blocks = range(-(-len(scores.peaks.array("rows")) // logits.BLOCK))
     read_block = functools.partial(second_opinion.writes, study.model, study.site, sae)
     return CheckParts(
@@ -99,10 +100,6 @@ def _parts(study: Study, scores: Correlations) -> CheckParts:
         reads=second_opinion.reads(reading, sae),
         writes=tuple(run.each(read_block, blocks, "Reading output scores")),
     )
-
-
-def _planted(peak_set: PeakSet, which: int) -> PeakSet:
-    return replace(peak_set, peaks=planted.plant(peak_set.model, peak_set.corpus, which))
 
 
 def _kinds(peak_set: PeakSet) -> np.ndarray:
@@ -141,11 +138,7 @@ def sample(peaks: Entry, count: int) -> dict[str, Any]:
     rows = np.asarray(peaks.array("rows"))
     full = np.flatnonzero((rows >= 0).all(axis=1))
     some = np.sort(np.random.default_rng(3).choice(full, min(count, len(full)), replace=False))
-    return {
-        "features": some,
-        "rows": rows[some],
-        "values": np.asarray(peaks.array("values"))[some],
-    }
+    return {"features": some, "rows": rows[some], "values": np.asarray(peaks.array("values"))[some]}
 
 
 def variants(spec: TierSpec) -> tuple[TierSpec, ...]:
@@ -163,25 +156,27 @@ def variants(spec: TierSpec) -> tuple[TierSpec, ...]:
 
 
 def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
-    """tier, f1, low, high: 95% of resamples of the planted features, kind by kind."""
+    """`KINDS`: 95% of resamples of the planted features, kind by kind."""
     rng = np.random.default_rng(0)
     draws = np.concatenate(
-        [rng.choice(np.flatnonzero(kinds == kind), (RESAMPLES, planted.EACH)) for kind in TIERS],
+        [
+            rng.choice(np.flatnonzero(kinds == kind), (RESAMPLES, planted.EACH))
+            for kind in planted.KINDS
+        ],
         axis=1,
     )
     true, predicted = kinds[draws], assigned[draws]
     rows = []
-    for tier in TIERS:
+    for tier in planted.KINDS:
         hits = ((true == tier) & (predicted == tier)).sum(axis=1)
         totals = (predicted == tier).sum(axis=1), (true == tier).sum(axis=1)
         ends = percentile_interval(f1_scores(hits, *totals))
         rows.append((int(tier), planted.f1(kinds, assigned, tier), *ends))
-    return pl.DataFrame(rows, schema=["tier", "f1", "low", "high"], orient="row")
+    return pl.DataFrame(rows, schema=KINDS, orient="row")
 
 
 def _separation(parts: CheckParts, weighted: bool) -> pl.DataFrame:
-    """window, count, auroc, low, high: how well each window tells the planted features on a topic
-    from those at random, in the second set."""
+    """`SEPARATION` of the second planted set."""
     kinds = _kinds(parts.second)
     rows = []
     for window in planted.CROSSES:
@@ -189,11 +184,11 @@ def _separation(parts: CheckParts, weighted: bool) -> pl.DataFrame:
             rho = _rho(parts.second, window, count, weighted)
             area = estimates.auroc(rho[kinds == Tier.CROSS], rho[kinds == Tier.OBSCURE])
             rows.append((window.words, count, area.value, area.low, area.high))
-    return pl.DataFrame(rows, schema=["window", "count", "auroc", "low", "high"], orient="row")
+    return pl.DataFrame(rows, schema=SEPARATION, orient="row")
 
 
 def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) -> pl.DataFrame:
-    """changed, to, same, kappa, n: how many of a sample keep their tier when one thing changes; τ
+    """`STABILITY`: how many of a sample keep their tier when one thing changes; τ
     then is what suits the change best on the first planted set."""
     spec, features = scores.spec, np.asarray(parts.sample.peaks.array("features"))
     usual = parts.assign(parts.sample, spec, thresholds)
@@ -204,7 +199,7 @@ def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) 
         same, kappa = agreement(usual, changed)
         (name,) = (n for n, value in asdict(other).items() if value != getattr(spec, n))
         rows.append((name, str(getattr(other, name)), same, kappa, len(features)))
-    return pl.DataFrame(rows, schema=["changed", "to", "same", "kappa", "n"], orient="row")
+    return pl.DataFrame(rows, schema=STABILITY, orient="row")
 
 
 def _halves(
@@ -218,17 +213,15 @@ def _halves(
 
 
 def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
-    """tier, features, and mean input and output score with 95% intervals: input, input_low,
-    input_high, output, …"""
+    """`OPINION` of every tier."""
     input_scores = np.asarray(parts.reads.array("score"))
     output_scores = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
     rows = []
-    for tier in TIERS:
+    for tier in planted.KINDS:
         inside = (assigned == tier) & np.isfinite(input_scores)
         means = (mean_interval(score[inside].tolist()) for score in (input_scores, output_scores))
         rows.append((int(tier), int(inside.sum()), *(end for mean in means for end in mean)))
-    names = [f"{side}{end}" for side in ("input", "output") for end in ("", "_low", "_high")]
-    return pl.DataFrame(rows, schema=["tier", "features", *names], orient="row")
+    return pl.DataFrame(rows, schema=OPINION, orient="row")
 
 
 # ---------------------------------------------------------------- labels by tier
@@ -253,7 +246,7 @@ def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
     rng = np.random.default_rng(5)
     among: list[int] = []
-    for tier in TIERS:
+    for tier in planted.KINDS:
         inside = np.intersect1d(np.flatnonzero(assigned == tier), subject.source.frequent())
         order = rng.permutation(inside).tolist()
         among += itertools.islice((n for n in order if _contexts(subject, n) >= LEAST), each)

@@ -9,6 +9,7 @@ share no word and no document of a topic: defaults come from the one, and are ju
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 from backend.tiers import windows
 from backend.tiers.assignment import assign
+from backend.tiers.views import CONFUSION
 from backend.tiers.words import COUNTS
 
 KINDS = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
@@ -160,17 +162,15 @@ def choose(
     `scored` [features] ρ by window and count.
     """
     best: Choice | None = None
-    for count in COUNTS:
-        for inward in INPUTS:
-            for outward in OUTPUTS:
-                pair = scored[inward, count], scored[outward, count]
-                first = _best_pair(kinds, *pair)
-                for cross in CROSSES:
-                    tau, f1 = _best_last(kinds, (*pair, scored[cross, count]), first)
-                    if best is None or f1 > best.f1 + 1e-9:
-                        width = 0 if cross.whole else cross.last
-                        spec = TierSpec(count, -inward.first, outward.last, width, weighted)
-                        best = Choice(spec, Thresholds(*first, tau), f1)
+    for count, inward, outward in itertools.product(COUNTS, INPUTS, OUTPUTS):
+        pair = scored[inward, count], scored[outward, count]
+        first = _best_pair(kinds, *pair)
+        for cross in CROSSES:
+            tau, f1 = _best_last(kinds, (*pair, scored[cross, count]), first)
+            if best is None or f1 > best.f1 + 1e-9:
+                width = 0 if cross.whole else cross.last
+                spec = TierSpec(count, -inward.first, outward.last, width, weighted)
+                best = Choice(spec, Thresholds(*first, tau), f1)
     assert best
     return best
 
@@ -219,7 +219,7 @@ def macro_f1(kinds: np.ndarray, assigned: np.ndarray) -> float:
 
 
 def confusion(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
-    """kind, tier, count, of, share, low, high: what became of the features of each kind."""
+    """`CONFUSION`: what became of the features of each kind."""
     rows = []
     for kind in KINDS:
         total = int((kinds == kind).sum())
@@ -229,5 +229,4 @@ def confusion(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
             rows.append(
                 (int(kind), int(tier), count, total, count / total, float(low), float(high))
             )
-    names = ("kind", "tier", "count", "of", "share", "low", "high")
-    return pl.DataFrame(rows, schema=names, orient="row")
+    return pl.DataFrame(rows, schema=CONFUSION, orient="row")

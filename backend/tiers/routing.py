@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from backend.annotations.hand_label_tables import labels_of
+from backend.annotations.hand_labels import labels_of
 from backend.experiments import cost_estimates
 from backend.experiments.steps import Running
 from backend.experiments.views import Quote

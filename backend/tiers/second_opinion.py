@@ -38,10 +38,10 @@ def reads(reading: Reading, sae: SaeRef) -> dict[str, Any]:
     rows = np.asarray(peaks.array("rows"))
     ids = np.asarray(Tokens(tokenize(reading.model, reading.corpus)).ids)
     score = np.full(len(rows), np.nan, dtype=np.float32)
-    for block in range(-(-len(rows) // logits.BLOCK)):
-        run.report(block, -(-len(rows) // logits.BLOCK), "Reading input scores", "blocks")
-        effects = logits.effects(reading.model, sae, block)
-        part = slice(block * logits.BLOCK, (block + 1) * logits.BLOCK)
+    for start in range(0, len(rows), logits.BLOCK):
+        run.report(start, len(rows), "Reading input scores", "features")
+        effects = logits.effects(reading.model, sae, start // logits.BLOCK)
+        part = slice(start, start + logits.BLOCK)
         score[part] = input_scores(ids, rows[part], effects.array("promoted"))
     return {"score": score, "examples": (rows >= 0).sum(axis=1, dtype=np.int32)}
 
@@ -62,17 +62,11 @@ def writes(model: ModelRef, site: Site, sae: SaeRef, block: int) -> dict[str, An
     run.report(0, 1, "Reading output scores")
     network, dictionary = language_model.load(model, device), sae_models.load(sae, device)
     promoted = logits.effects(model, sae, block)
-    ids = torch.tensor(
-        [
-            [
-                network.bos,
-                *language_model.tokenizer(model)(NEUTRAL, add_special_tokens=False).input_ids,
-            ]
-        ]
-    )
+    text = language_model.tokenizer(model)(NEUTRAL, add_special_tokens=False).input_ids
+    ids = torch.tensor([[network.bos, *text]])
     last = network.residual(ids, None, site.layer)[:, -1].float()
     push = FACTOR * float(dictionary.encode(last).max())
-    directions = dictionary.decoder[block * logits.BLOCK : (block + 1) * logits.BLOCK]
+    directions = logits.block_of(dictionary.decoder, block, "features")
     top = torch.as_tensor(np.array(promoted.array("promoted")), dtype=torch.long)
     vocabulary = int(network.network.get_output_embeddings().weight.shape[0])
     size = max(1, CELLS // vocabulary)

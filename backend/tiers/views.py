@@ -1,4 +1,4 @@
-"""What is shown of features by tier. Every table's columns are given beside it."""
+"""What is shown of features by tier."""
 
 from __future__ import annotations
 
@@ -9,19 +9,56 @@ import polars as pl
 from backend.schema import Thresholds, TierSpec
 from backend.store.views import Provenance
 
+TIER_TABLE = pl.Schema(
+    {
+        "feature": pl.Int32,
+        "top_token": pl.String,
+        "density": pl.Float64,
+        **dict.fromkeys(("input", "output", "cross"), pl.Float32),  # ρ
+        "examples": pl.Int32,
+        "cut": pl.Int32,  # windows that a context's end cuts
+        "tier": pl.Int8,  # `Tier`
+        "margin": pl.Float32,  # to the nearest τ
+    }
+)
+NULLS = pl.Schema(
+    {"window": pl.String, "null": pl.String}  # random, shuffled
+    | dict.fromkeys(("mean", "p5", "median", "p95", "p99"), pl.Float64)
+    | {"draws": pl.Int64}
+)
+RHO = pl.Schema({"window": pl.String, "rho": pl.Float64, "below": pl.Float64})
+PROFILE = pl.Schema(
+    {"study": pl.String}
+    | dict.fromkeys(("layer", "tier", "count"), pl.Int64)
+    | {"share": pl.Float64}
+)
+_ENDS = {"low": pl.Float64, "high": pl.Float64}
+CONFUSION = pl.Schema(
+    dict.fromkeys(("kind", "tier", "count", "of"), pl.Int64) | {"share": pl.Float64} | _ENDS
+)
+KINDS = pl.Schema({"tier": pl.Int64, "f1": pl.Float64} | _ENDS)
+# whether each window tells features on a topic from those at random
+SEPARATION = pl.Schema({"window": pl.String, "count": pl.Int64, "auroc": pl.Float64} | _ENDS)
+STABILITY = pl.Schema(
+    {"changed": pl.String, "to": pl.String}
+    | {"same": pl.Float64, "kappa": pl.Float64, "n": pl.Int64}
+)
+# mean scores with 95% intervals
+OPINION = pl.Schema(
+    {"tier": pl.Int64, "features": pl.Int64}
+    | {f"{side}{end}": pl.Float64 for side in ("input", "output") for end in ("", "_low", "_high")}
+)
+
 
 @dataclass(frozen=True)
 class TierTable:
-    """All features by tier. `table`: feature, top_token, density, input, output, cross (ρ),
-    examples, cut (windows that a context's end cuts), tier (`Tier`), margin (to the nearest τ).
-    `nulls`: window, null (random, shuffled), mean, p5, median, p95, p99,
-    draws."""
+    """All features by tier."""
 
     spec: TierSpec
     thresholds: Thresholds
-    table: pl.DataFrame
+    table: pl.DataFrame  # TIER_TABLE
     counts: list[int]  # of each Tier
-    nulls: pl.DataFrame
+    nulls: pl.DataFrame  # NULLS
     provenance: Provenance
 
 
@@ -37,11 +74,11 @@ class WindowText:
 
 @dataclass(frozen=True)
 class TierEvidence:
-    """What a feature's ρ stand on. `rho`: window, rho, below (share of random sets below it);
-    `examples`: of each, its windows of input, output and cross; `strengths`, its activation."""
+    """What a feature's ρ stand on. `examples`: of each, its windows of input, output and cross;
+    `strengths`, its activation."""
 
     feature: int
-    rho: pl.DataFrame
+    rho: pl.DataFrame  # RHO; `below`: share of random sets that are
     examples: tuple[tuple[WindowText, ...], ...]
     strengths: tuple[float, ...]
 
@@ -49,16 +86,13 @@ class TierEvidence:
 @dataclass(frozen=True)
 class TierCheck:
     """Whether tiers are any good. `spec`, `thresholds`, `f1`: what is best on one planted set; all
-    else is of the other. `confusion`: kind, tier, count, of, share, low, high. `kinds`: tier, f1,
-    low, high. `separation`: window, count, auroc, low, high (on a topic or at random?).
-    `stability`: changed, to, same, kappa, n. `opinion`: tier, features, mean input and output
-    score with low and high."""
+    else is of the other."""
 
     spec: TierSpec
     thresholds: Thresholds
     f1: float
-    confusion: pl.DataFrame
-    kinds: pl.DataFrame
-    separation: pl.DataFrame
-    stability: pl.DataFrame
-    opinion: pl.DataFrame
+    confusion: pl.DataFrame  # CONFUSION
+    kinds: pl.DataFrame  # KINDS
+    separation: pl.DataFrame  # SEPARATION
+    stability: pl.DataFrame  # STABILITY
+    opinion: pl.DataFrame  # OPINION

@@ -228,41 +228,25 @@ class _Vectors:
         return self.vectors[places].astype(np.float32) * there[..., None], there
 
 
-Block = tuple[int, Callable[[], Entry]]  # windows in it, and what embeds them
-
-
 def _vectors(peak_set: PeakSet, tokens: Tokens, window: Window, count: int) -> _Vectors:
     """Vectors of the windows of the `count` strongest peaks, embedded where they are not yet."""
-    if window.whole:
-        rows, blocks = _context_blocks(peak_set, tokens)
-    else:
-        rows, blocks = _window_blocks(peak_set, window, count)
-    done, entries = 0, []
-    for size, embedding in blocks:  # blocks differ in size, so progress is in windows
-        run.report(done, len(rows), f"Embedding windows {window.words}", "windows")
-        entries.append(embedding())
-        done += size
+    blocks: list[Callable[[], Entry]]
+    if window.whole:  # of the first tokens of all contexts
+        rows = tokens.contexts["first_token"].to_numpy().astype(np.int64)
+        texts_of = peak_set.model, peak_set.corpus, peak_set.embedder
+        blocks = [partial(contexts, *texts_of, n) for n in range(-(-len(rows) // CONTEXTS))]
+    else:  # tranche by tranche
+        parts = [
+            peak_set.anchors(tranche) for tranche, (low, _) in enumerate(TRANCHES) if low < count
+        ]
+        rows = np.concatenate(parts)
+        blocks = [
+            partial(embed, peak_set, window, tranche, block)
+            for tranche, part in enumerate(parts)
+            for block in range(-(-len(part) // BLOCK))
+        ]
+    entries = run.each(lambda block: block(), blocks, f"Embedding windows {window.words}")
     return _Vectors(tokens, window, rows, entries)
-
-
-def _context_blocks(peak_set: PeakSet, tokens: Tokens) -> tuple[np.ndarray, list[Block]]:
-    """First tokens of all contexts, and the blocks that they are embedded in."""
-    rows = tokens.contexts["first_token"].to_numpy().astype(np.int64)
-    texts_of = peak_set.model, peak_set.corpus, peak_set.embedder
-    return rows, [
-        (min(CONTEXTS, len(rows) - start), partial(contexts, *texts_of, start // CONTEXTS))
-        for start in range(0, len(rows), CONTEXTS)
-    ]
-
-
-def _window_blocks(peak_set: PeakSet, window: Window, count: int) -> tuple[np.ndarray, list[Block]]:
-    """Token rows of the peaks, tranche by tranche, and the blocks of their windows."""
-    parts = [peak_set.anchors(tranche) for tranche, (low, _) in enumerate(TRANCHES) if low < count]
-    return np.concatenate(parts), [
-        (min(BLOCK, len(part) - start), partial(embed, peak_set, window, tranche, start // BLOCK))
-        for tranche, part in enumerate(parts)
-        for start in range(0, len(part), BLOCK)
-    ]
 
 
 # ---------------------------------------------------------------- nulls

@@ -78,7 +78,7 @@ def import_html(answer: DecisionImport) -> str:
     counts = f"{numbers.count(answer.kept)} imported, {numbers.count(answer.known)} known already."
     words = " ".join([counts, *map(markup.escape, answer.notes)])
     problems = answer.problems[:MOST_PROBLEMS]
-    listed = "".join(f"<li>{markup.escape(problem)}</li>" for problem in problems)
+    items = "".join(f"<li>{markup.escape(problem)}</li>" for problem in problems)
     more = len(answer.problems) - len(problems)
     rest = f"<li>and {numbers.count(more)} more</li>" if more > 0 else ""
-    return f'<p class="note">{words}</p>' + (f"<ul>{listed}{rest}</ul>" if listed else "")
+    return f'<p class="note">{words}</p>' + (f"<ul>{items}{rest}</ul>" if items else "")

@@ -35,10 +35,10 @@ def render_person() -> str:
 
 def is_open(task: Task | Guess) -> bool:
     """Whether something is left to answer; shows how far the round is."""
-    share = 100 * task.done / max(1, task.of)
+    share = 100 * task.done / max(1, task.total)
     st.html(
         f'<div class="work line"><span class="track"><i style="width:{share:.0f}%"></i></span>'
-        f"<p>{task.done} of {task.of} in this round</p></div>"
+        f"<p>{task.done} of {task.total} in this round</p></div>"
     )
     return bool(task.item)
 
@@ -55,7 +55,7 @@ def next_one() -> None:
 def ticked(task: Task) -> list[int]:
     """The ticks, which are in the URL so that a reload keeps them."""
     marks = address.get("ticks") if address.get("item") == task.item else 0
-    return [marks >> at & 1 for at in range(len(task.texts))]
+    return [marks >> place & 1 for place in range(len(task.texts))]
 
 
 def render_task(task: Task) -> Sequence[int | None] | None:
@@ -67,12 +67,12 @@ def render_task(task: Task) -> Sequence[int | None] | None:
         "token “x”, that the excerpt holds the token."
     )
     marks = ticked(task)
-    for at, text in enumerate(task.texts):
+    for place, text in enumerate(task.texts):
         tick, body = st.columns([1, 24], gap="small", vertical_alignment="center")
-        key = controls.element(f"tick-{task.item}-{at}", bool(marks[at]))
+        key = controls.element(f"tick-{task.item}-{place}", bool(marks[place]))
         tick.checkbox(
-            f"Excerpt {at + 1}", bool(marks[at]), key=key, label_visibility="collapsed",
-            on_change=_tick, args=(task, at, key),
+            f"Excerpt {place + 1}", bool(marks[place]), key=key, label_visibility="collapsed",
+            on_change=_tick, args=(task, place, key),
         )  # fmt: skip
         body.html(f'<div class="passage">{piece_html(text.strip(), breaks=False)}</div>')
     with st.container(horizontal=True, gap="small"):
@@ -83,9 +83,9 @@ def render_task(task: Task) -> Sequence[int | None] | None:
     return None
 
 
-def _tick(task: Task, at: int, key: str) -> None:
+def _tick(task: Task, number: int, key: str) -> None:
     marks = sum(mark << place for place, mark in enumerate(ticked(task)))
-    marks = marks | 1 << at if st.session_state[key] else marks & ~(1 << at)
+    marks = marks | 1 << number if st.session_state[key] else marks & ~(1 << number)
     address.put(ticks=marks, item=task.item)
     st.rerun([TASK])
 
@@ -121,10 +121,10 @@ def render_guess(guess: Guess) -> int | None:
         "One of these was said of the activation at the last token of this text, the other of "
         "something else. Which is it?"
     )
-    for at, column in enumerate(st.columns(2, gap="medium")):
-        column.html(f'<div class="passage">{escape(guess.texts[at] or "(nothing)")}</div>')
-        if column.button(f"This one ({at + 1})", shortcut=str(at + 1), key=f"guess-{at}"):
-            return at
+    for place, column in enumerate(st.columns(2, gap="medium")):
+        column.html(f'<div class="passage">{escape(guess.texts[place] or "(nothing)")}</div>')
+        if column.button(f"This one ({place + 1})", shortcut=str(place + 1), key=f"guess-{place}"):
+            return place
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -39,10 +40,10 @@ def contested(view: Experiment) -> pl.DataFrame:
     """feature, distance: features by how far apart the chosen pair's labels lie; those without
     both labels last."""
     ids = pl.DataFrame({"feature": sorted(set(view.labels["feature"].to_list()))})
-    chosen = address.get("pair") if address.get("pair") in pairs(view) else (pairs(view) or [""])[0]
-    named = set(chosen.split(" | "))
+    pair = address.get("pair") if address.get("pair") in pairs(view) else (pairs(view) or [""])[0]
+    methods = set(pair.split(" | "))
     far = view.distances.filter(
-        pl.col("method").is_in(named) & pl.col("other").is_in(named)
+        pl.col("method").is_in(methods) & pl.col("other").is_in(methods)
     ).select("feature", "distance")
     joined = ids.join(far, on="feature", how="left")
     return joined.sort("distance", descending=True, nulls_last=True, maintain_order=True)
@@ -53,19 +54,19 @@ def render_controls(view: Experiment) -> None:
     with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
         options = pairs(view)
         if len(options) > 1 and not address.get("blind"):
-            shown = address.get("pair")
+            pair = address.get("pair")
             controls.selectbox(
                 "pair",
                 "Pair",
                 options,
-                shown if shown in options else options[0],
+                pair if pair in options else options[0],
                 label_visibility="collapsed",
                 rerun=(LIST, INSPECTOR),
                 also={"feature": None},
             )
-        judged = [s for s in view.plan.scorers if s in words.judged_names()]
+        scorers = [s for s in view.plan.scorers if s in words.judged_names()]
         controls.segmented_control(
-            "by", "By", judged, label_visibility="collapsed", rerun=(LIST, INSPECTOR)
+            "by", "By", scorers, label_visibility="collapsed", rerun=(LIST, INSPECTOR)
         )
         st.button(
             "Show names" if address.get("blind") else "Blind",
@@ -73,22 +74,23 @@ def render_controls(view: Experiment) -> None:
             type="primary" if address.get("blind") else "tertiary",
             key="blind",
             help="Hide which method is which, and say which label you prefer",
-            on_click=_blind,
+            on_click=_put,
+            kwargs={"blind": not address.get("blind")},
         )
 
 
-def _blind() -> None:
-    address.put(blind=not address.get("blind"))
+def _put(**fields: Any) -> None:
+    address.put(**fields)
     st.rerun([LIST, INSPECTOR])
 
 
 def render_list(view: Experiment) -> None:
     """Features, most contested first."""
-    listed = contested(view)
+    features = contested(view)
     markup.note("Most distant labels of the pair first.")
     render_rows(
-        listed.with_columns(pl.Series("label", _first_labels(view, listed))),
-        listed["feature"].to_list(),
+        features.with_columns(pl.Series("label", _first_labels(view, features))),
+        features["feature"].to_list(),
         opened(view),
         _open,
         ROWS,
@@ -104,27 +106,26 @@ def render_list(view: Experiment) -> None:
     )
 
 
-def _first_labels(view: Experiment, listed: pl.DataFrame) -> list[str]:
+def _first_labels(view: Experiment, features: pl.DataFrame) -> list[str]:
     """Labels of each feature in a line, in an order that tells nothing where that is hidden."""
     texts: dict[int, list[str]] = {}
     for row in view.labels.iter_rows(named=True):
         texts.setdefault(row["feature"], []).append(row["text"] or "(none)")
     order = sorted if address.get("blind") else list
-    return [" · ".join(order(texts[feature])) for feature in listed["feature"]]
+    return [" · ".join(order(texts[feature])) for feature in features["feature"]]
 
 
 def opened(view: Experiment) -> int:
     """The feature that is looked at."""
     ids = contested(view)["feature"].to_list()
-    chosen = address.get("feature")
-    return ids[0] if chosen is None else chosen
+    feature = address.get("feature")
+    return ids[0] if feature is None else feature
 
 
 def _open(feature: int | None) -> None:
     if feature == address.get("feature"):
         st.rerun([address.IDLE])
-    address.put(feature=feature)
-    st.rerun([LIST, INSPECTOR])
+    _put(feature=feature)
 
 
 def render_title(view: Experiment, feature: int) -> None:
@@ -157,7 +158,7 @@ def order(comparison: Comparison) -> list[int]:
 def labels_html(comparison: Comparison, view: Experiment) -> str:
     """One row a label, with its scores where names are shown."""
     texts = dict(zip(comparison.labels["method"], comparison.labels["text"], strict=True))
-    methods = [comparison.methods[at] for at in order(comparison)]
+    methods = [comparison.methods[number] for number in order(comparison)]
     bold = [f"<b>{escape(texts[method])}</b>" for method in methods]
     if address.get("blind"):
         lettered = zip(LETTERS, bold, strict=False)
@@ -207,17 +208,17 @@ def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> No
     if len(comparison.methods) < 2:
         markup.note("Only one method gave a label here, so there is nothing to prefer.")
         return
-    shown = [comparison.methods[at] for at in order(comparison)]
+    methods = [comparison.methods[number] for number in order(comparison)]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        for place, method in enumerate(shown):
-            choice = method, tuple(each for each in shown if each != method)
+        for place, method in enumerate(methods):
+            choice = method, tuple(each for each in methods if each != method)
             st.button(
                 f"Prefer {LETTERS[place]}", shortcut=str(place + 1), key=f"vote-{place}",
                 on_click=on_vote, args=(choice,),
             )  # fmt: skip
         st.button(
             "None of them", shortcut="0", type="tertiary", key="vote-none",
-            on_click=on_vote, args=(("", tuple(shown)),),
+            on_click=on_vote, args=(("", tuple(methods)),),
         )  # fmt: skip
 
 
@@ -249,7 +250,7 @@ def excerpts_html(comparison: Comparison) -> str:
     """The held-out excerpts, those in which the feature fires first, and for each label whether
     the judge got it right."""
     blind = address.get("blind")
-    shown = [] if blind else order(comparison)
+    numbers = [] if blind else order(comparison)
     ranked = sorted(
         comparison.items, key=lambda item: (not item.fires, -max(item.values, default=0))
     )
@@ -257,18 +258,18 @@ def excerpts_html(comparison: Comparison) -> str:
         [
             "fires" if item.fires else "silent",
             _text(item, comparison),
-            *[_verdict(item, at) for at in shown],
+            *[_verdict(item, number) for number in numbers],
         ]
         for item in ranked
     ]
-    heads = ("", "held-out excerpt", *[comparison.methods[at] for at in shown])
-    judged = "" if blind else f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – failed."
+    heads = ("", "held-out excerpt", *[comparison.methods[number] for number in numbers])
+    verdict_note = "" if blind else f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – failed."
     if not blind and comparison.scores["judge"].str.ends_with("median").any():
-        judged += (
+        verdict_note += (
             " This judge calls the likelier half fitting, so a mark is relative to the others."
         )
-    note = f"Excerpts that no label was made from.{judged}"
-    kinds = "tt" + "t" * len(shown)
+    note = f"Excerpts that no label was made from.{verdict_note}"
+    kinds = "tt" + "t" * len(numbers)
     table = markup.table(heads, rows, kinds, note)
     return f'<div class="compared">{legend_html(comparison.maximum)}{table}</div>'
 
@@ -278,8 +279,8 @@ def _text(item: Judgement, comparison: Comparison) -> str:
     return passage_html(passage, Look(comparison.maximum, breaks=False))
 
 
-def _verdict(item: Judgement, at: int) -> str:
-    answer, likely = item.answers[at], item.probabilities[at]
+def _verdict(item: Judgement, number: int) -> str:
+    answer, likely = item.answers[number], item.probabilities[number]
     if answer is None:
         return '<span title="the judge gave no usable answer">–</span>'
     right = bool(answer) == item.fires

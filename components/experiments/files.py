@@ -53,12 +53,7 @@ def render_import(desk: FileDesk) -> None:
             return
         with reported():
             imported = desk.import_experiment(file.getvalue())
-            st.button(
-                "Show it", type="primary", key="import-show", on_click=_show, args=(imported.run,)
-            )
+            show = functools.partial(address.put, run=imported.run)
+            st.button("Show it", type="primary", key="import-show", on_click=show)
             for words in (*imported.problems, *imported.notes):
                 markup.note(words)
-
-
-def _show(run: str) -> None:
-    address.put(run=run)

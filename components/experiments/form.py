@@ -50,19 +50,19 @@ def render_form(methods: pl.DataFrame, server: str) -> None:
     with left:
         helps = dict(zip(methods["method"], methods["help"], strict=True))
         controls.multiselect("methods", "Methods", list(helps), rerun=(FORM,))
-        chosen = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
-        st.caption("  \n".join(chosen))
+        methods_help = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
+        st.caption("  \n".join(methods_help))
         controls.multiselect("scorers", "Judged by", words.scorer_names(), rerun=(FORM,))
     with middle:
         controls.number_input("count", "Features", step=10, rerun=(FORM,))
         _choice("Train and test", "split", SPLITS)
-        drawn = "of the sample and all draws"
-        controls.number_input("seed", "Seed", step=1, help=drawn, rerun=(FORM,))
+        seed_help = "of the sample and all draws"
+        controls.number_input("seed", "Seed", step=1, help=seed_help, rerun=(FORM,))
     with right:
         _choice("Negatives", "negatives", NEGATIVES)
         _choice("Marks on negatives, in fuzzing", "marks", MARKS)
-        seen = "Tokens on either side that the judge sees (0: all)"
-        controls.number_input("window", seen, step=4, rerun=(FORM,))
+        window_label = "Tokens on either side that the judge sees (0: all)"
+        controls.number_input("window", window_label, step=4, rerun=(FORM,))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         render_writer("Who writes and judges", server, FORM)
         render_caps(FORM)

@@ -19,7 +19,7 @@ from components.shell.markup import escape
 from components.shell.status import render_empty
 
 MEASURES = {"auroc": "AUROC where there is one", "post": "as in the baez post"}
-LISTED = 12
+MOST_DISTANCES = 12
 EACH = 10  # texts with and without a word, in the judge's own test
 PASSED = 0.7  # a judge whose interval lies above is one
 NOTHING_CARRIED = (
@@ -31,12 +31,12 @@ NOTHING_CARRIED = (
 def scorers(means: pl.DataFrame, kind: str) -> list[str]:
     """The scorers to show: AUROC where there is one, or what the post counted."""
     there = set(means["scorer"])
-    shown = []
+    names = []
     for name in words.scorer_names():
         ranked = name + words.RANKED
-        chosen = ranked if kind == "auroc" and ranked in there else name
-        shown += [chosen] if chosen in there else []
-    return shown
+        score = ranked if kind == "auroc" and ranked in there else name
+        names += [score] if score in there else []
+    return names
 
 
 def shown_scores(frame: pl.DataFrame, view: Experiment, kind: str) -> pl.DataFrame:
@@ -49,13 +49,13 @@ def shown_scores(frame: pl.DataFrame, view: Experiment, kind: str) -> pl.DataFra
 
 def render_runs(runs: list[Run], opened: str) -> None:
     """The experiments of the study; the one that is looked at is chosen."""
-    named = {run.run: run for run in runs}
+    by_name = {run.run: run for run in runs}
     controls.selectbox(
         "run",
         "Experiment",
-        list(named),
+        list(by_name),
         opened,
-        format_func=lambda run: title(named[run]) if run in named else f"{run[:12]} (missing)",
+        format_func=lambda run: title(by_name[run]) if run in by_name else f"{run[:12]} (missing)",
         label_visibility="collapsed",
     )
 
@@ -114,10 +114,10 @@ def means_chart(view: Experiment, kind: str) -> go.Figure:
     """Mean over features of each method by each scorer, with 95% intervals; hollow: the same
     method's labels given to other features; dashed: chance."""
     colours = palette.current()
-    shown = scorers(view.means, kind)
+    scores = scorers(view.means, kind)
     rows = ["", *reversed(view.plan.methods)]
-    figure = make_subplots(1, max(1, len(shown)), shared_yaxes=True, horizontal_spacing=0.04)
-    for column, scorer in enumerate(shown, 1):
+    figure = make_subplots(1, max(1, len(scores)), shared_yaxes=True, horizontal_spacing=0.04)
+    for column, scorer in enumerate(scores, 1):
         some = view.means.filter(pl.col("scorer") == scorer)
         for place, method in enumerate(rows):
             for control, symbol, hue, shift in (
@@ -154,13 +154,13 @@ def doubt(method: str, view: Experiment) -> str:
     return "<br><i>verbalizer not told from its control</i>" if stands else ""
 
 
-OF = {"label": "label", "shuffled": "another feature's label", "empty": "no label"}
+CONTROL_NAMES = {"label": "label", "shuffled": "another feature's label", "empty": "no label"}
 
 
 def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
     """One mean with its interval, and all of it in words on hover."""
     hint = (
-        f"{row['method']} · {OF[row['of']]}<br>{numbers.fraction(row['mean'], 3)} "
+        f"{row['method']} · {CONTROL_NAMES[row['of']]}<br>{numbers.fraction(row['mean'], 3)} "
         f"({numbers.fraction(row['low'], 3)} to {numbers.fraction(row['high'], 3)})<br>"
         f"{row['features']} features, {row['n']:,} excerpts, {row['failures']} failed"
     )
@@ -327,8 +327,8 @@ def carries_nothing(view: Experiment) -> bool:
 
 def known_html(view: Experiment) -> str:
     """How the judge does where the answer is known; a warning where it fails."""
-    shown = view.known.filter(pl.col("scorer") == "detection" + words.RANKED)
-    row = (shown if len(shown) else view.known).row(0, named=True)
+    ranked = view.known.filter(pl.col("scorer") == "detection" + words.RANKED)
+    row = (ranked if len(ranked) else view.known).row(0, named=True)
     result = (
         f"Asked which of {2 * EACH} texts hold a given word, the judge scores "
         f"{numbers.fraction(row['mean'])} ({words.measure(row['scorer'])}, 95% interval "
@@ -356,7 +356,7 @@ def distances_html(view: Experiment) -> str:
             escape(row["other_text"]),
             numbers.fraction(row["distance"]),
         ]
-        for row in view.distances.head(LISTED).iter_rows(named=True)
+        for row in view.distances.head(MOST_DISTANCES).iter_rows(named=True)
     ]
     note = "Distance: 1 − cosine of the labels' embeddings; a number opens the feature on Compare."
     heads = ("feature", "method", "label", "method", "label", "distance")

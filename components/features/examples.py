@@ -9,7 +9,6 @@ import streamlit as st
 from backend.corpus.views import Draw, Passage
 from backend.features.views import Example, FeatureView
 from backend.regions.views import Probe
-from components.regions.inspector import sentence
 from components.shell import address, controls, markup, numbers
 from components.shell.browsing import INSPECTOR, render_draw_again
 from components.shell.links import anchor
@@ -17,6 +16,7 @@ from components.shell.markup import escape
 from components.shell.tokens import Look, legend_html, passage_html, peak_of, window
 
 SIDE = 14  # tokens beside the peak in a snippet
+DRAWS = {"top": "strongest", "random": "random", "silent": "where it is silent"}
 
 
 def render_draw(view: FeatureView) -> None:
@@ -26,7 +26,7 @@ def render_draw(view: FeatureView) -> None:
             "draw",
             "Examples",
             address.EXAMPLE_DRAWS,
-            format_func=_draw_name,
+            format_func=lambda draw: DRAWS.get(draw, f"{draw} of 10"),
             label_visibility="collapsed",
             width=148,
             rerun=(INSPECTOR,),
@@ -47,13 +47,6 @@ def render_draw(view: FeatureView) -> None:
         render_draw_again(view.feature, "top")
 
 
-def _draw_name(draw: str) -> str:
-    band = draw.removeprefix("quantile ")
-    if band == draw:
-        return {"top": "strongest", "random": "random", "silent": "where it is silent"}[draw]
-    return f"quantile {band} of 10"
-
-
 def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list[str]:
     """How a sample was drawn, then each of its examples. Full amber is the feature's maximum
     everywhere."""
@@ -62,7 +55,7 @@ def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list
         return ['<p class="note">There is no such example.</p>']
     peak = strongest or peak_of([item.passage for item in items])
     rows = [_example(item, feature, view, peak) for item in items]
-    note = f'<p class="note">{escape(sentence(draw.how))}</p>'
+    note = f'<p class="note">{escape(draw.how)}</p>'
     return [f'<div class="said">{note}{legend_html(peak)}</div>', *rows]
 
 

@@ -16,11 +16,11 @@ from components.shell.markup import chip, chips
 
 LIST = "list"
 ORDERS = {
-    "density": ("density", "densest first"),
-    "max": ("max", "strongest first"),
-    "lift": ("lift", "most topic-bound first"),
-    "f1": ("f1", "most region-like first"),
-    "feature": ("feature", "by number"),
+    "density": "densest first",
+    "max": "strongest first",
+    "lift": "most topic-bound first",
+    "f1": "most region-like first",
+    "feature": "by number",
 }
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
@@ -92,7 +92,7 @@ def summary_html(view: FeatureTable) -> str:
 def rows(view: FeatureTable, hits: Hits) -> pl.DataFrame:
     """What the list shows, in order."""
     table, found_by = FEATURES.left(view.table, hits)
-    column, _ = ORDERS[address.get("sort")]
+    column = address.get("sort")
     if found_by and column == "density":
         column = found_by
     return table.sort([column, "feature"], descending=[column != "feature", False], nulls_last=True)
@@ -115,7 +115,7 @@ def render_controls(view: FeatureTable) -> None:
             "sort",
             "Order",
             address.SORTS,
-            format_func=lambda sort: ORDERS[sort][1],
+            format_func=ORDERS.__getitem__,
             label_visibility="collapsed",
             width=168,
             rerun=(LIST,),

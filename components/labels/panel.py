@@ -19,7 +19,7 @@ from components.shell.status import Desk, waiting
 
 ENDS = ("value", "low", "high")
 HUMAN = "human"
-SHOWN = 48  # characters before a peak
+LONGEST = 48  # characters before a peak
 CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 
 
@@ -70,25 +70,17 @@ def _missing(view: Labels) -> list[str]:
 
 
 def _render_buttons(number: int, fragment: str, missing: list[str], methods: list[str]) -> None:
+    scoring = "On contexts that no label was made from, beside labels that know nothing"
+    more = f"Ask the model for {len(missing)} more"
+    buttons = (
+        (missing, "asked", "ask-labels", more, "By " + ", ".join(missing)),
+        (methods, "scored", "score-labels", "Score these labels", scoring),
+    )
     with st.container(horizontal=True, gap="small", key="label-buttons"):
-        if missing and address.get("asked") != number:
-            st.button(
-                f"Ask the model for {len(missing)} more",
-                type="tertiary",
-                key="ask-labels",
-                help="By " + ", ".join(missing),
-                on_click=_put,
-                args=(fragment, "asked", number),
-            )
-        if methods and address.get("scored") != number:
-            st.button(
-                "Score these labels",
-                type="tertiary",
-                key="score-labels",
-                help="On contexts that no label was made from, beside labels that know nothing",
-                on_click=_put,
-                args=(fragment, "scored", number),
-            )
+        for some, field, key, label, hint in buttons:
+            if some and address.get(field) != number:
+                args = fragment, field, number
+                st.button(label, type="tertiary", key=key, help=hint, on_click=_put, args=args)
 
 
 def _put(fragment: str, field: str, number: int) -> None:
@@ -111,7 +103,7 @@ def verbalizations_html(view: Labels) -> str:
         return ""
     names = ("real", "other", "random")
     rows = [
-        [f"…{escape(row['context'][-SHOWN:])}", *(escape(row[name] or "–") for name in names)]
+        [f"…{escape(row['context'][-LONGEST:])}", *(escape(row[name] or "–") for name in names)]
         for row in view.verbalizations.iter_rows(named=True)
     ]
     heads = ("up to the peak", "said of it", "of another's peak", "of a random vector")

@@ -144,13 +144,7 @@ def regions_html(view: RegionMap) -> str:
     lists: tuple[Short, ...] = (
         ("Widest", "by members", solid, "size", numbers.count),
         ("Tightest", "by κ, not token-driven", beyond, "coherence", numbers.fraction),
-        (
-            "Most isolated",
-            "from the nearest other exemplar",
-            solid,
-            "isolation",
-            numbers.fraction,
-        ),
+        ("Most isolated", "from the nearest other exemplar", solid, "isolation", numbers.fraction),
         (
             "Most topic-bound",
             "by the low end of the lift's interval",

@@ -179,7 +179,7 @@ def _items(desk: QueueDesk, study: str, want: Sequence[Any]) -> dict[str, Any]:
             break
         try:
             item = desk.queue_items(study, [int(feature)])[0]
-        except TesseraError:
+        except TesseraError:  # no such feature: a tab of another study may still ask for it
             continue
         items[str(item.feature)] = {
             "href": href("features", feature=item.feature),

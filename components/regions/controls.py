@@ -11,10 +11,10 @@ from backend.regions.views import RegionMap, RegionView
 from backend.schema import Job
 from components.regions.map import area
 from components.regions.table import MAP, REGIONS, listed
-from components.shell import address, controls, numbers
+from components.shell import address, controls, markup, numbers
 from components.shell.browsing import INSPECTOR, Hits, render_draw_again
 from components.shell.frame import Place
-from components.shell.markup import chip, chips, escape
+from components.shell.markup import chip, chips
 from components.shell.selection import inside
 from components.shell.status import reported
 
@@ -35,17 +35,17 @@ def render_stops(place: Place, stops: pl.DataFrame, view: RegionMap | Job | None
 
 
 def _render_stops(place: Place, stops: pl.DataFrame) -> None:
-    done = {(row["p"], row["k"]): row["regions"] for row in stops.iter_rows(named=True)}
+    rows = {(row["p"], row["k"]): row for row in stops.iter_rows(named=True)}
 
     def name(p: float, k: float, value: float) -> str:
-        return f"{value:g}" if done.get((p, k)) else f"{value:g} ◌"
+        return f"{value:g}" if rows.get((p, k), {}).get("regions") else f"{value:g} ◌"
 
     _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
     _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
-    if len(done) > sum(map(bool, done.values())):
+    if stops["regions"].null_count():
         st.html('<span class="name">◌ no map of it yet</span>', width="content")
     with st.popover("About k", type="tertiary"):
-        st.html(f'<p class="note">{escape(about_k(place.k, theta_of(stops, place)))}</p>')
+        markup.note(about_k(place.k, rows.get((place.p, place.k), {}).get("theta")))
 
 
 def _stop(what: str, value: float, stops: tuple[float, ...], name: Callable[[float], str]) -> None:
@@ -59,12 +59,6 @@ def _stop(what: str, value: float, stops: tuple[float, ...], name: Callable[[flo
         label_visibility="collapsed",
         also={"region": None, "area": ""},
     )
-
-
-def theta_of(stops: pl.DataFrame, place: Place) -> float | None:
-    """The threshold of the chosen setting, if it is known."""
-    thetas = stops.filter((pl.col("p") == place.p) & (pl.col("k") == place.k))["theta"]
-    return thetas[0] if len(thetas) else None
 
 
 def about_k(k: float, theta: float | None) -> str:

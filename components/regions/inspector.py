@@ -23,13 +23,6 @@ from components.shell.lists import (
 from components.shell.markup import chip, chips, escape
 from components.shell.tokens import Look, passage_html, window
 
-HINTS = {
-    "coherence": "coherence: length of the mean of unit members",
-    "radius": "median and 90% quantile of the distance to the exemplar",
-    "isolation": "distance to the nearest other exemplar",
-    "overlap": "mean number of exemplars within θ of a member",
-    "margin": "median: how much farther the runner-up is",
-}
 ATTRIBUTES = {
     "token": "its token",
     "next": "the next token",
@@ -44,19 +37,20 @@ def head_html(view: RegionView) -> str:
     """The region's numbers."""
     row = view.row
     radius = f"{numbers.fraction(row['radius'])} – {numbers.fraction(row['radius_90'])}"
-    theta = numbers.fraction(view.theta, 3)
-    shape = [
-        ("members", numbers.count(row["size"]), f"{numbers.percent(row['share'])} of points", ""),
-        ("κ", numbers.fraction(row["coherence"]), HINTS["coherence"], "teal"),
-        ("d̄", numbers.fraction(row["mean_distance"]), "mean distance between two members", ""),
-        ("radius", radius, f"{HINTS['radius']}; θ = {theta}", ""),
-        ("isolation", numbers.fraction(row["isolation"]), HINTS["isolation"], "violet"),
-        ("L0", numbers.fraction(row["overlap"], 1), HINTS["overlap"], ""),
-        ("margin", numbers.fraction(row["margin"], 3), HINTS["margin"], ""),
+    distances = "median and 90% quantile of the distance to the exemplar"
+    coherence, isolation = (numbers.fraction(row[name]) for name in ("coherence", "isolation"))
+    parts = [
+        chip("members", numbers.count(row["size"]), f"{numbers.percent(row['share'])} of points"),
+        chip("κ", coherence, "coherence: length of the mean of unit members", "teal"),
+        chip("d̄", numbers.fraction(row["mean_distance"]), "mean distance between two members"),
+        chip("radius", radius, f"{distances}; θ = {numbers.fraction(view.theta, 3)}"),
+        chip("isolation", isolation, "distance to the nearest other exemplar", "violet"),
+        chip("L0", numbers.fraction(row["overlap"], 1), "mean exemplars within θ of a member"),
+        chip("margin", numbers.fraction(row["margin"], 3), "median lead over the runner-up"),
     ]
     if row["gray"]:
-        shape.append(("gray", numbers.count(row["gray"]), "points with θ < d ≤ kθ", ""))
-    return chips([*(chip(*part) for part in shape), *_bound(row)])
+        parts.append(chip("gray", numbers.count(row["gray"]), "points with θ < d ≤ kθ"))
+    return chips([*parts, *_bound(row)])
 
 
 def _bound(row: dict[str, object]) -> list[str]:
@@ -135,12 +129,7 @@ def members_html(draw: Draw) -> str:
         words = "No member lies in this band." if draw.of else "The exemplar is the only member."
         return f'<p class="note">{words}</p>'
     rows = "".join(_member(item) for item in draw.items if isinstance(item, Member))
-    return f'<p class="note">{escape(sentence(draw.how))}</p>{rows}'
-
-
-def sentence(how: str) -> str:
-    """How a sample was drawn, as a sentence."""
-    return how[:1].upper() + how[1:] + ("" if how.endswith(".") else ".")
+    return f'<p class="note">{escape(draw.how)}</p>{rows}'
 
 
 def _member(member: Member) -> str:

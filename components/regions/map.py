@@ -15,7 +15,7 @@ from backend.schema import TesseraError
 from components.regions.table import REGIONS, TABLE
 from components.shell import address, numbers, palette
 from components.shell.browsing import INSPECTOR, Hits
-from components.shell.markup import escape, visible
+from components.shell.markup import chips, escape, visible
 from components.shell.palette import Palette
 from components.shell.selection import Area, area_of, clicked, parse, spell
 
@@ -46,31 +46,26 @@ class Marks:
     area: Area = field(default_factory=Area)
     drag: str = "pan"
 
-    @property
-    def dragged(self) -> bool:
-        """Whether the map is in hand for a box or lasso, which then fades what is outside."""
-        return self.drag != "pan"
 
-
-def region_chart(view: RegionMap, marks: Marks, height: int = 404) -> go.Figure:
+def region_chart(view: RegionMap, marks: Marks) -> go.Figure:
     """The map as a figure. Regions that are filtered out stay as faint dots."""
-    colours = palette.current()
-    chart = palette.figure(height)
-    table = view.table
+    colours, chart, table = palette.current(), palette.figure(404), view.table
     sizes = marker_sizes(table["size"].to_numpy())
     if not marks.shown.all():
         chart.add_trace(_faint(table, ~marks.shown, colours))
     chart.add_trace(_regions(table, marks, sizes, colours))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
+    line = {"color": colours.ink, "width": 1, "dash": "dot"}
+    paths = ("L".join(f"{x:g},{y:g}" for x, y in outline) for outline in marks.area.outlines)
     chart.update_layout(
         xaxis=axis,
         yaxis=axis | {"scaleanchor": None},
         margin={"l": 0, "r": 0, "t": 0, "b": 0 if marks.colour == "topic" else 40},
         dragmode=marks.drag,
         uirevision=f"{view.p}-{view.k}-{view.layout}-{view.tokens}",
-        newselection={"line": {"color": colours.ink, "width": 1, "dash": "dot"}},
+        newselection={"line": line},
         activeselection={"fillcolor": colours.accent, "opacity": 0.06},
-        selections=[_outline(outline, colours) for outline in marks.area.outlines],
+        selections=[{"type": "path", "path": f"M{path}Z", "line": line} for path in paths],
         annotations=_labels(table, marks.shown, colours),
         hoverdistance=12,
     )
@@ -122,7 +117,8 @@ def _regions(
         text=[hover(row) for row in bright.iter_rows(named=True)],
         hovertemplate="%{text}<extra></extra>",
         selected={"marker": {"opacity": 0.9}},
-        unselected={"marker": {"opacity": 0.3 if marks.dragged else 0.82}},
+        # a box or a lasso fades what is outside
+        unselected={"marker": {"opacity": 0.82 if marks.drag == "pan" else 0.3}},
         name="regions",
     )
 
@@ -216,11 +212,6 @@ def spread(regions: pl.DataFrame, whole: pl.DataFrame, limit: int) -> pl.DataFra
     return regions[indices]
 
 
-def _outline(outline: tuple[tuple[float, float], ...], colours: Palette) -> dict[str, object]:
-    path = "M" + "L".join(f"{x:g},{y:g}" for x, y in outline) + "Z"
-    return {"type": "path", "path": path, "line": {"color": colours.ink, "width": 1, "dash": "dot"}}
-
-
 def _coordinates(column: pl.Series) -> np.ndarray:
     return column.to_numpy().astype(np.float32).round(3)
 
@@ -279,11 +270,7 @@ def _on_select() -> None:
 def topics_html(topics: pl.Series) -> str:
     """Which hue is which topic."""
     hues = topic_colours(topics, palette.current())
-    return (
-        '<div class="chips">'
-        + "".join(
-            f'<span class="chip"><b class="dot" style="background:{hue}"></b>{escape(name)}</span>'
-            for name, hue in hues.items()
-        )
-        + "</div>"
+    return chips(
+        f'<span class="chip"><b class="dot" style="background:{hue}"></b>{escape(name)}</span>'
+        for name, hue in hues.items()
     )

@@ -59,16 +59,18 @@ def plane(view: TierTable, feature: int | None) -> go.Figure:
             mode="markers",
             marker={"size": 5, "color": hues[table["tier"].to_numpy()], "line": {"width": 0}},
             customdata=table["feature"].to_numpy(),
-            text=_words(table),
+            text=[  # plotly reads it as HTML
+                f"{titled(tier)}<br>top token {markup.escape(token_cell(token or ''))}"
+                for tier, token in table.select("tier", "top_token").iter_rows()
+            ],
             hovertemplate="feature %{customdata} · %{text}<br>"
             "input %{x:.3f} output %{y:.3f}<extra></extra>",
             unselected={"marker": {"opacity": 0.7}},
         )
     if feature is not None and 0 <= feature < len(table):
-        chart.add_scattergl(
-            x=x[[feature]], y=y[[feature]], mode="markers", hoverinfo="skip",
-            marker={"size": 14, "symbol": "circle-open", "color": colours.ink},
-        )  # fmt: skip
+        place = {"x": x[[feature]], "y": y[[feature]], "mode": "markers", "hoverinfo": "skip"}
+        ring = {"size": 14, "symbol": "circle-open", "color": colours.ink}
+        chart.add_scattergl(**place, marker=ring)
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
     chart.add_vline(view.thresholds.input, line=line)
     chart.add_hline(view.thresholds.output, line=line)
@@ -78,14 +80,6 @@ def plane(view: TierTable, feature: int | None) -> go.Figure:
     )
     chart.update_yaxes(title="ρ output", showline=True, range=_range(y, view.thresholds.output))
     return chart
-
-
-def _words(table: pl.DataFrame) -> list[str]:
-    """Tier and top token of each feature, for a chart: it reads HTML."""
-    return [
-        f"{titled(tier)}<br>top token {markup.escape(token_cell(token or ''))}"
-        for tier, token in table.select("tier", "top_token").iter_rows()
-    ]
 
 
 def _range(values: np.ndarray, tau: float) -> tuple[float, float]:
@@ -161,7 +155,7 @@ def profile_chart(frame: pl.DataFrame) -> go.Figure:
     """Shares of tiers by layer: early layers are said to read, late ones to write."""
     known = frame.filter(pl.col("share").is_not_null())
     chart = palette.figure(height=60 + 34 * known["study"].n_unique())
-    for tier in (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE):
+    for tier in tuple(Tier)[1:]:
         part = known.filter(pl.col("tier") == int(tier))
         chart.add_bar(
             y=[f"layer {layer} · {study}" for layer, study in part.select("layer", "study").rows()],

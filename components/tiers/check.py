@@ -3,20 +3,18 @@ opinion, and the scores of labels by tier."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import polars as pl
 import streamlit as st
 
 from backend.experiments.views import Run
-from backend.schema import Job, Thresholds, Tier, TierSpec
+from backend.schema import Thresholds, Tier, TierSpec
 from backend.tiers.views import TierCheck
 from backend.tiers.words import PER_TIER
 from components.shell import address, controls, markup, numbers
 from components.shell.lists import frame_html
 from components.shell.markup import escape
-from components.shell.status import Desk, waiting
-from components.tiers.table import dot, name, side_words
+from components.shell.status import waiting
+from components.tiers.table import TierDesk, dot, name, side_words
 
 EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
@@ -24,34 +22,7 @@ EXPERIMENT = (
 )
 
 
-class CheckQuery(Protocol):
-    """The query of a check: asked, or looked for."""
-
-    def __call__(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds
-    ) -> TierCheck | Job: ...
-
-    def look(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierCheck | None: ...
-
-
-class CheckDesk(Desk, Protocol):
-    """The part of `backend.queries` that checks tiers."""
-
-    @property
-    def tier_check(self) -> CheckQuery: ...
-
-    def labels_by_tier(
-        self, study: str, /, run: str, spec: TierSpec, thresholds: Thresholds
-    ) -> pl.DataFrame | Job: ...
-
-    def start_experiment_by_tier(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds, each: int
-    ) -> str: ...
-
-    def experiments(self, study: str, /) -> list[Run]: ...
-
-
-def render(desk: CheckDesk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
+def render(desk: TierDesk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
     """The check, or the button that asks for it, and label scores by tier."""
     ask = desk.tier_check if address.get("checked") else desk.tier_check.look
     check = ask(study, spec, thresholds)
@@ -96,7 +67,7 @@ def render_check(view: TierCheck) -> None:
 
 def planted_html(view: TierCheck) -> str:
     """What became of the features of known kind."""
-    tiers = (Tier.INPUT, Tier.OUTPUT, Tier.CROSS, Tier.OBSCURE)
+    tiers = tuple(Tier)[1:]
     f1 = {row["tier"]: row for row in view.kinds.iter_rows(named=True)}
     rows = []
     for kind in tiers:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import polars as pl
 import streamlit as st
 
 from backend.experiments.views import Quote
-from backend.schema import Job, Thresholds, Tier, TierSpec
+from backend.schema import Job, Tier
 from backend.tiers.views import TierTable
 from backend.tiers.words import RoutePlan
 from components.experiments.form import quote_html, render_caps, render_writer
 from components.shell import address, controls, markup, numbers
 from components.shell.links import anchor
 from components.shell.status import Desk, waiting
-
-
-class RouteDesk(Desk, Protocol):
-    """The part of `backend.queries` that routes."""
-
-    def estimate_route_cost(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
-    ) -> Quote: ...
-
-    def route(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
-    ) -> pl.DataFrame | Job: ...
-
+from components.tiers.table import TierDesk
 
 LABELLED = "all"  # instead of a job, where all was labelled before
 NO_SERVER = (
@@ -36,7 +21,7 @@ NO_SERVER = (
 )
 
 
-def render_routes(desk: RouteDesk, study: str, view: TierTable, server: str) -> None:
+def render_routes(desk: TierDesk, study: str, view: TierTable, server: str) -> None:
     """Who labels what; starts the labelling of tiers 1 and 2 when told to."""
     first = view.counts[Tier.INPUT] + view.counts[Tier.OUTPUT]
     queue = anchor("Queue", "queue", **{field: address.get(field) for field in address.SORTED})

@@ -7,9 +7,10 @@ from typing import Protocol
 import polars as pl
 import streamlit as st
 
+from backend.experiments.views import Quote, Run
 from backend.schema import Job, Thresholds, Tier, TierSpec
-from backend.tiers.views import TierTable
-from backend.tiers.words import COUNTS, STOPS, TIERS
+from backend.tiers.views import TierCheck, TierTable
+from backend.tiers.words import COUNTS, STOPS, TIERS, RoutePlan
 from components.features.table import FEATURES, LIST
 from components.regions.table import token_cell
 from components.shell import address, controls, markup, numbers, palette
@@ -25,13 +26,13 @@ HELP = {
     "output": "Tokens after the peak that the window holds",
     "cross": "Tokens on either side of the peak; 0: the whole context",
 }
-WAYS = {
-    Tier.INPUT: "tier 1: label by counting",
-    Tier.OUTPUT: "tier 1: label by counting",
-    Tier.CROSS: "tier 2: label by a model",
-    Tier.OBSCURE: "tier 3: label by hand",
-}
 NUMBERED = {Tier.INPUT: "1", Tier.OUTPUT: "1", Tier.CROSS: "2", Tier.OBSCURE: "3"}
+WAYS = {
+    "": "fewer than two examples in different documents",
+    "1": "tier 1: label by counting",
+    "2": "tier 2: label by a model",
+    "3": "tier 3: label by hand",
+}
 
 
 def spec() -> TierSpec:
@@ -59,13 +60,44 @@ def dot(tier: int) -> str:
     return f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
 
 
+class CheckQuery(Protocol):
+    """The query of a check: asked, or looked for."""
+
+    def __call__(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds
+    ) -> TierCheck | Job: ...
+
+    def look(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierCheck | None: ...
+
+
 class TierDesk(Desk, Protocol):
-    """The part of `backend.queries` that knows tiers and their labels."""
+    """The part of `backend.queries` that knows tiers, checks them and labels features by them."""
 
     def tiers(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job: ...
 
     def tier_labels(
         self, study: str, /, spec: TierSpec, thresholds: Thresholds
+    ) -> pl.DataFrame | Job: ...
+
+    @property
+    def tier_check(self) -> CheckQuery: ...
+
+    def labels_by_tier(
+        self, study: str, /, run: str, spec: TierSpec, thresholds: Thresholds
+    ) -> pl.DataFrame | Job: ...
+
+    def start_experiment_by_tier(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, each: int
+    ) -> str: ...
+
+    def experiments(self, study: str, /) -> list[Run]: ...
+
+    def estimate_route_cost(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
+    ) -> Quote: ...
+
+    def route(
+        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
     ) -> pl.DataFrame | Job: ...
 
 
@@ -139,7 +171,7 @@ def counts_html(view: TierTable) -> str:
         count = view.counts[tier]
         if tier != Tier.UNSCORED or count:
             value = f"{dot(tier)}{numbers.count(count)} · {numbers.percent(count / total)}"
-            hint = WAYS.get(tier, "fewer than two examples in different documents")
+            hint = WAYS[NUMBERED.get(tier, "")]
             chips.append(markup.chip(titled(tier), value, hint))
     return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
 

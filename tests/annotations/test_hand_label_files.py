@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from backend import queries
-from backend.annotations import hand_label_tables
+from backend.annotations import hand_labels
 from backend.annotations.formats import FORMATS
 from backend.annotations.formats.contract import DecisionFormat
 from backend.annotations.views import DecisionImport
@@ -40,11 +40,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def decision(uid: str, feature: int, label: str = "", **more: object) -> dict[str, object]:
     action = "label" if label else "none"
-    said = {"kind": "decision", "feature": feature, "occurrence": 0, "action": action}
-    return {"uid": uid.ljust(8, "0"), "label": label, **said, **more}
+    event = {"kind": "decision", "feature": feature, "occurrence": 0, "action": action}
+    return {"uid": uid.ljust(8, "0"), "label": label, **event, **more}
 
 
-def said(study: str) -> list[tuple[str, int, str, str]]:
+def statements(study: str) -> list[tuple[str, int, str, str]]:
     frame = queries.human_labels(study).sort("person", "feature")
     return frame.select("person", "feature", "action", "label").rows()
 
@@ -66,8 +66,8 @@ def test_events_go_out_and_come_back_whole(
     assert len(events.splitlines()) == 5
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     assert not len(queries.human_labels(labelled))
-    taken = queries.import_decisions(labelled, "", events, "events")
-    assert (taken.kept, taken.known, taken.problems) == (5, 0, ())
+    receipt = queries.import_decisions(labelled, "", events, "events")
+    assert (receipt.kept, receipt.known, receipt.problems) == (5, 0, ())
     assert queries.human_labels(labelled).equals(before), "the undone stays undone, times too"
     again = queries.import_decisions(labelled, "", events, "events")
     assert (again.kept, again.known) == (0, 5)
@@ -78,12 +78,12 @@ def test_events_go_out_and_come_back_whole(
 def test_labels_go_out_and_come_back_once(
     labelled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
-    held, data = said(labelled), queries.export_decisions(labelled, format)
+    decisions, data = statements(labelled), queries.export_decisions(labelled, format)
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     for kept, known in ((3, 0), (0, 3)):
-        taken = queries.import_decisions(labelled, "cyd", data, format)
-        assert (taken.kept, taken.known, taken.problems) == (kept, known, ())
-        assert said(labelled) == held
+        receipt = queries.import_decisions(labelled, "cyd", data, format)
+        assert (receipt.kept, receipt.known, receipt.problems) == (kept, known, ())
+        assert statements(labelled) == decisions
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
@@ -93,8 +93,8 @@ def test_ones_own_labels_taken_in_again_change_nothing(ready: str, format: str) 
     first.append(decision("a3", 3, "boats", occurrence=1))  # the same label at the repeat
     queries.decide(ready, "ann", first)
     data, before = queries.export_decisions(ready, format), queries.human_labels(ready)
-    taken = queries.import_decisions(ready, "ann", data, format)
-    assert (taken.kept, taken.known, taken.problems, taken.notes) == (0, 3, (), ())
+    receipt = queries.import_decisions(ready, "ann", data, format)
+    assert (receipt.kept, receipt.known, receipt.problems, receipt.notes) == (0, 3, (), ())
     assert queries.human_labels(ready).equals(before)
 
 
@@ -104,19 +104,19 @@ def test_what_is_older_does_not_stand_before_a_later_decision(
 ) -> None:
     queries.decide(ready, "ann", [decision("a1", 3, "old"), decision("a2", 4, "alone")])
     data = queries.export_decisions(ready, format)
-    made = queries.human_labels(ready)["made"].to_list()
+    created = queries.human_labels(ready)["made"].to_list()
     queries.decide(ready, "ann", [decision("a3", 3, "new")])
     assert queries.import_decisions(ready, "ann", data, format).kept == 0
-    assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
+    assert statements(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     queries.decide(ready, "ann", [decision("b1", 3, "new")])
     for kept, known in ((2, 0), (0, 2)):
-        taken = queries.import_decisions(ready, "ann", data, format)
-        assert (taken.kept, taken.known, taken.problems) == (kept, known, ())
-        assert said(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
-    assert queries.human_labels(ready)["made"].to_list()[-1] == made[-1]
-    found = queries.queue(ready, "ann", Selection("all"))
-    assert [one.label for one, _ in found.history] == ["old", "alone", "new"]  # type: ignore[union-attr]
+        receipt = queries.import_decisions(ready, "ann", data, format)
+        assert (receipt.kept, receipt.known, receipt.problems) == (kept, known, ())
+        assert statements(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
+    assert queries.human_labels(ready)["made"].to_list()[-1] == created[-1]
+    result = queries.queue(ready, "ann", Selection("all"))
+    assert [one.label for one, _ in result.history] == ["old", "alone", "new"]  # type: ignore[union-attr]
 
 
 def test_a_label_that_was_mended_in_a_file_is_taken_and_one_without_a_time_replaces_nothing(
@@ -125,13 +125,13 @@ def test_a_label_that_was_mended_in_a_file_is_taken_and_one_without_a_time_repla
     queries.decide(ready, "ann", [decision("a1", 3, "baots")])
     data = queries.export_decisions(ready, "csv")
     queries.import_decisions(ready, "ann", data.replace(b"baots", b"boats"), "csv")
-    assert said(ready) == [("ann", 3, "label", "boats")]
+    assert statements(ready) == [("ann", 3, "label", "boats")]
     assert queries.import_decisions(ready, "ann", data, "csv").kept == 0
     rows = [{"feature": n, "method": "human", "writer": "ann", "text": "hull"} for n in (3, 6)]
     undated = "\n".join(map(json.dumps, rows)).encode()
-    taken = queries.import_decisions(ready, "ann", undated, "jsonl", "mine.jsonl")
-    assert said(ready) == [("ann", 3, "label", "boats"), ("ann", 6, "label", "hull")]
-    assert "mine.jsonl, line 1: Feature 3 has another decision of ann" in taken.problems[0]
+    receipt = queries.import_decisions(ready, "ann", undated, "jsonl", "mine.jsonl")
+    assert statements(ready) == [("ann", 3, "label", "boats"), ("ann", 6, "label", "hull")]
+    assert "mine.jsonl, line 1: Feature 3 has another decision of ann" in receipt.problems[0]
 
 
 def test_rows_without_a_writer_are_counted_and_failures_of_methods_are_no_decision(
@@ -144,12 +144,14 @@ def test_rows_without_a_writer_are_counted_and_failures_of_methods_are_no_decisi
         {"feature": 4, "method": "baez", "failed": "no reply"},
         {"feature": 9999, "method": "human", "text": "nowhere"},
     ]
-    taken = queries.import_decisions(
+    receipt = queries.import_decisions(
         ready, "ann", "\n".join(map(json.dumps, rows)).encode(), "jsonl"
     )
-    assert "2 rows had no writer and count as yours." in taken.notes
-    assert [(who, number) for who, number, *_ in said(ready)] == [("ann", n) for n in (1, 2, 3)]
-    assert "baez gave no label" in taken.problems[0]
+    assert "2 rows had no writer and count as yours." in receipt.notes
+    assert [(who, number) for who, number, *_ in statements(ready)] == [
+        ("ann", n) for n in (1, 2, 3)
+    ]
+    assert "baez gave no label" in receipt.problems[0]
 
 
 def test_an_event_of_a_file_has_all_that_one_of_here_has(ready: str) -> None:
@@ -157,9 +159,9 @@ def test_an_event_of_a_file_has_all_that_one_of_here_has(ready: str) -> None:
     line = {"uid": "bare0001", "made": 5.0, "person": "ann", "kind": "decision", "value": value}
     late = line | {"uid": "late0001", "made": time.time() + 1e6}
     data = "\n".join(map(json.dumps, [line, late])).encode()
-    taken = queries.import_decisions(ready, "ann", data, "events", "e.events.jsonl")
-    assert said(ready) == [("ann", 1, "label", "bare")]
-    assert taken.problems == (
+    receipt = queries.import_decisions(ready, "ann", data, "events", "e.events.jsonl")
+    assert statements(ready) == [("ann", 1, "label", "bare")]
+    assert receipt.problems == (
         "e.events.jsonl, line 2: It was made in the future: `made` is in Unix seconds.",
     )
 
@@ -167,9 +169,9 @@ def test_an_event_of_a_file_has_all_that_one_of_here_has(ready: str) -> None:
 @pytest.mark.parametrize("format", ["events", "jsonl", "csv", "parquet"])
 def test_a_file_that_holds_nothing_is_told_by_its_name(ready: str, format: str) -> None:
     for data in (b"", b" \n"):
-        with pytest.raises(FormatError, match=r"my file is empty\.") as told:
+        with pytest.raises(FormatError, match=r"my file is empty\.") as error:
             queries.import_decisions(ready, "ann", data, format, "my file")
-        assert "feature, method and text" in told.value.remedy
+        assert "feature, method and text" in error.value.remedy
     if format == "parquet":
         with pytest.raises(FormatError, match="my file cannot be read"):
             queries.import_decisions(ready, "ann", b"junk", format, "my file")
@@ -187,8 +189,8 @@ def test_an_upload_is_taken_once_and_its_answer_stays(
         return SimpleNamespace(file_id=name, name="mine.jsonl", getvalue=io.BytesIO(data).getvalue)
 
     for _ in range(3):
-        taken = shown._imported(queries, ready, "ann", upload("a"))
-        assert (taken.kept, taken.known) == (1, 0)
+        receipt = shown._imported(queries, ready, "ann", upload("a"))
+        assert (receipt.kept, receipt.known) == (1, 0)
     assert len(annotations.of_study(ready, ["decision"])) == 1
     assert shown._imported(queries, ready, "ann", upload("b")).known == 1
 
@@ -197,7 +199,7 @@ def test_labels_of_other_methods_become_those_of_whoever_takes_them_in(ready: st
     rows = [{"feature": 9, "method": "baez", "writer": "gpt", "text": "sea"}]
     data = "\n".join(json.dumps(row) for row in rows).encode()
     queries.import_decisions(ready, "ann", data, "jsonl")
-    assert said(ready) == [("ann", 9, "label", "sea")]
+    assert statements(ready) == [("ann", 9, "label", "sea")]
     assert queries.human_labels(ready)["notes"][0] == "by baez"
     with pytest.raises(NotFoundError, match="Nobody is named"):
         queries.import_decisions(ready, " ", data, "jsonl")
@@ -213,11 +215,11 @@ def test_what_is_wrong_in_a_file_is_named_and_the_rest_taken(ready: str) -> None
         json.dumps(good | {"text": "x" * 2001}),
         "{broken",
     ]
-    taken = queries.import_decisions(ready, "ann", "\n".join(lines).encode(), "jsonl")
-    assert taken.kept == 1
-    told = " | ".join(taken.problems)
+    receipt = queries.import_decisions(ready, "ann", "\n".join(lines).encode(), "jsonl")
+    assert receipt.kept == 1
+    problems = " | ".join(receipt.problems)
     for word in ("There is no feature 4096", "neither a text", "2,001 characters", "line 6"):
-        assert word in told
+        assert word in problems
     with pytest.raises(NotFoundError, match="cannot be imported"):
         queries.import_decisions(ready, "ann", b"", "neuronpedia")
     with pytest.raises(NotFoundError, match="There is no format"):
@@ -230,22 +232,22 @@ def test_neuronpedia_has_the_labels_and_not_what_none_fits(labelled: str) -> Non
     (rows,) = batches(packed).values()
     assert [row["index"] for row in rows] == ["3", "3"]
     assert {(row["modelId"], row["layer"]) for row in rows} == {(model, source)}
-    assert {row["typeName"] for row in rows} == {hand_label_tables.HUMAN}
+    assert {row["typeName"] for row in rows} == {hand_labels.HUMAN}
 
 
 def test_a_label_is_on_the_pages_at_once(labelled: str) -> None:
     for text in ("days of the week", "by ann"):
         assert text in text_of(opened("features", study=labelled, feature=3))
-    shown = text_of(opened("features", study=labelled, feature=5))
-    assert "by ann: no label fits" in shown
+    page = text_of(opened("features", study=labelled, feature=5))
+    assert "by ann: no label fits" in page
     best = next(
         row["region"]
         for row in queries.wait(lambda: queries.regions(labelled)).table.iter_rows(named=True)
         if row["feature"] == 3
     )
-    shown = text_of(opened("regions", study=labelled, region=best))
-    assert "days of the week" in shown
-    assert "feature 3, which fits the region best" in shown
+    page = text_of(opened("regions", study=labelled, region=best))
+    assert "days of the week" in page
+    assert "feature 3, which fits the region best" in page
 
 
 def test_a_label_is_on_compare_unless_it_is_blind(ready: str) -> None:
@@ -256,9 +258,9 @@ def test_a_label_is_on_compare_unless_it_is_blind(ready: str) -> None:
     number = int(run.frame("labels").filter(pl.col("failed") == "")["feature"][0])
     queries.decide(ready, "ann", [decision("c1", number, "days <of> the week")])
     link = {"study": ready, "run": run.digest, "feature": number}
-    said = text_of(opened("compare", **link))
-    assert "human · ann" in said
-    assert "days &lt;of&gt; the week" in said
+    text = text_of(opened("compare", **link))
+    assert "human · ann" in text
+    assert "days &lt;of&gt; the week" in text
     assert "human · ann" not in text_of(opened("compare", **link, blind=1))
 
 
@@ -272,20 +274,20 @@ def test_files_are_named_by_what_they_hold() -> None:
         assert format_of(name, queries.decision_formats()) == kind
     assert format_of("labels.txt", queries.decision_formats()) == ""
     notes = ("2 rows had <no> writer.",)
-    told = shown.import_html(
+    html = shown.import_html(
         DecisionImport(1, 2, tuple(f"line {n}: <b>" for n in range(25)), notes)
     )
-    assert "2 rows had &lt;no&gt; writer." in told
-    assert "1 imported, 2 known already" in told
-    assert "&lt;b&gt;" in told
-    assert "and 5 more" in told
+    assert "2 rows had &lt;no&gt; writer." in html
+    assert "1 imported, 2 known already" in html
+    assert "&lt;b&gt;" in html
+    assert "and 5 more" in html
 
 
 def test_a_format_of_ones_own_is_in_the_popover_and_goes_out(
     labelled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(study: Study) -> bytes:
-        return "\n".join(hand_label_tables.labels_of(study)["text"]).encode()
+        return "\n".join(hand_labels.labels_of(study)["text"]).encode()
 
     own = DecisionFormat(
         "lines", "labels, one a line", "txt", "text/plain", "Loses all else", write

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.labelling import Labeller
+from tests.browser.queue_world import Server, build, serving
 from tests.browser.visits import ROOT, Visit
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -73,3 +75,30 @@ def visit(chromium: Browser, app: str) -> Iterator[Visit]:
     visiting = Visit(chromium, app)
     yield visiting
     visiting.close()
+
+
+# ---------------------------------------------------------------- the queue
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("queue"))
+
+
+@pytest.fixture
+def server(root: Path, tmp_path: Path) -> Iterator[Server]:
+    with serving(root, tmp_path / "annotations") as running:
+        yield running
+
+
+@pytest.fixture
+def slow(root: Path, tmp_path: Path) -> Iterator[Server]:
+    with serving(root, tmp_path / "annotations", delay=0.5) as running:
+        yield running
+
+
+@pytest.fixture
+def labeller(chromium: Browser, server: Server) -> Iterator[Labeller]:
+    person = Labeller(chromium, server)
+    yield person
+    person.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backend.corpus import concept_sets, sources
+from backend.corpus import concept_sets, concept_sources, sources
 from backend.corpus.concept_sets import ConceptSet
 from backend.schema import ConceptRef, CorpusError, SourceRef
 from backend.study import loading
@@ -44,7 +44,7 @@ def test_a_folder_with_a_file_of_other_fields_names_them(concept10: Path) -> Non
 
 def test_axbench_is_a_concept_set(concept10: Path, small: str) -> None:
     loaded = loading.load(small)
-    ref = concept_sets.resolve(ConceptRef("axbench", str(concept10)))
+    ref = concept_sources.resolve(ConceptRef("axbench", str(concept10)))
     found = ConceptSet(concept_sets.read(loaded.model, loaded.corpus, ref))
     assert found.concepts["name"].n_unique() == 10
     sizes = {

@@ -74,9 +74,9 @@ def test_both_indexes_give_back_the_dense_table(
     by_token, by_feature = np.zeros_like(dense), np.zeros_like(dense)
     offsets = index.array("token_offsets")
     for row in range(len(dense)):
-        found = slice(offsets[row], offsets[row + 1])
-        features = index.array("token_features")[found]
-        by_token[row, features] = index.array("token_values")[found]
+        result = slice(offsets[row], offsets[row + 1])
+        features = index.array("token_features")[result]
+        by_token[row, features] = index.array("token_values")[result]
         assert (np.diff(features) > 0).all()
     for feature in range(dense.shape[1]):
         column = codes.column(index, feature)

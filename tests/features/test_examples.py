@@ -98,12 +98,12 @@ def world(build: Callable[[np.ndarray], World]) -> World:
 
 def contexts_of(world: World, feature: int) -> dict[int, tuple[int, float]]:
     """Context → its first strongest token and the activation there, by brute force."""
-    found: dict[int, tuple[int, float]] = {}
+    result: dict[int, tuple[int, float]] = {}
     for row, value in enumerate(world.dense[:, feature]):
         context = int(world.tokens.context_of[row])
-        if value and (context not in found or value > found[context][1]):
-            found[context] = (row, float(value))
-    return found
+        if value and (context not in result or value > result[context][1]):
+            result[context] = (row, float(value))
+    return result
 
 
 def drawn(sample: examples.Sample) -> list[tuple[int, float]]:
@@ -190,16 +190,16 @@ def test_quantiles_part_all_contexts_by_their_peak(world: World, feature: int) -
     table = examples.quantile_bands(column, world.tokens)
     for band in range(1, examples.BANDS + 1):
         sample = examples.quantile(column, world.tokens, band, count=100)
-        found = drawn(sample)
-        assert len(found) == sample.of
+        result = drawn(sample)
+        assert len(result) == sample.of
         row = table.filter(pl.col("band") == band)
-        assert len(row) == bool(found)
-        if found:
-            values = [value for _, value in found]
+        assert len(row) == bool(result)
+        if result:
+            values = [value for _, value in result]
             assert below <= min(values)
             below = max(values)
-            assert row.row(0)[1:] == (min(values), max(values), len(found))
-        met += found
+            assert row.row(0)[1:] == (min(values), max(values), len(result))
+        met += result
     assert sorted(met) == sorted(contexts_of(world, feature).values())
     with pytest.raises(NotFoundError, match="no quantile 11"):
         examples.quantile(column, world.tokens, 11)

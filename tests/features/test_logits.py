@@ -67,30 +67,31 @@ def test_effects_of_directions_equal_the_dense_product(
     monkeypatch.setattr(logits, "CELLS", 2000)  # three directions at a time
     torch.manual_seed(0)
     directions = torch.randn(10, 32)
-    found = logits.direction_effects(language_model.load(model, "cpu"), directions)
-    assert found["promoted"].shape == (10, logits.TOP)
-    assert found["histogram"].shape == (10, logits.BINS)
-    same_effects(found, dense(model, directions))
+    result = logits.direction_effects(language_model.load(model, "cpu"), directions)
+    assert result["promoted"].shape == (10, logits.TOP)
+    assert result["histogram"].shape == (10, logits.BINS)
+    same_effects(result, dense(model, directions))
 
 
 def test_a_direction_of_no_effect_has_a_histogram_too(model: ModelRef) -> None:
     network = language_model.load(model, "cpu")
-    found = logits.direction_effects(network, torch.zeros(1, 32))
-    assert found["histogram"].sum() == network.network.lm_head.weight.shape[0]
-    assert not found["promoted_logits"].any()
+    result = logits.direction_effects(network, torch.zeros(1, 32))
+    assert result["histogram"].sum() == network.network.lm_head.weight.shape[0]
+    assert not result["promoted_logits"].any()
 
 
 def test_effects_of_features_come_in_blocks(
     model: ModelRef, sae: SaeRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feature_logits, "BLOCK", 40)
+    for module in (logits, feature_logits):
+        monkeypatch.setattr(module, "BLOCK", 40)
     decoder = sae_models.load(sae, "cpu").decoder
     for block, rows in ((0, decoder[:40]), (1, decoder[40:])):
         entry = feature_logits.effects(model, sae, block)
         names = ("promoted", "suppressed", "promoted_logits", "suppressed_logits")
-        found = {name: entry.array(name) for name in (*names, "histogram", "edges")}
-        assert len(found["promoted"]) == len(rows)
-        same_effects(found, dense(model, rows))
+        result = {name: entry.array(name) for name in (*names, "histogram", "edges")}
+        assert len(result["promoted"]) == len(rows)
+        same_effects(result, dense(model, rows))
     for block in (-1, 2):
         with pytest.raises(NotFoundError, match="64 features"):
             feature_logits.effects(model, sae, block)
@@ -102,7 +103,8 @@ def test_neighbours_are_the_features_of_highest_cosine(
     model: ModelRef, sae: SaeRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert model.source  # an empty cache
-    monkeypatch.setattr(feature_logits, "BLOCK", 40)
+    for module in (logits, feature_logits):
+        monkeypatch.setattr(module, "BLOCK", 40)
     monkeypatch.setattr(feature_logits, "CELLS", 64 * 7)
     decoder = sae_models.load(sae, "cpu").decoder
     unit = torch.nn.functional.normalize(decoder, dim=1)

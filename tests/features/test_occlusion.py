@@ -71,10 +71,10 @@ def test_equals_reading_every_variant_by_itself(
     curve = [alone.read(ids[len(ids) - n :]) for n in range(1, len(ids) + 1)]
     assert answer.runs["activation"].to_list() == pytest.approx(curve, abs=1e-4)
     for row in answer.shortest.iter_rows(named=True):
-        wanted = next(n for n, value in enumerate(curve, 1) if value >= row["share"] * curve[-1])
-        assert row["length"] == wanted
+        expected = next(n for n, value in enumerate(curve, 1) if value >= row["share"] * curve[-1])
+        assert row["length"] == expected
         assert all(value >= row["share"] * curve[-1] for value in curve[row["steady"] - 1 :])
-        assert row["text"] == "".join(item.passage.pieces[: item.passage.focus + 1][-wanted:])
+        assert row["text"] == "".join(item.passage.pieces[: item.passage.focus + 1][-expected:])
 
 
 class Alone:
@@ -153,8 +153,8 @@ def planted(small: str, model: ModelRef, ref: SaeRef, row: int) -> tuple[np.ndar
     """Effects of each token, and the activations of the runs."""
     corpus = studies.load(small).corpus
     read = occlusion.read.function
-    found = read(Reading(model, PLANTED, corpus), ref, 0, row)
-    return occlusion.effects(found["occluded"], found["runs"][-1]), found["runs"]
+    result = read(Reading(model, PLANTED, corpus), ref, 0, row)
+    return occlusion.effects(result["occluded"], result["runs"][-1]), result["runs"]
 
 
 def text_of_eight(small: str, model: ModelRef) -> tuple[np.ndarray, int, np.ndarray]:
@@ -214,10 +214,10 @@ def reads_only(network: Any, ids: np.ndarray, common: np.ndarray) -> torch.Tenso
     value = block.self_attn.v_proj(normed)
     written = block.self_attn.o_proj(torch.cat([value, value], dim=1))  # two heads share one value
     rows = torch.cat([written, embed(torch.tensor([ids[-1], *common]))]).detach()
-    wanted = torch.zeros(len(rows))
-    wanted[0] = 1.0
-    direction = torch.linalg.pinv(rows) @ wanted
-    assert torch.allclose(rows @ direction, wanted, atol=1e-4)
+    expected = torch.zeros(len(rows))
+    expected[0] = 1.0
+    direction = torch.linalg.pinv(rows) @ expected
+    assert torch.allclose(rows @ direction, expected, atol=1e-4)
     return direction
 
 
@@ -306,14 +306,14 @@ def test_the_page_shows_why_under_its_example(ready: str, example: tuple[int, Ex
     assert "keeps it firing" not in text_of(closed)
     assert f"why={item.token}" in html_of(closed)
     app = opened("features", feature=feature, why=item.token)
-    said = text_of(app)
-    assert "keeps it firing" in said
-    assert "the model reads from left to right" in said
+    text = text_of(app)
+    assert "keeps it firing" in text
+    assert "the model reads from left to right" in text
     shown = html_of(app)
     marked = shown.count('class="t half') + shown.count('class="t most')
     assert marked - 2 == answer.shortest["length"].max()  # the legend has one of each
     for piece in answer.stand_ins:
-        assert piece.strip() in said
+        assert piece.strip() in text
     app.button(key="why-close").click().run()
     assert "keeps it firing" not in text_of(app)
     assert "why" not in app.query_params

@@ -62,9 +62,7 @@ def check_scorer() -> None:
     from backend.labels.trials import trial
     from benchmarks.scoring import judge_all, planted
 
-    (score,) = judge_all(
-        [trial("bag_of_words", "numbers", planted(0), "m")], WriterJudge(Affirmative())
-    )
+    (score,) = judge_all([trial("bag_of_words", "numbers", planted(0))], WriterJudge(Affirmative()))
     assert (score.scorer, score.value, score.chance) == ("bag_of_words", 0.5, 0.5)
     plan = ["--methods", "token_frequency", "--features", "3"]
     estimate = ["estimate_cost", "--study", STUDY, *plan, "--scorers"]
@@ -74,14 +72,14 @@ def check_scorer() -> None:
 
 
 def check_explainer() -> None:
-    from backend.labels.explainers import Context, find
+    from backend.labels.explainers import EXPLAINERS, Context
     from benchmarks.scoring import planted
 
     evidence = planted(0)  # of random words: no pair is shared
-    assert find("token_pair").explain(evidence, Context()).failed
+    assert EXPLAINERS["token_pair"].explain(evidence, Context()).failed
     pair = replace(evidence.train[0], pieces=(" hot", " dog", "s"), values=(0.0, 1.0, 0.0), peak=1)
     shared = replace(evidence, train=(pair, pair, *evidence.train))
-    assert find("token_pair").explain(shared, Context()).text == 'text "hot dog"'
+    assert EXPLAINERS["token_pair"].explain(shared, Context()).text == 'text "hot dog"'
     assert "token_pair" in [row["method"] for row in printed("label_methods")]
     app = opened("experiment", study=STUDY, methods="token_pair")
     assert "token_pair" in options(app, "multiselect", "Methods")

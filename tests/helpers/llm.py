@@ -37,7 +37,7 @@ class Request:
     arrived: float
 
     @property
-    def said(self) -> str:
+    def question(self) -> str:
         return self.body["messages"][-1]["content"]
 
 
@@ -104,10 +104,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def echo(request: Request, delay: float = 0.0) -> Reply:
-    return Reply(completion(f"about {request.said}"), delay=delay)
+    return Reply(completion(f"about {request.question}"), delay=delay)
 
 
-def asked(text: str) -> tuple[Message, ...]:
+def turns(text: str) -> tuple[Message, ...]:
     return (Message("system", "Label the feature."), Message("user", text))
 
 
@@ -129,7 +129,7 @@ def paying(server: Rehearsed, prompt: int, reply: int, delay: float = 0.0) -> No
     """Each reply takes so many tokens, as the server counts them."""
 
     def answer(request: Request) -> Reply:
-        whole = json.loads(completion(f"about {request.said}"))
+        whole = json.loads(completion(f"about {request.question}"))
         whole["usage"] |= {"prompt_tokens": prompt, "completion_tokens": reply}
         return Reply(json.dumps(whole), delay=delay)
 

@@ -18,7 +18,7 @@ from backend.labels.server import configured
 from backend.labels.writers import OpenAiWriter
 from backend.schema import LlmError, LlmUnavailableError
 from backend.store.executor import LOCAL
-from tests.helpers.llm import Open, Rehearsed, Reply, asked, completion, failure, paying
+from tests.helpers.llm import Open, Rehearsed, Reply, completion, failure, paying, turns
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -43,19 +43,19 @@ def capped(server: Rehearsed, opened: Open) -> Capped:
 def test_calls_are_capped_and_a_higher_cap_goes_on(capped: Capped, server: Rehearsed) -> None:
     with capped(3) as (writer, meter):
         for n in range(3):
-            assert writer.write(asked(str(n))) == f"about {n}"
+            assert writer.write(turns(str(n))) == f"about {n}"
         with pytest.raises(
             LlmUnavailableError, match="cap of 3 calls is reached: 3 so far"
-        ) as told:
-            writer.write(asked("3"))
-        assert "What was paid for is kept: raise the cap and start again." in told.value.remedy
-        assert writer.write(asked("1")) == "about 1"  # from disk
+        ) as error:
+            writer.write(turns("3"))
+        assert "What was paid for is kept: raise the cap and start again." in error.value.remedy
+        assert writer.write(turns("1")) == "about 1"  # from disk
         assert meter.paid == Usage(3, 33, 9, None)
     with capped(1) as (writer, meter):
-        assert [writer.write(asked(str(n))) for n in range(4)] == [f"about {n}" for n in range(4)]
+        assert [writer.write(turns(str(n))) for n in range(4)] == [f"about {n}" for n in range(4)]
         assert meter.paid.calls == 1
     assert len(server.met) == 4
-    assert writer.write(asked("5")) == "about 5"  # out of any cap
+    assert writer.write(turns("5")) == "about 5"  # out of any cap
 
 
 @pytest.mark.parametrize("cap", [Cap(calls=20), Cap(cost=0.3)])
@@ -75,9 +75,9 @@ def test_eight_threads_never_pass_a_cap_and_use_it_up(
     spent = meter.paid
     assert not cap.passed(spent)
     assert len(server.met) == spent.calls
-    left = Usage(spent.calls + 1, spent.prompt_tokens + 101, spent.reply_tokens + 400, None)
-    cost = prices.cost(left.prompt_tokens, left.reply_tokens)
-    assert cap.passed(Usage(left.calls, left.prompt_tokens, left.reply_tokens, cost))
+    rest = Usage(spent.calls + 1, spent.prompt_tokens + 101, spent.reply_tokens + 400, None)
+    cost = prices.cost(rest.prompt_tokens, rest.reply_tokens)
+    assert cap.passed(Usage(rest.calls, rest.prompt_tokens, rest.reply_tokens, cost))
     assert spent.cost == pytest.approx(spent.calls * 0.011)
 
 
@@ -89,15 +89,15 @@ def test_what_the_server_did_not_answer_costs_nothing_and_a_useless_reply_does(
         for n, refusal in enumerate(refusals):
             server.say(refusal)
             with pytest.raises(LlmError):
-                writer.write(asked(str(n)))
+                writer.write(turns(str(n)))
         assert meter.paid == Usage(0, 0, 0, 0.0)
         server.say(Reply(completion("", "length")))
         for _ in range(2):
             with pytest.raises(LlmError, match="used up"):
-                writer.write(asked("x"))
+                writer.write(turns("x"))
         assert meter.paid == Usage(2, 22, 6, 34.0)
         with pytest.raises(LlmUnavailableError, match="cap of 2 calls"):
-            writer.write(asked("x"))
+            writer.write(turns("x"))
 
 
 def test_where_the_server_does_not_count_the_estimate_does(
@@ -116,7 +116,7 @@ def test_a_call_above_the_whole_cap_is_never_made(capped: Capped, server: Rehear
         capped(None, 300.0, prices=Prices(1e6, 1e6)) as (writer, _),
         pytest.raises(LlmUnavailableError, match="cap of 300 in cost is reached: 0 so far"),
     ):
-        writer.write(asked("x"), Draw(limit=300))
+        writer.write(turns("x"), Draw(limit=300))
     assert not server.met
 
 
@@ -129,12 +129,12 @@ def test_a_limited_cost_takes_the_prices_of_the_server(
     monkeypatch.setenv("TESSERA_LLM_PRICE_IN", "1e6")
     monkeypatch.setenv("TESSERA_LLM_PRICE_OUT", "2e6")
     with writers.limit_cost(writer.ref, 0, 1000.0) as meter:
-        writer.write(asked("x"))
+        writer.write(turns("x"))
         assert isinstance(meter, Meter)
         assert meter.paid.cost == 11 + 2 * 3
         words = "cap of 1,000 in cost is reached: 17 so far"
         with pytest.raises(LlmUnavailableError, match=words):
-            writer.write(asked("y"), Draw(limit=500))
+            writer.write(turns("y"), Draw(limit=500))
 
 
 def test_another_server_than_the_environment_names_is_not_taken_for_it(
@@ -143,9 +143,9 @@ def test_another_server_than_the_environment_names_is_not_taken_for_it(
     writer = opened()
     assert read_writer(writer.ref.who) == writer.ref
     monkeypatch.setenv("TESSERA_LLM_MODEL", "other")
-    with pytest.raises(LlmUnavailableError, match=r"knows other at .*, but tiny at") as told:
-        writer.write(asked("x"))
-    assert "began with other settings" in told.value.remedy
+    with pytest.raises(LlmUnavailableError, match=r"knows other at .*, but tiny at") as error:
+        writer.write(turns("x"))
+    assert "began with other settings" in error.value.remedy
     assert not server.met
 
 
@@ -170,7 +170,7 @@ def test_a_bad_price_is_named(monkeypatch: pytest.MonkeyPatch, name: str, bad: s
     monkeypatch.setenv("TESSERA_LLM_MODEL", "tiny")
     for each in ("TESSERA_LLM_PRICE_IN", "TESSERA_LLM_PRICE_OUT"):
         monkeypatch.setenv(each, bad if each == name else "1.5")
-    with pytest.raises(LlmUnavailableError, match=f"{name} is ") as told:
+    with pytest.raises(LlmUnavailableError, match=f"{name} is ") as error:
         configured()
-    assert bad in told.value.problem
-    assert "per million" in told.value.remedy
+    assert bad in error.value.problem
+    assert "per million" in error.value.remedy

@@ -18,16 +18,16 @@ from backend.study import loading as studies
 
 
 @pytest.fixture
-def read(ready: str) -> tuple[Entry, Tokens]:
+def reading(ready: str) -> tuple[Entry, Tokens]:
     study = studies.load(ready)
     index = codes.index(study.reading, study.require_sae())
     return index, passages.tokens_of(study.model, study.corpus)
 
 
 @pytest.fixture
-def feature(read: tuple[Entry, Tokens]) -> int:
+def feature(reading: tuple[Entry, Tokens]) -> int:
     """One that fires in a good third of all contexts, so that there are silent ones."""
-    index, tokens = read
+    index, tokens = reading
     counts = [len(peaks(codes.column(index, f), tokens)[0]) for f in range(64)]
     return int(np.argmin(np.abs(np.array(counts) - 0.4 * len(tokens.contexts))))
 
@@ -40,9 +40,9 @@ def contexts(tokens: Tokens, evidence: Evidence, part: str) -> list[int]:
 @pytest.mark.parametrize("kind", ["other", "silent"])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_parts_never_meet(
-    read: tuple[Entry, Tokens], feature: int, split: str, kind: str, seed: int
+    reading: tuple[Entry, Tokens], feature: int, split: str, kind: str, seed: int
 ) -> None:
-    index, tokens = read
+    index, tokens = reading
     evidence = draw(of_features(index), tokens, feature, Sampling(split, kind, seed))
     parts = [contexts(tokens, evidence, part) for part in ("train", "test", "negatives")]
     everything = [number for part in parts for number in part]
@@ -55,8 +55,10 @@ def test_the_parts_never_meet(
     assert again == evidence
 
 
-def test_excerpts_carry_text_activations_and_peak(read: tuple[Entry, Tokens], feature: int) -> None:
-    index, tokens = read
+def test_excerpts_carry_text_activations_and_peak(
+    reading: tuple[Entry, Tokens], feature: int
+) -> None:
+    index, tokens = reading
     evidence = draw(of_features(index), tokens, feature, Sampling())
     own = codes.column(index, feature)
     strongest = dict(zip(*(part.tolist() for part in peaks(own, tokens)), strict=True))
@@ -75,8 +77,8 @@ def test_excerpts_carry_text_activations_and_peak(read: tuple[Entry, Tokens], fe
         assert max(values) > 0
 
 
-def test_train_and_test_both_cover_the_range(read: tuple[Entry, Tokens], feature: int) -> None:
-    index, tokens = read
+def test_train_and_test_both_cover_the_range(reading: tuple[Entry, Tokens], feature: int) -> None:
+    index, tokens = reading
     _, values = peaks(codes.column(index, feature), tokens)
     for seed in range(5):
         evidence = draw(of_features(index), tokens, feature, Sampling(seed=seed))
@@ -86,8 +88,8 @@ def test_train_and_test_both_cover_the_range(read: tuple[Entry, Tokens], feature
             assert max(ranks) > 0.75
 
 
-def test_the_post_trains_on_the_strongest(read: tuple[Entry, Tokens], feature: int) -> None:
-    index, tokens = read
+def test_the_post_trains_on_the_strongest(reading: tuple[Entry, Tokens], feature: int) -> None:
+    index, tokens = reading
     _, values = peaks(codes.column(index, feature), tokens)
     evidence = draw(of_features(index), tokens, feature, Sampling("post"))
     ordered = np.sort(values)[::-1]
@@ -97,8 +99,8 @@ def test_the_post_trains_on_the_strongest(read: tuple[Entry, Tokens], feature: i
     )
 
 
-def test_a_feature_with_too_few_contexts_is_refused(read: tuple[Entry, Tokens]) -> None:
-    index, tokens = read
+def test_a_feature_with_too_few_contexts_is_refused(reading: tuple[Entry, Tokens]) -> None:
+    index, tokens = reading
     counts = {f: len(peaks(codes.column(index, f), tokens)[0]) for f in range(64)}
     rare = [f for f, count in counts.items() if count < LEAST]
     assert rare, "the small world has features that seldom fire"
@@ -119,8 +121,8 @@ def test_members_of_regions_are_evidence_too(ready: str) -> None:
         assert column.values == pytest.approx(1 - distance[members] / theta, abs=1e-6)
     contexts_of = [len(peaks(source.column(r), tokens)[0]) for r in range(len(source.offsets) - 1)]
     middle = int(np.argmin(np.abs(np.array(contexts_of) - 0.5 * len(tokens.contexts))))
-    drawn = draw(source, tokens, middle, Sampling())
-    for one in (*drawn.train, *drawn.test):
+    sample = draw(source, tokens, middle, Sampling())
+    for one in (*sample.train, *sample.test):
         assert owner[one.row] == middle
     with pytest.raises(NotFoundError, match="region"):
         source.column(len(source.offsets) - 1)

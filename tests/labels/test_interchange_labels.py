@@ -47,27 +47,27 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 @given(given_by.labels)
 def test_labels_come_back_from_every_format(labels: pl.DataFrame) -> None:
     for kind, write in files.WRITERS.items():
-        found, problems = read(write(labels), kind)
+        result, problems = read(write(labels), kind)
         assert problems == []
-        assert_frame_equal(found, labels, check_exact=True)
+        assert_frame_equal(result, labels, check_exact=True)
 
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@A1", "\t=1", "x" * 200_000])
 def test_csv_cells_are_what_the_label_is(text: str) -> None:
     """Also for a reader that is not ours."""
-    written = files.csv(frame(label(1, text=text))).decode()
-    assert next(csv.DictReader(io.StringIO(written, newline="")))["text"] == text
-    assert read(written.encode(), "csv")[0]["text"].to_list() == [text]
+    data = files.csv(frame(label(1, text=text))).decode()
+    assert next(csv.DictReader(io.StringIO(data, newline="")))["text"] == text
+    assert read(data.encode(), "csv")[0]["text"].to_list() == [text]
 
 
 def test_broken_lines_of_jsonl_are_named() -> None:
     good = files.jsonl(frame(label(1), label(2)))
     broken = b'\n{"feature": -1, "method": "", "text": "a"}\n{"feature": 3}\n[]\n\xff\xfe\n'
     late = b'{"feature": 4, "method": "m", "text": "a", "seconds": NaN}\n'
-    found, problems = read(b"\xef\xbb\xbf" + good + broken + late, "jsonl", "mine.jsonl")
-    assert found["feature"].to_list() == [1, 2]
-    told = [(each.file, each.line, each.field) for each in problems]
-    assert told == [
+    result, problems = read(b"\xef\xbb\xbf" + good + broken + late, "jsonl", "mine.jsonl")
+    assert result["feature"].to_list() == [1, 2]
+    error = [(each.file, each.line, each.field) for each in problems]
+    assert error == [
         ("mine.jsonl", 4, "feature"),
         ("mine.jsonl", 4, "method"),
         ("mine.jsonl", 5, "method"),
@@ -85,14 +85,14 @@ def test_a_label_without_text_says_why() -> None:
 def test_broken_rows_of_csv_are_named_by_the_line_they_begin_on() -> None:
     head = "feature,method,text,more\n"
     rows = '1,m,"two\nlines",x\n\n2,m\nx,m,a,x\n1.5,m,a,x\n3,m,=a,x\n'
-    found, problems = read((head + rows).encode("utf-8-sig"), "csv")
+    result, problems = read((head + rows).encode("utf-8-sig"), "csv")
     assert [(each.line, each.field) for each in problems] == [
         (5, ""),
         (6, "feature"),
         (7, "feature"),
     ]
-    assert found["text"].to_list() == ["two\nlines", "=a"]
-    assert found["n"].to_list() == [None, None]
+    assert result["text"].to_list() == ["two\nlines", "=a"]
+    assert result["n"].to_list() == [None, None]
     _, (problem,) = read(head.encode() + b"1,m,a,x\n2,m,\xff,x\n", "csv")
     assert str(problem) == "labels.csv, line 3: is not UTF-8"
 
@@ -101,8 +101,8 @@ def test_a_foreign_parquet_is_read_by_its_columns() -> None:
     columns = {"text": ["a", None, "c"], "feature": [1, 2, -3], "method": ["m"] * 3, "x": [[1]] * 3}
     packed = io.BytesIO()
     pl.DataFrame(columns).write_parquet(packed)
-    found, problems = read(packed.getvalue(), "parquet")
-    assert found.row(0) == (1, "m", "", "a", "", "", None, None)
+    result, problems = read(packed.getvalue(), "parquet")
+    assert result.row(0) == (1, "m", "", "a", "", "", None, None)
     assert [(each.line, each.field) for each in problems] == [(2, ""), (3, "feature")]
 
 
@@ -110,13 +110,15 @@ def test_a_foreign_parquet_is_read_by_its_columns() -> None:
 @given(st.data())
 def test_damage_to_a_parquet_file_is_an_error_or_none(data: st.DataObject) -> None:
     """It never ends the process, as a panic of a reader would."""
-    written = files.parquet(frame(*(label(feature) for feature in range(9))))
-    place = data.draw(st.integers(0, len(written) - 1))
-    damaged = written[:place] + data.draw(st.binary(min_size=1, max_size=4)) + written[place + 1 :]
+    file_data = files.parquet(frame(*(label(feature) for feature in range(9))))
+    place = data.draw(st.integers(0, len(file_data) - 1))
+    damaged = (
+        file_data[:place] + data.draw(st.binary(min_size=1, max_size=4)) + file_data[place + 1 :]
+    )
     with contextlib.suppress(FormatError):
         read(damaged, "parquet")
     with pytest.raises(FormatError, match="Parquet"):
-        read(written[:place], "parquet")
+        read(file_data[:place], "parquet")
 
 
 # ---------------------------------------------------------------- Neuronpedia
@@ -127,35 +129,35 @@ NONE = pl.DataFrame(schema=SCORES)
 
 def test_batches_have_1024_rows_in_order_of_index_as_text() -> None:
     labels = frame(*(label(feature, text=f"t{feature}") for feature in range(2100)))
-    found = given_by.batches(neuronpedia.explanations(labels, NONE, "gemma", "12-res"))
-    assert {name: len(rows) for name, rows in found.items()} == {
+    result = given_by.batches(neuronpedia.explanations(labels, NONE, "gemma", "12-res"))
+    assert {name: len(rows) for name, rows in result.items()} == {
         "explanations/batch-0.jsonl.gz": 1024,
         "explanations/batch-1.jsonl.gz": 1024,
         "explanations/batch-2.jsonl.gz": 52,
     }
-    indices = [row["index"] for rows in found.values() for row in rows]
+    indices = [row["index"] for rows in result.values() for row in rows]
     assert indices == sorted(map(str, range(2100)))
     assert indices[:4] == ["0", "1", "10", "100"]
 
 
 def test_an_explanation_has_neuronpedias_fields_and_its_own_scores() -> None:
     labels = frame(label(5, writer="org/model"), label(5, "human", "wings"), label(6, text=""))
-    of = {"label": "birds", "feature": 5, "method": "baez", "judge": "org/judge"}
+    kind = {"label": "birds", "feature": 5, "method": "baez", "judge": "org/judge"}
     rows = [
-        {**of, "of": "label", "scorer": "detection", "value": 0.75},
-        {**of, "of": "label", "scorer": "fuzzing", "value": None},
-        {**of, "of": "shuffled", "scorer": "detection", "value": 0.5},
+        {**kind, "of": "label", "scorer": "detection", "value": 0.75},
+        {**kind, "of": "label", "scorer": "fuzzing", "value": None},
+        {**kind, "of": "shuffled", "scorer": "detection", "value": 0.5},
     ]
     scores = pl.DataFrame(rows, schema=SCORES)
-    (found,) = given_by.batches(
+    (result,) = given_by.batches(
         neuronpedia.explanations(labels, scores, "gemma", "12-res")
     ).values()
-    assert [row["description"] for row in found] == ["birds", "wings"]
-    one, score = found[0], found[0]["scores"][0]
-    named = {"modelId": "gemma", "layer": "12-res", "index": "5", "typeName": "baez"}
-    assert named.items() <= one.items()
-    assert (one["explanationModelName"], found[1]["explanationModelName"]) == ("org/model", None)
-    assert [len(row["scores"]) for row in found] == [1, 0]
+    assert [row["description"] for row in result] == ["birds", "wings"]
+    one, score = result[0], result[0]["scores"][0]
+    names = {"modelId": "gemma", "layer": "12-res", "index": "5", "typeName": "baez"}
+    assert names.items() <= one.items()
+    assert (one["explanationModelName"], result[1]["explanationModelName"]) == ("org/model", None)
+    assert [len(row["scores"]) for row in result] == [1, 0]
     assert (score["value"], score["explanationScoreTypeName"]) == (0.75, "detection")
     assert score["explanationScoreModelName"] == "org/judge"
     assert json.loads(score["jsonDetails"])["label"] == "birds"
@@ -171,8 +173,8 @@ def test_every_label_is_an_explanation(labels: pl.DataFrame, scores: pl.DataFram
         for batch in given_by.batches(packed).values()
         for row in batch
     ]
-    kept = labels.filter(pl.col("failed") == "").select("feature", "method", "writer", "text")
-    assert sorted(rows) == sorted(kept.rows())
+    saved = labels.filter(pl.col("failed") == "").select("feature", "method", "writer", "text")
+    assert sorted(rows) == sorted(saved.rows())
 
 
 # ---------------------------------------------------------------- distances
@@ -183,21 +185,21 @@ def test_distances_are_scipys_farthest_first() -> None:
     methods = "baez eleuther human".split()
     labels = frame(*(label(f, method, f"{f} {method}") for f in range(20) for method in methods))
     space = {text: rng.normal(size=8) * 3 for text in labels["text"]}
-    asked: list[str] = []
+    requests: list[str] = []
 
     def vectors(texts: Any) -> np.ndarray:
-        asked.extend(texts)
+        requests.extend(texts)
         return np.array([space[text] for text in texts], dtype=np.float32)
 
-    found = distances(labels, vectors)
-    assert sorted(asked) == sorted(space)  # each once
-    pairs = found.group_by("method", "other").len().sort("method", "other").rows()
+    result = distances(labels, vectors)
+    assert sorted(requests) == sorted(space)  # each once
+    pairs = result.group_by("method", "other").len().sort("method", "other").rows()
     assert pairs == [("baez", "eleuther", 20), ("baez", "human", 20), ("eleuther", "human", 20)]
-    for row in found.iter_rows(named=True):
+    for row in result.iter_rows(named=True):
         assert row["text"] == f"{row['feature']} {row['method']}"
         expected = cosine(space[row["text"]], space[row["other_text"]])
         assert row["distance"] == pytest.approx(expected, abs=1e-6)
-    assert found["distance"].is_sorted(descending=True)
+    assert result["distance"].is_sorted(descending=True)
 
 
 def test_what_failed_has_no_distance() -> None:
@@ -209,13 +211,13 @@ def test_what_failed_has_no_distance() -> None:
         label(2, "b", "x", writer="another"),
         label(3, "b", "x"),
     )
-    found = distances(labels, lambda texts: np.ones((len(texts), 3)))
-    assert found.rows() == [(2, "a", "b", "x", "x", 0.0)]
+    result = distances(labels, lambda texts: np.ones((len(texts), 3)))
+    assert result.rows() == [(2, "a", "b", "x", "x", 0.0)]
 
 
 def test_without_a_pair_nothing_is_embedded() -> None:
     def never(texts: Any) -> np.ndarray:
         raise AssertionError(texts)
 
-    found = distances(frame(label(1, "a", "x"), label(2, "b", "y")), never)
-    assert (found.schema, len(found)) == (tables.DISTANCES, 0)
+    result = distances(frame(label(1, "a", "x"), label(2, "b", "y")), never)
+    assert (result.schema, len(result)) == (tables.DISTANCES, 0)

@@ -55,16 +55,18 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
 
 
-@pytest.mark.parametrize("of", ["feature", "region"])
-def test_methods_that_count_answer_at_once(ready: str, feature: int, region: int, of: str) -> None:
-    found = labels(ready, feature if of == "feature" else region, of)
-    assert found.labels["method"].to_list() == list(EXPLAINERS)
-    known = found.labels.filter(pl.col("known"))
-    assert set(known["method"]) >= set(COUNTING)
-    for row in known.iter_rows(named=True):
+@pytest.mark.parametrize("kind", ["feature", "region"])
+def test_methods_that_count_answer_at_once(
+    ready: str, feature: int, region: int, kind: str
+) -> None:
+    result = labels(ready, feature if kind == "feature" else region, kind)
+    assert result.labels["method"].to_list() == list(EXPLAINERS)
+    known_rows = result.labels.filter(pl.col("known"))
+    assert set(known_rows["method"]) >= set(COUNTING)
+    for row in known_rows.iter_rows(named=True):
         assert row["detail"]
         assert bool(row["text"]) == (row["n"] > 0)
-    assert "train" in found.evidence
+    assert "train" in result.evidence
 
 
 def test_what_seldom_fires_has_no_label_and_says_so(ready: str) -> None:
@@ -72,9 +74,9 @@ def test_what_seldom_fires_has_no_label_and_says_so(ready: str) -> None:
     never = table.filter(pl.col("contexts") == 0)["feature"][0]
     seldom = table.filter(pl.col("contexts").is_between(1, LEAST - 1))["feature"][0]
     for number, contexts in ((never, 0), (seldom, table["contexts"][seldom])):
-        found = labels(ready, number)
-        assert not len(found.labels)
-        assert f"fires in {contexts} contexts; a label needs {LEAST}" in found.evidence
+        result = labels(ready, number)
+        assert not len(result.labels)
+        assert f"fires in {contexts} contexts; a label needs {LEAST}" in result.evidence
 
 
 def test_wrong_names_are_told(ready: str, feature: int) -> None:
@@ -91,10 +93,12 @@ def test_wrong_names_are_told(ready: str, feature: int) -> None:
 
 
 @pytest.mark.usefixtures("no_worker")
-@pytest.mark.parametrize("of", ["feature", "region"])
-def test_scores_stand_beside_their_controls(ready: str, feature: int, region: int, of: str) -> None:
-    number, methods = feature if of == "feature" else region, ",".join(COUNTING)
-    request = LabelRequest(number, of)
+@pytest.mark.parametrize("kind", ["feature", "region"])
+def test_scores_stand_beside_their_controls(
+    ready: str, feature: int, region: int, kind: str
+) -> None:
+    number, methods = feature if kind == "feature" else region, ",".join(COUNTING)
+    request = LabelRequest(number, kind)
     answer = queries.label_scores(ready, request, methods)
     if isinstance(answer, Job):
         run_job(ready, answer)
@@ -104,12 +108,12 @@ def test_scores_stand_beside_their_controls(ready: str, feature: int, region: in
     assert set(table["feature"]) == {number}
     assert set(table.filter(pl.col("method") == "")["of"]) == {"empty"}
     labelled = set(table.filter(pl.col("of") == "label")["method"])
-    known = labels(ready, number, of).labels.filter(pl.col("text") != "")
-    assert labelled == set(known["method"]) & set(COUNTING)
+    known_rows = labels(ready, number, kind).labels.filter(pl.col("text") != "")
+    assert labelled == set(known_rows["method"]) & set(COUNTING)
     assert set(table.filter(pl.col("of") == "shuffled")["method"]) <= labelled
-    held = table.drop_nulls("value")
-    assert (held["low"] <= held["value"]).all()
-    assert (held["value"] <= held["high"]).all()
+    rows = table.drop_nulls("value")
+    assert (rows["low"] <= rows["value"]).all()
+    assert (rows["value"] <= rows["high"]).all()
     scorers = {"detection", "detection_auroc", "fuzzing", "fuzzing_auroc"}
     assert set(table["scorer"]) == scorers | {"embedding", "embedding_auroc"}
 
@@ -118,9 +122,9 @@ def test_scores_stand_beside_their_controls(ready: str, feature: int, region: in
 def test_a_model_that_is_asked_gives_a_label_or_the_reason(ready: str, feature: int) -> None:
     methods = "eleuther_acts_top5,baez"
     run_job(ready, queries.write_labels(ready, LabelRequest(feature), methods))
-    found = labels(ready, feature).labels.filter(pl.col("known"))
-    assert {"eleuther_acts_top5", "baez"} <= set(found["method"])
-    assert all(found["detail"])
+    result = labels(ready, feature).labels.filter(pl.col("known"))
+    assert {"eleuther_acts_top5", "baez"} <= set(result["method"])
+    assert all(result["detail"])
 
 
 @pytest.mark.usefixtures("no_worker")
@@ -130,9 +134,9 @@ def test_the_page_shows_labels_and_asks_for_scores(
 ) -> None:
     one = page.removesuffix("s")
     app = opened(page, **{one: feature if one == "feature" else region})
-    said = html_of(app).replace("<wbr>", "")
+    text = html_of(app).replace("<wbr>", "")
     for method in COUNTING:
-        assert method in said
+        assert method in text
     app.button(key="score-labels").click().run()
     assert app.query_params["scored"]
     assert "Labels and their scores" in text_of(app) or "another's label" in text_of(app)

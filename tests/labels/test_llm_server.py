@@ -56,10 +56,10 @@ def with_template(model: Path, folder: Path) -> None:
         (folder / file.name).symlink_to(file)
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     vocabulary = AutoTokenizer.from_pretrained(model).get_vocab()
-    given = json.loads((model / "generation_config.json").read_text())
-    ends = [given["eos_token_id"], vocabulary["\n"], vocabulary["\n\n"]]
+    tools = json.loads((model / "generation_config.json").read_text())
+    ends = [tools["eos_token_id"], vocabulary["\n"], vocabulary["\n\n"]]
     (folder / "generation_config.json").unlink()
-    (folder / "generation_config.json").write_text(json.dumps(given | {"eos_token_id": ends}))
+    (folder / "generation_config.json").write_text(json.dumps(tools | {"eos_token_id": ends}))
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ def test_a_label_is_written_once_and_read_from_disk_ever_after(
     monkeypatch.setattr(writers, "TRIES", 2)
     monkeypatch.setenv("TESSERA_LLM_MODEL", "no-such-model")
     wrong = OpenAiWriter(server_ref(Server(served.server.base_url, "no-such-model")))
-    with pytest.raises(LlmUnavailableError, match="does not know the model 'no-such-") as told:
+    with pytest.raises(LlmUnavailableError, match="does not know the model 'no-such-") as error:
         wrong.write([Message("user", "Hello")])
-    assert "TESSERA_LLM_MODEL" in told.value.remedy
+    assert "TESSERA_LLM_MODEL" in error.value.remedy
 
     served.process.kill()
     served.process.wait()

@@ -81,11 +81,11 @@ def alone(world: Path) -> Twin:
 def test_likelihoods_equal_those_of_the_network_fed_with_each_text_alone(
     own: OwnModel, alone: Twin
 ) -> None:
-    found = own.likelihoods(PROMPTS, ANSWERS)
-    np.testing.assert_allclose(found, alone(PROMPTS, ANSWERS), atol=1e-4)
-    assert found.shape == (len(PROMPTS),)
-    assert found[ANSWERS.index("")] == 0
-    assert (found <= 0).all()
+    result = own.likelihoods(PROMPTS, ANSWERS)
+    np.testing.assert_allclose(result, alone(PROMPTS, ANSWERS), atol=1e-4)
+    assert result.shape == (len(PROMPTS),)
+    assert result[ANSWERS.index("")] == 0
+    assert (result <= 0).all()
     same = own.likelihoods(PROMPTS, [" boat"] * len(PROMPTS))
     assert same.std() > 1e-3  # prompts matter, or the comparison shows nothing
 
@@ -133,14 +133,19 @@ def questions(cases: int) -> tuple[list[str], list[str]]:
     """Prompts that share cases, and five at a time what follows, of unlike lengths, in no order;
     one begins another, and one is asked twice. Their answers, of 1 to 3 tokens or more."""
     shared = sentences("harbour", 1, cases)
-    found = [
+    result = [
         f"{shared} The {word} keeps the tide. {sentences('kitchen', number, 1 + number % 3)}"
         for number in range(5)
         for word in ("gull", "oven", "rope")
     ]
-    prompts = [*found, found[0], found[0][:-9], shared]
+    prompts = [*result, result[0], result[0][:-9], shared]
     answers = [" boat", " knife sells the onion", "7"]
-    return prompts, [*(answers[at % 3] for at in range(15)), answers[0], answers[1], " The pier"]
+    return prompts, [
+        *(answers[place % 3] for place in range(15)),
+        answers[0],
+        answers[1],
+        " The pier",
+    ]
 
 
 # tokens of the cases: fewer than the sliding window of 32, more, several times as many
@@ -152,9 +157,9 @@ def test_what_prompts_share_is_run_once_and_changes_nothing(
     monkeypatch.setattr(prefixes, "WORTH", worth)
     ran = counted(monkeypatch)
     prompts, answers = questions(cases)
-    found = own.likelihoods(prompts, answers)
-    np.testing.assert_allclose(found, alone(prompts, answers), atol=1e-4)
-    assert found[0] == pytest.approx(found[15], abs=1e-5)
+    result = own.likelihoods(prompts, answers)
+    np.testing.assert_allclose(result, alone(prompts, answers), atol=1e-4)
+    assert result[0] == pytest.approx(result[15], abs=1e-5)
     tokens = language_model.tokenizer(own.ref)
     whole = sum(len(tokens.encode(p + a)) for p, a in zip(prompts, answers, strict=True))
     if worth > 100:
@@ -169,13 +174,13 @@ def test_an_answer_that_other_prompts_hold_is_still_asked_about(
 ) -> None:
     """The prompt ends before what its neighbours in order share, which is its answer."""
     monkeypatch.setattr(prefixes, "WORTH", worth)
-    base, told = sentences("harbour", 1, 6), " The gull keeps the tide. The oven"
-    prompts = [f"{base}{told} {end}" for end in ("counts", "finds", "sells", "watches")] + [base]
-    answers = [" boat"] * 4 + [f"{told} hides"]
+    base, passage = sentences("harbour", 1, 6), " The gull keeps the tide. The oven"
+    prompts = [f"{base}{passage} {end}" for end in ("counts", "finds", "sells", "watches")] + [base]
+    answers = [" boat"] * 4 + [f"{passage} hides"]
     for order in ([0, 1, 2, 3, 4], [4, 2, 0, 3, 1]):
-        asked, said = [prompts[at] for at in order], [answers[at] for at in order]
-        found = own.likelihoods(asked, said)
-        np.testing.assert_allclose(found, alone(asked, said), atol=1e-4)
+        requests, text = [prompts[place] for place in order], [answers[place] for place in order]
+        result = own.likelihoods(requests, text)
+        np.testing.assert_allclose(result, alone(requests, text), atol=1e-4)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
@@ -215,18 +220,18 @@ def test_coarse_numbers_do_not_make_likelihoods_tie(world: Path, small: str) -> 
     """In bfloat16 a logit of what is asked about is that of the last hidden state in float32."""
     ref = replace(studies.load(small).model, dtype="bfloat16")
     prompts = [sentences("harbour", number, 2) for number in range(12)]
-    found = OwnModel(ref, "cpu").likelihoods(prompts, [" boat"] * 12)
+    result = OwnModel(ref, "cpu").likelihoods(prompts, [" boat"] * 12)
     network = AutoModelForCausalLM.from_pretrained(world / "model", dtype=torch.bfloat16).eval()
     tokens = AutoTokenizer.from_pretrained(world / "model")
-    wanted = []
+    expected = []
     for prompt in prompts:
         ids = [tokens.bos_token_id, *tokens.encode(prompt, add_special_tokens=False)]
         with torch.inference_mode():
             last = network.model(torch.tensor([ids])).last_hidden_state[0, -1].float()
             logits = network.lm_head.weight.float() @ last
         answer = tokens.encode(" boat", add_special_tokens=False)[0]
-        wanted.append(float(logits.log_softmax(dim=0)[answer]))
-    np.testing.assert_allclose(found, wanted, atol=5e-5)
+        expected.append(float(logits.log_softmax(dim=0)[answer]))
+    np.testing.assert_allclose(result, expected, atol=5e-5)
 
 
 def test_no_prompts_give_none_and_empty_answers_are_certain(own: OwnModel) -> None:
@@ -239,9 +244,9 @@ def test_a_prompt_longer_than_the_model_reads_with_its_answer_is_refused(own: Ow
     with pytest.raises(LlmError, match="reads 2048 tokens"):
         own.likelihoods(["The oven", long], [" boat"] * 2)
     assert own.likelihoods([half], [" boat"])[0] < 0
-    with pytest.raises(LlmError, match="reads 2048 tokens") as told:
+    with pytest.raises(LlmError, match="reads 2048 tokens") as error:
         own.likelihoods([half], [f" {half}"])
-    assert told.value.remedy
+    assert error.value.remedy
     with pytest.raises(LlmError, match="replies of 2040"):
         own.write(QUESTION, Draw(limit=2_040))
 
@@ -256,11 +261,11 @@ def test_the_demos_model_knows_which_texts_hold_a_word(demo: str) -> None:
     study = studies.load(demo)
     texts = passages.tokens_of(study.model, study.corpus).documents["text"].to_list()
     cases = known(texts, words=8, each=10)
-    asked = [Question("detection", f'the word "{word}"', shown) for word, shown, _ in cases]
-    found = LikelihoodJudge(OwnModel(study.model, "cpu")).judge(asked)
+    requests = [Question("detection", f'the word "{word}"', prompt) for word, prompt, _ in cases]
+    result = LikelihoodJudge(OwnModel(study.model, "cpu")).judge(requests)
     scores = [
         roc_auc_score(truth, verdicts.probabilities)
-        for (_, _, truth), verdicts in zip(cases, found, strict=True)
+        for (_, _, truth), verdicts in zip(cases, result, strict=True)
     ]
     assert np.mean(scores) >= 0.8, list(zip([word for word, *_ in cases], scores, strict=True))
 
@@ -272,16 +277,20 @@ def known(
     order, and which of them hold it. Drawn by chance, as the very commonest words fit any text."""
     rng = np.random.default_rng(0)
     split = [text.split() for text in texts]
-    parts = [" ".join(row[at : at + 12]) for row in split for at in range(0, len(row) - 11, 12)]
-    held = [set(re.findall(r"[^\W\d_]{4,}", part.casefold())) for part in parts]
-    counts = Counter(word for words in held for word in words)
-    found = []
+    parts = [
+        " ".join(row[place : place + 12]) for row in split for place in range(0, len(row) - 11, 12)
+    ]
+    vocabularies = [set(re.findall(r"[^\W\d_]{4,}", part.casefold())) for part in parts]
+    counts = Counter(word for words in vocabularies for word in words)
+    result = []
     for word in rng.choice(sorted(w for w, n in counts.items() if n >= each), words, replace=False):
-        has = np.array([word in words for words in held])
-        drawn = [rng.choice(np.flatnonzero(has == side), each, replace=False) for side in (1, 0)]
-        order = rng.permutation(np.concatenate(drawn))
-        found.append((str(word), tuple(parts[at] for at in order), has[order].astype(int).tolist()))
-    return found
+        has = np.array([word in words for words in vocabularies])
+        sample = [rng.choice(np.flatnonzero(has == side), each, replace=False) for side in (1, 0)]
+        order = rng.permutation(np.concatenate(sample))
+        result.append(
+            (str(word), tuple(parts[place] for place in order), has[order].astype(int).tolist())
+        )
+    return result
 
 
 # ---------------------------------------------------------------- writing
@@ -292,11 +301,13 @@ def test_at_temperature_0_it_writes_what_generate_writes(own: OwnModel, world: P
     tokens = AutoTokenizer.from_pretrained(world / "model")
     ids = [tokens.bos_token_id, *tokens.encode(layout(QUESTION), add_special_tokens=False)]
     # longer than the sliding window of 32
-    made = network.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=40)[0, len(ids) :]
-    wanted = tokens.decode(made, skip_special_tokens=True).strip()
-    assert len(made) == 40
-    assert "\n\n" not in wanted
-    assert own.write(QUESTION, Draw(limit=40)) == wanted
+    created = network.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=40)[
+        0, len(ids) :
+    ]
+    expected = tokens.decode(created, skip_special_tokens=True).strip()
+    assert len(created) == 40
+    assert "\n\n" not in expected
+    assert own.write(QUESTION, Draw(limit=40)) == expected
 
 
 def test_samples_repeat_and_differ_by_messages_attempt_and_temperature(own: OwnModel) -> None:
@@ -313,11 +324,11 @@ def test_samples_repeat_and_differ_by_messages_attempt_and_temperature(own: OwnM
 
 
 def test_threads_get_what_one_thread_gets(own: OwnModel) -> None:
-    asked = [(Message("user", f"The gull on day {day}"),) for day in range(6)]
-    wanted = [own.write(messages, Draw(temperature=0.8, limit=6)) for messages in asked]
+    requests = [(Message("user", f"The gull on day {day}"),) for day in range(6)]
+    expected = [own.write(messages, Draw(temperature=0.8, limit=6)) for messages in requests]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda m: own.write(m, Draw(temperature=0.8, limit=6)), asked))
-    assert found == wanted
+        result = list(pool.map(lambda m: own.write(m, Draw(temperature=0.8, limit=6)), requests))
+    assert result == expected
 
 
 def written(own: OwnModel, text: str, monkeypatch: pytest.MonkeyPatch, limit: int = 300) -> str:
@@ -328,7 +339,7 @@ def written(own: OwnModel, text: str, monkeypatch: pytest.MonkeyPatch, limit: in
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         (" rope and anchor\n\nThe oven", "rope and anchor"),
         (" rope\nanchor\n \nThe oven", "rope\nanchor"),
@@ -336,9 +347,9 @@ def written(own: OwnModel, text: str, monkeypatch: pytest.MonkeyPatch, limit: in
     ],
 )
 def test_it_stops_at_a_blank_line(
-    own: OwnModel, monkeypatch: pytest.MonkeyPatch, text: str, wanted: str
+    own: OwnModel, monkeypatch: pytest.MonkeyPatch, text: str, expected: str
 ) -> None:
-    assert written(own, text, monkeypatch) == wanted
+    assert written(own, text, monkeypatch) == expected
 
 
 def test_it_stops_at_the_limit(own: OwnModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,27 +361,27 @@ def test_it_ends_where_the_model_ends_the_text(
 ) -> None:
     network = language_model.load(own.ref, "cpu")
     end = language_model.tokenizer(own.ref).eos_token_id
-    drawn = iter([70, 71, end, 72])
-    monkeypatch.setattr(module, "_pick", lambda *_: next(drawn))
+    sample = iter([70, 71, end, 72])
+    monkeypatch.setattr(module, "_pick", lambda *_: next(sample))
     assert list(module._continuation(network, [network.bos, 80], 0.0, 0)) == [70, 71]
 
 
 def test_an_empty_reply_is_an_error_with_a_remedy(
     own: OwnModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(LlmError, match="before it said anything") as told:
+    with pytest.raises(LlmError, match="before it said anything") as error:
         written(own, " \n\n ", monkeypatch)
-    assert told.value.remedy
+    assert error.value.remedy
 
 
 def test_messages_become_a_text_to_continue() -> None:
-    shown = [
+    prompt = [
         Message("system", "Say what the words share."),
         Message("user", "Words: gull, tide"),
         Message("assistant", "the sea"),
         Message("user", "Words: oven, spoon\nLabel:"),
     ]
-    assert layout(shown) == (
+    assert layout(prompt) == (
         "Say what the words share.\n\n"
         "Words: gull, tide\nAnswer: the sea\n\n"
         "Words: oven, spoon\nLabel:"

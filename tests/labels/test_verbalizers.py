@@ -108,12 +108,12 @@ def test_settings_that_come_with_a_model_make_nothing_random(
     texts = verbalizer.verbalize(vectors)
     ref = verbalizer.checkpoint if isinstance(verbalizer, Nla) else model
     network = language_model.load(ref, "cpu").network
-    kept = network.generation_config
+    saved = network.generation_config
     try:
-        network.generation_config = type(kept)(do_sample=True, temperature=50.0, top_k=0)
+        network.generation_config = type(saved)(do_sample=True, temperature=50.0, top_k=0)
         assert verbalizer.verbalize(vectors) == texts
     finally:
-        network.generation_config = kept
+        network.generation_config = saved
 
 
 def test_a_name_says_what_speaks(model: ModelRef, checkpoint: Path) -> None:
@@ -133,12 +133,12 @@ def by_hand(world: Path, vector: np.ndarray, block: int) -> str:
     network = AutoModelForCausalLM.from_pretrained(world / "model", dtype=torch.float32).eval()
     tokens = AutoTokenizer.from_pretrained(world / "model")
     ids = [tokens.bos_token_id, *tokens.encode(patchscope.CONTINUATION, add_special_tokens=False)]
-    at = len(ids)
+    place = len(ids)
     ids += tokens.encode(patchscope.PLACEHOLDER, add_special_tokens=False)
     begun = len(ids)
 
     def write(_module: object, _given: object, output: torch.Tensor) -> None:
-        output[:, at] = torch.from_numpy(vector)
+        output[:, place] = torch.from_numpy(vector)
 
     network.model.layers[block].register_forward_hook(write)
     for _ in range(patchscope.LENGTH):
@@ -151,9 +151,9 @@ def by_hand(world: Path, vector: np.ndarray, block: int) -> str:
 def test_a_text_is_the_networks_with_the_vector_in_its_place(
     model: ModelRef, world: Path, vectors: np.ndarray, block: int
 ) -> None:
-    found = Patchscope(model, block, "cpu").verbalize(vectors[:3])
-    assert found == [by_hand(world, vector, block) for vector in vectors[:3]]
-    assert len(set(found)) > 1  # vectors matter, or the comparison shows nothing
+    result = Patchscope(model, block, "cpu").verbalize(vectors[:3])
+    assert result == [by_hand(world, vector, block) for vector in vectors[:3]]
+    assert len(set(result)) > 1  # vectors matter, or the comparison shows nothing
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ class Hosted(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def say(self, path: str, status: int, body: Any, **headers: str) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.instead[path] = lambda _: (status, body, named)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.instead[path] = lambda _: (status, body, names)
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         if path in self.instead:
@@ -60,8 +60,13 @@ class Hosted(ThreadingHTTPServer):
             return 200, {"tokens": tokens, "prompt_length": len(words), "text": body["text"]}, {}
         words = ["<bos>", *body["text"].split()]
         results = [
-            {"position": at, "token": words[at], "description": f" about {words[at]} ", "mse": 0.1}
-            for at in sorted(body["positions"])
+            {
+                "position": place,
+                "token": words[place],
+                "description": f" about {words[place]} ",
+                "mse": 0.1,
+            }
+            for place in sorted(body["positions"])
         ]
         return 200, {"results": results, "layer_index": 3, "prompt_length": len(words)}, {}
 
@@ -102,13 +107,13 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
     _patches[:] = [monkeypatch]
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    made = Hosted()
-    thread = threading.Thread(target=made.serve_forever, args=(0.02,))
+    created = Hosted()
+    thread = threading.Thread(target=created.serve_forever, args=(0.02,))
     thread.start()
-    yield made
-    made.shutdown()
+    yield created
+    created.shutdown()
     thread.join()
-    made.server_close()
+    created.server_close()
 
 
 def opened(
@@ -244,7 +249,7 @@ def test_a_reply_of_another_form_is_an_error(server: Hosted, path: str, body: An
 
 @pytest.mark.parametrize("positions", [[], [1], [2, 2], [2, 3]])
 def test_other_positions_than_asked_for_are_an_error(server: Hosted, positions: list[int]) -> None:
-    results = [{"position": at, "description": "x"} for at in positions]
+    results = [{"position": place, "description": "x"} for place in positions]
     server.say("explain", 200, {"results": results})
     assert "not the one asked for" in failing(opened(server)).problem
 
@@ -273,9 +278,9 @@ def test_a_server_that_does_not_reply_in_time(server: Hosted) -> None:
 
 
 def test_a_server_that_is_not_there(server: Hosted) -> None:
-    with socket.socket() as taken:  # bound, and nobody listens
-        taken.bind(("127.0.0.1", 0))
-        error = failing(opened(server, url=f"http://127.0.0.1:{taken.getsockname()[1]}"))
+    with socket.socket() as receipt:  # bound, and nobody listens
+        receipt.bind(("127.0.0.1", 0))
+        error = failing(opened(server, url=f"http://127.0.0.1:{receipt.getsockname()[1]}"))
     assert "cannot be reached" in error.problem
     assert isinstance(error, LlmUnavailableError)
 
@@ -320,10 +325,10 @@ def test_the_key_is_in_no_error_log_or_file(
         client.verbalize_contexts(["the captain"])
         pytest.fail("no error")
     except LlmError as error:
-        shown = "".join(traceback.format_exception(error)) + repr(error) + str(error.__context__)
+        prompt = "".join(traceback.format_exception(error)) + repr(error) + str(error.__context__)
     with pytest.raises(TypeError):
         canonical(client)
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert KEY not in shown + caplog.text + repr(vars(client))
+    assert KEY not in prompt + caplog.text + repr(vars(client))
     assert files
     assert not any(KEY.encode() in data for data in files)

@@ -67,14 +67,14 @@ def test_what_enters_the_first_block_is_the_vector_at_the_trained_norm(
     network = language_model.load(spoken.checkpoint, "cpu")
     entered: list[torch.Tensor] = []
     handle = network.blocks[0].input_layernorm.register_forward_pre_hook(
-        lambda _module, given: entered.append(given[0].clone())
+        lambda _module, tools: entered.append(tools[0].clone())
     )
-    given = vectors()
-    spoken.verbalize(given)
+    tools = vectors()
+    spoken.verbalize(tools)
     handle.remove()
     whole, *later = entered
-    wanted = given * (60 / np.linalg.norm(given.astype(np.float64), axis=1, keepdims=True))
-    assert np.array_equal(whole[:, spoken.at].numpy(), wanted.astype(np.float32))
+    expected = tools * (60 / np.linalg.norm(tools.astype(np.float64), axis=1, keepdims=True))
+    assert np.array_equal(whole[:, spoken.at].numpy(), expected.astype(np.float32))
     embedded = network.network.get_input_embeddings()(torch.tensor([spoken.ids]))
     others = [place for place in range(len(spoken.ids)) if place != spoken.at]
     assert torch.equal(whole[:, others], embedded.expand(3, -1, -1)[:, others])
@@ -108,7 +108,7 @@ def test_what_stands_between_the_tags_is_kept_and_nothing_after(
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("reply", "explanation"),
     [
         ("<explanation>\n A boat. \n</explanation> more", "A boat."),
         ("Well. <explanation>A boat.</explanation>", "A boat."),
@@ -117,8 +117,8 @@ def test_what_stands_between_the_tags_is_kept_and_nothing_after(
         ("<explanation></explanation>", ""),
     ],
 )
-def test_explanations_are_taken_out_of_replies(said: str, kept: str) -> None:
-    assert nla.explanation(said) == kept
+def test_explanations_are_taken_out_of_replies(reply: str, explanation: str) -> None:
+    assert nla.explanation(reply) == explanation
 
 
 def test_a_zero_vector_stays_zero() -> None:

@@ -65,9 +65,9 @@ def test_every_bad_table_is_named_with_its_remedy(
 
 def test_the_revision_of_a_checkpoint_is_resolved(folder: Path, world: Path) -> None:
     table = f'kind = "nla"\nsource = "folder:{world / "model"}"'
-    found = loading.load(with_table(folder, table)).verbalizer
-    assert found.revision == language_model.resolve(f"folder:{world / 'model'}")
-    assert len(found.revision) == 16
+    result = loading.load(with_table(folder, table)).verbalizer
+    assert result.revision == language_model.resolve(f"folder:{world / 'model'}")
+    assert len(result.revision) == 16
 
 
 def test_a_checkpoint_that_is_not_there_is_named(folder: Path) -> None:
@@ -92,18 +92,18 @@ def test_a_hub_that_cannot_be_reached_names_the_field(
 
 def test_the_template_names_the_nla_of_its_model_and_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TESSERA_STUDIES", raising=False)
-    found = loading.parse("gemma-3-27b-it-l41-262k")
-    assert found.verbalizer == VerbalizerRef("nla", "hub:kitft/nla-gemma3-27b-L41-av", "")
-    assert found.site.layer == 41
+    result = loading.parse("gemma-3-27b-it-l41-262k")
+    assert result.verbalizer == VerbalizerRef("nla", "hub:kitft/nla-gemma3-27b-L41-av", "")
+    assert result.site.layer == 41
 
 
 def test_a_studys_neuronpedia_is_at_the_configured_address(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_NEURONPEDIA_URL", "http://localhost:9")
-    read = loading.parse(with_table(folder, 'kind = "neuronpedia"\nsource = "tiny"'))
-    found = verbalizers.load(read.verbalizer, read.model, read.site, "cpu")
-    assert found.name == "NLA of tiny at block 12 on localhost:9"
+    reading = loading.parse(with_table(folder, 'kind = "neuronpedia"\nsource = "tiny"'))
+    result = verbalizers.load(reading.verbalizer, reading.model, reading.site, "cpu")
+    assert result.name == "NLA of tiny at block 12 on localhost:9"
     monkeypatch.setenv("TESSERA_NEURONPEDIA_URL", "localhost")
     with pytest.raises(LlmUnavailableError, match="no http address"):
-        verbalizers.load(read.verbalizer, read.model, read.site, "cpu")
+        verbalizers.load(reading.verbalizer, reading.model, reading.site, "cpu")

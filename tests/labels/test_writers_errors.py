@@ -17,7 +17,7 @@ from backend.labels.writers import OpenAiWriter, connect
 from backend.schema import LlmError, LlmUnavailableError
 from backend.settings import Secret
 from backend.store.memo import canonical
-from tests.helpers.llm import KEY, Open, Rehearsed, Reply, asked, completion, failure
+from tests.helpers.llm import KEY, Open, Rehearsed, Reply, completion, failure, turns
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -86,20 +86,20 @@ def refused(
     """The kind of error, which is not kept: the same question gets a reply later."""
     writer = opened(tries=2, timeout=0.3 if reply.delay else 20.0)
     server.say(reply)
-    with pytest.raises(LlmError) as told:
-        writer.write(asked("x"))
+    with pytest.raises(LlmError) as raised:
+        writer.write(turns("x"))
     problem, remedy = error
-    assert re.search(problem, told.value.problem)
-    assert remedy in told.value.remedy
+    assert re.search(problem, raised.value.problem)
+    assert remedy in raised.value.remedy
     assert len(server.met) == calls
     server.say(Reply(completion("fine now")))
-    assert writer.write(asked("x")) == "fine now"
-    return type(told.value)
+    assert writer.write(turns("x")) == "fine now"
+    return type(raised.value)
 
 
 def test_a_reply_cut_at_its_limit_is_what_was_said(server: Rehearsed, writer: OpenAiWriter) -> None:
     server.say(Reply(completion("I think that", "length")))
-    assert writer.write(asked("x"), Draw(limit=3)) == "I think that"
+    assert writer.write(turns("x"), Draw(limit=3)) == "I think that"
 
 
 def test_without_a_key_a_server_that_wants_one_is_named(
@@ -108,7 +108,7 @@ def test_without_a_key_a_server_that_wants_one_is_named(
     monkeypatch.delenv("TESSERA_LLM_KEY")
     server.say(failure(401, "who are you"))
     with pytest.raises(LlmUnavailableError, match="wants a key"):
-        opened().write(asked("x"))
+        opened().write(turns("x"))
 
 
 def test_a_server_that_is_not_there_is_an_error_with_a_remedy(
@@ -117,7 +117,7 @@ def test_a_server_that_is_not_there_is_an_error_with_a_remedy(
     monkeypatch.setenv("TESSERA_LLM_URL", "http://127.0.0.1:9/v1")
     writer = opened(tries=2)
     with pytest.raises(LlmUnavailableError, match=r"127\.0\.0\.1:9 cannot be reached"):
-        writer.write(asked("x"))
+        writer.write(turns("x"))
 
 
 # ---------------------------------------------------------------- the key
@@ -135,28 +135,28 @@ def test_no_error_log_or_file_holds_the_key(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     writer = opened(tries=2)
-    writer.write(asked("good"))
+    writer.write(turns("good"))
     server.say(failure(status, f"the key {echoed} is not liked"))
-    with pytest.raises(LlmError) as told:
-        writer.write(asked("bad"))
-    error = told.value
-    shown = [*traceback.format_exception(error), repr(error), repr(vars(error))]
+    with pytest.raises(LlmError) as raised:
+        writer.write(turns("bad"))
+    error = raised.value
+    prompt = [*traceback.format_exception(error), repr(error), repr(vars(error))]
     told_of = connect(writer.ref).server
-    shown += [repr(told_of), str(told_of), repr(writer), writer.name, repr(writer.ref)]
-    shown += [repr(settings.Secret(KEY)), f"{told_of.key}", told_of.base_url, str(vars(writer))]
+    prompt += [repr(told_of), str(told_of), repr(writer), writer.name, repr(writer.ref)]
+    prompt += [repr(settings.Secret(KEY)), f"{told_of.key}", told_of.base_url, str(vars(writer))]
     stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(stored) >= 2
-    pieces = [KEY[at : at + 6] for at in range(len(KEY) - 5)]
-    assert not [piece for piece in pieces for text in shown if piece in text]
+    pieces = [KEY[place : place + 6] for place in range(len(KEY) - 5)]
+    assert not [piece for piece in pieces for text in prompt if piece in text]
     assert not [piece for piece in pieces for data in stored if piece.encode() in data]
     assert KEY not in caplog.text
     assert error.__cause__ is error.__context__ is None  # which would lead to the request
 
 
 def test_the_memo_refuses_a_key() -> None:
-    with pytest.raises(TypeError) as told:
+    with pytest.raises(TypeError) as error:
         canonical(Server("http://127.0.0.1/v1", "tiny", Secret(KEY)))
-    assert KEY not in str(told.value)
+    assert KEY not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -173,17 +173,17 @@ def test_the_memo_refuses_a_key() -> None:
     ],
 )
 def test_an_address_that_is_none_or_holds_a_key_is_refused(url: str) -> None:
-    with pytest.raises(LlmError, match="address") as told:
+    with pytest.raises(LlmError, match="address") as error:
         Server(url, "tiny")
-    assert KEY not in "".join(traceback.format_exception(told.value))
-    assert "TESSERA_LLM_URL" in told.value.remedy
+    assert KEY not in "".join(traceback.format_exception(error.value))
+    assert "TESSERA_LLM_URL" in error.value.remedy
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}…", f"{KEY} and more"])
 def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(LlmError, match="characters") as told:
+    with pytest.raises(LlmError, match="characters") as error:
         Server("https://example.org/v1", "tiny", Secret(key))
-    assert KEY not in "".join(traceback.format_exception(told.value))
+    assert KEY not in "".join(traceback.format_exception(error.value))
 
 
 def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("TESSERA_LLM_MODEL", "tiny")
     assert not configured().key
     monkeypatch.setenv("TESSERA_LLM_KEY", f"{KEY}\n")  # as read from a file
-    found = configured()
-    assert found == Server("https://example.org:8443/api/v1", "tiny", Secret(KEY))
-    assert found.host == "example.org:8443"
+    result = configured()
+    assert result == Server("https://example.org:8443/api/v1", "tiny", Secret(KEY))
+    assert result.host == "example.org:8443"
     assert KEY not in repr(settings.current())

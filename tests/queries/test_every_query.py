@@ -17,15 +17,16 @@ from typing import Any
 import pytest
 
 from backend import queries, query
-from backend.annotations.words import Selection
 from backend.concepts import stability_answers
 from backend.evals.ce_bench import sweep as ce_sweep
 from backend.evals.sage import answers as sage_answers
 from backend.evals.sage.sites import Sizes
 from backend.experiments import runs
+from backend.labels.words import LabelRequest
 from backend.models import embedder
 from backend.models import sae as sae_models
 from backend.query import Query
+from backend.queue.words import Selection
 from backend.schema import Job, Plan, SaeRef, Thresholds, TierSpec
 from backend.store import jobs, memo, worker
 from backend.store import queue as job_queue
@@ -54,6 +55,7 @@ STORIES = [
 # the arguments of each query, in the order in which they are computed; "…" stands for what only
 # the fixture knows
 CASES: dict[str, dict[str, Any]] = {
+    "feature_statistics": {},
     "features": {},
     "feature": {"feature": 0},
     "feature_examples": {"feature": 0, "draw": "top"},
@@ -72,9 +74,9 @@ CASES: dict[str, dict[str, Any]] = {
     "tier_labels": {"spec": SPEC},
     "tier_check": {"spec": SPEC},
     "route": {"spec": SPEC, "thresholds": CROSS, "plan": RoutePlan(most=2)},
-    "labels": {"number": 0},
-    "write_labels": {"number": 0, "methods": "baez"},
-    "label_scores": {"number": 0, "methods": "token_frequency"},
+    "labels": {"request": LabelRequest(0)},
+    "write_labels": {"request": LabelRequest(0), "methods": "baez"},
+    "label_scores": {"request": LabelRequest(0), "methods": "token_frequency"},
     "search_labels": {"text": "boats"},
     "run_experiment": {"plan": PLAN},
     "labels_by_tier": {"run": ..., "spec": SPEC},

@@ -132,7 +132,7 @@ def test_a_study_that_changed_is_another_job(small: str, monkeypatch: pytest.Mon
     one = asked(toy_study(small))
     loaded = registry.studies.load(small)
     other = replace(loaded, partition=replace(loaded.partition, seed=1))
-    assert toy_study.submit(other).id != one.id
+    assert toy_study.start(other).id != one.id
 
 
 # ---------------------------------------------------------------- what can go wrong

@@ -31,18 +31,20 @@ def study(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return ready
 
 
-def undo(of: dict[str, Any], kind: str = "undo") -> dict[str, Any]:
-    return {"uid": uuid.uuid4().hex, "kind": kind, "of": of["uid"]}
+def undo(owner: dict[str, Any], kind: str = "undo") -> dict[str, Any]:
+    return {"uid": uuid.uuid4().hex, "kind": kind, "of": owner["uid"]}
 
 
-def asked(study: str, person: str = "Anna", **also: Any) -> Queue:
-    found = queries.queue(study, person, Selection(**({"tier": "all"} | also)))
-    assert isinstance(found, Queue)
-    return found
+def queue_of(study: str, person: str = "Anna", **also: Any) -> Queue:
+    result = queries.queue(study, person, Selection(**({"tier": "all"} | also)))
+    assert isinstance(result, Queue)
+    return result
 
 
 def ahead(study: str, person: str = "Anna", **also: Any) -> list[tuple[int, int]]:
-    return [(feature, occurrence) for feature, occurrence, _ in asked(study, person, **also).slots]
+    return [
+        (feature, occurrence) for feature, occurrence, _ in queue_of(study, person, **also).slots
+    ]
 
 
 def labels(study: str) -> dict[tuple[str, int, int], str]:
@@ -60,11 +62,11 @@ def test_every_tenth_slot_repeats_one_of_ten_to_thirty_before(count: int, seed: 
     slots = schedule(order, seed)
     assert slots == schedule(order, seed)
     assert [feature for feature, again in slots if not again] == order
-    again = [(at, feature) for at, (feature, again) in enumerate(slots) if again]
+    again = [(place, feature) for place, (feature, again) in enumerate(slots) if again]
     assert len({feature for _, feature in again}) == len(again)
-    assert [at for at, _ in again] == list(range(19, len(slots), 10))
-    for at, feature in again:
-        assert queue_answers.NEAR <= at - slots.index((feature, 0)) <= queue_answers.FAR
+    assert [place for place, _ in again] == list(range(19, len(slots), 10))
+    for place, feature in again:
+        assert queue_answers.NEAR <= place - slots.index((feature, 0)) <= queue_answers.FAR
 
 
 # ---------------------------------------------------------------- what is next
@@ -74,23 +76,23 @@ def test_what_is_decided_is_not_asked_again(study: str) -> None:
     first, second, third = ahead(study)[:3]
     assert queries.decide(study, "Anna", [decision(first[0], "one")]).refused == {}
     assert ahead(study)[:2] == [second, third]
-    found = asked(study)
-    assert (found.done, found.skipped) == (1, 0)
-    assert [each.label for each, _ in found.history] == ["one"]
+    result = queue_of(study)
+    assert (result.done, result.skipped) == (1, 0)
+    assert [each.label for each, _ in result.history] == ["one"]
 
 
 def test_what_is_skipped_comes_once_more_at_the_end(study: str) -> None:
     slots = ahead(study)
     first = slots[0]
     queries.decide(study, "Anna", [decision(first[0])])
-    found = asked(study)
-    assert (found.done, found.skipped) == (0, 1)
+    result = queue_of(study)
+    assert (result.done, result.skipped) == (0, 1)
     assert ahead(study)[0] == slots[1]
-    assert found.slots[-1][:2] == first
-    assert found.slots[-1][2]
+    assert result.slots[-1][:2] == first
+    assert result.slots[-1][2]
     queries.decide(study, "Anna", [decision(first[0])])
     assert first not in ahead(study)
-    assert asked(study).done == 1
+    assert queue_of(study).done == 1
 
 
 def test_features_of_others_are_left_out_and_their_skips_are_not(study: str) -> None:
@@ -99,7 +101,7 @@ def test_features_of_others_are_left_out_and_their_skips_are_not(study: str) -> 
     assert ahead(study)[:2] == [second, third]
     assert ahead(study, "Ben")[0] == third
     queries.decide(study, "Anna", [decision(first[0], "hers too")])
-    assert asked(study).done == 1
+    assert queue_of(study).done == 1
 
 
 def test_only_and_orders_choose_and_sort(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,9 +115,9 @@ def test_only_and_orders_choose_and_sort(study: str, monkeypatch: pytest.MonkeyP
     assert ahead(study, order="disagreement") == ahead(study, order="density")
     for wrong in ({"order": "best"}, {"tier": "x"}, {"only": "1,b"}):
         with pytest.raises(NotFoundError):
-            asked(study, **wrong)
+            queue_of(study, **wrong)
     with pytest.raises(NotFoundError):
-        asked(study, "  ")
+        queue_of(study, "  ")
 
 
 def test_a_tier_is_queued_nearest_to_its_bounds_first(
@@ -125,7 +127,7 @@ def test_a_tier_is_queued_nearest_to_its_bounds_first(
     monkeypatch.setattr("backend.tiers.answers.of_tier", lambda *_: np.array(few))
     assert [feature for feature, _ in ahead(study, tier="obscure")] == few
     monkeypatch.setattr("backend.tiers.answers.of_tier", lambda *_: np.array([], np.int64))
-    assert asked(study, tier="obscure").of == 0
+    assert queue_of(study, tier="obscure").of == 0
 
 
 def test_without_features_the_answer_is_a_job(
@@ -150,9 +152,9 @@ def test_an_event_sent_again_is_kept_once(study: str) -> None:
 def test_the_last_one_that_is_not_undone_is_current(study: str) -> None:
     feature = ahead(study)[0][0]
     one, two = decision(feature, "one"), decision(feature, "two")
-    said = [(one, "one"), (two, "two"), (undo(two), "one"), (undo(one), None)]
-    said += [(undo(two, "redo"), "two"), (undo(one, "redo"), "two")]
-    for event, current in said:
+    text = [(one, "one"), (two, "two"), (undo(two), "one"), (undo(one), None)]
+    text += [(undo(two, "redo"), "two"), (undo(one, "redo"), "two")]
+    for event, current in text:
         queries.decide(study, "Anna", [event])
         assert labels(study).get(("Anna", feature, 0)) == current
     assert annotations.of_study(study, ["decision"])[1].value["old"] == one["uid"]
@@ -173,16 +175,16 @@ def test_what_was_made_last_is_current_also_where_the_clock_was_set_back(
     monkeypatch.setattr("backend.annotations.hand_labels.time.time", lambda: 2.0)
     queries.decide(study, "Anna", [decision(feature, "second")])
     assert labels(study)["Anna", feature, 0] == "second"
-    assert [each.label for each, _ in asked(study).history] == ["long ago", "first", "second"]
+    assert [each.label for each, _ in queue_of(study).history] == ["long ago", "first", "second"]
 
 
 def test_the_pace_is_told_from_five_decisions_on(study: str) -> None:
     features = [feature for feature, _ in ahead(study)[:5]]
     for feature in features[:4]:
         queries.decide(study, "Anna", [decision(feature, "x", seconds=2)])
-    assert asked(study).seconds is None
+    assert queue_of(study).seconds is None
     queries.decide(study, "Anna", [decision(features[4], "x", seconds=2)])
-    assert asked(study).seconds == 2
+    assert queue_of(study).seconds == 2
 
 
 def test_another_process_is_heard(study: str) -> None:
@@ -198,7 +200,7 @@ def test_a_file_put_in_another_one_s_place_is_read_anew(study: str) -> None:
     for file in annotations.path().parent.iterdir():
         file.rename(file.with_name(f"{file.name}.old"))
     assert labels(study) == {}
-    assert asked(study).done == 0
+    assert queue_of(study).done == 0
 
 
 @pytest.mark.parametrize(
@@ -230,9 +232,9 @@ def test_a_file_put_in_another_one_s_place_is_read_anew(study: str) -> None:
 )
 def test_a_bad_event_is_refused_and_the_others_are_kept(study: str, wrong: dict[str, Any]) -> None:
     good, bad = decision(1, "fine"), decision(2, "bad") | wrong
-    done = queries.decide(study, "Anna", [bad, good, "no event", {"uid": 3}])
-    assert done.kept == (good["uid"],)
-    assert done.refused[bad["uid"]]
+    ended = queries.decide(study, "Anna", [bad, good, "no event", {"uid": 3}])
+    assert ended.kept == (good["uid"],)
+    assert ended.refused[bad["uid"]]
     assert labels(study) == {("Anna", 1, 0): "fine"}
 
 
@@ -242,8 +244,8 @@ def test_a_bad_event_is_refused_and_the_others_are_kept(study: str, wrong: dict[
 def test_labels_of_any_script_come_back(study: str, label: str) -> None:
     event = decision(1, label, tags=["syntax"], confidence="low", notes=label, evidence=[label])
     queries.decide(study, "Anna", [event])
-    kept = annotations.of_study(study, ["decision"])[0].value
-    assert (kept["label"], kept["notes"], kept["evidence"]) == (label, label, [label])
+    saved = annotations.of_study(study, ["decision"])[0].value
+    assert (saved["label"], saved["notes"], saved["evidence"]) == (label, label, [label])
 
 
 def test_half_a_character_harms_nothing(study: str) -> None:
@@ -261,9 +263,9 @@ def test_many_at_once_do_not_hinder_each_other(study: str) -> None:
     names = [f"person {number}" for number in range(6)]
 
     def labels_all(name: str) -> int:
-        for feature, occurrence, _ in asked(study, name).slots[:12]:
+        for feature, occurrence, _ in queue_of(study, name).slots[:12]:
             queries.decide(study, name, [decision(feature, "x", occurrence=occurrence)])
-            asked(study, name)
+            queue_of(study, name)
         return len(queries.human_labels(study))
 
     with ThreadPoolExecutor(6) as pool:
@@ -283,22 +285,22 @@ def test_what_cannot_be_kept_is_an_error(study: str) -> None:
 
 
 def test_a_person_is_compared_with_themselves(study: str) -> None:
-    said = [decision(1, "A  b"), decision(1, "a B", occurrence=1)]
-    said += [decision(2, "c"), decision(2, "d", occurrence=1)]
-    said += [decision(3), decision(3, "e", occurrence=1)]
-    queries.decide(study, "Anna", said)
-    found = asked(study).agreement
-    assert (found.same, found.pairs) == (1, 2)
-    assert found.low < 0.5 < found.high
-    assert asked(study, "Ben").agreement.pairs == 0
+    text = [decision(1, "A  b"), decision(1, "a B", occurrence=1)]
+    text += [decision(2, "c"), decision(2, "d", occurrence=1)]
+    text += [decision(3), decision(3, "e", occurrence=1)]
+    queries.decide(study, "Anna", text)
+    result = queue_of(study).agreement
+    assert (result.same, result.pairs) == (1, 2)
+    assert result.low < 0.5 < result.high
+    assert queue_of(study, "Ben").agreement.pairs == 0
 
 
 def test_meaning_is_compared_beside_a_null(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     assert queries.agreement(study, "Anna") == Agreement(0, None, None, None, None, None, None)
-    said = [decision(1, "a"), decision(1, "b", occurrence=1)]
-    said += [decision(2, "c"), decision(2, "c", occurrence=1)]
-    queries.decide(study, "Anna", said)
+    text = [decision(1, "a"), decision(1, "b", occurrence=1)]
+    text += [decision(2, "c"), decision(2, "c", occurrence=1)]
+    queries.decide(study, "Anna", text)
     job = queries.agreement(study, "Anna")
     assert isinstance(job, Job)
     assert job.query == "agreement"
@@ -309,10 +311,10 @@ def test_meaning_is_compared_beside_a_null(study: str, monkeypatch: pytest.Monke
 
     # what the embedder makes of the texts, as if its job had run
     monkeypatch.setattr("backend.labels.label_search.vectors", lambda *_: Entry())
-    found = queries.agreement(study, "Anna")
-    assert isinstance(found, Agreement)
-    assert (found.pairs, found.mean, found.null) == (2, pytest.approx(0.8), 0)
-    assert "cosine .80" in setup.agreement_words(found)
+    result = queries.agreement(study, "Anna")
+    assert isinstance(result, Agreement)
+    assert (result.pairs, result.mean, result.null) == (2, pytest.approx(0.8), 0)
+    assert "cosine .80" in setup.agreement_words(result)
 
 
 def test_items_show_peaks_within_twenty_tokens(study: str) -> None:

@@ -25,11 +25,11 @@ def study(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return ready
 
 
-def told(app: AppTest) -> dict[str, Any]:
+def data_of(app: AppTest) -> dict[str, Any]:
     """What the component is given."""
-    found = [each for each in app.get("bidi_component") if "queue" in each.proto.component_name]
-    assert len(found) == 1
-    return json.loads(found[0].proto.json or found[0].proto.mixed.json)
+    result = [each for each in app.get("bidi_component") if "queue" in each.proto.component_name]
+    assert len(result) == 1
+    return json.loads(result[0].proto.json or result[0].proto.mixed.json)
 
 
 def test_a_cold_queue_says_what_is_being_computed(
@@ -55,24 +55,24 @@ def test_a_queue_has_slots_examples_counts_and_history(study: str) -> None:
         "action": "label", "label": "<b>mine</b>",
     }  # fmt: skip
     queries.decide(study, "Anna", [event])
-    data = told(opened("queue", person="Anna", tier="all"))
-    found = queries.queue(study, "Anna", Selection("all"))
-    assert isinstance(found, Queue)
-    assert [tuple(slot) for slot in data["queue"]["slots"]] == list(found.slots)
-    assert (data["queue"]["done"], data["queue"]["of"]) == (1, found.of)
+    data = data_of(opened("queue", person="Anna", tier="all"))
+    result = queries.queue(study, "Anna", Selection("all"))
+    assert isinstance(result, Queue)
+    assert [tuple(slot) for slot in data["queue"]["slots"]] == list(result.slots)
+    assert (data["queue"]["done"], data["queue"]["of"]) == (1, result.of)
     assert [each["label"] for each in data["history"]] == ["<b>mine</b>"]
-    first = data["items"][str(found.slots[0][0])]
+    first = data["items"][str(result.slots[0][0])]
     assert len(first["strongest"]) == 4
-    assert f"feature={found.slots[0][0]}" in first["href"]
+    assert f"feature={result.slots[0][0]}" in first["href"]
     assert data["hints"] is None  # they would anchor
 
 
 def test_what_others_decided_of_the_item_on_the_screen_is_told(study: str) -> None:
-    found = queries.queue(study, "Anna", Selection("all"))
-    assert isinstance(found, Queue)
-    feature, occurrence, _ = found.slots[0]
-    at = f"{feature}.{occurrence}"
-    assert queue._decided(queries, study, at, found) is None, "it is still to be labelled"
+    result = queries.queue(study, "Anna", Selection("all"))
+    assert isinstance(result, Queue)
+    feature, occurrence, _ = result.slots[0]
+    place = f"{feature}.{occurrence}"
+    assert queue._decided(queries, study, place, result) is None, "it is still to be labelled"
     event = {
         "uid": "0123456789abcdef", "kind": "decision", "feature": feature, "occurrence": 0,
         "action": "label", "label": "his",
@@ -82,9 +82,9 @@ def test_what_others_decided_of_the_item_on_the_screen_is_told(study: str) -> No
     queries.decide(study, "Cyd", [skip])
     later = queries.queue(study, "Anna", Selection("all"))
     assert isinstance(later, Queue)
-    told = queue._decided(queries, study, at, later)
-    assert told is not None
-    assert [(one["person"], one["label"]) for one in told["decisions"]] == [("Ben", "his")]
+    error = queue._decided(queries, study, place, later)
+    assert error is not None
+    assert [(one["person"], one["label"]) for one in error["decisions"]] == [("Ben", "his")]
     assert queue._decided(queries, study, "1.x", later) is None
 
 
@@ -98,7 +98,7 @@ def test_where_no_feature_is_obscure_it_says_what_to_do_next(
 
 
 @pytest.mark.parametrize(
-    ("params", "said"),
+    ("params", "problem"),
     [
         ({"tier": "best"}, "tier = 'best'"),
         ({"order": "x"}, "order = 'x'"),
@@ -106,21 +106,23 @@ def test_where_no_feature_is_obscure_it_says_what_to_do_next(
         ({"seed": "x"}, "seed = 'x'"),
     ],
 )
-def test_a_wrong_link_is_answered(study: str, params: dict[str, Any], said: str) -> None:
+def test_a_wrong_link_is_answered(study: str, params: dict[str, Any], problem: str) -> None:
     app = opened("queue", False, **({"person": "Anna", "tier": "all"} | params))
-    assert said in text_of(app).replace("&#x27;", "'")
+    assert problem in text_of(app).replace("&#x27;", "'")
 
 
 def test_a_link_to_chosen_features_queues_them_alone(study: str) -> None:
-    some = [slot[0] for slot in told(opened("queue", person="A", tier="all"))["queue"]["slots"][:3]]
+    some = [
+        slot[0] for slot in data_of(opened("queue", person="A", tier="all"))["queue"]["slots"][:3]
+    ]
     only = ",".join(map(str, some))
-    data = told(opened("queue", person="A", only=only))
+    data = data_of(opened("queue", person="A", only=only))
     assert {slot[0] for slot in data["queue"]["slots"]} == set(some)
 
 
 def test_an_unreadable_file_is_told_and_the_component_stays(study: str) -> None:
     annotations.path().mkdir(parents=True)
-    data = told(opened("queue", person="Anna", tier="all"))
+    data = data_of(opened("queue", person="Anna", tier="all"))
     assert data["queue"] is None
     assert "cannot be opened" in data["problem"]["problem"]
 
@@ -132,7 +134,7 @@ def test_a_file_of_a_newer_tessera_is_told(study: str) -> None:
     annotations.add("note", study, "x", "Anna", {})
     with sqlite3.connect(annotations.path()) as base:
         base.execute("UPDATE alembic_version SET version_num = '9999'")
-    data = told(opened("queue", person="Anna", tier="all"))
+    data = data_of(opened("queue", person="Anna", tier="all"))
     assert "newer Tessera" in data["problem"]["problem"]
 
 
@@ -174,13 +176,13 @@ def test_one_outbox_that_fails_leaves_the_others_kept(
 
 
 def test_a_text_is_tried_or_its_failure_told(study: str) -> None:
-    asked = {"id": "1", "feature": 3, "text": "The captain finds the anchor."}
+    requests = {"id": "1", "feature": 3, "text": "The captain finds the anchor."}
 
     class Desk:
         def probe(self, *_: Any) -> Any:
             raise NotFoundError("No regions.", "Wait.")
 
-    assert queue._probe(Desk(), study, asked) == {
+    assert queue._probe(Desk(), study, requests) == {
         "id": "1", "ended": True, "problem": "No regions. Wait.",
     }  # fmt: skip
     assert queue._probe(Desk(), study, None) is None

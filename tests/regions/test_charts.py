@@ -22,8 +22,8 @@ from components.shell.selection import (
     Area,
     area_of,
     clicked,
-    heard,
     inside,
+    interpret,
     neighbour,
     parse,
     row_of,
@@ -155,12 +155,12 @@ def test_a_browser_that_has_not_heard_of_the_last_mark_chooses_nothing() -> None
     ids, past = [30, 40, 50], {((0,), ()), ((), ((0, "size"),))}
     late = [{"rows": [0], "cells": []}, {"rows": [], "cells": [(0, "size")]}]
     for selection in late:
-        assert row_of(heard({"selection": selection}, [1], past), [1], ids) == 40
+        assert row_of(interpret({"selection": selection}, [1], past), [1], ids) == 40
     clicked_since = {"selection": {"rows": [0], "cells": [(2, "size")]}}
-    assert row_of(heard(clicked_since, [1], past), [1], ids) == 50
+    assert row_of(interpret(clicked_since, [1], past), [1], ids) == 50
     marked_since = {"selection": {"rows": [2], "cells": []}}
-    assert row_of(heard(marked_since, [1], past), [1], ids) == 50
-    assert row_of(heard({"selection": {"rows": [0]}}, [1], ()), [1], ids) == 30
+    assert row_of(interpret(marked_since, [1], past), [1], ids) == 50
+    assert row_of(interpret({"selection": {"rows": [0]}}, [1], ()), [1], ids) == 30
 
 
 def test_next_and_previous_go_around() -> None:
@@ -180,13 +180,13 @@ def test_filters_keep_what_they_say(no_filter: None, monkeypatch: pytest.MonkeyP
     table = regions().table
     assert REGIONS.left(table, None)[0].equals(table)
     assert REGIONS.filter_words() == []
-    chosen = {"least": 100, "most": 300, "kappa": 0.5, "topic": "sports", "beyond": True}
-    monkeypatch.setattr(address, "get", chosen.get)
-    kept, _ = REGIONS.left(table, None)
-    assert kept["size"].is_between(100, 300).all()
-    assert (kept["coherence"] >= 0.5).all()
-    assert not kept["token_driven"].any()
-    assert set(kept["topic"]) <= {"sports"}
+    selection = {"least": 100, "most": 300, "kappa": 0.5, "topic": "sports", "beyond": True}
+    monkeypatch.setattr(address, "get", selection.get)
+    remaining, _ = REGIONS.left(table, None)
+    assert remaining["size"].is_between(100, 300).all()
+    assert (remaining["coherence"] >= 0.5).all()
+    assert not remaining["token_driven"].any()
+    assert set(remaining["topic"]) <= {"sports"}
     assert len(REGIONS.filter_words()) == 5
 
 
@@ -210,11 +210,11 @@ def test_cells_hold_no_control_characters(no_filter: None) -> None:
 @pytest.mark.parametrize("colour", address.COLOURS)
 def test_the_map_draws_every_region_in_every_colour(colour: str) -> None:
     view = regions()
-    made = region_chart(view, Marks(np.ones(len(view.table), dtype=bool), colour))
-    trace = made.data[0]
+    chart = region_chart(view, Marks(np.ones(len(view.table), dtype=bool), colour))
+    trace = chart.data[0]
     assert isinstance(trace, go.Scattergl)
     assert size(trace.x) == size(trace.customdata) == len(view.table)
-    assert made.layout.title.text is None
+    assert chart.layout.title.text is None
 
 
 def test_filtered_regions_stay_as_faint_dots_that_cannot_be_selected() -> None:
@@ -228,21 +228,21 @@ def test_filtered_regions_stay_as_faint_dots_that_cannot_be_selected() -> None:
 
 def test_an_empty_map_is_still_a_map() -> None:
     view = regions()
-    made = region_chart(view, Marks(np.zeros(len(view.table), dtype=bool)))
-    assert size(made.data[1].x) == 0
+    chart = region_chart(view, Marks(np.zeros(len(view.table), dtype=bool)))
+    assert size(chart.data[1].x) == 0
 
 
 def test_the_map_stays_small_enough_to_send() -> None:
     view = regions(2600)
-    made = region_chart(view, Marks(np.ones(2600, dtype=bool)))
-    assert size(made.to_json()) < 400_000
+    chart = region_chart(view, Marks(np.ones(2600, dtype=bool)))
+    assert size(chart.to_json()) < 400_000
 
 
 def test_text_in_the_map_cannot_be_markup() -> None:
-    said = json.dumps(
+    text = json.dumps(
         region_chart(regions(), Marks(np.ones(40, dtype=bool))).to_dict(), default=str
     )
-    assert "<b><b>" not in said
+    assert "<b><b>" not in text
     assert short("<i>x</i>") == "&lt;i&gt;x&lt;/i&gt;"
     assert len(short("x" * 99)) <= 18
 
@@ -255,9 +255,9 @@ def test_area_of_a_mark_grows_with_the_members() -> None:
 
 def test_labels_do_not_touch() -> None:
     table = regions().table
-    chosen = spread(table, table, 10)
-    assert 0 < len(chosen) <= 10
-    assert chosen["size"].to_list() == sorted(chosen["size"], reverse=True)
+    selection = spread(table, table, 10)
+    assert 0 < len(selection) <= 10
+    assert selection["size"].to_list() == sorted(selection["size"], reverse=True)
 
 
 def test_a_preview_says_so_and_a_whole_map_does_not() -> None:

@@ -16,16 +16,8 @@ from hypothesis import strategies as st
 from backend.regions import description, partitioning
 from backend.regions.description import REGIONS, bands, competitors, sample
 from backend.regions.shape import isolation, mean_distance, quantiles
-from backend.regions.token_share import (
-    ATTRIBUTES,
-    PUNCTUATION,
-    attributes,
-    explained,
-    kind_of,
-    modes,
-    nulls,
-)
-from backend.regions.views import MemberDraw
+from backend.regions.token_share import PUNCTUATION, attributes, explained, kind_of, modes, nulls
+from backend.regions.views import ATTRIBUTES, MemberDraw
 from backend.schema import Partition, PartitionSpec, Reading, TesseraError
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry
@@ -60,12 +52,12 @@ def points(refs: Reading) -> partitioning.Points:
 def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
     refs: Reading, described: Entry
 ) -> None:
-    made = partitioning.build_partition(Partition(refs, SPEC))
+    built = partitioning.build_partition(Partition(refs, SPEC))
     members, offsets = described.array("members"), described.array("offsets")
-    owner, distance = made.array("owner"), made.array("distance")
-    within = np.flatnonzero(distance <= made.value("theta"))
+    owner, distance = built.array("owner"), built.array("distance")
+    within = np.flatnonzero(distance <= built.value("theta"))
     assert sorted(members.tolist()) == within.tolist()
-    for region, exemplar in enumerate(made.array("exemplar_tokens")):
+    for region, exemplar in enumerate(built.array("exemplar_tokens")):
         rows = members[offsets[region] : offsets[region + 1]]
         assert set(owner[rows].tolist()) == {region}
         assert (np.diff(distance[rows]) >= 0).all()
@@ -80,11 +72,11 @@ def test_members_are_the_tokens_within_theta_grouped_and_nearest_first(
 def test_shape_measures_match_pairwise_computation(
     refs: Reading, described: Entry, points: partitioning.Points
 ) -> None:
-    made = partitioning.build_partition(Partition(refs, SPEC))
+    built = partitioning.build_partition(Partition(refs, SPEC))
     whole = torch.cat([part for _, part in points]).double().numpy()
     whole /= np.linalg.norm(whole, axis=1, keepdims=True)
     members, offsets = described.array("members"), described.array("offsets")
-    exemplars = made.array("exemplars").astype(np.float64)
+    exemplars = built.array("exemplars").astype(np.float64)
     between = 1 - exemplars @ exemplars.T + 9 * np.eye(len(exemplars))
     for row in described.frame("regions").iter_rows(named=True):
         rows = members[offsets[row["region"]] : offsets[row["region"] + 1]]
@@ -95,11 +87,11 @@ def test_shape_measures_match_pairwise_computation(
             assert row["mean_distance"] == pytest.approx(pairs.mean(), abs=1e-10)
         else:
             assert row["mean_distance"] is None
-        distance, margin = made.array("distance")[rows], made.array("margin")[rows]
+        distance, margin = built.array("distance")[rows], built.array("margin")[rows]
         for name, q in (("radius", 50), ("radius_10", 10), ("radius_90", 90)):
             assert row[name] == pytest.approx(np.percentile(distance, q), abs=1e-6)
         assert row["margin"] == pytest.approx(np.median(margin), abs=1e-6)
-        assert row["overlap"] == pytest.approx(made.array("overlap")[rows].mean())
+        assert row["overlap"] == pytest.approx(built.array("overlap")[rows].mean())
         assert row["isolation"] == pytest.approx(between[row["region"]].min(), abs=1e-5)
         direction = described.array("means")[row["region"]]
         assert np.allclose(direction, inside.mean(axis=0) / row["coherence"], atol=1e-6)
@@ -188,8 +180,8 @@ def test_mean_pairwise_distance_follows_from_coherence(seed: int, n: int, width:
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     pairs = (1 - unit @ unit.T)[np.triu_indices(n, 1)]
     coherence = np.linalg.norm(unit.mean(axis=0))
-    found = mean_distance(np.array([coherence]), np.array([n]))[0]
-    assert found == pytest.approx(pairs.mean(), abs=1e-10)
+    result = mean_distance(np.array([coherence]), np.array([n]))[0]
+    assert result == pytest.approx(pairs.mean(), abs=1e-10)
 
 
 def test_one_region_has_no_pair_and_no_neighbour() -> None:
@@ -206,8 +198,8 @@ def test_one_region_has_no_pair_and_no_neighbour() -> None:
 def test_quantiles_by_group_are_those_of_each_group(groups: list[list[float]], q: float) -> None:
     values = np.concatenate([np.sort(np.array(group, dtype=np.float64)) for group in groups])
     offsets = np.append(0, np.cumsum([len(group) for group in groups]))
-    found = quantiles(values, offsets, q)
-    for group, value in zip(groups, found, strict=True):
+    result = quantiles(values, offsets, q)
+    for group, value in zip(groups, result, strict=True):
         if group:
             assert value == pytest.approx(np.quantile(group, q), abs=1e-9)
         else:
@@ -223,14 +215,14 @@ def test_modes_prefer_the_smaller_value_and_know_empty_groups() -> None:
 def test_the_null_is_what_random_tokens_show() -> None:
     rng = np.random.default_rng(0)
     values = {"coin": rng.integers(0, 2, 5000), "name": rng.permutation(5000)}
-    found = nulls(values, 1000, seed=1)
-    mean, high = found["coin"].at(np.array([1, 2, 100, 1000]))
+    result = nulls(values, 1000, seed=1)
+    mean, high = result["coin"].at(np.array([1, 2, 100, 1000]))
     # by hand: one of one; two of two in half the draws; then half plus √(1/2πn)
     assert mean == pytest.approx([1.0, 0.75, 0.5 + 0.0399, 0.5 + 0.0126], abs=0.03)
     assert (high >= mean).all()
-    assert found["name"].at(np.array([10]))[0][0] == pytest.approx(0.1, abs=0.005)
+    assert result["name"].at(np.array([10]))[0][0] == pytest.approx(0.1, abs=0.005)
     again = nulls(values, 1000, seed=1)["coin"]
-    assert np.array_equal(again.mean, found["coin"].mean)
+    assert np.array_equal(again.mean, result["coin"].mean)
 
 
 def test_explained_is_nothing_at_chance_and_all_at_one() -> None:
@@ -253,10 +245,10 @@ def test_a_region_of_one_word_is_token_driven_and_a_random_one_is_not() -> None:
 
 def test_competitors_come_commonest_first() -> None:
     runner_up, margin = np.array([3, 5, 3, -1]), np.array([0.1, 0.2, 0.3, 0.0])
-    found = competitors(runner_up, margin)
-    assert found.select("region", "count").rows() == [(3, 2), (5, 1)]
-    assert found["margin"].to_list() == pytest.approx([0.2, 0.2])
-    assert found["share"].to_list() == pytest.approx([0.5, 0.25])
+    result = competitors(runner_up, margin)
+    assert result.select("region", "count").rows() == [(3, 2), (5, 1)]
+    assert result["margin"].to_list() == pytest.approx([0.2, 0.2])
+    assert result["share"].to_list() == pytest.approx([0.5, 0.25])
 
 
 distances = st.lists(st.floats(0, 0.875, width=32), min_size=1, max_size=60)
@@ -283,9 +275,9 @@ def test_samples_hold_distinct_members_of_the_kind_they_name(
     table = bands(distance)
     for draw in ("closest", "farthest", "random", "band 1", "band 4"):
         rows, how = sample(members, distance, MemberDraw(draw, count, seed))
-        drawn = distance[rows - 100]
+        draws = distance[rows - 100]
         assert len(set(rows.tolist())) == len(rows)
-        assert (np.diff(drawn) >= 0).all()
+        assert (np.diff(draws) >= 0).all()
         if draw.startswith("band"):
             band = table.row(int(draw[-1]) - 1, named=True)
             assert len(rows) == min(count, band["count"])
@@ -293,9 +285,9 @@ def test_samples_hold_distinct_members_of_the_kind_they_name(
         else:
             assert len(rows) == min(count, len(found))
         if draw == "closest":
-            assert drawn.max() <= np.sort(distance)[: len(rows)].max()
+            assert draws.max() <= np.sort(distance)[: len(rows)].max()
         if draw == "farthest":
-            assert drawn.min() >= np.sort(distance)[-len(rows) :].min()
+            assert draws.min() >= np.sort(distance)[-len(rows) :].min()
         again, _ = sample(members, distance, MemberDraw(draw, count, seed))
         assert rows.tolist() == again.tolist()
 

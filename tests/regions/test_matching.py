@@ -63,8 +63,8 @@ def test_matches_are_the_best_pairs_however_they_are_counted(
     every = brute(owner, active, regions).with_columns(pl.col("f1").round(9))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "ROWS", block)
-        found = matched(owner, active, regions)
-    for frame, of, other in zip(found, ("region", "feature"), ("feature", "region"), strict=True):
+        result = matched(owner, active, regions)
+    for frame, of, other in zip(result, ("region", "feature"), ("feature", "region"), strict=True):
         assert frame.schema == MATCHES
         expected = (
             every.sort(of, "f1", other, descending=[False, True, False])
@@ -105,15 +105,15 @@ def test_matches_of_a_corpus_recount_from_its_partition_and_codes(small: str) ->
     assert study.sae is not None
     spec = PartitionSpec(p=10, k=1.2)
     entry = matching.match(study.cut(spec), study.sae)
-    made = partitioning.build_partition(study.cut(spec))
+    built = partitioning.build_partition(study.cut(spec))
     index = codes.index(study.reading, study.sae)
-    member = made.array("distance") <= made.value("theta")
+    member = built.array("distance") <= built.value("theta")
     assert not member.all()  # with k above 1 some tokens are gray, and members of nothing
     for row in entry.frame("by_region").sample(20, seed=0).iter_rows(named=True):
         of_feature = slice(*index.array("offsets")[row["feature"] : row["feature"] + 2])
         fires = np.zeros(len(member), dtype=bool)
         fires[index.array("rows")[of_feature]] = True
-        inside = member & (made.array("owner") == row["region"])
+        inside = member & (built.array("owner") == row["region"])
         assert row["both"] == (fires & inside).sum()
         assert row["precision"] == pytest.approx((fires & inside).sum() / fires.sum())
         assert row["recall"] == pytest.approx((fires & inside).sum() / inside.sum())

@@ -115,10 +115,10 @@ def test_a_point_without_direction_never_leads_and_is_covered_by_nothing() -> No
     points[[0, 7, 39]] = 0
     leaders = leaders_of(points, 0.4)
     assert not {0, 7, 39} & set(leaders)
-    found = assign(points, points[leaders], 0.4)
-    assert found.distance[[0, 7, 39]].tolist() == [1.0, 1.0, 1.0]
-    assert found.overlap[[0, 7, 39]].tolist() == [0, 0, 0]
-    assert found.owner[[0, 7, 39]].tolist() == [0, 0, 0]
+    result = assign(points, points[leaders], 0.4)
+    assert result.distance[[0, 7, 39]].tolist() == [1.0, 1.0, 1.0]
+    assert result.overlap[[0, 7, 39]].tolist() == [0, 0, 0]
+    assert result.owner[[0, 7, 39]].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("reach", [0.0, 1.0, -0.5, 2.0])
@@ -152,38 +152,38 @@ def test_every_point_gets_its_nearest_exemplar_and_the_right_distances(
 ) -> None:
     theta = float(np.float32(theta))
     exemplars = points[leaders_of(points, theta)]
-    found = assign(points, exemplars, theta)
+    result = assign(points, exemplars, theta)
     distances = distance_matrix(points, exemplars)
-    assert found.owner.tolist() == distances.argmin(axis=1).tolist()
-    assert np.allclose(found.distance, np.maximum(distances.min(axis=1), 0), atol=1e-6)
-    assert found.overlap.tolist() == (distances <= theta).sum(axis=1).tolist()
-    assert (found.distance <= np.float32(theta)).all()  # with k = 1 all points are covered
+    assert result.owner.tolist() == distances.argmin(axis=1).tolist()
+    assert np.allclose(result.distance, np.maximum(distances.min(axis=1), 0), atol=1e-6)
+    assert result.overlap.tolist() == (distances <= theta).sum(axis=1).tolist()
+    assert (result.distance <= np.float32(theta)).all()  # with k = 1 all points are covered
     if len(exemplars) == 1:
-        assert set(found.runner_up.tolist()) == {-1}
+        assert set(result.runner_up.tolist()) == {-1}
     else:
         ordered = np.sort(distances, axis=1)
         second = np.argsort(distances, axis=1, kind="stable")[:, 1]
-        assert found.runner_up.tolist() == second.tolist()
-        assert np.allclose(found.margin, ordered[:, 1] - ordered[:, 0], atol=1e-6)
+        assert result.runner_up.tolist() == second.tolist()
+        assert np.allclose(result.margin, ordered[:, 1] - ordered[:, 0], atol=1e-6)
 
 
 def test_ties_go_to_the_exemplar_found_first() -> None:
     exemplars = torch.eye(6)
-    found = assign(unit(torch.ones(1, 6), torch.zeros(6)), exemplars[[3, 1, 2, 0, 5, 4]], 0.7)
-    assert found.owner.tolist() == [0]
-    assert found.runner_up.tolist() == [1]
-    assert found.overlap.tolist() == [6]
+    result = assign(unit(torch.ones(1, 6), torch.zeros(6)), exemplars[[3, 1, 2, 0, 5, 4]], 0.7)
+    assert result.owner.tolist() == [0]
+    assert result.runner_up.tolist() == [1]
+    assert result.overlap.tolist() == [6]
 
 
 def test_overlap_counts_exemplars_far_beyond_the_first_few() -> None:
     points = points_of(4, 900, 3)
     exemplars = points[:700]
     theta = float(np.float32(0.9))
-    found = assign(points, exemplars, theta)
+    result = assign(points, exemplars, theta)
     distances = distance_matrix(points, exemplars)
-    assert found.overlap.tolist() == (distances <= theta).sum(axis=1).tolist()
-    assert found.overlap.max() > 256
-    assert found.owner.tolist() == distances.argmin(axis=1).tolist()
+    assert result.overlap.tolist() == (distances <= theta).sum(axis=1).tolist()
+    assert result.overlap.max() > 256
+    assert result.owner.tolist() == distances.argmin(axis=1).tolist()
 
 
 @settings(max_examples=25, deadline=None)
@@ -194,12 +194,12 @@ def test_the_gray_zone_is_beyond_theta_and_within_reach(
     theta, reach = float(np.float32(theta)), float(np.float32(k * theta))
     leaders = leaders_of(points, reach)
     exemplars = points[leaders]
-    found = assign(points, exemplars, theta, reach)
+    result = assign(points, exemplars, theta, reach)
     nearest = distance_matrix(points, exemplars).min(axis=1)
     between = distance_matrix(exemplars, exemplars) + 9 * np.eye(len(leaders))
     assert between.min() > reach
-    assert (found.distance <= np.float32(reach)).all()
-    gray = (found.distance > np.float32(theta)) & (found.distance <= np.float32(reach))
+    assert (result.distance <= np.float32(reach)).all()
+    gray = (result.distance > np.float32(theta)) & (result.distance <= np.float32(reach))
     assert gray.tolist() == ((nearest > theta) & (nearest <= reach)).tolist()
 
 
@@ -213,10 +213,10 @@ def test_distances_next_to_theta_are_stored_on_their_side_of_it(seed: int, theta
     rows = np.outer(cosines, first) + np.outer(np.sqrt(1 - cosines**2), across)
     points = torch.from_numpy(rows.astype(np.float32))
     exemplar = torch.from_numpy(first.astype(np.float32))[None]
-    found = assign(points, exemplar, theta)
+    result = assign(points, exemplar, theta)
     within = distance_matrix(points, exemplar)[:, 0] <= theta
-    assert (found.distance <= theta).tolist() == within.tolist()
-    assert found.overlap.tolist() == within.astype(int).tolist()
+    assert (result.distance <= theta).tolist() == within.tolist()
+    assert result.overlap.tolist() == within.astype(int).tolist()
 
 
 # ---------------------------------------------------------------- a corpus
@@ -269,7 +269,7 @@ def test_the_centre_is_the_mean_along_the_mean_direction(small: str) -> None:
 
 def test_theta_is_the_mean_percentile_of_pairwise_distance_in_batches(small: str) -> None:
     every = made.points(reading(small))
-    found = torch.cat([part for _, part in every]).double().numpy()
+    result = torch.cat([part for _, part in every]).double().numpy()
     table = every.activations.tokens.contexts
     percentiles = []
     for batch in draw_contexts(table, seed=3):
@@ -281,7 +281,7 @@ def test_theta_is_the_mean_percentile_of_pairwise_distance_in_batches(small: str
             )
             for c in batch
         ]
-        part = found[np.concatenate(rows)]
+        part = result[np.concatenate(rows)]
         pairs = 1 - (part @ part.T)[np.triu_indices(len(part), 1)]
         percentiles.append(np.percentile(pairs, [20, 7.5]))
     curve = made.thresholds(reading(small), [20.0, 7.5], 3)
@@ -294,19 +294,19 @@ def test_theta_is_the_mean_percentile_of_pairwise_distance_in_batches(small: str
 def test_a_corpus_is_partitioned_by_the_definition(small: str, k: float) -> None:
     messages = Messages()
     entry = partitioned(small, PartitionSpec(p=10, k=k, seed=1), messages)
-    found, _ = all_points(small)
+    result, _ = all_points(small)
     theta, reach = entry.value("theta"), entry.value("reach")
-    leaders = brute_leaders(found, reach)
+    leaders = brute_leaders(result, reach)
     assert reach == pytest.approx(k * theta)
     assert entry.array("exemplar_tokens").tolist() == leaders
-    assert np.array_equal(entry.array("exemplars"), found[leaders].numpy())
-    distances = distance_matrix(found, found[leaders])
+    assert np.array_equal(entry.array("exemplars"), result[leaders].numpy())
+    distances = distance_matrix(result, result[leaders])
     assert entry.array("owner").tolist() == distances.argmin(axis=1).tolist()
     assert entry.array("overlap").tolist() == (distances <= theta).sum(axis=1).tolist()
     assert (entry.array("distance") <= reach).all()
-    assert entry.value("tokens") == len(found)
+    assert entry.value("tokens") == len(result)
     growth = entry.value("growth")
-    assert growth[-1] == [len(found), len(leaders)]
+    assert growth[-1] == [len(result), len(leaders)]
     assert {("Finding exemplars", "tokens"), ("Assigning tokens", "tokens")} <= set(messages.said)
 
 

@@ -23,9 +23,9 @@ def test_pca_matches_the_singular_vectors() -> None:
     centred = points - points.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
     expected = left[:, :2] * sizes[:2]
-    found = principal(points)
-    assert found.dtype == np.float32
-    assert np.allclose(np.abs(found), np.abs(expected), atol=1e-5)
+    result = principal(points)
+    assert result.dtype == np.float32
+    assert np.allclose(np.abs(result), np.abs(expected), atol=1e-5)
 
 
 def test_pca_does_not_flip_with_the_sign_of_a_direction() -> None:

@@ -4,81 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from backend import settings
-from backend.schema import Cancelled, Job, NotFoundError, StoreError
-from backend.store import database, disk, jobs, launch, queue, worker
-from backend.store.jobs import Request
+from backend.schema import NotFoundError
+from backend.store import jobs, launch, queue
 from tests.helpers import toy_worker
+from tests.store.conftest import (
+    PATIENCE,
+    ended,
+    is_gone,
+    pids,
+    submit,
+    until,
+)
 
-PATIENCE = 120.0
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache whose workers run toy tasks and are gone at the end."""
-    monkeypatch.setenv("TESSERA_CACHE", str(tmp_path))
-    monkeypatch.setenv("TESSERA_WORKER_IDLE", "60")
-    monkeypatch.setattr(launch, "command", toy_worker.command)
-    monkeypatch.setattr(launch, "PAUSE", 0.0)
-    monkeypatch.setattr(launch, "_children", [])  # workers of other tests are theirs to end
-    yield tmp_path
-    for pid in pids(tmp_path):
-        if not is_gone(pid):
-            os.kill(pid, signal.SIGKILL)
-    until(lambda: all(child.wait() is not None for child in launch._children))
-    launch._reap()
-
-
-@pytest.fixture
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs stay queued: the test itself plays the worker."""
-    monkeypatch.setattr(jobs, "launch", lambda _device: None)
-
-
-def pids(cache: Path) -> list[int]:
-    """Of every worker that was ever started, in order."""
-    path = cache / "pids.txt"
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-
-def is_gone(pid: int) -> bool:
-    launch._reap()
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain; jobs: {jobs.recent()}"
-        time.sleep(0.03)
-
-
-def ended(job: Job) -> Job:
-    until(lambda: jobs.get(job.id).state not in ("queued", "running"))
-    return jobs.get(job.id)
-
-
-def submit(task: str = "count", key: str = "", priority: int = 0, **arguments: object) -> Job:
-    if task == "count":
-        arguments = {"chunks": 1, "seconds": 0.0} | arguments
-    request = Request(task, "toy", arguments, key or f"{task}{arguments}", priority)
-    return jobs.submit(request, "cpu")
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # ---------------------------------------------------------------- how jobs end
@@ -278,158 +223,3 @@ def test_an_idle_worker_ends_and_the_next_job_starts_another(
     assert len(pids(cache)) == 1, "nothing waits, so nothing starts"
     assert ended(submit(name="two")).state == "done"
     assert len(pids(cache)) == 2
-
-
-# ---------------------------------------------------------------- progress
-
-
-def test_rate_and_time_left_come_from_the_last_20_seconds_of_a_phase() -> None:
-    meter = worker.Meter()
-    assert meter.read(0.0, 0, 1000, "a") == (None, None)
-    for second in range(1, 31):
-        rate, left = meter.read(second, 10 * second, 1000, "a")
-    assert (rate, left) == (pytest.approx(10), pytest.approx(70))
-    for second in range(31, 61):
-        rate, left = meter.read(second, 300 + 20 * (second - 30), 1000, "a")
-    assert (rate, left) == (pytest.approx(20), pytest.approx(5)), "the slow start is forgotten"
-    assert meter.read(61.0, 0, 50, "b") == (None, None), "a new phase is measured anew"
-    assert meter.read(63.0, 10, 50, "b") == (pytest.approx(5), pytest.approx(8))
-
-
-def test_many_quick_reports_give_the_rate_of_few_slow_ones() -> None:
-    meter = worker.Meter()
-    readings = [meter.read(i / 1000, i / 100, 1000, "a") for i in range(5000)]
-    assert readings[-1][0] == pytest.approx(10, rel=0.05)
-    assert len(meter._samples) <= worker.WINDOW / worker.ASK + 2
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_progress_reaches_the_row_and_cancelling_reaches_the_work(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = [100.0]
-    monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
-    job = submit()
-    queue.claim("cpu", "me")
-    progress = worker.RowProgress(job.id, "me")
-
-    def report(at: float, done: float, message: str) -> Job:
-        clock[0] = at
-        progress.report(done, 100, message, "tokens")
-        return jobs.get(job.id)
-
-    assert report(100.0, 0, "Reading").message == "Reading"
-    assert report(100.1, 1, "Reading").done == 0, "too soon to be written"
-    row = report(102.0, 20, "Reading")
-    assert (row.done, row.rate, row.eta) == (20, pytest.approx(10), pytest.approx(8))
-    row = report(102.1, 0, "Fitting")
-    assert (row.message, row.rate, row.eta) == ("Fitting", None, None)
-    jobs.cancel(job.id)
-    with pytest.raises(Cancelled):
-        report(103.0, 1, "Fitting")
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_a_worker_that_lost_its_job_cannot_write_to_it() -> None:
-    job = submit()
-    queue.claim("cpu", "first")
-    queue.adopt("cpu")
-    queue.claim("cpu", "second")
-    assert not queue.update(job.id, "first", state="done")
-    with pytest.raises(Cancelled):
-        worker.RowProgress(job.id, "first").report(1, 2, "Late")
-    assert jobs.get(job.id).state == "running"
-
-
-# ---------------------------------------------------------------- a bad disk
-
-
-@pytest.mark.usefixtures("no_worker")
-@pytest.mark.parametrize("damage", ["garbled", "cut", "foreign"])
-def test_a_damaged_job_list_is_set_aside_and_a_new_one_made(cache: Path, damage: str) -> None:
-    for number in range(50):
-        submit(key=str(number))
-    path = queue.database().path
-    if damage == "foreign":
-        with sqlite3.connect(path) as connection:
-            connection.execute("PRAGMA user_version = 99")
-        connection.close()
-    else:
-        whole = path.read_bytes()
-        path.write_bytes(b"no database " * 2000 if damage == "garbled" else whole[:6000])
-    assert jobs.recent() == []
-    assert [file.name for file in cache.glob(f"damaged/jobs-*/{path.name}")] == [path.name]
-    assert jobs.get(submit().id).state == "queued"
-
-
-def test_reading_makes_no_file(cache: Path) -> None:
-    assert jobs.recent() == jobs.active() == []
-    assert jobs.for_key("a") is None
-    jobs.tend()
-    assert list(cache.iterdir()) == []
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_a_locked_job_list_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    submit()
-    monkeypatch.setattr(database, "BUSY", 0.1)
-    holder = sqlite3.connect(queue.database().path, isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match="Another process has held") as told:
-        submit(key="other")
-    assert "Try again" in told.value.remedy
-    assert len(jobs.recent()) == 1, "reading goes on"
-    holder.execute("ROLLBACK")
-    holder.close()
-    submit(key="other")
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_a_full_disk_is_told_and_keeps_what_was_there() -> None:
-    job = submit()
-
-    def overfill(connection: Connection) -> None:
-        connection.exec_driver_sql("PRAGMA max_page_count = 20")
-        connection.exec_driver_sql("UPDATE jobs SET error = ?", ("x" * 1_000_000,))
-
-    with pytest.raises(StoreError, match="is full") as told:
-        queue.database().write(overfill)
-    assert "TESSERA_CACHE" in told.value.remedy
-    assert jobs.get(job.id) == job
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_a_disk_without_room_is_told_even_where_sqlite_calls_it_an_io_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    submit()
-    error = sqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
-
-    def fail(_connection: Connection) -> None:
-        raise OperationalError("UPDATE", None, error)
-
-    with pytest.raises(StoreError, match="cannot be opened or written"):
-        queue.database().write(fail)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
-    with pytest.raises(StoreError, match="is full"):
-        queue.database().write(fail)
-
-
-def test_a_cache_that_cannot_be_made_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (cache / "file").touch()
-    monkeypatch.setenv("TESSERA_CACHE", str(cache / "file" / "cache"))
-    assert jobs.recent() == []
-    with pytest.raises(StoreError, match="TESSERA_CACHE"):
-        submit()
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_a_read_only_cache_shows_its_jobs_and_takes_no_more(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = submit()
-    monkeypatch.setattr(database.os, "access", lambda _path, _mode: False)
-    assert jobs.recent() == [job]
-    with pytest.raises(StoreError, match="TESSERA_CACHE"):
-        submit(key="other")

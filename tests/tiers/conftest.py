@@ -8,11 +8,7 @@ import pytest
 
 from backend import queries, run
 from backend.corpus.contexts import Tokens, tokenize
-from backend.schema import (
-    Progress,
-    Study,
-    TierSpec,
-)
+from backend.schema import Progress, Study, TierSpec
 from backend.study import loading as studies
 from tests.helpers.caches import use_copy_without
 

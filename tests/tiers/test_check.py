@@ -45,14 +45,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
 
 @pytest.fixture
 def checked(large: Study) -> TierCheck:
-    found = queries.tier_check(large.name)
-    assert isinstance(found, TierCheck)
-    return found
+    result = queries.tier_check(large.name)
+    assert isinstance(result, TierCheck)
+    return result
 
 
 def planted_in(study: Study, which: int) -> tuple[Entry, Tokens, np.ndarray]:
-    found = planted.plant(study.model, study.corpus, which)
-    return found, Tokens(tokenize(study.model, study.corpus)), found.array("rows")
+    result = planted.plant(study.model, study.corpus, which)
+    return result, Tokens(tokenize(study.model, study.corpus)), result.array("rows")
 
 
 # ---------------------------------------------------------------- planted features
@@ -62,8 +62,8 @@ def test_planted_features_are_what_they_are_said_to_be(large: Study) -> None:
     """But for a tenth of strays. `near`: how far from the peak the word is."""
     pieces = language_model.vocabulary(large.model).frame("pieces")["text"].to_numpy()
     for which in (0, 1):
-        found, tokens, rows = planted_in(large, which)
-        table = found.frame("planted")
+        result, tokens, rows = planted_in(large, which)
+        table = result.frame("planted")
         assert table["kind"].to_list() == np.repeat(planted.KINDS, EACH).tolist()
         for (kind, word), row in zip(table.iter_rows(), rows, strict=True):
             there = row[row >= 0]
@@ -79,8 +79,8 @@ def test_planted_features_are_what_they_are_said_to_be(large: Study) -> None:
 def test_the_sets_share_neither_word_nor_topic(large: Study) -> None:
     words, documents = [], []
     for which in (0, 1):
-        found, tokens, _ = planted_in(large, which)
-        words.append(set(found.frame("planted")["word"]) - {""})
+        result, tokens, _ = planted_in(large, which)
+        words.append(set(result.frame("planted")["word"]) - {""})
         rows = np.concatenate(planted._topics(tokens, which))
         documents.append(set(tokens.document_of[rows].tolist()))
     assert len(words[0]) == len(words[1]) == 2 * EACH
@@ -96,13 +96,13 @@ def test_planting_needs_a_corpus_that_is_large_enough(ready: str) -> None:
 
 def test_f1_and_confusion_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
-    true, found = rng.integers(1, 5, 200), rng.integers(0, 5, 200)
+    true, result = rng.integers(1, 5, 200), rng.integers(0, 5, 200)
     for tier in planted.KINDS:
-        wanted = f1_score(true == tier, found == tier)
-        assert planted.f1(true, found, tier) == pytest.approx(wanted)
-    table = planted.confusion(true, found)
+        expected = f1_score(true == tier, result == tier)
+        assert planted.f1(true, result, tier) == pytest.approx(expected)
+    table = planted.confusion(true, result)
     for row in table.iter_rows(named=True):
-        count = ((true == row["kind"]) & (found == row["tier"])).sum()
+        count = ((true == row["kind"]) & (result == row["tier"])).sum()
         assert (row["count"], row["of"]) == (count, (true == row["kind"]).sum())
         assert row["low"] <= row["share"] <= row["high"]
 
@@ -118,11 +118,11 @@ def test_what_separates_the_kinds_is_chosen() -> None:
         for window in (*planted.INPUTS, *planted.OUTPUTS, *planted.CROSSES)
         for count in COUNTS
     }
-    found = planted.choose(kinds, scored)
-    assert found.spec == TierSpec(10, 1, 5, 10)
-    assert found.f1 == 1
-    assert 0.2 < found.thresholds.input < 0.6
-    assert 0.2 < found.thresholds.cross < 0.6
+    result = planted.choose(kinds, scored)
+    assert result.spec == TierSpec(10, 1, 5, 10)
+    assert result.f1 == 1
+    assert 0.2 < result.thresholds.input < 0.6
+    assert 0.2 < result.thresholds.cross < 0.6
 
 
 # ---------------------------------------------------------------- what the page shows
@@ -130,12 +130,12 @@ def test_what_separates_the_kinds_is_chosen() -> None:
 
 def test_the_check_is_of_the_other_set(large: Study, checked: TierCheck) -> None:
     """What the check shows is what one finds by sorting the second set by hand."""
-    found, _, _ = planted_in(large, 1)
+    result, _, _ = planted_in(large, 1)
     spec, tau = TierSpec(), Thresholds()
     rho = [
         np.asarray(
             windows.scores.get(
-                PeakSet(found, large.model, large.corpus, large.embedder), window, spec.count
+                PeakSet(result, large.model, large.corpus, large.embedder), window, spec.count
             ).array("plain")
         )
         for window in spec.windows
@@ -148,8 +148,8 @@ def test_the_check_is_of_the_other_set(large: Study, checked: TierCheck) -> None
     for row in checked.confusion.filter(tier=int(Tier.INPUT)).iter_rows(named=True):
         assert row["count"] == ((kinds == row["kind"]) & (tier == Tier.INPUT)).sum()
     for row in checked.kinds.iter_rows(named=True):
-        wanted = f1_score(kinds == row["tier"], tier == row["tier"])
-        assert row["f1"] == pytest.approx(wanted)
+        expected = f1_score(kinds == row["tier"], tier == row["tier"])
+        assert row["f1"] == pytest.approx(expected)
         assert row["low"] <= row["f1"] <= row["high"]
 
 

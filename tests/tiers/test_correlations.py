@@ -11,10 +11,7 @@ from backend.corpus.contexts import Tokens
 from backend.features import examples, passes
 from backend.features.codes import Column
 from backend.models import embedder as embedders
-from backend.schema import (
-    Study,
-    Window,
-)
+from backend.schema import Study, Window
 from backend.tiers import windows
 from backend.tiers.windows import PeakSet
 
@@ -27,7 +24,7 @@ def test_rho_is_the_mean_over_pairs(seed: int, features: int, n: int, weighted: 
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
     weights = rng.random((features, n)) if weighted else np.ones((features, n))
     weights[rng.random((features, n)) < 0.3] = 0
-    found = windows.correlation(vectors, weights)
+    result = windows.correlation(vectors, weights)
     for feature in range(features):
         there = [at for at in range(n) if weights[feature, at] > 0]
         total = below = 0.0
@@ -38,9 +35,9 @@ def test_rho_is_the_mean_over_pairs(seed: int, features: int, n: int, weighted: 
                     total += both * float(vectors[feature, a] @ vectors[feature, b])
                     below += both
         if len(there) < 2:
-            assert np.isnan(found[feature])
+            assert np.isnan(result[feature])
         else:
-            assert found[feature] == pytest.approx(total / below, abs=1e-9)
+            assert result[feature] == pytest.approx(total / below, abs=1e-9)
 
 
 def test_peaks_are_the_strongest_of_each_document(study: Study, tokens: Tokens) -> None:
@@ -54,11 +51,11 @@ def test_peaks_are_the_strongest_of_each_document(study: Study, tokens: Tokens) 
             document = int(tokens.document_of[row])
             if document not in best or value > best[document][0]:
                 best[document] = (value, row)
-        wanted = sorted(best.values(), key=lambda one: (-one[0], one[1]))[: windows.MOST]
-        found = peaks.array("rows")[feature]
-        assert [row for _, row in wanted] == found[found >= 0].tolist()
-        top = examples.top(Column(feature, rows, values), tokens, len(wanted))
-        assert top.tokens.tolist() == [row for _, row in wanted], "as the page of the feature"
+        expected = sorted(best.values(), key=lambda one: (-one[0], one[1]))[: windows.MOST]
+        result = peaks.array("rows")[feature]
+        assert [row for _, row in expected] == result[result >= 0].tolist()
+        top = examples.top(Column(feature, rows, values), tokens, len(expected))
+        assert top.tokens.tolist() == [row for _, row in expected], "as the page of the feature"
 
 
 @settings(deadline=None, max_examples=50)
@@ -68,14 +65,14 @@ def test_the_highest_of_runs_with_ties(codes: list[tuple[int, int]]) -> None:
     values = np.array([value for _, value in codes], dtype=np.float32)
     rows = np.arange(len(codes), dtype=np.int32)
     label_of = labels if len(labels) else np.zeros(1, np.int64)
-    found, heights = passes.highest_of_runs(np.array([0, len(codes)]), rows, values, label_of, 3)
+    result, heights = passes.highest_of_runs(np.array([0, len(codes)]), rows, values, label_of, 3)
     best: dict[int, int] = {}
     for row in range(len(codes)):
         if labels[row] not in best or values[row] > values[best[labels[row]]]:
             best[int(labels[row])] = row
-    wanted = sorted(best.values(), key=lambda row: (-values[row], row))[:3]
-    assert found[0][found[0] >= 0].tolist() == wanted
-    assert heights[0][: len(wanted)].tolist() == [values[row] for row in wanted]
+    expected = sorted(best.values(), key=lambda row: (-values[row], row))[:3]
+    assert result[0][result[0] >= 0].tolist() == expected
+    assert heights[0][: len(expected)].tolist() == [values[row] for row in expected]
 
 
 def test_windows_stay_in_their_context_and_say_where_they_are_cut(tokens: Tokens) -> None:
@@ -106,20 +103,22 @@ def test_scores_are_those_of_texts_embedded_one_by_one(
         rows = np.asarray(peaks.array("rows"))[feature, :10]
         values = np.asarray(peaks.array("values"))[feature, :10]
         texts = windows.texts(tokens, rows[rows >= 0], window)
-        kept = [at for at, text in enumerate(texts) if text.strip()]
-        vectors = encoder.embed([texts[at] for at in kept])
+        remaining = [at for at, text in enumerate(texts) if text.strip()]
+        vectors = encoder.embed([texts[at] for at in remaining])
         cosines = vectors @ vectors.T
-        above = np.triu_indices(len(kept), 1)
-        assert scores.array("examples")[feature] == len(kept)
+        above = np.triu_indices(len(remaining), 1)
+        assert scores.array("examples")[feature] == len(remaining)
         assert scores.array("plain")[feature] == pytest.approx(cosines[above].mean(), abs=2e-3)
-        weight = np.outer(values[kept], values[kept])[above]
-        wanted = (cosines[above] * weight).sum() / weight.sum()
-        assert scores.array("weighted")[feature] == pytest.approx(wanted, abs=2e-3)
-        half = np.isin(np.array(kept)[above[0]] % 2, 1) & np.isin(np.array(kept)[above[1]] % 2, 1)
+        weight = np.outer(values[remaining], values[remaining])[above]
+        expected = (cosines[above] * weight).sum() / weight.sum()
+        assert scores.array("weighted")[feature] == pytest.approx(expected, abs=2e-3)
+        half = np.isin(np.array(remaining)[above[0]] % 2, 1) & np.isin(
+            np.array(remaining)[above[1]] % 2, 1
+        )
         if half.any():
-            wanted = cosines[above][half].mean()
-            assert scores.array("even")[feature] == pytest.approx(wanted, abs=2e-3)
+            expected = cosines[above][half].mean()
+            assert scores.array("even")[feature] == pytest.approx(expected, abs=2e-3)
     for null in ("random", "shuffled"):
-        drawn = np.asarray(scores.array(null))
-        assert len(drawn) == windows.DRAWS
-        assert (np.diff(drawn) >= 0).all()
+        draws = np.asarray(scores.array(null))
+        assert len(draws) == windows.DRAWS
+        assert (np.diff(draws) >= 0).all()

@@ -12,13 +12,7 @@ from backend import queries, run
 from backend.experiments import experiment
 from backend.labels.subjects import features_of, models_of
 from backend.labels.words import LabelRequest
-from backend.schema import (
-    Job,
-    Plan,
-    Progress,
-    Study,
-    Thresholds,
-)
+from backend.schema import Job, Plan, Progress, Study, Thresholds
 from backend.tiers import answers as tier_answers
 from backend.tiers import check as tier_check
 from backend.tiers import routing
@@ -39,12 +33,12 @@ def test_tiers_are_labelled_by_their_route(
     numbers = routing.numbers(unlabelled_study, SPEC, low, 2)
     with run.computing("cpu", Progress()):
         queries.route(name, SPEC, low, plan)
-    found = queries.tier_labels(name, SPEC, low)
-    assert not isinstance(found, Job)
-    assert set(found["method"]) <= {"eleuther_acts_top5"}
+    result = queries.tier_labels(name, SPEC, low)
+    assert not isinstance(result, Job)
+    assert set(result["method"]) <= {"eleuther_acts_top5"}
     routed = queries.route(name, SPEC, low, plan)
     assert not isinstance(routed, Job)
-    assert routed.filter(method="eleuther_acts_top5").equals(found)
+    assert routed.filter(method="eleuther_acts_top5").equals(result)
     for number in numbers:  # asked, whether or not such a small model had a label
         answer = queries.labels(name, LabelRequest(number))
         assert not isinstance(answer, Job)
@@ -66,13 +60,13 @@ def test_the_profile_has_every_study_of_the_model(
     (folder / "broken.toml").write_text("title = 1")
     (folder / "later.toml").write_text(text.replace("layer = 2", "layer = 3"))
     monkeypatch.setenv("TESSERA_STUDIES", str(folder))
-    found = queries.tier_profile("small", SPEC)
-    assert found["study"].unique(maintain_order=True).to_list() == ["small", "later"]
-    assert found["layer"].unique(maintain_order=True).to_list() == [2, 3]
-    here = found.filter(pl.col("study") == "small")
+    result = queries.tier_profile("small", SPEC)
+    assert result["study"].unique(maintain_order=True).to_list() == ["small", "later"]
+    assert result["layer"].unique(maintain_order=True).to_list() == [2, 3]
+    here = result.filter(pl.col("study") == "small")
     assert here["count"].sum() == 64
     assert here["share"].sum() == pytest.approx(1)
-    assert found.filter(pl.col("study") == "later")["count"].null_count() == 5
+    assert result.filter(pl.col("study") == "later")["count"].null_count() == 5
 
 
 def test_an_experiment_has_as_many_features_of_each_tier(
@@ -94,12 +88,12 @@ def test_scores_by_tier_are_means_over_its_features(sorted_study: Study) -> None
     subject, models = features_of(sorted_study), models_of(sorted_study, "own")
     plan = Plan(methods=("token_frequency",), scorers=("embedding",), features=6)
     entry = experiment.run(subject, plan, models)
-    found = queries.labels_by_tier(sorted_study.name, entry.digest, SPEC)
+    result = queries.labels_by_tier(sorted_study.name, entry.digest, SPEC)
     table = queries.tiers(sorted_study.name, SPEC)
-    assert not isinstance(found, Job)
+    assert not isinstance(result, Job)
     assert not isinstance(table, Job)
     whole = entry.frame("scores").filter(pl.col("scorer") == "embedding_auroc")
-    for row in found.iter_rows(named=True):
+    for row in result.iter_rows(named=True):
         part = whole.filter(
             (pl.col("method") == row["method"])
             & (pl.col("of") == row["of"])

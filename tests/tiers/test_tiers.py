@@ -8,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend import queries
-from backend.schema import (
-    Job,
-    NotFoundError,
-    Study,
-    Thresholds,
-    Tier,
-    TierSpec,
-)
+from backend.schema import Job, NotFoundError, Study, Thresholds, Tier, TierSpec
 from backend.tiers import answers as tier_answers
 from backend.tiers import assignment
 from tests.tiers.conftest import SPEC, WINDOWS
@@ -37,11 +30,11 @@ def test_tiers_follow_the_protocol() -> None:
     ]
     rho = np.array([values for values, _ in cases])
     inward, outward, cross = rho.T
-    found = assignment.assign(inward, outward, cross, Thresholds(0.4, 0.4, 0.4))
-    assert found.tolist() == [tier for _, tier in cases]
+    result = assignment.assign(inward, outward, cross, Thresholds(0.4, 0.4, 0.4))
+    assert result.tolist() == [tier for _, tier in cases]
     far = assignment.margin(inward, outward, cross, Thresholds(0.4, 0.4, 0.4))
-    wanted = [0.1, 0.1, 0.2, 0, 0, 0.01, 0.1, 0.1, 0.3]
-    assert far[:-1].tolist() == pytest.approx(wanted)
+    expected = [0.1, 0.1, 0.2, 0, 0, 0.01, 0.1, 0.1, 0.3]
+    assert far[:-1].tolist() == pytest.approx(expected)
     assert np.isnan(far[-1])
 
 
@@ -62,18 +55,18 @@ def test_agreement_is_less_what_chance_gives(pairs: list[tuple[int, int]]) -> No
 
 def test_a_study_is_sorted_and_another_threshold_needs_no_job(sorted_study: Study) -> None:
     name = sorted_study.name
-    found = queries.tiers(name, SPEC, Thresholds(0.3, 0.3, 0.3))
-    assert not isinstance(found, Job)
-    one, other, cross = (found.table[window].to_numpy() for window in WINDOWS)
-    wanted = assignment.assign(one, other, cross, Thresholds(0.3, 0.3, 0.3))
-    assert found.table["tier"].to_list() == wanted.tolist()
-    assert found.counts == np.bincount(wanted, minlength=5).tolist()
+    result = queries.tiers(name, SPEC, Thresholds(0.3, 0.3, 0.3))
+    assert not isinstance(result, Job)
+    one, other, cross = (result.table[window].to_numpy() for window in WINDOWS)
+    expected = assignment.assign(one, other, cross, Thresholds(0.3, 0.3, 0.3))
+    assert result.table["tier"].to_list() == expected.tolist()
+    assert result.counts == np.bincount(expected, minlength=5).tolist()
     strict = queries.tiers(name, SPEC, Thresholds(2.0, 2.0, 2.0))
     assert not isinstance(strict, Job)
     assert strict.counts[Tier.OBSCURE] == sum(strict.counts) - strict.counts[Tier.UNSCORED]
     obscure = tier_answers.of_tier(sorted_study, Tier.OBSCURE, SPEC, Thresholds(0.3, 0.3, 0.3))
-    assert sorted(obscure.tolist()) == np.flatnonzero(wanted == Tier.OBSCURE).tolist()
-    margin = found.table["margin"].to_numpy()[obscure]
+    assert sorted(obscure.tolist()) == np.flatnonzero(expected == Tier.OBSCURE).tolist()
+    margin = result.table["margin"].to_numpy()[obscure]
     assert (np.diff(margin) >= 0).all()
 
 

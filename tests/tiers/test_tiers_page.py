@@ -12,14 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend import queries
 from backend.experiments.views import Run
-from backend.schema import (
-    Job,
-    Plan,
-    Study,
-    Thresholds,
-    Tier,
-    TierSpec,
-)
+from backend.schema import Job, Plan, Study, Thresholds, Tier, TierSpec
 from components.shell import address
 from components.tiers import charts as tier_charts
 from components.tiers import inspector as tier_inspector
@@ -40,12 +33,12 @@ def test_a_cold_page_says_what_is_computed(small: str, monkeypatch: pytest.Monke
 
 def test_the_page_sorts_and_shows_the_windows_of_a_feature(sorted_study: Study) -> None:
     app = opened("tiers", **LINK, feature=20, tau_in="0.5")
-    said = text_of(app)
+    text = text_of(app)
     table = queries.tiers(sorted_study.name, SPEC, Thresholds(input=0.5))
     assert not isinstance(table, Job)
     for tier, count in zip(("input", "output", "cross", "obscure"), table.counts[1:], strict=True):
-        assert f"{tier} {count}" in said
-    assert "strongest examples, one a document" in said
+        assert f"{tier} {count}" in text
+    assert "strongest examples, one a document" in text
     assert "Label tiers 1 and 2" in [button.label for button in app.button]
     assert "Check the protocol" in [button.label for button in app.button]
     app.slider(key="tiers:tau_in").set_value(1.0).run()
@@ -81,9 +74,9 @@ def test_a_label_by_hand_stands_in_the_list_and_the_inspector(
     assert len(set(listed["feature"])) == len(listed)
     shown = listed.set_index("feature")["label"]
     assert str(shown[20]) == "a made-up name · by Ada"
-    said = text_of(app)
-    assert "human a made-up name Ada" in said
-    assert "human another name Bob" in said
+    text = text_of(app)
+    assert "human a made-up name Ada" in text
+    assert "human another name Bob" in text
 
 
 def test_without_a_server_none_can_be_asked(

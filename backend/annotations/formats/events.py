@@ -35,16 +35,16 @@ def read(study: Study, file: DecisionFile) -> FileEvents:
     known_uids = {event.uid for event in annotations.of_study(study.name, hand_labels.KINDS)}
     lines = list(records.json_lines(Line, file.data, file.name, file.problems))
     new: dict[str, New] = {}
-    known = 0
+    duplicates = 0
     for number, line in lines:
         event = New(line.uid, line.person, line.kind, study.name, "", line.value, line.made)
         if file.refuses(number, event):
             continue
         if line.uid in known_uids or line.uid in new:
-            known += 1
+            duplicates += 1
             continue
         new[line.uid] = _completed(study, line)
-    return FileEvents(len(lines), list(new.values()), known)
+    return FileEvents(len(lines), list(new.values()), duplicates)
 
 
 def _completed(study: Study, line: Line) -> New:

@@ -3,24 +3,25 @@ were made; tables of other methods' labels too are read."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Annotated, Any, NamedTuple
+from dataclasses import asdict, replace
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from backend.annotations import hand_labels
 from backend.annotations.formats.contract import DecisionFile, DecisionFormat, FileEvents
-from backend.annotations.hand_label_tables import DATED_LABELS, HUMAN, dated_labels
-from backend.annotations.hand_labels import Key, Ledger
+from backend.annotations.hand_labels import DATED_LABELS, HUMAN, Ledger, dated_labels
+from backend.annotations.views import Decision
 from backend.labels.interchange import tables as label_files
 from backend.labels.interchange.records import Amount
 from backend.labels.interchange.tables import WRITERS, Format
 from backend.schema import Study
-from backend.store.annotations import New
+from backend.store.annotations import Event, New
 
 SLACK = 1.0  # seconds by which a spreadsheet may have rounded a time
 LOSES = (
@@ -34,11 +35,6 @@ class Row(label_files.Row):
 
     occurrence: Annotated[int, Field(ge=0, le=1, strict=False)] = 0
     made: Amount | None = None
-
-    @field_validator("made", mode="before")
-    @classmethod
-    def _empty_is_no_time(cls, value: Any) -> Any:
-        return None if value == "" else value
 
     @field_validator("occurrence", mode="before")
     @classmethod
@@ -63,25 +59,13 @@ def read(format: Format, study: Study, file: DecisionFile) -> FileEvents:
     if file.data.strip():
         rows += label_files.lines(Row, file.data, format, file.name, file.problems)
     with hand_labels.ledger(study) as ledger:
-        new, known = _new_decisions(study, file, rows, ledger)
+        new, duplicates = _new_decisions(study, file, rows, ledger)
     bad_lines = {problem.line for problem in file.problems}
     good = [row for line, row in rows if line not in bad_lines]
-    return FileEvents(len(rows), new, known, _unsigned(good))
+    return FileEvents(len(rows), new, duplicates, _unsigned(good))
 
 
 # ---------------------------------------------------------------- what is new
-
-
-class _Statement(NamedTuple):
-    """What a decision comes to."""
-
-    action: str
-    label: str
-    made: float | None
-    uid: str
-
-    def says_as(self, other: _Statement) -> bool:
-        return (self.action, self.label) == (other.action, other.label)
 
 
 def _new_decisions(
@@ -89,29 +73,27 @@ def _new_decisions(
 ) -> tuple[list[New], int]:
     """Decisions that labels come to and that are new, and how many are known."""
     new: list[New] = []
-    known = 0
-    added: dict[Key, list[_Statement]] = {}
+    duplicates = 0
+    book = copy.deepcopy(ledger)  # grows by what is new
     for line, row in rows:
         event = _event(study, file.person, row)
         if file.refuses(line, event) or file.leaves_out(line, _no_decision(row)):
             continue
         key = event.person, row.feature, row.occurrence
-        statement = _Statement(event.value["action"], event.value["label"], row.made, event.uid)
-        past, now = _past(ledger, key, added.get(key, []))
-        if _is_known(statement, past, now):
-            known += 1
-        elif now and now.action != "skip" and row.made is None:
+        current = book.current.get(key)
+        if _is_known(event, book.by_key.get(key, ()), current):
+            duplicates += 1
+        elif current and current.action != "skip" and row.made is None:
             file.leaves_out(line, _undated(event.person, row.feature))
         else:
-            new.append(_replacing(event, row.made, now))
-            added.setdefault(key, []).append(statement._replace(made=row.made or time.time()))
-    return new, known
-
-
-def _replacing(event: New, made: float | None, now: _Statement | None) -> New:
-    """The event with the uid of the decision that it replaces: the one that stands, if later."""
-    later = now is not None and made is not None and made >= (now.made or 0)
-    return replace(event, value=event.value | {"old": now.uid if now and later else ""})
+            # it replaces the decision that stands, if it is later
+            later = current is not None and row.made is not None and row.made >= current.made
+            old = current.uid if current and later else ""
+            event = replace(event, value=event.value | {"old": old})
+            new.append(event)
+            fields: dict[str, Any] = asdict(event) | {"made": event.made or time.time()}
+            book.add(Event(**fields, id=book.last))
+    return new, duplicates
 
 
 def _no_decision(row: Row) -> str:
@@ -127,24 +109,14 @@ def _undated(person: str, feature: int) -> str:
     )
 
 
-def _past(
-    ledger: Ledger, key: Key, added: list[_Statement]
-) -> tuple[list[_Statement], _Statement | None]:
-    """What was ever decided of an item, and what stands."""
-    before = [_Statement(d.action, d.label, d.made, d.uid) for d in ledger.by_key.get(key, ())]
-    standing = [each for each in before if each.uid not in ledger.undone] + added
-    standing.sort(key=lambda each: each.made or 0.0)
-    return before + added, standing[-1] if standing else None
-
-
-def _is_known(statement: _Statement, past: list[_Statement], now: _Statement | None) -> bool:
+def _is_known(event: New, past: Sequence[Decision], current: Decision | None) -> bool:
     """Whether it stands, or was said at its time; one without a time, whether it was ever said."""
-    if now and statement.says_as(now):
+    statement = event.value["action"], event.value["label"]
+    if current and statement == (current.action, current.label):
         return True
-    undated = statement.made is None
     return any(
-        statement.says_as(each)
-        and (undated or abs((statement.made or 0.0) - (each.made or 0.0)) < SLACK)
+        statement == (each.action, each.label)
+        and (not event.made or abs(event.made - each.made) < SLACK)
         for each in past
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from backend.annotations.formats.contract import DecisionFormat
-from backend.annotations.hand_label_tables import labels_of
+from backend.annotations.hand_labels import labels_of
 from backend.labels import tables
 from backend.labels.interchange import neuronpedia
 from backend.schema import Study

@@ -72,14 +72,14 @@ def files(experiment: Experiment) -> dict[str, bytes]:
     }
 
 
-def _line(experiment: Experiment, feature: int, made: str) -> dict[str, Any]:
+def _line(experiment: Experiment, feature: int, time_field: str) -> dict[str, Any]:
     """What every line begins with."""
     return {
         "feature_key": f"{experiment.model}/{experiment.layer}/{feature}",
         "index": feature,
         "layer": experiment.layer,
         "model_id": experiment.model,
-        made: experiment.made,
+        time_field: experiment.made,
     }
 
 
@@ -95,14 +95,14 @@ def _features(experiment: Experiment) -> Iterator[dict[str, Any]]:
 def _raw(experiment: Experiment, drawn: Evidence) -> bytes:
     """The feature as Neuronpedia has it, train and test strongest first, each with its part; under
     `evidence` what it has no place for."""
-    named = {
+    names = {
         "modelId": experiment.model,
         "layer": experiment.layer,
         "index": str(drawn.feature),
     }
     parts = {"train": drawn.train, "test": drawn.test}
     activations = [
-        {**named, **_activation(one), "part": part} for part in parts for one in parts[part]
+        {**names, **_activation(one), "part": part} for part in parts for one in parts[part]
     ]
     evidence = {
         "maximum": drawn.maximum,
@@ -113,7 +113,7 @@ def _raw(experiment: Experiment, drawn: Evidence) -> bytes:
         "seed": drawn.seed,
         "how": drawn.how,
     }
-    raw = {**named, "activations": activations, "evidence": evidence}
+    raw = {**names, "activations": activations, "evidence": evidence}
     return json.dumps(raw, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
@@ -127,8 +127,8 @@ def _activation(one: Excerpt) -> dict[str, Any]:
 
 
 def _examples(experiment: Experiment) -> Iterator[dict[str, Any]]:
-    said = conform(experiment.verbalizations, VERBALIZATIONS)
-    for (feature,), part in said.group_by("feature", maintain_order=True):
+    verbalizations = conform(experiment.verbalizations, VERBALIZATIONS)
+    for (feature,), part in verbalizations.group_by("feature", maintain_order=True):
         examples = part.select("text", activation="strength").to_dicts()
         line = _line(experiment, int(str(feature)), "fetched_at")
         yield {**line, "examples": examples, "ranks": part["rank"].to_list()}
@@ -160,25 +160,25 @@ def _scores(experiment: Experiment) -> Iterator[dict[str, Any]]:
     scores = conform(experiment.scores, SCORES).fill_nan(None).with_columns(again)
     for _, part in scores.group_by([*TOLD_APART, "again"], maintain_order=True):
         rows = part.drop("again").to_dicts()
-        one, by = rows[0], {row["scorer"]: row for row in rows}
-        judged = by.get("detection") or by.get("fuzzing") or {}
+        one, by_scorer = rows[0], {row["scorer"]: row for row in rows}
+        judgement = by_scorer.get("detection") or by_scorer.get("fuzzing") or {}
         control = "" if one["of"] == "label" else f" [{one['of']}]"
         yield {
             **_line(experiment, one["feature"], "scored_at"),
             "method": f"{one['method']}{control}".strip(),
             "explanation_model": writers.get((one["feature"], one["method"], one["label"]), ""),
-            "scorer_model": judged.get("judge", ""),
-            "scores": _summary(by),
+            "scorer_model": judgement.get("judge", ""),
+            "scores": _summary(by_scorer),
             "rows": rows,
         }
 
 
-def _summary(by: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _summary(by_scorer: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return {
-        "detection": _accuracy(by.get("detection")),
-        "fuzz": _accuracy(by.get("fuzzing")),
+        "detection": _accuracy(by_scorer.get("detection")),
+        "fuzz": _accuracy(by_scorer.get("fuzzing")),
         "embedding": {
-            "gap": by.get("embedding", {}).get("value"),
+            "gap": by_scorer.get("embedding", {}).get("value"),
             "mean_pos": None,
             "mean_neg": None,
         },
@@ -196,8 +196,8 @@ def _accuracy(row: dict[str, Any] | None) -> dict[str, Any]:
 def _flat(line: Mapping[str, Any]) -> Sequence[Any]:
     scores = line["scores"]
     shares = [scores["detection"]["accuracy"], scores["fuzz"]["accuracy"]]
-    named = [line["index"], line["method"], line["explanation_model"]]
-    return [*named, *shares, scores["embedding"]["gap"], None, None]
+    labels = [line["index"], line["method"], line["explanation_model"]]
+    return [*labels, *shares, scores["embedding"]["gap"], None, None]
 
 
 # ---------------------------------------------------------------- distances
@@ -205,10 +205,10 @@ def _flat(line: Mapping[str, Any]) -> Sequence[Any]:
 
 def _distances(experiment: Experiment) -> Iterator[tuple[str, bytes]]:
     """A file for each pair of methods; the head has their names, the file's name spells them."""
-    held = farthest(conform(experiment.distances, DISTANCES))
-    for (one, other), part in held.group_by("method", "other", maintain_order=True):
+    distances = farthest(conform(experiment.distances, DISTANCES))
+    for (one, other), part in distances.group_by("method", "other", maintain_order=True):
         head = ["feature_key", f"{LABEL}{one}", f"{LABEL}{other}"]
-        name = f"label_distance__{_spelled(str(one))}__vs__{_spelled(str(other))}.csv"
+        name = f"label_distance__{_file_part(str(one))}__vs__{_file_part(str(other))}.csv"
         rows = (
             [
                 _line(experiment, row["feature"], "")["feature_key"],
@@ -222,7 +222,7 @@ def _distances(experiment: Experiment) -> Iterator[tuple[str, bytes]]:
         yield name, csv_bytes([*head, "cosine_similarity", "cosine_distance"], rows)
 
 
-def _spelled(method: str) -> str:
+def _file_part(method: str) -> str:
     """A method's name without what a path would read: %2F for a slash."""
     name = quote(method, safe="")
     if len(name) > LONGEST:

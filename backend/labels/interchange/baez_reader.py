@@ -30,7 +30,7 @@ TOP5, TOP20, DELPHI = "eleuther_acts_top5", "eleuther_acts_top20", "delphi"
 # what the post's scripts write, without saying so in the folder
 UNPARSED = "Explanation could not be parsed."
 EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
-DRAWN = "train: ranks 1–{} by peak; test: the {} that follow; no negatives are kept in the folder"
+RANKED = "train: ranks 1–{} by peak; test: the {} that follow; no negatives are kept in the folder"
 NOTES = {
     DELPHI: f"The method delphi is {TOP5}: 5 excerpts were shown to the explainer.",
     TOP20: f"The scores' {TOP20} is {TOP5}: the post's analysis renames delphi so.",
@@ -49,7 +49,7 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def read(data: bytes) -> Imported:
+def read_folder(data: bytes) -> Imported:
     """From a zip of such a folder.
 
     Raises:
@@ -75,16 +75,17 @@ class _Folder:
 
     def imported(self) -> Imported:
         evidence = tuple(self._evidence())
-        said = list(self._said())
+        verbalizations = list(self._verbalizations())
         labels = pl.DataFrame(list(self._labels()), schema=LABELS, orient="row")
-        scores = list(self._scores(labels) if "scores.jsonl" in self.files else self._flat(labels))
+        rows = self._scores if "scores.jsonl" in self.files else self._flat_scores
+        scores = list(rows(labels))
         apart = farthest(pl.DataFrame(list(self._distances()), schema=DISTANCES, orient="row"))
         model, layer = self.site or ("", "")
         experiment = Experiment(
             model,
             layer,
             evidence,
-            pl.DataFrame(said, schema=VERBALIZATIONS, orient="row"),
+            pl.DataFrame(verbalizations, schema=VERBALIZATIONS, orient="row"),
             labels,
             pl.DataFrame(scores, schema=SCORES),
             apart,
@@ -92,47 +93,47 @@ class _Folder:
         )
         return Imported(experiment, tuple(self.problems), tuple(NOTES[each] for each in self.notes))
 
-    def _say(self, file: str, line: int, field: str, problem: str) -> None:
+    def _report(self, file: str, line: int, field: str, problem: str) -> None:
         self.problems.append(Problem(file, line, field, problem))
 
     def _lines(self, file: str, kind: type[AnyLine]) -> Iterator[tuple[int, AnyLine]]:
         """Lines about one model and layer, the folder's first."""
         if file not in self.files:
-            self._say(file, 0, "", "is not there")
+            self._report(file, 0, "", "is not there")
         for line, one in json_lines(kind, self.files.get(file, b""), file, self.problems):
             self.site = self.site or (one.model_id, one.layer)
             here = zip(("model_id", "layer"), (one.model_id, one.layer), self.site, strict=True)
             others = [(field, value, site) for field, value, site in here if value != site]
             for field, value, site in others:
-                self._say(file, line, field, f"is {value!r}, but the experiment is of {site!r}")
+                self._report(file, line, field, f"is {value!r}, but the experiment is of {site!r}")
             if not others:
                 yield line, one
 
     # ------------------------------------------------------------ evidence
 
     def _evidence(self) -> Iterator[Evidence]:
-        met: set[int] = set()
+        numbers: set[int] = set()
         for line, one in self._lines("features.jsonl", records.FeatureLine):
             name, self.made = records.raw_name(one.index), self.made or one.sampled_at
             if one.raw_path.replace("\\", "/") not in ("", name):
-                self._say(
+                self._report(
                     "features.jsonl", line, "raw_path", f"is {one.raw_path!r}; {name} is read"
                 )
-            if one.index in met or name not in self.files:
-                why = "is named twice" if one.index in met else f"has no {name}"
-                self._say("features.jsonl", line, "index", why)
+            if one.index in numbers or name not in self.files:
+                why = "is named twice" if one.index in numbers else f"has no {name}"
+                self._report("features.jsonl", line, "index", why)
                 continue
-            met.add(one.index)
+            numbers.add(one.index)
             raw = check(records.Raw, self.files[name], name, 0, self.problems)
             if raw is not None and raw.index not in (None, one.index):
-                self._say(name, 0, "index", f"is {raw.index}, not {one.index}")
+                self._report(name, 0, "index", f"is {raw.index}, not {one.index}")
             elif raw is not None and not any(each.strength > 0 for each in raw.activations):
-                self._say(name, 0, "activations", "hold none above 0")
+                self._report(name, 0, "activations", "hold none above 0")
             elif raw is not None:
-                drawn = raw.evidence
-                yield _drawn(one.index, raw, drawn) if drawn else _ranked(one.index, raw)
+                parts = raw.evidence
+                yield (_own(one.index, raw, parts) if parts else _ranked(one.index, raw))
 
-    def _said(self) -> Iterator[tuple[Any, ...]]:
+    def _verbalizations(self) -> Iterator[tuple[Any, ...]]:
         for _, one in self._lines("nla_examples.jsonl", records.NlaLine):
             ranks = one.ranks or range(1, len(one.examples) + 1)
             for rank, each in zip(ranks, one.examples, strict=True):
@@ -140,7 +141,7 @@ class _Folder:
 
     # ------------------------------------------------------------ labels
 
-    def _named(self, method: str) -> str:
+    def _method(self, method: str) -> str:
         """What a method is called here."""
         if method == DELPHI:
             self.notes[DELPHI] = None
@@ -148,13 +149,13 @@ class _Folder:
 
     def _labels(self) -> Iterator[tuple[Any, ...]]:
         for _, one in self._lines("labels.jsonl", records.LabelLine):
-            made, writer = one.result, one.explanation_model or ""
-            text, failed = made.explanation, made.failed
+            result, writer = one.result, one.explanation_model or ""
+            text, failed = result.explanation, result.failed
             if failed is None and text in ("", UNPARSED):
                 self.notes |= {UNPARSED: None} if text else {}
                 text, failed = "", text or "The explanation is empty."
-            named = one.index, self._named(one.method), writer
-            yield *named, text, made.detail, failed or "", made.n, made.seconds
+            label = one.index, self._method(one.method), writer
+            yield *label, text, result.detail, failed or "", result.n, result.seconds
 
     # ------------------------------------------------------------ scores
 
@@ -162,30 +163,31 @@ class _Folder:
         file, texts = "scores.jsonl", _texts(labels)
         for _, one in self._lines(file, records.ScoreLine):
             if one.rows is None:
-                method = self._scored(one.method, labels)
+                method = self._scored_method(one.method, labels)
                 text = texts.get((one.index, method, one.explanation_model or ""), "")
-                yield from _summed(one.index, method, text, one.scorer_model or "", one.scores)
+                judge = one.scorer_model or ""
+                yield from _summary_rows(one.index, method, text, judge, one.scores)
             yield from (row.model_dump() for row in one.rows or ())
 
-    def _flat(self, labels: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    def _flat_scores(self, labels: pl.DataFrame) -> Iterator[dict[str, Any]]:
         """From the table that is read where `scores.jsonl` is missing."""
         if FLAT not in self.files:
-            return self._say("scores.jsonl", 0, "", "is not there")
+            return self._report("scores.jsonl", 0, "", "is not there")
         self.notes[FLAT], texts = None, _texts(labels)
         for line, cells in csv_lines(self.files[FLAT], FLAT, self.problems):
-            given = {name: cell for name, cell in cells.items() if cell}
-            one = check(records.FlatRow, given, FLAT, line, self.problems)
+            filled = {name: cell for name, cell in cells.items() if cell}
+            one = check(records.FlatRow, filled, FLAT, line, self.problems)
             if one is not None:
-                method = self._scored(one.method, labels)
+                method = self._scored_method(one.method, labels)
                 text = texts.get((one.index, method, one.explanation_model), "")
-                yield from _summed(one.index, method, text, "", one.summary)
+                yield from _summary_rows(one.index, method, text, "", one.summary)
 
-    def _scored(self, method: str, labels: pl.DataFrame) -> str:
+    def _scored_method(self, method: str, labels: pl.DataFrame) -> str:
         """A method's name, where it stands in what the post's scripts write."""
         if method == TOP20 and TOP20 not in labels["method"]:
             self.notes[TOP20] = None
             return TOP5
-        return self._named(method)
+        return self._method(method)
 
     # ------------------------------------------------------------ distances
 
@@ -194,40 +196,41 @@ class _Folder:
             for line, cells in csv_lines(self.files[file], file, self.problems):
                 heads = [name for name in cells if name.startswith(records.LABEL)]
                 if len(heads) != 2:
-                    self._say(file, 1, "", "has not two columns of labels")
+                    self._report(file, 1, "", "has not two columns of labels")
                     break
                 site, _, feature = cells.get("feature_key", "").rpartition("/")
-                given = {**cells, "site": site, "feature_key": feature}
-                given |= {"text": cells[heads[0]], "other_text": cells[heads[1]]}
-                one = check(records.DistanceRow, given, file, line, self.problems)
+                row = {**cells, "site": site, "feature_key": feature}
+                row |= {"text": cells[heads[0]], "other_text": cells[heads[1]]}
+                one = check(records.DistanceRow, row, file, line, self.problems)
                 if one is not None and site != "/".join(self.site or (site,)):
-                    self._say(file, line, "feature_key", f"is of {site!r}, not of this experiment")
+                    other = f"is of {site!r}, not of this experiment"
+                    self._report(file, line, "feature_key", other)
                 elif one is not None:
-                    ends = [self._named(head.removeprefix(records.LABEL)) for head in heads]
+                    ends = [self._method(head.removeprefix(records.LABEL)) for head in heads]
                     pair = sorted(zip(ends, (one.text, one.other_text), strict=True))
-                    (left, text), (right, other) = pair
-                    yield one.feature, left, right, text, other, one.cosine_distance
+                    (left, text), (right, other_text) = pair
+                    yield one.feature, left, right, text, other_text, one.cosine_distance
 
 
 # ---------------------------------------------------------------- excerpts
 
 
-def _drawn(feature: int, raw: records.Raw, drawn: records.Drawn) -> Evidence:
+def _own(feature: int, raw: records.Raw, evidence: records.OwnEvidence) -> Evidence:
     """As Tessera wrote it."""
     parts: dict[str, list[Excerpt]] = {"train": [], "test": []}
     for each in raw.activations:
         parts[each.part or ""].append(each.excerpt(each.row or 0))
     return Evidence(
         feature,
-        drawn.maximum,
+        evidence.maximum,
         tuple(parts["train"]),
         tuple(parts["test"]),
-        tuple(each.excerpt(each.row or 0) for each in drawn.negatives),
-        tuple(map(tuple, drawn.foreign)),
-        drawn.split,
-        drawn.kind,
-        drawn.seed,
-        drawn.how,
+        tuple(each.excerpt(each.row or 0) for each in evidence.negatives),
+        tuple(map(tuple, evidence.foreign)),
+        evidence.split,
+        evidence.kind,
+        evidence.seed,
+        evidence.how,
     )
 
 
@@ -241,7 +244,7 @@ def _ranked(feature: int, raw: records.Raw) -> Evidence:
         excerpts.append(each.excerpt(first + each.peak))
         first += len(each.tokens)
     train, test = tuple(excerpts[:POST_TRAIN]), tuple(excerpts[POST_TRAIN:])
-    how = DRAWN.format(len(train), len(test))
+    how = RANKED.format(len(train), len(test))
     return Evidence(feature, fires[0].strength, train, test, (), (), "post", "other", 0, how)
 
 
@@ -254,17 +257,17 @@ def _texts(labels: pl.DataFrame) -> dict[tuple[int, str, str], str]:
     return {(feature, method, writer): text for feature, method, writer, text in keys}
 
 
-def _summed(
-    feature: int, method: str, text: str, judge: str, given: records.Summary
+def _summary_rows(
+    feature: int, method: str, text: str, judge: str, summary: records.Summary
 ) -> Iterator[dict[str, Any]]:
     """Rows of `SCORES` with what the scripts keep: no counts, no interval, no seed. Their accuracy
     counts failures as wrong, so how many there were is not known."""
-    found = (
-        ("detection", judge, given.detection, "whole contexts", 0.5),
-        ("fuzzing", judge, given.fuzz, "post marks, whole contexts", 0.5),
-        ("embedding", EMBEDDER, given.embedding, "whole contexts", 0.0),
+    scores = (
+        ("detection", judge, summary.detection, "whole contexts", 0.5),
+        ("fuzzing", judge, summary.fuzz, "post marks, whole contexts", 0.5),
+        ("embedding", EMBEDDER, summary.embedding, "whole contexts", 0.0),
     )
-    for scorer, by, one, setting, chance in found:
+    for scorer, scored_by, one, setting, chance in scores:
         value = getattr(one, "gap" if scorer == "embedding" else "accuracy", None)
         if value is not None:
             yield {
@@ -273,7 +276,7 @@ def _summed(
                 "feature": feature,
                 "method": method,
                 "scorer": scorer,
-                "judge": by,
+                "judge": scored_by,
                 "n": getattr(one, "n", None),
                 "value": value,
                 "chance": chance,

@@ -85,7 +85,7 @@ class Activation(Silent):
         return Excerpt(row, tuple(self.tokens), tuple(self.values), self.peak)
 
 
-class Drawn(Record):
+class OwnEvidence(Record):
     """Ours: how the parts were drawn, and the negatives, which the scripts draw anew."""
 
     maximum: float
@@ -97,7 +97,7 @@ class Drawn(Record):
     how: str
 
     @model_validator(mode="after")
-    def _marks_each_negative(self) -> Drawn:
+    def _marks_each_negative(self) -> OwnEvidence:
         if list(map(len, self.foreign)) != [len(each.tokens) for each in self.negatives]:
             raise ValueError("foreign values do not fit the negatives")
         return self
@@ -106,7 +106,7 @@ class Drawn(Record):
 class Raw(Record):
     index: Whole | None = None
     activations: list[Activation]
-    evidence: Drawn | None = None  # ours
+    evidence: OwnEvidence | None = None  # ours
 
     @model_validator(mode="after")
     def _is_whole(self) -> Raw:
@@ -154,19 +154,18 @@ class LabelLine(Line):
 # ---------------------------------------------------------------- scores and distances
 
 
-class Verdicts(Record):
+class Mean(Record):
+    """An accuracy, or of embeddings a gap."""
+
     accuracy: float | None = None
+    gap: float | None = None
     n: Whole | None = None
 
 
-class Gap(Record):
-    gap: float | None = None
-
-
 class Summary(Record):
-    detection: Verdicts | None = None
-    fuzz: Verdicts | None = None
-    embedding: Gap | None = None
+    detection: Mean | None = None
+    fuzz: Mean | None = None
+    embedding: Mean | None = None
 
 
 class ScoreRow(Record):
@@ -216,9 +215,9 @@ class FlatRow(Record):
     @property
     def summary(self) -> Summary:
         return Summary(
-            detection=Verdicts(accuracy=self.detection_accuracy),
-            fuzz=Verdicts(accuracy=self.fuzz_accuracy),
-            embedding=Gap(gap=self.embedding_gap),
+            detection=Mean(accuracy=self.detection_accuracy),
+            fuzz=Mean(accuracy=self.fuzz_accuracy),
+            embedding=Mean(gap=self.embedding_gap),
         )
 
 

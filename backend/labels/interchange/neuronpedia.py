@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from backend.labels.interchange.records import json_bytes, pack
-from backend.labels.tables import GIVEN, LABELS, SCORES
+from backend.labels.tables import LABELS, SCORES, VALID
 from backend.schema import Study, conform
 
 BATCH = 1024  # rows
@@ -48,10 +48,10 @@ def _rows(
     labels: pl.DataFrame, scores: pl.DataFrame, model: str, source: str
 ) -> Iterator[dict[str, Any]]:
     scored: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
-    held = conform(scores, SCORES).fill_nan(None).filter(of="label").drop_nulls("value")
-    for row in held.iter_rows(named=True):
+    valued = conform(scores, SCORES).fill_nan(None).filter(of="label").drop_nulls("value")
+    for row in valued.iter_rows(named=True):
         scored.setdefault((row["feature"], row["method"], row["label"]), []).append(_score(row))
-    for row in conform(labels, LABELS).filter(GIVEN).iter_rows(named=True):
+    for row in conform(labels, LABELS).filter(VALID).iter_rows(named=True):
         yield {
             "modelId": model,
             "layer": source,

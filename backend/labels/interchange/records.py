@@ -29,7 +29,7 @@ DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, OSError, RuntimeError, ValueError),
 )
-SHOWN = 5  # problems of one record that are named
+MOST_PROBLEMS = 5  # problems of one record that are named
 csv.field_size_limit(LIMIT)  # by default a cell beyond 131,072 characters ends the reading
 
 
@@ -68,32 +68,30 @@ Any_ = TypeVar("Any_", bound=Record)
 
 
 def check(
-    kind: type[Any_], given: bytes | Mapping[str, Any], file: str, line: int, bad: list[Problem]
+    kind: type[Any_], data: bytes | Mapping[str, Any], file: str, line: int, bad: list[Problem]
 ) -> Any_ | None:
     """The record, or None and what is wrong with it in `bad`. Bytes are JSON."""
     try:
-        if isinstance(given, bytes):
-            return kind.model_validate_json(given)
-        return kind.model_validate(given)
+        if isinstance(data, bytes):
+            return kind.model_validate_json(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        details = error.errors(include_url=False)[:SHOWN]
-        bad += [Problem(file, line, _field(each), _complaint(each)) for each in details]
+        details = error.errors(include_url=False)[:MOST_PROBLEMS]
+        bad += [Problem(file, line, *_complaint(each)) for each in details]
         return None
 
 
-def _field(detail: ErrorDetails) -> str:
+def _complaint(detail: ErrorDetails) -> tuple[str, str]:
+    """Which field, and what is wrong with it."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in detail["loc"])
-    return "".join(steps).removeprefix(".")
-
-
-def _complaint(detail: ErrorDetails) -> str:
+    field = "".join(steps).removeprefix(".")
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if detail["type"] == "missing":
-        return "is missing"
+        return field, "is missing"
     if detail["type"] == "json_invalid":
-        return f"is not JSON ({message.removeprefix('invalid JSON: ')})"
-    given = repr(detail["input"])
-    return f"cannot be {given if len(given) <= 60 else f'{given[:57]}…'} ({message})"
+        return field, f"is not JSON ({message.removeprefix('invalid JSON: ')})"
+    value = repr(detail["input"])
+    return field, f"cannot be {value if len(value) <= 60 else f'{value[:57]}…'} ({message})"
 
 
 # ---------------------------------------------------------------- lines and cells
@@ -105,9 +103,9 @@ def json_lines(
     """Number and record of each line of JSON that is one; empty lines are passed over."""
     for line, text in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if text.strip():
-            found = check(kind, text, file, line, bad)
-            if found is not None:
-                yield line, found
+            record = check(kind, text, file, line, bad)
+            if record is not None:
+                yield line, record
 
 
 def csv_lines(data: bytes, file: str, bad: list[Problem]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -159,8 +157,8 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def unpack(data: bytes, wanted: re.Pattern[str], anchor: str = "") -> dict[str, bytes]:
-    """Those files of a zip whose whole name is `wanted`, beside the first file called `anchor`.
+def unpack(data: bytes, pattern: re.Pattern[str], anchor: str = "") -> dict[str, bytes]:
+    """Files of a zip whose whole name fits a pattern, beside the first one called `anchor`.
 
     Raises:
         FormatError: it is no zip, is damaged, or unpacks to more than `LIMIT`.
@@ -172,7 +170,7 @@ def unpack(data: bytes, wanted: re.Pattern[str], anchor: str = "") -> dict[str, 
             home = min(homes, key=lambda path: len(path.parts), default=PurePosixPath())
             start = "" if home == PurePosixPath() else f"{home}/"
             names = {name.removeprefix(start): name for name in inside if name.startswith(start)}
-            names = {short: name for short, name in names.items() if wanted.fullmatch(short)}
+            names = {short: name for short, name in names.items() if pattern.fullmatch(short)}
             within_limit(sum(inside[name].file_size for name in names.values()))
             return {short: archive.read(name) for short, name in names.items()}
     except DAMAGE as error:

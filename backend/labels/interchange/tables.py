@@ -50,13 +50,13 @@ class Row(Record):
 
     @field_validator("writer", "text", "detail", "failed", mode="before")
     @classmethod
-    def _none_is_empty(cls, given: Any) -> Any:
-        return "" if given is None else given
+    def _none_is_empty(cls, value: Any) -> Any:
+        return "" if value is None else value
 
-    @field_validator("n", "seconds", mode="before")
+    @field_validator("n", "seconds", "made", mode="before", check_fields=False)
     @classmethod
-    def _empty_is_none(cls, given: Any) -> Any:
-        return None if given == "" else given
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
 
     @model_validator(mode="after")
     def _says_something(self) -> Row:
@@ -103,19 +103,20 @@ def lines(
     if format == "jsonl":
         yield from json_lines(kind, data, file, bad)
         return
-    wanted = kind.model_fields
-    cells = csv_lines(data, file, bad) if format == "csv" else _cells(data, file, wanted)
+    columns = kind.model_fields
+    cells = csv_lines(data, file, bad) if format == "csv" else _cells(data, file, columns)
     for line, each in cells:
         row = check(kind, each, file, line, bad)
         if row is not None:
             yield line, row
 
 
-def _cells(data: bytes, file: str, wanted: Container[str]) -> list[tuple[int, dict[str, Any]]]:
+def _cells(data: bytes, file: str, columns: Container[str]) -> list[tuple[int, dict[str, Any]]]:
     try:
         # by pyarrow: a damaged file can end the whole process in the reader of polars 2.1
-        held = pq.ParquetFile(io.BytesIO(data))
-        table = held.read(columns=[name for name in held.schema_arrow.names if name in wanted])
+        reader = pq.ParquetFile(io.BytesIO(data))
+        names = [name for name in reader.schema_arrow.names if name in columns]
+        table = reader.read(columns=names)
         table.validate(full=True)
         return list(enumerate(table.to_pylist(), 1))
     except DAMAGED as error:

@@ -32,7 +32,7 @@ def fuzzed_texts(
         if not all(others):
             raise ValueError("a negative in which no other feature fires: use matched marks")
     both = zip([*positives, *negatives], [*own, *others], strict=True)
-    return [mark(pieces, at) for (pieces, _), at in both]
+    return [mark(pieces, places) for (pieces, _), places in both]
 
 
 def fired(values: np.ndarray) -> list[int]:
@@ -71,12 +71,12 @@ def unmarked(pieces: Sequence[str]) -> list[str]:
     return [piece.replace("<", "‹").replace(">", "›") for piece in pieces]
 
 
-def mark(pieces: Sequence[str], at: Sequence[int]) -> str:
+def mark(pieces: Sequence[str], places: Sequence[int]) -> str:
     """The text with << >> around each run of the tokens at these indices; a run's leading blanks
     stay outside. Without the marks it is the text of `unmarked`."""
-    chosen, parts = set(at), []
+    marked, parts = set(places), []
     numbered = enumerate(unmarked(pieces))
-    for inside, run in groupby(numbered, key=lambda pair: pair[0] in chosen):
+    for inside, run in groupby(numbered, key=lambda pair: pair[0] in marked):
         text = "".join(piece for _, piece in run)
         word = text.lstrip() or text
         blank = text[: len(text) - len(word)]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
-from backend.models import edit
+from backend.models import edit, language_model
+from backend.models.language_model import LanguageModel
 from backend.schema import ModelError
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from backend.models.language_model import LanguageModel
 
 
 def checked(vectors: np.ndarray, width: int, name: str) -> np.ndarray:
@@ -41,22 +39,26 @@ def checked(vectors: np.ndarray, width: int, name: str) -> np.ndarray:
 
 def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """The rows in order, at most `size` at a time."""
-    for at in range(0, len(rows), size):
-        yield rows[at : at + size]
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 @contextlib.contextmanager
-def into(block: nn.Module, at: int, vectors: np.ndarray) -> Iterator[None]:
-    """While it is open, what enters the block at position `at` is `vectors` [batch, width], in this
+def into(block: nn.Module, position: int, vectors: np.ndarray) -> Iterator[None]:
+    """While it is open, what enters the block at a `position` is `vectors` [batch, width], in this
     thread and while the prompt is read: the tokens that follow come one at a time."""
     caller = threading.get_ident()
 
-    def write(_module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        hidden = given[0] if given else named["hidden_states"]
-        if threading.get_ident() != caller or hidden.shape[1] <= at:
+    def write(_module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        hidden = inputs[0] if inputs else keywords["hidden_states"]
+        if threading.get_ident() != caller or hidden.shape[1] <= position:
             return None
-        hidden = _written(hidden, at, vectors)
-        return ((hidden, *given[1:]), named) if given else ((), named | {"hidden_states": hidden})
+        hidden = _overwritten(hidden, position, vectors)
+        return (
+            ((hidden, *inputs[1:]), keywords)
+            if inputs
+            else ((), keywords | {"hidden_states": hidden})
+        )
 
     handle = block.register_forward_pre_hook(write, with_kwargs=True)
     try:
@@ -66,23 +68,21 @@ def into(block: nn.Module, at: int, vectors: np.ndarray) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def out_of(block: nn.Module, at: int, vectors: np.ndarray) -> Iterator[None]:
+def out_of(block: nn.Module, position: int, vectors: np.ndarray) -> Iterator[None]:
     """As `into`, but what leaves the block."""
     caller = threading.get_ident()
 
     def write(hidden: Tensor) -> Tensor | None:
-        if threading.get_ident() != caller or hidden.shape[1] <= at:
+        if threading.get_ident() != caller or hidden.shape[1] <= position:
             return None
-        return _written(hidden, at, vectors)
+        return _overwritten(hidden, position, vectors)
 
     with edit.edited(block, write):
         yield
 
 
-def _written(hidden: Tensor, at: int, vectors: np.ndarray) -> Tensor:
-    import torch
-
-    return edit.overwritten(hidden, at, torch.from_numpy(np.ascontiguousarray(vectors)))
+def _overwritten(hidden: Tensor, position: int, vectors: np.ndarray) -> Tensor:
+    return edit.overwritten(hidden, position, torch.from_numpy(np.ascontiguousarray(vectors)))
 
 
 def go_on(
@@ -90,7 +90,6 @@ def go_on(
 ) -> list[str]:
     """The likeliest continuations of `count` copies of one prompt, so nothing is padded: each of at
     most `limit` tokens, and of no more once its text has `ended`."""
-    import torch
 
     def done(sequences: Tensor, _scores: Any, **_: Any) -> Tensor:
         so_far = _texts(model, sequences[:, len(ids) :])
@@ -115,7 +114,5 @@ def go_on(
 
 
 def _texts(model: LanguageModel, ids: Tensor) -> list[str]:
-    from backend.models import language_model
-
     decode = language_model.tokenizer(model.ref).decode
     return [decode(row, skip_special_tokens=True) for row in ids.tolist()]

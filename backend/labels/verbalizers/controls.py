@@ -10,36 +10,21 @@ the text fits this example more than any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from backend.labels.contract import Embedder
-from backend.statistics.estimates import Estimate
-from backend.statistics.intervals import Z, wilson
 
 CHANCE = 0.5
 ROUNDING = 1e-6  # of a cosine in float32: a smaller difference is a tie
 
 
-@dataclass(frozen=True)
-class Control:
-    """How often the real vector's text is the nearer one, against one kind of control."""
-
-    kind: str  # random or other
-    items: tuple[float, ...]  # 1: the real one is nearer, 0: the control's, .5: neither
-    estimate: Estimate
-
-    @property
-    def n(self) -> int:
-        return len(self.items)
-
-
 def random_vectors(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     """[n, width] float32: random directions, each with the norm of the vector in its place."""
-    drawn = np.random.default_rng(seed).standard_normal(vectors.shape)
+    directions = np.random.default_rng(seed).standard_normal(vectors.shape)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True) * norms).astype(np.float32)
+    units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return (units * norms).astype(np.float32)
 
 
 def compare(
@@ -47,12 +32,12 @@ def compare(
     controls: Mapping[str, Sequence[str]],
     examples: Sequence[str],
     embedder: Embedder,
-) -> list[Control]:
-    """One `Control` for each kind in `controls`, whose texts stand in the order of `real`.
+) -> dict[str, list[float]]:
+    """For each kind in `controls`, whose texts stand in the order of `real`, which text is the
+    nearer one to each example: 1 the real one, 0 the control's, .5 neither.
 
     `examples` are the contexts that the real vectors are of, cut at the peak. A text that is empty
-    says nothing, so there neither is nearer. Items should be of different features: the interval
-    takes them for independent.
+    says nothing, so there neither is nearer.
 
     Raises:
         ValueError: there are not as many texts as examples.
@@ -62,14 +47,13 @@ def compare(
     # each text once: the same text in another batch may come back a little different
     texts = sorted({*real, *examples, *(text for each in controls.values() for text in each)})
     vectors = dict(zip(texts, embedder.embed(texts).astype(np.float64), strict=True))
-    found = []
-    for kind, of in controls.items():
-        items = tuple(
+    return {
+        kind: [
             _nearer(vectors, one, other, example)
-            for one, other, example in zip(real, of, examples, strict=True)
-        )
-        found.append(Control(kind, items, _share(items)))
-    return found
+            for one, other, example in zip(real, others, examples, strict=True)
+        ]
+        for kind, others in controls.items()
+    }
 
 
 def _nearer(vectors: Mapping[str, np.ndarray], one: str, other: str, example: str) -> float:
@@ -77,9 +61,3 @@ def _nearer(vectors: Mapping[str, np.ndarray], one: str, other: str, example: st
         return CHANCE
     difference = float((vectors[one] - vectors[other]) @ vectors[example])
     return CHANCE if abs(difference) <= ROUNDING else float(difference > 0)
-
-
-def _share(items: Sequence[float]) -> Estimate:
-    low, high = wilson(sum(items), len(items), Z)
-    value = sum(items) / len(items) if items else None
-    return Estimate(value, float(low), float(high), CHANCE, "Wilson, a tie as half a success")

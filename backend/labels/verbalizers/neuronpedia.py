@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend import settings
-from backend.labels.server import check_address, host_of
+from backend.labels.server import check_address, host_of, unlike
 from backend.schema import LlmError, LlmUnavailableError, ModelError, Site, VerbalizerRef
 from backend.settings import Secret
 from backend.store.memo import memoize
@@ -115,7 +115,7 @@ class Neuronpedia:
 
     def last_position(self, text: str) -> int:
         """Of the text's tokens as the service counts them."""
-        body = {"text": text, "completion_tokens": 0, **self._named()}
+        body = {"text": text, "completion_tokens": 0, **self._model_fields()}
         tokens = self._ask("POST", "completion", _Tokens, body).tokens
         if not tokens:
             raise LlmError(f"{self.host} finds no token in the text.", "Leave empty texts out.")
@@ -124,7 +124,7 @@ class Neuronpedia:
     def explain(self, text: str, position: int) -> str:
         """What the NLA says of the activation at a position; raises as `verbalize_contexts`."""
         body = {"text": text, "positions": [position], "temperature": TEMPERATURE}
-        results = self._ask("POST", "explain", _Results, body | self._named()).results
+        results = self._ask("POST", "explain", _Results, body | self._model_fields()).results
         if [each.position for each in results] != [position]:
             raise LlmError(
                 f"{self.host} describes {len(results)} positions, not the one asked for.",
@@ -132,19 +132,19 @@ class Neuronpedia:
             )
         return results[0].description.strip()
 
-    def _named(self) -> dict[str, str]:
+    def _model_fields(self) -> dict[str, str]:
         """The model and its NLA for this block, which is looked up once."""
         if not self._source:
             offered = self._ask("GET", "sources", _Sources).sources
             site = (self.model, self.layer)
-            at = {each.id for each in offered if (each.modelId, each.layerNum) == site}
-            if not at:
+            sources = {each.id for each in offered if (each.modelId, each.layerNum) == site}
+            if not sources:
                 there = ", ".join(f"{each.modelId} block {each.layerNum}" for each in offered)
                 raise ModelError(
                     f"{self.host} hosts no NLA of {self.model} at block {self.layer}.",
                     f"An NLA fits one model and one layer; there are {there or 'none'}.",
                 )
-            self._source = min(at)
+            self._source = min(sources)
         return {"modelId": self.model, "nlaSourceId": self._source}
 
     def _ask(self, method: str, path: str, shape: type[Shape], body: Any = None) -> Shape:
@@ -162,7 +162,7 @@ class Neuronpedia:
         """The body of the reply, or the error that explains why there is none."""
         import httpx2
 
-        headers = {"x-api-key": self._key.reveal()} if self._key else {}
+        headers = {"x-api-key": self._key.get_secret_value()} if self._key else {}
         where = f"{self.url}/api/nla/{path}"
         try:
             reply = httpx2.request(method, where, json=body, headers=headers, timeout=self.timeout)
@@ -227,10 +227,7 @@ def connect(nla: HostedRef) -> Neuronpedia:
     """
     service = _service(nla.model, nla.layer)
     if service.host != nla.host:
-        raise LlmUnavailableError(
-            f"The worker knows Neuronpedia at {service.host}, but {nla.host} was asked for.",
-            "It began with other settings: end it (it ends by itself when idle) and retry.",
-        )
+        raise unlike(f"Neuronpedia at {service.host}", nla.host)
     return service
 
 

@@ -7,17 +7,16 @@ stands in `nla_meta.yaml` beside its weights.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from backend.labels.verbalizers import nla_meta
 from backend.labels.verbalizers.continuation import batches, checked, go_on, into
 from backend.labels.verbalizers.nla_meta import NlaMeta
+from backend.models import language_model
+from backend.models.language_model import LanguageModel
 from backend.schema import ModelError, ModelRef, Site, VerbalizerRef
-
-if TYPE_CHECKING:
-    from backend.models.language_model import LanguageModel
 
 BATCH = {"cpu": 8, "mps": 8, "cuda": 32}  # vectors at a time
 LENGTH = 200  # tokens of a reply at most
@@ -49,12 +48,10 @@ class Nla:
         Raises:
             ModelError: no such checkpoint, a bad `nla_meta.yaml`, another model, layer or width.
         """
-        from backend.models import language_model
-
         self.checkpoint = ModelRef(ref.source, ref.revision, model.dtype)
         self.device = device
         path = language_model.beside(self.checkpoint, nla_meta.FILE)
-        self.meta: NlaMeta = nla_meta.read(path, ref.source)
+        self.meta: NlaMeta = nla_meta.read_meta(path, ref.source)
         _fit(self.meta, self.checkpoint, model, site)
         self.ids, self.at = _prompt(self.meta, self.checkpoint)
         self.name = f"NLA {ref.source}@{ref.revision} in {model.dtype}"
@@ -67,11 +64,9 @@ class Nla:
             ModelError: the weights cannot be loaded; vectors of another width, or not finite.
         """
         rows = checked(vectors, self.meta.d_model, self.name)
-        return [text for batch in batches(rows, BATCH[self.device]) for text in self._said(batch)]
+        return [text for batch in batches(rows, BATCH[self.device]) for text in self._texts(batch)]
 
-    def _said(self, batch: np.ndarray) -> list[str]:
-        from backend.models import language_model
-
+    def _texts(self, batch: np.ndarray) -> list[str]:
         model: LanguageModel = language_model.load(self.checkpoint, self.device)
         # where the first block begins, embeddings are scaled already in every architecture
         with into(model.blocks[0], self.at, scaled(batch, self.meta.extraction.injection_scale)):
@@ -91,8 +86,6 @@ def explanation(text: str) -> str:
 
 
 def _fit(meta: NlaMeta, checkpoint: ModelRef, model: ModelRef, site: Site) -> None:
-    from backend.models import language_model
-
     own, studied = language_model.config(checkpoint), language_model.config(model)
     width = int(studied.hidden_size)
     if meta.d_model != width or own.hidden_size != width:
@@ -127,8 +120,6 @@ def _prompt(meta: NlaMeta, checkpoint: ModelRef) -> tuple[list[int], int]:
         ModelError: the tokenizer has no chat template, or does not put the marker where the sidecar
             says.
     """
-    from backend.models import language_model
-
     tokenizer, tokens = language_model.tokenizer(checkpoint), meta.tokens
     ids = _templated(tokenizer, meta.prompt, checkpoint.source)
     marker = tokenizer.encode(tokens.injection_char, add_special_tokens=False)
@@ -139,12 +130,12 @@ def _prompt(meta: NlaMeta, checkpoint: ModelRef) -> tuple[list[int], int]:
             f"{tokens.injection_token_id} stands {ids.count(tokens.injection_token_id)} times in "
             "the prompt",
         )
-    at = ids.index(tokens.injection_token_id)
-    wanted = [tokens.injection_left_neighbor_id, tokens.injection_right_neighbor_id]
-    neighbours = [*ids[at - 1 : at], *ids[at + 1 : at + 2]]
-    if neighbours != wanted:
-        raise _drift(checkpoint, f"beside the marker stand {neighbours}, not {wanted}")
-    return ids, at
+    marker_place = ids.index(tokens.injection_token_id)
+    expected = [tokens.injection_left_neighbor_id, tokens.injection_right_neighbor_id]
+    neighbours = [*ids[marker_place - 1 : marker_place], *ids[marker_place + 1 : marker_place + 2]]
+    if neighbours != expected:
+        raise _drift(checkpoint, f"beside the marker stand {neighbours}, not {expected}")
+    return ids, marker_place
 
 
 def _templated(tokenizer: Any, content: str, source: str) -> list[int]:

@@ -67,7 +67,7 @@ class NlaMeta(BaseModel):
         return self.prompt_templates.av.replace(MARKER, self.tokens.injection_char)
 
 
-def read(path: Path, source: str) -> NlaMeta:
+def read_meta(path: Path, source: str) -> NlaMeta:
     """The checked sidecar of the checkpoint that `source` names.
 
     Raises:

@@ -11,6 +11,7 @@ import itertools
 import numpy as np
 
 from backend.labels.verbalizers.continuation import batches, checked, go_on, out_of
+from backend.models import language_model
 from backend.schema import ModelError, ModelRef
 
 BATCH = {"cpu": 32, "mps": 32, "cuda": 128}  # vectors at a time
@@ -39,8 +40,6 @@ class Patchscope:
         Raises:
             ModelError: the model cannot be read or has no such block.
         """
-        from backend.models import language_model
-
         config = language_model.config(ref)
         self.ref, self.device, self.layer = ref, device, layer
         self.width = int(config.hidden_size)
@@ -65,8 +64,6 @@ class Patchscope:
         return [text for batch in batches(rows, BATCH[self.device]) for text in self._lines(batch)]
 
     def _lines(self, batch: np.ndarray) -> list[str]:
-        from backend.models import language_model
-
         model = language_model.load(self.ref, self.device)
         encode = language_model.tokenizer(self.ref).encode
         parts = (encode(part, add_special_tokens=False) for part in (CONTINUATION, PLACEHOLDER))

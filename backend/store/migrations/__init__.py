@@ -14,9 +14,9 @@ FOLDER = Path(__file__).parent
 
 def config(connection: Connection | None = None) -> Config:
     """Alembic's settings, of which no file exists; `env.py` takes the connection from here."""
-    made = Config(attributes={"connection": connection})
-    made.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    return made
+    settings = Config(attributes={"connection": connection})
+    settings.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    return settings
 
 
 def upgrade(connection: Connection) -> None:
