@@ -111,7 +111,7 @@ def test_a_set_of_the_hub_is_streamed_at_its_commit(monkeypatch: pytest.MonkeyPa
         requests.append(ref)
         yield {"story1": "One.", "story2": "Two.", "subject_title": "boats"}
 
-    monkeypatch.setattr(sources, "_hub_revision", lambda _: "abc")
+    monkeypatch.setattr(sources.hub, "dataset_commit", lambda _: "abc")
     monkeypatch.setattr(sources, "hub_rows", stream)
     ref = pairs.choose("GulkoA/contrastive-stories-v0:all")
     assert (ref.kind, ref.revision) == ("hub", "abc")
