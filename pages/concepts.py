@@ -14,10 +14,8 @@ from components.shell.frame import frame
 from components.shell.status import render_pending, reported, waiting
 
 place = frame("Concepts", queries)
-OF_PARTITION = {  # questions that need no concept set
-    "stability": (queries.stable_regions, stability.render_stable),
-    "again": (queries.robustness, stability.render_robustness),
-}
+# questions that need no concept set
+OF_PARTITION = {"stability": queries.stable_regions, "again": queries.robustness}
 
 
 def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
@@ -42,12 +40,12 @@ with reported():
     region_controls.render_stops(place, queries.stops(place.study))
     ask = choice.render_questions()
     if ask in OF_PARTITION:
-        query, render = OF_PARTITION[ask]
+        query = OF_PARTITION[ask]
         view = (query if address.get("asked") else query.look)(place.study, place.p, place.k)
         if view is None:
             stability.render_start(ask)
         elif not waiting(view, queries, ask):
-            render(view)
+            stability.render(view)
             render_footer(stability.tables(view), view.provenance, ask)
     else:
         name, place_beside = choice.render_choice(queries.concept_sets())

@@ -108,8 +108,8 @@ def boundary_distances(
 
 def _mean(values: np.ndarray) -> tuple[float | None, float | None, float | None, int]:
     """Mean, interval and number of what is not NaN."""
-    known = values[np.isfinite(values)]
-    return (*mean_interval(known), len(known))
+    finite = values[np.isfinite(values)]
+    return (*mean_interval(finite), len(finite))
 
 
 # ---------------------------------------------------------------- (ii) sharpness
@@ -203,6 +203,6 @@ def _overtaken(owner: int, height: np.ndarray, slope: np.ndarray) -> tuple[float
     return float(first), _steepest(faster[meet == first], slope)
 
 
-def _steepest(among: np.ndarray, slope: np.ndarray) -> int:
+def _steepest(lines: np.ndarray, slope: np.ndarray) -> int:
     """Of lines that meet, the one that is highest from there on."""
-    return int(among[np.argmax(slope[among])])
+    return int(lines[np.argmax(slope[lines])])

@@ -59,9 +59,9 @@ def rates(inside: Inside, positive: np.ndarray, negative: np.ndarray) -> pl.Data
     tp, fp = (_counts(inside, texts) for texts in (positive, negative))
     sizes = np.array([[len(positive)], [len(negative)]])
     right = np.stack([tp, sizes[1] - fp])
-    known = np.where(sizes > 0, 1.0, np.nan)  # no share of a class without texts
-    low, high = (end * known for end in wilson(right, sizes, Z))
-    shares = right / np.maximum(sizes, 1) * known
+    mask = np.where(sizes > 0, 1.0, np.nan)  # no share of a class without texts
+    low, high = (end * mask for end in wilson(right, sizes, Z))
+    shares = right / np.maximum(sizes, 1) * mask
     j = shares.sum(axis=0) - 1
     below, above = (np.linalg.norm(shares - end, axis=0) for end in (low, high))
     counts = (tp, sizes[0] - tp, fp, right[1])
@@ -79,8 +79,8 @@ def tied_regions(table: pl.DataFrame) -> np.ndarray:
         return np.empty(0, np.int64)
     score = tp * (fp + tn) - fp * (tp + fn)  # J in whole numbers
     best = _first(score, tp)
-    alike = (score == score[best]) & (tp == tp[best])
-    return table["region"].to_numpy()[alike].astype(np.int64)
+    is_tied = (score == score[best]) & (tp == tp[best])
+    return table["region"].to_numpy()[is_tied].astype(np.int64)
 
 
 def greedy_union(

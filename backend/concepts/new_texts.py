@@ -44,14 +44,14 @@ def new_text_distances(
     texts, points = scores.text_points(partition.reading, ref)
     positive, negative, hard = texts.texts_of(concept, "test")
     frames: dict[str, list[pl.DataFrame]] = {"nearest": [], "quantiles": [], "shares": []}
-    for kind, chosen in (("positive", positive), ("negative", np.r_[negative, hard])):
-        rows = np.sort(chosen)
+    for kind, texts_of_kind in (("positive", positive), ("negative", np.r_[negative, hard])):
+        rows = np.sort(texts_of_kind)
         new = rows_of(points, np.flatnonzero(np.isin(texts.tokens.document_of, rows)))
         offsets = np.append(0, np.cumsum(np.diff(texts.offsets)[rows]))
-        placed = place_texts(new.cpu().numpy(), offsets, assign(new), sample, kind)
-        numbers = rows.astype(np.int32)[placed["nearest"]["text"].to_numpy()]
-        placed["nearest"] = placed["nearest"].with_columns(text=pl.Series(numbers))
-        for name, table in placed.items():
+        tables = place_texts(new.cpu().numpy(), offsets, assign(new), sample, kind)
+        numbers = rows.astype(np.int32)[tables["nearest"]["text"].to_numpy()]
+        tables["nearest"] = tables["nearest"].with_columns(text=pl.Series(numbers))
+        for name, table in tables.items():
             frames[name].append(table)
     tables = {name: pl.concat(parts) for name, parts in frames.items()}
     return tables | {"members": len(sample.members)}
@@ -163,15 +163,15 @@ def _mean_to_others(own: np.ndarray) -> np.ndarray:
 
 def _shares_below(name: str, apart: np.ndarray, limit: float) -> list[Row]:
     near = np.asarray(apart < limit) if apart.size else np.empty((0, 1), dtype=bool)
-    parts = {"pairs": near.mean(axis=1), "each": near.all(axis=1)}
+    parts = {"pairs": np.mean(near, axis=1), "each": np.min(near, axis=1)}
     return [_share(f"{name}{part}", shares, len(shares)) for part, shares in parts.items()]
 
 
-def _share(name: str, counted: np.ndarray, n: int) -> Row:
+def _share(name: str, values: np.ndarray, n: int) -> Row:
     """A row of `SHARES`. Where what is counted is itself a share, Wilson's interval is too wide."""
     if not n:
         return name, None, None, None, 0
-    share = float(counted.mean())
+    share = float(values.mean())
     low, high = wilson(share * n, n, Z)
     return name, share, float(low), float(high), n
 

@@ -56,8 +56,8 @@ def purity_of_counts(
 
 def _shares(k: np.ndarray, n: np.ndarray) -> list[np.ndarray]:
     """Share and Wilson's interval; NaN where `n` is 0."""
-    known = np.where(n > 0, 1.0, np.nan)
-    return [part * known for part in (k / np.maximum(n, 1), *wilson(k, n, Z))]
+    mask = np.where(n > 0, 1.0, np.nan)
+    return [part * mask for part in (k / np.maximum(n, 1), *wilson(k, n, Z))]
 
 
 # ---------------------------------------------------------------- splitting
@@ -99,8 +99,8 @@ def shape_correlations(purity: pl.DataFrame, shape: pl.DataFrame) -> pl.DataFram
     are more coherent by chance and cover less, so what the rank of `size` explains is taken out of
     both ranks first.
     """
-    wanted = shape.select("region", "size", *SHAPES).cast({"region": pl.Int32})
-    joined = purity.join(wanted, on="region").filter(pl.col("count") >= LEAST)
+    shapes = shape.select("region", "size", *SHAPES).cast({"region": pl.Int32})
+    joined = purity.join(shapes, on="region").filter(pl.col("count") >= LEAST)
     rows = []
     for measure in MEASURES:
         for shape_name in (*SHAPES, "size"):

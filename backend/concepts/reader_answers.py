@@ -102,14 +102,14 @@ def _unit_row(results: ConceptResults, concept: int, contrast: str, kind: str) -
     column, tied = int(train.argmax()), tied_units(train)
     positive, other = _test_texts(results, concept, contrast)
     test = estimates.auroc(values[positive, column], values[other, column])
-    among = aurocs[tied]
+    tied_aurocs = aurocs[tied]
     # labels were shuffled for this contrast alone
     by_chance = (null.mean(), np.quantile(null, 0.95)) if contrast == "negative" else (None, None)
-    spread = (among.mean(), among.min(), among.max())
+    spread = (tied_aurocs.mean(), tied_aurocs.min(), tied_aurocs.max())
     best, *spread = (None if np.isnan(value) else value for value in (aurocs.max(), *spread))
     sizes = (test.value, test.low, test.high, len(positive), len(other))
-    chosen = (kind, values.shape[1], column, train[column])
-    return (*chosen, *sizes, best, *by_chance, len(tied), *spread)
+    choice = (kind, values.shape[1], column, train[column])
+    return (*choice, *sizes, best, *by_chance, len(tied), *spread)
 
 
 def _length(

@@ -40,8 +40,8 @@ def rival_directions(partition: Partition, kind: str, seed: int) -> dict[str, An
     sample = rows_of(every, rows if kind == "kmeans" else np.sort(rng.choice(rows, count, False)))
     if kind == "coreset":
         return {"directions": sample.cpu().numpy()}
-    directions, moved = kmeans(sample, count, rng)
-    return {"directions": directions.cpu().numpy(), "moved": moved}
+    directions, moved_share = kmeans(sample, count, rng)
+    return {"directions": directions.cpu().numpy(), "moved": moved_share}
 
 
 def rows_of(every: Points, rows: np.ndarray) -> Tensor:
@@ -61,16 +61,16 @@ def kmeans(points: Tensor, count: int, rng: np.random.Generator) -> tuple[Tensor
     scikit-learn's KMeans measures straight distance to means of any length, which gives other
     clusters, and moves empty clusters elsewhere."""
     directions = points[torch.from_numpy(rng.choice(len(points), count, replace=False))].clone()
-    owner, moved = np.full(len(points), -1), 1.0
+    owner, moved_share = np.full(len(points), -1), 1.0
     for number in range(ROUNDS):
         run.report(number, ROUNDS, "Clustering by k-means", "rounds")
         before, owner = owner, Assignment(directions, 1.0)(points).owner
-        moved = float((owner != before).mean())
+        moved_share = float((owner != before).mean())
         where = torch.from_numpy(owner.astype(np.int64)).to(points.device)
         sums = torch.zeros_like(directions).index_add_(0, where, points)
         nonempty = sums.norm(dim=1, keepdim=True) > 0
         directions = torch.where(nonempty, _unit(sums), directions)
-    return directions, moved
+    return directions, moved_share
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -106,11 +106,14 @@ class PartialPoints(Points):
         return int(self.included.sum())
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        seen = 0
+        position = 0
         for chunk in self.chunks:
             rows = self._rows(chunk) - self.activations.bounds[chunk]
-            yield seen, unit(self.activations.read(int(chunk))[torch.from_numpy(rows)], self.centre)
-            seen += len(rows)
+            yield (
+                position,
+                unit(self.activations.read(int(chunk))[torch.from_numpy(rows)], self.centre),
+            )
+            position += len(rows)
 
     def _rows(self, chunk: int) -> np.ndarray:
         first, last = self.activations.bounds[chunk : chunk + 2]
@@ -157,10 +160,10 @@ def _measures(
         np.sort(rng.choice(pool, len(each.exemplars), replace=False))
         for pool, each in ((np.arange(total), one), (rows, two))
     ]
-    wanted = np.unique(np.concatenate([sample, *coreset_rows]))
-    wanted_points = rows_of(every, wanted)
+    needed_rows = np.unique(np.concatenate([sample, *coreset_rows]))
+    wanted_points = rows_of(every, needed_rows)
     points, *coresets = (
-        wanted_points[torch.from_numpy(np.searchsorted(wanted, each))]
+        wanted_points[torch.from_numpy(np.searchsorted(needed_rows, each))]
         for each in (sample, *coreset_rows)
     )
     nulls = [Grouping(each.cpu(), Assignment(each, 1.0)(points).owner) for each in coresets]
@@ -184,12 +187,12 @@ def compare_groupings(one: Grouping, two: Grouping, part: np.ndarray, kind: str)
     these two are Student's t of what leaving out each part gives (a jackknife over parts, since
     tokens of one document are not independent); null where there is one part only.
     """
-    again = recovered(one.exemplars, two.exemplars)
-    low, high = wilson(again.sum(), len(again))
+    is_recovered = recovered(one.exemplars, two.exemplars)
+    low, high = wilson(is_recovered.sum(), len(is_recovered))
     rows: list[tuple[object, ...]] = [
-        ("found", kind, float(again.mean()), float(low), float(high), len(again))
+        ("found", kind, float(is_recovered.mean()), float(low), float(high), len(is_recovered))
     ]
-    within = again[one.owner]
+    within = is_recovered[one.owner]
     measures: dict[str, Callable[[np.ndarray], float]] = {
         "weighted": lambda tokens: float(within[tokens].mean()),
         "agreement": lambda tokens: agreement(one.owner[tokens], two.owner[tokens]),

@@ -144,8 +144,8 @@ def feature_coverage(reading: Reading, ref: ConceptRef, sae: SaeRef) -> dict[str
         total = int((sizes > 0).sum())
         needed = [int(np.searchsorted(reached, share * total - 1e-9)) + 1 for share in COVERED]
         rows.append((*(needed if total else (0, 0)), len(sizes) - total))
-    named = zip(("half", "most", "uncovered"), np.array(rows, np.int32).T, strict=True)
-    return {name: np.ascontiguousarray(values) for name, values in named}
+    columns = zip(("half", "most", "uncovered"), np.array(rows, np.int32).T, strict=True)
+    return {name: np.ascontiguousarray(values) for name, values in columns}
 
 
 def greedy_cover(tokens: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -144,19 +144,19 @@ def draw_pairs(
         return bool(document[one] != document[other]) and not np.array_equal(left, right)
 
     region = owner[first + length - 1]
-    chosen: list[tuple[int, int]] = []
+    pairs_of_rows: list[tuple[int, int]] = []
     for each in rng.permutation(np.unique(region)):
-        if len(chosen) >= pairs // 2:
+        if len(pairs_of_rows) >= pairs // 2:
             break
-        chosen += list(_paired(np.flatnonzero(region == each), fit))[:1]
-    left = np.setdiff1d(np.arange(len(first)), np.array(chosen, dtype=np.int64))
-    chosen += list(_paired(left, fit))[: pairs - len(chosen)]
-    if not chosen:
+        pairs_of_rows += list(_paired(np.flatnonzero(region == each), fit))[:1]
+    left = np.setdiff1d(np.arange(len(first)), np.array(pairs_of_rows, dtype=np.int64))
+    pairs_of_rows += list(_paired(left, fit))[: pairs - len(pairs_of_rows)]
+    if not pairs_of_rows:
         raise TesseraError(
             f"The corpus has no two documents that begin with {SHORTEST} tokens of their own.",
             "Use a corpus with more documents.",
         )
-    rows = np.array(chosen)
+    rows = np.array(pairs_of_rows)
     return first[rows].astype(np.int64), length[rows].astype(np.int64)
 
 

@@ -90,10 +90,10 @@ def render_concept(view: ConceptsView) -> str:
 def contrast(view: ConceptsView, concept: str) -> str:
     """What positives are told from: negatives where a concept has no hard negatives, which a
     message says."""
-    chosen = str(address.get("contrast"))
+    choice = str(address.get("contrast"))
     row = view.concepts.row(by_predicate=pl.col("name") == concept, named=True)
-    if chosen == "negative" or row["test_hard"]:
-        return chosen
+    if choice == "negative" or row["test_hard"]:
+        return choice
     address.assume(contrast="negative")
     render_problem(
         f"{concept!r} has no hard negative test texts.", "Its negatives are shown instead."

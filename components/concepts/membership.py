@@ -95,16 +95,23 @@ def same(view: Membership) -> bool:
 def _rates_row(view: Membership, row: dict[str, Any]) -> list[str]:
     key, tied = f"{row['method']} {row['rule']}", row["tied"] or 1
     every = view.unions.get(key, []) if row["what"] == "union" else [view.best.get(key)]
-    chosen = [region for region in every if region is not None]
-    shown = f"{tied} tied" if tied > 1 else _named(chosen, row["method"] == "exemplar")
+    regions = [region for region in every if region is not None]
+    regions_shown = f"{tied} tied" if tied > 1 else _named(regions, row["method"] == "exemplar")
     ends = [
         among(row, f"tied_{name}", f"tied_{name}_low", f"tied_{name}_high")
         if tied > 1 and row[name] is not None
         else markup.interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
         for name in ("tpr", "tnr", "j")
     ]
-    count = f"{len(chosen)} of {numbers.count(len(view.js[key]))}"
-    return [named(row["method"]), row["rule"], WHAT[row["what"]], shown or "none", count, *ends]
+    count = f"{len(regions)} of {numbers.count(len(view.js[key]))}"
+    return [
+        named(row["method"]),
+        row["rule"],
+        WHAT[row["what"]],
+        regions_shown or "none",
+        count,
+        *ends,
+    ]
 
 
 def _named(regions: list[int], linked: bool) -> str:

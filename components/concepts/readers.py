@@ -62,8 +62,8 @@ def tables(view: ConceptAurocs) -> dict[str, pl.DataFrame]:
         pl.DataFrame({"method": kind, "column": np.arange(len(values)), "auroc": values})
         for kind, values in view.aurocs.items()
     ]
-    shown = {"readers": view.readers, "shares": view.shares, "aurocs": pl.concat(every)}
-    return shown | {"over concepts": view.over}
+    tables_on_screen = {"readers": view.readers, "shares": view.shares, "aurocs": pl.concat(every)}
+    return tables_on_screen | {"over concepts": view.over}
 
 
 def render(view: ConceptAurocs) -> None:
@@ -185,11 +185,11 @@ def _draw_lines(figure: go.Figure, rows: dict[str, dict[str, Any]], top: float) 
         tied = (row["tied"] or 1) > 1
         if (value := row["tied_mean"] if tied else row["value"]) is None:
             continue
-        chosen = f"{row['tied']} tied, mean" if tied else "chosen region"
+        region_name = f"{row['tied']} tied, mean" if tied else "chosen region"
         figure.add_scatter(
             x=[value, value], y=[0, top], mode="lines", hovertemplate="%{x:.2f}",
             line={"color": hue(method), "width": 2},
-            name=f"{chosen if method == 'exemplar' else NAMES[method]} "
+            name=f"{region_name if method == 'exemplar' else NAMES[method]} "
             f"{numbers.fraction(value)}",
         )  # fmt: skip
 

@@ -49,6 +49,11 @@ def tables(view: StableRegions | Robustness) -> dict[str, pl.DataFrame]:
     }  # fmt: skip
 
 
+def render(view: StableRegions | Robustness) -> None:
+    """One of the two."""
+    render_robustness(view) if isinstance(view, Robustness) else render_stable(view)
+
+
 # ---------------------------------------------------------------- stable regions
 
 

@@ -59,25 +59,31 @@ def _render_beside(
     evaluation: Evaluation, study: str, view: Any, arguments: Arguments, desk: Desk
 ) -> None:
     """The headline numbers of this study, of another, and of both together."""
-    chosen = address.get("beside")
+    other_study = address.get("beside")
     titles = {card.name: card.title for card in desk.studies()}
-    with st.expander("Headline numbers, beside another study", expanded=bool(chosen)), reported():
+    with (
+        st.expander("Headline numbers, beside another study", expanded=bool(other_study)),
+        reported(),
+    ):
         others = [name for name in titles if name != study]
         controls.selectbox(
             "beside", "Beside another study", ["", *others], label_visibility="collapsed",
             format_func=lambda name: titles.get(name, name or "choose a study"),
         )  # fmt: skip
         tables = {titles[study]: evaluation.answers.measures(view)}
-        if chosen in others:
-            other = evaluation.answers.query.look(chosen, *arguments)
+        if other_study in others:
+            other = evaluation.answers.query.look(other_study, *arguments)
             if other is None:
                 to = links.anchor(
-                    escape(titles[chosen]), "benchmarks", which=evaluation.name, study=chosen
+                    escape(titles[other_study]),
+                    "benchmarks",
+                    which=evaluation.name,
+                    study=other_study,
                 )
                 markup.render(f'<p class="note">Not computed yet for {to}: run it there.</p>')
             else:
-                tables[titles[chosen]] = evaluation.answers.measures(other)
-                tables |= _both(evaluation, (study, chosen), arguments, desk)
+                tables[titles[other_study]] = evaluation.answers.measures(other)
+                tables |= _both(evaluation, (study, other_study), arguments, desk)
         markup.render(beside_html(tables))
 
 
@@ -115,6 +121,6 @@ def _cell(row: Mapping[str, Any] | None) -> str:
     value = numbers.fraction(row["value"])
     if row["low"] is not None:
         value = markup.interval(row["value"], row["low"], row["high"])
-    known = row["null"] is not None
-    control = f"{row['control']} {numbers.fraction(row['null'])} · " if known else ""
+    has_null = row["null"] is not None
+    control = f"{row['control']} {numbers.fraction(row['null'])} · " if has_null else ""
     return f"{value}<br><small>{escape(control)}n {row['n']:,} {escape(row['n_of'])}</small>"

@@ -129,9 +129,11 @@ def ce_subject(
     if feature < 0:
         feature = int(tops["feature"][0]) if len(tops) else 0
     values = _column(means.encode_stories(study.model, site, sae, ref, "sae"), feature)
-    shown = _stories_of(stories, subject, values)
-    peak = max(max(passage.values, default=0.0) for both in shown for passage in both)
-    return CeSubject(subject, definition, feature, conform(tops, views.FIRSTS), shown, peak)
+    passages_by_pair = _stories_of(stories, subject, values)
+    peak = max(max(passage.values, default=0.0) for both in passages_by_pair for passage in both)
+    return CeSubject(
+        subject, definition, feature, conform(tops, views.FIRSTS), passages_by_pair, peak
+    )
 
 
 def _check_subject(stories: Stories, subject: str, definition: str) -> None:
@@ -146,15 +148,15 @@ def _stories_of(
     stories: Stories, subject: str, values: np.ndarray
 ) -> tuple[tuple[Passage, Passage], ...]:
     """Both stories of each pair of a subject; `values` [tokens] of all stories."""
-    shown = []
+    passages_by_pair = []
     for pair in np.flatnonzero(stories.subject_of == stories.subjects.index(subject)):
         bounds = stories.offsets[2 * pair : 2 * pair + 3].tolist()
         one, other = (
             passages.passage(stories.tokens, first, last, -1, values[first:last])
             for first, last in pairwise(bounds)
         )
-        shown.append((one, other))
-    return tuple(shown)
+        passages_by_pair.append((one, other))
+    return tuple(passages_by_pair)
 
 
 def _column(codes: Entry, feature: int) -> np.ndarray:
@@ -231,10 +233,10 @@ def _score_rows(view: CeBench) -> list[Row]:
     for row in view.scores.filter(whole | own).iter_rows(named=True):
         name = f"{row['score']} score, {row['definition']}{words[row['reader']]}"
         control = CONTROLS.get((row["definition"], row["score"]), "stories dealt to other pairs")
-        known = row["null"] is not None
+        has_null = row["null"] is not None
         ends = row["value"], row["low"], row["high"]
         rows.append(
-            (name, *ends, row["subjects"], "subjects", row["null"], control if known else "none")
+            (name, *ends, row["subjects"], "subjects", row["null"], control if has_null else "none")
         )
     return rows
 

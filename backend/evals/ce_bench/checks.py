@@ -34,47 +34,49 @@ def _times(means: Means) -> int:
 
 
 def scores(
-    means: Means, by_definition: dict[str, Distances], moved: np.ndarray, seed: int
+    means: Means, by_definition: dict[str, Distances], null_scores: np.ndarray, seed: int
 ) -> pl.DataFrame:
     """`views.SCORES`: every score beside its null."""
     rows = []
     for definition, distances in by_definition.items():
-        draws = nulls(means, definition, moved, seed)
+        draws = nulls(means, definition, null_scores, seed)
         for column, score in enumerate(SCORES):
             values = distances.scores[:, column]
-            known = np.isfinite(values)
+            finite = np.isfinite(values)
             ends = over_subjects(values, means.subject_of, seed)
-            counts = int(known.sum()), len(np.unique(means.subject_of[known]))
+            counts = int(finite.sum()), len(np.unique(means.subject_of[finite]))
             rows.append((definition, score, *ends, *_spread(draws[score]), *counts))
     return pl.DataFrame(rows, views.SCORES, orient="row").fill_nan(None)
 
 
 def _spread(draws: np.ndarray) -> tuple[float, float, float]:
     """Mean and 95% of draws."""
-    known = draws[np.isfinite(draws)]
-    return (float(known.mean()), *percentile_interval(known)) if len(known) else (np.nan,) * 3
+    finite = draws[np.isfinite(draws)]
+    return (float(finite.mean()), *percentile_interval(finite)) if len(finite) else (np.nan,) * 3
 
 
-def nulls(means: Means, definition: str, moved: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def nulls(
+    means: Means, definition: str, null_scores: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """Draws of each score of an SAE where nothing is left of what it is about: second stories dealt
     to other pairs (contrastive); subjects dealt to other pairs (corrected independent) or marks put
     elsewhere (seed). The published independent score has nothing to shuffle."""
     rng, times = np.random.default_rng([seed, 3]), _times(means)
     one, other = definitions.story_means(means, definition)
-    dealt = [rng.permutation(len(one)) for _ in range(times)]
+    orders = [rng.permutation(len(one)) for _ in range(times)]
     if definition == "published":
-        draws = [_published(means, one, other, order) for order in dealt]
+        draws = [_published(means, one, other, order) for order in orders]
         contrastive, whole = np.array(draws).T
         nothing = np.full(times, np.nan)
         return dict(zip(SCORES, (contrastive, nothing, whole), strict=True))
-    contrastive = np.array([definitions.distance(one, other[o]).max(axis=1).mean() for o in dealt])
+    contrastive = np.array([definitions.distance(one, other[o]).max(axis=1).mean() for o in orders])
     if definition == "seed":
-        known = moved[:, np.isfinite(moved).all(axis=0)]
-        few = known.mean(axis=1) if known.size else np.full(len(moved), np.nan)
+        finite = null_scores[:, np.isfinite(null_scores).all(axis=0)]
+        few = finite.mean(axis=1) if finite.size else np.full(len(null_scores), np.nan)
         independent = np.resize(few, times)
     else:
         inside, _ = definitions.subject_means(means, "corrected")
-        labels = (means.subject_of[order] for order in dealt)
+        labels = (means.subject_of[order] for order in orders)
         best = [
             definitions.distance(inside, definitions.means_of_others(inside, label)).max(axis=1)
             for label in labels
@@ -112,9 +114,9 @@ def halves(means: Means, seed: int) -> pl.DataFrame:
             agreement = _agreement(distances, parts, score)
             for half, (part, each) in enumerate(zip(parts, distances, strict=True)):
                 values = each.scores[:, column] if each is not None else np.empty(0)
-                known = values[np.isfinite(values)]
-                mean = float(known.mean()) if len(known) else np.nan
-                counts = len(known), len(np.unique(part.subject_of))
+                finite = values[np.isfinite(values)]
+                mean = float(finite.mean()) if len(finite) else np.nan
+                counts = len(finite), len(np.unique(part.subject_of))
                 rows.append((definition, score, half, mean, agreement, *counts))
     return pl.DataFrame(rows, views.HALVES, orient="row").fill_nan(None)
 
@@ -137,8 +139,8 @@ def _agreement(distances: list[Distances | None], parts: list[Means], score: str
 
 def over_pairs(distances: np.ndarray) -> np.ndarray:
     """[W] mean over the pairs that can be scored; NaN where there is none."""
-    known = distances[np.isfinite(distances).all(axis=1)]
-    return known.mean(axis=0) if len(known) else np.full(distances.shape[1], np.nan)
+    finite = distances[np.isfinite(distances).all(axis=1)]
+    return finite.mean(axis=0) if len(finite) else np.full(distances.shape[1], np.nan)
 
 
 # ---------------------------------------------------------------- a pair held out
@@ -151,8 +153,8 @@ def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl
     """
     rows = []
     for definition, distances in by_definition.items():
-        known = np.asarray(np.isfinite(distances.independent).all(axis=1))
-        apart, labels = distances.independent[known], means.subject_of[known]
+        finite = np.asarray(np.isfinite(distances.independent).all(axis=1))
+        apart, labels = distances.independent[finite], means.subject_of[finite]
         folds = list(_folds(apart, labels))
         row = {"definition": definition, "chance": NEAR / apart.shape[1], "pairs": len(folds)}
         if folds:
@@ -166,7 +168,7 @@ def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl
                 "other_median": float(np.median(elsewhere)),
                 "other_share": float(np.mean([fold[3] for fold in folds])),
                 "subjects": len(np.unique(labels[pairs])),
-                **_dealt(means, definition, apart, labels, known, seed),
+                **_dealt(means, definition, apart, labels, finite, seed),
             }  # fmt: skip
         rows.append(row)
     return pl.DataFrame(rows, views.HELD_OUT).fill_nan(None)
@@ -204,19 +206,19 @@ def _dealt(
     definition: str,
     apart: np.ndarray,
     labels: np.ndarray,
-    known: np.ndarray,
+    finite: np.ndarray,
     seed: int,
 ) -> dict[str, float]:
     """The share again, with subjects dealt to pairs at random; mean and 97.5%."""
     rng = np.random.default_rng([seed, 6])
     corrected = definition == "corrected"
-    inside = definitions.subject_means(means, definition)[0][known] if corrected else apart
+    inside = definitions.subject_means(means, definition)[0][finite] if corrected else apart
     shares = []
     for _ in range(max(20, _times(means) // 4)):
-        dealt = rng.permutation(labels)
+        random_labels = rng.permutation(labels)
         if corrected:
-            apart = definitions.distance(inside, definitions.means_of_others(inside, dealt))
-        shares.append(np.mean([f[1] <= NEAR for f in _folds(apart, dealt, controls=False)]))
+            apart = definitions.distance(inside, definitions.means_of_others(inside, random_labels))
+        shares.append(np.mean([f[1] <= NEAR for f in _folds(apart, random_labels, controls=False)]))
     return {"null": float(np.mean(shares)), "null_high": float(np.quantile(shares, 0.975))}
 
 

@@ -123,7 +123,7 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
     stories = Stories(read_stories(model, pairs))
     offsets, width, number = stories.offsets, codes.value("width"), len(stories.pairs)
     mean, marked = (np.zeros((2 * number, width), np.float32) for _ in range(2))
-    moved, rng = np.full((MOVES, number), np.nan), np.random.default_rng([pairs.seed, 2])
+    null_scores, rng = np.full((MOVES, number), np.nan), np.random.default_rng([pairs.seed, 2])
     pair: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # of its stories read so far
     for story, active in _stories(codes, offsets, width):
         mask = stories.marked[offsets[story] : offsets[story + 1]]
@@ -140,7 +140,7 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
         pair = []
         marks, tokens = sizes
         apart = definitions.split_means(fakes, totals, marks, tokens)
-        moved[:, story // 2] = definitions.distance(*apart).max(axis=1)
+        null_scores[:, story // 2] = definitions.distance(*apart).max(axis=1)
     lengths = np.diff(offsets)
     active = np.add.reduceat(np.diff(codes.array("offsets")), offsets[:-1])
     return {
@@ -152,7 +152,7 @@ def means(model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, reader: str
         "subject_of": stories.subject_of,
         "l0": active / lengths,
         "bos_l0": int((codes.array("bos") != 0).sum()),
-        "moved": moved,
+        "moved": null_scores,
     }
 
 
@@ -179,10 +179,10 @@ def shuffle_marks(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     free = len(mask) - int(mask.sum())
     # a run stands before one of the free tokens, or after the last
     gaps = np.sort(rng.choice(free + 1, len(lengths), replace=False))
-    moved = np.zeros(len(mask), dtype=bool)
+    marks = np.zeros(len(mask), dtype=bool)
     for gap, before, length in zip(gaps, np.cumsum(lengths) - lengths, lengths, strict=True):
-        moved[gap + before : gap + before + length] = True
-    return moved
+        marks[gap + before : gap + before + length] = True
+    return marks
 
 
 def read_means(entry: Entry) -> Means:

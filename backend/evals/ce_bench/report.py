@@ -30,14 +30,14 @@ def report(
     and `bos_l0` (mean active features a token, without and with the BOS).
     """
     entry = means(model, site, sae, pairs, reader)
-    story_means, moved, seed = read_means(entry), entry.array("moved"), pairs.seed
+    story_means, null_scores, seed = read_means(entry), entry.array("moved"), pairs.seed
     by_definition = {}
     for number, definition in enumerate(DEFINITIONS):
         run.report(number, 6, f"Scoring pairs, {definition}", "steps")
         by_definition[definition] = definitions.score(story_means, definition)
     subjects = Stories(read_stories(model, pairs)).subjects
     run.report(3, 6, "Shuffling stories and subjects", "steps")
-    scores = checks.scores(story_means, by_definition, moved, seed)
+    scores = checks.scores(story_means, by_definition, null_scores, seed)
     run.report(4, 6, "Holding pairs out", "steps")
     held_out = _held_out(story_means, by_definition, seed)
     run.report(5, 6, "Splitting subjects", "steps")
@@ -75,8 +75,8 @@ def _features(
             mean = checks.over_pairs(getattr(distances, name))
             result[f"{definition}_{name}"] = mean.astype(np.float32)
         by_subject, rows = _subjects(means, definition, distances, subjects)
-        shown = np.unique(rows.filter(pl.col("rank") <= SHOWN)["feature"].to_numpy())
-        result |= {f"{definition}_shown": shown, f"{definition}_heat": by_subject.T[shown]}
+        features = np.unique(rows.filter(pl.col("rank") <= SHOWN)["feature"].to_numpy())
+        result |= {f"{definition}_shown": features, f"{definition}_heat": by_subject.T[features]}
         tops.append(rows)
     return result | {"tops": pl.concat(tops)}
 

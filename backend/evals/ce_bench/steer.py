@@ -54,8 +54,8 @@ def steer(
             f"The prompt has {len(prompt_ids)} tokens.",
             f"Write some text of at most {LONGEST} tokens.",
         )
-    dealt = np.random.default_rng([pairs.seed, 7]).permutation(shift)
-    shifts = np.stack([0 * shift, strength * shift, -strength * shift, strength * dealt])
+    permuted_shift = np.random.default_rng([pairs.seed, 7]).permutation(shift)
+    shifts = np.stack([0 * shift, strength * shift, -strength * shift, strength * permuted_shift])
     ids = [network.bos, *prompt_ids]
     rows, first = steering.continued(
         network, autoencoder, site.layer, ids, torch.from_numpy(shifts), tokens
@@ -70,7 +70,7 @@ def _texts(
 ) -> pl.DataFrame:
     """The table of `steer`; `rows` are the token ids of the texts, `first` [kinds, vocabulary] the
     log probabilities of the first token. The first row is the unchanged model."""
-    moved = (first[0].exp() * (first[0] - first)).sum(dim=1).clamp_min(0)
+    divergence = (first[0].exp() * (first[0] - first)).sum(dim=1).clamp_min(0)
     return pl.DataFrame(
         {
             "kind": KINDS,
@@ -78,7 +78,7 @@ def _texts(
             "tokens": [len(row) for row in rows],
             "same": [_common(row, rows[0]) for row in rows],
             "mentions": [mentions(text, words) for text in texts],
-            "moved": moved.double().tolist(),
+            "moved": divergence.double().tolist(),
         },
         TEXTS,
     )

@@ -52,7 +52,7 @@ def expert_lens(
     """
     results = expert_results(parse_setup(study, units, sentences, concepts))
     likeness, selected = results.likeness, results.selected
-    across_sources, alike = _across_sources(results)
+    across_sources, likeness_elsewhere = _across_sources(results)
     return ExpertLens(
         units=units,
         sentences=sentences,
@@ -70,22 +70,24 @@ def expert_lens(
         tree=summaries.tree(np.asarray(likeness.array("centred"))),
         stability=summaries.stability(likeness),
         chosen=summaries.expert_counts(likeness, list(results.concepts.values())),
-        again=conform(enough(pl.concat([results.repeated.frame("again"), alike])), views.AGAIN),
+        again=conform(
+            enough(pl.concat([results.repeated.frame("again"), likeness_elsewhere])), views.AGAIN
+        ),
         elsewhere=across_sources,
         seed=SEED,
         provenance=likeness.provenance(_command("expert_lens", results.setup)),
     )
 
 
-def enough(again: pl.DataFrame) -> pl.DataFrame:
+def enough(table: pl.DataFrame) -> pl.DataFrame:
     """`AGAIN` without the likeness of too few concepts."""
-    return again.filter((pl.col("measure") == "known") | (pl.col("n") >= LEAST_ALIKE))
+    return table.filter((pl.col("measure") == "known") | (pl.col("n") >= LEAST_ALIKE))
 
 
 def _command(query: str, setup: Setup, **options: str) -> str:
     choice = {"units": setup.units, "sentences": setup.sentences}
-    named = ", ".join(setup.concepts)
-    return command_of(query, setup.study, **choice, concepts=named, **options)
+    concepts = ", ".join(setup.concepts)
+    return command_of(query, setup.study, **choice, concepts=concepts, **options)
 
 
 def _concepts(results: ExpertResults) -> pl.DataFrame:
@@ -109,9 +111,9 @@ def _across_sources(results: ExpertResults) -> tuple[pl.DataFrame, pl.DataFrame]
         # computing this one, what the tab of the other source shows is computed too
         for one, two in ((other, results), (results, other)):
             halves = run.optional(compare_halves, one, two)
-            alike = run.optional(compare_likeness, one, two)
-        if halves and alike:
-            return summaries.stability(halves), alike.frame("again")
+            agreement = run.optional(compare_likeness, one, two)
+        if halves and agreement:
+            return summaries.stability(halves), agreement.frame("again")
     return pl.DataFrame(schema=views.STABILITY), pl.DataFrame(schema=views.AGAIN)
 
 
@@ -244,9 +246,9 @@ def measures(view: ExpertLens) -> pl.DataFrame:
 
 def _agreement_rows(view: ExpertLens) -> list[Row]:
     at_half = pl.col("tau").is_null() | (pl.col("tau") == 0.5)
-    shown = view.agreement.filter(pl.col("measure").is_in(list(WORDS)) & at_half)
+    rows_at_half = view.agreement.filter(pl.col("measure").is_in(list(WORDS)) & at_half)
     rows = []
-    for row in shown.iter_rows(named=True):
+    for row in rows_at_half.iter_rows(named=True):
         undefined = row["rho"] is None or np.isnan(row["rho"])
         null = None if undefined else row["null_high"]
         name = f"{WORDS[row['measure']]}, with people, {row['ratings']} (ρ)"
@@ -259,12 +261,12 @@ def _expert_rows(view: ExpertLens) -> list[Row]:
     stability = view.stability.filter(pl.col("tau") == 0.5).iter_rows(named=True)
     at_half = {row["of"]: row for row in stability}
     same, other = at_half["same"], at_half["other"]["value"]
-    chosen = view.chosen.row(by_predicate=pl.col("tau") == 0.5, named=True)
+    counts = view.chosen.row(by_predicate=pl.col("tau") == 0.5, named=True)
     return [
         ("experts shared by both halves at τ = .5 (Jaccard)", same["value"], same["low"],
          same["high"], same["n"], "concepts", other, "other concepts"),
-        ("experts at τ = .5 that are so on test", chosen["kept"], chosen["low"], chosen["high"],
-         chosen["n"], "concepts", chosen["null"], "shuffled labels"),
+        ("experts at τ = .5 that are so on test", counts["kept"], counts["low"], counts["high"],
+         counts["n"], "concepts", counts["null"], "shuffled labels"),
     ]  # fmt: skip
 
 

@@ -37,9 +37,9 @@ class RatingsRef:
 def available(folder: Path) -> tuple[RatingsRef, ...]:
     """The packaged files, then those of a folder, which need not exist."""
     own = sorted(path for path in folder.glob("*") if path.suffix in (".txt", ".tsv", ".csv"))
-    named = [(name, _packaged(name), "") for name in PACKAGED]
-    named += [(path.stem, path, str(path)) for path in own]
-    return tuple(RatingsRef(name, place, _digest(path)) for name, path, place in named)
+    files = [(name, _packaged(name), "") for name in PACKAGED]
+    files += [(path.stem, path, str(path)) for path in own]
+    return tuple(RatingsRef(name, place, _digest(path)) for name, path, place in files)
 
 
 def read_ratings(ref: RatingsRef) -> pl.DataFrame:

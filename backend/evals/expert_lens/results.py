@@ -67,8 +67,8 @@ def parse_setup(study: Study, units: str, source: str, concepts: str) -> Setup:
             f"There are no units {units!r} or sentences {source!r}.",
             "Use maps or features, and corpus or templates.",
         )
-    named = (" ".join(words_of(part)) for part in re.split(r"[,;\n]", concepts))
-    words = tuple(dict.fromkeys(word for word in named if word))
+    phrases = (" ".join(words_of(part)) for part in re.split(r"[,;\n]", concepts))
+    words = tuple(dict.fromkeys(word for word in phrases if word))
     if len(words) > sentences.LIMIT:
         raise TesseraError(
             f"{len(words)} concepts are too many.", f"Name {sentences.LIMIT} at most."

@@ -60,14 +60,14 @@ def split(model: ModelRef, corpus: CorpusRef, seed: int) -> dict[str, Any]:
     if all(source.kind != "hub" for source in corpus.sources):
         corpus = replace(corpus, tokens=0)
     documents = tokenize(model, corpus).frame("documents")["text"]
-    rng, seen = np.random.default_rng(seed), set()
+    rng, different = np.random.default_rng(seed), set()
     halves = rng.permutation(np.arange(len(documents)) % 2)
     rows = []
     for document, text in enumerate(documents):
         for sentence in sentences(text):
             key = " ".join(sentence.casefold().split())
-            if key not in seen:
-                seen.add(key)
+            if key not in different:
+                different.add(key)
                 rows.append((document, halves[document], sentence))
     order = rng.permutation(len(rows))
     texts = [rows[index][2] for index in order]
@@ -109,14 +109,14 @@ def select(
     table = split(model, corpus, seed).frame("sentences")
     tables = {ref.name: ratings.read_ratings(ref) for ref in rated}
     rows = occurrences(table, concepts or ratings.words(tables))
-    wanted = concepts or tuple(default_concepts(table, rows, tables, source))
+    words = concepts or tuple(default_concepts(table, rows, tables, source))
     framed = source == "templates"
     source_of = FrameSentences(model) if framed else CorpusSentences(table, rows)
-    halves = {word: source_of.halves(word) for word in wanted}
+    halves = {word: source_of.halves(word) for word in words}
     selected = {word: pair for word, pair in halves.items() if has_enough(pair)}
     if len(selected) < 2:
         raise CorpusError(
-            f"Only {len(selected)} of {len(wanted)} concepts have {LEAST} sentences with the "
+            f"Only {len(selected)} of {len(words)} concepts have {LEAST} sentences with the "
             f"word and {PER_POSITIVE * LEAST} without in each half{sentence_counts(halves)}.",
             "Two at least are compared: take other words, a larger corpus, or sentences “from "
             "frames”.",
@@ -211,21 +211,21 @@ class FrameSentences:
 
     def _table(self, rows: list[tuple[int, int, str]]) -> pl.DataFrame:
         lengths = [len(part) for part in encoded(tokenizer(self.model), [row[2] for row in rows])]
-        measured = [(*row, length) for row, length in zip(rows, lengths, strict=True)]
-        return pl.DataFrame(measured, schema=SENTENCES, orient="row")
+        with_lengths = [(*row, length) for row, length in zip(rows, lengths, strict=True)]
+        return pl.DataFrame(with_lengths, schema=SENTENCES, orient="row")
 
     def halves(self, word: str) -> list[Half]:
         is_form, halves = inflections(word), []
         for half in (0, 1):
             numbers = range(half, len(FRAMES), 2)
             filled = self._table([(number, half, fill(FRAMES[number], word)) for number in numbers])
-            chosen = []
+            negatives = []
             for number in numbers:
-                shown = range(number * SHOWN, (number + 1) * SHOWN)
-                chosen += [index for index in shown if not is_form(self.fillers[index])][
+                fillings = range(number * SHOWN, (number + 1) * SHOWN)
+                negatives += [index for index in fillings if not is_form(self.fillers[index])][
                     :PER_POSITIVE
                 ]
-            halves.append(Half(filled, len(filled), np.array(chosen)))
+            halves.append(Half(filled, len(filled), np.array(negatives)))
         return halves
 
 
@@ -234,13 +234,13 @@ def fill(frame: str, word: str) -> str:
     return frame.format(word.capitalize() if frame.startswith("{") else word)
 
 
-def match_lengths(wanted: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def match_lengths(targets: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Of `rows`, two for each length wanted, the nearest in length that are left; the longest, of
     which there are fewest, choose first."""
-    left, chosen = list(rows), []
-    for length in np.sort(wanted)[::-1].repeat(PER_POSITIVE):
-        chosen.append(left.pop(int(np.abs(lengths[left] - length).argmin())))
-    return np.array(chosen, dtype=np.int64)
+    left, matches = list(rows), []
+    for length in np.sort(targets)[::-1].repeat(PER_POSITIVE):
+        matches.append(left.pop(int(np.abs(lengths[left] - length).argmin())))
+    return np.array(matches, dtype=np.int64)
 
 
 def sentence_counts(halves: Mapping[str, list[Half]]) -> str:

@@ -56,8 +56,8 @@ def concept_likeness(concepts: list[Entry], others: list[Entry]) -> dict[str, An
     mean = (train + own) / 2
     by_tau: dict[str, list[np.ndarray]] = {"experts": [], "across": [], "random": [], "sizes": []}
     for tau in TAUS:
-        chosen, one, other = (rows >= np.float32(tau) for rows in (mean, train, test))
-        by_tau["experts"].append(jaccard(chosen, chosen))
+        is_expert, one, other = (rows >= np.float32(tau) for rows in (mean, train, test))
+        by_tau["experts"].append(jaccard(is_expert, is_expert))
         by_tau["across"].append(jaccard(one, other))
         sizes = one.sum(axis=1), other.sum(axis=1)
         by_tau["random"].append(chance_jaccard(*sizes, train.shape[1]))
@@ -160,8 +160,8 @@ def agreements(
     `other`."""
     rng = np.random.default_rng(seed)
     weights = pair_weights(one, other, rng)
-    known = np.union1d(one, other)
-    moved = [known[rng.permutation(len(known))] for _ in range(RESAMPLES // 4)]
+    concepts = np.union1d(one, other)
+    orders = [concepts[rng.permutation(len(concepts))] for _ in range(RESAMPLES // 4)]
     base = next(matrix[one, other] for name, _, matrix in every if name == "embedder")
     base_draws = [weighted_spearman(base, human, part) for part in weights]
     rows = []
@@ -172,8 +172,8 @@ def agreements(
         gain = rho - float(weighted_spearman(base, human)[0])
         gains = [rhos - base_rhos for rhos, base_rhos in zip(each, base_draws, strict=True)]
         ends = wider_interval(gains) if name != "embedder" else (None, None)
-        null = permuted(matrix, human, one, other, known, moved)
-        sizes = len(human), len(known)
+        null = permuted(matrix, human, one, other, concepts, orders)
+        sizes = len(human), len(concepts)
         rows.append((name, tau, rho, *wider_interval(each), *sizes, *null, gain, *ends))
     return rows
 
@@ -184,16 +184,16 @@ def permuted(
     one: np.ndarray,
     other: np.ndarray,
     rated: np.ndarray,
-    moved: list[np.ndarray],
+    orders: list[np.ndarray],
 ) -> tuple[float | None, float | None]:
     """The middle 95% of ρ when the words that are rated (`rated`) change places as in `moved`."""
     place = np.arange(len(matrix))
     rhos = []
-    for order in moved:
+    for order in orders:
         place[rated] = order
         rhos.append(float(weighted_spearman(matrix[place[one], place[other]], human)[0]))
-    known = np.array(rhos)[np.isfinite(rhos)]
-    return percentile_interval(known) if len(known) else (None, None)
+    finite = np.array(rhos)[np.isfinite(rhos)]
+    return percentile_interval(finite) if len(finite) else (None, None)
 
 
 def reliability(one: np.ndarray, other: np.ndarray, seed: int) -> tuple[float, Any, Any, Any, Any]:
@@ -204,7 +204,7 @@ def reliability(one: np.ndarray, other: np.ndarray, seed: int) -> tuple[float, A
     counts = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=RESAMPLES // 8)
     weights = counts[:, pairs[0]] * counts[:, pairs[1]]
     every = np.arange(len(one))
-    moved = [rng.permutation(len(one)) for _ in range(RESAMPLES // 8)]
+    orders = [rng.permutation(len(one)) for _ in range(RESAMPLES // 8)]
     rho = float(weighted_spearman(one[pairs], other[pairs])[0])
     ends = wider_interval([weighted_spearman(one[pairs], other[pairs], weights)])
-    return rho, *ends, *permuted(one, other[pairs], *pairs, every, moved)
+    return rho, *ends, *permuted(one, other[pairs], *pairs, every, orders)

@@ -77,8 +77,8 @@ def expert_counts(compared: Entry, concepts: Sequence[Entry]) -> pl.DataFrame:
         shared = across[step].diagonal()
         both = np.nan_to_num(shared * (one + other) / (1 + shared))
         shares = both[one > 0] / one[one > 0]
-        counted = float(np.median(one)), float(one.mean() / width)
-        rows.append((tau, *counted, *mean_share(shares), len(shares), float(null[step])))
+        averages = float(np.median(one)), float(one.mean() / width)
+        rows.append((tau, *averages, *mean_share(shares), len(shares), float(null[step])))
     return pl.DataFrame(rows, CHOSEN, orient="row")
 
 
@@ -122,17 +122,17 @@ def likeness_agreement(
 
 def top(train: np.ndarray, test: np.ndarray, maps: pl.DataFrame) -> pl.DataFrame:
     """`TOP`: the units of highest AP on train; equals share a rank."""
-    chosen = np.argsort(-train, kind="stable")[:LISTED]
-    index = np.searchsorted(maps["first"].to_numpy(), chosen, side="right") - 1
+    units = np.argsort(-train, kind="stable")[:LISTED]
+    index = np.searchsorted(maps["first"].to_numpy(), units, side="right") - 1
     return pl.DataFrame(
         {
-            "rank": [1 + int((train > train[unit]).sum()) for unit in chosen],
-            "unit": chosen,
+            "rank": [1 + int((train > train[unit]).sum()) for unit in units],
+            "unit": units,
             "layer": maps["layer"].gather(index),
             "module": maps["module"].gather(index),
-            "within": chosen - maps["first"].to_numpy()[index],
-            "train": train[chosen],
-            "test": test[chosen],
+            "within": units - maps["first"].to_numpy()[index],
+            "train": train[units],
+            "test": test[units],
         },
         TOP,
     )
@@ -157,8 +157,8 @@ def sizes(train: np.ndarray, test: np.ndarray, null: np.ndarray) -> pl.DataFrame
     """`SIZES` of one concept: experts on train, and the share of them that are so on test."""
     rows = []
     for step, tau in enumerate(TAUS):
-        chosen = train >= np.float32(tau)
-        repeated, count = int((test[chosen] >= np.float32(tau)).sum()), int(chosen.sum())
+        is_expert = train >= np.float32(tau)
+        repeated, count = int((test[is_expert] >= np.float32(tau)).sum()), int(is_expert.sum())
         ends = [float(end) if count else None for end in wilson(repeated, count)]
         rows.append(
             (tau, count, repeated / count if count else None, *ends, null[step] * len(train))

@@ -213,15 +213,15 @@ def _examples(study: Study, prompts_of_task: PromptSet, source: Entry) -> tuple[
     texts = source.frame("texts")
     rows = np.flatnonzero(prompts_of_task.test)
     first = rows[np.unique(prompts_of_task.template[rows], return_index=True)[1]][:EXAMPLES]
-    shown = []
+    examples = []
     for row in first.tolist():
         ids = prompts_of_task.ids[0, row, 1 : prompts_of_task.end[row] + 1].tolist()
         places = (prompts_of_task.places[0, row] - 1).tolist()  # the BOS is not shown
         roles = dict(zip(places, prompts_of_task.roles, strict=True))
         text = texts.row(row, named=True)
         words = text["answer"], text["rival"], text["counterfactual"]
-        shown.append(SagePrompt(tuple(pieces[i] for i in ids), roles, *words))
-    return tuple(shown)
+        examples.append(SagePrompt(tuple(pieces[i] for i in ids), roles, *words))
+    return tuple(examples)
 
 
 def _patched(checked: Entry) -> pl.DataFrame:

@@ -116,8 +116,8 @@ def pursue(x: np.ndarray, offset: np.ndarray, rows: np.ndarray, like: np.ndarray
     features, and least squares on them."""
     size = (like >= 0).sum(axis=1)
     order = np.argsort(-np.abs((x - offset) @ rows.T), axis=1)[:, : like.shape[1]]
-    chosen = np.where(np.arange(order.shape[1]) < size[:, None], order, -1)
-    return project(x, offset, rows, chosen)
+    features = np.where(np.arange(order.shape[1]) < size[:, None], order, -1)
+    return project(x, offset, rows, features)
 
 
 # ---------------------------------------------------------------- edits of a few features

@@ -165,9 +165,9 @@ def _ran(runs: Runs, patched: Callable[[list[int]], np.ndarray]) -> tuple[pl.Dat
         if each not in ld and not (row[0] == "edited" and row[2] in dead)
     ]
     ld |= dict(zip(rest, patched(rest), strict=True))
-    used = sorted(ld)
-    table = pl.DataFrame([runs.table[each] for each in used], schema=RUNS, orient="row")
-    return table, np.array([ld[each] for each in used])
+    numbers = sorted(ld)
+    table = pl.DataFrame([runs.table[each] for each in numbers], schema=RUNS, orient="row")
+    return table, np.array([ld[each] for each in numbers])
 
 
 def _dead(runs: Runs, ld_of: dict[int, np.ndarray]) -> set[str]:
@@ -182,11 +182,11 @@ def _dead(runs: Runs, ld_of: dict[int, np.ndarray]) -> set[str]:
 
 def known_values(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """[n] bool: test prompts whose values, `test` [1 + E, n, A], some train prompt has."""
-    seen = [
+    is_known = [
         np.isin(test[..., attribute], train[:, attribute]).all(axis=0)
         for attribute in range(train.shape[1])
     ]
-    return np.all(seen, axis=0)
+    return np.all(is_known, axis=0)
 
 
 def fit_supervised(
@@ -290,8 +290,8 @@ def _reading(
         scores = metrics.table(fires, labels.train, len(labels.names))
         rows += _value_rows(labels, fires, fires_on_test, scores, seed=index)
         rows.append(_union_row(labels, fires, fires_on_test))
-        chosen = scores.argmax(axis=1)[labels.test]
-        ablated = coded.value_of(chosen)[:, None] * coder.rows[chosen]
+        best = scores.argmax(axis=1)[labels.test]
+        ablated = coded.value_of(best)[:, None] * coder.rows[best]
         runs.add("ablated", "sae", runs.x - ablated, attribute=attribute)
         runs.add("ablated", "means", runs.x - fit.parts[index][labels.test], attribute=attribute)
     return pl.DataFrame(rows, schema=READING, orient="row")
@@ -302,15 +302,15 @@ def _value_rows(
 ) -> list[tuple[Any, ...]]:
     """A row a value: the feature of largest F1 on train, `scores` [values, features]."""
     size, rows = len(labels.names), []
-    chosen, tested = scores.argmax(axis=1), metrics.table(fires_on_test, labels.test, size)
+    best, test_scores = scores.argmax(axis=1), metrics.table(fires_on_test, labels.test, size)
     null = metrics.shuffled_f1(fires, labels.train, fires_on_test, labels.test, size, seed=seed)
     for value, name in enumerate(labels.names):
         joined = metrics.union(fires, labels.train == value)
         truth = labels.test == value
         rows.append(
             (
-                labels.attribute, name, [name], int(chosen[value]),
-                float(scores[value, chosen[value]]), float(tested[value, chosen[value]]),
+                labels.attribute, name, [name], int(best[value]),
+                float(scores[value, best[value]]), float(test_scores[value, best[value]]),
                 joined, _f1(fires_on_test[:, joined].any(axis=1), truth),
                 constant_f1(float(truth.mean())), float(null[value]),
                 _f1(labels.nearest == value, truth), int(truth.sum()),
@@ -324,10 +324,10 @@ def _union_row(labels: _Labels, fires: np.ndarray, fires_on_test: np.ndarray) ->
     feature, values, best = metrics.best_value_union(fires, labels.train, len(labels.names))
     truth = np.isin(labels.test, values)
     share = float(truth.mean())
-    tested = _f1(fires_on_test[:, feature], truth)
+    test_score = _f1(fires_on_test[:, feature], truth)
     return (
-        labels.attribute, "", [labels.names[value] for value in values], feature, best, tested,
-        [feature], tested, constant_f1(share), None,
+        labels.attribute, "", [labels.names[value] for value in values], feature, best, test_score,
+        [feature], test_score, constant_f1(share), None,
         _f1(np.isin(labels.nearest, values), truth), int(truth.sum()),
     )  # fmt: skip
 

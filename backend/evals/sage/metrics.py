@@ -58,8 +58,8 @@ def agreement(edited: np.ndarray, clean: np.ndarray, true: np.ndarray) -> tuple[
     """Prompts with the answer of the true patch, of all; and of those alone whose answer the true
     patch changes, (same, of, turned, of)."""
     same = (edited > 0) == (true > 0)
-    turned = (clean > 0) != (true > 0)
-    return int(same.sum()), len(same), int((same & turned).sum()), int(turned.sum())
+    is_turned = (clean > 0) != (true > 0)
+    return int(same.sum()), len(same), int((same & is_turned).sum()), int(is_turned.sum())
 
 
 # ---------------------------------------------------------------- which features read what
@@ -76,17 +76,17 @@ def table(active: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
 def union(active: np.ndarray, truth: np.ndarray, most: int = UNION) -> list[int]:
     """Features, at most so many, whose union has the best F1 for `truth` [n] bool; greedy: the one
     next that raises it most, none that does not."""
-    chosen: list[int] = []
+    features: list[int] = []
     covered, best = np.zeros(len(truth), dtype=bool), 0.0
-    while len(chosen) < most:
+    while len(features) < most:
         joined = active | covered[:, None]
         scores = f1_scores((joined & truth[:, None]).sum(axis=0), joined.sum(axis=0), truth.sum())
         feature = int(scores.argmax())
         if scores[feature] <= best:
             break
-        chosen.append(feature)
+        features.append(feature)
         covered, best = joined[:, feature], float(scores[feature])
-    return chosen
+    return features
 
 
 def best_value_union(
@@ -114,6 +114,6 @@ def shuffled_f1(
     rng, sums = np.random.default_rng(seed), np.zeros(size)
     on_test = table(test, truth, size)
     for _ in range(SHUFFLES):
-        chosen = table(train, rng.permutation(codes), size).argmax(axis=1)
-        sums += on_test[np.arange(size), chosen]
+        best = table(train, rng.permutation(codes), size).argmax(axis=1)
+        sums += on_test[np.arange(size), best]
     return sums / SHUFFLES

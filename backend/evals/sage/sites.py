@@ -111,8 +111,8 @@ def verification(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[s
     for role in range(len(prompts.roles)):
         of_role = [number for number, (_, _, its_role, _) in enumerate(sites) if its_role == role]
         at_role = [Place(sites[number][0], KINDS[sites[number][1]]) for number in of_role]
-        wanted = [(place, other[None, :, role, places.index(place)]) for place in at_role]
-        jobs = [(place, rows, prompts.pair[:1]) for place, rows in wanted]
+        patches = [(place, other[None, :, role, places.index(place)]) for place in at_role]
+        jobs = [(place, rows, prompts.pair[:1]) for place, rows in patches]
         changes = patch(patcher, whole, prompts.places[0][:, role], jobs)
         for number, values in zip(of_role, changes, strict=True):
             effects[number] = values[0]
@@ -136,9 +136,9 @@ def _to_check(estimate: np.ndarray, layer: int, seed: int) -> list[tuple[int, in
     order = np.argsort(-np.abs(estimate), axis=None, kind="stable")
     count = min(CHECKED, len(order) // 2)
     others = np.random.default_rng(seed).permutation(order[count:])[:count]
-    wanted = [(flat, "first") for flat in order[:count]] + [(flat, "random") for flat in others]
+    candidates = [(flat, "first") for flat in order[:count]] + [(flat, "random") for flat in others]
     sites = []
-    for flat, source in wanted:
+    for flat, source in candidates:
         index = np.unravel_index(int(flat), estimate.shape)
         sites.append((int(index[0]), int(index[1]), int(index[2]), source))
     return sites + [(layer, 0, role, "site") for role in range(estimate.shape[2])]
@@ -156,15 +156,15 @@ def patch(
     patcher: Patcher,
     clean: Clean,
     position: np.ndarray,
-    wanted: Sequence[Wanted],
+    patches: Sequence[Wanted],
 ) -> list[np.ndarray]:
     """[m, n] float64 LD of each, its rows put at `position` [n] of the n prompts in m runs."""
-    ld = [np.zeros(rows.shape[:2]) for _, rows, _ in wanted]
+    ld = [np.zeros(rows.shape[:2]) for _, rows, _ in patches]
     for token in np.unique(position).tolist():
         some = np.flatnonzero(position == token)
         done = int((position < token).sum())
         run.report(done, len(position), "Patching prompts", "prompts")
         part = clean.part(some)
-        for values, (place, rows, pair) in zip(ld, wanted, strict=True):
+        for values, (place, rows, pair) in zip(ld, patches, strict=True):
             values[:, some] = patcher.patched(part, place, token, rows[:, some], pair[:, some])
     return ld

@@ -21,8 +21,8 @@ def agreement_table(patched: pl.DataFrame) -> pl.DataFrame:
     variance that ranks have. Signs count where the interval of the true effect leaves out 0."""
     rows = []
     for source in ("first", "random", "all"):
-        wanted = ("first", "random") if source == "all" else (source,)
-        part = patched.filter(pl.col("drawn").is_in(wanted))
+        sources = ("first", "random") if source == "all" else (source,)
+        part = patched.filter(pl.col("drawn").is_in(sources))
         x, y = (part[name].to_numpy() for name in ("estimate", "effect"))
         sure = (part["low"] * part["high"] > 0).to_numpy()
         same, signed = int((np.sign(x) == np.sign(y))[sure].sum()), int(sure.sum())
@@ -54,7 +54,7 @@ def reconstruction_scores(role: str, kind: str, part: Entry) -> list[tuple[Any, 
     for row in runs.table.filter(pl.col("what") == "kept").iter_rows(named=True):
         name = row["dictionary"]
         rebuilt, removed = (runs.ld_of(what=what, dictionary=name) for what in ("kept", "removed"))
-        measured = {
+        ratios = {
             "sufficiency": metrics.sufficiency(rebuilt, clean, runs.drawn),
             "relative": metrics.relative(rebuilt, clean, base, runs.drawn)
             if ablation_matters
@@ -64,7 +64,7 @@ def reconstruction_scores(role: str, kind: str, part: Entry) -> list[tuple[Any, 
             else nothing,
             "explained": (row["explained"], None, None),
         }
-        rows += [(role, kind, name, measure, *ends) for measure, ends in measured.items()]
+        rows += [(role, kind, name, measure, *ends) for measure, ends in ratios.items()]
     return rows
 
 
@@ -74,11 +74,11 @@ def control_table(kind: str, part: Entry) -> pl.DataFrame:
     runs, rows = PlacedRuns(part), []
     edited = runs.table.filter(pl.col("what").is_in(["edited", "true"]))
 
-    def add(edit: str, ld: np.ndarray | None, *named: Any) -> None:
+    def add(edit: str, ld: np.ndarray | None, *edit_columns: Any) -> None:
         clean, true = (runs.ld_of(what=what, edit=edit) for what in ("clean", "true"))
         ld = clean if ld is None else ld
         ends = metrics.control(ld, clean, true, runs.drawn)
-        rows.append((kind, edit, *named, *ends, *metrics.agreement(ld, clean, true)))
+        rows.append((kind, edit, *edit_columns, *ends, *metrics.agreement(ld, clean, true)))
 
     for row in edited.iter_rows(named=True):
         add(row["edit"], runs.ld[row["run"]], row["dictionary"] or "true", row["k"], row["size"])

@@ -188,17 +188,17 @@ def encode(
         for attribute in range(len(rows[0][0].attributes))
     ]
     codes = [
-        [[known.index(v) for known, v in zip(values, d.attributes, strict=True)] for d in row]
+        [[listed.index(v) for listed, v in zip(values, d.attributes, strict=True)] for d in row]
         for row in rows
     ]
-    shown = list(dict.fromkeys(row[0].template for row in rows))
+    templates = list(dict.fromkeys(row[0].template for row in rows))
     return {
         "ids": ids,
         "places": np.array([[p for _, p, _ in row] for row in encoded]).swapaxes(0, 1),
         "pair": np.array([[pair for _, _, pair in row] for row in encoded]).swapaxes(0, 1),
         "codes": np.array(codes).swapaxes(0, 1),
         "end": lengths[:, 0] - 1,
-        "template": np.array([shown.index(row[0].template) for row in rows]),
+        "template": np.array([templates.index(row[0].template) for row in rows]),
         "values": values,
     }
 

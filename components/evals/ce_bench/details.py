@@ -48,11 +48,13 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
         "<extra></extra>",
     )  # fmt: skip
     firsts = view.tops.filter(definition=definition, rank=1)
-    named = firsts.group_by("feature", maintain_order=True).agg(pl.col("subject")).to_dicts()
-    features = [row["feature"] for row in named]
+    first_features = (
+        firsts.group_by("feature", maintain_order=True).agg(pl.col("subject")).to_dicts()
+    )
+    features = [row["feature"] for row in first_features]
     words = [
         row["subject"][0] if len(row["subject"]) == 1 else f"{len(row['subject'])} subjects"
-        for row in named
+        for row in first_features
     ]
     chart.add_scatter(
         x=x[features], y=y[features], mode="markers+text", customdata=features,
@@ -99,10 +101,10 @@ def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
     in which they differ; a line where no two have the same."""
     definition, score = which.split()
     part = sweep.filter(definition=definition, score=score).with_columns(pl.col("l0").round(1))
-    over = [name for name in OVER if part[name].n_unique() > 1] or ["layer"]
-    chart = make_subplots(1, len(over), shared_yaxes=True, horizontal_spacing=0.05)
+    axes = [name for name in OVER if part[name].n_unique() > 1] or ["layer"]
+    chart = make_subplots(1, len(axes), shared_yaxes=True, horizontal_spacing=0.05)
     chart.update_layout(template=palette.template(palette.current()), height=300)
-    for panel, name in enumerate(over, 1):
+    for panel, name in enumerate(axes, 1):
         for reader in READERS:
             rows = part.filter(reader=reader).sort(name)
             alone = rows[name].n_unique() == len(rows)
@@ -161,9 +163,9 @@ def _less(row: Mapping[str, Any], control: Mapping[tuple[str, int], float | None
     """The corrected score of an SAE less that of its random directions; "" for the latter."""
     if row["reader"] != "sae":
         return ""
-    beside = control[row["source"], row["layer"]]
-    known = None not in (row["corrected"], beside)
-    return numbers.fraction(row["corrected"] - beside if known else None)
+    random = control[row["source"], row["layer"]]
+    both = None not in (row["corrected"], random)
+    return numbers.fraction(row["corrected"] - random if both else None)
 
 
 # ---------------------------------------------------------------- one subject

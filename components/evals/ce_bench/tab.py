@@ -143,8 +143,8 @@ def answer(view: CeBench) -> str:
         )
     verdicts = [words for definition in DEFINITIONS if (words := _against(rows, definition))]
     if verdicts:
-        beside = "Beside random directions CE-Bench's interpretability puts this SAE"
-        text += f" {beside} {', '.join(verdicts)}."
+        prefix = "Beside random directions CE-Bench's interpretability puts this SAE"
+        text += f" {prefix} {', '.join(verdicts)}."
     few = len(view.subjects)
     if few < LEAST:
         text += f" There are {few} subjects only: intervals over fewer than {LEAST} mean nothing."
@@ -204,9 +204,9 @@ def scores_chart(view: CeBench, definition: str) -> go.Figure:
         parts = [
             (place + shift, rows[reader, definition, score]) for place, score in enumerate(ROWS)
         ]
-        known = [(place, row) for place, row in parts if row["value"] is not None]
-        value, low, high = ([row[end] for _, row in known] for end in ("value", "low", "high"))
-        for place, row in known:
+        scored = [(place, row) for place, row in parts if row["value"] is not None]
+        value, low, high = ([row[end] for _, row in scored] for end in ("value", "low", "high"))
+        for place, row in scored:
             if row["null"] is not None:
                 chart.add_shape(
                     x0=row["null_low"], x1=row["null_high"], y0=place - 0.15, y1=place + 0.15,
@@ -214,7 +214,7 @@ def scores_chart(view: CeBench, definition: str) -> go.Figure:
                     line={"color": palette.OTHER, "width": 0.5},
                 )  # fmt: skip
         chart.add_scatter(
-            x=value, y=[place for place, _ in known], mode="markers", name=READERS[reader],
+            x=value, y=[place for place, _ in scored], mode="markers", name=READERS[reader],
             marker={"color": hue(reader), "size": 8},
             error_x=palette.error_bars(value, low, high, color=hue(reader)),
             hovertemplate=f"{READERS[reader]}: %{{x:.2f}}<extra></extra>",

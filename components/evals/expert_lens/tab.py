@@ -190,8 +190,8 @@ def by_experts(row: Mapping[str, Any]) -> str:
     """The ρ of experts with its interval, or why there is none."""
     if not defined(row):
         return "by experts undefined: too few experts"
-    rho, known = numbers.fraction(row["rho"]), numbers.known(row["low"]) is not None
-    ends = between(row["low"], row["high"]) if known else "no interval: too few experts"
+    rho, has_interval = numbers.fraction(row["rho"]), numbers.known(row["low"]) is not None
+    ends = between(row["low"], row["high"]) if has_interval else "no interval: too few experts"
     return f"{rho} ({ends}) by experts"
 
 
@@ -225,13 +225,13 @@ def agreement_chart(view: ExpertLens, stop: int) -> go.Figure:
                     type="rect", x0=row["null_low"], x1=row["null_high"], line_width=0,
                     y0=place + shift - 0.1, y1=place + shift + 0.1, fillcolor=colours.null,
                 )  # fmt: skip
-        known = [rows[measure] for measure in measures]
-        rho, low, high = ([row[end] for row in known] for end in ("rho", "low", "high"))
+        measured_rows = [rows[measure] for measure in measures]
+        rho, low, high = ([row[end] for row in measured_rows] for end in ("rho", "low", "high"))
         chart.add_scatter(
             x=rho, y=[place + shift for place in range(len(measures))],
             error_x=palette.error_bars(rho, low, high, color=hue(name, view)),
             mode="markers", marker={"color": hue(name, view), "size": 8},
-            name=f"{name} · n {known[0]['n']} pairs, {known[0]['words']} words",
+            name=f"{name} · n {measured_rows[0]['n']} pairs, {measured_rows[0]['words']} words",
             hovertemplate="ρ %{x:.2f}<extra>" + name + "</extra>",
         )  # fmt: skip
     words = [
@@ -265,7 +265,7 @@ def agreement_html(view: ExpertLens, stop: int) -> str:
     """Every measure on the same pairs, and what it has over the sentence embedder."""
     rows, order = [], pl.col("measure").replace_strict(list(MEASURES), range(len(MEASURES)))
     for row in at_tau(view, stop).sort("ratings", order).iter_rows(named=True):
-        over = "" if row["measure"] == "embedder" else markup.interval(
+        gain = "" if row["measure"] == "embedder" else markup.interval(
             row["over"], row["over_low"], row["over_high"])  # fmt: skip
         value = markup.interval(row["rho"], row["low"], row["high"])
         name = unbroken(escape(MEASURES[row["measure"]]))
@@ -275,7 +275,7 @@ def agreement_html(view: ExpertLens, stop: int) -> str:
                 f"<b>{name}</b>" if row["measure"] in OURS else name,
                 f"<b>{value}</b>" if defined(row) else "undefined: too few experts",
                 between(row["null_low"], row["null_high"]) if defined(row) else "",
-                over if defined(row) else "",
+                gain if defined(row) else "",
                 f"{row['n']} · {row['words']}",
             ]
         )

@@ -116,19 +116,19 @@ def scores_chart(results: SageTask, role: str) -> go.Figure:
             part = at_role.filter(
                 pl.col("measure") == measure, pl.col("kind") == kind, pl.col("value").is_not_null()
             ).to_dicts()
-            shown, *ends = (
+            values, *ends = (
                 [None if row[end] is None else float(np.clip(row[end], *SHOWN)) for row in part]
                 for end in ("value", "low", "high")
             )
             chart.add_scatter(
-                x=shown, y=[order.index(row["dictionary"]) + 0.22 * (1 - shift) for row in part],
+                x=values, y=[order.index(row["dictionary"]) + 0.22 * (1 - shift) for row in part],
                 mode="markers", showlegend=False,
                 marker={
                     "symbol": [_symbol(kind, row["value"]) for row in part],
                     "size": 9 if kind == "resid" else 7,
                     "color": [hue(row["dictionary"]) for row in part],
                 },
-                error_x=palette.error_bars(shown, *ends, color=colours.muted),
+                error_x=palette.error_bars(values, *ends, color=colours.muted),
                 customdata=[
                     f"{NAMES[row['dictionary']]}, {kind_name}: {numbers.fraction(row['value'])}"
                     for row in part

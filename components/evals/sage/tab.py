@@ -137,8 +137,8 @@ def _controlled(view: Sage, results: SageTask) -> str:
     lives = resid.filter(pl.col("dictionary") == "means")
     if not len(lives):
         return f"At {escape(view.role)} the true patch changes nothing that could be edited."
-    turned = pl.col("turned").fill_null(0)
-    edit = lives.sort(turned, descending=True, maintain_order=True)["edit"][0]
+    answers = pl.col("turned").fill_null(0)
+    edit = lives.sort(answers, descending=True, maintain_order=True)["edit"][0]
     mine = resid.filter(pl.col("edit") == edit).sort("k")
     shares = {
         name: rows["value"][-1]

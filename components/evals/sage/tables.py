@@ -98,13 +98,13 @@ def scores_html(results: SageTask, role: str) -> str:
             if (kind, name, "relative") not in cells:
                 continue
             parts = [cells[kind, name, measure] for measure in ("sufficiency", *MEASURES)]
-            shown = [
+            intervals = [
                 markup.interval(part["value"], part["low"], part["high"])
                 if part["low"] is not None else numbers.fraction(part["value"]) for part in parts
             ]  # fmt: skip
             label = "our projection" if name == "sae" and kind != "resid" else NAMES[name]
             dot = named(name).replace(NAMES[name], label)
-            rows.append([unbroken(words), dot, *shown])
+            rows.append([unbroken(words), dot, *intervals])
     note = (
         "Arrows: farther than the chart goes. Sufficiency: LD with the reconstruction in place, of "
         "clean LD; and of what mean ablation "
@@ -127,12 +127,12 @@ def control_html(results: SageTask) -> str:
         for name in CONTROLLED:
             mine = part.filter(pl.col("dictionary") == name).sort("k")
             for row in mine.tail(1).iter_rows(named=True):
-                turned = f"{row['turned_same']} of {row['turned']}" if row["turned"] else "–"
+                flips = f"{row['turned_same']} of {row['turned']}" if row["turned"] else "–"
                 rows.append(
                     [
                         *place, named(name), numbers.count(row["k"]),
                         markup.interval(row["value"], row["low"], row["high"]),
-                        f"{row['same']} of {row['of']}", turned, numbers.fraction(row["size"]),
+                        f"{row['same']} of {row['of']}", flips, numbers.fraction(row["size"]),
                     ]
                 )  # fmt: skip
     note = (
