@@ -188,8 +188,8 @@ def concepts_html(view: ExpertLens) -> str:
     ]  # fmt: skip
     note = (
         f"{selection(view)} Sentences are those of a half, positive and negative. Length is the "
-        "AUROC of a sentence’s length alone, .50 where it says nothing. AP of the unit that is best "
-        "on train."
+        "AUROC of a sentence’s length alone, .50 where it says nothing. AP of the unit "
+        "that is best on train."
     )
     heads = ("concept", "sentences", "documents", "length", "AP on train", "on test")
     table = markup.table(heads, rows, "tnnnnn", note)
