@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import arguments
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
@@ -224,7 +224,7 @@ def reads_only(network: Any, ids: np.ndarray, common: np.ndarray) -> torch.Tenso
 # ---------------------------------------------------------------- parts
 
 
-@arguments(
+@given(
     st.lists(st.floats(0, 1e4, width=32), min_size=1, max_size=40), st.sampled_from([0.5, 0.8])
 )
 def test_the_shortest_run_is_the_first_to_reach_its_share(curve: list[float], share: float) -> None:
@@ -266,7 +266,7 @@ def test_what_is_not_read_yet_is_a_job_asked_for_once(
 
 
 @pytest.mark.parametrize(
-    ("feature", "token", "said"),
+    ("feature", "token", "message"),
     [
         (10**6, 0, "There is no feature"),
         (0, 10**9, "There is no token"),
