@@ -118,7 +118,7 @@ def test_steps_leave_out_what_has_no_score(
 
 
 @pytest.mark.parametrize(
-    ("rho", "tau", "said"),
+    ("rho", "tau", "texts"),
     [
         (0.4, 0.29, (".40", ".29", "yes")),
         (0.2854, 0.29, (".285", ".290", "no")),
