@@ -264,7 +264,7 @@ def test_what_is_not_read_yet_is_a_job_asked_for_once(
 
 
 @pytest.mark.parametrize(
-    ("feature", "token", "said"),
+    ("feature", "token", "message"),
     [
         (10**6, 0, "There is no feature"),
         (0, 10**9, "There is no token"),
