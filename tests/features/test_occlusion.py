@@ -224,9 +224,7 @@ def reads_only(network: Any, ids: np.ndarray, common: np.ndarray) -> torch.Tenso
 # ---------------------------------------------------------------- parts
 
 
-@given(
-    st.lists(st.floats(0, 1e4, width=32), min_size=1, max_size=40), st.sampled_from([0.5, 0.8])
-)
+@given(st.lists(st.floats(0, 1e4, width=32), min_size=1, max_size=40), st.sampled_from([0.5, 0.8]))
 def test_the_shortest_run_is_the_first_to_reach_its_share(curve: list[float], share: float) -> None:
     values = np.array([*curve, max(curve) + 1], dtype=np.float32)
     length = occlusion.shortest(values, share)
