@@ -90,7 +90,7 @@ def _option(parameter: inspect.Parameter, kind: Any) -> inspect.Parameter:
     """An argument as an option. A dataclass whose fields all have a default has one itself."""
     default: Any = parameter.default
     plain: Any = getattr(kind, "__origin__", kind)
-    parts = fields(plain) if is_dataclass(plain) else ()
+    parts = fields(plain) if isinstance(plain, type) and is_dataclass(plain) else ()
     if default is parameter.empty and parts and all(p.default is not MISSING for p in parts):
         default = plain()
     return parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind, default=default)
