@@ -83,7 +83,7 @@ def test_an_entry_says_what_the_server_said_of_itself(
     server: Rehearsed, writer: OpenAiWriter
 ) -> None:
     writer.write(turns("boats"))
-    entry = writers.reply.get(writer.ref, turns("boats"), 0.0, 300, 0)
+    entry = writers.reply(writer.ref, turns("boats"), 0.0, 300, 0)
     error = {name: entry.value(name) for name in ("model", "finish", "prompt_tokens")}
     assert error == {"model": "tiny-2026", "finish": "stop", "prompt_tokens": 11}
     assert entry.value("reply_tokens") == 3
