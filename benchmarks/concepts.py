@@ -47,17 +47,17 @@ def read(points: torch.Tensor, offsets: np.ndarray, transposed: torch.Tensor) ->
     return best.numpy()
 
 
-def rank_all(scores: np.ndarray) -> None:
+def rank_all(responses: np.ndarray) -> None:
     """AUROC of every region for ten concepts, each of a tenth of the texts against as many."""
     for concept in range(CONCEPTS):
         positive = np.arange(concept, TEXTS, 2 * CONCEPTS)
-        ranking.aurocs(scores[positive], scores[(positive + CONCEPTS) % TEXTS])
+        ranking.aurocs(responses[positive], responses[(positive + CONCEPTS) % TEXTS])
 
 
 def measure(full: bool) -> tuple[int, list[Figure]]:
     points, offsets, directions = draw_case()
     transposed = directions.T.contiguous()
-    scores = read(points, offsets, transposed)
+    responses = read(points, offsets, transposed)
 
     def bare(low: int, high: int) -> None:
         part = points[offsets[low] : offsets[high]]
@@ -74,7 +74,7 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
         products, strongest = alternated(
             (lambda cut=cut: bare(*cut), lambda cut=cut: whole(*cut)) for cut in cuts
         )
-        rank = seconds_of(lambda: rank_all(scores))
+        rank = seconds_of(lambda: rank_all(responses))
         ratios.append(products / (strongest + rank))
         shares.append(rank / (strongest + rank))
         ranks.append(rank)

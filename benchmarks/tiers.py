@@ -48,8 +48,8 @@ def retier() -> float:
 
 def isolated_peaks(folder: Path, demo: Study) -> windows.PeakSet:
     """The demo's peaks, in a cache that holds nothing else but its tokens."""
-    peaks = windows.peaks.get(demo.reading, demo.require_sae())
-    entries = [tokenize.get(demo.model, demo.corpus), language_model.vocabulary.get(demo.model)]
+    peaks = windows.peaks(demo.reading, demo.require_sae())
+    entries = [tokenize(demo.model, demo.corpus), language_model.vocabulary(demo.model)]
     os.environ["TESSERA_CACHE"] = str(folder)
     for entry in entries:
         target = settings.current().cache / entry.folder.parent.name / entry.folder.name
@@ -69,7 +69,7 @@ def scored() -> tuple[int, float, float]:
         seconds = time.perf_counter() - started
         rows = np.asarray(peak_set.peaks.array("rows"))
         embedded = sum(len(peak_set.anchors(index)) for index in range(len(windows.TRANCHES)))
-        contexts = len(tokenize.get(demo.model, demo.corpus).frame("contexts"))
+        contexts = len(tokenize(demo.model, demo.corpus).frame("contexts"))
         return len(rows), seconds, 3 * int((rows >= 0).sum()) / (2 * embedded + contexts)
 
 

@@ -177,8 +177,8 @@ def decide(study: Study, person: str, events: Sequence[Any]) -> DecisionReceipt:
     replaced: dict[Key, str] = {}
     with ledger(study) as current:
         new = [_new(study, name, event, current, replaced) for event in good]
-    kept = annotations.add_all(new)
-    return DecisionReceipt(tuple(event.uid for event in kept), refused)
+    stored = annotations.add_all(new)
+    return DecisionReceipt(tuple(event.uid for event in stored), refused)
 
 
 def checked_name(person: str) -> str:

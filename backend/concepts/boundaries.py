@@ -99,11 +99,11 @@ def boundary_distances(
     )
     own = every.diagonal().copy()
     crossed = np.flatnonzero(np.isfinite(own))
-    beyond = np.full(len(own), np.nan)
+    margin = np.full(len(own), np.nan)
     if len(crossed) > 1:
         others = every[np.ix_(crossed, crossed)].sum(axis=1) - own[crossed]
-        beyond[crossed] = own[crossed] - others / (len(crossed) - 1)
-    return own, beyond
+        margin[crossed] = own[crossed] - others / (len(crossed) - 1)
+    return own, margin
 
 
 def _mean(values: np.ndarray) -> tuple[float | None, float | None, float | None, int]:

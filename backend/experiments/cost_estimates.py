@@ -86,7 +86,9 @@ def _free(features: int, prompts: int) -> Quote:
     return Quote(features, prompts, 0, 0, None, how)
 
 
-def _most(subject: Subject, plan: Plan, numbers: Sequence[int], once: _Recorder, how: str) -> Quote:
+def _most(
+    subject: Subject, plan: Plan, numbers: Sequence[int], call_recorder: _Recorder, how: str
+) -> Quote:
     """As many prompts as those of a few features come to, and those that are asked `once`."""
     recorder = _Recorder()
     for number in numbers[:LOOKED_AT]:
@@ -94,7 +96,7 @@ def _most(subject: Subject, plan: Plan, numbers: Sequence[int], once: _Recorder,
     scale = len(numbers) / max(1, min(LOOKED_AT, len(numbers)))
     calls, letters, replies = (
         round(scale * part + whole)
-        for part, whole in zip(recorder.sums(), once.sums(), strict=True)
+        for part, whole in zip(recorder.sums(), call_recorder.sums(), strict=True)
     )
     most = costs.usage(prices(), calls, round(letters / costs.CHARACTERS), replies)
     return Quote(len(numbers), **asdict(most), how=how)

@@ -64,7 +64,7 @@ class FeatureIndex:
         return dense
 
 
-_kept = functools.lru_cache(maxsize=4)(FeatureIndex)
+_index = functools.lru_cache(maxsize=4)(FeatureIndex)
 
 
 def feature_index(study: Study) -> FeatureIndex:
@@ -82,7 +82,7 @@ def read_index(study: Study) -> FeatureIndex:
     """As `feature_index`, for a query whose own job reads the SAE."""
     reading, sae = study.reading, study.require_sae()
     tokens = passages.tokens_of(reading.model, reading.corpus)
-    return _kept(reading, sae, codes.index(reading, sae), examples.summary(reading, sae), tokens)
+    return _index(reading, sae, codes.index(reading, sae), examples.summary(reading, sae), tokens)
 
 
 def with_top_token(index: FeatureIndex, frame: pl.DataFrame) -> pl.DataFrame:
@@ -143,7 +143,7 @@ def feature_examples(
         Example(int(row), float(activation), passages.context(index.tokens, int(row), values))
         for row, activation in zip(sample.tokens, sample.activations, strict=True)
     )
-    return Draw(sample.how, sample.of, items)
+    return Draw(sample.how, sample.population, items)
 
 
 def _sample(

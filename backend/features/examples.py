@@ -62,11 +62,11 @@ def summarize(index: Entry, tokens: Tokens) -> pl.DataFrame:
         "active": active,
         "contexts": contexts,
         "documents": documents,
-        "max": _at(values, peak, some, 0),
+        "max": _values_at(values, peak, some, 0),
         "mean": mean,
         "top_token": top_token,
         "top_token_share": count / np.maximum(active, 1),
-        "peak": _at(rows, peak, some, -1),
+        "peak": _values_at(rows, peak, some, -1),
         **_topics(offsets, rows, active, tokens),
     }
     table = pl.DataFrame(columns).with_columns(
@@ -75,7 +75,9 @@ def summarize(index: Entry, tokens: Tokens) -> pl.DataFrame:
     return conform(table.select(pl.col(n).cast(kind) for n, kind in FEATURES.items()), FEATURES)
 
 
-def _at(values: np.ndarray, place: np.ndarray, some: np.ndarray, otherwise: int) -> np.ndarray:
+def _values_at(
+    values: np.ndarray, place: np.ndarray, some: np.ndarray, otherwise: int
+) -> np.ndarray:
     result = np.full(len(place), otherwise, dtype=values.dtype)
     result[some] = values[place[some]]
     return result
@@ -109,7 +111,7 @@ class Sample:
     drawn, and from how many contexts."""
 
     how: str
-    of: int
+    population: int
     tokens: np.ndarray  # [n] int64
     activations: np.ndarray  # [n] float32
 
@@ -154,7 +156,7 @@ def top(column: Column, tokens: Tokens, count: int = 8) -> Sample:
 def random_active(column: Column, tokens: Tokens, count: int = 8, seed: int = 0) -> Sample:
     """Contexts in which the feature fires, each as likely as any other."""
     rows, values = peaks(column, tokens)
-    picks = _drawn(len(rows), count, seed, column.feature)
+    picks = _draw(len(rows), count, seed, column.feature)
     how = f"{_contexts(len(picks))} at random of those in which it fires (seed {seed})."
     return Sample(how, len(rows), rows[picks], values[picks])
 
@@ -166,7 +168,7 @@ def quantile(column: Column, tokens: Tokens, band: int, count: int = 8, seed: in
         raise NotFoundError(f"There is no quantile {band}.", f"Choose 1 to {BANDS}.")
     rows, values = peaks(column, tokens)
     members = _bands(rows, values)[band - 1]
-    picks = members[_drawn(len(members), count, seed, column.feature, band)]
+    picks = members[_draw(len(members), count, seed, column.feature, band)]
     how = (
         f"{_contexts(len(picks))} at random of the {_ordinal(band)} tenth by peak activation, "
         f"counted from the weakest (seed {seed})."
@@ -185,7 +187,7 @@ def silent(
     if topic:
         free &= tokens.topic_of[firsts] == _topic(tokens, topic)
     contexts = np.flatnonzero(free)
-    picks = contexts[_drawn(len(contexts), count, seed, column.feature)]
+    picks = contexts[_draw(len(contexts), count, seed, column.feature)]
     where = f" {topic}" if topic else ""
     how = f"{_contexts(len(picks))} at random of the{where} ones it is silent in (seed {seed})."
     rows = firsts[picks].astype(np.int64)
@@ -210,7 +212,7 @@ def _bands(rows: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
     return np.array_split(np.lexsort((rows, values)), BANDS)
 
 
-def _drawn(total: int, count: int, seed: int, *names: int) -> np.ndarray:
+def _draw(total: int, count: int, seed: int, *names: int) -> np.ndarray:
     """Up to `count` of 0..of-1 without replacement, in random order."""
     generator = np.random.default_rng([seed, *names])
     return generator.choice(total, size=min(total, count), replace=False)

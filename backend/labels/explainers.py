@@ -196,8 +196,8 @@ def _ask(
     """The writer's label: a reply to `messages`, or what it goes on with after `continued`."""
     writer = context.writer
     assert writer  # as it `needs`
-    label, again = _written_label(writer, messages, continued, temperature)
-    second = " It took a second attempt." if again else ""
+    label, retried = _written_label(writer, messages, continued, temperature)
+    second = " It took a second attempt." if retried else ""
     return Label(label, f"The writer read {what}.{second}", n)
 
 
@@ -218,7 +218,7 @@ def _written_label(
     try:
         return prompts.parse(reply), False
     except LlmError as error:  # answered with what was wrong about it
-        reply = writer.write(prompts.again(messages, reply, error), draw)
+        reply = writer.write(prompts.retry_messages(messages, reply, error), draw)
     return prompts.parse(reply), True
 
 

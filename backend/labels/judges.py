@@ -135,8 +135,8 @@ class WriterJudge:
         replies = [self._reply(prompt) for prompt in prompts]
         answers = [_answer(reply, n) for reply, n in zip(replies, counts, strict=True)]
         bad = [number for number, answer in enumerate(answers) if answer is None]
-        again = [_again(prompts[number], replies[number], counts[number]) for number in bad]
-        second = [self._reply(prompt) for prompt in again]
+        retries = [_retry(prompts[number], replies[number], counts[number]) for number in bad]
+        second = [self._reply(prompt) for prompt in retries]
         for number, reply in zip(bad, second, strict=True):
             answers[number] = _answer(reply, counts[number])
         errors = [reply for reply in second if isinstance(reply, LlmError)]
@@ -158,7 +158,7 @@ def _answer(reply: str | LlmError, count: int) -> tuple[int, ...] | None:
     return None if isinstance(reply, LlmError) else parse(reply, count)
 
 
-def _again(prompt: Conversation, reply: str | LlmError, count: int) -> Conversation:
+def _retry(prompt: Conversation, reply: str | LlmError, count: int) -> Conversation:
     if isinstance(reply, LlmError):
         return prompt
     wish = f"That is not a JSON list of exactly {count} numbers, each 0 or 1. Reply with it only."

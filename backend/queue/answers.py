@@ -52,7 +52,11 @@ def schedule(order: Sequence[int], seed: int) -> list[Slot]:
     while True:
         place = len(slots)
         before = slots[max(0, place - FAR) : max(0, place - NEAR + 1)]
-        may = [feature for feature, again in before if not again and feature not in repeated]
+        may = [
+            feature
+            for feature, repeated_slots in before
+            if not repeated_slots and feature not in repeated
+        ]
         if place % EVERY == EVERY - 1 and may:
             feature = may[int(rng.integers(len(may)))]
             repeated.add(feature)
@@ -188,8 +192,8 @@ def _free_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
 def _skipped_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:
     """Slots that were skipped and get a second chance, the first skipped first."""
     skipped = [slot for slot in slots if (name, *slot) in book.current]
-    again = [slot for slot in skipped if not book.is_settled((name, *slot))]
-    return sorted(again, key=lambda slot: book.current[name, *slot].made)
+    repeated_slots = [slot for slot in skipped if not book.is_settled((name, *slot))]
+    return sorted(repeated_slots, key=lambda slot: book.current[name, *slot].made)
 
 
 def _pace(decisions: Sequence[Decision]) -> float | None:

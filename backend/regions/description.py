@@ -126,7 +126,7 @@ def _explained(
     for name in ATTRIBUTES:
         mode, count = modes(owner[members], values[name][members], len(sizes))
         share = count / np.maximum(sizes, 1)
-        null, high = chance[name].at(sizes)
+        null, high = chance[name].shares_at(sizes)
         result |= {
             f"{name}_share": share,
             f"{name}_null": null,

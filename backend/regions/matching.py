@@ -21,7 +21,7 @@ from backend.schema import Partition, SaeRef, Study
 from backend.store.memo import Entry, memoize
 
 Kind = Literal["region", "feature"]
-KEPT = 5  # best matches of each region, and of each feature
+BEST_MATCHES = 5  # best matches of each region, and of each feature
 ROWS = 65_536  # members whose features are counted at once, unless one region has more
 
 MATCHES = pl.Schema(
@@ -149,4 +149,4 @@ def _scored(
 def _best(matches: pl.DataFrame, kind: str, other: str) -> pl.DataFrame:
     """The best few rows of each `of`; ties to the lower `other`."""
     ordered = matches.sort(kind, "f1", other, descending=[False, True, False])
-    return ordered.group_by(kind, maintain_order=True).head(KEPT).select(list(MATCHES))
+    return ordered.group_by(kind, maintain_order=True).head(BEST_MATCHES).select(list(MATCHES))

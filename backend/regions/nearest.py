@@ -92,9 +92,9 @@ class Assignment:
             open_rows |= np.abs(distance[:, 0] - limit) <= self.error
         rows = np.flatnonzero(open_rows & ~blank)
         if len(rows):
-            again = torch.from_numpy(rows).to(block.device)
+            retried_rows = torch.from_numpy(rows).to(block.device)
             second = distance[rows, min(1, len(self.exemplars) - 1)]
-            settled = self._settled(block[again], similarity[again], second)
+            settled = self._settled(block[retried_rows], similarity[retried_rows], second)
             index[rows, :2], distance[rows, :2], on_limit = settled
             within[rows] += on_limit
         return index[:, :2], distance[:, :2], within

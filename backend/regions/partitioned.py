@@ -82,10 +82,10 @@ def partitioned(partition: Partition) -> Partitioned:
     """A partition with its statistics and a first layout, kept in memory."""
     tokens = passages.tokens_of(partition.reading.model, partition.reading.corpus)
     built, described = partitioning.build_partition(partition), description.describe(partition)
-    return _kept(partition, built, described, projection.layout(partition, "pca"), tokens)
+    return _partitioned(partition, built, described, projection.layout(partition, "pca"), tokens)
 
 
-_kept = functools.lru_cache(maxsize=6)(Partitioned)
+_partitioned = functools.lru_cache(maxsize=6)(Partitioned)
 
 
 def stages(study: Study, spec: PartitionSpec) -> list[Partition]:

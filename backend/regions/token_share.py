@@ -88,7 +88,7 @@ class Null:
     mean: np.ndarray
     high: np.ndarray
 
-    def at(self, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def shares_at(self, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and 99th percentile for draws of these sizes."""
         grid, logs = np.log(self.sizes), np.log(np.maximum(sizes, 1))
         return np.interp(logs, grid, self.mean), np.interp(logs, grid, self.high)

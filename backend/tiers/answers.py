@@ -60,7 +60,7 @@ class Correlations:
         return assignment.margin(*self.rho, thresholds)
 
 
-_kept = functools.lru_cache(maxsize=8)(Correlations)
+_correlations_of = functools.lru_cache(maxsize=8)(Correlations)
 
 
 def check(spec: TierSpec) -> None:
@@ -96,7 +96,7 @@ def correlations(study: Study, spec: TierSpec) -> Correlations:
 def _correlations(study: Study, spec: TierSpec) -> Correlations:
     peak_set = peaks_of(study)
     inward, outward, cross = (windows.scores(peak_set, w, spec.count) for w in spec.windows)
-    return _kept(spec, peak_set.peaks, (inward, outward, cross))
+    return _correlations_of(spec, peak_set.peaks, (inward, outward, cross))
 
 
 def peaks_of(study: Study) -> PeakSet:

@@ -192,7 +192,7 @@ def scores(peak_set: PeakSet, window: Window, count: int) -> dict[str, Any]:
 
 
 def _scored(vectors: _Vectors, rows: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-    embedded, there = vectors.at(rows)
+    embedded, there = vectors.values_at(rows)
     weights = np.where(there, values / np.maximum(values.max(axis=1, keepdims=True), 1e-30), 0)
     second = np.arange(rows.shape[1]) % 2 == 1
     return {
@@ -218,7 +218,7 @@ class _Vectors:
         self.vectors = np.concatenate([*parts, np.zeros((1, parts[0].shape[1]), np.float16)])[first]
         self.empty = np.concatenate([*empty, [True]])[first]
 
-    def at(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def values_at(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of the windows at token rows (-1: none), float32, and which hold text."""
         anchors = rows.copy()
         if self.window.whole:
@@ -267,7 +267,7 @@ def _null_of_random(vectors: _Vectors, tokens: Tokens, count: int) -> np.ndarray
     if len(rows) < count:
         return np.empty(0, np.float32)
     documents, ones = tokens.document_of[rows], np.ones((1, count))
-    sets = [vectors.at(rows[_apart(rng, documents, count)])[0] for _ in range(DRAWS)]
+    sets = [vectors.values_at(rows[_apart(rng, documents, count)])[0] for _ in range(DRAWS)]
     return np.sort(np.concatenate([correlation(each[None], ones) for each in sets])).astype(
         np.float32
     )
@@ -288,5 +288,5 @@ def _null_of_shuffled(vectors: _Vectors, rows: np.ndarray, count: int) -> np.nda
     if len(some) < count:
         return np.empty(0, np.float32)
     features = np.array([rng.choice(some, count, replace=False) for _ in range(DRAWS)])
-    embedded, there = vectors.at(rows[features, rng.integers(examples[features])])
+    embedded, there = vectors.values_at(rows[features, rng.integers(examples[features])])
     return np.sort(correlation(embedded, there).astype(np.float32))

@@ -13,7 +13,7 @@ from components.concepts.readers import NAMES, hue, named
 from components.shell import controls, markup, numbers, palette
 from components.shell.links import anchor
 
-DRAWN = 1000  # units of each method, at random where there are more
+MOST_POINTS = 1000  # units of each method, at random where there are more
 SYMBOLS = {"coreset": "x-thin-open", "kmeans": "diamond"}
 ORDER = ("sae", "kmeans", "coreset", "meaning", "exemplar")  # regions on top
 SHARES = [10.0**power for power in range(-6, 1)]
@@ -53,7 +53,7 @@ def plane(view: PurityCoverage) -> go.Figure:
     parts = {str(m): part for (m,), part in view.units.group_by("method", maintain_order=True)}
     for method in (name for name in ORDER if name in parts):
         part = parts[method]
-        sample = part if len(part) <= DRAWN else part.sample(DRAWN, seed=0)
+        sample = part if len(part) <= MOST_POINTS else part.sample(MOST_POINTS, seed=0)
         name = f"{NAMES[method]} · {numbers.count(len(sample))} of {numbers.count(len(part))} drawn"
         _dots(figure, sample, method, name)
         _dots(figure, part.sort("f1", descending=True)[:1], method, "")

@@ -11,7 +11,11 @@ import streamlit as st
 from backend.concepts.views import Robustness, StableRegions
 from components.shell import controls, markup, numbers, palette
 
-OF = {"exemplars": "exemplars", "coreset": "random activations", "difference": "difference"}
+NAMES_OF_SOURCES = {
+    "exemplars": "exemplars",
+    "coreset": "random activations",
+    "difference": "difference",
+}
 MEASURES = {
     "found": "exemplars found again (cosine > .9)",
     "weighted": "the same, weighted by size",
@@ -104,7 +108,7 @@ def boundaries_html(frame: pl.DataFrame) -> str:
     rows = [
         [
             words[row["measure"]],
-            OF[row["of"]],
+            NAMES_OF_SOURCES[row["of"]],
             markup.interval(row["mean"], row["low"], row["high"]),
             numbers.count(row["n"]),
             numbers.MISSING if row["boundaries"] is None else f"{row['boundaries']:.1f}",
@@ -125,7 +129,7 @@ def sharper_html(frame: pl.DataFrame) -> str:
     """Is the jump smaller inside one region?"""
     rows = [
         [
-            OF[row["of"]], numbers.fraction(row["one"]), numbers.fraction(row["two"]),
+            NAMES_OF_SOURCES[row["of"]], numbers.fraction(row["one"]), numbers.fraction(row["two"]),
             markup.interval(row["difference"], row["low"], row["high"]), numbers.count(row["n"]),
             f"{row['one_region']} · {row['two_regions']}",
         ]
@@ -143,7 +147,7 @@ def prediction_html(frame: pl.DataFrame) -> str:
     """Does the same region mean the same next token?"""
     rows = [
         [
-            OF[row["of"]], markup.interval(row["auroc"], row["low"], row["high"]),
+            NAMES_OF_SOURCES[row["of"]], markup.interval(row["auroc"], row["low"], row["high"]),
             numbers.count(row["n"]), numbers.count(row["agree"]), numbers.count(row["one_region"]),
         ]
         for row in frame.iter_rows(named=True)

@@ -74,13 +74,13 @@ def _render_beside(
         if other_study in others:
             other = evaluation.answers.query.look(other_study, *arguments)
             if other is None:
-                to = links.anchor(
+                link = links.anchor(
                     escape(titles[other_study]),
                     "benchmarks",
                     which=evaluation.name,
                     study=other_study,
                 )
-                markup.render(f'<p class="note">Not computed yet for {to}: run it there.</p>')
+                markup.render(f'<p class="note">Not computed yet for {link}: run it there.</p>')
             else:
                 tables[titles[other_study]] = evaluation.answers.measures(other)
                 tables |= _both(evaluation, (study, other_study), arguments, desk)

@@ -131,8 +131,8 @@ def _open(feature: int | None) -> None:
 def render_title(view: Experiment, feature: int) -> None:
     """The feature, and the way to the next."""
     with st.container(horizontal=True, key="steps", vertical_alignment="center"):
-        to = anchor("its page", "features", feature=feature)
-        st.html(f'<h2 class="title">Feature {feature}<small>{to}</small></h2>')
+        link = anchor("its page", "features", feature=feature)
+        st.html(f'<h2 class="title">Feature {feature}<small>{link}</small></h2>')
         ids = contested(view)["feature"].to_list()
         for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
             target = neighbour(ids, feature, step)
@@ -151,7 +151,10 @@ def order(comparison: Comparison) -> list[int]:
     if not address.get("blind"):
         return places
     return sorted(
-        places, key=lambda at: zlib.crc32(f"{comparison.feature} {comparison.methods[at]}".encode())
+        places,
+        key=lambda position: zlib.crc32(
+            f"{comparison.feature} {comparison.methods[position]}".encode()
+        ),
     )
 
 

@@ -86,10 +86,10 @@ def render(view: Why) -> None:
 def head_html(view: Why) -> str:
     """What is explained, the lengths of the shortest runs, and whether the numbers agree."""
     piece = view.passage.pieces[view.passage.focus]
-    again = f"{numbers.activation(view.full)} read again, {numbers.activation(view.stored)} stored"
+    reread = f"{numbers.activation(view.full)} read again, {numbers.activation(view.stored)} stored"
     parts = [
         chip("fires on", markup.token(piece)),
-        chip("activation", numbers.activation(view.full), again, "amber"),
+        chip("activation", numbers.activation(view.full), reread, "amber"),
     ]
     for row in view.shortest.iter_rows(named=True):
         name = f"{numbers.percent(row['share'])} from the last"

@@ -11,7 +11,7 @@ import streamlit as st
 from backend.features.views import FeatureTable
 from components.regions.table import one_line, token_cell
 from components.shell import address, controls, numbers
-from components.shell.browsing import FOUND, LIMIT, Filter, Hits, Listing, number, text
+from components.shell.browsing import LIMIT, SEARCH_COLUMNS, Filter, Hits, Listing, number, text
 from components.shell.markup import chip, chips
 
 LIST = "list"
@@ -25,7 +25,7 @@ ORDERS = {
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
     "top_token": text("top token", 84, "where it fires most often"),
-    **FOUND,
+    **SEARCH_COLUMNS,
     "density": number("density", 62, "%.2f%%", "% of tokens it fires on"),
     "max": number("max", 60, "%.1f"),
     "mean": number("mean", 60, "%.2f"),

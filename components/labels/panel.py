@@ -116,8 +116,8 @@ def verbalizations_html(view: Labels) -> str:
 def scores_html(scores: pl.DataFrame) -> str:
     """One row a label, one column a scorer; a control in the same method's name below it."""
     there = set(scores["scorer"])
-    judged = words.judged_names()
-    names = sorted(words.scorer_names(), key=lambda scorer: scorer in judged)  # judged ones last
+    by_model = words.judged_names()
+    names = sorted(words.scorer_names(), key=lambda scorer: scorer in by_model)  # judged ones last
     shown = [f"{s}{words.RANKED}" if f"{s}{words.RANKED}" in there else s for s in names]
     shown = [score for score in shown if score in there]
     rows = []
@@ -129,10 +129,10 @@ def scores_html(scores: pl.DataFrame) -> str:
         failures = sum(row["failures"] for row in by_scorer.values())
         rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
     some = scores.row(0, named=True)
-    judge = scores.filter(pl.col("scorer").is_in(judged))["judge"][0]
+    judge = scores.filter(pl.col("scorer").is_in(by_model))["judge"][0]
     note = (
         f"On {some['n']} held-out contexts, half of them negatives, with 95% intervals; chance is "
-        f"{numbers.fraction(0.5)}. {' and '.join(judged).capitalize()} are judged by {judge}. "
+        f"{numbers.fraction(0.5)}. {' and '.join(by_model).capitalize()} are judged by {judge}. "
         "An interval that holds .50, or that of a control, shows nothing."
     )
     heads = ("method", "label", *map(words.title, shown))

@@ -159,16 +159,21 @@ def _history(queue: Queue) -> list[dict[str, Any]]:
     return [asdict(decision) | {"undone": undone} for decision, undone in queue.history]
 
 
-def _decided(desk: QueueDesk, study: str, at: Any, queue: Queue) -> dict[str, Any] | None:
+def _decided(desk: QueueDesk, study: str, slot_shown: Any, queue: Queue) -> dict[str, Any] | None:
     """What was decided, not skipped, of an item on the screen that is not to be labelled any more;
     of others too."""
-    if not isinstance(at, str) or at in {f"{slot[0]}.{slot[1]}" for slot in queue.slots}:
+    if not isinstance(slot_shown, str) or slot_shown in {
+        f"{slot[0]}.{slot[1]}" for slot in queue.slots
+    }:
         return None
-    feature, _, occurrence = at.partition(".")
+    feature, _, occurrence = slot_shown.partition(".")
     if not (feature.isdecimal() and occurrence.isdecimal()):
         return None
     labels = desk.human_labels(study).filter(feature=int(feature), occurrence=int(occurrence))
-    return {"slot": at, "decisions": labels.filter(pl.col("action") != "skip").rows(named=True)}
+    return {
+        "slot": slot_shown,
+        "decisions": labels.filter(pl.col("action") != "skip").rows(named=True),
+    }
 
 
 def _items(desk: QueueDesk, study: str, want: Sequence[Any]) -> dict[str, Any]:

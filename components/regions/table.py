@@ -6,14 +6,14 @@ import polars as pl
 import streamlit as st
 
 from components.shell import address
-from components.shell.browsing import FOUND, LIMIT, Filter, Hits, Listing, number, text
+from components.shell.browsing import LIMIT, SEARCH_COLUMNS, Filter, Hits, Listing, number, text
 from components.shell.markup import visible
 
 MAP, TABLE = "map", "table"
 COLUMNS = {
     "region": st.column_config.NumberColumn("region", width=58, format="%d", pinned=True),
     "text": text("exemplar", 200, "the token in its context"),
-    **FOUND,
+    **SEARCH_COLUMNS,
     "size": number("members", 72, "localized"),
     "coherence": number("κ", 52, "%.2f"),
     "mean_distance": number("d̄", 52, "%.2f"),

@@ -124,8 +124,8 @@ def separation_html(frame: pl.DataFrame) -> str:
 def stability_html(frame: pl.DataFrame) -> str:
     """How many features keep their tier when something changes."""
 
-    def change(what: str, to: str) -> str:
-        return escape(to if what == "count" else side_words(what, int(to)))
+    def change(what: str, effect: str) -> str:
+        return escape(effect if what == "count" else side_words(what, int(effect)))
 
     columns = (
         ("changed", "t", str, "changed"),
@@ -190,7 +190,9 @@ def labels_html(frame: pl.DataFrame) -> str:
     for (method, tier), part in scores.group_by("method", "tier", maintain_order=True):
         means = {(row["scorer"], row["of"]): row for row in part.iter_rows(named=True)}
         count = max(row["features"] for row in means.values())
-        cells = [_beside(means.get((s, "label")), means.get((s, "shuffled"))) for s in scorers]
+        cells = [
+            _with_control(means.get((s, "label")), means.get((s, "shuffled"))) for s in scorers
+        ]
         rows.append([str(method), named(int(str(tier))), *cells, str(count)])
     rows.sort(key=lambda row: row[0])
     note = (
@@ -201,7 +203,7 @@ def labels_html(frame: pl.DataFrame) -> str:
     return markup.table(heads, rows, "tt" + "n" * (len(scorers) + 1), note)
 
 
-def _beside(label: dict[str, float] | None, control: dict[str, float] | None) -> str:
+def _with_control(label: dict[str, float] | None, control: dict[str, float] | None) -> str:
     if label is None:
         return "–"
     cell = numbers.fraction(label["mean"])

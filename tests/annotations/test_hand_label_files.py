@@ -69,8 +69,8 @@ def test_events_go_out_and_come_back_whole(
     receipt = queries.import_decisions(labelled, "", events, "events")
     assert (receipt.kept, receipt.known, receipt.problems) == (5, 0, ())
     assert queries.human_labels(labelled).equals(before), "the undone stays undone, times too"
-    again = queries.import_decisions(labelled, "", events, "events")
-    assert (again.kept, again.known) == (0, 5)
+    repeated = queries.import_decisions(labelled, "", events, "events")
+    assert (repeated.kept, repeated.known) == (0, 5)
     assert queries.export_decisions(labelled, "events") == events
 
 
@@ -80,9 +80,9 @@ def test_labels_go_out_and_come_back_once(
 ) -> None:
     decisions, data = statements(labelled), queries.export_decisions(labelled, format)
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
-    for kept, known in ((3, 0), (0, 3)):
+    for stored, known in ((3, 0), (0, 3)):
         receipt = queries.import_decisions(labelled, "cyd", data, format)
-        assert (receipt.kept, receipt.known, receipt.problems) == (kept, known, ())
+        assert (receipt.kept, receipt.known, receipt.problems) == (stored, known, ())
         assert statements(labelled) == decisions
 
 
@@ -110,9 +110,9 @@ def test_what_is_older_does_not_stand_before_a_later_decision(
     assert statements(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path / "elsewhere"))
     queries.decide(ready, "ann", [decision("b1", 3, "new")])
-    for kept, known in ((2, 0), (0, 2)):
+    for stored, known in ((2, 0), (0, 2)):
         receipt = queries.import_decisions(ready, "ann", data, format)
-        assert (receipt.kept, receipt.known, receipt.problems) == (kept, known, ())
+        assert (receipt.kept, receipt.known, receipt.problems) == (stored, known, ())
         assert statements(ready) == [("ann", 3, "label", "new"), ("ann", 4, "label", "alone")]
     assert queries.human_labels(ready)["made"].to_list()[-1] == created[-1]
     result = queries.queue(ready, "ann", Selection("all"))

@@ -88,9 +88,9 @@ def test_beyond_is_the_distance_less_that_of_the_other_pairs() -> None:
         Segment(np.array([]), np.array([2])),
         Segment(np.array([0.2, 0.8]), np.array([0, 1, 2])),
     ]
-    own, beyond = boundaries.boundary_distances(segments, np.array([0.4, 0.9, 0.8]))
+    own, margin = boundaries.boundary_distances(segments, np.array([0.4, 0.9, 0.8]))
     assert np.allclose(own, [0.1, np.nan, 0.0], equal_nan=True)
-    assert np.allclose(beyond, [0.1 - 0.3, np.nan, 0.0 - 0.2], equal_nan=True)
+    assert np.allclose(margin, [0.1 - 0.3, np.nan, 0.0 - 0.2], equal_nan=True)
 
 
 def test_pairs_within_a_region_are_less_sharp() -> None:

@@ -97,8 +97,8 @@ def test_new_texts_are_looked_for_in_the_chosen_region(study: Study, boats: str)
     assert (view.region, view.tied) == (region, tied)
     positive = results.set.texts_of(0, "test")[0]
     part = view.texts.filter(pl.col("kind") == "positive")
-    wanted = 1 - results.scores["exemplar"][np.sort(positive), region]
-    assert part["distance"].to_numpy() == pytest.approx(wanted, abs=1e-5)
+    expected = 1 - results.scores["exemplar"][np.sort(positive), region]
+    assert part["distance"].to_numpy() == pytest.approx(expected, abs=1e-5)
     assert sorted(part["text"]) == sorted(positive.tolist())
     html = parts_shown.shares_html(view)
     assert "n 4 texts" in html

@@ -33,8 +33,8 @@ def test_scores_are_the_strongest_token_of_each_text(study: Study, boats: str) -
     similarity = points @ exemplars.T
     for text in range(len(texts.offsets) - 1):
         low, high = texts.offsets[text : text + 2]
-        wanted = similarity[low:high].max(axis=0)
-        assert results.scores["exemplar"][text] == pytest.approx(wanted, abs=1e-5)
+        expected = similarity[low:high].max(axis=0)
+        assert results.scores["exemplar"][text] == pytest.approx(expected, abs=1e-5)
     means = scores.text_means(study.reading, results.ref).array("means")
     assert means[1] == pytest.approx(points[slice(*texts.offsets[1:3])].mean(axis=0), abs=1e-6)
 
@@ -47,8 +47,8 @@ def test_scores_do_not_depend_on_how_points_come(monkeypatch: pytest.MonkeyPatch
         best = torch.full((4, 4), -torch.inf)
         for first in range(0, 50, cut):
             scores.raise_to_strongest(rows[first : first + cut], first, offsets, best)
-        wanted = [rows[a:b].amax(dim=0) for a, b in itertools.pairwise(offsets)]
-        assert torch.equal(best, torch.stack(wanted))
+        expected = [rows[a:b].amax(dim=0) for a, b in itertools.pairwise(offsets)]
+        assert torch.equal(best, torch.stack(expected))
 
 
 def test_features_fire_as_the_sae_says(study: Study, boats: str) -> None:
@@ -73,10 +73,10 @@ def test_train_and_test_are_kept_apart(study: Study, boats: str) -> None:
         for r in range(similarity.shape[1])
     ]
     assert row["column"] == int(np.argmax(np.round(by_train, 12)))
-    wanted = roc_auc_score(
+    expected = roc_auc_score(
         [1] * len(test[0]) + [0] * len(test[1]), similarity[np.r_[test[:2]], row["column"]]
     )
-    assert row["value"] == pytest.approx(wanted, abs=1e-12)
+    assert row["value"] == pytest.approx(expected, abs=1e-12)
     assert row["low"] <= row["value"] <= row["high"]
     assert (row["positives"], row["negatives"]) == (4, 4)
     assert readers.aurocs["exemplar"].max() == row["best"] >= row["value"]

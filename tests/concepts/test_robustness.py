@@ -138,7 +138,7 @@ def small(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield "small"
 
 
-def again(name: str, how: str, seed: int = 0, spec: PartitionSpec = SPEC) -> Entry:
+def repartition(name: str, how: str, seed: int = 0, spec: PartitionSpec = SPEC) -> Entry:
     study = studies.load(name)
     return robustness.repeat_partition(study.cut(spec), how, seed)
 
@@ -171,7 +171,7 @@ def assert_assigned(entry: Entry, points: torch.Tensor) -> None:
 
 
 def test_another_order_is_of_chunks_not_of_rows(small: str) -> None:
-    entry, study = again(small, "order"), studied(small)
+    entry, study = repartition(small, "order"), studied(small)
     points, bounds, _ = all_points(small)
     order = np.random.default_rng(0).permutation(len(bounds) - 1)
     assert len(order) > 3
@@ -184,10 +184,10 @@ def test_another_order_is_of_chunks_not_of_rows(small: str) -> None:
 
 
 def test_agreement_is_that_of_all_tokens_and_of_a_null_beside_it(small: str) -> None:
-    entry, study = again(small, "order"), studied(small)
+    entry, study = repartition(small, "order"), studied(small)
     rows = by_name(entry.frame("measures"))
-    wanted = adjusted_mutual_info_score(study.array("owner"), entry.array("owner"))
-    assert rows["exemplars", "agreement"]["value"] == pytest.approx(wanted, abs=1e-9)
+    expected = adjusted_mutual_info_score(study.array("owner"), entry.array("owner"))
+    assert rows["exemplars", "agreement"]["value"] == pytest.approx(expected, abs=1e-9)
     similarity = study.array("exemplars") @ entry.array("exemplars").T
     recovered = similarity.max(axis=1) > 0.9
     assert rows["exemplars", "found"]["value"] == pytest.approx(recovered.mean())
@@ -202,7 +202,7 @@ def test_agreement_is_that_of_all_tokens_and_of_a_null_beside_it(small: str) -> 
 
 def test_a_corpus_of_one_chunk_has_one_order(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activations, "CHUNK", 10_000)
-    entry = again(small, "order", seed=9)
+    entry = repartition(small, "order", seed=9)
     rows = by_name(entry.frame("measures"))
     assert np.array_equal(entry.array("owner"), studied(small).array("owner"))
     for measure in ("found", "weighted", "agreement"):
@@ -220,7 +220,7 @@ def test_an_order_is_never_that_of_the_study(small: str, monkeypatch: pytest.Mon
 
 
 def test_another_seed_changes_the_threshold_only(small: str) -> None:
-    entry = again(small, "seed", 1)
+    entry = repartition(small, "seed", 1)
     study = studies.load(small)
     partition = partitioning.build_partition.function(study.cut(PartitionSpec(p=10, seed=2)))
     assert entry.value("theta") == partition["theta"] != entry.value("study_theta")
@@ -231,7 +231,7 @@ def test_another_seed_changes_the_threshold_only(small: str) -> None:
 def test_half_of_the_documents_gives_exemplars_of_these_alone(small: str) -> None:
     points, _, document = all_points(small)
     for seed in (0, 1):
-        entry = again(small, "half", seed)
+        entry = repartition(small, "half", seed)
         rows = np.flatnonzero(document % 2 == seed)
         reach = studied(small).value("reach")
         assert entry.array("exemplar_tokens").tolist() == leaders_of(points, rows, reach)
@@ -240,7 +240,7 @@ def test_half_of_the_documents_gives_exemplars_of_these_alone(small: str) -> Non
 
 
 def test_a_gray_zone_is_kept(small: str) -> None:
-    entry = again(small, "half", 0, PartitionSpec(p=10, k=1.1))
+    entry = repartition(small, "half", 0, PartitionSpec(p=10, k=1.1))
     exemplars = np.array(entry.array("exemplars"), dtype=np.float64)
     between = 1 - exemplars @ exemplars.T + 9 * np.eye(len(exemplars))
     assert between.min() > 1.1 * entry.value("theta") - 1e-6
@@ -248,7 +248,7 @@ def test_a_gray_zone_is_kept(small: str) -> None:
 
 def test_what_cannot_be_done_again_is_said(small: str) -> None:
     with pytest.raises(NotFoundError, match="order, seed, half"):
-        again(small, "backwards")
+        repartition(small, "backwards")
     study = studies.load(small)
     every = partitioning.points(study.reading)
     documents = every.activations.tokens.document_of

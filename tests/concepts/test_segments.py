@@ -75,10 +75,10 @@ def test_equal_exemplars_are_taken_for_the_first_of_them() -> None:
     rng = np.random.default_rng(1)
     some = units(rng, 9, 7)
     a, b = rng.standard_normal((2, 7)) * 4
-    once = envelope(a, b, some, np.zeros(7))
-    again = envelope(a, b, np.concatenate([some, some, some]), np.zeros(7))
-    assert again.owners.tolist() == once.owners.tolist()
-    assert np.array_equal(again.bounds, once.bounds)
+    without_repeats = envelope(a, b, some, np.zeros(7))
+    repeated = envelope(a, b, np.concatenate([some, some, some]), np.zeros(7))
+    assert repeated.owners.tolist() == without_repeats.owners.tolist()
+    assert np.array_equal(repeated.bounds, without_repeats.bounds)
 
 
 def test_lines_that_meet_in_one_place_make_one_boundary() -> None:

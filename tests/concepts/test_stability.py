@@ -38,7 +38,7 @@ def prompts(name: str, entry: Entry, pair: int) -> list[torch.Tensor]:
 @torch.inference_mode()
 def by_hand(network: Any, ids: torch.Tensor, layer: int, row: torch.Tensor | None) -> torch.Tensor:
     """Output of the last block at the last position, after writing `row` behind a block."""
-    seen: dict[str, torch.Tensor] = {}
+    hidden: dict[str, torch.Tensor] = {}
 
     def write(_module: Any, _args: Any, output: Any) -> None:
         whole = output[0] if isinstance(output, tuple) else output
@@ -46,14 +46,14 @@ def by_hand(network: Any, ids: torch.Tensor, layer: int, row: torch.Tensor | Non
             whole[0, -1] = row
 
     def read(_module: Any, _args: Any, output: Any) -> None:
-        seen["final"] = (output[0] if isinstance(output, tuple) else output)[0, -1].clone()
+        hidden["final"] = (output[0] if isinstance(output, tuple) else output)[0, -1].clone()
 
     handles = [network.model.layers[layer].register_forward_hook(write)]
     handles += [network.model.layers[-1].register_forward_hook(read)]
     network(ids)
     for handle in handles:
         handle.remove()
-    return seen["final"]
+    return hidden["final"]
 
 
 def test_what_is_patched_in_equals_hooks_written_by_hand(small: str, world: Path) -> None:
@@ -88,8 +88,8 @@ def test_the_patched_run_at_zero_is_the_run_as_it_is(small: str) -> None:
     finals = network.patched(ids[0], LAYER, rows)
     assert torch.allclose(finals[0], network.residual(ids, None, last)[0, -1], atol=1e-5)
     assert not torch.allclose(finals[1], finals[0], atol=1e-3)
-    again = network.residual(ids, None, last)[0, -1]
-    assert torch.allclose(finals[0], again, atol=1e-5)  # nothing stays behind in the model
+    residual = network.residual(ids, None, last)[0, -1]
+    assert torch.allclose(finals[0], residual, atol=1e-5)  # nothing stays behind in the model
 
 
 def test_distance_goes_from_nothing_to_one(small: str) -> None:
@@ -128,16 +128,16 @@ def test_ends_that_do_the_same_have_no_relative_distance() -> None:
 
 
 def test_progress_goes_pair_by_pair(small: str) -> None:
-    class Seen(Progress):
+    class Recorder(Progress):
         reports: list[tuple[float, float, str]] = []  # noqa: RUF012
 
         def report(self, done: float, total: float, message: str, unit: str = "") -> None:
             if unit == "pairs":
                 self.reports.append((done, total, message))
 
-    with run.computing("cpu", Seen()):
+    with run.computing("cpu", Recorder()):
         interpolated(small, seed=5, pairs=3)
-    assert [each[:2] for each in Seen.reports] == [(0, 3), (1, 3), (2, 3)]
+    assert [each[:2] for each in Recorder.reports] == [(0, 3), (1, 3), (2, 3)]
 
 
 @pytest.mark.parametrize("options", [{"pairs": 0}, {"steps": 1}])

@@ -33,8 +33,8 @@ from tests.helpers.experimenting import PLAN, Knows, Scripted, experiment, scrip
 
 def test_sampled_features_fire_often_enough_and_each_seed_draws_its_own(study: Study) -> None:
     subject = features_of(study)
-    one, again = experiments.sample(subject, PLAN), experiments.sample(subject, PLAN)
-    assert one == again
+    one, repeated = experiments.sample(subject, PLAN), experiments.sample(subject, PLAN)
+    assert one == repeated
     assert len(one) == PLAN.features
     assert all(len(peaks(subject.source.column(n), subject.tokens)[0]) >= LEAST for n in one)
     others = [experiments.sample(subject, Plan(features=5, seed=seed)) for seed in range(1, 5)]

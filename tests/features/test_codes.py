@@ -111,11 +111,11 @@ def test_the_index_of_a_corpus_equals_the_sae_run_on_all_activations(
     x = torch.cat([part for _, part in Activations(model, SITE, tokens)])
     network = sae_models.load(sae, "cpu")
     expected = network.encode(x)
-    got = np.zeros(expected.shape, dtype=np.float32)
+    actual = np.zeros(expected.shape, dtype=np.float32)
     for feature in range(network.width):
         column = codes.column(index, feature)
-        got[column.rows, feature] = column.values
-    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-5, atol=1e-6)
+        actual[column.rows, feature] = column.values
+    np.testing.assert_allclose(actual, expected.numpy(), rtol=1e-5, atol=1e-6)
     error = (x - network.decode(expected)).square().sum()
     assert index.value("tokens") == len(tokens) == 1500
     assert index.value("l0") == pytest.approx(float((expected != 0).sum()) / 1500)

@@ -73,14 +73,14 @@ def indexed(folder: Path, dense: np.ndarray) -> Entry:
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[np.ndarray], World]:
-    def made(dense: np.ndarray) -> World:
+    def world_of(dense: np.ndarray) -> World:
         folder = tmp_path_factory.mktemp("planted")
         for part in ("tokens", "index"):
             (folder / part).mkdir()
         tokens = planted(folder / "tokens", dense)
         return World(tokens, dense, indexed(folder / "index", dense))
 
-    return made
+    return world_of
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def contexts_of(world: World, feature: int) -> dict[int, tuple[int, float]]:
     return result
 
 
-def drawn(sample: examples.Sample) -> list[tuple[int, float]]:
+def pairs_of(sample: examples.Sample) -> list[tuple[int, float]]:
     pairs = zip(sample.tokens, sample.activations, strict=True)
     return [(int(token), float(value)) for token, value in pairs]
 
@@ -152,16 +152,16 @@ def test_the_table_equals_brute_force(world: World, feature: int) -> None:
 @every_feature
 def test_top_gives_the_best_context_of_every_document_first(world: World, feature: int) -> None:
     best = sorted(contexts_of(world, feature).values(), key=lambda pair: (-pair[1], pair[0]))
-    seen: set[int] = set()
+    rows_seen: set[int] = set()
     first, rest = [], []
     for pair in best:
         document = int(world.tokens.document_of[pair[0]])
-        (rest if document in seen else first).append(pair)
-        seen.add(document)
+        (rest if document in rows_seen else first).append(pair)
+        rows_seen.add(document)
     for count in (1, 4, 100):
         sample = examples.top(world.column(feature), world.tokens, count)
-        assert drawn(sample) == (first + rest)[:count]
-        assert sample.of == len(best)
+        assert pairs_of(sample) == (first + rest)[:count]
+        assert sample.population == len(best)
     assert ("from documents shown already" in sample.how) == bool(rest)
 
 
@@ -170,11 +170,11 @@ def test_random_examples_are_peaks_and_repeat_with_their_seed(world: World, feat
     column = world.column(feature)
     peaks = set(contexts_of(world, feature).values())
     sample = examples.random_active(column, world.tokens, 5, seed=1)
-    again = examples.random_active(column, world.tokens, 5, seed=1)
-    assert drawn(sample) == drawn(again)
-    assert len(set(drawn(sample))) == min(5, len(peaks))
-    assert set(drawn(sample)) <= peaks
-    assert sample.of == len(peaks)
+    repeated = examples.random_active(column, world.tokens, 5, seed=1)
+    assert pairs_of(sample) == pairs_of(repeated)
+    assert len(set(pairs_of(sample))) == min(5, len(peaks))
+    assert set(pairs_of(sample)) <= peaks
+    assert sample.population == len(peaks)
     assert "seed 1" in sample.how
 
 
@@ -190,8 +190,8 @@ def test_quantiles_part_all_contexts_by_their_peak(world: World, feature: int) -
     table = examples.quantile_bands(column, world.tokens)
     for band in range(1, examples.BANDS + 1):
         sample = examples.quantile(column, world.tokens, band, count=100)
-        result = drawn(sample)
-        assert len(result) == sample.of
+        result = pairs_of(sample)
+        assert len(result) == sample.population
         row = table.filter(pl.col("band") == band)
         assert len(row) == bool(result)
         if result:
@@ -249,9 +249,9 @@ def test_whatever_the_activations_the_draws_agree_with_brute_force(
 ) -> None:
     world = build(np.array(values, dtype=np.float32)[:, None])
     column, expected = world.column(0), contexts_of(world, 0)
-    assert drawn(examples.random_active(column, world.tokens, 100)) or not expected
+    assert pairs_of(examples.random_active(column, world.tokens, 100)) or not expected
     top = examples.top(column, world.tokens, 100)
-    assert sorted(drawn(top)) == sorted(expected.values())
+    assert sorted(pairs_of(top)) == sorted(expected.values())
     documents = world.tokens.document_of[top.tokens]
     assert len(set(documents[: len(set(documents))])) == len(set(documents))
     quiet = examples.silent(column, world.tokens, 100)

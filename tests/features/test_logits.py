@@ -47,14 +47,14 @@ def dense(model: ModelRef, directions: torch.Tensor) -> np.ndarray:
     return ((directions * gain) @ network.lm_head.weight.T).detach().numpy()
 
 
-def same_effects(found: dict[str, np.ndarray], expected: np.ndarray) -> None:
+def same_effects(effects: dict[str, np.ndarray], expected: np.ndarray) -> None:
     for row, scores in enumerate(expected):
         order = np.sort(scores)
         for name, best in (("promoted", order[::-1]), ("suppressed", order)):
-            got = found[f"{name}_logits"][row]
-            np.testing.assert_allclose(got, best[: len(got)], rtol=1e-4, atol=1e-5)
-            np.testing.assert_allclose(scores[found[name][row]], got, rtol=1e-4, atol=1e-5)
-        edges, counts = found["edges"][row], found["histogram"][row]
+            actual = effects[f"{name}_logits"][row]
+            np.testing.assert_allclose(actual, best[: len(actual)], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(scores[effects[name][row]], actual, rtol=1e-4, atol=1e-5)
+        edges, counts = effects["edges"][row], effects["histogram"][row]
         assert counts.sum() == len(scores)
         np.testing.assert_allclose(edges[[0, -1]], [scores.min(), scores.max()], rtol=1e-4)
         middle = int((scores < edges[len(edges) // 2]).sum())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import arguments
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
@@ -86,7 +86,7 @@ class Alone:
         self.encoder, self.feature, self.seen = weights["W_enc"], feature, torch.empty(0)
         self.network.model.layers[LAYER].register_forward_hook(self.take)
 
-    def take(self, _module: Any, _given: Any, output: Any) -> None:
+    def take(self, _module: Any, _inputs: Any, output: Any) -> None:
         self.seen = output[0] if isinstance(output, tuple) else output
 
     @torch.inference_mode()
@@ -224,7 +224,9 @@ def reads_only(network: Any, ids: np.ndarray, common: np.ndarray) -> torch.Tenso
 # ---------------------------------------------------------------- parts
 
 
-@given(st.lists(st.floats(0, 1e4, width=32), min_size=1, max_size=40), st.sampled_from([0.5, 0.8]))
+@arguments(
+    st.lists(st.floats(0, 1e4, width=32), min_size=1, max_size=40), st.sampled_from([0.5, 0.8])
+)
 def test_the_shortest_run_is_the_first_to_reach_its_share(curve: list[float], share: float) -> None:
     values = np.array([*curve, max(curve) + 1], dtype=np.float32)
     length = occlusion.shortest(values, share)
@@ -254,10 +256,10 @@ def test_what_is_not_read_yet_is_a_job_asked_for_once(
         -1
     ]  # no other test asks about it
     assert isinstance(item, Example)
-    first, again = (queries.why(ready, feature, item.token) for _ in range(2))
+    first, repeated = (queries.why(ready, feature, item.token) for _ in range(2))
     assert isinstance(first, Job)
-    assert isinstance(again, Job)
-    assert (first.query, first.id) == ("why", again.id)
+    assert isinstance(repeated, Job)
+    assert (first.query, first.id) == ("why", repeated.id)
     app = opened("features", feature=feature, why=item.token)
     assert "Why it fires here" in text_of(app)  # a worker of another test may have read it by now
     queries.cancel(first.id)
@@ -271,8 +273,8 @@ def test_what_is_not_read_yet_is_a_job_asked_for_once(
         (0, -1, "There is no token"),
     ],
 )
-def test_what_does_not_exist_is_named(ready: str, feature: int, token: int, said: str) -> None:
-    with pytest.raises(NotFoundError, match=said):
+def test_what_does_not_exist_is_named(ready: str, feature: int, token: int, message: str) -> None:
+    with pytest.raises(NotFoundError, match=message):
         queries.why(ready, feature, token)
 
 
@@ -289,7 +291,7 @@ def test_an_activation_that_was_stored_otherwise_is_told(
     feature, item = example
     answered(ready, feature, item.token)
     stored = answers._stored
-    monkeypatch.setattr(answers, "_stored", lambda *given: 1.25 * stored(*given))
+    monkeypatch.setattr(answers, "_stored", lambda *arguments: 1.25 * stored(*arguments))
     answer = queries.why(ready, feature, item.token)
     assert isinstance(answer, Why)
     assert not answer.agrees

@@ -21,10 +21,19 @@ NO_NAMES = frozenset(
 
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and name of everything that a file gives a name: values, parameters, functions,
-    classes, modules under another name."""
+    classes, modules under another name. Fields of a class are left out: what is stored, keyed or
+    exchanged keeps its name."""
+    fields = {
+        node.target
+        for each in ast.walk(tree)
+        if isinstance(each, ast.ClassDef)
+        for node in each.body
+        if isinstance(node, ast.AnnAssign)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.lineno, node.id
+            if node not in fields:
+                yield node.lineno, node.id
         elif isinstance(node, ast.arg):
             yield node.lineno, node.arg
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -72,13 +72,13 @@ def test_eight_threads_never_pass_a_cap_and_use_it_up(
         pytest.raises(LlmUnavailableError, match="is reached"),
     ):
         LOCAL.each(ask, conversations, lambda _: None, 8)
-    spent = meter.paid
-    assert not cap.passed(spent)
-    assert len(server.met) == spent.calls
-    rest = Usage(spent.calls + 1, spent.prompt_tokens + 101, spent.reply_tokens + 400, None)
+    paid = meter.paid
+    assert not cap.passed(paid)
+    assert len(server.met) == paid.calls
+    rest = Usage(paid.calls + 1, paid.prompt_tokens + 101, paid.reply_tokens + 400, None)
     cost = prices.cost(rest.prompt_tokens, rest.reply_tokens)
     assert cap.passed(Usage(rest.calls, rest.prompt_tokens, rest.reply_tokens, cost))
-    assert spent.cost == pytest.approx(spent.calls * 0.011)
+    assert paid.cost == pytest.approx(paid.calls * 0.011)
 
 
 def test_what_the_server_did_not_answer_costs_nothing_and_a_useless_reply_does(

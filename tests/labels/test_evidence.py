@@ -51,8 +51,8 @@ def test_the_parts_never_meet(
     fires = set(tokens.context_of[codes.column(index, feature).rows].tolist())
     assert set(parts[0]) | set(parts[1]) <= fires
     assert not set(parts[2]) & fires
-    again = draw(of_features(index), tokens, feature, Sampling(split, kind, seed))
-    assert again == evidence
+    repeated = draw(of_features(index), tokens, feature, Sampling(split, kind, seed))
+    assert repeated == evidence
 
 
 def test_excerpts_carry_text_activations_and_peak(

@@ -64,11 +64,11 @@ def test_a_reply_without_a_label_is_asked_for_once_more(explainer: Explainer) ->
     label = explainer.explain(CASES["one excerpt"], tools)
     assert (label.text, label.failed) == ("ships at sea", "")
     assert "second attempt" in label.detail
-    again = messages_of(tools, 1)
-    assert again[: len(messages_of(tools))] == messages_of(tools)
-    assert [turn.role for turn in again[-2:]] == ["assistant", "user"]
-    assert again[-2].content == "no idea"
-    assert prompts.MARKER in again[-1].content
+    messages = messages_of(tools, 1)
+    assert messages[: len(messages_of(tools))] == messages_of(tools)
+    assert [turn.role for turn in messages[-2:]] == ["assistant", "user"]
+    assert messages[-2].content == "no idea"
+    assert prompts.MARKER in messages[-1].content
 
 
 @every_writing

@@ -104,7 +104,7 @@ def wait_for(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
 def excerpts(demo: str) -> Evidence:
     """Of the feature that fires most."""
     study = studies.load(demo)
-    source = evidence.of_features(codes.index.get(study.reading, study.require_sae()))
+    source = evidence.of_features(codes.index(study.reading, study.require_sae()))
     tokens = passages.tokens_of(study.model, study.corpus)
     often = max(source.frequent().tolist(), key=lambda number: len(source.column(number).rows))
     return evidence.draw(source, tokens, often, evidence.Sampling())

@@ -53,9 +53,9 @@ def until_there(ask: Callable[[], object]) -> tuple[object, list[str]]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_missing_is_asked_for_once(alone: str, case: str) -> None:
-    asked_for, arguments, wanted = CASES[case]
+    asked_for, arguments, jobs_expected = CASES[case]
     answer, names = until_there(lambda: asked_for(alone, *arguments))
-    assert names == wanted
+    assert names == jobs_expected
     assert not isinstance(answer, Job)
     assert asked_for.look(alone, *arguments) is not None
     assert not [job for job in jobs.recent() if job.state == "queued"]

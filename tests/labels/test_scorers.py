@@ -160,12 +160,12 @@ def test_a_bad_reply_is_asked_for_once_more_in_other_words() -> None:
     writer = ScriptedWriter(fits)
     first: set[str] = set()
 
-    def once(prompt: str) -> bool:
+    def fails_once(prompt: str) -> bool:
         new = prompt not in first
         first.add(prompt)
         return new
 
-    writer.garbles = once
+    writer.garbles = fails_once
     (score,) = detection("colours", planted(2), WriterJudge(writer), "m")
     assert (score.value, score.failures, len(writer.asked)) == (1.0, 0, 8)
     roles = sorted(tuple(turn.role for turn in requests) for requests in writer.asked)

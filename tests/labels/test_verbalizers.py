@@ -137,7 +137,7 @@ def by_hand(world: Path, vector: np.ndarray, block: int) -> str:
     ids += tokens.encode(patchscope.PLACEHOLDER, add_special_tokens=False)
     begun = len(ids)
 
-    def write(_module: object, _given: object, output: torch.Tensor) -> None:
+    def write(_module: object, _inputs: object, output: torch.Tensor) -> None:
         output[:, place] = torch.from_numpy(vector)
 
     network.model.layers[block].register_forward_hook(write)

@@ -43,8 +43,8 @@ def test_the_same_question_is_asked_once_ever(
     opened: Open, server: Rehearsed, writer: OpenAiWriter
 ) -> None:
     first = writer.write(turns("boats"))
-    for again in (writer, opened()):  # as another process would
-        assert again.write(list(turns("boats")), Draw(temperature=0)) == first
+    for each in (writer, opened()):  # as another process would
+        assert each.write(list(turns("boats")), Draw(temperature=0)) == first
     assert len(server.met) == 1
 
 

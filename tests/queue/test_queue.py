@@ -61,11 +61,11 @@ def test_every_tenth_slot_repeats_one_of_ten_to_thirty_before(count: int, seed: 
     order = np.random.default_rng(seed).permutation(count).tolist()
     slots = schedule(order, seed)
     assert slots == schedule(order, seed)
-    assert [feature for feature, again in slots if not again] == order
-    again = [(place, feature) for place, (feature, again) in enumerate(slots) if again]
-    assert len({feature for _, feature in again}) == len(again)
-    assert [place for place, _ in again] == list(range(19, len(slots), 10))
-    for place, feature in again:
+    assert [feature for feature, is_repeat in slots if not is_repeat] == order
+    is_repeat = [(place, feature) for place, (feature, is_repeat) in enumerate(slots) if is_repeat]
+    assert len({feature for _, feature in is_repeat}) == len(is_repeat)
+    assert [place for place, _ in is_repeat] == list(range(19, len(slots), 10))
+    for place, feature in is_repeat:
         assert queue_answers.NEAR <= place - slots.index((feature, 0)) <= queue_answers.FAR
 
 
@@ -109,7 +109,9 @@ def test_only_and_orders_choose_and_sort(study: str, monkeypatch: pytest.MonkeyP
     some = [feature for feature, _ in ahead(study)[:5]]
     assert {f for f, _ in ahead(study, only=",".join(map(str, some)))} == set(some)
     density = {row["feature"]: row["density"] for row in queries.features(study).table.to_dicts()}
-    dense = [density[feature] for feature, again in ahead(study, order="density") if not again]
+    dense = [
+        density[feature] for feature, is_repeat in ahead(study, order="density") if not is_repeat
+    ]
     assert dense == sorted(dense, reverse=True)
     assert ahead(study, order="random", seed=1) != ahead(study, order="random", seed=2)
     assert ahead(study, order="disagreement") == ahead(study, order="density")

@@ -141,7 +141,7 @@ def test_a_file_of_a_newer_tessera_is_told(study: str) -> None:
 # ---------------------------------------------------------------- what the browser says
 
 
-class Said:
+class Wire:
     """A desk whose decisions fail as told."""
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -153,7 +153,7 @@ class Said:
         return queries.decide(study, person, events)
 
 
-def kept(monkeypatch: pytest.MonkeyPatch, desk: Any, *boxes: dict[str, Any]) -> dict[str, Any]:
+def reply_to(monkeypatch: pytest.MonkeyPatch, desk: Any, *boxes: dict[str, Any]) -> dict[str, Any]:
     state: dict[str, Any] = {}
     monkeypatch.setattr(queue, "_wire", lambda: {"boxes": list(boxes)})
     monkeypatch.setattr(queue.st, "session_state", state)
@@ -170,7 +170,7 @@ def test_one_outbox_that_fails_leaves_the_others_kept(
         "action": "none", "label": "",
     }  # fmt: skip
     boxes = [{"study": name, "person": "Anna", "events": [event]} for name in ("bad", study)]
-    reply = kept(monkeypatch, Said(error), *boxes)
+    reply = reply_to(monkeypatch, Wire(error), *boxes)
     assert reply["acked"] == ["0123456789abcdef"]
     assert reply["problem"]["problem"]
 

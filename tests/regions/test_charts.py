@@ -107,10 +107,10 @@ def test_points_that_are_no_region_are_left_out() -> None:
 def test_an_area_survives_the_address_bar(points: list[tuple[float, float]]) -> None:
     xs, ys = zip(*points, strict=True)
     area = area_of(event(lasso=[{"x": list(xs), "y": list(ys)}]))
-    again = parse(spell(area))
+    parsed = parse(spell(area))
     assert len(spell(area)) < 700
-    assert [len(outline) for outline in again.outlines] == [len(o) for o in area.outlines]
-    np.testing.assert_allclose(again.outlines, area.outlines, atol=1e-3)
+    assert [len(outline) for outline in parsed.outlines] == [len(o) for o in area.outlines]
+    np.testing.assert_allclose(parsed.outlines, area.outlines, atol=1e-3)
 
 
 @pytest.mark.parametrize("text", ["x", "1_2", "1_2_3_4_5", "nan_1_2_3_4_5", "n1.x"])

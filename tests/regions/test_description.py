@@ -216,13 +216,13 @@ def test_the_null_is_what_random_tokens_show() -> None:
     rng = np.random.default_rng(0)
     values = {"coin": rng.integers(0, 2, 5000), "name": rng.permutation(5000)}
     result = nulls(values, 1000, seed=1)
-    mean, high = result["coin"].at(np.array([1, 2, 100, 1000]))
+    mean, high = result["coin"].shares_at(np.array([1, 2, 100, 1000]))
     # by hand: one of one; two of two in half the draws; then half plus √(1/2πn)
     assert mean == pytest.approx([1.0, 0.75, 0.5 + 0.0399, 0.5 + 0.0126], abs=0.03)
     assert (high >= mean).all()
-    assert result["name"].at(np.array([10]))[0][0] == pytest.approx(0.1, abs=0.005)
-    again = nulls(values, 1000, seed=1)["coin"]
-    assert np.array_equal(again.mean, result["coin"].mean)
+    assert result["name"].shares_at(np.array([10]))[0][0] == pytest.approx(0.1, abs=0.005)
+    repeated = nulls(values, 1000, seed=1)["coin"]
+    assert np.array_equal(repeated.mean, result["coin"].mean)
 
 
 def test_explained_is_nothing_at_chance_and_all_at_one() -> None:
@@ -234,7 +234,7 @@ def test_a_region_of_one_word_is_token_driven_and_a_random_one_is_not() -> None:
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 500, 20_000)
     chance = nulls({"token": ids}, 200, seed=0)["token"]
-    _, high = chance.at(np.array([200]))
+    _, high = chance.shares_at(np.array([200]))
     counts = np.bincount(rng.choice(ids, 200, replace=False))
     assert counts.max() / 200 <= high[0]
     assert high[0] < 0.1
@@ -256,22 +256,22 @@ distances = st.lists(st.floats(0, 0.875, width=32), min_size=1, max_size=60)
 
 @settings(max_examples=40, deadline=None)
 @given(distances, st.integers(1, 6))
-def test_bands_are_equally_wide_and_hold_every_member(found: list[float], n: int) -> None:
-    table = bands(np.array(found, dtype=np.float32), n)
+def test_bands_are_equally_wide_and_hold_every_member(gaps: list[float], n: int) -> None:
+    table = bands(np.array(gaps, dtype=np.float32), n)
     assert table["band"].to_list() == list(range(1, n + 1))
-    assert table["count"].sum() == len(found)
+    assert table["count"].sum() == len(gaps)
     widths = (table["high"] - table["low"]).to_numpy()
     assert np.allclose(widths, widths[0])
-    assert table["high"][-1] == pytest.approx(max(found), abs=2e-5)
+    assert table["high"][-1] == pytest.approx(max(gaps), abs=2e-5)
 
 
 @settings(max_examples=40, deadline=None)
 @given(distances, st.integers(1, 12), st.integers(0, 5))
 def test_samples_hold_distinct_members_of_the_kind_they_name(
-    found: list[float], count: int, seed: int
+    gaps: list[float], count: int, seed: int
 ) -> None:
-    distance = np.array(found, dtype=np.float32)
-    members = np.arange(100, 100 + len(found), dtype=np.int32)
+    distance = np.array(gaps, dtype=np.float32)
+    members = np.arange(100, 100 + len(gaps), dtype=np.int32)
     table = bands(distance)
     for draw in ("closest", "farthest", "random", "band 1", "band 4"):
         rows, how = sample(members, distance, MemberDraw(draw, count, seed))
@@ -283,13 +283,13 @@ def test_samples_hold_distinct_members_of_the_kind_they_name(
             assert len(rows) == min(count, band["count"])
             assert draw in how
         else:
-            assert len(rows) == min(count, len(found))
+            assert len(rows) == min(count, len(gaps))
         if draw == "closest":
             assert draws.max() <= np.sort(distance)[: len(rows)].max()
         if draw == "farthest":
             assert draws.min() >= np.sort(distance)[-len(rows) :].min()
-        again, _ = sample(members, distance, MemberDraw(draw, count, seed))
-        assert rows.tolist() == again.tolist()
+        repeated, _ = sample(members, distance, MemberDraw(draw, count, seed))
+        assert rows.tolist() == repeated.tolist()
 
 
 def test_a_sample_says_how_it_was_drawn() -> None:

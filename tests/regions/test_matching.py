@@ -64,18 +64,18 @@ def test_matches_are_the_best_pairs_however_they_are_counted(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "ROWS", block)
         result = matched(owner, active, regions)
-    for frame, of, other in zip(result, ("region", "feature"), ("feature", "region"), strict=True):
+    for frame, key, other in zip(result, ("region", "feature"), ("feature", "region"), strict=True):
         assert frame.schema == MATCHES
         expected = (
-            every.sort(of, "f1", other, descending=[False, True, False])
-            .group_by(of, maintain_order=True)
+            every.sort(key, "f1", other, descending=[False, True, False])
+            .group_by(key, maintain_order=True)
             .head(5)
             .select(list(MATCHES))
         )
         assert (
-            frame.select(of, "f1")
+            frame.select(key, "f1")
             .with_columns(pl.col("f1").round(9))
-            .equals(expected.select(of, "f1"))
+            .equals(expected.select(key, "f1"))
         )
         both = frame.join(every, on=["region", "feature"], suffix="_brute")
         assert len(both) == len(frame)

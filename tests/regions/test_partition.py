@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend import run
 from backend.regions import leader
-from backend.regions import partitioning as made
+from backend.regions import partitioning as partitions
 from backend.regions.leader import RESOLUTION, LeaderPass, epsilon, unit
 from backend.regions.nearest import assign
 from backend.regions.points import draw_contexts
@@ -249,17 +249,17 @@ def reading(name: str) -> Reading:
 
 def partitioned(name: str, spec: PartitionSpec, progress: Progress | None = None) -> Entry:
     with run.reporting(progress or Progress()):
-        return made.build_partition(Partition(reading(name), spec))
+        return partitions.build_partition(Partition(reading(name), spec))
 
 
 def all_points(name: str) -> tuple[torch.Tensor, np.ndarray]:
     """The points of the whole corpus, and the centre."""
-    every = made.points(reading(name))
+    every = partitions.points(reading(name))
     return torch.cat([part for _, part in every]), every.centre.numpy()
 
 
 def test_the_centre_is_the_mean_along_the_mean_direction(small: str) -> None:
-    every = made.points(reading(small))
+    every = partitions.points(reading(small))
     raw = torch.cat([part for _, part in every.activations]).double().numpy()
     direction = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).mean(axis=0)
     direction /= np.linalg.norm(direction)
@@ -268,7 +268,7 @@ def test_the_centre_is_the_mean_along_the_mean_direction(small: str) -> None:
 
 
 def test_theta_is_the_mean_percentile_of_pairwise_distance_in_batches(small: str) -> None:
-    every = made.points(reading(small))
+    every = partitions.points(reading(small))
     result = torch.cat([part for _, part in every]).double().numpy()
     table = every.activations.tokens.contexts
     percentiles = []
@@ -284,7 +284,7 @@ def test_theta_is_the_mean_percentile_of_pairwise_distance_in_batches(small: str
         part = result[np.concatenate(rows)]
         pairs = 1 - (part @ part.T)[np.triu_indices(len(part), 1)]
         percentiles.append(np.percentile(pairs, [20, 7.5]))
-    curve = made.thresholds(reading(small), [20.0, 7.5], 3)
+    curve = partitions.thresholds(reading(small), [20.0, 7.5], 3)
     assert curve.frame("curve")["p"].to_list() == [20.0, 7.5]
     assert np.allclose(curve.frame("curve")["theta"], np.mean(percentiles, axis=0), atol=1e-5)
     assert curve.value("batches") == len(percentiles)
@@ -334,7 +334,7 @@ def test_settings_that_cannot_work_come_with_a_remedy(
     small: str, spec: PartitionSpec, remedy: str
 ) -> None:
     with pytest.raises(TesseraError, match=remedy):
-        made.build_partition.function(Partition(reading(small), spec))
+        partitions.build_partition.function(Partition(reading(small), spec))
 
 
 def test_activations_that_are_all_the_same_have_no_direction() -> None:

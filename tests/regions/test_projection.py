@@ -43,8 +43,8 @@ def test_umap_keeps_clusters_together_and_repeats_itself() -> None:
     apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     assert (label[apart.argmin(axis=1)] == label).all()
-    again, _ = place(points, "umap", seed=3)
-    assert np.array_equal(xy, again)
+    repeated, _ = place(points, "umap", seed=3)
+    assert np.array_equal(xy, repeated)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

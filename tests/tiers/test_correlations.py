@@ -26,7 +26,7 @@ def test_rho_is_the_mean_over_pairs(seed: int, features: int, n: int, weighted: 
     weights[rng.random((features, n)) < 0.3] = 0
     result = windows.correlation(vectors, weights)
     for feature in range(features):
-        there = [at for at in range(n) if weights[feature, at] > 0]
+        there = [place for place in range(n) if weights[feature, place] > 0]
         total = below = 0.0
         for a in there:
             for b in there:
@@ -103,8 +103,8 @@ def test_scores_are_those_of_texts_embedded_one_by_one(
         rows = np.asarray(peaks.array("rows"))[feature, :10]
         values = np.asarray(peaks.array("values"))[feature, :10]
         texts = windows.texts(tokens, rows[rows >= 0], window)
-        remaining = [at for at, text in enumerate(texts) if text.strip()]
-        vectors = encoder.embed([texts[at] for at in remaining])
+        remaining = [place for place, text in enumerate(texts) if text.strip()]
+        vectors = encoder.embed([texts[place] for place in remaining])
         cosines = vectors @ vectors.T
         above = np.triu_indices(len(remaining), 1)
         assert scores.array("examples")[feature] == len(remaining)

@@ -42,16 +42,16 @@ def test_a_feature_is_amplified_at_the_last_token_alone(study: Study) -> None:
     still = second_opinion._amplified(network, ids, study.site.layer, torch.zeros_like(added))
     assert torch.allclose(still[0], plain, atol=1e-5)
     assert not torch.allclose(result[0], plain, atol=1e-2)
-    seen = []
+    inputs = []
     handle = network.blocks[study.site.layer + 1].register_forward_pre_hook(
-        lambda _module, given: seen.append(given[0].clone())
+        lambda _module, arguments: inputs.append(arguments[0].clone())
     )
     try:
         second_opinion._amplified(network, ids, study.site.layer, added)
         network.network(ids)
     finally:
         handle.remove()
-    pushed, usual = seen
+    pushed, usual = inputs
     assert torch.allclose(pushed[:, :-1], usual[:, :-1].expand(2, -1, -1))
     assert torch.allclose(pushed[:, -1] - usual[:, -1], added, atol=1e-5)
 

@@ -54,12 +54,14 @@ def test_wrong_links_are_told(sorted_study: Study) -> None:
     assert "There is no feature 1000000" in text_of(app)
     for name, value in (("tau_in", "much"), ("tau_out", "inf"), ("tau_cross", "nan")):
         app = opened("tiers", fine=False, **LINK, **{name: value})
-        assert f"The link says {name} = '{value}', not a correlation" in told(app)
+        assert f"The link says {name} = '{value}', not a correlation" in text_shown(app)
         assert app.slider(key=f"tiers:{name}").value == address.SORTED[name].default
-    assert "not a correlation" in told(opened("queue", fine=False, study="small", tau_in="1.5"))
+    assert "not a correlation" in text_shown(
+        opened("queue", fine=False, study="small", tau_in="1.5")
+    )
 
 
-def told(app: AppTest) -> str:
+def text_shown(app: AppTest) -> str:
     return html.unescape(text_of(app))
 
 
@@ -125,9 +127,9 @@ def test_steps_leave_out_what_has_no_score(
     ],
 )
 def test_digits_tell_on_which_side_it_is(
-    rho: float | None, tau: float, said: tuple[str, str, str]
+    rho: float | None, tau: float, texts: tuple[str, str, str]
 ) -> None:
-    assert tier_inspector.against(rho, tau) == said
+    assert tier_inspector.against(rho, tau) == texts
 
 
 def test_whole_contexts_are_shown_and_open_where_they_decided(sorted_study: Study) -> None:

@@ -71,7 +71,7 @@ def expert_lens(
         stability=summaries.stability(likeness),
         chosen=summaries.expert_counts(likeness, list(results.concepts.values())),
         again=conform(
-            enough(pl.concat([results.repeated.frame("again"), likeness_elsewhere])), views.AGAIN
+            enough(pl.concat([results.repeated.frame("again"), likeness_elsewhere])), views.RECOVERY
         ),
         elsewhere=across_sources,
         seed=SEED,
@@ -80,7 +80,7 @@ def expert_lens(
 
 
 def enough(table: pl.DataFrame) -> pl.DataFrame:
-    """`AGAIN` without the likeness of too few concepts."""
+    """`RECOVERY` without the likeness of too few concepts."""
     return table.filter((pl.col("measure") == "known") | (pl.col("n") >= LEAST_ALIKE))
 
 
@@ -105,7 +105,7 @@ def _concepts(results: ExpertResults) -> pl.DataFrame:
 
 def _across_sources(results: ExpertResults) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`STABILITY` between this source of sentences (train) and the other (test), and the
-    row of `AGAIN`; empty where the other is not computed."""
+    row of `RECOVERY`; empty where the other is not computed."""
     other = other_source(results)
     if other is not None:
         # computing this one, what the tab of the other source shows is computed too
@@ -114,7 +114,7 @@ def _across_sources(results: ExpertResults) -> tuple[pl.DataFrame, pl.DataFrame]
             agreement = run.optional(compare_likeness, one, two)
         if halves and agreement:
             return summaries.stability(halves), agreement.frame("again")
-    return pl.DataFrame(schema=views.STABILITY), pl.DataFrame(schema=views.AGAIN)
+    return pl.DataFrame(schema=views.STABILITY), pl.DataFrame(schema=views.RECOVERY)
 
 
 @query("ExpertLens: two studies compared", priority=queue.SHORT)

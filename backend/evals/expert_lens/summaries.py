@@ -12,7 +12,7 @@ import scipy  # its parts load when they are used
 from backend import run
 from backend.evals.expert_lens import experts, similarity
 from backend.evals.expert_lens.experts import TAUS
-from backend.evals.expert_lens.views import AGAIN, CHOSEN, SIZES, STABILITY, TOP, Tree
+from backend.evals.expert_lens.views import CHOSEN, RECOVERY, SIZES, STABILITY, TOP, Tree
 from backend.statistics.intervals import Ends, mean_interval, wilson
 from backend.store.memo import Entry, memoize
 
@@ -84,9 +84,9 @@ def expert_counts(compared: Entry, concepts: Sequence[Entry]) -> pl.DataFrame:
 
 @memoize("expert_lens.repeatability", version=1)
 def repeatability(compared: Entry, seed: int) -> dict[str, Any]:
-    """Table `again` (`AGAIN`): are concepts as alike in the other half, and is each known there by
-    its experts at τ = .5, of which test must share more with its own train set than with another's?
-    """
+    """Table `again` (`RECOVERY`): are concepts as alike in the other half, and is each known there
+    by its experts at τ = .5, of which test must share more with its own train set than
+    with another's?"""
     run.report(0, 1, "Comparing halves")
     one, other = (np.asarray(compared.array(f"cosine_{half}")) for half in ("train", "test"))
     likeness = _likeness("likeness", one, other, seed)
@@ -96,11 +96,11 @@ def repeatability(compared: Entry, seed: int) -> dict[str, Any]:
     right, n = int((own > rival).sum()), len(across)
     low, high = wilson(right, n)
     known = ("known", right / n, float(low), float(high), n, 1 / n, None, None)
-    return {"again": pl.DataFrame([likeness, known], AGAIN, orient="row")}
+    return {"again": pl.DataFrame([likeness, known], RECOVERY, orient="row")}
 
 
 def _likeness(name: str, one: np.ndarray, other: np.ndarray, seed: int) -> tuple[Any, ...]:
-    """A row of `AGAIN`: `similarity.reliability` of two matrices over the same concepts."""
+    """A row of `RECOVERY`: `similarity.reliability` of two matrices over the same concepts."""
     rho, low, high, *null = similarity.reliability(one, other, seed)
     return name, rho, low, high, len(one), None if None in null else sum(null) / 2, *null
 
@@ -109,7 +109,7 @@ def _likeness(name: str, one: np.ndarray, other: np.ndarray, seed: int) -> tuple
 def likeness_agreement(
     one: Entry, other: Entry, rows: list[int], columns: list[int], seed: int
 ) -> dict[str, Any]:
-    """Table `again` (`AGAIN`, one row): are concepts as alike in another run? Given are two
+    """Table `again` (`RECOVERY`, one row): are concepts as alike in another run? Given are two
     `concept_likeness`, and the numbers of the same concepts in each."""
     run.report(0, 1, "Comparing runs")
     parts = ((one, rows), (other, columns))
@@ -117,7 +117,7 @@ def likeness_agreement(
         np.asarray(entry.array("centred"))[np.ix_(indices, indices)] for entry, indices in parts
     )
     row = _likeness("elsewhere", first, second, seed)
-    return {"again": pl.DataFrame([row], AGAIN, orient="row")}
+    return {"again": pl.DataFrame([row], RECOVERY, orient="row")}
 
 
 def top(train: np.ndarray, test: np.ndarray, maps: pl.DataFrame) -> pl.DataFrame:

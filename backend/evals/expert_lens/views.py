@@ -63,7 +63,7 @@ CHOSEN = pl.Schema(
     | {"kept": pl.Float64, **ENDS, "n": pl.Int64}  # share of them that reach τ on test
     | {"null": pl.Float64}  # share of all units under shuffled labels
 )
-AGAIN = pl.Schema(
+RECOVERY = pl.Schema(
     {"measure": pl.String, "value": pl.Float64, **ENDS, "n": pl.Int64}
     | dict.fromkeys(("null", "null_low", "null_high"), pl.Float64)
 )

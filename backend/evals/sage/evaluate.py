@@ -87,7 +87,7 @@ class Runs:
         attribute: str = "",
     ) -> None:
         """A run; `explained` is of the deviation from the train mean, on test."""
-        left, whole = ((self.x - to) ** 2 for to in (rows, self.mean))
+        left, whole = ((self.x - target) ** 2 for target in (rows, self.mean))
         explained = 1 - float(left.sum() / whole.sum()) if what == "kept" else None
         self.table.append((what, dictionary, edit.name, attribute, edit.k, edit.size, explained))
         self.rows.append(rows.astype(np.float32))

@@ -99,9 +99,9 @@ def best_value_union(
     hits, has = hot.T @ active.astype(np.float32), hot.sum(axis=0)
     share = hits / np.maximum(has, 1)[:, None]
     order = np.argsort(-share, axis=0, kind="stable")
-    got = np.take_along_axis(hits, order, axis=0).cumsum(axis=0)
+    true_positives = np.take_along_axis(hits, order, axis=0).cumsum(axis=0)
     positives = has[order].cumsum(axis=0)
-    scores = f1_scores(got, active.sum(axis=0)[None], positives)
+    scores = f1_scores(true_positives, active.sum(axis=0)[None], positives)
     gain = (scores - 2 * positives / (len(codes) + positives))[: max(1, size - 1)]
     count, feature = np.unravel_index(int(gain.argmax()), gain.shape)
     return int(feature), order[: count + 1, feature].tolist(), float(scores[count, feature])

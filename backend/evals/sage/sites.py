@@ -144,7 +144,7 @@ def _to_check(estimate: np.ndarray, layer: int, seed: int) -> list[tuple[int, in
     return sites + [(layer, 0, role, "site") for role in range(estimate.shape[2])]
 
 
-Wanted = tuple[Place, np.ndarray, np.ndarray]  # rows [m, n, width], pair [m, n, 2]
+Request = tuple[Place, np.ndarray, np.ndarray]  # rows [m, n, width], pair [m, n, 2]
 
 
 def run_clean(patcher: Patcher, prompts: PromptSet, places: Iterable[Place]) -> Clean:
@@ -156,7 +156,7 @@ def patch(
     patcher: Patcher,
     clean: Clean,
     position: np.ndarray,
-    patches: Sequence[Wanted],
+    patches: Sequence[Request],
 ) -> list[np.ndarray]:
     """[m, n] float64 LD of each, its rows put at `position` [n] of the n prompts in m runs."""
     ld = [np.zeros(rows.shape[:2]) for _, rows, _ in patches]

@@ -149,13 +149,13 @@ def single_tokens(tokens: Any, words: Sequence[str]) -> list[str]:
 
 def _different(drafts: Iterator[list[Draft]], count: int) -> Iterator[list[Draft]]:
     """Up to `count` prompts whose text nobody has had."""
-    seen: set[str] = set()
+    prompts_so_far: set[str] = set()
     for row in islice(drafts, TRIES * count):
         text = write_prompt(row[0])[0]
-        if text not in seen:
-            seen.add(text)
+        if text not in prompts_so_far:
+            prompts_so_far.add(text)
             yield row
-        if len(seen) == count:
+        if len(prompts_so_far) == count:
             return
 
 

@@ -92,26 +92,26 @@ def _features(experiment: Experiment) -> Iterator[dict[str, Any]]:
         yield {**line, "raw_path": raw_name(each.feature), "source": "tessera"}
 
 
-def _raw(experiment: Experiment, drawn: Evidence) -> bytes:
+def _raw(experiment: Experiment, excerpts: Evidence) -> bytes:
     """The feature as Neuronpedia has it, train and test strongest first, each with its part; under
     `evidence` what it has no place for."""
     names = {
         "modelId": experiment.model,
         "layer": experiment.layer,
-        "index": str(drawn.feature),
+        "index": str(excerpts.feature),
     }
-    parts = {"train": drawn.train, "test": drawn.test}
+    parts = {"train": excerpts.train, "test": excerpts.test}
     activations = [
         {**names, **_activation(one), "part": part} for part in parts for one in parts[part]
     ]
     evidence = {
-        "maximum": drawn.maximum,
-        "negatives": [_context(one) for one in drawn.negatives],
-        "foreign": drawn.foreign,
-        "split": drawn.split,
-        "kind": drawn.kind,
-        "seed": drawn.seed,
-        "how": drawn.how,
+        "maximum": excerpts.maximum,
+        "negatives": [_context(one) for one in excerpts.negatives],
+        "foreign": excerpts.foreign,
+        "split": excerpts.split,
+        "kind": excerpts.kind,
+        "seed": excerpts.seed,
+        "how": excerpts.how,
     }
     raw = {**names, "activations": activations, "evidence": evidence}
     return json.dumps(raw, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
@@ -156,8 +156,8 @@ def _scores(experiment: Experiment) -> Iterator[dict[str, Any]]:
         (row["feature"], row["method"], row["text"]): row["writer"]
         for row in experiment.labels.reverse().iter_rows(named=True)
     }
-    again = pl.int_range(pl.len()).over([*TOLD_APART, "scorer"]).alias("again")
-    scores = conform(experiment.scores, SCORES).fill_nan(None).with_columns(again)
+    repeat = pl.int_range(pl.len()).over([*TOLD_APART, "scorer"]).alias("again")
+    scores = conform(experiment.scores, SCORES).fill_nan(None).with_columns(repeat)
     for _, part in scores.group_by([*TOLD_APART, "again"], maintain_order=True):
         rows = part.drop("again").to_dicts()
         one, by_scorer = rows[0], {row["scorer"]: row for row in rows}

@@ -110,8 +110,8 @@ class Raw(Record):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Raw:
-        held = [*self.activations, *(self.evidence.negatives if self.evidence else [])]
-        if self.evidence and any(each.row is None for each in held):
+        excerpts = [*self.activations, *(self.evidence.negatives if self.evidence else [])]
+        if self.evidence and any(each.row is None for each in excerpts):
             raise ValueError("evidence without the row of each excerpt")
         if self.evidence and any(each.part is None for each in self.activations):
             raise ValueError("evidence without the part of each activation")

@@ -19,7 +19,7 @@ DEFINITIONS = {
     "published": "code: BOS counted, no marks, told from nothing",
 }
 READERS = {"sae": "this SAE", "random_topk": "random directions"}
-OF = {
+CHECKS = {
     "pair": "the other story of the pair",
     "subject": "stories of other pairs of the subject",
     "others": "stories of other subjects",
@@ -75,8 +75,8 @@ def held_out_html(view: CeBench) -> str:
     rows = []
     for row in view.held_out.iter_rows(named=True):
         far = numbers.percent(row["null_high"])
-        to = "" if far == numbers.MISSING else f" <small>to {far}</small>"
-        null = f"{numbers.percent(row['null'])}{to}"
+        upper = "" if far == numbers.MISSING else f" <small>to {far}</small>"
+        null = f"{numbers.percent(row['null'])}{upper}"
         rows.append(
             [
                 unbroken(CHOSEN_BY[row["definition"]]), unbroken(READERS[row["reader"]]),
@@ -140,7 +140,8 @@ def overlap_chart(view: CeBench) -> go.Figure:
     for reader in READERS:
         rows = {row["of"]: row for row in view.overlap.filter(reader=reader).to_dicts()}
         chart.add_bar(
-            y=[OF[name] for name in reversed(OF)], x=[rows[name]["value"] for name in reversed(OF)],
+            y=[CHECKS[name] for name in reversed(CHECKS)],
+            x=[rows[name]["value"] for name in reversed(CHECKS)],
             orientation="h", name=READERS[reader], marker_color=hue(reader),
             hovertemplate="%{x:.0%}<extra></extra>",
         )  # fmt: skip
@@ -156,7 +157,7 @@ def overlap_html(view: CeBench) -> str:
     rows = [
         [
             unbroken(READERS[row["reader"]]),
-            OF[row["of"]],
+            CHECKS[row["of"]],
             _percents(row | {"share": row["value"]}),
             numbers.count(row["subjects"]),
         ]

@@ -18,7 +18,7 @@ from components.shell import address, controls, markup, numbers, palette, tokens
 from components.shell.links import anchor
 from components.shell.markup import escape, unbroken
 
-DRAWN = 4000  # features of the cloud: those of largest sum
+MOST_POINTS = 4000  # features of the cloud: those of largest sum
 COLUMNS = 24  # subjects of the heatmap
 KINDS = {
     "unchanged": "the model as it is",
@@ -40,7 +40,7 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
     if np.isnan(x).any() or np.isnan(y).any():
         chart.add_annotation(text="not scored by this definition", showarrow=False)
         return chart
-    largest = np.argsort(-(x + y), kind="stable")[:DRAWN]
+    largest = np.argsort(-(x + y), kind="stable")[:MOST_POINTS]
     chart.add_scattergl(
         x=x[largest], y=y[largest], mode="markers", customdata=largest,
         marker={"size": 4, "color": palette.fade(colours.slate, 0.45)},

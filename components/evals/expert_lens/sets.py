@@ -13,7 +13,11 @@ from components.shell.markup import escape
 
 NEEDS = "A concept needs 10 sentences with it and 20 without, in each half."
 NAMED = 40  # concepts whose names stand under the heatmap; of more, the rows have them, and hover
-OF = {"same": "the same concept", "other": "another concept", "random": "units at random"}
+NAMES_OF_PAIRS = {
+    "same": "the same concept",
+    "other": "another concept",
+    "random": "units at random",
+}
 
 
 def between(low: object, high: object) -> str:
@@ -92,7 +96,7 @@ def stability_chart(view: ExpertLens, stop: int) -> go.Figure:
                     hoverinfo="skip", showlegend=False, **shade,
                 )  # fmt: skip
             chart.add_scatter(
-                x=part["tau"], y=part["value"], mode="lines", name=OF[kind] + suffix,
+                x=part["tau"], y=part["value"], mode="lines", name=NAMES_OF_PAIRS[kind] + suffix,
                 line={"color": colour, "width": 2, "dash": "dash" if suffix else dash},
                 customdata=part["n"],
                 hovertemplate="τ %{x:.2f}: Jaccard %{y:.2f}, n %{customdata}<extra></extra>",
@@ -151,7 +155,7 @@ def chosen_html(view: ExpertLens, stop: int) -> str:
     return markup.table(heads, rows, "nnnnnn", note)
 
 
-def taken(view: ExpertLens) -> str:
+def selection(view: ExpertLens) -> str:
     """What a concept must have, by who chose it."""
     if view.named:
         return NEEDS
@@ -183,9 +187,9 @@ def concepts_html(view: ExpertLens) -> str:
         for row in view.concepts.iter_rows(named=True)
     ]  # fmt: skip
     note = (
-        f"{taken(view)} Sentences are those of a half, positive and negative. Length is the AUROC "
-        "of a sentence’s length alone, .50 where it says nothing. AP of the unit that is best on "
-        "train."
+        f"{selection(view)} Sentences are those of a half, positive and negative. Length is the "
+        "AUROC of a sentence’s length alone, .50 where it says nothing. AP of the unit "
+        "that is best on train."
     )
     heads = ("concept", "sentences", "documents", "length", "AP on train", "on test")
     table = markup.table(heads, rows, "tnnnnn", note)

@@ -90,9 +90,9 @@ def reading(folder: Path, study: str, ref: PairsRef, subject: str) -> SaeRef:
     ]
     x = torch.cat([each[0, 1:] for each in rows]).double()
     own = np.repeat(stories.subject_of == stories.subjects.index(subject), 2)
-    wanted = torch.from_numpy(stories.marked & np.repeat(own, np.diff(stories.offsets)))
+    expected = torch.from_numpy(stories.marked & np.repeat(own, np.diff(stories.offsets)))
     whole = torch.cat([x, torch.ones(len(x), 1)], dim=1)
-    fitted = torch.linalg.lstsq(whole, wanted.double()[:, None]).solution[:, 0]
+    fitted = torch.linalg.lstsq(whole, expected.double()[:, None]).solution[:, 0]
     from sae_lens import SAE
 
     sae = SAE.load_from_disk(str(folder), device="cpu", dtype="float32")

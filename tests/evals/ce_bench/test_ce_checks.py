@@ -79,13 +79,13 @@ def test_the_published_independence_has_no_null() -> None:
 def test_moved_marks_keep_their_runs() -> None:
     rng = np.random.default_rng(0)
     mask = np.array([0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1, 0], bool)
-    seen = set()
+    features = set()
     for _ in range(200):
         marks = means.shuffle_marks(mask, rng)
         edges = np.flatnonzero(np.diff(np.concatenate([[0], marks.astype(int), [0]])))
         assert sorted((edges[1::2] - edges[::2]).tolist()) == [1, 2, 3]
-        seen |= set(np.flatnonzero(marks).tolist())
-    assert seen == set(range(13))
+        features |= set(np.flatnonzero(marks).tolist())
+    assert features == set(range(13))
     assert means.shuffle_marks(np.ones(4, bool), rng).all()
     assert not means.shuffle_marks(np.zeros(4, bool), rng).any()
 
@@ -97,8 +97,8 @@ def test_halves_hold_different_subjects() -> None:
     table = checks.halves(story_means, 0).filter(definition="corrected", score="independent")
     assert table["subjects"].to_list() == [6, 6]
     part = story_means.subset(np.flatnonzero(side[story_means.subject_of] == 0))
-    wanted = definitions.score(part, "corrected").scores[:, 1].mean()
-    assert table["value"][0] == pytest.approx(wanted)
+    expected = definitions.score(part, "corrected").scores[:, 1].mean()
+    assert table["value"][0] == pytest.approx(expected)
 
 
 def test_overlap_counts_features_in_common() -> None:

@@ -67,8 +67,8 @@ def test_corrected_scores_equal_brute_force() -> None:
         far, apart = brute(story_means, pair)
         assert distances.contrastive[pair].tolist() == pytest.approx(far, rel=1e-5)
         assert distances.independent[pair].tolist() == pytest.approx(apart, rel=1e-5)
-        wanted = [max(far), max(apart), max(far) + max(apart)]
-        assert distances.scores[pair].tolist() == pytest.approx(wanted, rel=1e-5)
+        expected = [max(far), max(apart), max(far) + max(apart)]
+        assert distances.scores[pair].tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_seed_tells_marked_tokens_from_unmarked_ones() -> None:

@@ -58,11 +58,11 @@ def test_steered_texts_equal_hooks_written_by_hand(small: str, stories: str) -> 
     shift = torch.from_numpy(
         story_means.mean[own].mean(axis=0) - story_means.mean[~own].mean(axis=0)
     )
-    for kind, given_ in {
+    for kind, steering in {
         "unchanged": None, "reconstruction": 0 * shift, "towards": 4 * shift, "away": -4 * shift
     }.items():  # fmt: skip
-        wanted = encode.decode(by_hand(study, ids, given_, 6), skip_special_tokens=True)
-        assert texts[kind] == wanted, kind
+        expected = encode.decode(by_hand(study, ids, steering, 6), skip_special_tokens=True)
+        assert texts[kind] == expected, kind
     moved = dict(entry.frame("texts").select("kind", "moved").iter_rows())
     assert moved["unchanged"] == pytest.approx(0, abs=1e-6)
     assert moved["towards"] > 0

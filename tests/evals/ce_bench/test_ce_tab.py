@@ -186,8 +186,8 @@ def test_random_directions_keep_as_many_as_the_sae(small: str, stories: str) -> 
     story_means, rows = means.read_means(means.means(*where, "sae")), own.array("offsets")
     last = stories_of(small, ref).offsets[1]
     cells = slice(0, rows[last])
-    wanted = np.bincount(own.array("features")[cells], own.array("values")[cells], 64) / last
-    assert story_means.mean[0] == pytest.approx(wanted, rel=1e-5)
+    expected = np.bincount(own.array("features")[cells], own.array("values")[cells], 64) / last
+    assert story_means.mean[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_sae_of_another_site_or_without_numbers_is_refused(

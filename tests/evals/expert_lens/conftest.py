@@ -28,7 +28,7 @@ ASK = dict(zip(("units", "sentences", "concepts"), WHAT, strict=True))
 
 
 @dataclass(frozen=True)
-class Made(Reader):
+class PlantedReader(Reader):
     """A reader of responses made beforehand: row i is that of the text "i"."""
 
     rows: Any = None
@@ -41,7 +41,7 @@ def ranked(rows: np.ndarray, positives: int, seed: int = 0) -> dict[str, np.ndar
     """`expertise` of responses [2 × sentences, units], positives first in each half."""
     half = len(rows) // 2
     pool = [str(row) for row in range(len(rows))]
-    reader = Made(Units(MODEL), pool, rows)
+    reader = PlantedReader(Units(MODEL), pool, rows)
     parts = [range(first, first + half) for first in (0, half)]
     texts = tuple([str(row) for row in part[:positives]] for part in parts)
     others = tuple(list(part[positives:]) for part in parts)

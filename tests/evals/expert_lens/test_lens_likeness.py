@@ -41,7 +41,7 @@ def test_agreement_with_people_beside_its_null_and_the_embedder() -> None:
 # ---------------------------------------------------------------- sets over τ
 
 
-class Kept:
+class Stored:
     """What a memo entry gives of arrays at hand."""
 
     def __init__(self, **arrays: Any) -> None:
@@ -62,13 +62,13 @@ def planted(seed: int = 0) -> list[Any]:
         shared = slice(0, 20) if concept < 3 else slice(20, 40)
         for half in (train, test):
             half[own] = half[shared] = 0.9
-        entries.append(Kept(train=train, test=test, null_above=np.zeros(len(TAUS))))
+        entries.append(Stored(train=train, test=test, null_above=np.zeros(len(TAUS))))
     return entries
 
 
 def test_planted_groups_stand_together_and_are_found_again() -> None:
     entries = planted()
-    likeness = Kept(**similarity.concept_likeness.function(entries, entries))  # type: ignore[arg-type]
+    likeness = Stored(**similarity.concept_likeness.function(entries, entries))  # type: ignore[arg-type]
     tree = summaries.tree(likeness.array("centred"))
     assert {frozenset(tree.order[:3]), frozenset(tree.order[3:])} == {
         frozenset(range(3)), frozenset(range(3, 6))
@@ -85,25 +85,27 @@ def test_planted_groups_stand_together_and_are_found_again() -> None:
     assert rows["random"] == pytest.approx((900 / 400) / (60 - 900 / 400))
     row = summaries.expert_counts(likeness, entries).row(stop, named=True)  # type: ignore[arg-type]
     assert (row["experts"], row["kept"], row["n"]) == (30, 1, 6)
-    again = {
+    repeated = {
         row["measure"]: row["value"]
         for row in summaries.repeatability.function(likeness, 0)["again"].iter_rows(named=True)
     }  # type: ignore[arg-type]
-    assert again["known"] == 1
+    assert repeated["known"] == 1
 
 
 def test_concepts_without_experts_are_not_known_again() -> None:
     rng = np.random.default_rng(0)
     noise = [
-        Kept(**{half: rng.normal(0.33, 0.03, 400).astype(np.float32) for half in ("train", "test")})
+        Stored(
+            **{half: rng.normal(0.33, 0.03, 400).astype(np.float32) for half in ("train", "test")}
+        )
         for _ in range(5)
     ]
-    likeness = Kept(**similarity.concept_likeness.function(noise, noise))  # type: ignore[arg-type]
-    again = {
+    likeness = Stored(**similarity.concept_likeness.function(noise, noise))  # type: ignore[arg-type]
+    repeated = {
         row["measure"]: row
         for row in summaries.repeatability.function(likeness, 0)["again"].iter_rows(named=True)
     }  # type: ignore[arg-type]
-    assert again["known"]["value"] == 0
+    assert repeated["known"]["value"] == 0
     assert not len(
         summaries.stability(likeness).filter((pl.col("tau") == 0.95) & (pl.col("n") > 0))
     )  # type: ignore[arg-type]

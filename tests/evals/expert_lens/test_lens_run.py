@@ -91,11 +91,11 @@ def test_what_was_ranked_is_not_ranked_again(
 def test_reading_the_pool_shows_progress(small: str) -> None:
     reports: list[str] = []
 
-    class Seen(Progress):
+    class Recorder(Progress):
         def report(self, done: float, total: float, message: str, unit: str = "") -> None:
             reports.append(message)
 
-    with run.computing("cpu", Seen()):
+    with run.computing("cpu", Recorder()):
         expert_lens_answers.expert_lens(small, **ASK | {"concepts": f"{OWN}, gull"})
     assert 0 < reports.index("Reading sentences") < reports.index("Ranking units")
 
@@ -124,8 +124,8 @@ def test_features_and_frames_and_what_they_share(small: str, view: ExpertLens) -
     framed = look(small, "maps", "templates", OWN)
     assert features.width == 64
     assert "zebra" in framed.concepts["concept"]  # frames hold any word
-    again = look(small, *WHAT)  # the frames came after it
-    for each in (framed, again):
+    later = look(small, *WHAT)  # the frames came after it
+    for each in (framed, later):
         assert len(each.elsewhere)
         assert each.again.filter(measure="elsewhere")["n"].to_list() == [6]
     assert not len(view.elsewhere)

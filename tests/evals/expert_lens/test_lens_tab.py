@@ -83,7 +83,7 @@ def test_words_left_out_are_said_with_their_counts(view: ExpertLens) -> None:
     whole = expert_sets.concepts_html(view)
     assert whole.count("needs 10 sentences with it") == 2
     assert "20 sentences in each half" not in whole  # the threshold of words nobody named
-    assert "20 sentences in each half" in expert_sets.taken(replace(view, named=False))
+    assert "20 sentences in each half" in expert_sets.selection(replace(view, named=False))
 
 
 def test_of_few_concepts_nothing_is_said_of_likeness(small: str, view: ExpertLens) -> None:

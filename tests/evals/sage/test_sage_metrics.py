@@ -45,7 +45,7 @@ def ld(rows: np.ndarray) -> np.ndarray:
     return (rows - X.mean(axis=0)) @ READ + 2
 
 
-DRAWN = weight_rows(len(X))
+WEIGHTS = weight_rows(len(X))
 
 
 @pytest.fixture(scope="module")

@@ -95,14 +95,14 @@ def test_runs_put_in_place_what_they_say(study: Study, view: Sage, patcher: Patc
     where = study.model, study.site, study.sae, "induction", "end", "mlp", SIZES
     entry = evaluate.evaluate.get(*where)
     runs = sage_parts.PlacedRuns(entry)
-    stored = evaluate.activations.get(study.model, study.site, "induction", SIZES)
+    stored = evaluate.activations(study.model, study.site, "induction", SIZES)
     module = patcher.model.blocks[LAYER].post_feedforward_layernorm
     mean = np.asarray(stored.array("train"))[:, 4, 2].mean(axis=0)
     other = np.asarray(stored.array("test"))[1, usable, 4, 2]
     for prompt in (0, 13):
         ids = torch.from_numpy(test.ids[0, prompt : prompt + 1, : test.end[prompt] + 1])
-        wanted = {"kept": mean, "true": other[prompt]}
-        for what, row in wanted.items():
+        expected = {"kept": mean, "true": other[prompt]}
+        for what, row in expected.items():
 
             def put(_m: Any, _a: Any, out: torch.Tensor, row: np.ndarray = row) -> torch.Tensor:
                 whole = out.clone()
