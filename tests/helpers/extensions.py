@@ -99,14 +99,15 @@ def check_importer() -> None:
 
 
 def check_concept_source() -> None:
-    from backend.corpus.concept_sources import at_path, load
+    from backend.corpus.concept_sources import at_path, source_of
 
     folder = Path(os.environ["TESSERA_ANNOTATIONS"]) / "concepts" / "boats"
     folder.mkdir(parents=True)
     for kind, word in (("positive", "boat"), ("negative", "oven")):
         lines = [f"The {word} is {number} years old." for number in range(8)]
         (folder / f"{kind}.txt").write_text("\n".join(lines))
-    rows = load(at_path(folder), pl.DataFrame).rows
+    ref = at_path(folder)
+    rows = source_of(ref).read(ref, pl.DataFrame).rows
     assert rows.group_by("kind").len().sort("kind").rows() == [("negative", 8), ("positive", 8)]
     assert "boats" in [row["name"] for row in printed("concept_sets")]
     app = opened("concepts", study=STUDY, set="boats")
