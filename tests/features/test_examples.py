@@ -213,7 +213,7 @@ def test_silent_and_active_contexts_share_none_and_are_all(world: World, feature
     loud = set(contexts_of(world, feature))
     assert not quiet & loud
     assert quiet | loud == set(range(len(world.tokens.contexts)))
-    assert silent.of == len(quiet) == len(silent.tokens)
+    assert silent.population == len(quiet) == len(silent.tokens)
     assert not silent.activations.any()
     some = examples.silent(column, world.tokens, 2, seed=5)
     assert set(some.tokens.tolist()) <= set(silent.tokens.tolist())

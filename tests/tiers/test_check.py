@@ -134,7 +134,7 @@ def test_the_check_is_of_the_other_set(large: Study, checked: TierCheck) -> None
     spec, tau = TierSpec(), Thresholds()
     rho = [
         np.asarray(
-            windows.scores.get(
+            windows.scores(
                 PeakSet(result, large.model, large.corpus, large.embedder), window, spec.count
             ).array("plain")
         )
