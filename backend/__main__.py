@@ -118,6 +118,9 @@ def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:
     if not isinstance(ask, query.Query):
         return ask(**options)
     if not look:
+        answer = ask(**options)
+        if isinstance(answer, Job) and answer.state in ("failed", "cancelled"):
+            queries.retry(answer.id)  # who asks again in a terminal wants it tried again
         return queries.wait(lambda: ask(**options))
     answer = ask.look(**options)
     if answer is None:

@@ -88,10 +88,11 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
 
 
 @memoize("experiments.experiment", version=2)
-def run(subject: Subject, plan: Plan, models: Models) -> dict[str, Any]:
+def run(subject: Subject, plan: Plan, models: Models, _wordings: tuple[str, ...]) -> dict[str, Any]:
     """`labels` (`tables.LABELS`), `scores` (`tables.SCORES`), `distances` (`tables.DISTANCES`), and
     `controls`: of each kind whether the verbalizer says more than nothing, where one was asked, and
-    `known`: how the judge does where the answer is known.
+    `known`: how the judge does where the answer is known. `_wordings` (`wordings_of(plan)`) is what
+    the judge is told: part of the key.
 
     Raises:
         LlmUnavailableError: a model cannot be asked any more; what was asked is kept.

@@ -19,6 +19,7 @@ from backend.labels.subjects import (
     features_of,
     models_of,
     sampling_of,
+    wordings_of,
 )
 from backend.query import action, query
 from backend.schema import Job, NotFoundError, Plan, Study
@@ -44,7 +45,7 @@ def run_digest(
 ) -> str:
     """The name of an experiment; what it may cost is no part of it."""
     del calls, cost
-    return experiment.run.digest(_subject(study), plan, models_of(study, who))
+    return experiment.run.digest(_subject(study), plan, models_of(study, who), wordings_of(plan))
 
 
 @query("A labelling experiment", priority=queue.LONG, key=run_digest)
@@ -60,7 +61,7 @@ def run_experiment(
         run_experiment.asking(study, plan, who, calls, cost),
         writers.limit_cost(models.writer, calls, cost),
     ):
-        entry = experiment.run(features_of(study), plan, models)
+        entry = experiment.run(features_of(study), plan, models, wordings_of(plan))
     return _view(study, Results(entry, plan, models))
 
 

@@ -95,14 +95,21 @@ class Setting:
     """How a judge is asked about a label."""
 
     scorer: str  # one that a judge is asked by
+    wording: str  # of what it tells and shows: another one makes other judgements
     judge: JudgeRef | None  # None: as far as the excerpts alone depend on it
     marks: str
     window: int | None
 
 
 def setting_of(plan: Plan, scorer: str, judge: JudgeRef | None = None) -> Setting:
-    marks = plan.marks if SCORERS[scorer].has_marks else "matched"
-    return Setting(scorer, judge, marks, plan.window)
+    kind = SCORERS[scorer]
+    marks = plan.marks if kind.has_marks else "matched"
+    return Setting(scorer, kind.wording, judge, marks, plan.window)
+
+
+def wordings_of(plan: Plan) -> tuple[str, ...]:
+    """What the judge is told by each scorer of a plan."""
+    return tuple(SCORERS[scorer].wording for scorer in plan.scorers)
 
 
 # ---------------------------------------------------------------- what is labelled

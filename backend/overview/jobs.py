@@ -58,7 +58,7 @@ def wait(ask: Callable[[], Answer | Job], seconds: float = 7200.0) -> Answer:
         if answer.state in ("failed", "cancelled") or time.monotonic() > until:
             raise ModelError(
                 f"{answer.title or answer.query} of {answer.study} {answer.state}: {answer.error}",
-                "Mend what it names and retry the job.",
+                "Mend what it names, then ask again, or press Retry on the page Jobs.",
             )
         job_store.tend()
         time.sleep(0.5)

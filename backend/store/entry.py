@@ -83,6 +83,9 @@ class Entry:
                 f"The result {self.digest} was evicted from the cache.",
                 "Reload the page to compute it again, or raise TESSERA_CACHE_GB.",
             )
+        if not path.exists():
+            names = ", ".join(sorted(each.name for each in self.folder.iterdir()))
+            raise KeyError(f"{name} of {self.digest}: it holds {names}")
         return path
 
 

@@ -100,16 +100,26 @@ def _stop(number: int, _frame: Any) -> None:
 
 
 def _serve(device: str, worker: str, compute: Compute) -> None:
-    idle_since = time.monotonic()
+    newest, idle_since = _newest_source(), time.monotonic()
     while time.monotonic() - idle_since <= settings.current().worker_idle:
         job = queue.claim(device, worker)
         if job is None:
             time.sleep(POLL)
             continue
+        if _newest_source() > newest:
+            queue.release(worker)
+            log.info("the code has changed: another process goes on")
+            return
         if not _work(job, worker, compute):
             return
         idle_since = time.monotonic()
     log.info("idle")
+
+
+def _newest_source() -> float:
+    """When the code that computes was changed last: a worker must not answer with the code that it
+    started with."""
+    return max(path.stat().st_mtime for path in (settings.ROOT / "backend").rglob("*.py"))
 
 
 # ---------------------------------------------------------------- one job

@@ -21,7 +21,7 @@ from backend.annotations.words import format_of
 from backend.experiments import experiment
 from backend.labels.interchange import neuronpedia
 from backend.labels.interchange.records import FormatError
-from backend.labels.subjects import features_of, models_of
+from backend.labels.subjects import features_of, models_of, wordings_of
 from backend.queue.words import Selection
 from backend.schema import NotFoundError, Plan, Study
 from backend.store import annotations
@@ -254,7 +254,7 @@ def test_a_label_is_on_compare_unless_it_is_blind(ready: str) -> None:
     study = studies.load(ready)
     methods = "token_frequency", "eleuther_acts_top5"
     plan = Plan(methods, scorers=("detection",), features=3, seed=9)  # of no other test
-    run = experiment.run(features_of(study), plan, models_of(study, "own"))
+    run = experiment.run(features_of(study), plan, models_of(study, "own"), wordings_of(plan))
     number = int(run.frame("labels").filter(pl.col("failed") == "")["feature"][0])
     queries.decide(ready, "ann", [decision("c1", number, "days <of> the week")])
     link = {"study": ready, "run": run.digest, "feature": number}

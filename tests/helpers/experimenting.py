@@ -12,7 +12,7 @@ from backend.labels import judges, subjects, writers
 from backend.labels.contract import GREEDY, Draw, Message
 from backend.labels.judges import Judge, Question, Verdicts
 from backend.labels.references import JudgeRef, WriterRef
-from backend.labels.subjects import Models, features_of
+from backend.labels.subjects import Models, features_of, wordings_of
 from backend.schema import (
     LlmError,
     LlmUnavailableError,
@@ -87,4 +87,4 @@ def scripted(study: Study, writer: Scripted, judge: Judge, workers: int = 1) -> 
 def experiment(study: Study, plan: Plan, models: Models, progress: Progress | None = None) -> str:
     """Runs an experiment; its name."""
     with run.computing("cpu", progress or Progress()):
-        return experiments.run(features_of(study), plan, models).digest
+        return experiments.run(features_of(study), plan, models, wordings_of(plan)).digest

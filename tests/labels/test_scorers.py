@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from backend.experiments import experiment as experiments
-from backend.labels import judges, scorers, trials, words
+from backend.labels import judges, kinds, scorers, trials, words
 from backend.labels.judges import LikelihoodJudge, Question, WriterJudge
 from backend.labels.kinds import SCORERS
 from backend.labels.kinds.base import Scorer
+from backend.labels.kinds.detection import DETECTION
+from backend.labels.subjects import setting_of
 from backend.labels.tables import Score
 from backend.schema import LlmError, LlmUnavailableError, NotFoundError, Plan
 from tests.helpers.judging import (
@@ -354,5 +356,27 @@ def test_a_scorer_of_one_object_is_known_everywhere(monkeypatch: pytest.MonkeyPa
     assert [(score.scorer, score.value) for score in scores] == [("toy", 1.0), ("toy_auroc", 1.0)]
 
 
-def test_the_plan_begins_with_every_scorer_there_is() -> None:
-    assert list(Plan().scorers) == words.scorer_names()
+def test_the_plan_begins_with_scorers_that_there_are() -> None:
+    assert set(Plan().scorers) <= set(words.scorer_names())
+
+
+def test_other_words_for_the_judge_make_other_judgements() -> None:
+    wordings = {
+        each.wording
+        for each in (
+            DETECTION,
+            replace(DETECTION, duty="Say yes."),
+            replace(DETECTION, cue="So:"),
+            replace(DETECTION, shots=()),
+            replace(DETECTION, version=2),
+        )
+    }
+    assert len(wordings) == 5
+    assert setting_of(Plan(), "detection").wording == DETECTION.wording
+
+
+def test_a_scorer_that_tells_the_judge_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="overlap has no `duty`"):
+        kinds.by_name(DETECTION, Scorer("overlap", "shared words"))
+    with pytest.raises(ValueError, match="two scorers are named detection"):
+        kinds.by_name(DETECTION, DETECTION)

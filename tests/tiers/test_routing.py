@@ -10,7 +10,7 @@ import pytest
 
 from backend import queries, run
 from backend.experiments import experiment
-from backend.labels.subjects import features_of, models_of
+from backend.labels.subjects import features_of, models_of, wordings_of
 from backend.labels.words import LabelRequest
 from backend.schema import Job, Plan, Progress, Study, Thresholds
 from backend.tiers import answers as tier_answers
@@ -87,7 +87,7 @@ def test_an_experiment_has_as_many_features_of_each_tier(
 def test_scores_by_tier_are_means_over_its_features(sorted_study: Study) -> None:
     subject, models = features_of(sorted_study), models_of(sorted_study, "own")
     plan = Plan(methods=("token_frequency",), scorers=("embedding",), features=6)
-    entry = experiment.run(subject, plan, models)
+    entry = experiment.run(subject, plan, models, wordings_of(plan))
     result = queries.labels_by_tier(sorted_study.name, entry.digest, SPEC)
     table = queries.tiers(sorted_study.name, SPEC)
     assert not isinstance(result, Job)

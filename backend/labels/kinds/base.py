@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +23,9 @@ def plain_texts(
 
 @dataclass(frozen=True)
 class Scorer:
-    """A way to score labels on held-out excerpts; one without a `duty` asks no judge."""
+    """A way to score labels on held-out excerpts by asking a judge. The one without a `duty` asks
+    none: it embeds labels and excerpts (`steps.embed_label`). Raise `version` when `texts` makes
+    other texts: judgements are kept by `wording`."""
 
     name: str
     measure: str  # what its number is, on screen
@@ -30,7 +34,14 @@ class Scorer:
     shots: tuple[tuple[str, str], ...] = ()  # text and label: cases that such a judge is shown
     texts: Texts = plain_texts
     has_marks: bool = False  # tokens of the excerpts are marked
+    version: int = 1
 
     @property
     def is_judged(self) -> bool:
         return bool(self.duty)
+
+    @property
+    def wording(self) -> str:
+        """12 hex digits that name what a judge is told and shown."""
+        parts = [self.version, self.duty, self.cue, self.shots]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
