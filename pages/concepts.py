@@ -15,7 +15,7 @@ from components.shell.status import render_pending, reported, waiting
 
 place = frame("Concepts", queries)
 # questions that need no concept set
-OF_PARTITION = {"stability": queries.stable_regions, "again": queries.robustness}
+OF_PARTITION = {"stability": queries.stable_regions, "robustness": queries.robustness}
 
 
 def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
@@ -31,7 +31,7 @@ def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
         return queries.new_text_membership(*where, other, **stops), membership
     if ask == "purity":
         return queries.purity_coverage(*where, **stops), purity
-    gray = queries.gray_zone if address.get("asked") else queries.gray_zone.look
+    gray = queries.gray_zone if address.get("started") else queries.gray_zone.look
     # None: what the set needs was evicted just now
     return gray(*where, **stops) or queries.concept_set(*where[:2], **stops), purity
 
@@ -41,7 +41,7 @@ with reported():
     ask = choice.render_questions()
     if ask in OF_PARTITION:
         query = OF_PARTITION[ask]
-        view = (query if address.get("asked") else query.look)(place.study, place.p, place.k)
+        view = (query if address.get("started") else query.look)(place.study, place.p, place.k)
         if view is None:
             stability.render_start(ask)
         elif not waiting(view, queries, ask):

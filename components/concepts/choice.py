@@ -29,7 +29,7 @@ QUESTIONS = {
     "purity": "Purity and coverage",
     "gray zone": "Gray zone",
     "stability": "Stable regions",
-    "again": "Robustness",
+    "robustness": "Robustness",
 }
 HINTS = {
     "any region": "How well does any region, not just the best, tell the concept from the rest?",
@@ -38,7 +38,7 @@ HINTS = {
     "purity": "Does everything that expresses it land here, and nothing else?",
     "gray zone": "What does it do to require new exemplars to be farther apart than kθ?",
     "stability": "Does the model's output change where a region ends?",
-    "again": "Would the same regions be found again? Are they features?",
+    "robustness": "Would the same regions be found again? Are they features?",
 }
 
 
@@ -46,7 +46,7 @@ def render_questions() -> str:
     """The question that is chosen."""
     controls.segmented_control(
         "ask", "Question", list(QUESTIONS), format_func=lambda ask: QUESTIONS[ask],
-        label_visibility="collapsed", also={"asked": False},
+        label_visibility="collapsed", also={"started": False},
     )  # fmt: skip
     question = str(address.get("ask"))
     markup.note(HINTS[question])
@@ -69,7 +69,7 @@ def render_choice(choices: list[ConceptChoice]) -> tuple[str, DeltaGenerator]:
     with left:
         controls.selectbox(
             "set", "Concept set", list(labels), format_func=lambda name: labels.get(name) or name,
-            also={"concept": "", "asked": False},
+            also={"concept": "", "started": False},
         )  # fmt: skip
     return str(address.get("set")), right
 
@@ -120,7 +120,7 @@ def render_own(keep: Callable[[str, str, str], str]) -> None:
                 except TesseraError as error:
                     render_problem(error.problem, error.remedy)
                 else:
-                    address.put(set=name, concept="", asked=False)
+                    address.put(set=name, concept="", started=False)
                     st.rerun()
         markup.note(
             "Or put a JSONL, CSV or Parquet file with columns text and label (and concept, split), "

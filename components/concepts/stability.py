@@ -29,7 +29,7 @@ NOT_YET = {
         "the model's output is compared with where regions end. Minutes, computed once.",
         "Patch prompts",
     ),
-    "again": (
+    "robustness": (
         "Not computed yet: the corpus is partitioned again in another order, with θ from other "
         "batches, and from half of its documents. Minutes, computed once.",
         "Partition again",

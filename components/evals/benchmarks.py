@@ -24,7 +24,7 @@ def render_which() -> str:
     controls.segmented_control(
         "which", "Benchmark", list(EVALUATIONS),
         format_func=lambda name: EVALUATIONS[name].title,
-        label_visibility="collapsed", also={"asked": False},
+        label_visibility="collapsed", also={"started": False},
     )  # fmt: skip
     which = str(address.get("which"))
     markup.note(EVALUATIONS[which].hint)
@@ -41,7 +41,7 @@ def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
     what would start it, or how far it is."""
     tab, query = tab_of(evaluation.name), evaluation.answers.query
     arguments = tab.choose()
-    ask = query if address.get("asked") else query.look
+    ask = query if address.get("started") else query.look
     view = ask(study, *arguments)
     if view is None:
         markup.note(evaluation.cost)

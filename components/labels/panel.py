@@ -47,7 +47,7 @@ def render_section(desk: LabelDesk, fragment: str, study: str, request: LabelReq
     if not len(view.labels):
         return markup.note(view.evidence)
     missing, job = _missing(view), None
-    if missing and address.get("asked") == number:
+    if missing and address.get("labelled") == number:
         written = desk.write_labels(study, request, ",".join(missing))
         job = written if isinstance(written, Job) else None
         fresh = desk.labels(study, request)  # written since the look above, perhaps
@@ -73,7 +73,7 @@ def _render_buttons(number: int, fragment: str, missing: list[str], methods: lis
     scoring = "On contexts that no label was made from, beside labels that know nothing"
     more = f"Ask the model for {len(missing)} more"
     buttons = (
-        (missing, "asked", "ask-labels", more, "By " + ", ".join(missing)),
+        (missing, "labelled", "ask-labels", more, "By " + ", ".join(missing)),
         (methods, "scored", "score-labels", "Score these labels", scoring),
     )
     with st.container(horizontal=True, gap="small", key="label-buttons"):

@@ -88,7 +88,7 @@ def evaluation_fields() -> dict[str, Field]:
         "which": Field(
             one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", next(iter(EVALUATIONS))
         ),
-        "asked": Field(flag, "0 or 1", False),
+        "started": Field(flag, "0 or 1", False),
         "beside": Field(text, "a study", ""),
         **{name: field_of(parameter) for part in parts for name, parameter in part},
     }
@@ -110,7 +110,7 @@ VIEWS = ("stacked", "snippet", "full")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
 CONTRASTS = ("negative", "hard", "both")
-ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "again")
+ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "robustness")
 
 JUDGED_SCORERS = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
@@ -148,7 +148,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "area": Field(text, "an area of the map", ""),
         "draw": Field(one_of(*MEMBER_DRAWS), f"one of {', '.join(MEMBER_DRAWS)}", "closest"),
         "seed": Field(whole, "a whole number from 0", 0, 0),
-        "asked": Field(whole, "a region's number", -1),
+        "labelled": Field(whole, "a region's number", -1),
         "scored": Field(whole, "a region's number", -1),
     },
     "features": {
@@ -167,7 +167,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "seed": Field(whole, "a whole number from 0", 0, 0),
         "own": Field(text, "a text", ""),
         "why": Field(whole, "a token's number", -1),
-        "asked": Field(whole, "a feature's number", -1),
+        "labelled": Field(whole, "a feature's number", -1),
         "scored": Field(whole, "a feature's number", -1),
     },
     "experiment": {
@@ -230,7 +230,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "contrast": Field(one_of(*CONTRASTS), f"one of {', '.join(CONTRASTS)}", "negative"),
         "of": Field(text, "a concept set", ""),
         "rule": Field(one_of("ball", "owner", "both"), "ball, owner or both", "ball"),
-        "asked": Field(flag, "0 or 1", False),
+        "started": Field(flag, "0 or 1", False),
     },
     "benchmarks": evaluation_fields(),
     "document": {

@@ -108,7 +108,7 @@ def multiselect(name: str, label: str, options: Sequence[str], **look: Any) -> N
     st.multiselect(label, options, value, format_func=_teller(texts), **bound)
 
 
-def start_button(label: str, key: str, name: str = "asked") -> None:
+def start_button(label: str, key: str, name: str = "started") -> None:
     """A button that sets a parameter to true, so that the page asks for what takes long."""
     if st.button(label, key=key, type="primary"):
         address.put(**{name: True})

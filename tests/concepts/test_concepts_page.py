@@ -115,7 +115,7 @@ def test_hard_negatives_that_are_not_there_are_told(study: Study, boats: str) ->
     assert "positive and 4 negative test texts" in text_of(app)
 
 
-@pytest.mark.parametrize("ask", ["stability", "again"])
+@pytest.mark.parametrize("ask", ["stability", "robustness"])
 def test_long_work_is_asked_for_first(study: Study, ask: str) -> None:
     app = opened("concepts", ask=ask)
     assert "Not computed yet" in text_of(app)

@@ -164,7 +164,7 @@ def test_a_toy_is_asked_for_computed_and_shown(small: str, toy: None) -> None:
     (job,) = jobs.recent()
     assert (job.query, job.title, json.loads(job.arguments)) == ("toy", "Toy", {"least": 1})
     query.compute(job.query, small, json.loads(job.arguments), "cpu", Progress())
-    app = opened(small, asked="1").run()
+    app = opened(small, started="1").run()
     assert not app.exception
     assert "It counts 33." in text_of(app)
     assert "a number" in text_of(app)  # the headline numbers

@@ -120,7 +120,7 @@ def check_evaluation() -> None:
     counts = {row["measure"]: row["count"] for row in view["shares"]}
     assert counts["never fire"] == (table["density"] == 0).sum()
     assert counts["dense"] == (table["density"] > 0.5).sum()
-    app = opened("benchmarks", study=STUDY, which="density", dense=0.5, asked=1)
+    app = opened("benchmarks", study=STUDY, which="density", dense=0.5, started=1)
     assert "Density" in app.get("button_group")[0].options
     assert f"never fire {counts['never fire']}" in text_of(app)
 

@@ -172,3 +172,16 @@ def test_a_read_only_cache_shows_its_jobs_and_takes_no_more(
     assert jobs.recent() == [job]
     with pytest.raises(StoreError, match="TESSERA_CACHE"):
         submit(key="other")
+
+
+# ---------------------------------------------------------------- code that changes
+
+
+def test_a_worker_whose_code_has_changed_leaves_the_job_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = submit()
+    times = iter([1.0, 2.0])
+    monkeypatch.setattr(worker, "_newest_source", lambda: next(times))
+    worker._serve("cpu", "old", lambda *_: pytest.fail("computed by old code"))
+    assert jobs.get(job.id).state == "queued"

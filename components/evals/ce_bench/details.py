@@ -199,7 +199,7 @@ def tops_html(view: CeSubject) -> str:
             anchor(
                 str(row["feature"]), "benchmarks", "highlight in the stories",
                 which="ce_bench", pairs=address.get("pairs"), definition=view.definition,
-                subject=view.subject, feature=row["feature"], asked=address.get("asked"),
+                subject=view.subject, feature=row["feature"], started=address.get("started"),
             ),
             unbroken(anchor("open", "features", feature=row["feature"])),
             numbers.fraction(row["independent"]), numbers.fraction(row["contrastive"]),

@@ -32,7 +32,7 @@ def render_choice() -> tuple[str]:
         placeholder="Tessera's own · or the path of a table, or a dataset on the hub",
         help="JSONL, CSV or Parquet with story1, story2 and subject (marked <subject>…</subject>), "
         "or a name such as GulkoA/contrastive-stories-v4.",
-        also={"subject": "", "feature": -1, "asked": False},
+        also={"subject": "", "feature": -1, "started": False},
     )  # fmt: skip
     return (str(address.get("pairs")),)
 

@@ -41,16 +41,16 @@ def render_choice() -> Choice:
         controls.segmented_control(
             "units", "Units", ("maps", "features"), width="content",
             format_func={"maps": "all linear maps", "features": "SAE features"}.__getitem__,
-            also={"asked": False},
+            also={"started": False},
         )  # fmt: skip
         controls.segmented_control(
             "sentences", "Sentences", ("corpus", "templates"), width="content",
             format_func={"corpus": "from the corpus", "templates": "from frames"}.__getitem__,
             help="Frames are the same sentences for every word, so only the word tells them apart.",
-            also={"asked": False},
+            also={"started": False},
         )  # fmt: skip
         controls.text_input(
-            "concepts", "Concepts", also={"asked": False, "concept": ""},
+            "concepts", "Concepts", also={"started": False, "concept": ""},
             placeholder="rated words that the corpus holds · or your own: cat, dog, …",
         )  # fmt: skip
     return address.get("units"), address.get("sentences"), address.get("concepts")

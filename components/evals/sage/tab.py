@@ -28,7 +28,7 @@ def render_choice() -> tuple[str, str]:
     controls.segmented_control(
         "task", "Task", ["", *TASKS], label_visibility="collapsed",
         format_func=lambda task: TASKS.get(task, "the hardest solved"),
-        also={"role": "", "asked": False},
+        also={"role": "", "started": False},
     )  # fmt: skip
     return address.get("task"), address.get("role")
 
