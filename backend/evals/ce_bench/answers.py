@@ -12,9 +12,9 @@ from backend.corpus import passages
 from backend.corpus.views import Passage
 from backend.evals.ce_bench import DEFINITIONS, EVALUATION, means, report, views
 from backend.evals.ce_bench import pairs as story_pairs
-from backend.evals.ce_bench import steer as steering
 from backend.evals.ce_bench import sweep as ce_sweep
 from backend.evals.ce_bench.pairs import Stories
+from backend.evals.ce_bench.steer import Steering, steer
 from backend.evals.ce_bench.sweep import PlacedSae, own_sae, stories_key
 from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject, Heat
 from backend.evals.evaluation import MEASURES, Answers
@@ -190,7 +190,7 @@ def ce_steer(
         raise ModelError("There is no prompt to continue.", "Write the beginning of a text.")
     if not np.isfinite(strength):
         raise ModelError(f"{strength} is no strength to steer with.", "Choose a number.")
-    entry = steering.steer(study.model, site, sae, ref, subject, prompt, strength)
+    entry = steer(study.model, site, sae, ref, Steering(subject, prompt, strength))
     arguments = {"subject": subject, "prompt": prompt, "strength": strength, "pairs": pairs}
     return CeSteer(
         subject=subject,

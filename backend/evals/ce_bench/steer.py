@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from backend.evals.ce_bench.definitions import Means
 from backend.evals.ce_bench.means import means, read_means
 from backend.evals.ce_bench.pairs import Stories, load, parse_marks, read_stories
 from backend.evals.ce_bench.views import TEXTS
-from backend.models import language_model, steering
+from backend.models import language_model
 from backend.models import sae as sae_models
+from backend.models.steering import continued
 from backend.schema import ModelError, ModelRef, NotFoundError, PairsRef, SaeRef, Site, TesseraError
 from backend.store.memo import memoize
 
@@ -23,16 +25,19 @@ LONGEST = 256  # tokens of a prompt
 KINDS = ("unchanged", "reconstruction", "towards", "away", "permuted")
 
 
+@dataclass(frozen=True)
+class Steering:
+    """A prompt that is continued for some tokens, and how far towards which subject."""
+
+    subject: str
+    prompt: str
+    strength: float
+    tokens: int = 40
+
+
 @memoize("ce_bench.steered_texts", version=1)
 def steer(
-    model: ModelRef,
-    site: Site,
-    sae: SaeRef,
-    pairs: PairsRef,
-    subject: str,
-    prompt: str,
-    strength: float,
-    tokens: int = 40,
+    model: ModelRef, site: Site, sae: SaeRef, pairs: PairsRef, steering: Steering
 ) -> dict[str, Any]:
     """Table `texts` (`TEXTS`), a row for each of `KINDS`, and the `words` that count as mentions.
     Permuted is the control: the same numbers, each at a random feature.
@@ -42,13 +47,13 @@ def steer(
         TesseraError: there is no other subject to tell it from.
         ModelError: the prompt is empty or too long.
     """
-    device = run.current().device
+    subject, strength, device = steering.subject, steering.strength, run.current().device
     entry = means(model, site, sae, pairs, "sae")
     shift = shift_of(read_means(entry), Stories(read_stories(model, pairs)).subjects, subject)
     run.report(0, 1, "Writing", "texts")
     network, autoencoder = language_model.load(model, device), sae_models.load(sae, device)
     tokenizer = language_model.tokenizer(model)
-    prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    prompt_ids = tokenizer(steering.prompt, add_special_tokens=False)["input_ids"]
     if not 0 < len(prompt_ids) <= LONGEST:
         raise ModelError(
             f"The prompt has {len(prompt_ids)} tokens.",
@@ -57,8 +62,8 @@ def steer(
     permuted_shift = np.random.default_rng([pairs.seed, 7]).permutation(shift)
     shifts = np.stack([0 * shift, strength * shift, -strength * shift, strength * permuted_shift])
     ids = [network.bos, *prompt_ids]
-    rows, first = steering.continued(
-        network, autoencoder, site.layer, ids, torch.from_numpy(shifts), tokens
+    rows, first = continued(
+        network, autoencoder, site.layer, ids, torch.from_numpy(shifts), steering.tokens
     )
     words = vocabulary(pairs, subject)
     texts = [tokenizer.decode(row, skip_special_tokens=True) for row in rows]

@@ -89,7 +89,7 @@ def _evaluations(study: Study, task: str, roles: list[str]) -> dict[Place, Entry
     """Every dictionary at every role and kind of place, residual streams first."""
 
     def evaluate_at(place: Place) -> Entry:
-        return evaluate.evaluate(study.model, study.site, study.sae, task, *place, SIZES)
+        return evaluate.evaluate(study.model, study.site, study.sae, task, place, SIZES)
 
     places = [(role, kind) for kind in KINDS for role in roles]
     entries = run.each(evaluate_at, places, "Putting dictionaries in place", "places")

@@ -109,9 +109,9 @@ class Runs:
 
 @memoize("sage.evaluation", version=1)
 def evaluate(
-    model: ModelRef, site: Site, sae: SaeRef | None, task: str, role: str, kind: str, sizes: Sizes
+    model: ModelRef, site: Site, sae: SaeRef | None, task: str, where: tuple[str, str], sizes: Sizes
 ) -> dict[str, Any]:
-    """Patched runs of the test prompts at one role and kind of place; dictionaries made on train.
+    """Patched runs of the test prompts at one place (role and kind); dictionaries made on train.
 
     `runs` (`RUNS`): what is put there. clean: what was there; kept: a reconstruction; removed: it
     taken away, the mean put in; true: the counterfactual's activation; edited: at most k features
@@ -121,7 +121,7 @@ def evaluate(
     test prompts with a value that no train prompt has, left out. `rescaled`: the SAE scales its
     output by its input, so that features do not add up; it is then left out.
     """
-    device = run.current().device
+    (role, kind), device = where, run.current().device
     stored = activations(model, site, task, sizes)
     prompts = prompts_of(model, task, sizes)
     train, test = prompts.part(~prompts.test), prompts.part(prompts.test)
@@ -141,12 +141,12 @@ def evaluate(
         _coded_runs(runs, coder, test, y, place)
         if kind == "resid":
             frame = _reading(runs, coder, fits["means"], train, test, x[:, place])
-    patcher, where = load_patcher(model), Place(site.layer, kind)
-    clean, position = run_clean(patcher, test, [where]), test.places[0][:, column]
+    patcher, place_read = load_patcher(model), Place(site.layer, kind)
+    clean, position = run_clean(patcher, test, [place_read]), test.places[0][:, column]
 
     def patched(some: list[int]) -> np.ndarray:
         rows, pair = (np.array([part[each] for each in some]) for part in (runs.rows, runs.edits))
-        return patch(patcher, clean, position, [(where, rows, test.pair[pair])])[0]
+        return patch(patcher, clean, position, [(place_read, rows, test.pair[pair])])[0]
 
     table, ld = _ran(runs, patched)
     rescaled = loaded is not None and not loaded.is_linear

@@ -10,6 +10,7 @@ import torch
 
 from backend.evals.ce_bench import answers as ce_bench_answers
 from backend.evals.ce_bench import means, pairs, steer
+from backend.evals.ce_bench.steer import Steering
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.schema import (
@@ -46,9 +47,8 @@ def by_hand(study: Any, ids: list[int], shift: torch.Tensor | None, count: int) 
 
 def test_steered_texts_equal_hooks_written_by_hand(small: str, stories: str) -> None:
     study, ref = studies.load(small), pairs.choose(stories)
-    entry = steer.steer(
-        study.model, study.site, study.sae, ref, "kitchen", "The oven finds", 4.0, 6
-    )
+    steering = Steering("kitchen", "The oven finds", 4.0, 6)
+    entry = steer.steer(study.model, study.site, study.sae, ref, steering)
     texts = dict(entry.frame("texts").select("kind", "text").iter_rows())
     encode = language_model.tokenizer(study.model)
     network = language_model.load(study.model, "cpu")
@@ -58,10 +58,10 @@ def test_steered_texts_equal_hooks_written_by_hand(small: str, stories: str) -> 
     shift = torch.from_numpy(
         story_means.mean[own].mean(axis=0) - story_means.mean[~own].mean(axis=0)
     )
-    for kind, steering in {
+    for kind, push in {
         "unchanged": None, "reconstruction": 0 * shift, "towards": 4 * shift, "away": -4 * shift
     }.items():  # fmt: skip
-        expected = encode.decode(by_hand(study, ids, steering, 6), skip_special_tokens=True)
+        expected = encode.decode(by_hand(study, ids, push, 6), skip_special_tokens=True)
         assert texts[kind] == expected, kind
     moved = dict(entry.frame("texts").select("kind", "moved").iter_rows())
     assert moved["unchanged"] == pytest.approx(0, abs=1e-6)
@@ -79,9 +79,9 @@ def test_what_cannot_be_steered_is_said(small: str, stories: str) -> None:
     study, ref = studies.load(small), pairs.choose(stories)
     where = study.model, study.site, study.sae, ref
     with pytest.raises(NotFoundError, match="No story is about 'cars'"):
-        steer.steer(*where, "cars", "The boat", 1.0)
+        steer.steer(*where, Steering("cars", "The boat", 1.0))
     with pytest.raises(ModelError, match="tokens"):
-        steer.steer(*where, "harbour", "boat " * 300, 1.0)
+        steer.steer(*where, Steering("harbour", "boat " * 300, 1.0))
     for prompt, strength in ((" ", 1.0), ("The boat", float("nan"))):
         with pytest.raises(ModelError):
             ce_bench_answers.ce_steer(small, "harbour", prompt, strength, stories)

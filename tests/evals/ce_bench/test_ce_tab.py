@@ -172,7 +172,7 @@ def test_one_subject_and_no_marks_are_said_and_not_scored(small: str, tmp_path: 
     study = studies.load(small)
     where = study.model, study.site, study.sae, pairs.choose(name)
     with pytest.raises(TesseraError, match="nothing to tell it from"):
-        steer.steer(*where, "harbour", "A boat", 1.0, 4)
+        steer.steer(*where, steer.Steering("harbour", "A boat", 1.0, 4))
 
 
 def test_random_directions_keep_as_many_as_the_sae(small: str, stories: str) -> None:

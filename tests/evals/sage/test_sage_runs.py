@@ -92,8 +92,8 @@ def test_runs_put_in_place_what_they_say(study: Study, view: Sage, patcher: Patc
     train, test = prompt_set.part(~prompt_set.test), prompt_set.part(prompt_set.test)
     usable = evaluate.known_values(train.codes[0], test.main().codes)
     test = test.part(usable)
-    where = study.model, study.site, study.sae, "induction", "end", "mlp", SIZES
-    entry = evaluate.evaluate.get(*where)
+    where = study.model, study.site, study.sae, "induction", ("end", "mlp"), SIZES
+    entry = evaluate.evaluate(*where)
     runs = sage_parts.PlacedRuns(entry)
     stored = evaluate.activations(study.model, study.site, "induction", SIZES)
     module = patcher.model.blocks[LAYER].post_feedforward_layernorm
