@@ -59,7 +59,7 @@ def test_nothing_is_computed_unasked_and_a_job_knows_what_was_asked(
 def test_a_run_from_the_page_to_the_numbers(small: str, view: ExpertLens) -> None:
     assert view.refused.rows() == [("zebra", 0, 0)]
     assert view.concepts["concept"].to_list() == OWN.split(", ")[:-1]
-    assert view.width == linear_maps.maps.get(loaded(small).model).frame("maps")["width"].sum()
+    assert view.width == linear_maps.maps(loaded(small).model).frame("maps")["width"].sum()
     assert set(view.tree.order) == set(range(6))
     assert len(view.agreement) == 0  # none of these pairs is rated
     frame = expert_lens_answers.measures(view)

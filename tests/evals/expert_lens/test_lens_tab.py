@@ -68,7 +68,7 @@ def test_charts_show_what_they_are_given(view: ExpertLens) -> None:
         for trace in expert_sets.stability_chart(view, stop).data
         if trace.showlegend is None
     }
-    assert names <= set(expert_sets.OF.values())
+    assert names <= set(expert_sets.NAMES_OF_PAIRS.values())
     for html in (expert_sets.again_html(view), expert_sets.chosen_html(view, stop)):
         assert "<table" in html
     assert "zebra" in expert_sets.concepts_html(view)

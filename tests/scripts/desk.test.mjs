@@ -4,7 +4,7 @@ import test from "node:test";
 import { read } from "./browser.mjs";
 
 const NAMES = ["shelf", "boxes", "Book", "Drafts", "BLANK", "path", "visible", "slotOf", "featureOf"];
-const open = () => read("queue", NAMES);
+const open = () => read("desk", NAMES);
 const decision = (uid, feature, rest = {}) => (
   { uid, kind: "decision", feature, occurrence: 0, action: "label", label: uid, ...rest });
 const plain = (value) => JSON.parse(JSON.stringify(value));
