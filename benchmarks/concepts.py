@@ -62,7 +62,7 @@ def measure(full: bool) -> tuple[int, list[Figure]]:
     def bare(low: int, high: int) -> None:
         part = points[offsets[low] : offsets[high]]
         for start in range(0, len(part), scores.ROWS):
-            part[start : start + scores.ROWS] @ transposed
+            _ = part[start : start + scores.ROWS] @ transposed
 
     def whole(low: int, high: int) -> None:
         part = points[offsets[low] : offsets[high]]

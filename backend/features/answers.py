@@ -130,7 +130,7 @@ def _promoted_texts(model: ModelRef, blocks: tuple[Entry, ...]) -> list[str]:
 @query("Examples of a feature", priority=queue.SHORT)
 def feature_examples(
     study: Study, feature: int, draw: str = "top", count: int = 8, seed: int = 0, topic: str = ""
-) -> Draw:
+) -> Draw[Example]:
     """Contexts of a feature: top, random, silent, or one of ten quantiles ("quantile 1")."""
     index = feature_index(study)
     whole = index.column(feature)

@@ -240,7 +240,7 @@ def _line(writer: Writer, text: str, draw: Draw) -> str:
 
 # ---------------------------------------------------------------- the registry
 
-_METHODS: tuple[tuple[Any, ...], ...] = (  # the fields of `Explainer`
+_METHODS: list[tuple[Any, ...]] = [  # the fields of `Explainer`
     ("token_frequency", "The commonest token at or beside the peak.", (), token_frequency),
     ("logit_cascade", "The first pattern of four lists.", (), logit_cascade),
     ("logit_cascade_llm", "A writer reads the same lists.", ("writer",), logit_cascade_llm),
@@ -271,5 +271,5 @@ _METHODS: tuple[tuple[Any, ...], ...] = (  # the fields of `Explainer`
         nla_vector,
         True,
     ),
-)
+]
 EXPLAINERS: dict[str, Explainer] = {row[0]: Explainer(*row) for row in _METHODS}

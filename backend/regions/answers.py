@@ -214,7 +214,7 @@ def region_members(
     p: float | None = None,
     k: float | None = None,
     draw: views.MemberDraw = CLOSEST,
-) -> Draw:
+) -> Draw[views.Member]:
     """Members of a region: closest, farthest, random, or of one distance band ("band 1")."""
     mapped = available(study, p, k)
     mapped.check(region)

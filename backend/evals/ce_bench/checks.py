@@ -52,7 +52,9 @@ def scores(
 def _spread(draws: np.ndarray) -> tuple[float, float, float]:
     """Mean and 95% of draws."""
     finite = draws[np.isfinite(draws)]
-    return (float(finite.mean()), *percentile_interval(finite)) if len(finite) else (np.nan,) * 3
+    if not len(finite):
+        return np.nan, np.nan, np.nan
+    return float(finite.mean()), *percentile_interval(finite)
 
 
 def nulls(

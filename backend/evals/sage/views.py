@@ -34,7 +34,7 @@ AGREEMENT = pl.Schema(
 )
 SCORES = pl.Schema(
     # measure: sufficiency | relative | necessity | explained
-    dict.fromkeys(("role", "kind", "dictionary", "measure"), pl.String) | ENDS
+    {**dict.fromkeys(("role", "kind", "dictionary", "measure"), pl.String), **ENDS}
 )
 CONTROL = pl.Schema(
     dict.fromkeys(("kind", "edit", "dictionary"), pl.String)

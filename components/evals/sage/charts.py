@@ -137,7 +137,8 @@ def scores_chart(results: SageTask, role: str) -> go.Figure:
             )  # fmt: skip
         for place in (0, 1):
             line = {"color": colours.muted, "width": 1, "dash": "dot"}
-            chart.add_vline(place, line=line, row=1, col=column)
+            # plotly types both by their default, "all"
+            chart.add_vline(place, line=line, row=1, col=column)  # pyright: ignore[reportArgumentType]
         wide = (-0.3, 1.1) if measure == "explained" else SHOWN
         chart.update_xaxes(title=words, range=[wide[0] - 0.05, wide[1] + 0.05], row=1, col=column)
     for kind, words in KINDS.items():
