@@ -34,6 +34,7 @@ STATE = """() => {
   return [words, controls];
 }"""
 OVER = "[data-testid=stPopoverBody], [data-testid=stDialog]"
+MOST_ESCAPES = 5
 MOST_LOOKS = 60  # half a second apart
 LONG = 240_000  # ms: a job is cancelled between two of its steps
 
@@ -68,6 +69,7 @@ def openers(page: Page) -> list[Locator]:
 
 def open_and_close(page: Page, opener: Locator) -> None:
     """Open, wait until what is inside is there, and close as a person does."""
+    wake(page, opener)
     opener.click()
     if opener.evaluate("each => each.tagName") == "SUMMARY":
         settle(page)
@@ -78,10 +80,22 @@ def open_and_close(page: Page, opener: Locator) -> None:
     settle(page)
 
 
+def wake(page: Page, opener: Locator) -> None:
+    """On a busy machine Streamlit was seen to leave a page inert, with nothing open over it; a
+    person reloads it then, and what is compared has to outlast that too."""
+    if opener.evaluate("each => Boolean(each.closest('[inert]'))"):
+        page.reload()
+        state(page)
+
+
 def close(page: Page) -> None:
-    """Close what lies over the page."""
-    settle(page)
-    page.keyboard.press("Escape")
+    """Close what lies over the page. A run that was under way may open it once more."""
+    for _ in range(MOST_ESCAPES):
+        settle(page)
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(500)
+        if not page.locator(OVER).is_visible():
+            return
     expect(page.locator(OVER)).to_be_hidden()
 
 
