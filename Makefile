@@ -10,7 +10,7 @@ BIN := .venv/bin
 CODE := app.py backend benchmarks components pages scripts tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env dev browser run test test-demo test-rest quick test-reference lint format check
+.PHONY: env dev browser run test quick test-reference lint format check
 .DEFAULT_GOAL := run
 
 env: .venv/.ready
@@ -46,20 +46,8 @@ browser:
 run: env
 	$(BIN)/streamlit run app.py $(ARGS)
 
-# the demo and its browser, which mostly wait, beside all the rest; ARGS are for one pytest
-ifdef ARGS
 test: dev browser
 	$(BIN)/python -m pytest $(ARGS)
-else
-test: dev browser
-	@$(MAKE) --no-print-directory -k -j2 -Otarget test-demo test-rest
-endif
-
-test-demo:
-	$(BIN)/python -m pytest -m "not reference and (browser or real)"
-
-test-rest:
-	$(BIN)/python -m pytest -m "not (reference or browser or real)"
 
 quick: dev
 	$(BIN)/python -m pytest -m "not (reference or slow or browser or real or model)" $(ARGS)
