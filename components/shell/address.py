@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from backend.evals.evaluation import Parameter
 from backend.evals.words import EVALUATIONS
@@ -294,9 +295,13 @@ def begin(page: str) -> list[str]:
     page_fields, query = fields(page), st.query_params.to_dict()
     state = st.session_state
     arrived = state.get("address.page") != page
-    changed = arrived or query != state.get("address.seen")
+    moved = _goes_through_history() or state.pop("address.followed", False)
     state["address.page"] = page
-    if not changed:
+    if not arrived and query == state.get("address.seen"):
+        return []
+    if not arrived and not moved:
+        # sent before the browser had heard of what was set here since: no choice of a person's
+        _mirror()
         return []
     values, problems = read(query, page_fields)
     _of_study(values.get("study"))
@@ -307,6 +312,18 @@ def begin(page: str) -> list[str]:
         _mirror()
     state["address.seen"] = st.query_params.to_dict()
     return problems
+
+
+def follow() -> None:
+    """The next run's URL is that of a link, on whatever page it leads to."""
+    st.session_state["address.followed"] = True
+
+
+def _goes_through_history() -> bool:
+    """Whether the browser's back or forward began this run. Streamlit says so nowhere else; an
+    address that a person edits loads the page anew."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def page() -> str:

@@ -48,6 +48,7 @@ def render_links(*fragments: str) -> None:
     clicked = _follow(key="links", on_to_change=lambda: _take(fragments))
     if clicked.to:
         name, params = parse(clicked.to)
+        address.follow()
         st.switch_page(f"pages/{name}.py", query_params=params)
 
 

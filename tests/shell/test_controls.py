@@ -187,3 +187,34 @@ def test_only_controls_makes_widgets_that_the_url_knows() -> None:
             if name != "components/controls.py":
                 text = re.sub(r"controls\.\w+\(", "", path.read_text())
                 assert len(pattern.findall(text)) == own.get(name, 0), name
+
+
+# ---------------------------------------------------------------- the address
+
+
+def test_an_address_from_before_the_last_change_is_not_taken_over() -> None:
+    """A browser that is behind sends the address it still holds."""
+    app = started(sort="lift")
+    app.session_state["set"] = {"sort": "max"}
+    app.run()
+    app.session_state["set"] = {}
+    app.query_params["sort"] = "lift"
+    app.run()
+    assert in_force(app)["sort"] == "max"
+    assert app.query_params["sort"] in ("max", ["max"])
+
+
+@pytest.mark.parametrize("how", ["history", "link"])
+def test_back_and_links_are_followed_and_what_they_leave_out_is_the_default(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = started(sort="lift", token="a")
+    if how == "history":
+        monkeypatch.setattr(address, "_goes_through_history", lambda: True)
+    else:
+        app.session_state["address.followed"] = True
+    app.query_params.clear()
+    app.query_params["sort"] = "max"
+    app.run()
+    assert in_force(app)["sort"] == "max"
+    assert in_force(app)["token"] == ""

@@ -149,6 +149,7 @@ def test_an_address_says_what_is_shown(view: ExpertLens) -> None:
     app.run()
     assert not app.exception
     assert "tau" not in app.query_params  # .5, the default
+    app = AppTest.from_function(shown, args=(view,), default_timeout=30)
     app.query_params["tau"] = "0.62"
     app.run()
     assert app.query_params["tau"] in ("0.6", ["0.6"])
