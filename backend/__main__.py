@@ -168,7 +168,7 @@ def completion(*, shell: str = "bash") -> None:
 @cache.command(name="list")
 def list_entries() -> None:
     """Every result on disk, least recently used first."""
-    with pl.Config(tbl_rows=-1, fmt_str_lengths=60, tbl_width_chars=140):
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=140):
         print(upkeep.entries())
 
 

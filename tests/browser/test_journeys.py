@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from tests.browser.visits import NARROW, PATIENCE, Visit, parameters, picture, settle
 
@@ -250,8 +251,12 @@ def test_dark_is_dark_and_its_charts_too(visit: Visit, path: str) -> None:
 
 def test_the_keyboard_lists_itself(visit: Visit) -> None:
     page = visit.open("regions")
-    page.keyboard.press("h")
     keys = page.get_by_test_id("stPopoverBody")
+    for _ in range(5):  # the browser fetches what listens to keys after it has drawn the page
+        page.keyboard.press("h")
+        with suppress(Error):
+            keys.wait_for(timeout=5_000)
+            break
     expect(keys).to_contain_text("draw another sample")
     page.keyboard.press("Escape")
     expect(keys).to_be_hidden()
