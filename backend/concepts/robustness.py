@@ -23,7 +23,7 @@ from backend.regions.leader import LeaderPass, unit
 from backend.regions.nearest import Assignment
 from backend.regions.points import Points
 from backend.schema import NotFoundError, Partition, TesseraError
-from backend.statistics.intervals import jackknife_half_width, wilson
+from backend.statistics.intervals import jackknife_half_width, share_interval
 from backend.store.memo import memoize
 
 VARIATIONS = {
@@ -188,10 +188,8 @@ def compare_groupings(one: Grouping, two: Grouping, part: np.ndarray, kind: str)
     tokens of one document are not independent); null where there is one part only.
     """
     is_recovered = recovered(one.exemplars, two.exemplars)
-    low, high = wilson(is_recovered.sum(), len(is_recovered))
-    rows: list[tuple[object, ...]] = [
-        ("found", kind, float(is_recovered.mean()), float(low), float(high), len(is_recovered))
-    ]
+    share = share_interval(int(is_recovered.sum()), len(is_recovered))
+    rows: list[tuple[object, ...]] = [("found", kind, *share, len(is_recovered))]
     within = is_recovered[one.owner]
     measures: dict[str, Callable[[np.ndarray], float]] = {
         "weighted": lambda tokens: float(within[tokens].mean()),

@@ -15,7 +15,7 @@ from backend.query import command_of, query
 from backend.regions import matching, partitioning
 from backend.regions.partitioned import spec_key, spec_of
 from backend.schema import Partition, Study
-from backend.statistics.intervals import wilson
+from backend.statistics.intervals import share_interval
 from backend.store import queue
 
 PAIRS, STEPS = 120, 33  # of prompts, and of α
@@ -70,7 +70,7 @@ def robustness(study: Study, p: Stop = None, k: Stop = None) -> Robustness:
         measures=pl.DataFrame(rows, REPEATS),
         regions=repeats["order"].value("study_regions"),
         f1=f1,
-        good=None if f1 is None else _share_good(f1),
+        good=None if f1 is None else share_interval(int((f1 >= GOOD).sum()), len(f1)),
         provenance=repeats["half"].provenance(command_of("robustness", study, p=spec.p, k=spec.k)),
     )
 
@@ -84,9 +84,3 @@ def _best_f1(study: Study, partition: Partition) -> np.ndarray | None:
     f1 = np.zeros(len(partitioning.build_partition(partition).array("exemplar_tokens")))
     f1[best["region"].to_numpy()] = best["f1"].to_numpy()
     return f1
-
-
-def _share_good(f1: np.ndarray) -> tuple[float, float, float]:
-    """Share of regions that have a feature of their own, and its interval."""
-    low, high = wilson((f1 >= GOOD).sum(), len(f1))
-    return float((f1 >= GOOD).mean()), float(low), float(high)

@@ -293,5 +293,6 @@ class Robustness:
     measures: pl.DataFrame  # REPEATS
     regions: int
     f1: np.ndarray | None
-    good: tuple[float, float, float] | None  # share of regions with F1 of .5 or more, its ends
+    # share of regions with F1 of .5 or more, its ends
+    good: tuple[float | None, float | None, float | None] | None
     provenance: Provenance

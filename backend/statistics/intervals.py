@@ -38,6 +38,14 @@ def wilson(k: ArrayLike, n: ArrayLike, z: float = 1.96) -> tuple[np.ndarray, np.
     return np.where(empty, 0.0, np.maximum(low, 0)), np.where(empty, 1.0, np.minimum(high, 1))
 
 
+def share_interval(k: float, n: int) -> Ends:
+    """The share k/n and its Wilson interval; nothing of none."""
+    if not n:
+        return NOTHING
+    low, high = wilson(k, n)
+    return k / n, float(low), float(high)
+
+
 def mean_interval(values: ArrayLike) -> Ends:
     """Mean and its 95% t interval; no interval of a single value, nothing of none."""
     numbers = np.asarray(values, dtype=np.float64)

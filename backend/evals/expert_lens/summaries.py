@@ -13,7 +13,7 @@ from backend import run
 from backend.evals.expert_lens import experts, similarity
 from backend.evals.expert_lens.experts import TAUS
 from backend.evals.expert_lens.views import CHOSEN, RECOVERY, SIZES, STABILITY, TOP, Tree
-from backend.statistics.intervals import Ends, mean_interval, wilson
+from backend.statistics.intervals import Ends, mean_interval, share_interval
 from backend.store.memo import Entry, memoize
 
 LISTED = 40  # units
@@ -94,8 +94,7 @@ def repeatability(compared: Entry, seed: int) -> dict[str, Any]:
     own = across.diagonal()
     rival = np.where(np.eye(len(across), dtype=bool), 0, across).max(axis=1)
     right, n = int((own > rival).sum()), len(across)
-    low, high = wilson(right, n)
-    known = ("known", right / n, float(low), float(high), n, 1 / n, None, None)
+    known = ("known", *share_interval(right, n), n, 1 / n, None, None)
     return {"again": pl.DataFrame([likeness, known], RECOVERY, orient="row")}
 
 
@@ -159,8 +158,5 @@ def sizes(train: np.ndarray, test: np.ndarray, null: np.ndarray) -> pl.DataFrame
     for step, tau in enumerate(TAUS):
         is_expert = train >= np.float32(tau)
         repeated, count = int((test[is_expert] >= np.float32(tau)).sum()), int(is_expert.sum())
-        ends = [float(end) if count else None for end in wilson(repeated, count)]
-        rows.append(
-            (tau, count, repeated / count if count else None, *ends, null[step] * len(train))
-        )
+        rows.append((tau, count, *share_interval(repeated, count), null[step] * len(train)))
     return pl.DataFrame(rows, SIZES, orient="row")

@@ -24,7 +24,7 @@ from backend.models import language_model
 from backend.models.patching import KINDS
 from backend.query import command_of, key_of, query
 from backend.schema import NotFoundError, Study, conform
-from backend.statistics.intervals import mean_interval, wilson
+from backend.statistics.intervals import mean_interval, share_interval
 from backend.store import queue
 from backend.store.memo import Entry
 
@@ -134,8 +134,7 @@ def gate_row(task: str, words: str, problem: str, ld: np.ndarray | None) -> dict
     if ld is not None:
         ends, other = mean_interval(ld[0]), mean_interval(ld[1])
         right, n = int((ld[0] > 0).sum()), ld.shape[1]
-        low, high = wilson(right, n)
-        values = *ends, right / n, float(low), float(high), *other, float((ld[1] > 0).mean())
+        values = *ends, *share_interval(right, n), *other, float((ld[1] > 0).mean())
         row = dict(zip(views.GATES, (task, n, *values), strict=False))
         solved = ends[1] is not None and ends[1] > 0 and right / n >= ACCURACY
         if not solved:

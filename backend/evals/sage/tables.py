@@ -12,7 +12,7 @@ from backend.evals.sage.tasks import PromptSet
 from backend.evals.sage.views import AGREEMENT, CAUSAL, CONTROL
 from backend.statistics.bootstrap import mean_of_rows, ratio_of_means, weight_rows
 from backend.statistics.correlation import spearman_interval
-from backend.statistics.intervals import NOTHING, wilson
+from backend.statistics.intervals import NOTHING, share_interval
 from backend.store.memo import Entry
 
 
@@ -26,9 +26,8 @@ def agreement_table(patched: pl.DataFrame) -> pl.DataFrame:
         x, y = (part[name].to_numpy() for name in ("estimate", "effect"))
         sure = (part["low"] * part["high"] > 0).to_numpy()
         same, signed = int((np.sign(x) == np.sign(y))[sure].sum()), int(sure.sum())
-        ends = (float(end) for end in wilson(same, signed)) if signed else (None, None)
-        share = same / signed if signed else None
-        rows.append((source, len(part), *spearman_interval(x, y), share, *ends, signed))
+        share = share_interval(same, signed)
+        rows.append((source, len(part), *spearman_interval(x, y), *share, signed))
     return pl.DataFrame(rows, AGREEMENT, orient="row")
 
 
