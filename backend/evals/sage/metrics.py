@@ -25,26 +25,13 @@ SHUFFLES = 20
 NEGLIGIBLE = 0.05  # of LD
 
 
-def sufficiency(rebuilt: np.ndarray, clean: np.ndarray, weights: np.ndarray) -> Ends:
-    """LD with the reconstruction in place, of the clean LD."""
-    return ratio_of_means(rebuilt, clean, weights)
-
-
-def relative(rebuilt: np.ndarray, clean: np.ndarray, base: np.ndarray, weights: np.ndarray) -> Ends:
-    """The same, of what mean ablation (`base`) takes away."""
-    return ratio_of_means(rebuilt - base, clean - base, weights)
-
-
-def necessity(
-    removed: np.ndarray, clean: np.ndarray, base: np.ndarray, weights: np.ndarray
+def share_of_change(
+    ld: np.ndarray, begin: np.ndarray, end: np.ndarray, weights: np.ndarray, folded: bool = False
 ) -> Ends:
-    """How near to mean ablation one comes without the reconstruction."""
-    return ratio_of_means(removed - base, clean - base, weights, folded=True)
-
-
-def control(edited: np.ndarray, clean: np.ndarray, true: np.ndarray, weights: np.ndarray) -> Ends:
-    """How much of what the true patch does to LD the edit does."""
-    return ratio_of_means(edited - clean, true - clean, weights)
+    """How much of the way from LD `begin` to LD `end` is gone at `ld`, [n] each. From mean ablation
+    to clean: relative sufficiency and, `folded`, necessity; from clean to the true patch:
+    control."""
+    return ratio_of_means(ld - begin, end - begin, weights, folded)
 
 
 def matters(true: np.ndarray, clean: np.ndarray, weights: np.ndarray) -> bool:

@@ -49,18 +49,18 @@ def reconstruction_scores(role: str, kind: str, part: Entry) -> list[tuple[Any, 
     next to nothing."""
     runs, rows = PlacedRuns(part), []
     clean, base = runs.ld_of(what="clean", edit=""), runs.ld_of(what="kept", dictionary="mean")
-    ablation_matters, nothing = metrics.matters(base, clean, runs.drawn), NOTHING
+    ablation_matters = metrics.matters(base, clean, runs.drawn)
     for row in runs.table.filter(pl.col("what") == "kept").iter_rows(named=True):
         name = row["dictionary"]
         rebuilt, removed = (runs.ld_of(what=what, dictionary=name) for what in ("kept", "removed"))
+        relative = necessity = NOTHING
+        if ablation_matters:
+            relative = metrics.share_of_change(rebuilt, base, clean, runs.drawn)
+            necessity = metrics.share_of_change(removed, base, clean, runs.drawn, folded=True)
         ratios = {
-            "sufficiency": metrics.sufficiency(rebuilt, clean, runs.drawn),
-            "relative": metrics.relative(rebuilt, clean, base, runs.drawn)
-            if ablation_matters
-            else nothing,
-            "necessity": metrics.necessity(removed, clean, base, runs.drawn)
-            if ablation_matters
-            else nothing,
+            "sufficiency": ratio_of_means(rebuilt, clean, runs.drawn),
+            "relative": relative,
+            "necessity": necessity,
             "explained": (row["explained"], None, None),
         }
         rows += [(role, kind, name, measure, *ends) for measure, ends in ratios.items()]
@@ -76,7 +76,7 @@ def control_table(kind: str, part: Entry) -> pl.DataFrame:
     def add(edit: str, ld: np.ndarray | None, *edit_columns: Any) -> None:
         clean, true = (runs.ld_of(what=what, edit=edit) for what in ("clean", "true"))
         ld = clean if ld is None else ld
-        ends = metrics.control(ld, clean, true, runs.drawn)
+        ends = metrics.share_of_change(ld, clean, true, runs.drawn)
         rows.append((kind, edit, *edit_columns, *ends, *metrics.agreement(ld, clean, true)))
 
     for row in edited.iter_rows(named=True):

@@ -19,7 +19,7 @@ from backend.evals.sage import tables as sage_tables
 from backend.evals.sage.dictionaries import Coded, Supervised
 from backend.evals.sage.vocabulary import TEMPLATES, WORDS
 from backend.statistics.agreement import constant_f1
-from backend.statistics.bootstrap import weight_rows
+from backend.statistics.bootstrap import ratio_of_means, weight_rows
 from backend.statistics.intervals import NOTHING
 
 RNG = np.random.default_rng(0)
@@ -68,15 +68,15 @@ def test_a_perfect_dictionary_is_worth_exactly_one(fit: Any, shifted: np.ndarray
     removed = ld(X - fitted.rebuild(CODES) + fitted.mean)[shifted]
     weights = weight_rows(int(shifted.sum()))
     ones = [
-        metrics.sufficiency(parts[0], parts[1], weights),
-        metrics.relative(parts[0], parts[1], parts[2], weights),
-        metrics.necessity(removed, parts[1], parts[2], weights),
+        ratio_of_means(parts[0], parts[1], weights),
+        metrics.share_of_change(parts[0], parts[2], parts[1], weights),
+        metrics.share_of_change(removed, parts[2], parts[1], weights, folded=True),
     ]
     true = ld(TRUTH.rebuild(EDITED))
     change = fitted.change(CODES, EDITED, [0])
     turned = true - ld(X) > 0.5
     some = weight_rows(int(turned.sum()))
-    ones.append(metrics.control(ld(X + change)[turned], ld(X)[turned], true[turned], some))
+    ones.append(metrics.share_of_change(ld(X + change)[turned], ld(X)[turned], true[turned], some))
     assert np.allclose(ones, 1)
 
 
@@ -94,17 +94,17 @@ def test_a_useless_dictionary_is_worth_exactly_nothing(shifted: np.ndarray) -> N
     edited = ld(X + useless.change(CODES, EDITED, [0]))
     some = weight_rows(int(turned.sum()))
     zeros = [
-        metrics.relative(rebuilt_ld, clean, base[shifted], weights),
-        metrics.necessity(removed, clean, base[shifted], weights),
-        metrics.control(edited[turned], ld(X)[turned], true[turned], some),
+        metrics.share_of_change(rebuilt_ld, base[shifted], clean, weights),
+        metrics.share_of_change(removed, base[shifted], clean, weights, folded=True),
+        metrics.share_of_change(edited[turned], ld(X)[turned], true[turned], some),
     ]
     assert np.allclose(zeros, 0)
 
 
 def test_where_nothing_is_taken_away_nothing_is_said() -> None:
     clean = np.array([1.0, -1.0, 1.0, -1.0] * 10)
-    assert metrics.relative(clean, clean, np.zeros(40), weight_rows(40)) == NOTHING
-    assert metrics.sufficiency(clean + 9, clean, weight_rows(40)) == NOTHING
+    assert metrics.share_of_change(clean, np.zeros(40), clean, weight_rows(40)) == NOTHING
+    assert ratio_of_means(clean + 9, clean, weight_rows(40)) == NOTHING
 
 
 @pytest.mark.parametrize(("lost", "is_defined"), [(0.01, False), (0.5, True)])
