@@ -10,7 +10,6 @@ import numpy as np
 
 MOST = 12  # words that are values of an attribute: more leave too few prompts to each
 Words = dict[str, list[str]]
-Templates = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,85 +35,78 @@ def write_prompt(draft: Draft) -> tuple[str, dict[str, tuple[int, int]]]:
     return text, spans
 
 
-def _ioi(rng: np.random.Generator, words: Words, templates: Templates) -> Iterator[list[Draft]]:
-    names = words["names"][:MOST]
+def draw_prompts(
+    task: str, rng: np.random.Generator, words: Words, templates: tuple[str, ...]
+) -> Iterator[list[Draft]]:
+    """Prompts without end, each with its counterfactuals after it."""
+    while True:
+        yield DRAW[task](rng, words, str(rng.choice(templates)))
 
-    def draft(template: str, io: str, s: str, first: str, pair: tuple[str, str]) -> Draft:
+
+def _ioi(rng: np.random.Generator, words: Words, template: str) -> list[Draft]:
+    def draft(io: str, s: str, first: str, pair: tuple[str, str]) -> Draft:
         a, b = (io, s) if first == "ABB" else (s, io)
         roles = {"IO": "A" if a == io else "B", "S1": "A" if a == s else "B", "S2": "S"}
         return Draft(template, {"A": a, "B": b, "S": s}, roles, (io, s, first), pair)
 
-    while True:
-        template, first = str(rng.choice(templates)), str(rng.choice(["ABB", "BAB"]))
-        io, s, x, y = (str(name) for name in rng.choice(names, 4, replace=False))
-        other = "BAB" if first == "ABB" else "ABB"
-        yield [
-            draft(template, io, s, first, (io, s)),
-            draft(template, s, io, first, (io, s)),
-            draft(template, x, s, first, (io, x)),
-            draft(template, io, y, first, (io, s)),
-            draft(template, io, s, other, (io, s)),
-        ]
+    first = str(rng.choice(["ABB", "BAB"]))
+    io, s, x, y = (str(name) for name in rng.choice(words["names"][:MOST], 4, replace=False))
+    other = "BAB" if first == "ABB" else "ABB"
+    return [
+        draft(io, s, first, (io, s)),
+        draft(s, io, first, (io, s)),
+        draft(x, s, first, (io, x)),
+        draft(io, y, first, (io, s)),
+        draft(io, s, other, (io, s)),
+    ]
 
 
-def _induction(
-    rng: np.random.Generator, words: Words, templates: Templates
-) -> Iterator[list[Draft]]:
-    keys, things = words["keys"], words["words"][:MOST]
+def _induction(rng: np.random.Generator, words: Words, template: str) -> list[Draft]:
     roles = {"first key": "K1", "first word": "V1", "second key": "K2", "second word": "V2"}
 
-    def draft(template: str, fills: dict[str, str], queried: int, pair: tuple[str, str]) -> Draft:
+    def draft(fills: dict[str, str], queried: int, pair: tuple[str, str]) -> Draft:
         order = [fills["V1"], fills["V2"]]
         answer, other = order[queried], order[1 - queried]
         fills = fills | {"Q": fills["K1"] if queried == 0 else fills["K2"]}
         return Draft(template, fills, roles, (answer, other, ("first", "second")[queried]), pair)
 
-    while True:
-        template, queried = str(rng.choice(templates)), int(rng.integers(2))
-        k1, k2 = (str(key) for key in rng.choice(keys, 2, replace=False))
-        v1, v2, new = (str(thing) for thing in rng.choice(things, 3, replace=False))
-        fills = {"K1": k1, "V1": v1, "K2": k2, "V2": v2}
-        answer, other = (v1, v2) if queried == 0 else (v2, v1)
-        yield [
-            draft(template, fills, queried, (answer, other)),
-            draft(template, fills, 1 - queried, (answer, other)),
-            draft(template, fills | {f"V{queried + 1}": new}, queried, (answer, new)),
-        ]
+    queried = int(rng.integers(2))
+    k1, k2 = (str(key) for key in rng.choice(words["keys"], 2, replace=False))
+    v1, v2, new = (str(word) for word in rng.choice(words["words"][:MOST], 3, replace=False))
+    fills = {"K1": k1, "V1": v1, "K2": k2, "V2": v2}
+    answer, other = (v1, v2) if queried == 0 else (v2, v1)
+    return [
+        draft(fills, queried, (answer, other)),
+        draft(fills, 1 - queried, (answer, other)),
+        draft(fills | {f"V{queried + 1}": new}, queried, (answer, new)),
+    ]
 
 
-def _agreement(
-    rng: np.random.Generator, words: Words, templates: Templates
-) -> Iterator[list[Draft]]:
-    nouns = words["nouns"]
+def _agreement(rng: np.random.Generator, words: Words, template: str) -> list[Draft]:
     number, verbs = ("singular", "plural"), ("is", "are")
 
-    def draft(template: str, s: str, m: str, plural: tuple[int, int], plural_verb: int) -> Draft:
+    def draft(s: str, m: str, plural: tuple[int, int], plural_verb: int) -> Draft:
         fills = {"N": s.split("/")[plural[0]], "M": m.split("/")[plural[1]]}
         values = number[plural[0]], number[plural[1]]
         roles = {"subject": "N", "attractor": "M"}
         return Draft(template, fills, roles, values, (verbs[plural_verb], verbs[1 - plural_verb]))
 
-    while True:
-        template = str(rng.choice(templates))
-        s, m = (str(noun) for noun in rng.choice(nouns, 2, replace=False))
-        one, other = (int(each) for each in rng.integers(2, size=2))
-        yield [
-            draft(template, s, m, (one, other), one),
-            draft(template, s, m, (1 - one, other), one),
-            draft(template, s, m, (one, 1 - other), one),
-        ]
+    s, m = (str(noun) for noun in rng.choice(words["nouns"], 2, replace=False))
+    one, other = (int(each) for each in rng.integers(2, size=2))
+    return [
+        draft(s, m, (one, other), one),
+        draft(s, m, (1 - one, other), one),
+        draft(s, m, (one, 1 - other), one),
+    ]
 
 
-def _capital(rng: np.random.Generator, words: Words, templates: Templates) -> Iterator[list[Draft]]:
+def _capital(rng: np.random.Generator, words: Words, template: str) -> list[Draft]:
     countries = [each.split("/") for each in words["countries"]][: 2 * MOST]
-
-    def draft(template: str, country: str, pair: tuple[str, str]) -> Draft:
-        return Draft(template, {"C": country}, {"country": "C"}, (country,), pair)
-
-    while True:
-        template = str(rng.choice(templates))
-        one, other = (countries[number] for number in rng.choice(len(countries), 2, replace=False))
-        yield [draft(template, each[0], (one[1], other[1])) for each in (one, other)]
+    one, other = (countries[number] for number in rng.choice(len(countries), 2, replace=False))
+    return [
+        Draft(template, {"C": country}, {"country": "C"}, (country,), (one[1], other[1]))
+        for country in (one[0], other[0])
+    ]
 
 
 DRAW = {"ioi": _ioi, "induction": _induction, "agreement": _agreement, "capital": _capital}

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.evals.sage.drafts import DRAW, Draft, Words, write_prompt
+from backend.evals.sage.drafts import Draft, Words, draw_prompts, write_prompt
 from backend.evals.sage.vocabulary import TEMPLATES, WORDS
 from backend.models import language_model
 from backend.schema import ModelRef, TesseraError
@@ -122,8 +122,8 @@ def prompts(model: ModelRef, task: str, train: int, test: int, seed: int) -> dic
         return {"task": task, "words": counts, "problem": problem}
     rng = np.random.default_rng(seed)
     splits = [
-        list(_different(DRAW[task](rng, _of_split(left, split), TEMPLATES[task][split]), count))
-        for split, count in enumerate((train, test))
+        list(_different(draw_prompts(task, rng, _of_split(left, split), templates), count))
+        for split, (count, templates) in enumerate(zip((train, test), TEMPLATES[task], strict=True))
     ]
     bos = tokens.bos_token_id if tokens.bos_token_id is not None else tokens.eos_token_id
     rows = [row for part in splits for row in part]

@@ -294,7 +294,7 @@ def test_a_task_is_solved_only_where_both_conditions_hold() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_counterfactuals_change_what_they_say_and_nothing_else(task: str) -> None:
     words = {kind: list(listed) for kind, listed in WORDS[task].items()}
-    rows = drafts.DRAW[task](np.random.default_rng(0), words, TEMPLATES[task][0])
+    rows = drafts.draw_prompts(task, np.random.default_rng(0), words, TEMPLATES[task][0])
     for _ in range(50):
         clean, *others = next(rows)
         assert set(clean.roles) | {"end"} == set(tasks.ROLES[task])
@@ -317,7 +317,8 @@ def test_counterfactuals_change_what_they_say_and_nothing_else(task: str) -> Non
 def test_the_answer_of_each_task_is_the_right_one() -> None:
     def some(task: str, seed: int) -> list[Any]:
         words = {kind: list(listed) for kind, listed in WORDS[task].items()}
-        return next(drafts.DRAW[task](np.random.default_rng(seed), words, TEMPLATES[task][1]))
+        rng = np.random.default_rng(seed)
+        return next(drafts.draw_prompts(task, rng, words, TEMPLATES[task][1]))
 
     capitals = dict(pair.split("/") for pair in WORDS["capital"]["countries"])
     for seed in range(20):
