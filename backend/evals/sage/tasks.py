@@ -171,34 +171,32 @@ def encode(
     Raises:
         TesseraError: it can be, with this tokenizer.
     """
-    encoded = [[_encoded(tokens, bos, draft, roles) for draft in row] for row in rows]
-    lengths = np.array([[len(ids) for ids, _, _ in row] for row in encoded])
-    if (lengths != lengths[:, :1]).any() or any(p is None for row in encoded for _, p, _ in row):
+    by_edit = list(zip(*rows, strict=True))  # the prompts, then their counterfactuals, edit by edit
+    encoded = [[_encoded(tokens, bos, draft, roles) for draft in drafts] for drafts in by_edit]
+    lengths = np.array([[len(ids) for ids, _, _ in part] for part in encoded])
+    if (lengths != lengths[0]).any() or any(p is None for part in encoded for _, p, _ in part):
         raise TesseraError(
             "The tokenizer splits prompts of one template in different ways.",
             "Choose another task.",
         )
-    shape = lengths.shape[1], len(rows)
-    ids = np.full((*shape, int(lengths.max())), bos, dtype=np.int64)
-    for row, drafts in enumerate(encoded):
-        for edit, (tokens_, _, _) in enumerate(drafts):
-            ids[edit, row, : len(tokens_)] = tokens_
-    values = [
-        sorted({draft.attributes[attribute] for row in rows for draft in row})
-        for attribute in range(len(rows[0][0].attributes))
-    ]
+    ids = np.full((*lengths.shape, int(lengths.max())), bos, dtype=np.int64)
+    for padded, part in zip(ids, encoded, strict=True):
+        for row, (own, _, _) in zip(padded, part, strict=True):
+            row[: len(own)] = own
+    attributes = [draft.attributes for row in rows for draft in row]
+    values = [sorted(set(column)) for column in zip(*attributes, strict=True)]
     codes = [
-        [[listed.index(v) for listed, v in zip(values, d.attributes, strict=True)] for d in row]
-        for row in rows
+        [[listed.index(v) for listed, v in zip(values, d.attributes, strict=True)] for d in drafts]
+        for drafts in by_edit
     ]
-    templates = list(dict.fromkeys(row[0].template for row in rows))
+    templates = list(dict.fromkeys(draft.template for draft in by_edit[0]))
     return {
         "ids": ids,
-        "places": np.array([[p for _, p, _ in row] for row in encoded]).swapaxes(0, 1),
-        "pair": np.array([[pair for _, _, pair in row] for row in encoded]).swapaxes(0, 1),
-        "codes": np.array(codes).swapaxes(0, 1),
-        "end": lengths[:, 0] - 1,
-        "template": np.array([templates.index(row[0].template) for row in rows]),
+        "places": np.array([[places for _, places, _ in part] for part in encoded]),
+        "pair": np.array([[pair for _, _, pair in part] for part in encoded]),
+        "codes": np.array(codes),
+        "end": lengths[0] - 1,
+        "template": np.array([templates.index(draft.template) for draft in by_edit[0]]),
         "values": values,
     }
 
