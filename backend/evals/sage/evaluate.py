@@ -9,7 +9,7 @@ paper has a step of that kind whose text was not at hand, so this is not claimed
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,44 +54,29 @@ def activations(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[st
     return {"train": of_train, "test": np.array(arrays)}
 
 
-@dataclass(frozen=True)
-class Edit:
-    """Towards which counterfactual (0: none), by how many features, and ‖edit‖ over
-    ‖counterfactual − clean‖."""
-
-    number: int = 0
-    name: str = ""
-    k: int = 0
-    size: float | None = None
-
-
-NO_EDIT = Edit()
-
-
 @dataclass
 class Runs:
     """Rows to be put at the place, with what they are."""
 
     x: np.ndarray  # [n, width] what stands there
     mean: np.ndarray
-    table: list[tuple[Any, ...]] = field(default_factory=list)  # RUNS
+    edit_names: tuple[str, ...]  # by number; 0 is no edit
+    table: list[dict[str, Any]] = field(default_factory=list)  # RUNS
     rows: list[np.ndarray] = field(default_factory=list)
     edits: list[int] = field(default_factory=list)
 
     def add(
-        self,
-        what: str,
-        dictionary: str,
-        rows: np.ndarray,
-        edit: Edit = NO_EDIT,
-        attribute: str = "",
+        self, what: str, dictionary: str, rows: np.ndarray, edit: int = 0, **columns: Any
     ) -> None:
-        """A run; `explained` is of the deviation from the train mean, on test."""
+        """A run, towards the counterfactual of this number; `columns` are more of `RUNS`.
+        `explained` is of the deviation from the train mean, on test."""
         left, whole = ((self.x - target) ** 2 for target in (rows, self.mean))
         explained = 1 - float(left.sum() / whole.sum()) if what == "kept" else None
-        self.table.append((what, dictionary, edit.name, attribute, edit.k, edit.size, explained))
+        run_of = {"what": what, "dictionary": dictionary, "edit": self.edit_names[edit]}
+        others = {"attribute": "", "k": 0, "explained": explained}
+        self.table.append(run_of | others | columns)
         self.rows.append(rows.astype(np.float32))
-        self.edits.append(edit.number)
+        self.edits.append(edit)
 
     def add_rebuilt(self, dictionary: str, rows: np.ndarray) -> None:
         """A reconstruction in place, and taken away."""
@@ -99,12 +84,13 @@ class Runs:
         self.add("removed", dictionary, self.x - rows + self.mean)
 
     def add_edited(
-        self, dictionary: str, change: np.ndarray, shift: np.ndarray, edit: Edit
+        self, dictionary: str, change: np.ndarray, shift: np.ndarray, edit: int, k: int
     ) -> None:
-        """An edit beside `shift`, what the counterfactual's activation has over the prompt's."""
+        """An edit of `k` features beside `shift`, what the counterfactual's activation has over the
+        prompt's."""
         whole = np.linalg.norm(shift, axis=1).mean()
         size = float(np.linalg.norm(change, axis=1).mean() / whole) if whole > 0 else None
-        self.add("edited", dictionary, self.x + change, replace(edit, size=size))
+        self.add("edited", dictionary, self.x + change, edit, k=k, size=size)
 
 
 @memoize("sage.evaluation", version=1)
@@ -132,13 +118,13 @@ def evaluate(
     x = np.asarray(stored.array("train")[:, column], dtype=np.float64)
     y = np.asarray(stored.array("test")[: len(test.ids), usable, column], dtype=np.float64)
     fits = fit_supervised(x[:, place], train, [len(v) for v in prompts.values], sizes.seed)
-    runs = Runs(y[0, :, place], fits["means"].mean)
+    runs = Runs(y[0, :, place], fits["means"].mean, ("", *test.edits))
     _supervised_runs(runs, fits, test, y[:, :, place])
     loaded = None if sae is None else sae_models.load(sae, device)
     frame = pl.DataFrame()
     if loaded is not None and loaded.is_linear:
         coder = Coder(loaded, runs.mean, kind, sizes.seed)
-        _coded_runs(runs, coder, test, y, place)
+        _coded_runs(runs, coder, y, place)
         if kind == "resid":
             frame = _reading(runs, coder, fits["means"], train, test, x[:, place])
     patcher, place_read = load_patcher(model), Place(site.layer, kind)
@@ -156,23 +142,24 @@ def evaluate(
 
 def _ran(runs: Runs, patched: Callable[[list[int]], np.ndarray]) -> tuple[pl.DataFrame, np.ndarray]:
     """The table of runs and their LD; edits of what does nothing here are not run."""
-    first = [each for each, row in enumerate(runs.table) if row[0] in ("clean", "true")]
+    first = [each for each, row in enumerate(runs.table) if row["what"] in ("clean", "true")]
     ld = dict(zip(first, patched(first), strict=True))
     dead = _dead(runs, ld)
     rest = [
         each
         for each, row in enumerate(runs.table)
-        if each not in ld and not (row[0] == "edited" and row[2] in dead)
+        if each not in ld and not (row["what"] == "edited" and row["edit"] in dead)
     ]
     ld |= dict(zip(rest, patched(rest), strict=True))
     numbers = sorted(ld)
-    table = pl.DataFrame([runs.table[each] for each in numbers], schema=RUNS, orient="row")
+    table = pl.DataFrame([runs.table[each] for each in numbers], RUNS)
     return table, np.array([ld[each] for each in numbers])
 
 
 def _dead(runs: Runs, ld_of: dict[int, np.ndarray]) -> set[str]:
     """Counterfactuals whose own activation does nothing here, so that there is nothing to edit."""
-    parts = {(runs.table[each][0], runs.table[each][2]): each_ld for each, each_ld in ld_of.items()}
+    rows = {each: runs.table[each] for each in ld_of}
+    parts = {(row["what"], row["edit"]): ld_of[each] for each, row in rows.items()}
     weights = weight_rows(len(runs.x))
     return {
         edit for what, edit in parts
@@ -207,13 +194,13 @@ def _supervised_runs(
 ) -> None:
     """`y` [1 + E, n, width] at the place."""
     x = runs.x
-    for number, (edit, changed) in enumerate(test.edits.items(), 1):
-        runs.add("clean", "", x, Edit(number, edit))
-        runs.add("true", "", y[number], Edit(number, edit, size=1.0))
+    for number, changed in enumerate(test.edits.values(), 1):
+        runs.add("clean", "", x, number)
+        runs.add("true", "", y[number], number, size=1.0)
         attributes = [test.attributes.index(name) for name in changed]
         for name, fit in fits.items():
             change = fit.change(test.codes[0], test.codes[number], attributes)
-            runs.add_edited(name, change, y[number] - x, Edit(number, edit, len(attributes)))
+            runs.add_edited(name, change, y[number] - x, number, len(attributes))
     runs.add("clean", "", x)
     for name, fit in fits.items():
         runs.add_rebuilt(name, fit.rebuild(test.codes[0]))
@@ -254,15 +241,16 @@ class Coder:
         }
 
 
-def _coded_runs(runs: Runs, coder: Coder, test: PromptSet, y: np.ndarray, place: int) -> None:
+def _coded_runs(runs: Runs, coder: Coder, y: np.ndarray, place: int) -> None:
+    """`y` [1 + E, n, 3, width] of prompts and their counterfactuals, `place` a number of a kind."""
     coded = [coder.coded(each[:, place], each[:, 0]) for each in y]
     for name in CODED:
         runs.add_rebuilt(name, coded[0][name].rebuild())
-        for number, edit in enumerate(test.edits, 1):
+        for number in range(1, len(y)):
             shift = y[number][:, place] - runs.x
             changes = dictionaries.edits(coded[0][name], coded[number][name], shift, STEPS[name])
             for k, change in zip(STEPS[name], changes, strict=True):
-                runs.add_edited(name, change, shift, Edit(number, edit, k))
+                runs.add_edited(name, change, shift, number, k)
 
 
 @dataclass(frozen=True)
