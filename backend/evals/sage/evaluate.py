@@ -254,70 +254,60 @@ def _coded_runs(runs: Runs, coder: Coder, y: np.ndarray, place: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Labels:
-    """One attribute of the prompts: its values, and which of them the prompts of a split have."""
+class _Readout:
+    """One attribute of the test prompts, to be read from the features that are active."""
 
     attribute: str
-    names: tuple[str, ...]
-    train: np.ndarray  # [train] int64
-    test: np.ndarray  # [test]
+    names: tuple[str, ...]  # of its values
+    codes: np.ndarray  # [test] int64, the value of each prompt
     nearest: np.ndarray  # [test] the value whose supervised mean is nearest
+    fires: np.ndarray  # [test, features] bool
+
+    def row(
+        self, values: list[int], feature: int, train: float, union: list[int]
+    ) -> dict[str, Any]:
+        """A row of `READING` less `value` and `null`: how well a feature, of F1 `train` on train
+        prompts, and a union of features read that an attribute has one of these values."""
+        truth = np.isin(self.codes, values)
+        return {
+            "attribute": self.attribute,
+            "values": [self.names[value] for value in values],
+            "feature": feature,
+            "train": train,
+            "test": _f1(self.fires[:, feature], truth),
+            "union": union,
+            "union_test": _f1(self.fires[:, union].any(axis=1), truth),
+            "base": constant_f1(float(truth.mean())),
+            "nearest": _f1(np.isin(self.nearest, values), truth),
+            "positives": int(truth.sum()),
+        }
 
 
 def _reading(
     runs: Runs, coder: Coder, fit: Supervised, train: PromptSet, test: PromptSet, x: np.ndarray
 ) -> pl.DataFrame:
-    """`READING`: which feature, chosen on train, reads which value. Adds the runs that take
-    features away."""
+    """`READING`: which feature, chosen on train, reads which value, and which reads some of the
+    values best. Adds the runs that take features away."""
     coded = coder.active(runs.x)
     fires, fires_on_test, rows = coder.active(x).active(), coded.active(), []
-    for index, attribute in enumerate(test.attributes):
-        nearest = dictionaries.nearest(fit, runs.x, index)
-        codes = train.codes[0][:, index], test.codes[0][:, index]
-        labels = _Labels(attribute, test.values[index], *codes, nearest)
-        scores = metrics.table(fires, labels.train, len(labels.names))
-        rows += _value_rows(labels, fires, fires_on_test, scores, seed=index)
-        rows.append(_union_row(labels, fires, fires_on_test))
-        best = scores.argmax(axis=1)[labels.test]
-        ablated = coded.value_of(best)[:, None] * coder.rows[best]
+    for index, (attribute, names) in enumerate(zip(test.attributes, test.values, strict=True)):
+        codes, test_codes = train.codes[0][:, index], test.codes[0][:, index]
+        nearest, size = dictionaries.nearest(fit, runs.x, index), len(names)
+        readout = _Readout(attribute, names, test_codes, nearest, fires_on_test)
+        scores = metrics.table(fires, codes, size)
+        null = metrics.shuffled_f1(fires, codes, fires_on_test, test_codes, size, seed=index)
+        best = scores.argmax(axis=1)
+        for value, feature in enumerate(best.tolist()):
+            union = metrics.union(fires, codes == value)
+            row = readout.row([value], feature, float(scores[value, feature]), union)
+            rows.append(row | {"value": names[value], "null": float(null[value])})
+        feature, values, score = metrics.best_value_union(fires, codes, size)
+        rows.append(readout.row(values, feature, score, [feature]) | {"value": ""})
+        own = best[test_codes]
+        ablated = coded.value_of(own)[:, None] * coder.rows[own]
         runs.add("ablated", "sae", runs.x - ablated, attribute=attribute)
-        runs.add("ablated", "means", runs.x - fit.parts[index][labels.test], attribute=attribute)
-    return pl.DataFrame(rows, schema=READING, orient="row")
-
-
-def _value_rows(
-    labels: _Labels, fires: np.ndarray, fires_on_test: np.ndarray, scores: np.ndarray, seed: int
-) -> list[tuple[Any, ...]]:
-    """A row a value: the feature of largest F1 on train, `scores` [values, features]."""
-    size, rows = len(labels.names), []
-    best, test_scores = scores.argmax(axis=1), metrics.table(fires_on_test, labels.test, size)
-    null = metrics.shuffled_f1(fires, labels.train, fires_on_test, labels.test, size, seed=seed)
-    for value, name in enumerate(labels.names):
-        joined = metrics.union(fires, labels.train == value)
-        truth = labels.test == value
-        rows.append(
-            (
-                labels.attribute, name, [name], int(best[value]),
-                float(scores[value, best[value]]), float(test_scores[value, best[value]]),
-                joined, _f1(fires_on_test[:, joined].any(axis=1), truth),
-                constant_f1(float(truth.mean())), float(null[value]),
-                _f1(labels.nearest == value, truth), int(truth.sum()),
-            )
-        )  # fmt: skip
-    return rows
-
-
-def _union_row(labels: _Labels, fires: np.ndarray, fires_on_test: np.ndarray) -> tuple[Any, ...]:
-    """The feature that reads some of the values best."""
-    feature, values, best = metrics.best_value_union(fires, labels.train, len(labels.names))
-    truth = np.isin(labels.test, values)
-    share = float(truth.mean())
-    test_score = _f1(fires_on_test[:, feature], truth)
-    return (
-        labels.attribute, "", [labels.names[value] for value in values], feature, best, test_score,
-        [feature], test_score, constant_f1(share), None,
-        _f1(np.isin(labels.nearest, values), truth), int(truth.sum()),
-    )  # fmt: skip
+        runs.add("ablated", "means", runs.x - fit.parts[index][test_codes], attribute=attribute)
+    return pl.DataFrame(rows, READING)
 
 
 def _f1(predicted: Any, truth: np.ndarray) -> float:
