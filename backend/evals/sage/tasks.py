@@ -28,7 +28,6 @@ from backend.schema import ModelRef, TesseraError
 from backend.store.memo import Entry, memoize
 
 LEAST = 12  # words of a kind that a task needs
-FEWEST = 24  # prompts of a split, below which nothing is said
 TRIES = 40  # draws for every prompt asked for
 ATTRIBUTES = {
     "ioi": ("IO", "S", "position"),
