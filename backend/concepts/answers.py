@@ -14,7 +14,7 @@ from backend.concepts import purity, scores, views
 from backend.concepts.choices import choose
 from backend.concepts.membership import Inside
 from backend.concepts.new_texts import farthest, new_text_distances
-from backend.concepts.ranked_units import tied_units
+from backend.concepts.ranked_units import test_texts, tied_units
 from backend.concepts.results import SEED, ConceptResults, Stop, results_of, set_key
 from backend.concepts.views import GrayZone, Membership, NewTextMembership, PurityCoverage
 from backend.query import query
@@ -193,9 +193,9 @@ def _parts(results: ConceptResults, concept: int) -> list[tuple[pl.DataFrame, Ro
 
 
 def _feature_table(results: ConceptResults, concept: int, hit: np.ndarray) -> pl.DataFrame:
-    positive, *others = results.set.texts_of(concept, "test")
+    positive, others = test_texts(results.set, concept, "both")
     counts = np.asarray(results.strengths["sae"].array("counts"))
-    active = counts[np.r_[positive, *others]].sum(axis=0)
+    active = counts[np.r_[positive, others]].sum(axis=0)
     return purity.purity_of_counts(active, counts[positive].sum(axis=0), int(hit.sum()), len(hit))
 
 
@@ -210,9 +210,9 @@ def _feature_split(coverage: Entry, concept: int) -> Row:
 
 def _test_tokens(results: ConceptResults, concept: int) -> tuple[np.ndarray, np.ndarray]:
     """Token rows of a concept's test texts, and whether each is of a positive one."""
-    positive, *others = results.set.texts_of(concept, "test")
+    positive, others = test_texts(results.set, concept, "both")
     text = results.set.tokens.document_of
-    tokens = np.flatnonzero(np.isin(text, np.r_[positive, *others]))
+    tokens = np.flatnonzero(np.isin(text, np.r_[positive, others]))
     return tokens, np.isin(text[tokens], positive)
 
 

@@ -32,20 +32,20 @@ def unit_scores(texts: Entry, scored: Entry) -> dict[str, Any]:
         run.report(concept, len(labelled.concepts), "Ranking texts", "concepts")
         positive, negative, _ = labelled.texts_of(concept, "train")
         rows["train"].append(aurocs(scores[positive], scores[negative]))
-        positive, *_ = labelled.texts_of(concept, "test")
         for contrast in CONTRASTS:
-            other = contrast_texts(labelled, concept, contrast)
+            positive, other = test_texts(labelled, concept, contrast)
             rows[contrast].append(aurocs(scores[positive], scores[other]))
-        other = contrast_texts(labelled, concept, "negative")
+        positive, other = test_texts(labelled, concept, "negative")
         ranked = ranks(scores[np.r_[positive, other]])
         rows["null"].append(permuted(ranked, len(positive), SHUFFLES, concept))
     return {name: np.array(values) for name, values in rows.items()}
 
 
-def contrast_texts(labelled: ConceptSet, concept: int, contrast: str) -> np.ndarray:
-    """Rows of the test texts that a concept's positives are told from."""
-    _, negative, hard = labelled.texts_of(concept, "test")
-    return {"negative": negative, "hard": hard, "both": np.r_[negative, hard]}[contrast]
+def test_texts(labelled: ConceptSet, concept: int, contrast: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the test texts that are positive for a concept, and of those they are told from."""
+    positive, negative, hard = labelled.texts_of(concept, "test")
+    others = {"negative": negative, "hard": hard, "both": np.r_[negative, hard]}
+    return positive, others[contrast]
 
 
 def tied_units(train: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from backend.concepts import supervised
-from backend.concepts.ranked_units import CONTRASTS, contrast_texts, tied_units
+from backend.concepts.ranked_units import CONTRASTS, test_texts, tied_units
 from backend.concepts.results import ConceptResults, Stop, results_of
 from backend.concepts.views import LEVEL_SHARES, LEVELS, MEANS, READERS, ConceptAurocs
 from backend.query import query
@@ -72,7 +72,7 @@ def _readers(results: ConceptResults, concept: int, contrast: str) -> pl.DataFra
 
 
 def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[Row]:
-    positive, other = _test_texts(results, concept, contrast)
+    positive, other = test_texts(results.set, concept, contrast)
     counts, sizes = (len(positive), len(other)), np.diff(results.set.offsets)
     ends, chance = _length(sizes[positive], sizes[other])
     rows: list[Row] = [("length", 1, -1, None, *ends, *counts, None, *chance, *[None] * 4)]
@@ -81,14 +81,6 @@ def _fitted_rows(results: ConceptResults, concept: int, contrast: str) -> list[R
         auroc = estimates.auroc(values[positive], values[other])
         rows.append((name, 1, -1, None, auroc.value, auroc.low, auroc.high, *counts, *[None] * 7))
     return rows
-
-
-def _test_texts(
-    results: ConceptResults, concept: int, contrast: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Test texts that are positive for a concept, and those that they are told from."""
-    positive = results.set.texts_of(concept, "test")[0]
-    return positive, contrast_texts(results.set, concept, contrast)
 
 
 def _unit_row(results: ConceptResults, concept: int, contrast: str, kind: str) -> Row:
@@ -100,7 +92,7 @@ def _unit_row(results: ConceptResults, concept: int, contrast: str, kind: str) -
         for name in ("train", "null", contrast)
     )
     column, tied = int(train.argmax()), tied_units(train)
-    positive, other = _test_texts(results, concept, contrast)
+    positive, other = test_texts(results.set, concept, contrast)
     test = estimates.auroc(values[positive, column], values[other, column])
     tied_aurocs = aurocs[tied]
     # labels were shuffled for this contrast alone
@@ -161,7 +153,7 @@ def _contrast_rows(results: ConceptResults, contrast: str) -> list[Row]:
     whole = whole.filter(pl.col("value").is_not_null())
     whole = whole.with_columns(value=pl.coalesce("tied_mean", "value"))
     control = whole.filter(pl.col("method") == "coreset")["value"].to_numpy()
-    different = [np.concatenate(_test_texts(results, each, contrast)) for each in concepts]
+    different = [np.concatenate(test_texts(results.set, each, contrast)) for each in concepts]
     texts, rows = len(np.unique(np.concatenate(different))), []
     for (method,), part in whole.group_by("method", maintain_order=True):
         values, weights = part["value"].to_numpy(), part["negatives"].to_numpy()
