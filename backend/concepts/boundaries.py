@@ -8,6 +8,7 @@ nearest exemplars are then the upper envelope of K lines, and no sampling is nee
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,25 +18,20 @@ from backend.concepts.views import BOUNDARIES, PREDICTION, SHARPNESS
 from backend.statistics.estimates import auroc
 from backend.statistics.intervals import mean_interval
 
+PATHS = ("ends", "sharpness", "steepest", "next")
 CALIPER = 0.2  # of the standard deviation of ‖A − B‖: pairs farther apart are no match
 
 
-@dataclass(frozen=True)
-class Paths:
-    """Arrays of `stability.interpolate_prompts`."""
-
-    ends: np.ndarray  # [P, 2, width]
-    sharpness: np.ndarray  # [P]
-    steepest: np.ndarray  # [P]
-    next: np.ndarray  # [P, 2]
-
-
 def boundary_tests(
-    paths: Paths, directions: dict[str, np.ndarray], centre: np.ndarray, seed: int
+    paths: Mapping[str, np.ndarray],
+    directions: dict[str, np.ndarray],
+    centre: np.ndarray,
+    seed: int,
 ) -> dict[str, pl.DataFrame]:
     """`boundaries` (`BOUNDARIES`), `sharper` (`SHARPNESS`) and `prediction` (`PREDICTION`) of the
-    `directions` [K, width] "exemplars" and "coreset". Pairs without a D are left out; `seed` orders
-    the matching. What cannot be computed is null.
+    `directions` [K, width] "exemplars" and "coreset", on the `PATHS` of
+    `stability.interpolate_prompts`. Pairs without a D are left out; `seed` orders the matching.
+    What cannot be computed is null.
 
     (i) How far the steepest α is from the nearest boundary. Many boundaries are near to
     everything, so *beyond* is that distance less what the steepest α of the other pairs give.
@@ -51,9 +47,9 @@ def boundary_tests(
     one region that it shares, so that its intervals are wider; and the AUROC of either is one for
     this draw, not for pairs at random.
     """
-    usable = np.flatnonzero(np.isfinite(paths.sharpness))
-    ends, sharpness = paths.ends[usable], paths.sharpness[usable]
-    same_next = paths.next[usable, 0] == paths.next[usable, 1]
+    usable = np.flatnonzero(np.isfinite(paths["sharpness"]))
+    ends, sharpness, steepest, following = (paths[name][usable] for name in PATHS)
+    same_next = following[:, 0] == following[:, 1]
     apart = np.linalg.norm(np.diff(ends.astype(np.float64), axis=1)[:, 0], axis=1)
     segments = {}
     for kind, vectors in directions.items():
@@ -66,7 +62,7 @@ def boundary_tests(
     sharper = [_sharpness(kind, one, apart, sharpness, seed) for kind, one in in_one.items()]
     predicted = [_prediction(kind, one, same_next) for kind, one in in_one.items()]
     return {
-        "boundaries": _boundaries(segments, paths.steepest[usable]),
+        "boundaries": _boundaries(segments, steepest),
         "sharper": pl.DataFrame(sharper, SHARPNESS, orient="row"),
         "prediction": pl.DataFrame(predicted, PREDICTION, orient="row"),
     }

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from backend.concepts import rivals, stability
-from backend.concepts.boundaries import Paths, boundary_tests
+from backend.concepts.boundaries import PATHS, boundary_tests
 from backend.concepts.results import SEED, Stop
 from backend.concepts.robustness import VARIATIONS, repeat_partition
 from backend.concepts.views import REPEATS, Robustness, StableRegions
@@ -36,16 +36,13 @@ def stable_regions(study: Study, p: Stop = None, k: Stop = None) -> StableRegion
         "exemplars": partitioning.build_partition(partition).array("exemplars"),
         "coreset": control.array("directions"),
     }
-    ends, sharpness, steepest, following = (
-        paths.array(name) for name in ("ends", "sharpness", "steepest", "next")
-    )
+    arrays = {name: np.asarray(paths.array(name)) for name in PATHS}
     centre = partitioning.centre(partition.reading).array("centre")
-    tests = boundary_tests(Paths(ends, sharpness, steepest, following), directions, centre, SEED)
     return StableRegions(
-        pairs=len(sharpness),
+        pairs=len(arrays["sharpness"]),
         apart=np.asarray(paths.array("apart")),
-        sharpness=np.asarray(sharpness),
-        **tests,
+        sharpness=arrays["sharpness"],
+        **boundary_tests(arrays, directions, centre, SEED),
         provenance=paths.provenance(command_of("stable_regions", study, p=spec.p, k=spec.k)),
     )
 

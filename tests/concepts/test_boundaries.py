@@ -49,7 +49,7 @@ def tables_of(
     arrays: dict[str, np.ndarray], exemplars: np.ndarray, coreset: np.ndarray, centre: np.ndarray
 ) -> dict[str, pl.DataFrame]:
     directions = {"exemplars": exemplars, "coreset": coreset}
-    return boundaries.boundary_tests(boundaries.Paths(**arrays), directions, centre, seed=0)
+    return boundaries.boundary_tests(arrays, directions, centre, seed=0)
 
 
 def turned(degrees: float) -> np.ndarray:
