@@ -15,6 +15,7 @@ from backend.evals.ce_bench.definitions import Means
 from backend.evals.ce_bench.means import means, read_means
 from backend.evals.ce_bench.pairs import Stories, load, parse_marks, read_stories
 from backend.evals.ce_bench.views import TEXTS
+from backend.labels.prefixes import common
 from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.models.steering import continued
@@ -81,7 +82,7 @@ def _texts(
             "kind": KINDS,
             "text": texts,
             "tokens": [len(row) for row in rows],
-            "same": [_common(row, rows[0]) for row in rows],
+            "same": [common(row, rows[0]) for row in rows],
             "mentions": [mentions(text, words) for text in texts],
             "moved": divergence.double().tolist(),
         },
@@ -120,8 +121,3 @@ def mentions(text: str, words: set[str]) -> int:
 
 def _words(text: str) -> list[str]:
     return [word for word in re.findall(r"[^\W\d_]+", text.casefold()) if len(word) > 2]
-
-
-def _common(one: list[int], other: list[int]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
