@@ -160,41 +160,31 @@ def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl
         folds = list(_folds(apart, labels))
         row = {"definition": definition, "chance": NEAR / apart.shape[1], "pairs": len(folds)}
         if folds:
-            own, elsewhere = (
-                np.array([fold[column] for fold in folds], dtype=float) for column in (1, 2)
-            )
-            pairs = np.array([fold[0] for fold in folds])
-            value, low, high = over_subjects((own <= NEAR).astype(float), labels[pairs], seed)
+            own = np.array([rank(apart[[pair]], feature)[0] for pair, feature in folds])
+            subjects = labels[[pair for pair, _ in folds]]
+            value, low, high = over_subjects((own <= NEAR).astype(float), subjects, seed)
             row |= {
                 "median": float(np.median(own)), "share": value, "low": low, "high": high,
-                "other_median": float(np.median(elsewhere)),
-                "other_share": float(np.mean([fold[3] for fold in folds])),
-                "subjects": len(np.unique(labels[pairs])),
+                "subjects": len(np.unique(subjects)),
                 **_dealt(means, definition, apart, labels, finite, seed),
             }  # fmt: skip
+            if len(np.unique(labels)) > 1:
+                others = [rank(apart[labels != labels[pair]], feature) for pair, feature in folds]
+                row["other_median"] = float(np.median([np.median(each) for each in others]))
+                row["other_share"] = float(np.mean([(each <= NEAR).mean() for each in others]))
         rows.append(row)
     return pl.DataFrame(rows, views.HELD_OUT).fill_nan(None)
 
 
-def _folds(
-    apart: np.ndarray, labels: np.ndarray, controls: bool = True
-) -> Iterator[tuple[int, float, float, float]]:
-    """Of each pair whose subject has another: the pair, the chosen feature's rank there, its median
-    rank on other subjects' pairs, and the share of these on which it is among the first."""
+def _folds(apart: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Each pair whose subject has another, and the feature chosen on the subject's other pairs."""
     for subject in np.unique(labels):
         pairs = np.flatnonzero(labels == subject)
         if len(pairs) < 2:
             continue
         total = apart[pairs].sum(axis=0)
         for pair in pairs:
-            feature = int((total - apart[pair]).argmax())
-            if not controls:
-                yield int(pair), rank(apart[pair][None], feature)[0], np.nan, np.nan
-                continue
-            rest = rank(apart[labels != subject], feature)
-            far = float(np.median(rest)) if len(rest) else np.nan
-            near = float((rest <= NEAR).mean()) if len(rest) else np.nan
-            yield int(pair), rank(apart[pair][None], feature)[0], far, near
+            yield int(pair), int((total - apart[pair]).argmax())
 
 
 def rank(apart: np.ndarray, feature: int) -> np.ndarray:
@@ -220,7 +210,9 @@ def _dealt(
         random_labels = rng.permutation(labels)
         if corrected:
             apart = definitions.distance(inside, definitions.means_of_others(inside, random_labels))
-        shares.append(np.mean([f[1] <= NEAR for f in _folds(apart, random_labels, controls=False)]))
+        folds = _folds(apart, random_labels)
+        own = [rank(apart[[pair]], feature)[0] for pair, feature in folds]
+        shares.append(np.mean(np.array(own) <= NEAR))
     return {"null": float(np.mean(shares)), "null_high": float(np.quantile(shares, 0.975))}
 
 
