@@ -41,7 +41,7 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
     sweep, missing = _listed(study, placed, ref)
     return CeBench(
         name=pairs,
-        source=_source(ref),
+        source=ref.path or "Tessera's own stories",
         subjects=tuple(stories.subjects),
         tokens=len(stories.tokens),
         counts=stories.counts,
@@ -86,11 +86,6 @@ def _listed(study: Study, placed: PlacedSae, ref: PairsRef) -> tuple[pl.DataFram
     entries = {each: ce_sweep.find_reports(study.model, ref, each) for each in listed}
     computed = {each: both for each, both in entries.items() if both is not None}
     return ce_sweep.sweep_table(computed), len(entries) - len(computed)
-
-
-def _source(ref: PairsRef) -> str:
-    """Whose stories they are, in words."""
-    return {"own": "Tessera's own stories", "file": ref.path, "hub": ref.path}[ref.kind]
 
 
 def _of_readers(entries: dict[str, Entry], name: str, schema: pl.Schema) -> pl.DataFrame:

@@ -170,12 +170,11 @@ def read_stories(model: ModelRef, ref: PairsRef) -> dict[str, Any]:
         "cut": sum(len(part) > limit for part in parts),
         "limit": limit,
     }
+    sides = [(pair.subject, aspect) for pair in pairs for aspect in pair.aspects]
     documents = [
-        ("stories", pair.subject, " · ".join(filter(None, (pair.subject, pair.aspects[side]))), "")
-        for pair in pairs
-        for side in (0, 1)
+        ("stories", subject, " · ".join(filter(None, (subject, aspect))), text)
+        for (subject, aspect), (text, _, _) in zip(sides, parsed, strict=True)
     ]
-    documents = [(*d[:3], text) for d, (text, _, _) in zip(documents, parsed, strict=True)]
     rows = [(index, pair.subject, *pair.aspects) for index, pair in enumerate(pairs)]
     return {
         **packed(documents, [part[:limit] for part in parts], limit + 1),
