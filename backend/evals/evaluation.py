@@ -54,8 +54,8 @@ class Answers:
 class Evaluation:
     """An evaluation as the page, the address and the job list name it.
 
-    `name` is that of its query and of its tab; `hint` is the question that it answers; `cost` says
-    what starting it takes. `module` holds its `ANSWERS`, and is imported when they are asked for,
+    `name` is that of its folder, its query and its tab; `hint` is the question that it answers;
+    `cost` says what starting it takes. The folder's `answers` are imported when they are asked for,
     so that its words come without a model.
     """
 
@@ -63,9 +63,8 @@ class Evaluation:
     title: str
     hint: str
     cost: str
-    module: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     @property
     def answers(self) -> Answers:
-        return importlib.import_module(self.module).ANSWERS
+        return importlib.import_module(f"backend.evals.{self.name}.answers").ANSWERS

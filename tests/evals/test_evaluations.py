@@ -33,7 +33,7 @@ from backend.evals.evaluation import Evaluation, Parameter
 
 EVALUATION = Evaluation(
     name="toy", title="Toy", hint="How many tokens?", cost="Not computed yet: a second.",
-    module="backend.evals.toy.answers", parameters={"least": Parameter("a number", 1, "whole")},
+    parameters={"least": Parameter("a number", 1, "whole")},
 )
 '''
 ANSWERS = '''

@@ -12,7 +12,6 @@ EVALUATION = Evaluation(
     hint="Do features tell two stories on one subject apart, and subjects from each other?",
     cost="Not computed yet: the model reads the stories once, for the study's SAE and for a "
     "control. One to three minutes, computed once.",
-    module="backend.evals.ce_bench.answers",
     parameters={
         "pairs": Parameter("a set of pairs", ""),
         "swept": Parameter("0 or 1", False, "flag"),

@@ -13,7 +13,6 @@ EVALUATION = Evaluation(
     hint="Which units know a concept, and are concepts alike to them as to people?",
     cost="Not computed yet: the model reads some thousand sentences, and every unit is ranked for "
     "every concept. Up to ten minutes; what is done is kept if you stop.",
-    module="backend.evals.expert_lens.answers",
     parameters={
         "units": Parameter("maps or features", "maps", options=UNITS),
         "sentences": Parameter("corpus or templates", "corpus", options=SOURCES),

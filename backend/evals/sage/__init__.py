@@ -12,7 +12,6 @@ EVALUATION = Evaluation(
     hint="Does the SAE hold what a task is known to need, and can it be changed there?",
     cost="Not computed yet: the model is asked whether it can do the tasks, then sites are found "
     "and patched. Up to fifteen minutes; what is done is kept if you stop.",
-    module="backend.evals.sage.answers",
     parameters={
         "task": Parameter(f"one of {', '.join(TASKS)}", "", options=("", *TASKS)),
         "role": Parameter("a place in the prompt", ""),
