@@ -48,8 +48,7 @@ def stability(compared: Entry) -> pl.DataFrame:
     concepts that have an expert in either."""
     rows = []
     crossed, chance = (np.asarray(compared.array(name)) for name in ("across", "random"))
-    for step, tau in enumerate(TAUS):
-        across, random = crossed[step], chance[step]
+    for tau, across, random in zip(TAUS, crossed, chance, strict=True):
         others = np.where(np.eye(len(across), dtype=bool), np.nan, across)
         empty = np.asarray(np.isnan(others).all(axis=1))
         apart = np.nanmean(np.where(empty[:, None], 0, others), axis=1)[~empty]
@@ -70,15 +69,14 @@ def expert_counts(compared: Entry, concepts: Sequence[Entry]) -> pl.DataFrame:
     """`CHOSEN`: how many units are experts at each τ, of them on test, and by chance."""
     null = np.mean([entry.array("null_above") for entry in concepts], axis=0)
     width = len(concepts[0].array("train"))
-    sizes, across = (np.asarray(compared.array(name)) for name in ("sizes", "across"))
+    sizes, crossed = (np.asarray(compared.array(name)) for name in ("sizes", "across"))
     rows = []
-    for step, tau in enumerate(TAUS):
-        one, other = sizes[step].astype(float)
-        shared = across[step].diagonal()
+    for tau, (one, other), across, chance in zip(TAUS, sizes, crossed, null, strict=True):
+        shared = across.diagonal()
         both = np.nan_to_num(shared * (one + other) / (1 + shared))
         shares = both[one > 0] / one[one > 0]
         averages = float(np.median(one)), float(one.mean() / width)
-        rows.append((tau, *averages, *mean_share(shares), len(shares), float(null[step])))
+        rows.append((tau, *averages, *mean_share(shares), len(shares), float(chance)))
     return pl.DataFrame(rows, CHOSEN, orient="row")
 
 
@@ -155,8 +153,8 @@ def expert_shares(
 def sizes(train: np.ndarray, test: np.ndarray, null: np.ndarray) -> pl.DataFrame:
     """`SIZES` of one concept: experts on train, and the share of them that are so on test."""
     rows = []
-    for step, tau in enumerate(TAUS):
+    for tau, chance in zip(TAUS, null, strict=True):
         is_expert = train >= np.float32(tau)
         repeated, count = int((test[is_expert] >= np.float32(tau)).sum()), int(is_expert.sum())
-        rows.append((tau, count, *share_interval(repeated, count), null[step] * len(train)))
+        rows.append((tau, count, *share_interval(repeated, count), chance * len(train)))
     return pl.DataFrame(rows, SIZES, orient="row")

@@ -107,15 +107,13 @@ def verification(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[s
     clean = patcher.differences(prompts.ids[0], prompts.end, prompts.pair[0])
     places = list(dict.fromkeys(Place(layer, KINDS[kind]) for layer, kind, _, _ in sites))
     whole = run_clean(patcher, prompts, places)
-    other = patcher.read(prompts.ids[1], prompts.places[1], places)
+    other, pair = patcher.read(prompts.ids[1], prompts.places[1], places), prompts.pair[:1]
     for role in range(len(prompts.roles)):
         of_role = [number for number, (_, _, its_role, _) in enumerate(sites) if its_role == role]
         at_role = [Place(sites[number][0], KINDS[sites[number][1]]) for number in of_role]
-        patches = [(place, other[None, :, role, places.index(place)]) for place in at_role]
-        jobs = [(place, rows, prompts.pair[:1]) for place, rows in patches]
-        changes = patch(patcher, whole, prompts.places[0][:, role], jobs)
-        for number, values in zip(of_role, changes, strict=True):
-            effects[number] = values[0]
+        patches = [(place, other[None, :, role, places.index(place)], pair) for place in at_role]
+        ld = patch(patcher, whole, prompts.places[0][:, role], patches)
+        effects[of_role] = np.concatenate(ld)
     table = [
         (layer, KINDS[kind], prompts.roles[role], source, estimate[layer, kind, role])
         for layer, kind, role, source in sites
