@@ -109,10 +109,8 @@ class PartialPoints(Points):
         position = 0
         for chunk in self.chunks:
             rows = self._rows(chunk) - self.activations.bounds[chunk]
-            yield (
-                position,
-                unit(self.activations.read(int(chunk))[torch.from_numpy(rows)], self.centre),
-            )
+            points = self.activations.read(int(chunk))[torch.from_numpy(rows)]
+            yield position, unit(points, self.centre)
             position += len(rows)
 
     def _rows(self, chunk: int) -> np.ndarray:

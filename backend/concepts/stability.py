@@ -53,6 +53,7 @@ def interpolate_prompts(
     tokens = Tokens(tokenize(partition.reading.model, partition.reading.corpus))
     first, length = draw_pairs(tokens.contexts, tokens.ids, built.array("owner"), pairs, seed)
     network = language_model.load(replace(partition.reading.model, dtype="float32"), device)
+    layer = partition.reading.site.layer
     ends, following, apart = [], [], []
     for pair in range(len(first)):
         run.report(pair, len(first), "Interpolating between prompts", "pairs")
@@ -60,16 +61,9 @@ def interpolate_prompts(
             torch.tensor([network.bos, *tokens.ids[begin : begin + size].tolist()])
             for begin, size in zip(first[pair], length[pair], strict=True)
         ]
-        rows = torch.stack(
-            [
-                network.residual(ids[None], None, partition.reading.site.layer)[0, -1]
-                for ids in prompts
-            ]
-        )
+        rows = torch.stack([network.residual(ids[None], None, layer)[0, -1] for ids in prompts])
         path = interpolation(rows.float(), steps)
-        apart.append(
-            relative_distances(network.patched(prompts[0], partition.reading.site.layer, path))
-        )
+        apart.append(relative_distances(network.patched(prompts[0], layer, path)))
         ends.append(rows.float().cpu().numpy())
         following.append([_next(network, ids) for ids in prompts])
     sharpness, steepest = steepest_rises(np.array(apart))

@@ -99,9 +99,8 @@ def _random(width: int, keep: int, centre: Tensor, seed: int) -> Encoder:
         parts = []
         step = max(1, sae_models.CELLS // width)
         for begin in range(0, len(x), step):
-            value, feature = ((x[begin : begin + step].float() - centre) @ directions).topk(
-                keep, dim=1
-            )
+            along = (x[begin : begin + step].float() - centre) @ directions
+            value, feature = along.topk(keep, dim=1)
             feature, order = feature.sort(dim=1)
             value = value.gather(1, order)
             row, column = (value > 0).nonzero(as_tuple=True)

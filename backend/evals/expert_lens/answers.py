@@ -209,16 +209,15 @@ def _maps(setup: Setup) -> pl.DataFrame:
 
 def _texts(selected: Entry, word: str) -> pl.DataFrame:
     """A few sentences of each half and kind."""
-    positives = selected.frame("positives").filter(pl.col("concept") == word)
-    rows = selected.frame("negatives").filter(pl.col("concept") == word)
-    negatives = rows.select(
-        "half", selected.frame("pool")["text"].gather(rows["row"]).alias("text")
-    )
-    parts = [
-        part.group_by("half", maintain_order=True).head(SHOWN).with_columns(positive=pl.lit(kind))
-        for part, kind in ((positives.select("half", "text"), True), (negatives, False))
+    positives = selected.frame("positives").filter(concept=word)
+    negatives = selected.frame("negatives").filter(concept=word)
+    texts = selected.frame("pool")["text"].gather(negatives["row"])
+    both = [
+        positives.select("half", "text", positive=True),
+        negatives.select("half", text=texts, positive=False),
     ]
-    return conform(pl.concat(parts), views.TEXTS)
+    of_kind = pl.concat(both).group_by("positive", "half", maintain_order=True)
+    return conform(of_kind.head(SHOWN), views.TEXTS)
 
 
 # ---------------------------------------------------------------- headline numbers

@@ -78,25 +78,21 @@ def concept_likeness(concepts: list[Entry], others: list[Entry]) -> dict[str, An
 @memoize("expert_lens.embedder_likeness", version=1)
 def embedder_likeness(words: tuple[str, ...], embedder: EmbedderRef) -> dict[str, Any]:
     """`cosine` [words, words] of the words as a sentence embedder places them."""
-    device = run.current().device
     run.report(0, 1, "Embedding words")
-    return {"cosine": cosines(embedders.load(embedder, device).embed(words))}
+    return {"cosine": cosines(embedders.load(embedder, run.current().device).embed(words))}
 
 
 @memoize("expert_lens.token_likeness", version=1)
 def token_likeness(words: tuple[str, ...], model: ModelRef) -> dict[str, Any]:
     """`cosine` [words, words] of the mean input embedding of each word's tokens, as they are after
     a space."""
-    device = run.current().device
     run.report(0, 1, "Reading input embeddings")
     encode = language_model.tokenizer(model)
-    weights: torch.Tensor = language_model.load(model, device).network.get_input_embeddings().weight
+    network = language_model.load(model, run.current().device).network
+    weights: torch.Tensor = network.get_input_embeddings().weight
     ids = [encode(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
-    return {
-        "cosine": cosines(
-            torch.stack([weights[tokens].float().mean(0) for tokens in ids]).cpu().numpy()
-        )
-    }
+    vectors = torch.stack([weights[tokens].float().mean(0) for tokens in ids])
+    return {"cosine": cosines(vectors.cpu().numpy())}
 
 
 def lift(together: np.ndarray, documents: int) -> np.ndarray:
@@ -121,12 +117,9 @@ def agreement(
     `concept_likeness`, `sentences.select`, `embedder_likeness` and `token_likeness`."""
     words = sentences.frame("concepts")["concept"].to_list()
     together = lift(np.asarray(sentences.array("together")), sentences.value("documents"))
+    embedder, inputs = (np.asarray(entry.array("cosine")) for entry in baselines)
     measures = {name: np.asarray(concepts.array(name)) for name in ("cosine", "centred")}
-    measures |= {
-        name: np.asarray(entry.array("cosine"))
-        for name, entry in zip(("embedder", "inputs"), baselines, strict=True)
-    }
-    measures["together"] = together
+    measures |= {"embedder": embedder, "inputs": inputs, "together": together}
     every: list[Measure] = [(name, None, matrix) for name, matrix in measures.items()]
     jaccards = np.nan_to_num(np.asarray(concepts.array("experts")))  # two empty sets share nothing
     every += [("experts", tau, matrix) for tau, matrix in zip(TAUS, jaccards, strict=True)]
@@ -186,7 +179,7 @@ def permuted(
     rated: np.ndarray,
     orders: list[np.ndarray],
 ) -> tuple[float | None, float | None]:
-    """The middle 95% of ρ when the words that are rated (`rated`) change places as in `moved`."""
+    """The middle 95% of ρ when the words `rated` change places, in each of `orders`."""
     place = np.arange(len(matrix))
     rhos = []
     for order in orders:
