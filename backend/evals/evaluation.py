@@ -28,6 +28,13 @@ MEASURES = pl.Schema(
 )
 
 
+def measure_row(
+    measure: str, row: Mapping[str, Any], n_of: str, control: str, **changed: Any
+) -> dict[str, Any]:
+    """A row of `MEASURES` from one with value, low, high, n and null, some of them `changed`."""
+    return {**row, "measure": measure, "n_of": n_of, "control": control, **changed}
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One URL parameter of the tab. `words` says what a link must give; `kind` is how it is read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +18,7 @@ from backend.evals.ce_bench.pairs import Stories
 from backend.evals.ce_bench.steer import Steering, steer
 from backend.evals.ce_bench.sweep import PlacedSae, own_sae, stories_key
 from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject, Heat
-from backend.evals.evaluation import MEASURES, Answers
+from backend.evals.evaluation import MEASURES, Answers, measure_row
 from backend.query import command_of, query
 from backend.schema import ModelError, NotFoundError, PairsRef, Study, conform
 from backend.store import queue
@@ -209,48 +210,40 @@ CONTROLS = {
 HELD_OUT = {name: name for name in DEFINITIONS} | {
     "unmarked": "corrected, subject's words left out"
 }
-Row = tuple[Any, ...]
+Row = dict[str, Any]
 
 
 def measures(view: CeBench) -> pl.DataFrame:
     """`MEASURES`: scores, features on a pair held out, what opposites share, L0."""
-    rows = [*_score_rows(view), *_held_out_rows(view), _overlap_row(view)]
-    l0 = view.readers.filter(reader="sae")["l0"][0]
-    rows.append(("L0 on the stories", l0, None, None, view.tokens, "tokens", None, "none"))
-    return pl.DataFrame(rows, schema=MEASURES, orient="row")
+    l0 = {"value": view.readers.filter(reader="sae")["l0"][0], "n": view.tokens}
+    of_l0 = measure_row("L0 on the stories", l0, "tokens", "none")
+    rows = [*_score_rows(view), *_held_out_rows(view), _overlap_row(view), of_l0]
+    return pl.DataFrame(rows, MEASURES)
 
 
-def _score_rows(view: CeBench) -> list[Row]:
+def _score_rows(view: CeBench) -> Iterator[Row]:
     words = {"sae": "", "random_topk": ", random directions"}
     whole = pl.col("score") == "interpretability"
     own = (pl.col("reader") == "sae") & (pl.col("definition") == "corrected")
-    rows = []
     for row in view.scores.filter(whole | own).iter_rows(named=True):
         name = f"{row['score']} score, {row['definition']}{words[row['reader']]}"
         control = CONTROLS.get((row["definition"], row["score"]), "stories dealt to other pairs")
-        has_null = row["null"] is not None
-        ends = row["value"], row["low"], row["high"]
-        rows.append(
-            (name, *ends, row["subjects"], "subjects", row["null"], control if has_null else "none")
-        )
-    return rows
+        control = "none" if row["null"] is None else control
+        yield measure_row(name, row, "subjects", control, n=row["subjects"])
 
 
-def _held_out_rows(view: CeBench) -> list[Row]:
-    rows = []
+def _held_out_rows(view: CeBench) -> Iterator[Row]:
     for row in view.held_out.filter(reader="sae").iter_rows(named=True):
         name = f"feature found again on a pair held out, {HELD_OUT[row['definition']]}"
-        ends = row["share"], row["low"], row["high"], row["subjects"]
-        rows.append((name, *ends, "subjects", row["null"], "subjects dealt at random"))
-    return rows
+        share = {"value": row["share"], "n": row["subjects"]}
+        yield measure_row(name, row, "subjects", "subjects dealt at random", **share)
 
 
 def _overlap_row(view: CeBench) -> Row:
     common = {row["of"]: row for row in view.overlap.filter(reader="sae").iter_rows(named=True)}
-    pair, others = common["pair"], common["others"]["value"]
-    ends = pair["value"], pair["low"], pair["high"]
-    name = "top features that opposite stories share"
-    return (name, *ends, pair["subjects"], "subjects", others, "stories of other subjects")
+    pair, null = common["pair"], common["others"]["value"]
+    name, control = "top features that opposite stories share", "stories of other subjects"
+    return measure_row(name, pair, "subjects", control, n=pair["subjects"], null=null)
 
 
 ANSWERS = Answers(ce_bench, measures)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from backend import run
-from backend.evals.evaluation import MEASURES, Answers
+from backend.evals.evaluation import MEASURES, Answers, measure_row
 from backend.evals.expert_lens import EVALUATION, experts, summaries, views
 from backend.evals.expert_lens.experts import TAUS
 from backend.evals.expert_lens.results import (
@@ -234,26 +235,28 @@ REPEATED = {
     "known": ("concepts known again by their experts", "chance"),
     "elsewhere": ("likeness of concepts, other sentences (ρ)", "concepts permuted"),
 }
-Row = tuple[Any, ...]
+Row = dict[str, Any]
 
 
 def measures(view: ExpertLens) -> pl.DataFrame:
     """`MEASURES`: agreement with people, experts on the other half, likeness again; at τ = .5."""
-    rows = [*_agreement_rows(view), *_expert_rows(view), *_repeated_rows(view)]
-    return pl.DataFrame(rows, schema=MEASURES, orient="row")
+    rows = [*_agreement_rows(view), *_expert_rows(view)]
+    for row in view.again.iter_rows(named=True):
+        name, control = REPEATED[row["measure"]]
+        rows.append(measure_row(name, row, "concepts", control))
+    return pl.DataFrame(rows, MEASURES)
 
 
-def _agreement_rows(view: ExpertLens) -> list[Row]:
+def _agreement_rows(view: ExpertLens) -> Iterator[Row]:
     at_half = pl.col("tau").is_null() | (pl.col("tau") == 0.5)
     rows_at_half = view.agreement.filter(pl.col("measure").is_in(list(WORDS)) & at_half)
-    rows = []
     for row in rows_at_half.iter_rows(named=True):
         undefined = row["rho"] is None or np.isnan(row["rho"])
-        null = None if undefined else row["null_high"]
         name = f"{WORDS[row['measure']]}, with people, {row['ratings']} (ρ)"
-        ends = None if undefined else row["rho"], row["low"], row["high"], row["n"]
-        rows.append((name, *ends, "pairs", null, "words permuted, 97.5%"))
-    return rows
+        rho = {"value": None, "null": None}
+        if not undefined:
+            rho = {"value": row["rho"], "null": row["null_high"]}
+        yield measure_row(name, row, "pairs", "words permuted, 97.5%", **rho)
 
 
 def _expert_rows(view: ExpertLens) -> list[Row]:
@@ -261,21 +264,11 @@ def _expert_rows(view: ExpertLens) -> list[Row]:
     at_half = {row["of"]: row for row in stability}
     same, other = at_half["same"], at_half["other"]["value"]
     counts = view.chosen.row(by_predicate=pl.col("tau") == 0.5, named=True)
-    return [
-        ("experts shared by both halves at τ = .5 (Jaccard)", same["value"], same["low"],
-         same["high"], same["n"], "concepts", other, "other concepts"),
-        ("experts at τ = .5 that are so on test", counts["kept"], counts["low"], counts["high"],
-         counts["n"], "concepts", counts["null"], "shuffled labels"),
-    ]  # fmt: skip
-
-
-def _repeated_rows(view: ExpertLens) -> list[Row]:
-    rows = []
-    for row in view.again.iter_rows(named=True):
-        name, control = REPEATED[row["measure"]]
-        ends = row["value"], row["low"], row["high"], row["n"]
-        rows.append((name, *ends, "concepts", row["null"], control))
-    return rows
+    name = "experts shared by both halves at τ = .5 (Jaccard)"
+    in_both = measure_row(name, same, "concepts", "other concepts", null=other)
+    name = "experts at τ = .5 that are so on test"
+    on_test = measure_row(name, counts, "concepts", "shuffled labels", value=counts["kept"])
+    return [in_both, on_test]
 
 
 ANSWERS = Answers(expert_lens, measures, experts_between)

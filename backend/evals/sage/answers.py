@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from backend import run
-from backend.evals.evaluation import MEASURES, Answers
+from backend.evals.evaluation import MEASURES, Answers, measure_row
 from backend.evals.sage import EVALUATION, TASKS, evaluate, sites, views
 from backend.evals.sage import tasks as prompts
 from backend.evals.sage.sites import Sizes
@@ -237,48 +238,45 @@ SCORED = {
     "necessity": "necessity",
     "explained": "variance explained",
 }
-Row = tuple[Any, ...]
+Row = dict[str, Any]
 
 
 def measures(view: Sage) -> pl.DataFrame:
     """`MEASURES`: accuracy on the task, then what the SAE and supervised means are worth."""
     rows: list[Row] = []
-    gate = view.gates.filter(pl.col("task") == view.task)
-    for row in gate.iter_rows(named=True):
-        ends = row["accuracy"], row["accuracy_low"], row["accuracy_high"]
-        rows.append((f"accuracy on {view.task}", *ends, row["n"], "prompts", 0.5, "a coin"))
+    for row in view.gates.filter(task=view.task).iter_rows(named=True):
+        ends = {"value": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
+        accuracy = {end: row[name] for end, name in ends.items()}
+        name = f"accuracy on {view.task}"
+        rows.append(measure_row(name, row, "prompts", "a coin", **accuracy, null=0.5))
     if view.results is not None:
         for dictionary, words in (("sae", "SAE"), ("means", "supervised means")):
             rows += _score_rows(view.results, view.role, dictionary, words)
             rows += _control_rows(view.results, dictionary, words)
-    return pl.DataFrame(rows, schema=MEASURES, orient="row")
+    return pl.DataFrame(rows, MEASURES)
 
 
-def _score_rows(results: SageTask, role: str, dictionary: str, words: str) -> list[Row]:
+def _score_rows(results: SageTask, role: str, dictionary: str, words: str) -> Iterator[Row]:
     at_resid = results.scores.filter(role=role, kind="resid")
-    n, rows = results.test - results.unseen, []
+    n, control = results.test - results.unseen, "random dictionary"
     for measure, name in SCORED.items():
         null = at_resid.filter(measure=measure, dictionary="random")
         against = null["value"].item() if len(null) else None
         own = at_resid.filter(measure=measure, dictionary=dictionary)
         for row in own.iter_rows(named=True):
-            ends = row["value"], row["low"], row["high"]
-            rows.append((f"{words}: {name}", *ends, n, "prompts", against, "random dictionary"))
-    return rows
+            yield measure_row(f"{words}: {name}", row, "prompts", control, n=n, null=against)
 
 
-def _control_rows(results: SageTask, dictionary: str, words: str) -> list[Row]:
+def _control_rows(results: SageTask, dictionary: str, words: str) -> Iterator[Row]:
     """The largest edit of each counterfactual."""
     edits = results.control.filter(pl.col("value").is_not_null(), kind="resid")
     own = edits.filter(dictionary=dictionary).sort("k")
     largest = own.group_by("edit", maintain_order=True).tail(1)
-    n, rows = results.test - results.unseen, []
+    n, control = results.test - results.unseen, "shuffled attributes"
     for row in largest.iter_rows(named=True):
         null = edits.filter(dictionary="shuffled", edit=row["edit"])["value"].item()
         name = f"{words}: control of {row['edit']}, {row['k']} features"
-        ends = row["value"], row["low"], row["high"]
-        rows.append((name, *ends, n, "prompts", null, "shuffled attributes"))
-    return rows
+        yield measure_row(name, row, "prompts", control, n=n, null=null)
 
 
 ANSWERS = Answers(sage, measures)
