@@ -31,10 +31,9 @@ def stable_regions(study: Study, p: Stop = None, k: Stop = None) -> StableRegion
     spec = spec_of(study, p, k)
     partition = study.cut(spec)
     paths = stability.interpolate_prompts(partition, PAIRS, STEPS, SEED)
-    control = rivals.rival_directions(partition, "coreset", SEED)
     directions = {
-        "exemplars": partitioning.build_partition(partition).array("exemplars"),
-        "coreset": control.array("directions"),
+        "exemplars": rivals.directions(partition, "exemplar", SEED),
+        "coreset": rivals.directions(partition, "coreset", SEED),
     }
     arrays = {name: np.asarray(paths.array(name)) for name in PATHS}
     centre = partitioning.centre(partition.reading).array("centre")

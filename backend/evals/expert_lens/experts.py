@@ -72,7 +72,15 @@ class Reader:
             ids, mask = padded([tokens[row] for row in batch], network.bos)
             for row, response in zip(batch, self._responses(network, ids, mask).cpu(), strict=True):
                 rows[row] = response
-        return self._checked(torch.stack(rows))
+        responses = torch.stack(rows)
+        finite = torch.isfinite(responses).all(dim=1)
+        if not bool(finite.all()):
+            raise NotFiniteError(
+                f"Responses to {int((~finite).sum())} of {len(responses)} sentences are NaN or "
+                f"infinite ({self.units.model.dtype}).",
+                "Compute in float32: set `dtype` in the study or TESSERA_DTYPE.",
+            )
+        return responses
 
     def _responses(
         self, network: language_model.LanguageModel, ids: Tensor, mask: Tensor
@@ -88,16 +96,6 @@ class Reader:
             for text, length in zip(residual, mask.sum(dim=1).tolist(), strict=True)
         ]
         return torch.stack(each)
-
-    def _checked(self, responses: Tensor) -> Tensor:
-        finite = torch.isfinite(responses).all(dim=1)
-        if not bool(finite.all()):
-            raise NotFiniteError(
-                f"Responses to {int((~finite).sum())} of {len(responses)} sentences are NaN or "
-                f"infinite ({self.units.model.dtype}).",
-                "Compute in float32: set `dtype` in the study or TESSERA_DTYPE.",
-            )
-        return responses
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,22 @@ def load_patcher(model: ModelRef) -> Patcher:
     return Patcher(language_model.load(replace(model, dtype="float32"), run.current().device))
 
 
+def _train_prompts(
+    model: ModelRef, task: str, sizes: Sizes, count: int
+) -> tuple[PromptSet, Patcher]:
+    """So many train prompts, and the model to be patched."""
+    prompts = prompts_of(model, task, sizes)
+    return prompts.part(np.flatnonzero(~prompts.test)[:count]), load_patcher(model)
+
+
 @memoize("sage.gate", version=1)
 def gate(model: ModelRef, task: str, sizes: Sizes) -> dict[str, Any]:
     """`ld` [2, n] float64: LD of train prompts, and of their main counterfactuals, answer less
     rival both times."""
-    prompts = prompts_of(model, task, sizes)
-    some = prompts.part(np.flatnonzero(~prompts.test)[:GATE])
     run.report(0, 1, f"Asking whether the model solves {task}")
-    patcher = load_patcher(model)
-    patcher.check(some.ids[0, 0, : some.end[0] + 1], some.pair[0, 0])
-    ld = [patcher.differences(some.ids[edit], some.end, some.pair[0]) for edit in (0, 1)]
+    prompts, patcher = _train_prompts(model, task, sizes, GATE)
+    patcher.check(prompts.ids[0, 0, : prompts.end[0] + 1], prompts.pair[0, 0])
+    ld = [patcher.differences(prompts.ids[edit], prompts.end, prompts.pair[0]) for edit in (0, 1)]
     return {"ld": np.array(ld, dtype=np.float64)}
 
 
@@ -70,7 +76,7 @@ def attribution(model: ModelRef, task: str, sizes: Sizes) -> dict[str, Any]:
     Raises:
         NotFiniteError: a gradient is not finite.
     """
-    prompts, patcher = _searched(model, task, sizes)
+    prompts, patcher = _train_prompts(model, task, sizes, SEARCHED)
     places = [Place(layer, kind) for layer in range(patcher.layers) for kind in KINDS]
     total = np.zeros((len(prompts.roles), len(places)))
     for first in range(0, len(prompts.end), BATCH):
@@ -85,12 +91,6 @@ def attribution(model: ModelRef, task: str, sizes: Sizes) -> dict[str, Any]:
     return {"estimate": mean}
 
 
-def _searched(model: ModelRef, task: str, sizes: Sizes) -> tuple[PromptSet, Patcher]:
-    prompts = prompts_of(model, task, sizes)
-    some = prompts.part(np.flatnonzero(~prompts.test)[:SEARCHED])
-    return some, load_patcher(model)
-
-
 @memoize("sage.verification", version=1)
 def verification(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[str, Any]:
     """Real patching of the counterfactual's activation at `CHECKED` sites that attribution puts
@@ -101,7 +101,7 @@ def verification(model: ModelRef, site: Site, task: str, sizes: Sizes) -> dict[s
     """
     guessed = attribution(model, task, sizes)
     estimate = np.asarray(guessed.array("estimate"))
-    prompts, patcher = _searched(model, task, sizes)
+    prompts, patcher = _train_prompts(model, task, sizes, SEARCHED)
     sites = _to_check(estimate, site.layer, sizes.seed)
     effects = np.zeros((len(sites), len(prompts.end)))
     clean = patcher.differences(prompts.ids[0], prompts.end, prompts.pair[0])
