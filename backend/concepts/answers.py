@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,77 +33,60 @@ Row = dict[str, Any]
 # ---------------------------------------------------------------- in or out
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """What training texts choose by one rule, `best` of the regions and a `union` of them, with
-    their rates on test texts; and `js`, J of every region on these."""
-
-    rates: list[Row]
-    js: np.ndarray
-    best: int | None
-    union: list[int]
-
-
 @query("Texts in and out of regions", priority=queue.SHORT)
 def membership(
     study: Study, name: str = "topics", concept: str = "", p: Stop = None, k: Stop = None
 ) -> Membership:
     """Hard membership at θ: TPR, TNR and J of the best region, of a union, and of every region."""
     results, number = results_of(study, name, concept, p, k)
-    choices = {
-        (method, rule): _choose_regions(results, number, inside)
-        for method in MEMBERS
-        for rule, inside in zip(RULES, _members(results, method), strict=True)
-    }
-    rows, spreads = [], []
-    for (method, rule), choice in choices.items():
-        rows += [{"method": method, "rule": rule, **row} for row in choice.rates]
-        quantiles = np.quantile(choice.js, (0.05, 0.5, 0.95))
-        above_half = float((choice.js > 0.5).mean())
-        spreads.append((method, rule, len(choice.js), *quantiles, above_half))
-    keyed = {" ".join(key): choice for key, choice in choices.items()}
+    train, test = (results.set.texts_of(number, split)[:2] for split in ("train", "test"))
+    rows, spreads, js, best, unions = [], [], {}, {}, {}
+    for method, rule, inside in _members(results):
+        key, choice = f"{method} {rule}", {"method": method, "rule": rule}
+        tied = rules.tied_regions(rules.rates(inside, *train))
+        if len(tied):
+            best[key] = int(tied[0])
+        unions[key] = rules.greedy_union(inside, *train)
+        table = rules.rates(inside, *test)
+        of_union = rules.rates(rules.in_any_region(inside, unions[key]), *test).to_dicts()
+        rows += [choice | row for row in _best_rates(table, tied)]
+        rows += [choice | {"what": "union", "regions": len(unions[key])} | row for row in of_union]
+        js[key] = table["j"].drop_nulls().to_numpy()
+        quantiles = np.quantile(js[key], (0.05, 0.5, 0.95))
+        spreads.append((method, rule, len(js[key]), *quantiles, float((js[key] > 0.5).mean())))
     return Membership(
         table=pl.DataFrame(rows, views.CHOSEN_RATES),
         every=pl.DataFrame(spreads, views.J_QUANTILES, orient="row"),
-        js={key: choice.js for key, choice in keyed.items()},
-        best={key: choice.best for key, choice in keyed.items() if choice.best is not None},
-        unions={key: choice.union for key, choice in keyed.items()},
+        js=js,
+        best=best,
+        unions=unions,
         provenance=results.owners["exemplar"].provenance(
             results.command("membership", number, name=name)
         ),
     )
 
 
-def _choose_regions(results: ConceptResults, concept: int, inside: Inside) -> _Choice:
-    train, test = (results.set.texts_of(concept, split)[:2] for split in ("train", "test"))
-    table = rules.rates(inside, *test)
-    tied = rules.tied_regions(rules.rates(inside, *train))
-    region = int(tied[0]) if len(tied) else None
-    union = rules.greedy_union(inside, *train)
-    best_rates = table.filter(pl.col("region") == region).to_dicts()
-    union_rates = rules.rates(rules.in_any_region(inside, union), *test).to_dicts()
-    tied_rates = _tied_rates(table.filter(pl.col("region").is_in(tied)))
-    rows = [{"what": "best", "regions": 1, **row, **tied_rates} for row in best_rates]
-    rows += [{"what": "union", "regions": len(union), **row} for row in union_rates]
-    return _Choice(rows, table["j"].drop_nulls().to_numpy(), region, union)
+def _members(results: ConceptResults) -> Iterator[tuple[str, str, Inside]]:
+    """By each method and each of `RULES`: [texts, K] which texts are in which region."""
+    theta = results.theta
+    for method in MEMBERS:
+        owners, similarity = results.owners[method], results.scores[method]
+        tokens = owners.array("owner"), owners.array("distance")
+        owned = rules.owner_membership(*tokens, theta, results.set.offsets, similarity.shape[1])
+        each = rules.ball_membership(similarity, theta), *owned
+        yield from ((method, rule, inside) for rule, inside in zip(RULES, each, strict=True))
 
 
-def _tied_rates(table: pl.DataFrame) -> Row:
-    """How many regions training texts cannot tell apart, and the spread of their rates."""
-    row: Row = {"tied": len(table) or None}
+def _best_rates(table: pl.DataFrame, tied: np.ndarray) -> list[Row]:
+    """A row of the first of the regions that training texts cannot tell apart: its rates, how many
+    those are, and the spread of theirs. None where a class has no training text."""
+    of_tied = table.filter(pl.col("region").is_in(tied))
+    row: Row = {"what": "best", "regions": 1, "tied": len(tied)}
     for name in ("tpr", "tnr", "j"):
-        values = table[name]
+        values = of_tied[name]
         ends = {"": values.mean(), "_low": values.min(), "_high": values.max()}
         row |= {f"tied_{name}{end}": value for end, value in ends.items()}
-    return row
-
-
-def _members(results: ConceptResults, method: str) -> tuple[Inside, Inside, Inside]:
-    """[texts, K] which texts are in which region, by each of `RULES`."""
-    owners, similarity, theta = results.owners[method], results.scores[method], results.theta
-    tokens = owners.array("owner"), owners.array("distance")
-    owned = rules.owner_membership(*tokens, theta, results.set.offsets, similarity.shape[1])
-    return rules.ball_membership(similarity, theta), *owned
+    return [row | rates for rates in of_tied.head(1).to_dicts()]
 
 
 # ---------------------------------------------------------------- new texts

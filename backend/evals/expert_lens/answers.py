@@ -71,9 +71,7 @@ def expert_lens(
         tree=summaries.tree(np.asarray(likeness.array("centred"))),
         stability=summaries.stability(likeness),
         chosen=summaries.expert_counts(likeness, list(results.concepts.values())),
-        again=conform(
-            enough(pl.concat([results.repeated.frame("again"), likeness_elsewhere])), views.RECOVERY
-        ),
+        again=enough(pl.concat([results.repeated.frame("again"), likeness_elsewhere])),
         elsewhere=across_sources,
         seed=SEED,
         provenance=likeness.provenance(_command("expert_lens", results.setup)),
