@@ -59,8 +59,16 @@ def boundary_tests(
         kind: np.array([not len(segment.bounds) for segment in part], bool)
         for kind, part in segments.items()
     }
-    sharper = [_sharpness(kind, one, apart, sharpness, seed) for kind, one in in_one.items()]
-    predicted = [_prediction(kind, one, same_next) for kind, one in in_one.items()]
+    sharper, predicted = [], []
+    for kind, one in in_one.items():
+        pairs = match_pairs(apart, one, seed)
+        inside, across = sharpness[pairs[:, 0]], sharpness[pairs[:, 1]]
+        means = mean_interval(inside)[0], mean_interval(across)[0]
+        counts = int(one.sum()), int((~one).sum())
+        sharper.append((kind, *means, *mean_interval(inside - across), len(pairs), *counts))
+        area = auroc(one[same_next], one[~same_next])
+        counts = len(one), int(same_next.sum()), int(one.sum())
+        predicted.append((kind, area.value, area.low, area.high, *counts))
     return {
         "boundaries": _boundaries(segments, steepest),
         "sharper": pl.DataFrame(sharper, SHARPNESS, orient="row"),
@@ -81,7 +89,9 @@ def _boundaries(segments: dict[str, list[Segment]], steepest: np.ndarray) -> pl.
         for kind, each in values.items():
             counts = np.array([len(segment.bounds) for segment in segments.get(kind, [])])
             mean = float(counts[both].mean()) if len(counts) and both.any() else None
-            rows.append((measure, kind, *_mean(each[both]), int((~both).sum()), mean))
+            finite = each[both & np.isfinite(each)]
+            sizes = len(finite), int((~both).sum())
+            rows.append((measure, kind, *mean_interval(finite), *sizes, mean))
     return pl.DataFrame(rows, BOUNDARIES, orient="row")
 
 
@@ -102,23 +112,7 @@ def boundary_distances(
     return own, margin
 
 
-def _mean(values: np.ndarray) -> tuple[float | None, float | None, float | None, int]:
-    """Mean, interval and number of what is not NaN."""
-    finite = values[np.isfinite(values)]
-    return (*mean_interval(finite), len(finite))
-
-
 # ---------------------------------------------------------------- (ii) sharpness
-
-
-def _sharpness(
-    kind: str, one: np.ndarray, apart: np.ndarray, sharpness: np.ndarray, seed: int
-) -> tuple[object, ...]:
-    pairs = match_pairs(apart, one, seed)
-    inside, across = sharpness[pairs[:, 0]], sharpness[pairs[:, 1]]
-    means = (mean_interval(inside)[0], mean_interval(across)[0])
-    counts = (len(pairs), int(one.sum()), int((~one).sum()))
-    return (kind, *means, *mean_interval(inside - across), *counts)
 
 
 def match_pairs(apart: np.ndarray, one: np.ndarray, seed: int) -> np.ndarray:
@@ -133,15 +127,6 @@ def match_pairs(apart: np.ndarray, one: np.ndarray, seed: int) -> np.ndarray:
             matches.append((row, free[gaps.argmin()]))
             free = np.delete(free, gaps.argmin())
     return np.array(matches, dtype=np.int64).reshape(-1, 2)
-
-
-# ---------------------------------------------------------------- (iii) next token
-
-
-def _prediction(kind: str, one: np.ndarray, same_next: np.ndarray) -> tuple[object, ...]:
-    estimate = auroc(one[same_next], one[~same_next])
-    counts = (len(one), int(same_next.sum()), int(one.sum()))
-    return (kind, estimate.value, estimate.low, estimate.high, *counts)
 
 
 # ---------------------------------------------------------------- segments

@@ -78,11 +78,8 @@ def nulls(
         independent = np.resize(few, times)
     else:
         inside, _ = definitions.subject_means(means, "corrected")
-        labels = (means.subject_of[order] for order in orders)
-        best = [
-            definitions.distance(inside, definitions.means_of_others(inside, label)).max(axis=1)
-            for label in labels
-        ]
+        others = (definitions.means_of_others(inside, means.subject_of[o]) for o in orders)
+        best = [definitions.distance(inside, mean).max(axis=1) for mean in others]
         independent = np.array(best).mean(axis=1)
     return dict(zip(SCORES, (contrastive, independent, contrastive + independent), strict=True))
 

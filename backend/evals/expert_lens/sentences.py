@@ -222,9 +222,8 @@ class FrameSentences:
             negatives = []
             for number in numbers:
                 fillings = range(number * SHOWN, (number + 1) * SHOWN)
-                negatives += [index for index in fillings if not is_form(self.fillers[index])][
-                    :PER_POSITIVE
-                ]
+                free = [index for index in fillings if not is_form(self.fillers[index])]
+                negatives += free[:PER_POSITIVE]
             halves.append(Half(filled, len(filled), np.array(negatives)))
         return halves
 

@@ -163,7 +163,11 @@ def _task(
     prompts_of_task = prompt_set(source)
     attribution = sites.attribution(study.model, prompts_of_task.task, SIZES)
     control = [control_table(kind, evaluations[role, kind]) for kind in KINDS] if role else []
-    at_resid = evaluations.get((role, "resid"))
+    read, causal = pl.DataFrame(schema=views.READING), pl.DataFrame(schema=views.CAUSAL)
+    if at_resid := evaluations.get((role, "resid")):
+        causal = causal_table(prompts_of_task, at_resid)
+        # without an SAE nothing is read
+        read = pl.concat([read, at_resid.frame("read")], how="diagonal")
     score_rows = [
         row
         for (at_role, kind), entry in evaluations.items()
@@ -188,18 +192,10 @@ def _task(
         searched=checked.array("effects").shape[1],
         scores=pl.DataFrame(score_rows, views.SCORES, orient="row"),
         control=pl.concat([pl.DataFrame(schema=views.CONTROL), *control]),
-        read=_read(at_resid),
-        causal=causal_table(prompts_of_task, at_resid)
-        if at_resid
-        else pl.DataFrame(schema=views.CAUSAL),
+        read=read,
+        causal=causal,
         evaluated=tuple(_roles(checked)),
     )
-
-
-def _read(evaluation: Entry | None) -> pl.DataFrame:
-    """`READING`; empty where there is no SAE to read."""
-    frame = evaluation.frame("read") if evaluation else pl.DataFrame()
-    return conform(frame, views.READING) if len(frame) else pl.DataFrame(schema=views.READING)
 
 
 def _templates(prompt_set: PromptSet, test: bool) -> int:
