@@ -26,6 +26,7 @@ from backend.store import queue
 from backend.store.memo import Entry
 
 RULES = ("ball", "owner", "both")
+BEST = ("region", "purity", "lift", "coverage", "f1")  # of the best part
 MEMBERS = ("exemplar", "coreset")  # the control beside it has the same K and θ
 
 Row = dict[str, Any]
@@ -217,16 +218,14 @@ def _split(table: pl.DataFrame, uncovered: int) -> Row:
     splitting = purity.split_over_regions(table["hits"].to_numpy(), uncovered)
     whole = purity.split_over_regions(table["count"].to_numpy())
     ranked = table.sort("f1", descending=True, nulls_last=True).head(1).to_dicts()
-    best = {name: value for row in ranked for name, value in row.items()}
+    best = next(iter(ranked), {})
     return {
         "units": len(table),
         "used": int((table["hits"] > 0).sum()),
         **splitting,
         "whole": whole["effective"],
-        **{f"best_{name}": best.get(name) for name in ("region", "purity", "lift", "coverage")},
-        "best_f1": best.get("f1"),
-        "f1_low": best.get("f1_low"),
-        "f1_high": best.get("f1_high"),
+        **{f"best_{name}": best.get(name) for name in BEST},
+        **{name: best.get(name) for name in ("f1_low", "f1_high")},
     }
 
 

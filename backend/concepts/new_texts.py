@@ -43,7 +43,7 @@ def new_text_distances(
     )
     texts, points = scores.text_points(partition.reading, ref)
     positive, negative, hard = texts.texts_of(concept, "test")
-    frames: dict[str, list[pl.DataFrame]] = {"nearest": [], "quantiles": [], "shares": []}
+    parts = []
     for kind, texts_of_kind in (("positive", positive), ("negative", np.r_[negative, hard])):
         rows = np.sort(texts_of_kind)
         new = rows_of(points, np.flatnonzero(np.isin(texts.tokens.document_of, rows)))
@@ -51,9 +51,8 @@ def new_text_distances(
         tables = place_texts(new.cpu().numpy(), offsets, assign(new), sample, kind)
         numbers = rows.astype(np.int32)[tables["nearest"]["text"].to_numpy()]
         tables["nearest"] = tables["nearest"].with_columns(text=pl.Series(numbers))
-        for name, table in tables.items():
-            frames[name].append(table)
-    tables = {name: pl.concat(parts) for name, parts in frames.items()}
+        parts.append(tables)
+    tables = {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
     return tables | {"members": len(sample.members)}
 
 

@@ -102,11 +102,9 @@ def relative_distances(final: Tensor) -> np.ndarray:
 def steepest_rises(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[P] the largest rise of [P, steps] per unit of α, and the α in the middle of that step."""
     rises = np.diff(apart, axis=1)
-    step = rises.argmax(axis=1)
     steps = rises.shape[1]
-    return rises[np.arange(len(rises)), step] * steps, np.where(
-        np.isfinite(apart[:, -1]), (step + 0.5) / steps, np.nan
-    )
+    middle = (rises.argmax(axis=1) + 0.5) / steps
+    return rises.max(axis=1) * steps, np.where(np.isfinite(apart[:, -1]), middle, np.nan)
 
 
 # ---------------------------------------------------------------- which prompts

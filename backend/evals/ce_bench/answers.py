@@ -120,7 +120,11 @@ def ce_subject(
         entry = report.report(study.model, site, sae, ref, "sae")
         stories = Stories(story_pairs.read_stories(study.model, ref))
     subject = subject or stories.subjects[0]
-    _check_subject(stories, subject, definition)
+    if subject not in stories.subjects or definition not in DEFINITIONS:
+        raise NotFoundError(
+            f"There is no subject {subject!r} by {definition!r}.",
+            f"Choose one of {', '.join(stories.subjects[:20])}.",
+        )
     tops = entry.frame("tops").filter(definition=definition, subject=subject)
     if feature < 0:
         feature = int(tops["feature"][0]) if len(tops) else 0
@@ -130,14 +134,6 @@ def ce_subject(
     return CeSubject(
         subject, definition, feature, conform(tops, views.FIRSTS), passages_by_pair, peak
     )
-
-
-def _check_subject(stories: Stories, subject: str, definition: str) -> None:
-    if subject not in stories.subjects or definition not in DEFINITIONS:
-        raise NotFoundError(
-            f"There is no subject {subject!r} by {definition!r}.",
-            f"Choose one of {', '.join(stories.subjects[:20])}.",
-        )
 
 
 def _stories_of(

@@ -92,12 +92,11 @@ def _pairs(
     means: Means, definition: str, distances: Distances, subjects: list[str]
 ) -> pl.DataFrame:
     best = np.where(np.isfinite(distances.interpretability), distances.interpretability, -np.inf)
-    columns = {name: distances.scores[:, index] for index, name in enumerate(SCORES)}
     table = {
         "definition": definition,
         "pair": np.arange(len(best)),
         "subject": [subjects[index] for index in means.subject_of],
-        **columns,
+        **dict(zip(SCORES, distances.scores.T, strict=True)),
         "feature": best.argmax(axis=1),
     }
     return pl.DataFrame(table, PAIRS, nan_to_null=True)

@@ -25,7 +25,7 @@ from backend.evals.expert_lens.ratings import RatingsRef
 from backend.evals.expert_lens.views import REFUSED
 from backend.models.language_model import tokenizer
 from backend.schema import CorpusError, CorpusRef, ModelRef
-from backend.statistics import ranking
+from backend.statistics.estimates import auroc
 from backend.store.memo import memoize
 
 LEAST, MOST = 10, 40  # positive sentences of a half
@@ -184,14 +184,11 @@ class CorpusSentences:
         rows = [np.flatnonzero(free & (self.pool["half"].to_numpy() == half)) for half in (0, 1)]
         count = min(MOST, *map(len, positives), *(len(part) // PER_POSITIVE for part in rows))
         pool = self.pool["length"].to_numpy()
-        return [
-            Half(
-                part.head(count),
-                len(part),
-                match_lengths(part["length"].to_numpy()[:count], pool, rows_),
-            )
-            for part, rows_ in zip(positives, rows, strict=True)
-        ]
+        halves = []
+        for part, free_rows in zip(positives, rows, strict=True):
+            negatives = match_lengths(part["length"].to_numpy()[:count], pool, free_rows)
+            halves.append(Half(part.head(count), len(part), negatives))
+        return halves
 
 
 class FrameSentences:
@@ -270,17 +267,14 @@ def _tables(selected: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str,
             [half.positives["text"].to_list(), pool["text"].gather(half.negatives).to_list()]
             for half in halves
         ]
-        lengths = [
-            np.concatenate(parts)[:, None].astype(np.float32)
-            for parts in (
-                [half.positives["length"].to_numpy() for half in halves],
-                [pool["length"].to_numpy()[half.negatives] for half in halves],
-            )
-        ]
+        lengths = (
+            pl.concat([half.positives["length"] for half in halves]),
+            pool["length"].gather(np.concatenate([half.negatives for half in halves])),
+        )
         documents = sum(half.positives["document"].n_unique() for half in halves)
         digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
         sizes = len(texts[0][0]), len(texts[0][1]), documents
-        concepts.append((word, digest, *sizes, float(ranking.aurocs(*lengths)[0])))
+        concepts.append((word, digest, *sizes, auroc(*lengths).value))
         for number, half in enumerate(halves):
             positives += [(word, number, text) for text in half.positives["text"]]
             negatives += [(word, number, int(row)) for row in half.negatives]
