@@ -40,6 +40,7 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
     by_reader = ce_sweep.reports(study.model, ref, placed)
     stories, of_sae = Stories(story_pairs.read_stories(study.model, ref)), by_reader["sae"]
     sweep, missing = _listed(study, placed, ref)
+    aspects = pl.concat_str("aspect1", "aspect2", separator=" / ")
     return CeBench(
         name=pairs,
         source=ref.path or "Tessera's own stories",
@@ -58,11 +59,7 @@ def ce_bench(study: Study, pairs: str = "") -> CeBench:
         held_out=_of_readers(by_reader, "held", views.HELD_OUT),
         overlap=_of_readers(by_reader, "overlap", views.OVERLAP),
         pairs=conform(of_sae.frame("pairs"), views.PAIRS).join(
-            stories.pairs.select(
-                "pair", aspects=pl.concat_str("aspect1", "aspect2", separator=" / ")
-            ),
-            on="pair",
-            maintain_order="left",
+            stories.pairs.select("pair", aspects=aspects), on="pair", maintain_order="left"
         ),
         tops=conform(of_sae.frame("tops"), views.TOPS),
         clouds={

@@ -103,16 +103,14 @@ def halves(means: Means, seed: int) -> pl.DataFrame:
     `agreement`, Spearman's ρ between halves of the mean distance of features that are active in
     either."""
     side = sides(int(means.subject_of.max()) + 1, seed)[means.subject_of]
+    parts = [means.subset(np.flatnonzero(side == half)) for half in (0, 1)]
     rows = []
     for definition in DEFINITIONS:
-        parts = [means.subset(np.flatnonzero(side == half)) for half in (0, 1)]
-        distances = [
-            definitions.score(part, definition) if len(part.mean) else None for part in parts
-        ]
+        distances = [definitions.score(part, definition) for part in parts]
         for column, score in enumerate(SCORES):
             agreement = _agreement(distances, parts, score)
             for half, (part, each) in enumerate(zip(parts, distances, strict=True)):
-                values = each.scores[:, column] if each is not None else np.empty(0)
+                values = each.scores[:, column]
                 finite = values[np.isfinite(values)]
                 mean = float(finite.mean()) if len(finite) else np.nan
                 counts = len(finite), len(np.unique(part.subject_of))
@@ -126,9 +124,7 @@ def sides(subjects: int, seed: int) -> np.ndarray:
     return (order < subjects // 2).astype(np.int64)
 
 
-def _agreement(distances: list[Distances | None], parts: list[Means], score: str) -> float:
-    if any(each is None for each in distances):
-        return np.nan
+def _agreement(distances: list[Distances], parts: list[Means], score: str) -> float:
     active = np.any([part.mean.any(axis=0) for part in parts], axis=0)
     profile = [over_pairs(getattr(each, score))[active] for each in distances]
     if active.sum() < 3 or any(np.isnan(each).any() or np.ptp(each) == 0 for each in profile):

@@ -111,7 +111,7 @@ def subject_means(means: Means, definition: str) -> tuple[np.ndarray, np.ndarray
 
 def means_of_others(inside: np.ndarray, subject_of: np.ndarray) -> np.ndarray:
     """[P, W] the mean of `inside` over the pairs of all other subjects."""
-    count = int(subject_of.max()) + 1
+    count = int(subject_of.max(initial=-1)) + 1
     sums = np.zeros((count, inside.shape[1]))
     np.add.at(sums, subject_of, inside)
     left = len(inside) - np.bincount(subject_of, minlength=count)
