@@ -115,7 +115,7 @@ def expert_results(setup: Setup) -> ExpertResults:
         study.model, study.corpus, setup.sentences, setup.concepts, setup.rated, SEED
     )
     reader = Reader(units, selected.frame("pool")["text"].to_list())
-    by_concept = _sentences_by_concept(selected, reader)
+    by_concept = sentences_by_concept(selected, reader)
     words = tuple(by_concept)
     rank = functools.partial(experts.expertise, units, seed=SEED)
     ranked_before = functools.partial(experts.expertise.find, units, seed=SEED)
@@ -142,7 +142,7 @@ def find_results(setup: Setup) -> ExpertResults | None:
             return None
 
 
-def _sentences_by_concept(selected: Entry, reader: Reader) -> dict[str, ConceptSentences]:
+def sentences_by_concept(selected: Entry, reader: Reader) -> dict[str, ConceptSentences]:
     """The sentences of each concept, all with one reader: it reads the pool of negatives once."""
     positives, negatives = (
         selected.frame(name).partition_by("concept", "half", as_dict=True)

@@ -7,8 +7,6 @@ pool and are matched in length, since the largest of many tokens is larger.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -96,8 +94,8 @@ def select(
     """Sentences of the `concepts` or, if there are none, of rated words that the corpus
     holds often enough, as `ratings.choose` picks them. `source` is corpus or templates.
 
-    Tables: `concepts` (concept, digest, positives and negatives of a half, documents, length: the
-    AUROC of length alone), `refused` (concept, train, test: positive sentences of each half),
+    Tables: `concepts` (concept, positives and negatives of a half, documents, length: the AUROC of
+    length alone), `refused` (concept, train, test: positive sentences of each half),
     `positives` (concept, half, text), `negatives` (concept, half, row), `pool` (half, text).
     Array `together` [concepts, concepts] int64: documents that hold both words. Values: how many
     `documents` there are, words were looked for (`rated`), and are there `often` enough.
@@ -263,22 +261,17 @@ def _spread(table: pl.DataFrame) -> pl.DataFrame:
 def _tables(selected: Mapping[str, list[Half]], pool: pl.DataFrame) -> dict[str, Any]:
     concepts, positives, negatives = [], [], []
     for word, halves in selected.items():
-        texts = [
-            [half.positives["text"].to_list(), pool["text"].gather(half.negatives).to_list()]
-            for half in halves
-        ]
         lengths = (
             pl.concat([half.positives["length"] for half in halves]),
             pool["length"].gather(np.concatenate([half.negatives for half in halves])),
         )
         documents = sum(half.positives["document"].n_unique() for half in halves)
-        digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
-        sizes = len(texts[0][0]), len(texts[0][1]), documents
-        concepts.append((word, digest, *sizes, auroc(*lengths).value))
+        sizes = len(halves[0].positives), len(halves[0].negatives), documents
+        concepts.append((word, *sizes, auroc(*lengths).value))
         for number, half in enumerate(halves):
             positives += [(word, number, text) for text in half.positives["text"]]
             negatives += [(word, number, int(row)) for row in half.negatives]
-    names = ["concept", "digest", "positives", "negatives", "documents", "length"]
+    names = ["concept", "positives", "negatives", "documents", "length"]
     return {
         "concepts": pl.DataFrame(concepts, schema=names, orient="row"),
         "positives": pl.DataFrame(positives, schema=["concept", "half", "text"], orient="row"),

@@ -14,7 +14,9 @@ from backend.evals.expert_lens import (
     ratings,
     sentences,
 )
+from backend.evals.expert_lens.experts import Reader, Units
 from backend.evals.expert_lens.frames import FILLERS, FRAMES
+from backend.evals.expert_lens.results import sentences_by_concept
 from backend.schema import (
     CorpusError,
 )
@@ -85,9 +87,11 @@ def test_an_absent_or_rare_word_is_listed_with_its_count(selected: Any) -> None:
 def test_the_sentences_of_a_concept_do_not_depend_on_the_others(small: str, selected: Any) -> None:
     study = studies.load(small)
     fewer = sentences.select(study.model, study.corpus, "corpus", ("apple", "spoon"), (), 0)
-    digests = [
-        dict(e.frame("concepts").select("concept", "digest").iter_rows()) for e in (selected, fewer)
-    ]
+    digests = []
+    for entry in (selected, fewer):
+        reader = Reader(Units(study.model), entry.frame("pool")["text"].to_list())
+        by_concept = sentences_by_concept(entry, reader)
+        digests.append({word: each.content_digest for word, each in by_concept.items()})
     assert digests[1] == {word: digests[0][word] for word in ("apple", "spoon")}
 
 
