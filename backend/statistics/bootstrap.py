@@ -54,7 +54,7 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray, seed: int = 0) -> End
 
 
 def grouped_mean(
-    values: np.ndarray, group_of: np.ndarray, rng: np.random.Generator
+    values: np.ndarray, group_of: np.ndarray, seed: int | list[int]
 ) -> tuple[float, float, float]:
     """Mean of `values` [n] where they are finite, and its interval over groups resampled whole;
     NaN ends where there are fewer than two groups, NaN throughout where nothing is finite."""
@@ -70,7 +70,7 @@ def grouped_mean(
         return sums.sum(axis=axis) / counts.sum(axis=axis)
 
     columns = np.bincount(group, values[finite]), np.bincount(group)
-    return value, *percentile_interval(paired_draws(columns, mean, rng))
+    return value, *percentile_interval(paired_draws(columns, mean, np.random.default_rng(seed)))
 
 
 # ---------------------------------------------------------------- resamples as weights

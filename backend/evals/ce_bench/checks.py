@@ -18,14 +18,6 @@ TOP = 20  # features of a story that are looked for in another
 NEAR = 10  # a rank that counts as found again
 
 
-def over_subjects(
-    values: np.ndarray, subject_of: np.ndarray, seed: int
-) -> tuple[float, float, float]:
-    """Mean of `values` [P] where they are finite, with its interval over subjects resampled whole;
-    NaN ends where there are fewer than two subjects."""
-    return grouped_mean(values, subject_of, np.random.default_rng([seed, 4]))
-
-
 def _times(means: Means) -> int:
     return int(np.clip(CELLS // max(1, means.mean.size), 20, SHUFFLES))
 
@@ -43,7 +35,7 @@ def scores(
         for column, score in enumerate(SCORES):
             values = distances.scores[:, column]
             finite = np.isfinite(values)
-            ends = over_subjects(values, means.subject_of, seed)
+            ends = grouped_mean(values, means.subject_of, [seed, 4])
             counts = int(finite.sum()), len(np.unique(means.subject_of[finite]))
             rows.append((definition, score, *ends, *_spread(draws[score]), *counts))
     return pl.DataFrame(rows, views.SCORES, orient="row").fill_nan(None)
@@ -155,7 +147,7 @@ def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl
         if folds:
             own = np.array([rank(apart[[pair]], feature)[0] for pair, feature in folds])
             subjects = labels[[pair for pair, _ in folds]]
-            value, low, high = over_subjects((own <= NEAR).astype(float), subjects, seed)
+            value, low, high = grouped_mean((own <= NEAR).astype(float), subjects, [seed, 4])
             row |= {
                 "median": float(np.median(own)), "share": value, "low": low, "high": high,
                 "subjects": len(np.unique(subjects)),
@@ -234,5 +226,5 @@ def overlap(means: Means, seed: int) -> pl.DataFrame:
         with np.errstate(invalid="ignore"):
             each = np.where(mask, common, 0).sum(axis=1) / mask.sum(axis=1)
         subjects = len(np.unique(subject[np.isfinite(each)]))
-        rows.append((name, *over_subjects(each, subject, seed), subjects))
+        rows.append((name, *grouped_mean(each, subject, [seed, 4]), subjects))
     return pl.DataFrame(rows, views.OVERLAP, orient="row").fill_nan(None)
