@@ -179,9 +179,9 @@ def encode(
             "Choose another task.",
         )
     ids = np.full((*lengths.shape, int(lengths.max())), bos, dtype=np.int64)
-    for padded, part in zip(ids, encoded, strict=True):
-        for row, (own, _, _) in zip(padded, part, strict=True):
-            row[: len(own)] = own
+    for edit, part in enumerate(encoded):
+        for row, (own, _, _) in enumerate(part):
+            ids[edit, row, : len(own)] = own
     attributes = [draft.attributes for row in rows for draft in row]
     values = [sorted(set(column)) for column in zip(*attributes, strict=True)]
     codes = [
