@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Protocol
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -12,27 +11,15 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from backend.annotations.views import DecisionImport
 from backend.annotations.words import FileFormat, format_of
 from components.shell import markup, numbers
-from components.shell.status import reported
+from components.shell.status import Desk, reported
 
 LAST = "decisions.import"  # in the session: the last upload, and what became of it
 MOST_PROBLEMS = 20  # that are listed
 
 
-class DecisionDesk(Protocol):
-    """The part of `backend.queries` that reads and writes decisions."""
-
-    def decision_formats(self) -> list[FileFormat]: ...
-
-    def export_decisions(self, study: str, /, format: str) -> bytes: ...
-
-    def import_decisions(
-        self, study: str, /, person: str, data: bytes, format: str, file: str
-    ) -> DecisionImport: ...
-
-
-def render_files(desk: DecisionDesk, study: str, person: str) -> None:
+def render_files(desk: Desk, study: str, person: str) -> None:
     """Every format out, and a field for a file that is imported."""
-    formats = desk.decision_formats()
+    formats: list[FileFormat] = desk.decision_formats()
     with st.popover("Files", type="tertiary", key="decision-files"):
         for each in formats:
             st.download_button(
@@ -62,7 +49,7 @@ def endings(formats: Sequence[FileFormat]) -> list[str]:
     return [f".{each.ending}" for each in formats if each.can_import]
 
 
-def _imported(desk: DecisionDesk, study: str, person: str, upload: UploadedFile) -> DecisionImport:
+def _imported(desk: Desk, study: str, person: str, upload: UploadedFile) -> DecisionImport:
     """What became of an upload; each is imported once, however often the page runs."""
     identity = study, person, upload.file_id
     last, answer = st.session_state.get(LAST, (None, None))

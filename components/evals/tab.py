@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from components.shell.status import Desk
+
 Arguments = tuple[Any, ...]  # of the evaluation's query, after the study
 Tables = Mapping[str, pl.DataFrame]  # what can be downloaded, by name
-Desk = Any  # `backend.queries`, which components may not import
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Protocol
 
 import streamlit as st
 
 from backend.experiments.views import ExperimentImport
 from backend.experiments.words import FORMATS
 from components.shell import address, markup
-from components.shell.status import reported
+from components.shell.status import Desk, reported
 
 
-class FileDesk(Protocol):
-    """The part of `backend.queries` that reads and writes files."""
-
-    def export_experiment(self, study: str, /, run: str, format: str) -> bytes: ...
-
-    def import_experiment(self, data: bytes) -> ExperimentImport: ...
-
-
-def render_export(desk: FileDesk, study: str, run: str) -> None:
+def render_export(desk: Desk, study: str, run: str) -> None:
     """The experiment as files, each made when it is asked for."""
     with st.popover("Export", type="tertiary", key="export"):
         for kind, (words, ending, mime) in FORMATS.items():
@@ -36,7 +27,7 @@ def render_export(desk: FileDesk, study: str, run: str) -> None:
             )
 
 
-def render_import(desk: FileDesk) -> None:
+def render_import(desk: Desk) -> None:
     """A field for the folder of an experiment; what could not be read in it is listed."""
     with st.popover("Import", type="tertiary", key="import"):
         file = st.file_uploader(
@@ -45,7 +36,7 @@ def render_import(desk: FileDesk) -> None:
         if file is None:
             return
         with reported():
-            imported = desk.import_experiment(file.getvalue())
+            imported: ExperimentImport = desk.import_experiment(file.getvalue())
             show = functools.partial(address.put, run=imported.run)
             st.button("Show it", type="primary", key="import-show", on_click=show)
             for words in (*imported.problems, *imported.notes):

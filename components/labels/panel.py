@@ -3,8 +3,6 @@ nothing."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import polars as pl
 import streamlit as st
 
@@ -23,25 +21,12 @@ LONGEST = 48  # characters before a peak
 CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 
 
-class LabelDesk(Desk, Protocol):
-    """The part of `backend.queries` that labels."""
-
-    def labels(self, study: str, /, request: LabelRequest) -> Labels | Job: ...
-
-    def write_labels(
-        self, study: str, /, request: LabelRequest, methods: str
-    ) -> pl.DataFrame | Job: ...
-
-    def label_scores(
-        self, study: str, /, request: LabelRequest, methods: str
-    ) -> LabelScores | Job: ...
-
-
-def render_section(desk: LabelDesk, fragment: str, study: str, request: LabelRequest) -> None:
+def render_section(desk: Desk, fragment: str, study: str, request: LabelRequest) -> None:
     """What each method calls a feature or region; asks the model, and judges, when a person wants
     it."""
     markup.head("Labels", "by methods that count, and by those that ask a model")
-    number, view = request.number, desk.labels(study, request)
+    number = request.number
+    view: Labels | Job = desk.labels(study, request)
     if waiting(view, desk, "known-labels"):
         return
     if not len(view.labels):
@@ -50,7 +35,7 @@ def render_section(desk: LabelDesk, fragment: str, study: str, request: LabelReq
     if missing and address.get("labelled") == number:
         written = desk.write_labels(study, request, ",".join(missing))
         job = written if isinstance(written, Job) else None
-        fresh = desk.labels(study, request)  # written since the look above, perhaps
+        fresh: Labels | Job = desk.labels(study, request)  # written since the look above, perhaps
         view = view if isinstance(fresh, Job) else fresh
     st.html(labels_html(view) + verbalizations_html(view))
     if job and waiting(job, desk, "asked"):
@@ -58,7 +43,7 @@ def render_section(desk: LabelDesk, fragment: str, study: str, request: LabelReq
     labelled = view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
     methods = labelled["method"].to_list()
     if methods and address.get("scored") == number:
-        scores = desk.label_scores(study, request, ",".join(methods))
+        scores: LabelScores | Job = desk.label_scores(study, request, ",".join(methods))
         if not waiting(scores, desk, "labels"):
             st.html(scores_html(scores.scores))
     _render_buttons(number, fragment, _missing(view), methods)

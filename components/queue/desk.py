@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -22,11 +22,12 @@ from backend.features.views import Example
 from backend.queue.views import Hint, Queue, QueueItem
 from backend.queue.words import Selection
 from backend.regions.views import Probe
-from backend.schema import TAGS, Job, StoreError, TesseraError, Thresholds, TierSpec
+from backend.schema import TAGS, Job, StoreError, TesseraError
 from components.queue import setup
 from components.shell import address, numbers, status
 from components.shell.links import href
 from components.shell.markup import visible
+from components.shell.status import Desk
 from components.tiers import table as tier_table
 
 log = logging.getLogger("tessera.pages")
@@ -57,35 +58,10 @@ _queue = component(
 )
 
 
-class QueueDesk(status.Desk, Protocol):
-    """The part of `backend.queries` that the queue needs."""
-
-    def queue(
-        self,
-        study: str,
-        /,
-        person: str,
-        selection: Selection,
-        spec: TierSpec,
-        thresholds: Thresholds,
-        history: bool,
-    ) -> Queue | Job: ...
-
-    def queue_items(self, study: str, /, features: Sequence[int]) -> list[QueueItem]: ...
-
-    def queue_hints(self, study: str, /, feature: int) -> tuple[Hint, ...]: ...
-
-    def decide(self, study: str, /, person: str, events: Sequence[object]) -> DecisionReceipt: ...
-
-    def probe(self, study: str, /, text: str, feature: int | None) -> Probe | Job: ...
-
-    def human_labels(self, study: str, /) -> pl.DataFrame: ...
-
-
 # ---------------------------------------------------------------- the component
 
 
-def render_queue(desk: QueueDesk, study: str, person: str) -> None:
+def render_queue(desk: Desk, study: str, person: str) -> None:
     """The queue of a person, where there is one; keeps what they say."""
     identity: list[Any] = [study, person, [address.get(name) for name in LIST]]
     wire = _wire() if _wire().get("of") == identity else {}  # else it was said at another queue
@@ -121,17 +97,17 @@ def _wire() -> dict[str, Any]:
     return wire if isinstance(wire, dict) else {}
 
 
-def _queue_of(desk: QueueDesk, study: str, person: str, history: bool) -> Queue | Job:
+def _queue_of(desk: Desk, study: str, person: str, history: bool) -> Queue | Job:
     selection = Selection(*(address.get(name) for name in LIST[:4]))
     return desk.queue(study, person, selection, tier_table.spec(), tier_table.thresholds(), history)
 
 
-def _keep(desk: QueueDesk) -> None:
+def _keep(desk: Desk) -> None:
     """Keeps all that the browser holds. What cannot be kept stays there, and is sent again."""
     reply = EMPTY | {"acked": [], "refused": {}}
     for box in _wire().get("boxes", ()):
         try:
-            receipt = desk.decide(box["study"], box["person"], box["events"])
+            receipt: DecisionReceipt = desk.decide(box["study"], box["person"], box["events"])
         except TesseraError as error:
             reply["problem"] = _words_of(error)
         except Exception as error:  # the browser keeps it and says so
@@ -159,7 +135,7 @@ def _history(queue: Queue) -> list[dict[str, Any]]:
     return [asdict(decision) | {"undone": undone} for decision, undone in queue.history]
 
 
-def _decided(desk: QueueDesk, study: str, slot_shown: Any, queue: Queue) -> dict[str, Any] | None:
+def _decided(desk: Desk, study: str, slot_shown: Any, queue: Queue) -> dict[str, Any] | None:
     """What was decided, not skipped, of an item on the screen that is not to be labelled any more;
     of others too."""
     if not isinstance(slot_shown, str) or slot_shown in {
@@ -176,14 +152,14 @@ def _decided(desk: QueueDesk, study: str, slot_shown: Any, queue: Queue) -> dict
     }
 
 
-def _items(desk: QueueDesk, study: str, want: Sequence[Any]) -> dict[str, Any]:
+def _items(desk: Desk, study: str, want: Sequence[Any]) -> dict[str, Any]:
     """Items, as many as can be had in `PATIENCE`, at least one."""
     until, items = time.monotonic() + PATIENCE, {}
     for feature in want:
         if items and time.monotonic() > until:
             break
         try:
-            item = desk.queue_items(study, [int(feature)])[0]
+            item: QueueItem = desk.queue_items(study, [int(feature)])[0]
         except TesseraError:  # no such feature: a tab of another study may still ask for it
             continue
         items[str(item.feature)] = {
@@ -207,23 +183,23 @@ def _example(one: Example) -> dict[str, Any]:
     }
 
 
-def _hints(desk: QueueDesk, study: str, feature: Any) -> dict[str, Any] | None:
+def _hints(desk: Desk, study: str, feature: Any) -> dict[str, Any] | None:
     if not isinstance(feature, int) or feature < 0:
         return None
     try:
-        hints = desk.queue_hints(study, feature)
+        hints: tuple[Hint, ...] = desk.queue_hints(study, feature)
     except TesseraError as error:
         return {"feature": feature, "hints": [], "problem": error.problem}
     return {"feature": feature, "hints": [asdict(hint) for hint in hints], "problem": ""}
 
 
-def _probe(desk: QueueDesk, study: str, wish: Any) -> dict[str, Any] | None:
+def _probe(desk: Desk, study: str, wish: Any) -> dict[str, Any] | None:
     """A text as the feature sees it, or how far its reading is."""
     if not isinstance(wish, dict):
         return None
     reply: dict[str, Any] = {"id": wish["id"], "ended": True, "problem": ""}
     try:
-        answer = desk.probe(study, str(wish["text"]), int(wish["feature"]))
+        answer: Probe | Job = desk.probe(study, str(wish["text"]), int(wish["feature"]))
     except TesseraError as error:
         return reply | {"problem": f"{error.problem} {error.remedy}"}
     if isinstance(answer, Job):

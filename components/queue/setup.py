@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import streamlit as st
 
@@ -15,12 +14,6 @@ from components.shell import address, controls, markup, numbers, status
 from components.shell.links import anchor
 
 QUEUE = "queue"
-
-
-class AgreementDesk(status.Desk, Protocol):
-    """The part of `backend.queries` that compares labels."""
-
-    def agreement(self, study: str, /, person: str) -> Agreement | Job: ...
 
 
 def render_person(render_files: Callable[[str], None]) -> str:
@@ -58,10 +51,10 @@ def _what() -> str:
     return f"{address.get('person').strip()} · {which}, {ORDERS[order]}{seed}"
 
 
-def render_agreement(desk: AgreementDesk, study: str, person: str) -> None:
+def render_agreement(desk: status.Desk, study: str, person: str) -> None:
     """How much alike a person's labels of the same feature are, where that is asked for."""
     if address.get("compare"):
-        answer = desk.agreement(study, person)
+        answer: Agreement | Job = desk.agreement(study, person)
         if not status.waiting(answer, desk, "agreement"):
             markup.note(agreement_words(answer))
 

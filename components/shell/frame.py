@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import streamlit as st
 
@@ -17,7 +16,7 @@ from backend.study.views import StudyCard
 from components.shell import address, controls
 from components.shell.links import render_links
 from components.shell.markup import escape
-from components.shell.status import ahead, name_of, pace, render_problem, reported, share_of
+from components.shell.status import Desk, ahead, name_of, pace, render_problem, reported, share_of
 
 STYLE = Path(__file__).with_name("style.css")
 # every page, `pages/<name>.py`, in the sidebar's order; the app begins with the first
@@ -44,18 +43,6 @@ HIDDEN = ("document",)  # pages that only links lead to
 KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
 
 
-class Answers(Protocol):
-    """The part of `backend.queries` that every page needs."""
-
-    def studies(self) -> list[StudyCard]: ...
-
-    def jobs(self, limit: int = 50) -> list[Job]: ...
-
-    def job(self, id: str) -> Job: ...
-
-    def cancel(self, id: str) -> Any: ...
-
-
 @dataclass(frozen=True)
 class Place:
     """What is looked at: a study, and a partition by its stops."""
@@ -71,7 +58,7 @@ class Place:
 
 def frame(
     title: str,
-    answers: Answers,
+    desk: Desk,
     keys: dict[str, str] | None = None,
     fragments: tuple[str, ...] = (),
 ) -> Place:
@@ -85,7 +72,7 @@ def frame(
     problems = address.begin(title.lower())
     render_links(*fragments)
     _idle()
-    card = _sidebar(answers, keys or {})
+    card = _sidebar(desk, keys or {})
     if card is None:
         st.stop()
     place = Place(card, _stop("p", card.p, card.p_stops), _stop("k", card.k, card.k_stops))
@@ -156,17 +143,17 @@ def _part(value: str, hint: str) -> str:
 # ---------------------------------------------------------------- sidebar
 
 
-def _sidebar(answers: Answers, keys: dict[str, str]) -> StudyCard | None:
+def _sidebar(desk: Desk, keys: dict[str, str]) -> StudyCard | None:
     with st.sidebar:
         st.html('<div class="mark-name"><i></i>Tessera</div>')
         card = None
         with reported():
-            card = _pick_study(answers.studies())
+            card = _pick_study(desk.studies())
         for group, names in GROUPS.items():
             st.html(f'<p class="group">{group}</p>')
             for name in names:
                 st.page_link(f"pages/{name}.py", label=name.capitalize())
-        _running(answers)
+        _running(desk)
         foot = st.container(key="foot")
         with foot.popover("Keyboard", type="tertiary", key="keyboard"):
             st.html(keys_html(KEYS | keys))
@@ -199,9 +186,9 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
 
 
 @st.fragment(run_every=3.0)
-def _running(answers: Answers) -> None:
+def _running(desk: Desk) -> None:
     with reported():
-        live = [job for job in answers.jobs(20) if job.state in ("queued", "running")]
+        live = [job for job in desk.jobs(20) if job.state in ("queued", "running")]
         if live:
             st.html("".join(_running_html(job) for job in live[:4]))
 

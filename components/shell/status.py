@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import streamlit as st
 from typing_extensions import TypeIs
@@ -17,17 +17,7 @@ from components.shell import numbers
 from components.shell.markup import escape
 
 log = logging.getLogger("tessera.pages")
-
-
-class Desk(Protocol):
-    """The part of `backend.queries` that looks after jobs."""
-
-    def job(self, id: str) -> Job: ...
-
-    def cancel(self, id: str) -> Any: ...
-
-    def retry(self, id: str) -> Any: ...
-
+Desk = Any  # the module `backend.queries`, which pages hand over: components may not import it
 
 # ---------------------------------------------------------------- errors
 
@@ -144,7 +134,7 @@ def render_pending(job: Job | None, desk: Desk, words: str, key: str) -> None:
 @st.fragment(run_every=1.0)
 def _watch(id: str, desk: Desk, key: str, whole: bool, words: str = "") -> None:
     with reported():
-        job = desk.job(id)
+        job: Job = desk.job(id)
         if job.state == "done":
             _show_result(job)
         elif job.state in ("failed", "cancelled"):

@@ -7,14 +7,14 @@ import polars as pl
 import streamlit as st
 
 from backend.experiments.views import Run
-from backend.schema import Thresholds, Tier, TierSpec
+from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierCheck
 from backend.tiers.words import PER_TIER
 from components.shell import address, controls, markup, numbers
 from components.shell.lists import frame_html
 from components.shell.markup import escape
-from components.shell.status import waiting
-from components.tiers.table import TierDesk, dot, name, side_words
+from components.shell.status import Desk, waiting
+from components.tiers.table import dot, name, side_words
 
 EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
@@ -22,10 +22,10 @@ EXPERIMENT = (
 )
 
 
-def render(desk: TierDesk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
+def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
     """The check, or the button that asks for it, and label scores by tier."""
     ask = desk.tier_check if address.get("checked") else desk.tier_check.look
-    check = ask(study, spec, thresholds)
+    check: TierCheck | Job | None = ask(study, spec, thresholds)
     if check is None:
         _render_ask()
     elif not waiting(check, desk, "check"):
@@ -38,7 +38,7 @@ def render(desk: TierDesk, study: str, spec: TierSpec, thresholds: Thresholds) -
             address.put(run=desk.start_experiment_by_tier(study, spec, thresholds, int(each)))
             st.rerun(scope="fragment")
     if run:
-        scores = desk.labels_by_tier(study, run, spec, thresholds)
+        scores: pl.DataFrame | Job = desk.labels_by_tier(study, run, spec, thresholds)
         if not waiting(scores, desk, "labels"):
             markup.render(labels_html(scores))
 

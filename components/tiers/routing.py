@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import streamlit as st
 
 from backend.experiments.views import Quote
@@ -12,7 +13,6 @@ from components.experiments.form import quote_html, render_caps, render_writer
 from components.shell import address, controls, markup, numbers
 from components.shell.links import anchor
 from components.shell.status import Desk, waiting
-from components.tiers.table import TierDesk
 
 LABELLED = "all"  # instead of a job, where all was labelled before
 NO_SERVER = (
@@ -21,7 +21,7 @@ NO_SERVER = (
 )
 
 
-def render_routes(desk: TierDesk, study: str, view: TierTable, server: str) -> None:
+def render_routes(desk: Desk, study: str, view: TierTable, server: str) -> None:
     """Who labels what; starts the labelling of tiers 1 and 2 when told to."""
     first = view.counts[Tier.INPUT] + view.counts[Tier.OUTPUT]
     queue = anchor("Queue", "queue", **{field: address.get(field) for field in address.SORTED})
@@ -42,10 +42,10 @@ def render_routes(desk: TierDesk, study: str, view: TierTable, server: str) -> N
     if lacks_server:
         markup.note(NO_SERVER)
     else:
-        quote = desk.estimate_route_cost(study, view.spec, view.thresholds, plan)
+        quote: Quote = desk.estimate_route_cost(study, view.spec, view.thresholds, plan)
         _render_quote(quote, view.counts[Tier.CROSS])
     if st.button("Label tiers 1 and 2", type="primary", key="route", disabled=lacks_server):
-        answer = desk.route(study, view.spec, view.thresholds, plan)
+        answer: pl.DataFrame | Job = desk.route(study, view.spec, view.thresholds, plan)
         address.put(routed=answer.id if isinstance(answer, Job) else LABELLED)
         st.rerun(scope="fragment")
     _render_routed(desk, address.get("routed"))
@@ -61,7 +61,7 @@ def chosen_plan() -> RoutePlan:
 
 def _render_routed(desk: Desk, routed: str) -> None:
     """What became of the labels that were asked for last."""
-    job = desk.job(routed) if routed not in ("", LABELLED) else None
+    job: Job | None = desk.job(routed) if routed not in ("", LABELLED) else None
     if routed == LABELLED or (job and job.state == "done"):
         markup.note("They are labelled: the labels stand in the list above.")
     elif job:

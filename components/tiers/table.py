@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import polars as pl
 import streamlit as st
 
-from backend.experiments.views import Quote, Run
 from backend.schema import Job, Thresholds, Tier, TierSpec
-from backend.tiers.views import TierCheck, TierTable
-from backend.tiers.words import COUNTS, STOPS, TIERS, RoutePlan
+from backend.tiers.views import TierTable
+from backend.tiers.words import COUNTS, STOPS, TIERS
 from components.features.table import FEATURES, LIST
 from components.regions.table import token_cell
 from components.shell import address, controls, markup, numbers, palette
@@ -60,51 +57,10 @@ def dot(tier: int) -> str:
     return f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
 
 
-class CheckQuery(Protocol):
-    """The query of a check: asked, or looked for."""
-
-    def __call__(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds
-    ) -> TierCheck | Job: ...
-
-    def look(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierCheck | None: ...
-
-
-class TierDesk(Desk, Protocol):
-    """The part of `backend.queries` that knows tiers, checks them and labels features by them."""
-
-    def tiers(self, study: str, /, spec: TierSpec, thresholds: Thresholds) -> TierTable | Job: ...
-
-    def tier_labels(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds
-    ) -> pl.DataFrame | Job: ...
-
-    @property
-    def tier_check(self) -> CheckQuery: ...
-
-    def labels_by_tier(
-        self, study: str, /, run: str, spec: TierSpec, thresholds: Thresholds
-    ) -> pl.DataFrame | Job: ...
-
-    def start_experiment_by_tier(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds, each: int
-    ) -> str: ...
-
-    def experiments(self, study: str, /) -> list[Run]: ...
-
-    def estimate_route_cost(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
-    ) -> Quote: ...
-
-    def route(
-        self, study: str, /, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan
-    ) -> pl.DataFrame | Job: ...
-
-
-def current(desk: TierDesk, study: str, spec: TierSpec, key: str) -> TierTable | None:
+def current(desk: Desk, study: str, spec: TierSpec, key: str) -> TierTable | None:
     """The tiers by the thresholds of now, since a fragment runs alone when a slider moves; None
     while they are computed, which is shown."""
-    view = desk.tiers(study, spec, thresholds())
+    view: TierTable | Job = desk.tiers(study, spec, thresholds())
     return None if waiting(view, desk, key) else view
 
 
@@ -191,9 +147,9 @@ def saved(counts: list[int]) -> str:
 # ---------------------------------------------------------------- list
 
 
-def labels(desk: TierDesk, study: str, view: TierTable) -> pl.DataFrame | None:
+def labels(desk: Desk, study: str, view: TierTable) -> pl.DataFrame | None:
     """Labels by hand and by routing, those by hand first; None where there are none."""
-    table = desk.tier_labels(study, view.spec, view.thresholds)
+    table: pl.DataFrame | Job = desk.tier_labels(study, view.spec, view.thresholds)
     return None if isinstance(table, Job) or not len(table) else table
 
 
