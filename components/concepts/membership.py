@@ -12,6 +12,7 @@ from backend.concepts.views import Membership, NewTextMembership
 from components.concepts.readers import NAMES, among, hue, named
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.links import anchor
+from components.shell.lists import frame_html
 
 RULES = {
     "ball": "a token within θ of the exemplar",
@@ -139,17 +140,16 @@ def j_chart(view: Membership, rule: str) -> go.Figure:
 def every_html(frame: pl.DataFrame, alike: bool) -> str:
     """J over all regions, each rival below."""
     rules = [rule for rule in RULES if not (alike and rule == "both")]
-    parts = [frame.filter(rule=rule) for rule in rules]
-    rows = [
-        [
-            named(row["method"]), row["rule"], numbers.count(row["regions"]),
-            *(numbers.fraction(row[quantile]) for quantile in ("p5", "median", "p95")),
-            numbers.percent(row["above_half"]),
-        ]
-        for row in pl.concat(parts).iter_rows(named=True)
-    ]  # fmt: skip
-    heads = ("of every", "rule", "n", "J at 5%", "median", "95%", "J above .5")
-    return markup.table(heads, rows, "ttnnnnn")
+    columns = (
+        ("of every", "t", named, "method"),
+        ("rule", "t", str, "rule"),
+        ("n", "n", numbers.count, "regions"),
+        ("J at 5%", "n", numbers.fraction, "p5"),
+        ("median", "n", numbers.fraction, "median"),
+        ("95%", "n", numbers.fraction, "p95"),
+        ("J above .5", "n", numbers.percent, "above_half"),
+    )
+    return frame_html(pl.concat(frame.filter(rule=rule) for rule in rules), columns)
 
 
 # ---------------------------------------------------------------- new texts
@@ -257,22 +257,19 @@ def nearest_chart(view: NewTextMembership) -> go.Figure:
     return figure
 
 
-PLACES = ("to_members", "among_pairs", "own", "margin")
-
-
 def quantiles_html(frame: pl.DataFrame) -> str:
     """Distances to members, among the region's own."""
-    rows = [
-        [
-            numbers.percent(row["level"]), row["kind"],
-            *(numbers.fraction(row[name]) for name in PLACES),
-        ]
-        for row in frame.sort("level", "kind", descending=[False, True]).iter_rows(named=True)
-    ]  # fmt: skip
+    columns = (
+        ("quantile", "n", numbers.percent, "level"),
+        ("texts", "t", str, "kind"),
+        ("to members", "n", numbers.fraction, "to_members"),
+        ("nearer", "n", numbers.fraction, "among_pairs"),
+        ("between members", "n", numbers.fraction, "own"),
+        ("margin", "n", numbers.fraction, "margin"),
+    )
     note = (
         "Distances from each text's token to members, beside those between members; 'nearer' is "
         "the share of pairs of members that are nearer to each other, .50 where texts lie like "
         "members. Margin: how much farther the second nearest exemplar is."
     )
-    heads = ("quantile", "texts", "to members", "nearer", "between members", "margin")
-    return markup.table(heads, rows, "ntnnnn", note)
+    return frame_html(frame.sort("level", "kind", descending=[False, True]), columns, note)

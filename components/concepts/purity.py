@@ -12,6 +12,7 @@ from backend.concepts.views import GrayZone, PurityCoverage
 from components.concepts.readers import NAMES, hue, named
 from components.shell import controls, markup, numbers, palette
 from components.shell.links import anchor
+from components.shell.lists import frame_html
 
 MOST_POINTS = 1000  # units of each method, at random where there are more
 SYMBOLS = {"coreset": "x-thin-open", "kmeans": "diamond"}
@@ -188,35 +189,31 @@ def missing(frame: pl.DataFrame) -> str:
 
 def gray_html(view: GrayZone) -> str:
     """What k does to the partition and to the concept."""
-    rows = [_gray_row(row) for row in view.table.iter_rows(named=True)]
+    columns = (
+        ("k", "n", "{:g}".format, "k"),
+        ("kθ", "n", lambda reach: numbers.fraction(reach, 3), "reach"),
+        ("K", "n", numbers.count, "regions"),
+        ("gray", "n", numbers.percent, "gray"),
+        ("L0", "n", _overlap, "overlap"),
+        ("ambiguous", "n", numbers.percent, "ambiguous"),
+        ("parts", "n", numbers.count, "effective"),
+        ("50%", "n", numbers.count, "half"),
+        ("purity", "n", numbers.fraction, "best_purity"),
+        ("lift", "n", numbers.times, "best_lift"),
+        ("coverage", "n", lambda share: numbers.fraction(share, 3), "best_coverage"),
+        ("F1", "n", markup.interval, "best_f1", "f1_low", "f1_high"),
+    )
     note = (
         "Up to 'ambiguous' the partition of the corpus; from 'parts' on the test texts of this "
         "concept, and the best region by F1 on them. Calling every token positive has purity "
         f"{numbers.fraction(view.prior)} and F1 {numbers.fraction(view.whole_f1)}: fewer and "
         "larger regions come nearer to that, so read the lift, purity over that of all tokens."
     )
-    heads = (
-        "k", "kθ", "K", "gray", "L0", "ambiguous", "parts", "50%", "purity", "lift", "coverage",
-        "F1",
-    )  # fmt: skip
-    return markup.table(heads, rows, "n" * len(heads), note)
+    return frame_html(view.table, columns, note)
 
 
-def _gray_row(row: dict[str, Any]) -> list[str]:
-    overlap = numbers.known(row["overlap"])
-    return [
-        f"{row['k']:g}",
-        numbers.fraction(row["reach"], 3),
-        numbers.count(row["regions"]),
-        numbers.percent(row["gray"]),
-        numbers.MISSING if overlap is None else f"{overlap:.1f}",
-        numbers.percent(row["ambiguous"]),
-        *(numbers.count(row[name]) for name in ("effective", "half")),
-        numbers.fraction(row["best_purity"]),
-        numbers.times(row["best_lift"]),
-        numbers.fraction(row["best_coverage"], 3),
-        markup.interval(row["best_f1"], row["f1_low"], row["f1_high"]),
-    ]
+def _overlap(value: float | None) -> str:
+    return numbers.MISSING if numbers.known(value) is None else f"{value:.1f}"
 
 
 def gray_words(theta: float) -> str:

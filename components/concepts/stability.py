@@ -10,6 +10,7 @@ import streamlit as st
 
 from backend.concepts.views import Robustness, StableRegions
 from components.shell import controls, markup, numbers, palette
+from components.shell.lists import frame_html
 
 NAMES_OF_SOURCES = {
     "exemplars": "exemplars",
@@ -105,56 +106,50 @@ def segments_chart(view: StableRegions) -> go.Figure:
 def boundaries_html(frame: pl.DataFrame) -> str:
     """Does the output jump where a region ends?"""
     words = {"distance": "steepest α to the nearest boundary", "beyond": "less other pairs' α"}
-    rows = [
-        [
-            words[row["measure"]],
-            NAMES_OF_SOURCES[row["of"]],
-            markup.interval(row["mean"], row["low"], row["high"]),
-            numbers.count(row["n"]),
-            numbers.MISSING if row["boundaries"] is None else f"{row['boundaries']:.1f}",
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+    columns = (
+        ("distance in α", "t", words.__getitem__, "measure"),
+        ("of", "t", NAMES_OF_SOURCES.__getitem__, "of"),
+        ("mean", "n", markup.interval, "mean", "low", "high"),
+        ("pairs", "n", numbers.count, "n"),
+        ("boundaries", "n", lambda n: numbers.MISSING if n is None else f"{n:.1f}", "boundaries"),
+    )
     note = (
         "Does the output jump where a region ends? With many boundaries one is always near, so the "
         "second measure takes away what the steepest α of other pairs get; below 0 is nearer than "
         "chance. All rows are of the same pairs, those that cross a boundary of both; "
         f"{numbers.count(frame['without'].max())} do not and are left out. Boundaries are exact."
     )
-    heads = ("distance in α", "of", "mean", "pairs", "boundaries")
-    return markup.table(heads, rows, "ttnnn", note)
+    return frame_html(frame, columns, note)
 
 
 def sharper_html(frame: pl.DataFrame) -> str:
     """Is the jump smaller inside one region?"""
-    rows = [
-        [
-            NAMES_OF_SOURCES[row["of"]], numbers.fraction(row["one"]), numbers.fraction(row["two"]),
-            markup.interval(row["difference"], row["low"], row["high"]), numbers.count(row["n"]),
-            f"{row['one_region']} · {row['two_regions']}",
-        ]
-        for row in frame.iter_rows(named=True)
-    ]  # fmt: skip
+    columns = (
+        ("regions of", "t", NAMES_OF_SOURCES.__getitem__, "of"),
+        ("in one", "n", numbers.fraction, "one"),
+        ("in two", "n", numbers.fraction, "two"),
+        ("difference", "n", markup.interval, "difference", "low", "high"),
+        ("matches", "n", numbers.count, "n"),
+        ("pairs in one · two", "n", "{} · {}".format, "one_region", "two_regions"),
+    )
     note = (
         "Mean sharpness (steepest rise of D) of pairs whose ends are in one region and in two, "
         "matched on ‖A − B‖. Stable regions would make the first smaller."
     )
-    heads = ("regions of", "in one", "in two", "difference", "matches", "pairs in one · two")
-    return markup.table(heads, rows, "tnnnnn", note)
+    return frame_html(frame, columns, note)
 
 
 def prediction_html(frame: pl.DataFrame) -> str:
     """Does the same region mean the same next token?"""
-    rows = [
-        [
-            NAMES_OF_SOURCES[row["of"]], markup.interval(row["auroc"], row["low"], row["high"]),
-            numbers.count(row["n"]), numbers.count(row["agree"]), numbers.count(row["one_region"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]  # fmt: skip
+    columns = (
+        ("regions of", "t", NAMES_OF_SOURCES.__getitem__, "of"),
+        ("AUROC", "n", markup.interval, "auroc", "low", "high"),
+        ("pairs", "n", numbers.count, "n"),
+        ("same next token", "n", numbers.count, "agree"),
+        ("in one region", "n", numbers.count, "one_region"),
+    )
     note = "AUROC of 'in one region' for 'the same likeliest next token'. Chance is .50."
-    heads = ("regions of", "AUROC", "pairs", "same next token", "in one region")
-    return markup.table(heads, rows, "tnnnn", note)
+    return frame_html(frame, columns, note)
 
 
 # ---------------------------------------------------------------- robustness

@@ -9,6 +9,7 @@ import streamlit as st
 
 from backend.experiments.views import Guess, Task
 from components.shell import address, controls, markup, numbers
+from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.tokens import piece_html
 
@@ -92,23 +93,18 @@ def _tick(task: Task, number: int, key: str) -> None:
 
 def detectors_html(frame: pl.DataFrame) -> str:
     """People beside the judge on the same labels."""
-    rows = [
-        [
-            escape(row["who"]),
-            markup.interval(row["mean"], row["low"], row["high"]),
-            numbers.count(row["labels"]),
-            numbers.count(row["n"]),
-            numbers.count(row["failures"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+    columns = (
+        ("who", "t", escape, "who"),
+        ("score", "n", markup.interval, "mean", "low", "high"),
+        ("labels", "n", numbers.count, "labels"),
+        ("excerpts", "n", numbers.count, "n"),
+        ("could not tell", "n", numbers.count, "failures"),
+    )
     note = (
         "Mean balanced accuracy over labels with 95% interval; chance is .50. A person's score is "
         "the yardstick of a model's."
     )
-    return markup.table(
-        ("who", "score", "labels", "excerpts", "could not tell"), rows, "tnnnn", note
-    )
+    return frame_html(frame, columns, note)
 
 
 # ---------------------------------------------------------------- activations
@@ -131,14 +127,11 @@ def render_guess(guess: Guess) -> int | None:
 def guesses_html(frame: pl.DataFrame) -> str:
     """How often people told the real one."""
     kinds = {"random": "a random vector", "other": "another feature's peak"}
-    rows = [
-        [
-            escape(row["person"]),
-            kinds[row["control"]],
-            f"{row['right']} of {row['n']}",
-            markup.interval(row["share"], row["low"], row["high"]),
-        ]
-        for row in frame.iter_rows(named=True)
-    ]
+    columns = (
+        ("who", "t", escape, "person"),
+        ("against", "t", kinds.__getitem__, "control"),
+        ("right", "n", "{} of {}".format, "right", "n"),
+        ("share", "n", markup.interval, "share", "low", "high"),
+    )
     note = "How often the text of the real activation was told; chance is .50."
-    return markup.table(("who", "against", "right", "share"), rows, "ttnn", note)
+    return frame_html(frame, columns, note)

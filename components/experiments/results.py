@@ -15,6 +15,7 @@ from backend.experiments.views import Experiment, Run
 from backend.labels import words
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.links import anchor
+from components.shell.lists import Column, frame_html
 from components.shell.markup import escape
 from components.shell.status import render_empty
 
@@ -230,13 +231,30 @@ def reading(view: Experiment, kind: str) -> str:
 # ---------------------------------------------------------------- tables
 
 
+def _signed(value: object) -> str:
+    number = numbers.known(value)
+    return numbers.MISSING if number is None else f"{number:+.3f}".replace("0.", ".", 1)
+
+
+def _signed_interval(low: object, high: object) -> str:
+    return f"{_signed(low)} to {_signed(high)}"
+
+
+_SCORE: Column = ("by", "t", lambda s: escape(f"{words.base(s)} · {words.measure(s)}"), "scorer")
+_INTERVAL: Column = ("95% interval", "n", _signed_interval, "low", "high")
+_SAMPLE: tuple[Column, ...] = (  # the smallest difference that would show, and of how many features
+    ("smallest", "n", lambda value: numbers.fraction(value, 3), "smallest"),
+    ("n", "n", numbers.count, "features"),
+)
+
+
 def advantages_html(view: Experiment, kind: str) -> str:
     """Which methods' labels beat the same labels given to other features."""
     some = shown_scores(view.gains, view, kind)
     beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
     names = [
         f"{row['method']} by {words.base(row['scorer'])} ({_signed(row['difference'])}, "
-        f"{_signed(row['low'])} to {_signed(row['high'])})"
+        f"{_signed_interval(row['low'], row['high'])})"
         for row in beats
     ]
     sentence = (
@@ -250,49 +268,33 @@ def advantages_html(view: Experiment, kind: str) -> str:
 
 def gains_html(view: Experiment, kind: str) -> str:
     """Each method's labels less its control, over the same features."""
-    rows = [
-        [name(row["method"]), *_difference(row), *_sample(row)]
-        for row in shown_scores(view.gains, view, kind).iter_rows(named=True)
-    ]
-    heads = ("method", "by", "label − control", "95% interval", "smallest", "n")
-    return markup.table(heads, rows, "ttnnnn")
-
-
-def _difference(row: dict[str, Any]) -> list[str]:
-    """By which score, the difference and its interval."""
-    score = f"{words.base(row['scorer'])} · {words.measure(row['scorer'])}"
-    interval = f"{_signed(row['low'])} to {_signed(row['high'])}"
-    return [escape(score), _signed(row["difference"]), interval]
-
-
-def _sample(row: dict[str, Any]) -> list[str]:
-    """The smallest difference that would show, and the number of features."""
-    return [numbers.fraction(row["smallest"], 3), numbers.count(row["features"])]
+    columns = (
+        ("method", "t", name, "method"),
+        _SCORE,
+        ("label − control", "n", _signed, "difference"),
+        _INTERVAL,
+        *_SAMPLE,
+    )
+    return frame_html(shown_scores(view.gains, view, kind), columns)
 
 
 def differences_html(view: Experiment, kind: str) -> str:
     """Every pair of methods, over the same features."""
-    rows = [
-        [
-            f"{name(row['method'])} − {name(row['other'])}",
-            *_difference(row),
-            "yes" if (row["low"] or 0) * (row["high"] or 0) > 0 else "no",
-            *_sample(row),
-        ]
-        for row in shown_scores(view.differences, view, kind).iter_rows(named=True)
-    ]
+    pairs = shown_scores(view.differences, view, kind)
+    columns = (
+        ("methods", "t", lambda one, other: f"{name(one)} − {name(other)}", "method", "other"),
+        _SCORE,
+        ("difference", "n", _signed, "difference"),
+        _INTERVAL,
+        ("beyond 0", "n", lambda a, b: "yes" if (a or 0) * (b or 0) > 0 else "no", "low", "high"),
+        *_SAMPLE,
+    )
     note = (
-        f"Over features that both methods have a score for. Of {len(rows)} intervals about "
-        f"{len(rows) / 20:.1f} leave out 0 by chance alone. Smallest: the true difference that so "
+        f"Over features that both methods have a score for. Of {len(pairs)} intervals about "
+        f"{len(pairs) / 20:.1f} leave out 0 by chance alone. Smallest: the true difference that so "
         "many features would show with 80% power."
     )
-    heads = ("methods", "by", "difference", "95% interval", "beyond 0", "smallest", "n")
-    return markup.table(heads, rows, "ttnnnnn", note if rows else "")
-
-
-def _signed(value: object) -> str:
-    number = numbers.known(value)
-    return numbers.MISSING if number is None else f"{number:+.3f}".replace("0.", ".", 1)
+    return frame_html(pairs, columns, note if len(pairs) else "")
 
 
 def name(method: str) -> str:
@@ -303,21 +305,18 @@ def name(method: str) -> str:
 def controls_html(view: Experiment) -> str:
     """Whether the verbalizer says more of a residual than of nothing."""
     kinds = {"random": "a random vector of the same length", "other": "another feature's peak"}
-    rows = [
-        [
-            kinds[row["control"]],
-            markup.interval(row["share"], row["low"], row["high"]),
-            numbers.count(row["features"]),
-            numbers.count(row["n"]),
-            numbers.count(row["ties"]),
-        ]
-        for row in view.controls.iter_rows(named=True)
-    ]
+    columns = (
+        ("against", "t", kinds.__getitem__, "control"),
+        ("told apart", "n", markup.interval, "share", "low", "high"),
+        ("features", "n", numbers.count, "features"),
+        ("peaks", "n", numbers.count, "n"),
+        ("ties", "n", numbers.count, "ties"),
+    )
     note = (
         "How often the embedder finds what was said of the real residual nearer to its own text "
         "than what was said of the control (a tie is half); chance is .50."
     )
-    return markup.table(("against", "told apart", "features", "peaks", "ties"), rows, "tnnnn", note)
+    return frame_html(view.controls, columns, note)
 
 
 def carries_nothing(view: Experiment) -> bool:
@@ -347,20 +346,20 @@ def finding_html(finding: str, so: str) -> str:
 
 def distances_html(view: Experiment) -> str:
     """The labels of two methods that lie farthest apart, with the way to compare them."""
-    rows = [
-        [
-            anchor(str(row["feature"]), "compare", run=view.run, feature=row["feature"]),
-            name(row["method"]),
-            escape(row["text"]),
-            name(row["other"]),
-            escape(row["other_text"]),
-            numbers.fraction(row["distance"]),
-        ]
-        for row in view.distances.head(MOST_DISTANCES).iter_rows(named=True)
-    ]
+
+    def link(feature: int) -> str:
+        return anchor(str(feature), "compare", run=view.run, feature=feature)
+
+    columns = (
+        ("feature", "t", link, "feature"),
+        ("method", "t", name, "method"),
+        ("label", "t", escape, "text"),
+        ("method", "t", name, "other"),
+        ("label", "t", escape, "other_text"),
+        ("distance", "n", numbers.fraction, "distance"),
+    )
     note = "Distance: 1 − cosine of the labels' embeddings; a number opens the feature on Compare."
-    heads = ("feature", "method", "label", "method", "label", "distance")
-    return markup.table(heads, rows, "tttttn", note)
+    return frame_html(view.distances.head(MOST_DISTANCES), columns, note)
 
 
 def failures_html(view: Experiment) -> str:
@@ -369,12 +368,13 @@ def failures_html(view: Experiment) -> str:
     counted = (
         failed.group_by("method", "failed", maintain_order=True).len().sort("len", descending=True)
     )
-    rows = [
-        [name(row["method"]), escape(row["failed"]), numbers.count(row["len"])]
-        for row in counted.iter_rows(named=True)
-    ]
+    columns = (
+        ("method", "t", name, "method"),
+        ("why there is no label", "t", escape, "failed"),
+        ("features", "n", numbers.count, "len"),
+    )
     note = "Counted here and left out of every mean: a label that was not given is not a wrong one."
-    return markup.table(("method", "why there is no label", "features"), rows, "ttn", note)
+    return frame_html(counted, columns, note)
 
 
 def downloads_of(view: Experiment) -> dict[str, pl.DataFrame]:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from backend.evals.ce_bench.views import CeBench
 from components.shell import address, markup, numbers, palette
+from components.shell.lists import Column, frame_html
 from components.shell.markup import unbroken
 from components.shell.status import render_problem
 
@@ -19,6 +20,7 @@ DEFINITIONS = {
     "published": "code: BOS counted, no marks, told from nothing",
 }
 READERS = {"sae": "this SAE", "random_topk": "random directions"}
+READ_BY: Column = ("features of", "t", lambda reader: unbroken(READERS[reader]), "reader")
 CHECKS = {
     "pair": "the other story of the pair",
     "subject": "stories of other pairs of the subject",
@@ -72,19 +74,16 @@ def held_out_chart(view: CeBench) -> go.Figure:
 
 def held_out_html(view: CeBench) -> str:
     """Ranks on pairs held out."""
-    rows = []
-    for row in view.held_out.iter_rows(named=True):
-        far = numbers.percent(row["null_high"])
-        upper = "" if far == numbers.MISSING else f" <small>to {far}</small>"
-        null = f"{numbers.percent(row['null'])}{upper}"
-        rows.append(
-            [
-                unbroken(CHOSEN_BY[row["definition"]]), unbroken(READERS[row["reader"]]),
-                _rank(row["median"]), _percents(row), null,
-                _rank(row["other_median"]), numbers.percent(row["other_share"]),
-                numbers.count(row["pairs"]),
-            ]
-        )  # fmt: skip
+    columns = (
+        ("definition", "t", lambda name: unbroken(CHOSEN_BY[name]), "definition"),
+        READ_BY,
+        ("rank", "n", numbers.count, "median"),
+        ("in first 10", "n", _percents, "share", "low", "high"),
+        ("dealt", "n", _dealt, "null", "null_high"),
+        ("others' rank", "n", numbers.count, "other_median"),
+        ("in first 10", "n", numbers.percent, "other_share"),
+        ("pairs", "n", numbers.count, "pairs"),
+    )
     note = (
         "The feature of largest mean independent distance on a subject's other pairs is looked up "
         "on the pair left out. It reads the subject if it is high there and low on other subjects' "
@@ -94,20 +93,18 @@ def held_out_html(view: CeBench) -> str:
         "97.5%. Chance is 10 of "
         f"{view.width:,}."
     )
-    heads = (
-        "definition", "features of", "rank", "in first 10", "dealt", "others' rank",
-        "in first 10", "pairs",
-    )  # fmt: skip
-    return markup.table(heads, rows, "ttnnnnnn", note)
+    return frame_html(view.held_out, columns, note)
 
 
-def _percents(row: Row) -> str:
-    ends = numbers.percent(row["low"]), numbers.percent(row["high"])
-    return ended(f"<b>{numbers.percent(row['share'])}</b>", *ends)
+def _percents(share: float | None, low: float | None, high: float | None) -> str:
+    return ended(f"<b>{numbers.percent(share)}</b>", numbers.percent(low), numbers.percent(high))
 
 
-def _rank(value: float | None) -> str:
-    return numbers.MISSING if value is None else f"{value:,.0f}"
+def _dealt(mean: float | None, high: float | None) -> str:
+    """A share with subjects dealt at random, and its 97.5% where there is one."""
+    upper = numbers.percent(high)
+    end = "" if upper == numbers.MISSING else f" <small>to {upper}</small>"
+    return numbers.percent(mean) + end
 
 
 def halves_html(view: CeBench) -> str:
@@ -154,21 +151,17 @@ def overlap_chart(view: CeBench) -> go.Figure:
 
 def overlap_html(view: CeBench) -> str:
     """The same in numbers."""
-    rows = [
-        [
-            unbroken(READERS[row["reader"]]),
-            CHECKS[row["of"]],
-            _percents(row | {"share": row["value"]}),
-            numbers.count(row["subjects"]),
-        ]
-        for row in view.overlap.iter_rows(named=True)
-    ]
+    columns = (
+        READ_BY,
+        ("shared with", "t", CHECKS.__getitem__, "of"),
+        ("mean share", "n", _percents, "value", "low", "high"),
+        ("subjects", "n", numbers.count, "subjects"),
+    )
     note = (
         "Reviewers asked: should two opposites of one subject not share most features? Compare the "
         "first row with the second."
     )
-    heads = ("features of", "shared with", "mean share", "subjects")
-    return markup.table(heads, rows, "ttnn", note)
+    return frame_html(view.overlap, columns, note)
 
 
 # ---------------------------------------------------------------- wrong links

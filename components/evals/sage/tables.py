@@ -8,6 +8,7 @@ from backend.evals.sage.views import Sage, SagePrompt, SageTask
 from components.evals.sage.charts import KINDS, MEASURES, NAMES, named
 from components.shell import markup, numbers, palette
 from components.shell.links import anchor
+from components.shell.lists import Column, frame_html
 from components.shell.markup import escape, unbroken
 
 TASKS = {
@@ -22,29 +23,35 @@ SMALL = 0.2  # opacity of the ground under a role
 
 def gates_html(view: Sage) -> str:
     """All tasks, hardest first."""
-    rows = []
-    for row in view.gates.iter_rows(named=True):
-        name = TASKS[row["task"]]
-        rows.append(
-            [
-                f"<b>{unbroken(name)}</b>" if row["task"] == view.task else unbroken(name),
-                "solved" if row["solved"] else f"not solved: {escape(row['problem'])}",
-                markup.interval(row["ld"], row["low"], row["high"]),
-                markup.interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"]),
-                markup.interval(row["corrupted"], row["corrupted_low"], row["corrupted_high"]),
-                numbers.percent(row["kept"]),
-                numbers.count(row["n"]),
-                unbroken(row["words"]),
-            ]
-        )
+
+    def name(task: str) -> str:
+        return f"<b>{unbroken(TASKS[task])}</b>" if task == view.task else unbroken(TASKS[task])
+
+    def outcome(solved: bool, problem: str) -> str:
+        return "solved" if solved else f"not solved: {escape(problem)}"
+
+    columns = (
+        ("task", "t", name, "task"),
+        ("", "t", outcome, "solved", "problem"),
+        ("LD", "n", markup.interval, "ld", "low", "high"),
+        _ended("accuracy", "accuracy"),
+        _ended("LD of counterfactuals", "corrupted"),
+        ("keep answer", "n", numbers.percent, "kept"),
+        ("n", "n", numbers.count, "n"),
+        ("words", "t", unbroken, "words"),
+    )
     note = (
         "LD is the logit of the answer less that of its rival. Solved: its interval lies above 0 "
         "and accuracy (the likelier of the two) is .70 or more; otherwise nothing is reported. A "
         "counterfactual should get the other answer. Words: those that are one token. The model "
         f"runs in float32 here; the study is in {view.dtype}. Seed {view.seed}."
     )
-    heads = ("task", "", "LD", "accuracy", "LD of counterfactuals", "keep answer", "n", "words")
-    return markup.table(heads, rows, "ttnnnnnt", note)
+    return frame_html(view.gates, columns, note)
+
+
+def _ended(head: str, name: str) -> Column:
+    """A column of a value with the ends of its interval."""
+    return head, "n", markup.interval, name, f"{name}_low", f"{name}_high"
 
 
 def prompt_html(prompt: SagePrompt) -> str:
@@ -69,15 +76,13 @@ def prompt_html(prompt: SagePrompt) -> str:
 def agreement_html(results: SageTask) -> str:
     """Is the guess any good?"""
     words = {"first": "put first by the guess", "random": "others at random", "all": "both"}
-    rows = [
-        [
-            words[row["drawn"]], numbers.count(row["n"]),
-            markup.interval(row["spearman"], row["low"], row["high"]),
-            markup.interval(row["same"], row["same_low"], row["same_high"]),
-            f"{row['signed']} of {row['n']}",
-        ]
-        for row in results.agreement.iter_rows(named=True)
-    ]  # fmt: skip
+    columns = (
+        ("sites", "t", words.__getitem__, "drawn"),
+        ("n", "n", numbers.count, "n"),
+        ("Spearman's ρ", "n", markup.interval, "spearman", "low", "high"),
+        _ended("same sign", "same"),
+        ("of", "n", "{} of {}".format, "signed", "n"),
+    )
     note = (
         "Attribution patching is a first-order guess, (a' − a)·∇LD; rings are sites that were also "
         "patched for real, on the same train prompts. 'Attention' and 'MLP' are what they add to "
@@ -85,7 +90,7 @@ def agreement_html(results: SageTask) -> str:
         "sites; 95% intervals by Fisher and Wilson. A sign counts where the interval of the real "
         "effect leaves out 0."
     )
-    return markup.table(("sites", "n", "Spearman's ρ", "same sign", "of"), rows, "tnnnn", note)
+    return frame_html(results.agreement, columns, note)
 
 
 def scores_html(results: SageTask, role: str) -> str:
@@ -146,56 +151,52 @@ def control_html(results: SageTask) -> str:
     return markup.table(heads, rows, "tttnnnnn", note)
 
 
+def _feature(number: int) -> str:
+    return anchor(numbers.count(number), "features", feature=number)
+
+
+_ATTRIBUTE: Column = ("attribute", "t", escape, "attribute")
+
+
 def unions_html(results: SageTask) -> str:
     """For each attribute, the feature that reads some of its values best."""
-    rows = [
-        [
-            escape(row["attribute"]), _feature(row["feature"]), escape(", ".join(row["values"])),
-            numbers.fraction(row["train"]), numbers.fraction(row["test"]),
-            numbers.fraction(row["base"]),
-        ]
-        for row in results.read.filter(pl.col("value") == "").iter_rows(named=True)
-    ]  # fmt: skip
+    columns = (
+        _ATTRIBUTE,
+        ("feature", "t", _feature, "feature"),
+        ("values", "t", lambda values: escape(", ".join(values)), "values"),
+        ("train", "n", numbers.fraction, "train"),
+        ("test", "n", numbers.fraction, "test"),
+        ("always yes", "n", numbers.fraction, "base"),
+    )
     note = (
         "One feature for a union of values: the pair that is most above always saying yes on "
         "train. Left: one feature a value; the greedy union of up to 8; the nearest supervised "
         "mean, which shows what can be read; features chosen under shuffled values; always yes."
     )
-    heads = ("attribute", "feature", "values", "train", "test", "always yes")
-    return markup.table(heads, rows, "tttnnn", note)
+    return frame_html(results.read.filter(value=""), columns, note)
 
 
 def causal_html(results: SageTask) -> str:
     """Does taking the feature away do what taking u away does?"""
-    rows = [
-        [escape(row["attribute"])]
-        + [
-            markup.interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
-            for name in ("sae", "means", "share")
-        ]
-        for row in results.causal.iter_rows(named=True)
-    ]
+    means = {"feature": "sae", "u": "means", "share": "share"}
+    columns = [_ATTRIBUTE, *(_ended(head, name) for head, name in means.items())]
     note = (
         "Change of LD when the feature that reads the prompt's value is taken away, and when u of "
         "that value is; – where the second is nothing."
     )
-    return markup.table(("attribute", "feature", "u", "share"), rows, "tnnn", note)
+    return frame_html(results.causal, columns, note)
 
 
 def read_html(results: SageTask) -> str:
     """The features chosen for each value."""
-    rows = [
-        [
-            escape(row["attribute"]), escape(row["value"]), _feature(row["feature"]),
-            numbers.fraction(row["train"]), numbers.fraction(row["test"]),
-            " ".join(_feature(each) for each in row["union"]), numbers.fraction(row["union_test"]),
-            numbers.count(row["positives"]),
-        ]
-        for row in results.read.filter(pl.col("value") != "").iter_rows(named=True)
-    ]  # fmt: skip
-    heads = ("attribute", "value", "feature", "train", "test", "union", "its test", "positives")
-    return markup.table(heads, rows, "tttnntnn")
-
-
-def _feature(number: int) -> str:
-    return anchor(numbers.count(number), "features", feature=number)
+    columns = (
+        _ATTRIBUTE,
+        ("value", "t", escape, "value"),
+        ("feature", "t", _feature, "feature"),
+        ("train", "n", numbers.fraction, "train"),
+        ("test", "n", numbers.fraction, "test"),
+        ("union", "t", lambda union: " ".join(map(_feature, union)), "union"),
+        ("its test", "n", numbers.fraction, "union_test"),
+        ("positives", "n", numbers.count, "positives"),
+    )
+    return frame_html(results.read.filter(pl.col("value") != ""), columns)
