@@ -10,8 +10,9 @@ from backend.labels import words
 from backend.labels.views import Labels, LabelScores
 from backend.labels.words import LabelRequest
 from backend.schema import Job
-from components.experiments.results import name
+from components.experiments.results import name, scorers
 from components.shell import address, markup, numbers
+from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
 
@@ -75,42 +76,39 @@ def _put(fragment: str, field: str, number: int) -> None:
 
 def labels_html(view: Labels) -> str:
     """Each known label and why it says so."""
-    rows = [
-        [name(row["method"]), f"<b>{escape(row['text'] or '–')}</b>", escape(row["detail"])]
-        for row in view.labels.filter(pl.col("known")).iter_rows(named=True)
-    ]
-    return markup.table(("method", "label", "why"), rows, "ttt", f"Drawn: {view.evidence}.")
+    columns = (
+        ("method", "t", name, "method"),
+        ("label", "t", lambda text: f"<b>{escape(text or '–')}</b>", "text"),
+        ("why", "t", escape, "detail"),
+    )
+    return frame_html(view.labels.filter(pl.col("known")), columns, f"Drawn: {view.evidence}.")
 
 
 def verbalizations_html(view: Labels) -> str:
     """The texts of the verbalizer at the peaks that `baez` stands on, its controls beside them."""
     if not len(view.verbalizations):
         return ""
-    names = ("real", "other", "random")
-    rows = [
-        [f"…{escape(row['context'][-LONGEST:])}", *(escape(row[name] or "–") for name in names)]
-        for row in view.verbalizations.iter_rows(named=True)
-    ]
-    heads = ("up to the peak", "said of it", "of another's peak", "of a random vector")
+    texts = {"said of it": "real", "of another's peak": "other", "of a random vector": "random"}
+    columns = (
+        ("up to the peak", "t", lambda context: f"…{escape(context[-LONGEST:])}", "context"),
+        *((head, "t", lambda text: escape(text or "–"), field) for head, field in texts.items()),
+    )
     note = "What reads alike in all columns tells nothing; Experiment measures it."
-    table = markup.table(heads, rows, "tttt", note)
+    table = frame_html(view.verbalizations, columns, note)
     summary = "What the verbalizer said, beside its controls"
     return f"<details><summary>{summary}</summary>{table}</details>"
 
 
 def scores_html(scores: pl.DataFrame) -> str:
     """One row a label, one column a scorer; a control in the same method's name below it."""
-    there = set(scores["scorer"])
     by_model = words.judged_names()
-    names = sorted(words.scorer_names(), key=lambda scorer: scorer in by_model)  # judged ones last
-    shown = [f"{s}{words.RANKED}" if f"{s}{words.RANKED}" in there else s for s in names]
-    shown = [score for score in shown if score in there]
+    columns = sorted(scorers(scores, "auroc"), key=lambda s: words.base(s) in by_model)
     rows = []
     keys = ("method", "of", "label")
     for (method, control, label), group in scores.group_by(*keys, maintain_order=True):
         by_scorer = {row["scorer"]: row for row in group.iter_rows(named=True)}
         title = name(str(method)) if control == "label" else f"<i>{CONTROLS[str(control)]}</i>"
-        cells = [markup.interval(*(by_scorer[scorer][end] for end in ENDS)) for scorer in shown]
+        cells = [markup.interval(*(by_scorer[scorer][end] for end in ENDS)) for scorer in columns]
         failures = sum(row["failures"] for row in by_scorer.values())
         rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
     some = scores.row(0, named=True)
@@ -120,5 +118,5 @@ def scores_html(scores: pl.DataFrame) -> str:
         f"{numbers.fraction(0.5)}. {' and '.join(by_model).capitalize()} are judged by {judge}. "
         "An interval that holds .50, or that of a control, shows nothing."
     )
-    heads = ("method", "label", *map(words.title, shown))
-    return markup.table((*heads, "failed"), rows, "tt" + "n" * (len(shown) + 1), note)
+    heads = ("method", "label", *map(words.title, columns))
+    return markup.table((*heads, "failed"), rows, "tt" + "n" * (len(columns) + 1), note)
