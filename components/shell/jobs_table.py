@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from backend.schema import Job
 from components.shell import address, controls, numbers
+from components.shell.browsing import number, text
 from components.shell.provenance import recipe_html
 from components.shell.rows import render_rows
 from components.shell.status import (
@@ -21,35 +25,6 @@ from components.shell.status import (
 
 ROWS = "job-rows"
 STATES = ("all", "done", "failed", "cancelled")
-COLUMNS = {
-    "work": st.column_config.TextColumn("work", width=260),
-    "study": st.column_config.TextColumn("study", width=90),
-    "state": st.column_config.TextColumn("state", width=80),
-    "progress": st.column_config.ProgressColumn("progress", width=110, format="percent"),
-    "age": st.column_config.TextColumn("age", width=64),
-    "took": st.column_config.TextColumn("took", width=90),
-    "device": st.column_config.TextColumn("device", width=64),
-    "restarts": st.column_config.NumberColumn("restarts", width=68),
-    "error": st.column_config.TextColumn("error", width=320),
-}
-
-
-def frame_of(jobs: list[Job]) -> pl.DataFrame:
-    """Jobs as rows."""
-    return pl.DataFrame(
-        {
-            "work": [name_of(job) for job in jobs],
-            "study": [job.study for job in jobs],
-            "state": [job.state for job in jobs],
-            "progress": [1.0 if job.state == "done" else share_of(job) for job in jobs],
-            "age": [numbers.age(job.created) for job in jobs],
-            "took": [took(job) for job in jobs],
-            "device": [job.device for job in jobs],
-            "restarts": [job.attempts for job in jobs],
-            "error": [job.error for job in jobs],
-        },
-        schema_overrides={"error": pl.String},
-    )
 
 
 def took(job: Job) -> str:
@@ -57,6 +32,29 @@ def took(job: Job) -> str:
     if job.started is None or job.finished is None:
         return numbers.MISSING
     return numbers.span(job.finished - job.started)
+
+
+# how each column is shown, and what of a job
+COLUMNS: dict[str, tuple[ColumnConfig, Callable[[Job], object]]] = {
+    "work": (text("work", 260), name_of),
+    "study": (text("study", 90), lambda job: job.study),
+    "state": (text("state", 80), lambda job: job.state),
+    "progress": (
+        st.column_config.ProgressColumn("progress", width=110, format="percent"),
+        lambda job: 1.0 if job.state == "done" else share_of(job),
+    ),
+    "age": (text("age", 64), lambda job: numbers.age(job.created)),
+    "took": (text("took", 90), took),
+    "device": (text("device", 64), lambda job: job.device),
+    "restarts": (number("restarts", 68), lambda job: job.attempts),
+    "error": (text("error", 320), lambda job: job.error),
+}
+
+
+def frame_of(jobs: list[Job]) -> pl.DataFrame:
+    """Jobs as rows."""
+    cells = {name: [cell(job) for job in jobs] for name, (_, cell) in COLUMNS.items()}
+    return pl.DataFrame(cells, schema_overrides={"error": pl.String})
 
 
 def outdated_words(count: int, gigabytes: float) -> str:
@@ -100,7 +98,7 @@ def render_ended(jobs: list[Job]) -> None:
         address.get("job"),
         lambda job: address.put(job=job or ""),
         ROWS,
-        column_config=COLUMNS,
+        column_config={name: look for name, (look, _) in COLUMNS.items()},
         row_height=28,
         placeholder="",
         alt="Jobs that have ended; click a row to open it",
