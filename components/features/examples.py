@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import streamlit as st
 
 from backend.corpus.views import Draw, Passage
@@ -13,7 +11,7 @@ from components.shell import address, controls, markup, numbers
 from components.shell.browsing import INSPECTOR, render_draw_again
 from components.shell.links import anchor
 from components.shell.markup import escape
-from components.shell.tokens import Look, legend_html, passage_html, peak_of, window
+from components.shell.tokens import Look, legend_html, part, passage_html, peak_of, window
 
 SIDE = 14  # tokens beside the peak in a snippet
 DRAWS = {"top": "strongest", "random": "random", "silent": "where it is silent"}
@@ -76,8 +74,8 @@ def _example(item: Example, feature: int, view: str, peak: float) -> str:
     )
     if view == "stacked":
         return f'<div class="sample stacked">{_aligned(passage, peak)}<span>{why}</span></div>'
-    part = window(passage, SIDE + 6, SIDE) if view == "snippet" else passage
-    text = passage_html(part, Look(peak, breaks=view == "full"))
+    snippet = window(passage, SIDE + 6, SIDE) if view == "snippet" else passage
+    text = passage_html(snippet, Look(peak, breaks=view == "full"))
     return f'<div class="sample">{text}{facts}</div>'
 
 
@@ -93,22 +91,12 @@ def _aligned(passage: Passage, peak: float) -> str:
     near = window(passage, 18, 18)
     focus = max(0, near.focus)
     left, middle, right = (
-        passage_html(_part(near, first, last), Look(peak, breaks=False))
+        passage_html(part(near, first, last), Look(peak, breaks=False))
         for first, last in ((0, focus), (focus, focus + 1), (focus + 1, len(near.pieces)))
     )
     return (
         f'<span class="left"><bdi>{left}</bdi></span><span>{middle}</span>'
         f'<span class="right">{right}</span>'
-    )
-
-
-def _part(passage: Passage, first: int, last: int) -> Passage:
-    return replace(
-        passage,
-        first=passage.first + first,
-        pieces=passage.pieces[first:last],
-        values=passage.values[first:last],
-        focus=passage.focus - first if first <= passage.focus < last else -1,
     )
 
 

@@ -11,6 +11,14 @@ from components.shell import numbers
 
 WHITESPACE = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u200b": "∅"}
 
+SYMBOLS = (
+    {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+    | {127: "␡"}
+    | dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000)), "�")
+    # direction overrides would turn the rest of the line around
+    | {code: f"‹{code:X}›" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+)
+
 # said of a search without a hit
 NOTHING = "words are found whole: play* finds players, *ing what ends so"
 
@@ -22,21 +30,7 @@ def escape(value: object) -> str:
 
 def visible(value: str) -> str:
     """Control characters shown as symbols (␀, ␛, …); white space is left as it is."""
-    return "".join(_symbol(character) for character in value)
-
-
-def _symbol(character: str) -> str:
-    code = ord(character)
-    if character in "\n\t":
-        return character
-    if code < 32:
-        return chr(0x2400 + code)
-    if code == 127:
-        return "␡"
-    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000:
-        return "�"
-    # direction overrides would turn the rest of the line around
-    return f"‹{code:X}›" if 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 else character
+    return value.translate(SYMBOLS)
 
 
 def token(value: str) -> str:

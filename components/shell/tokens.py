@@ -81,15 +81,8 @@ def piece_html(piece: str, breaks: bool = True) -> str:
     text can still be copied, and stripping the tags gives it back."""
     if not piece:
         return '<i class="none"></i>'
-    out: list[str] = []
-    for character in piece:
-        if character == "\n":
-            out.append('<i class="feed"></i>' + ("\n" if breaks else " "))
-        elif character == "\t":
-            out.append('<i class="tab"></i>\t')
-        else:
-            out.append(escape(character))
-    text = "".join(out)
+    feed = '<i class="feed"></i>' + ("\n" if breaks else " ")
+    text = escape(piece).replace("\n", feed).replace("\t", '<i class="tab"></i>\t')
     return f'<i class="space"></i>{text}' if piece.isspace() and "\n" not in piece else text
 
 
@@ -97,14 +90,18 @@ def window(passage: Passage, before: int, after: int) -> Passage:
     """The part of a passage around its focus."""
     if passage.focus < 0:
         return passage
-    low, high = max(0, passage.focus - before), min(len(passage.pieces), passage.focus + after + 1)
+    return part(passage, max(0, passage.focus - before), passage.focus + after + 1)
+
+
+def part(passage: Passage, low: int, high: int) -> Passage:
+    """The tokens of a passage from `low` up to `high`; without the focus where it lies outside."""
     return replace(
         passage,
         first=passage.first + low,
         pieces=passage.pieces[low:high],
         values=passage.values[low:high],
         regions=passage.regions[low:high],
-        focus=passage.focus - low,
+        focus=passage.focus - low if low <= passage.focus < high else -1,
     )
 
 
