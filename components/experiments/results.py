@@ -165,8 +165,7 @@ def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
         f"({numbers.fraction(row['low'], 3)} to {numbers.fraction(row['high'], 3)})<br>"
         f"{row['features']} features, {row['n']:,} excerpts, {row['failures']} failed"
     )
-    mean = row["mean"] or 0.0
-    low, high = (mean if row[end] is None else row[end] for end in ("low", "high"))
+    ends = ([row[end]] for end in ("mean", "low", "high"))
     return go.Scatter(
         x=[row["mean"]],
         y=[y],
@@ -178,14 +177,7 @@ def _point(row: dict[str, Any], y: float, hue: str, symbol: str) -> go.Scatter:
             "symbol": symbol,
             "line": {"color": hue, "width": 1.5},
         },
-        error_x={
-            "type": "data",
-            "array": [high - mean],
-            "arrayminus": [mean - low],
-            "color": hue,
-            "thickness": 1.5,
-            "width": 0,
-        },
+        error_x=palette.error_bars(*ends, color=hue, thickness=1.5),
         hovertemplate="%{text}<extra></extra>",
     )
 

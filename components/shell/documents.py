@@ -11,6 +11,11 @@ from components.shell.links import anchor, href
 from components.shell.markup import escape
 from components.shell.tokens import Look, legend_html, passage_html, peak_of
 
+REGIONS_COLOURED = (
+    "Each colour is a region; two regions can share a colour: hover to see, or follow a token to "
+    "its region."
+)
+
 
 def render_document(passage: Passage, feature: int | None, token: int) -> None:
     """Title, how it is coloured, and the text; `token` is the corpus row to point at."""
@@ -30,22 +35,15 @@ def render_document(passage: Passage, feature: int | None, token: int) -> None:
 def head_html(passage: Passage, feature: int | None) -> str:
     """What the document is and how it is coloured, with the other way to colour it."""
     if feature is None:
-        description = (
-            "Each colour is a region; two regions can share a colour: hover to see, or follow a "
-            "token to its region."
-        )
-        legend = ""
+        words, legend = REGIONS_COLOURED, ""
     else:
-        description = f"Coloured by {anchor(f'feature {feature}', 'features', feature=feature)}."
-        legend = legend_html(peak_of([passage]))
-    other = ""
-    if feature is not None:
         other = anchor("Colour by region", "document", document=passage.document)
-    explanation = description if feature is not None else escape(description)
+        words = f"Coloured by {anchor(f'feature {feature}', 'features', feature=feature)}. {other}"
+        legend = legend_html(peak_of([passage]))
     return (
         f'<h2 class="title">{escape(passage.title)} <small>document {passage.document} · '
         f"{escape(passage.topic)} · {len(passage.pieces):,} tokens</small></h2>"
-        f'<div class="said"><p class="note">{explanation} {other}</p>{legend}</div>'
+        f'<div class="said"><p class="note">{words}</p>{legend}</div>'
     )
 
 
