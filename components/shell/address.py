@@ -8,7 +8,7 @@ left out. The URL wins when it was changed from outside; `controls` shows and se
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +41,6 @@ class Field:
         )
 
 
-def text(value: str) -> str:
-    return value
-
-
 def whole(value: str) -> int:
     if abs(int(value)) >= 2**53:  # a browser holds no larger one exactly
         raise ValueError(value)
@@ -72,7 +68,12 @@ def one_of(*options: str) -> Callable[[str], str]:
     return read
 
 
-READERS = {"text": text, "whole": whole, "number": number, "share": number, "flag": flag}
+def choice(options: Collection[str], default: str) -> Field:
+    """A parameter that is one of a few."""
+    return Field(one_of(*options), f"one of {', '.join(options)}", default)
+
+
+READERS = {"text": str, "whole": whole, "number": number, "share": number, "flag": flag}
 
 
 def field_of(parameter: Parameter) -> Field:
@@ -86,11 +87,9 @@ def evaluation_fields() -> dict[str, Field]:
     """Which evaluation is shown, and the parameters of all of them."""
     parts = [each.parameters.items() for each in EVALUATIONS.values()]
     return {
-        "which": Field(
-            one_of(*EVALUATIONS), f"one of {', '.join(EVALUATIONS)}", next(iter(EVALUATIONS))
-        ),
+        "which": choice(tuple(EVALUATIONS), next(iter(EVALUATIONS))),
         "started": Field(flag, "0 or 1", False),
-        "beside": Field(text, "a study", ""),
+        "beside": Field(str, "a study", ""),
         **{name: field_of(parameter) for part in parts for name, parameter in part},
     }
 
@@ -129,7 +128,7 @@ SORTED: dict[str, Field] = {
     "tau_cross": Field(number, "a correlation from 0 to 1", TAU.cross, 0.0, 1.0),
 }
 SHARED: dict[str, Field] = {
-    "study": Field(text, "a study", ""),
+    "study": Field(str, "a study", ""),
     "p": Field(number, "a number"),
     "k": Field(number, "a number"),
 }
@@ -137,100 +136,98 @@ FIELDS: dict[str, dict[str, Field]] = {
     "regions": {
         "region": Field(whole, "a region's number"),
         "token": Field(whole, "a token's number", -1),
-        "colour": Field(one_of(*COLOURS), f"one of {', '.join(COLOURS)}", "coherence"),
-        "search": Field(text, "a text", ""),
-        "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
+        "colour": choice(COLOURS, "coherence"),
+        "search": Field(str, "a text", ""),
+        "by": choice(("text", "meaning"), "text"),
         "least": Field(whole, "a number of members from 1", 1, 1),
         "most": Field(whole, "a number of members", 0, 0),
         "kappa": Field(number, "a coherence from 0 to 1", 0.0, 0.0, 1.0),
-        "topic": Field(text, "a topic", ""),
+        "topic": Field(str, "a topic", ""),
         "beyond": Field(flag, "0 or 1", False),
-        "drag": Field(one_of(*DRAGS), f"one of {', '.join(DRAGS)}", "pan"),
-        "area": Field(text, "an area of the map", ""),
-        "draw": Field(one_of(*MEMBER_DRAWS), f"one of {', '.join(MEMBER_DRAWS)}", "closest"),
+        "drag": choice(DRAGS, "pan"),
+        "area": Field(str, "an area of the map", ""),
+        "draw": choice(MEMBER_DRAWS, "closest"),
         "seed": Field(whole, "a whole number from 0", 0, 0),
         "labelled": Field(whole, "a region's number", -1),
         "scored": Field(whole, "a region's number", -1),
     },
     "features": {
         "feature": Field(whole, "a feature's number"),
-        "search": Field(text, "a text", ""),
-        "by": Field(one_of("text", "meaning"), "text or meaning", "text"),
-        "sort": Field(one_of(*SORTS), f"one of {', '.join(SORTS)}", "density"),
+        "search": Field(str, "a text", ""),
+        "by": choice(("text", "meaning"), "text"),
+        "sort": choice(SORTS, "density"),
         "sparse": Field(number, "a density in percent", 0.0, 0.0),
         "dense": Field(number, "a density from 0 to 1", 1.0, 0.0, 1.0),
         "strong": Field(number, "an activation from 0", 0.0, 0.0),
-        "topic": Field(text, "a topic", ""),
-        "token": Field(text, "a token", ""),
-        "draw": Field(one_of(*EXAMPLE_DRAWS), f"one of {', '.join(EXAMPLE_DRAWS)}", "top"),
-        "view": Field(one_of(*VIEWS), f"one of {', '.join(VIEWS)}", "snippet"),
-        "facet": Field(text, "a topic", ""),
+        "topic": Field(str, "a topic", ""),
+        "token": Field(str, "a token", ""),
+        "draw": choice(EXAMPLE_DRAWS, "top"),
+        "view": choice(VIEWS, "snippet"),
+        "facet": Field(str, "a topic", ""),
         "seed": Field(whole, "a whole number from 0", 0, 0),
-        "own": Field(text, "a text", ""),
+        "own": Field(str, "a text", ""),
         "why": Field(whole, "a token's number", -1),
         "labelled": Field(whole, "a feature's number", -1),
         "scored": Field(whole, "a feature's number", -1),
     },
     "experiment": {
-        "run": Field(text, "an experiment", ""),
-        "measure": Field(one_of("auroc", "post"), "auroc or post", "auroc"),
-        "methods": Field(text, "methods", ",".join(PLAN.methods)),
-        "scorers": Field(text, "scorers", ",".join(PLAN.scorers)),
+        "run": Field(str, "an experiment", ""),
+        "measure": choice(("auroc", "post"), "auroc"),
+        "methods": Field(str, "methods", ",".join(PLAN.methods)),
+        "scorers": Field(str, "scorers", ",".join(PLAN.scorers)),
         "count": Field(whole, "a number of features from 2 to 500", PLAN.features, 2, 500),
-        "split": Field(one_of("range", "post"), "range or post", PLAN.split),
-        "negatives": Field(
-            one_of("other", "silent", "hard"), "other, silent or hard", PLAN.negatives
-        ),
-        "marks": Field(one_of("matched", "post"), "matched or post", PLAN.marks),
+        "split": choice(("range", "post"), PLAN.split),
+        "negatives": choice(("other", "silent", "hard"), PLAN.negatives),
+        "marks": choice(("matched", "post"), PLAN.marks),
         "window": Field(whole, "a number of tokens from 0 to 500", PLAN.window, 0, 500),
         "seed": Field(whole, "a whole number from 0", PLAN.seed, 0),
-        "who": Field(one_of("own", "server"), "own or server", "own"),
+        "who": choice(("own", "server"), "own"),
         "calls": Field(whole, "a number of calls", 0, 0),
         "cost": Field(number, "a cost", 0.0, 0.0),
     },
     "compare": {
-        "run": Field(text, "an experiment", ""),
+        "run": Field(str, "an experiment", ""),
         "feature": Field(whole, "a feature's number"),
-        "pair": Field(text, "two methods", ""),
-        "by": Field(one_of(*JUDGED_SCORERS), " or ".join(JUDGED_SCORERS), JUDGED_SCORERS[0]),
+        "pair": Field(str, "two methods", ""),
+        "by": choice(JUDGED_SCORERS, JUDGED_SCORERS[0]),
         "blind": Field(flag, "0 or 1", False),
-        "person": Field(text, "a name", ""),
+        "person": Field(str, "a name", ""),
     },
     "tiers": {
         "feature": Field(whole, "a feature's number"),
         **SORTED,
-        "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "all"),
+        "tier": choice(TIERS, "all"),
         "checked": Field(flag, "0 or 1", False),
-        "run": Field(text, "an experiment", ""),
-        "who": Field(one_of("own", "server"), "own or server", "own"),
+        "run": Field(str, "an experiment", ""),
+        "who": choice(("own", "server"), "own"),
         "most": Field(whole, "a number of features", 100, 0),
         "calls": Field(whole, "a number of calls", 500, 0),  # a server's calls cost money
         "cost": Field(number, "a cost", 0.0, 0.0),
-        "routed": Field(text, "a job", ""),
+        "routed": Field(str, "a job", ""),
     },
     "judge": {
-        "run": Field(text, "an experiment", ""),
-        "task": Field(one_of("excerpts", "activations"), "excerpts or activations", "excerpts"),
-        "person": Field(text, "a name", ""),
-        "item": Field(text, "an item", ""),
+        "run": Field(str, "an experiment", ""),
+        "task": choice(("excerpts", "activations"), "excerpts"),
+        "person": Field(str, "a name", ""),
+        "item": Field(str, "an item", ""),
         "ticks": Field(whole, "a number", 0),
     },
     "queue": {
-        "person": Field(text, "a name", ""),
-        "tier": Field(one_of(*TIERS), f"one of {', '.join(TIERS)}", "obscure"),
-        "only": Field(text, "features", ""),
-        "order": Field(one_of(*ORDERS), f"one of {', '.join(ORDERS)}", "margin"),
+        "person": Field(str, "a name", ""),
+        "tier": choice(TIERS, "obscure"),
+        "only": Field(str, "features", ""),
+        "order": choice(ORDERS, "margin"),
         "seed": Field(whole, "a whole number from 0", 0, 0),
         "compare": Field(flag, "0 or 1", False),
         **SORTED,
     },
     "concepts": {
-        "set": Field(text, "a concept set", "topics"),
-        "concept": Field(text, "a concept", ""),
-        "ask": Field(one_of(*ASKS), f"one of {', '.join(ASKS)}", ASKS[0]),
-        "contrast": Field(one_of(*CONTRASTS), f"one of {', '.join(CONTRASTS)}", "negative"),
-        "of": Field(text, "a concept set", ""),
-        "rule": Field(one_of("ball", "owner", "both"), "ball, owner or both", "ball"),
+        "set": Field(str, "a concept set", "topics"),
+        "concept": Field(str, "a concept", ""),
+        "ask": choice(ASKS, ASKS[0]),
+        "contrast": choice(CONTRASTS, "negative"),
+        "of": Field(str, "a concept set", ""),
+        "rule": choice(("ball", "owner", "both"), "ball"),
         "started": Field(flag, "0 or 1", False),
     },
     "benchmarks": evaluation_fields(),
@@ -239,7 +236,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "feature": Field(whole, "a feature's number"),
         "token": Field(whole, "a token's number", -1),
     },
-    "jobs": {"state": Field(text, "a state", "all"), "job": Field(text, "a job", "")},
+    "jobs": {"state": Field(str, "a state", "all"), "job": Field(str, "a job", "")},
 }
 
 # ---------------------------------------------------------------- pure
