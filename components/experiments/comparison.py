@@ -15,6 +15,7 @@ from backend.experiments.views import Comparison, Experiment, Judgement
 from backend.labels import words
 from components.experiments.results import doubt, name
 from components.shell import address, controls, markup, numbers, palette
+from components.shell.browsing import render_steps
 from components.shell.links import anchor
 from components.shell.markup import escape
 from components.shell.rows import render_rows
@@ -130,16 +131,9 @@ def _open(feature: int | None) -> None:
 
 def render_title(view: Experiment, feature: int) -> None:
     """The feature, and the way to the next."""
-    with st.container(horizontal=True, key="steps", vertical_alignment="center"):
-        link = anchor("its page", "features", feature=feature)
-        st.html(f'<h2 class="title">Feature {feature}<small>{link}</small></h2>')
-        ids = contested(view)["feature"].to_list()
-        for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
-            target = neighbour(ids, feature, step)
-            st.button(
-                label, type="tertiary", shortcut=key, key=f"step-{key}",
-                on_click=_open, args=(target,),
-            )  # fmt: skip
+    link = anchor("its page", "features", feature=feature)
+    title = f"Feature {feature}<small>{link}</small>"
+    render_steps(title, lambda step: open_next(view, feature, step))
 
 
 # ---------------------------------------------------------------- labels and votes
@@ -225,9 +219,9 @@ def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> No
         )  # fmt: skip
 
 
-def open_next(view: Experiment, feature: int) -> None:
-    """On to the next feature."""
-    _open(neighbour(contested(view)["feature"].to_list(), feature, 1))
+def open_next(view: Experiment, feature: int, step: int = 1) -> None:
+    """On to the next feature, or to the one before (-1)."""
+    _open(neighbour(contested(view)["feature"].to_list(), feature, step))
 
 
 def votes_html(votes: pl.DataFrame) -> str:

@@ -150,9 +150,9 @@ class Listing:
         columns: Mapping[str, Any],
         key: str,
         height: int | str,
-        shown: Sequence[str] | None = None,
+        order: Sequence[str] | None = None,
     ) -> None:
-        """Some rows in few bytes: a click opens one, and the open one is marked. `shown`: the
+        """Some rows in few bytes: a click opens one, and the open one is marked. `order`: the
         columns that are on at first."""
         names = [name for name in columns if name in rows.columns]
         render_rows(
@@ -162,7 +162,7 @@ class Listing:
             self.open_row,
             key,
             column_config=columns,
-            column_order=[name for name in shown or names if name in names],
+            column_order=[name for name in order or names if name in names],
             height=height,
             row_height=26,
             placeholder="–",
@@ -183,22 +183,23 @@ class Listing:
     def render_title(self, ids: list[int]) -> None:
         """Which one is open, and the way to the previous and next of the list."""
         number, kind = address.get(self.kind), self.kind.capitalize()
-        with st.container(horizontal=True, key="steps", vertical_alignment="center"):
-            st.html(f'<h2 class="title">{kind}{"s" if number is None else f" {number}"}</h2>')
-            for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
-                st.button(
-                    label,
-                    type="tertiary",
-                    shortcut=key,
-                    key=f"step-{key}",
-                    on_click=self._step,
-                    args=(ids, step),
-                    disabled=not ids,
-                )
 
-    def _step(self, ids: list[int], step: int) -> None:
-        # from what is open now, which may be another than when the button was drawn
-        self.open(neighbour(ids, address.get(self.kind), step))
+        def take(step: int) -> None:
+            # from what is open now, which may be another than when the button was drawn
+            self.open(neighbour(ids, address.get(self.kind), step))
+
+        render_steps(f"{kind}s" if number is None else f"{kind} {number}", take, not ids)
+
+
+def render_steps(title: str, on_step: Callable[[int], None], disabled: bool = False) -> None:
+    """What is open, as HTML, and the way to the one before (-1) and after (+1)."""
+    with st.container(horizontal=True, key="steps", vertical_alignment="center"):
+        st.html(f'<h2 class="title">{title}</h2>')
+        for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
+            st.button(
+                label, type="tertiary", shortcut=key, key=f"step-{key}",
+                on_click=on_step, args=(step,), disabled=disabled,
+            )  # fmt: skip
 
 
 def render_draw_again(number: int, *fixed: str) -> None:
