@@ -40,10 +40,10 @@ def show_feature(view: Experiment) -> None:
     with reported():
         feature = comparison.opened(view)
         comparison.render_title(view, feature)
-        shown = queries.comparison(place.study, view.run, feature, address.get("by"))
-        markup.render(comparison.labels_html(shown, view))
-        comparison.render_vote(shown, lambda choice: keep(view, feature, choice))
-        markup.render(comparison.excerpts_html(shown))
+        answer = queries.comparison(place.study, view.run, feature, address.get("by"))
+        markup.render(comparison.labels_html(answer, view))
+        comparison.render_vote(answer, lambda choice: keep(view, feature, choice))
+        markup.render(comparison.excerpts_html(answer))
         markup.render(comparison.votes_html(queries.votes(place.study, view.run)))
 
 

@@ -41,7 +41,7 @@ CONFIG = {
 class Marks:
     """What the map shows beside the regions themselves."""
 
-    shown: np.ndarray  # [regions] bool: what the filters and the search leave
+    mask: np.ndarray  # [regions] bool: what the filters and the search leave
     colour: str = "coherence"
     area: Area = field(default_factory=Area)
     drag: str = "pan"
@@ -51,8 +51,8 @@ def region_chart(view: RegionMap, marks: Marks) -> go.Figure:
     """The map as a figure. Regions that are filtered out stay as faint dots."""
     colours, chart, table = palette.current(), palette.figure(404), view.table
     sizes = marker_sizes(table["size"].to_numpy())
-    if not marks.shown.all():
-        chart.add_trace(_faint(table, ~marks.shown, colours))
+    if not marks.mask.all():
+        chart.add_trace(_faint(table, ~marks.mask, colours))
     chart.add_trace(_regions(table, marks, sizes, colours))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
@@ -66,7 +66,7 @@ def region_chart(view: RegionMap, marks: Marks) -> go.Figure:
         newselection={"line": line},
         activeselection={"fillcolor": colours.accent, "opacity": 0.06},
         selections=[{"type": "path", "path": f"M{path}Z", "line": line} for path in paths],
-        annotations=_labels(table, marks.shown, colours),
+        annotations=_labels(table, marks.mask, colours),
         hoverdistance=12,
     )
     return chart
@@ -88,9 +88,9 @@ def topic_colours(topics: pl.Series, colours: Palette) -> dict[str, str]:
 def _regions(
     table: pl.DataFrame, marks: Marks, sizes: np.ndarray, colours: Palette
 ) -> go.Scattergl:
-    bright = table.filter(pl.Series(marks.shown))
+    bright = table.filter(pl.Series(marks.mask))
     marker: dict[str, object] = {
-        "size": sizes[marks.shown],
+        "size": sizes[marks.mask],
         "opacity": 0.82,
         "line": {"width": 0.5, "color": colours.ground},
     }
@@ -178,10 +178,10 @@ def _faint(table: pl.DataFrame, hidden: np.ndarray, colours: Palette) -> go.Scat
     )
 
 
-def _labels(table: pl.DataFrame, shown: np.ndarray, colours: Palette) -> list[dict[str, object]]:
+def _labels(table: pl.DataFrame, mask: np.ndarray, colours: Palette) -> list[dict[str, object]]:
     """Annotations, because plotly paints its text traces under the marks."""
     spelled = table["token"].str.contains(r"[\p{L}\p{N}]").to_numpy()
-    labelled = spread(table.filter(pl.Series(shown & spelled)), table, LABELLED)
+    labelled = spread(table.filter(pl.Series(mask & spelled)), table, LABELLED)
     return [
         {
             "x": row["x"],
@@ -251,8 +251,8 @@ def area() -> Area:
 
 def _marks(view: RegionMap, hits: Hits) -> Marks:
     left, _ = REGIONS.left(view.table, hits)
-    shown = view.table["region"].is_in(left["region"].to_list()).to_numpy()
-    return Marks(shown, address.get("colour"), area(), address.get("drag"))
+    mask = view.table["region"].is_in(left["region"].to_list()).to_numpy()
+    return Marks(mask, address.get("colour"), area(), address.get("drag"))
 
 
 def _on_select() -> None:

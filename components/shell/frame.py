@@ -82,8 +82,8 @@ def frame(
     if card.problem:
         render_problem(card.problem, card.remedy)
         st.stop()
-    for name, shown, stops in (("p", place.p, card.p_stops), ("k", place.k, card.k_stops)):
-        _check_stop(name, shown, stops)
+    _check_stop("p", place.p, card.p_stops)
+    _check_stop("k", place.k, card.k_stops)
     return place
 
 
