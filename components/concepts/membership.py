@@ -105,14 +105,8 @@ def _rates_row(view: Membership, row: dict[str, Any]) -> list[str]:
         for name in ("tpr", "tnr", "j")
     ]
     count = f"{len(regions)} of {numbers.count(len(view.js[key]))}"
-    return [
-        named(row["method"]),
-        row["rule"],
-        WHAT[row["what"]],
-        regions_shown or "none",
-        count,
-        *ends,
-    ]
+    what = named(row["method"]), row["rule"], WHAT[row["what"]]
+    return [*what, regions_shown or "none", count, *ends]
 
 
 def _named(regions: list[int], linked: bool) -> str:
@@ -131,7 +125,9 @@ def j_chart(view: Membership, rule: str) -> go.Figure:
             hovertemplate="rank %{x}: J %{y:.2f}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(0, line={"color": palette.current().muted, "width": 1, "dash": "dash"})
-    figure.update_layout(showlegend=True, legend={"x": 1, "xanchor": "right", "y": 1})
+    figure.update_layout(
+        showlegend=True, legend={"x": 1, "xanchor": "right", "y": 1, "orientation": "v"}
+    )
     figure.update_xaxes(title="regions, by J on these texts (which flatters the first)", **LOG)
     figure.update_yaxes(title="J on test texts")
     return figure
@@ -249,9 +245,7 @@ def nearest_chart(view: NewTextMembership) -> go.Figure:
         )  # fmt: skip
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
     figure.add_vline(view.theta, line=line, annotation={"text": "θ"})
-    figure.update_layout(
-        barmode="overlay", showlegend=True, legend={"orientation": "h", "y": -0.35}
-    )
+    figure.update_layout(barmode="overlay", showlegend=True, legend_y=-0.35)
     figure.update_xaxes(title="distance of a text's nearest token to the exemplar")
     figure.update_yaxes(title="texts")
     return figure

@@ -62,7 +62,7 @@ def plane(view: PurityCoverage) -> go.Figure:
         view.prior, line={"color": palette.current().muted, "width": 1, "dash": "dash"},
         annotation={"text": "all tokens", "font": {"size": 11, "color": palette.current().muted}},
     )  # fmt: skip
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.13, "yanchor": "top"})
+    figure.update_layout(showlegend=True, legend={"y": -0.13, "yanchor": "top"})
     labels = [f"10{'⁻' + '⁰¹²³⁴⁵⁶'[6 - power]}" if power < 6 else "1" for power in range(7)]
     figure.update_xaxes(
         title="coverage: share of the concept's tokens",

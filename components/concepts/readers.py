@@ -30,10 +30,7 @@ NAMES = {
     "all": "all tokens as one part",
 }
 FITTED = ("bow", "diffmean", "probe")
-LEGEND = {
-    "orientation": "h", "y": -0.2, "yanchor": "top",
-    "entrywidth": 0.47, "entrywidthmode": "fraction",
-}  # fmt: skip
+LEGEND = {"y": -0.2, "yanchor": "top", "entrywidth": 0.47, "entrywidthmode": "fraction"}
 FEW = 4  # test texts of a side, below which nothing is claimed
 FIXED = dict.fromkeys(FITTED, "fitted") | {"length": "control"}
 

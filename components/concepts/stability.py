@@ -97,7 +97,7 @@ def segments_chart(view: StableRegions) -> go.Figure:
         x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", name="a model that does nothing",
         line={"color": colours.muted, "width": 1, "dash": "dash"},
     )  # fmt: skip
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.18})
+    figure.update_layout(showlegend=True, legend_y=-0.18)
     figure.update_xaxes(title="α from one prompt to the other")
     figure.update_yaxes(title="D(α)", range=[-0.05, float(np.nanquantile(view.apart, 0.995)) + 0.1])
     return figure

@@ -160,6 +160,7 @@ def template(palette: Palette) -> go.layout.Template:
             "yaxis": axis | {"showline": False},
             "colorway": list(palette.categories),
             "showlegend": False,
+            "legend": {"orientation": "h"},
             "hoverlabel": {
                 "bgcolor": palette.ground,
                 "bordercolor": palette.line,

@@ -10,11 +10,11 @@ from backend.experiments.views import Run
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierCheck
 from backend.tiers.words import PER_TIER
-from components.shell import address, controls, markup, numbers
+from components.shell import address, controls, markup, numbers, palette
 from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
-from components.tiers.table import dot, name, side_words
+from components.tiers.table import name, side_words
 
 EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
@@ -102,7 +102,7 @@ def _share(row: dict[str, float], own: bool) -> str:
 
 def named(tier: int) -> str:
     """A tier's name after its colour, on one line."""
-    return f'<span style="white-space:nowrap">{dot(tier)}{name(tier)}</span>'
+    return markup.dotted(name(tier), palette.tier(tier))
 
 
 def separation_html(frame: pl.DataFrame) -> str:

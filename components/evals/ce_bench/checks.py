@@ -64,9 +64,7 @@ def held_out_chart(view: CeBench) -> go.Figure:
             name=name, marker_color=colour, error_y=bars if column == "share" else None,
             hovertemplate=f"{name}: %{{y:.0%}}<extra></extra>",
         )  # fmt: skip
-    chart.update_layout(
-        barmode="group", showlegend=True, bargap=0.25, legend={"orientation": "h", "y": -0.15}
-    )
+    chart.update_layout(barmode="group", showlegend=True, bargap=0.25, legend_y=-0.15)
     chart.update_xaxes(tickangle=0)
     chart.update_yaxes(tickformat=".0%", range=[0, 1.05], title="among the first 10")
     return chart
@@ -142,9 +140,7 @@ def overlap_chart(view: CeBench) -> go.Figure:
             orientation="h", name=READERS[reader], marker_color=hue(reader),
             hovertemplate="%{x:.0%}<extra></extra>",
         )  # fmt: skip
-    chart.update_layout(
-        barmode="group", bargap=0.3, showlegend=True, legend={"orientation": "h", "y": -0.25}
-    )
+    chart.update_layout(barmode="group", bargap=0.3, showlegend=True, legend_y=-0.25)
     chart.update_xaxes(tickformat=".0%", rangemode="tozero")
     return chart
 

@@ -121,7 +121,7 @@ def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
             title=OVER[name], type="log" if name == "width" else "linear", tickvals=values,
             ticktext=[f"{value:,}" for value in values], row=1, col=panel,
         )  # fmt: skip
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
+    chart.update_layout(showlegend=True, legend_y=-0.25)
     chart.update_yaxes(title=f"{score}, {definition}", row=1, col=1)
     return chart
 

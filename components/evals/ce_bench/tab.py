@@ -68,10 +68,8 @@ def _render_scores(view: CeBench) -> None:
     markup.render(scores_html(view))
     markup.head("Does a feature read a subject?", "chosen on all pairs but one, ranked on that one")
     left, right = st.columns([4, 8], gap="large")
-    with left:
-        st.plotly_chart(checks.held_out_chart(view), key="held", config=palette.CONFIG)
-    with right:
-        markup.render(checks.held_out_html(view))
+    left.plotly_chart(checks.held_out_chart(view), key="held", config=palette.CONFIG)
+    right.html(checks.held_out_html(view))
     left, right = st.columns(2, gap="large")
     with left:
         markup.head("Halves of the subjects", f"split by seed {view.seed}")
@@ -219,7 +217,7 @@ def scores_chart(view: CeBench, definition: str) -> go.Figure:
             error_x=palette.error_bars(value, low, high, color=hue(reader)),
             hovertemplate=f"{READERS[reader]}: %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.32})
+    chart.update_layout(showlegend=True, legend_y=-0.32)
     chart.update_xaxes(title=UNITS[definition], rangemode="tozero")
     chart.update_yaxes(tickvals=list(range(len(ROWS))), ticktext=list(ROWS), range=[-0.5, 2.5])
     return chart

@@ -78,7 +78,7 @@ def ap_chart(view: ExpertConcept, stop: int) -> go.Figure:
     chart.update_traces(line_shape="hvh", selector={"type": "scatter"})
     prior = view.positives / (view.positives + view.negatives)
     chart.update_xaxes(title=f"AP · chance is about {numbers.fraction(prior)}", range=[0.15, 1.01])
-    chart.update_layout(legend={"y": -0.28})
+    chart.update_layout(legend_y=-0.28)
     return chart
 
 
@@ -92,7 +92,7 @@ def sizes_chart(view: ExpertConcept, stop: int) -> go.Figure:
     }
     _draw_lines(chart, view.taus, lines, view.taus[stop])
     chart.update_xaxes(title="τ")
-    chart.update_layout(legend={"y": -0.34})
+    chart.update_layout(legend_y=-0.34)
     return chart
 
 
@@ -112,7 +112,7 @@ def _draw_lines(
         )  # fmt: skip
     chart.add_vline(tau, line={"color": colours.muted, "width": 1, "dash": "dash"})
     chart.update_yaxes(title="units", type="log", dtick=1)
-    chart.update_layout(showlegend=True, legend={"orientation": "h"})
+    chart.update_layout(showlegend=True)
 
 
 def heat_chart(view: ExpertConcept, stop: int) -> go.Figure:

@@ -104,7 +104,7 @@ def stability_chart(view: ExpertLens, stop: int) -> go.Figure:
     chart.add_vline(view.taus[stop], line={"color": colours.muted, "width": 1, "dash": "dash"})
     chart.update_xaxes(title="τ")
     chart.update_yaxes(title="Jaccard, train and test", rangemode="tozero")
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.22})
+    chart.update_layout(showlegend=True, legend_y=-0.22)
     return chart
 
 

@@ -85,10 +85,8 @@ def render_expert_lens(view: ExpertLens) -> int:
     if len(view.agreement):
         markup.head("As alike as people say?", "Spearman’s ρ over rated pairs of concepts")
         left, right = st.columns([6, 5], gap="large")
-        with left:
-            st.plotly_chart(agreement_chart(view, stop), key="agreement", config=palette.CONFIG)
-        with right:
-            st.plotly_chart(human_chart(view), key="human", config=palette.CONFIG)
+        left.plotly_chart(agreement_chart(view, stop), key="agreement", config=palette.CONFIG)
+        right.plotly_chart(human_chart(view), key="human", config=palette.CONFIG)
         markup.render(agreement_html(view, stop))
     else:
         markup.note("Too few of these concepts are rated in pairs to compare with people.")
@@ -242,7 +240,7 @@ def agreement_chart(view: ExpertLens, stop: int) -> go.Figure:
     )
     chart.add_vline(0, line={"color": colours.muted, "width": 1, "dash": "dash"})
     chart.update_xaxes(title="ρ · grey: permuted", showgrid=True)
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2, "x": -0.4})
+    chart.update_layout(showlegend=True, legend={"y": -0.2, "x": -0.4})
     return chart
 
 

@@ -101,7 +101,7 @@ def patched_chart(results: SageTask) -> go.Figure:
     chart.add_vline(0, line={"color": colours.line, "width": 1})
     chart.update_xaxes(title="guess by attribution patching")
     chart.update_yaxes(title=f"real change of LD · n = {results.searched} prompts")
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
+    chart.update_layout(showlegend=True, legend_y=-0.2)
     return chart
 
 
@@ -147,7 +147,7 @@ def scores_chart(results: SageTask, role: str) -> go.Figure:
             marker={"symbol": SYMBOLS[kind], "size": 8, "color": colours.muted}, row=1, col=1,
         )  # fmt: skip
     chart.update_yaxes(tickvals=list(range(len(order))), ticktext=[NAMES[name] for name in order])
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
+    chart.update_layout(showlegend=True, legend_y=-0.25)
     return chart
 
 
@@ -199,7 +199,7 @@ def control_chart(results: SageTask) -> go.Figure:
     ends = resid.select("low", "high").drop_nulls().to_numpy()
     low, high = float(ends.min(initial=0)) - 0.1, float(ends.max(initial=1)) + 0.1
     chart.update_yaxes(range=[max(-1.0, low), min(2.5, high)])
-    chart.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.42})
+    chart.update_layout(showlegend=True, legend_y=-0.42)
     return chart
 
 

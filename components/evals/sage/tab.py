@@ -66,10 +66,8 @@ def _render_where(results: SageTask) -> None:
     )
     markup.head("Where is it done?", "a counterfactual's activation put in place of the prompt's")
     left, right = st.columns([7, 5], gap="large")
-    with left:
-        st.plotly_chart(charts.attribution_chart(results), key="attribution", config=palette.CONFIG)
-    with right:
-        st.plotly_chart(charts.patched_chart(results), key="patched", config=palette.CONFIG)
+    left.plotly_chart(charts.attribution_chart(results), key="attribution", config=palette.CONFIG)
+    right.plotly_chart(charts.patched_chart(results), key="patched", config=palette.CONFIG)
     markup.render(sage_tables.agreement_html(results))
 
 
@@ -140,23 +138,20 @@ def _controlled(view: Sage, results: SageTask) -> str:
     answers = pl.col("turned").fill_null(0)
     edit = lives.sort(answers, descending=True, maintain_order=True)["edit"][0]
     mine = resid.filter(pl.col("edit") == edit).sort("k")
-    shares = {
-        name: rows["value"][-1]
-        for name in ("means", "sae", "random", "shuffled")
-        if len(rows := mine.filter(pl.col("dictionary") == name))
+    does = {
+        "means": "supervised vectors do",
+        "sae": "16 SAE features",
+        "random": "16 random directions",
+        "shuffled": "vectors of shuffled attributes",
     }
-    first = f"supervised vectors do {numbers.fraction(shares['means'])}"
-    others = [
-        f"{words} {numbers.fraction(shares[name])}"
-        for name, words in (
-            ("sae", "16 SAE features"), ("random", "16 random directions"),
-            ("shuffled", "vectors of shuffled attributes"),
-        )
-        if name in shares
-    ]  # fmt: skip
+    parts = [
+        f"{words} {numbers.fraction(rows['value'][-1])}"
+        for name, words in does.items()
+        if len(rows := mine.filter(dictionary=name))
+    ]
     return (
         f"After block {view.layer} at {escape(view.role)}, of the change of logits that the true "
-        f"patch makes when <b>{escape(edit)}</b> is edited, {', '.join([first, *others])}."
+        f"patch makes when <b>{escape(edit)}</b> is edited, {', '.join(parts)}."
         f"{_turned(mine)}"
     )
 
@@ -167,13 +162,9 @@ def _turned(mine: pl.DataFrame) -> str:
     whole = last["means"]["turned"]
     if not whole:
         return " The true patch turns no answer."
-    parts = ", ".join(
-        f"{words} {last[name]['turned_same']}"
-        for name, words in (("means", "supervised vectors"), ("sae", "SAE features"),
-                            ("random", "random directions"))
-        if name in last
-    )  # fmt: skip
-    return f" It turns {whole} of {last['means']['of']} answers; of these, {parts}."
+    turns = {"means": "supervised vectors", "sae": "SAE features", "random": "random directions"}
+    parts = [f"{turns[name]} {last[name]['turned_same']}" for name in turns if name in last]
+    return f" It turns {whole} of {last['means']['of']} answers; of these, {', '.join(parts)}."
 
 
 def tables(view: Sage) -> dict[str, pl.DataFrame]:
