@@ -76,15 +76,8 @@ def render_choice(choices: list[ConceptChoice]) -> tuple[str, DeltaGenerator]:
 
 def render_concept(view: ConceptsView) -> str:
     """The chosen concept, by name."""
-    names = view.concepts["name"].to_list()
-    if (name := address.get("concept")) and name not in names:
-        address.assume(concept="")
-        problem = f"The set {view.name} has no concept {name!r}."
-        render_problem(problem, f"{names[0]!r} is shown instead.")
-    if not address.get("concept"):
-        address.assume(concept=names[0])
-    controls.selectbox("concept", "Concept", names)
-    return str(address.get("concept"))
+    problem = f"The set {view.name} has no concept {address.get('concept')!r}."
+    return controls.pick("concept", "Concept", view.concepts["name"].to_list(), problem)
 
 
 def contrast(view: ConceptsView, concept: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from components.shell import address
+from components.shell.status import render_problem
 
 
 def element(name: str, value: Any, texts: Mapping[Any, str] = {}) -> str:
@@ -106,6 +107,19 @@ def multiselect(name: str, label: str, options: Sequence[str], **look: Any) -> N
     texts = _texts(options, look)
     bound = _bound(name, value, look, texts)
     st.multiselect(label, options, value, format_func=_teller(texts), **bound)
+
+
+def pick(name: str, label: str, options: Sequence[str], problem: str, **look: Any) -> str:
+    """One of a list that depends on what is computed: its first where none is chosen, and with a
+    `problem` where a link names none of it."""
+    value = address.get(name)
+    if not value:
+        address.assume(**{name: options[0]})
+    elif value not in options:
+        address.put(**{name: options[0]})
+        render_problem(problem, f"{options[0]!r} is shown instead.")
+    selectbox(name, label, options, **look)
+    return str(address.get(name))
 
 
 def start_button(label: str, key: str, name: str = "started") -> None:

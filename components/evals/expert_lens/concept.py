@@ -12,20 +12,13 @@ from backend.evals.expert_lens.views import ExpertConcept
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.links import anchor
 from components.shell.markup import escape
-from components.shell.status import render_problem
 
 
 def render_pick(concepts: list[str]) -> str:
     """The concept that is looked at."""
     markup.head("One concept", "its units")
-    concept = address.get("concept")
-    if not concept:
-        address.assume(concept=concepts[0])
-    elif concept not in concepts:
-        address.put(concept=concepts[0])
-        render_problem(f"{concept!r} is none of the concepts.", "The usual is shown instead.")
-    controls.selectbox("concept", "Concept", concepts, label_visibility="collapsed")
-    return str(address.get("concept"))
+    problem = f"{address.get('concept')!r} is none of the concepts."
+    return controls.pick("concept", "Concept", concepts, problem, label_visibility="collapsed")
 
 
 def render_expert_concept(view: ExpertConcept) -> None:
