@@ -20,6 +20,11 @@ EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
     "detection, fuzzing and embedding, on as many features of each tier"
 )
+NOT_CHECKED = (
+    "Not checked yet: features whose kind is known by construction are sorted with these windows, "
+    "a sample of features is scored anew with others, and every feature's input and output score "
+    "is read. Minutes, computed once."
+)
 
 
 def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
@@ -27,7 +32,8 @@ def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> No
     ask = desk.tier_check if address.get("checked") else desk.tier_check.look
     check: TierCheck | Job | None = ask(study, spec, thresholds)
     if check is None:
-        _render_ask()
+        markup.note(NOT_CHECKED)
+        controls.start_button("Check the protocol", "ask-check", "checked")
     elif not waiting(check, desk, "check"):
         render_check(check)
     markup.head("Labels by tier", "do cheap ones hold up in tier 1, do models fail in tier 3?")
@@ -41,17 +47,6 @@ def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> No
         scores: pl.DataFrame | Job = desk.labels_by_tier(study, run, spec, thresholds)
         if not waiting(scores, desk, "labels"):
             markup.render(labels_html(scores))
-
-
-def _render_ask() -> None:
-    markup.note(
-        "Not checked yet: features whose kind is known by construction are sorted with these "
-        "windows, a sample of features is scored anew with others, and every feature's input and "
-        "output score is read. Minutes, computed once."
-    )
-    if st.button("Check the protocol", key="ask-check", type="primary"):
-        address.put(checked=True)
-        st.rerun(scope="fragment")
 
 
 def render_check(view: TierCheck) -> None:
