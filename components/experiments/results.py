@@ -9,7 +9,6 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from backend.experiments.views import Experiment, Run
 from backend.labels import words
@@ -117,7 +116,8 @@ def means_chart(view: Experiment, kind: str) -> go.Figure:
     colours = palette.current()
     scores = scorers(view.means, kind)
     rows = ["", *reversed(view.plan.methods)]
-    figure = make_subplots(1, max(1, len(scores)), shared_yaxes=True, horizontal_spacing=0.04)
+    figure = palette.figure(height=76 + 44 * len(rows))
+    figure.set_subplots(1, max(1, len(scores)), shared_yaxes=True, horizontal_spacing=0.04)
     for column, scorer in enumerate(scores, 1):
         some = view.means.filter(pl.col("scorer") == scorer)
         for place, method in enumerate(rows):
@@ -135,11 +135,7 @@ def means_chart(view: Experiment, kind: str) -> go.Figure:
         counted = some.filter(pl.col("of") == "label")["features"].to_list()
         title = f"{words.base(scorer)} · {words.measure(scorer)} · n = {min(counted, default=0)}"
         figure.update_xaxes(title=title, col=column, row=1)
-    figure.update_layout(
-        template=palette.template(colours),
-        height=76 + 44 * len(rows),
-        margin={"l": 0, "r": 8, "t": 4, "b": 4},
-    )
+    figure.update_layout(margin={"l": 0, "r": 8, "t": 4, "b": 4})
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
         ticktext=["no label", *(f"{method}{doubt(method, view)}" for method in rows[1:])],

@@ -9,7 +9,6 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from backend.corpus.views import Passage
 from backend.evals.ce_bench.views import CeBench, CeSteer, CeSubject
@@ -102,8 +101,8 @@ def sweep_chart(sweep: pl.DataFrame, which: str) -> go.Figure:
     definition, score = which.split()
     part = sweep.filter(definition=definition, score=score).with_columns(pl.col("l0").round(1))
     axes = [name for name in OVER if part[name].n_unique() > 1] or ["layer"]
-    chart = make_subplots(1, len(axes), shared_yaxes=True, horizontal_spacing=0.05)
-    chart.update_layout(template=palette.template(palette.current()), height=300)
+    chart = palette.figure(height=300)
+    chart.set_subplots(1, len(axes), shared_yaxes=True, horizontal_spacing=0.05)
     for panel, name in enumerate(axes, 1):
         for reader in READERS:
             rows = part.filter(reader=reader).sort(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
-from plotly.subplots import make_subplots
 
 from backend.evals.expert_lens.views import ExpertLens
 from components.shell import markup, numbers, palette
@@ -29,10 +28,9 @@ def likeness_chart(view: ExpertLens) -> go.Figure:
     """The tree of concepts, and their likeness in its order."""
     colours, order = palette.current(), list(view.tree.order)
     names = [view.concepts["concept"][index] for index in order]
-    chart = make_subplots(
-        1, 2, shared_yaxes=True, column_widths=[0.17, 0.83], horizontal_spacing=0.02
-    )
-    chart.update_layout(palette.figure(height=max(260, 60 + 11 * len(names))).layout)
+    chart = palette.figure(height=max(260, 60 + 11 * len(names)))
+    widths = {"column_widths": [0.17, 0.83], "horizontal_spacing": 0.02}
+    chart.set_subplots(1, 2, shared_yaxes=True, **widths)
     gaps = np.full((len(view.tree.x), 1), np.nan)
     x, y = (np.hstack([part, gaps]).ravel() for part in (view.tree.y, (view.tree.x - 5) / 10))
     line = {"color": colours.slate, "width": 1}
