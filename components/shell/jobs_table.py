@@ -17,9 +17,9 @@ from components.shell.status import (
     Desk,
     name_of,
     pace,
-    progress_html,
     render_empty,
     render_problem,
+    render_progress,
     share_of,
 )
 
@@ -74,14 +74,7 @@ def render_live(jobs: list[Job], desk: Desk) -> None:
         st.html('<p class="note">Nothing runs and nothing waits.</p>')
     for job in jobs:
         with st.container(key=f"live-{job.id}"):
-            st.html(progress_html(job))
-            st.button(
-                "Cancel",
-                key=f"cancel-{job.id}",
-                type="tertiary",
-                on_click=desk.cancel,
-                args=(job.id,),
-            )
+            render_progress(job, desk, job.id)
 
 
 def render_ended(jobs: list[Job]) -> None:

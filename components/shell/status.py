@@ -112,6 +112,12 @@ def progress_html(job: Job, words: str = "") -> str:
     )
 
 
+def render_progress(job: Job, desk: Desk, key: str, words: str = "") -> None:
+    """How far a job is, and the button that cancels it."""
+    st.html(progress_html(job, words))
+    st.button("Cancel", key=f"cancel-{key}", type="tertiary", on_click=desk.cancel, args=(job.id,))
+
+
 def waiting(answer: object, desk: Desk, key: str = "waiting") -> TypeIs[Job]:
     """Whether an answer is still being computed; if so, show how far it is.
 
@@ -140,10 +146,7 @@ def _watch(id: str, desk: Desk, key: str, whole: bool, words: str = "") -> None:
         elif job.state in ("failed", "cancelled"):
             _render_ended(job, desk, key)
         elif whole:
-            st.html(progress_html(job, "Computed once, then kept. You can leave this page."))
-            st.button(
-                "Cancel", key=f"cancel-{key}", type="tertiary", on_click=desk.cancel, args=(job.id,)
-            )
+            render_progress(job, desk, key, "Computed once, then kept. You can leave this page.")
         else:
             st.html(line_html(job, words))
 
