@@ -144,12 +144,8 @@ def order(comparison: Comparison) -> list[int]:
     places = list(range(len(comparison.methods)))
     if not address.get("blind"):
         return places
-    return sorted(
-        places,
-        key=lambda position: zlib.crc32(
-            f"{comparison.feature} {comparison.methods[position]}".encode()
-        ),
-    )
+    names = [f"{comparison.feature} {method}".encode() for method in comparison.methods]
+    return sorted(places, key=lambda place: zlib.crc32(names[place]))
 
 
 def labels_html(comparison: Comparison, view: Experiment) -> str:

@@ -28,24 +28,20 @@ DRAG_NAMES = {
 def render_stops(place: Place, stops: pl.DataFrame, view: RegionMap | Job | None = None) -> None:
     """The settings of the partition, and the numbers of one that is shown. A stop that is not
     computed begins a job."""
-    with st.container(horizontal=True, key="stops", vertical_alignment="center"):
-        _render_stops(place, stops)
-        if view is not None and not isinstance(view, Job):
-            st.html(summary_html(view), width="content")
-
-
-def _render_stops(place: Place, stops: pl.DataFrame) -> None:
     rows = {(row["p"], row["k"]): row for row in stops.iter_rows(named=True)}
 
     def name(p: float, k: float, value: float) -> str:
         return f"{value:g}" if rows.get((p, k), {}).get("regions") else f"{value:g} ◌"
 
-    _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
-    _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
-    if stops["regions"].null_count():
-        st.html('<span class="name">◌ no map of it yet</span>', width="content")
-    with st.popover("About k", type="tertiary"):
-        markup.note(about_k(place.k, rows.get((place.p, place.k), {}).get("theta")))
+    with st.container(horizontal=True, key="stops", vertical_alignment="center"):
+        _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
+        _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
+        if stops["regions"].null_count():
+            st.html('<span class="name">◌ no map of it yet</span>', width="content")
+        with st.popover("About k", type="tertiary"):
+            markup.note(about_k(place.k, rows.get((place.p, place.k), {}).get("theta")))
+        if view is not None and not isinstance(view, Job):
+            st.html(summary_html(view), width="content")
 
 
 def _stop(what: str, value: float, stops: tuple[float, ...], name: Callable[[float], str]) -> None:

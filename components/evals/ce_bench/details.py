@@ -47,13 +47,10 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
         "<extra></extra>",
     )  # fmt: skip
     firsts = view.tops.filter(definition=definition, rank=1)
-    first_features = (
-        firsts.group_by("feature", maintain_order=True).agg(pl.col("subject")).to_dicts()
-    )
-    features = [row["feature"] for row in first_features]
+    subjects = firsts.group_by("feature", maintain_order=True).agg("subject")
+    features = subjects["feature"].to_list()
     words = [
-        row["subject"][0] if len(row["subject"]) == 1 else f"{len(row['subject'])} subjects"
-        for row in first_features
+        names[0] if len(names) == 1 else f"{len(names)} subjects" for names in subjects["subject"]
     ]
     chart.add_scatter(
         x=x[features], y=y[features], mode="markers+text", customdata=features,

@@ -113,9 +113,8 @@ def scores_chart(results: SageTask, role: str) -> go.Figure:
     order = [name for name in NAMES if name in at_role["dictionary"]][::-1]
     for column, (measure, words) in enumerate(MEASURES.items(), 1):
         for shift, (kind, kind_name) in enumerate(KINDS.items()):
-            part = at_role.filter(
-                pl.col("measure") == measure, pl.col("kind") == kind, pl.col("value").is_not_null()
-            ).to_dicts()
+            measured = at_role.drop_nulls("value").filter(measure=measure, kind=kind)
+            part = measured.to_dicts()
             values, *ends = (
                 [None if row[end] is None else float(np.clip(row[end], *SHOWN)) for row in part]
                 for end in ("value", "low", "high")
