@@ -165,24 +165,21 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
     if not by_name:
         render_problem("There are no studies.", "Put a study file into the folder studies/.")
         return None
-    name = address.get("study")
-    wrong = name and name not in by_name
-    if wrong:
-        with st._main:
-            render_problem(f"There is no study {name!r}.", "Choose one of those in the sidebar.")
-    options = ([name] if wrong else []) + list(by_name)
+    name = address.get("study") or next(iter(by_name))
     controls.selectbox(
         "study",
         "Study",
-        options,
-        name or options[0],
+        list(by_name),
+        name,
         format_func=lambda name: by_name[name].title if name in by_name else f"{name} (missing)",
         label_visibility="collapsed",
     )
-    if wrong:
+    if name not in by_name:
+        with st._main:
+            render_problem(f"There is no study {name!r}.", "Choose one of those in the sidebar.")
         return None
-    address.assume(study=name or options[0])
-    return by_name[name or options[0]]
+    address.assume(study=name)
+    return by_name[name]
 
 
 @st.fragment(run_every=3.0)
