@@ -26,8 +26,8 @@ from backend.schema import (
 from backend.store import queue
 from backend.store.memo import Entry
 from backend.study import loading as studies
-from backend.tiers import assignment as assignment
-from backend.tiers import views, windows
+from backend.tiers import assignment, views, windows
+from backend.tiers.assignment import Rho
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS, STOPS, WINDOWS
 
@@ -43,24 +43,23 @@ class Correlations:
 
     spec: TierSpec
     peaks: Entry
-    entries: tuple[Entry, Entry, Entry]
+    entries: tuple[Entry, ...]  # of each window
 
     @functools.cached_property
-    def rho(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def rho(self) -> Rho:
         name = "weighted" if self.spec.weighted else "plain"
-        inward, outward, cross = (np.asarray(entry.array(name)) for entry in self.entries)
-        return inward, outward, cross
+        return [np.asarray(entry.array(name)) for entry in self.entries]
 
     def assign(self, thresholds: Thresholds) -> np.ndarray:
         """[features] int8 `Tier`."""
-        return assignment.assign(*self.rho, thresholds)
+        return assignment.assign(self.rho, thresholds)
 
     def margin(self, thresholds: Thresholds) -> np.ndarray:
         """[features] by how much ρ would have to change for another tier."""
-        return assignment.margin(*self.rho, thresholds)
+        return assignment.margin(self.rho, thresholds)
 
 
-_correlations_of = functools.lru_cache(maxsize=8)(Correlations)
+_in_memory = functools.lru_cache(maxsize=8)(Correlations)
 
 
 def check(spec: TierSpec) -> None:
@@ -94,9 +93,13 @@ def correlations(study: Study, spec: TierSpec) -> Correlations:
 
 
 def _correlations(study: Study, spec: TierSpec) -> Correlations:
-    peak_set = peaks_of(study)
-    inward, outward, cross = (windows.scores(peak_set, w, spec.count) for w in spec.windows)
-    return _correlations_of(spec, peak_set.peaks, (inward, outward, cross))
+    return correlations_of(peaks_of(study), spec)
+
+
+def correlations_of(peak_set: PeakSet, spec: TierSpec) -> Correlations:
+    """ρ of the features of a set."""
+    entries = tuple(windows.scores(peak_set, window, spec.count) for window in spec.windows)
+    return _in_memory(spec, peak_set.peaks, entries)
 
 
 def peaks_of(study: Study) -> PeakSet:

@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from backend.schema import Thresholds, Tier
 from backend.statistics.agreement import cohen_kappa
 
+Rho = Sequence[np.ndarray]  # [features] of the input, the output and the cross window
 
-def assign(
-    inward: np.ndarray, outward: np.ndarray, cross: np.ndarray, thresholds: Thresholds
-) -> np.ndarray:
+
+def assign(rho: Rho, thresholds: Thresholds) -> np.ndarray:
     """[features] int8 `Tier` from three ρ; NaN is below every τ, all three NaN is unscored."""
+    inward, outward, cross = rho
     over_in, over_out = inward - thresholds.input, outward - thresholds.output
     with np.errstate(invalid="ignore"):
         first = np.where(np.nan_to_num(over_out, nan=-9) > np.nan_to_num(over_in, nan=-9), 2, 1)
@@ -35,11 +38,10 @@ def agreement(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     return float((a == b).mean()), cohen_kappa(a, b)
 
 
-def margin(
-    inward: np.ndarray, outward: np.ndarray, cross: np.ndarray, thresholds: Thresholds
-) -> np.ndarray:
+def margin(rho: Rho, thresholds: Thresholds) -> np.ndarray:
     """[features] by how much ρ would have to change for another tier (1, 2 or 3); NaN where
     nothing is scored."""
+    inward, outward, cross = rho
     first = np.fmax(inward - thresholds.input, outward - thresholds.output)
     second = np.abs(cross - thresholds.cross)
     return np.where(first >= 0, first, np.fmin(-first, second))

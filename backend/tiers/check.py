@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,8 @@ from backend.store import queue
 from backend.store.memo import Entry, memoize
 from backend.tiers import answers as tier_answers
 from backend.tiers import planted, second_opinion, windows
-from backend.tiers.answers import Correlations
+from backend.tiers.answers import Correlations, correlations_of
 from backend.tiers.assignment import agreement, assign
-from backend.tiers.planted import Rho
 from backend.tiers.views import KINDS, OPINION, SEPARATION, STABILITY, TierCheck
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS, PER_TIER
@@ -48,70 +47,27 @@ def tier_check(
 ) -> TierCheck:
     """Tiers against features of known kind, a second opinion, and themselves on other examples."""
     spec, thresholds = spec or TierSpec(), thresholds or Thresholds()
-    scores = tier_answers.correlations(study, spec)
-    parts = _parts(study, scores)
-    kinds, assigned = _kinds(parts.second), parts.assign(parts.second, spec, thresholds)
-    return TierCheck(
-        spec=TierSpec(**parts.best.value("spec")),
-        thresholds=Thresholds(**parts.best.value("thresholds")),
-        f1=float(parts.best.value("f1")),
-        confusion=planted.confusion(kinds, assigned),
-        kinds=_f1s(kinds, assigned),
-        separation=_separation(parts, spec.weighted),
-        stability=_stability(parts, scores, thresholds),
-        opinion=_opinions(scores.assign(thresholds), parts),
-    )
-
-
-@dataclass(frozen=True)
-class CheckParts:
-    """What a check is made of. Windows and τ are chosen on the `first` planted set, and judged
-    on the `second`; the `sample` of the study's features is scored with other windows."""
-
-    best: Entry  # windows and thresholds
-    first: PeakSet
-    second: PeakSet
-    sample: PeakSet
-    reads: Entry
-    writes: tuple[Entry, ...]
-
-    def assign(self, peak_set: PeakSet, spec: TierSpec, thresholds: Thresholds) -> np.ndarray:
-        """Tiers of a set by a spec."""
-        return assign(*rho_of(peak_set, spec), thresholds)
-
-    def best_thresholds(self, spec: TierSpec) -> Thresholds:
-        """The τ that are best for a spec on the first planted set."""
-        return planted.best_thresholds(_kinds(self.first), rho_of(self.first, spec))
-
-
-def _parts(study: Study, scores: Correlations) -> CheckParts:
-    reading, sae = study.reading, study.require_sae()
-    peak_set = tier_answers.peaks_of(study)
+    scores, peak_set = tier_answers.correlations(study, spec), tier_answers.peaks_of(study)
+    # windows and τ are chosen on the first planted set, and judged on the second
     first, second = (
         replace(peak_set, peaks=planted.plant(study.model, study.corpus, which)) for which in (0, 1)
     )
-    blocks = range(-(-len(scores.peaks.array("rows")) // logits.BLOCK))
-    read_block = functools.partial(second_opinion.writes, study.model, study.site, sae)
-    return CheckParts(
-        best=best_windows(first, scores.spec.weighted),
-        first=first,
-        second=second,
-        sample=replace(peak_set, peaks=sample(scores.peaks, SAMPLE)),
-        reads=second_opinion.reads(reading, sae),
-        writes=tuple(run.each(read_block, blocks, "Reading output scores")),
+    best = best_windows(first, spec.weighted)
+    kinds, assigned = _kinds(second), correlations_of(second, spec).assign(thresholds)
+    return TierCheck(
+        spec=TierSpec(**best.value("spec")),
+        thresholds=Thresholds(**best.value("thresholds")),
+        f1=float(best.value("f1")),
+        confusion=planted.confusion(kinds, assigned),
+        kinds=_f1s(kinds, assigned),
+        separation=_separation(second, spec.weighted),
+        stability=_stability(scores, first, thresholds),
+        opinion=_opinions(study, scores.assign(thresholds)),
     )
 
 
 def _kinds(peak_set: PeakSet) -> np.ndarray:
     return peak_set.peaks.frame("planted")["kind"].to_numpy()
-
-
-def rho_of(peak_set: PeakSet, spec: TierSpec) -> Rho:
-    """ρ of a set over the three windows of a spec."""
-    inward, outward, cross = (
-        _rho(peak_set, window, spec.count, spec.weighted) for window in spec.windows
-    )
-    return inward, outward, cross
 
 
 def _rho(peak_set: PeakSet, window: Window, count: int, weighted: bool) -> np.ndarray:
@@ -175,27 +131,29 @@ def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=KINDS, orient="row")
 
 
-def _separation(parts: CheckParts, weighted: bool) -> pl.DataFrame:
+def _separation(second: PeakSet, weighted: bool) -> pl.DataFrame:
     """`SEPARATION` of the second planted set."""
-    kinds = _kinds(parts.second)
+    kinds = _kinds(second)
     rows = []
     for window in planted.CROSSES:
         for count in COUNTS:
-            rho = _rho(parts.second, window, count, weighted)
+            rho = _rho(second, window, count, weighted)
             area = estimates.auroc(rho[kinds == Tier.CROSS], rho[kinds == Tier.OBSCURE])
             rows.append((window.words, count, area.value, area.low, area.high))
     return pl.DataFrame(rows, schema=SEPARATION, orient="row")
 
 
-def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) -> pl.DataFrame:
+def _stability(scores: Correlations, first: PeakSet, thresholds: Thresholds) -> pl.DataFrame:
     """`STABILITY`: how many of a sample keep their tier when one thing changes; τ
     then is what suits the change best on the first planted set."""
-    spec, features = scores.spec, np.asarray(parts.sample.peaks.array("features"))
-    usual = parts.assign(parts.sample, spec, thresholds)
+    spec, some = scores.spec, replace(first, peaks=sample(scores.peaks, SAMPLE))
+    features = np.asarray(some.peaks.array("features"))
+    usual = correlations_of(some, spec).assign(thresholds)
     halves = _halves(scores, thresholds, features)
     rows = [("count", "every second one against the others", *halves)]
     for other in variants(spec)[1:]:
-        changed = parts.assign(parts.sample, other, parts.best_thresholds(other))
+        best = planted.best_thresholds(_kinds(first), correlations_of(first, other).rho)
+        changed = correlations_of(some, other).assign(best)
         same, kappa = agreement(usual, changed)
         (name,) = (n for n, value in asdict(other).items() if value != getattr(spec, n))
         rows.append((name, str(getattr(other, name)), same, kappa, len(features)))
@@ -205,17 +163,20 @@ def _stability(parts: CheckParts, scores: Correlations, thresholds: Thresholds) 
 def _halves(
     scores: Correlations, thresholds: Thresholds, features: np.ndarray
 ) -> tuple[float, float, int]:
-    tiers_of_half = []
-    for half in ("odd", "even"):
-        inward, outward, cross = (np.asarray(e.array(half))[features] for e in scores.entries)
-        tiers_of_half.append(assign(inward, outward, cross, thresholds))
-    return *agreement(*tiers_of_half), len(features)
+    odd, even = (
+        assign([np.asarray(entry.array(half))[features] for entry in scores.entries], thresholds)
+        for half in ("odd", "even")
+    )
+    return *agreement(odd, even), len(features)
 
 
-def _opinions(assigned: np.ndarray, parts: CheckParts) -> pl.DataFrame:
+def _opinions(study: Study, assigned: np.ndarray) -> pl.DataFrame:
     """`OPINION` of every tier."""
-    input_scores = np.asarray(parts.reads.array("score"))
-    output_scores = np.concatenate([np.asarray(entry.array("score")) for entry in parts.writes])
+    sae, blocks = study.require_sae(), range(-(-len(assigned) // logits.BLOCK))
+    input_scores = np.asarray(second_opinion.reads(study.reading, sae).array("score"))
+    write_block = functools.partial(second_opinion.writes, study.model, study.site, sae)
+    parts = run.each(write_block, blocks, "Reading output scores")
+    output_scores = np.concatenate([np.asarray(entry.array("score")) for entry in parts])
     rows = []
     for tier in planted.KINDS:
         inside = (assigned == tier) & np.isfinite(input_scores)

@@ -25,7 +25,7 @@ from backend.statistics.agreement import f1_scores
 from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 from backend.tiers import windows
-from backend.tiers.assignment import assign
+from backend.tiers.assignment import Rho, assign
 from backend.tiers.views import CONFUSION
 from backend.tiers.words import COUNTS
 
@@ -40,7 +40,6 @@ LOOKED_AT = 4000  # documents among which topics are looked for
 INPUTS = (Window(-2, 0), Window(-1, 0), Window(0, 0), Window(-5, 0))
 OUTPUTS = (Window(1, 2), Window(1, 1), Window(1, 5))
 CROSSES = (Window(whole=True), Window(-20, 20), Window(-10, 10), Window(-5, 5))
-Rho = tuple[np.ndarray, np.ndarray, np.ndarray]  # of the input, output and cross window
 STEPS = np.linspace(0, 1, 101)
 FINE = np.linspace(0, 1, 401)  # for cross, whose scores lie closer together
 
@@ -177,7 +176,7 @@ def choose(
 
 def best_thresholds(kinds: np.ndarray, rho: Rho) -> Thresholds:
     """The best τ for given windows, as `choose` takes them."""
-    first = _best_pair(kinds, *rho[:2])
+    first = _best_pair(kinds, rho[0], rho[1])
     return Thresholds(*first, _best_last(kinds, rho, first)[0])
 
 
@@ -197,7 +196,7 @@ def _best_pair(kinds: np.ndarray, inward: np.ndarray, outward: np.ndarray) -> tu
 
 def _best_last(kinds: np.ndarray, rho: Rho, first: tuple[float, float]) -> tuple[float, float]:
     """τ of cross where those of input and output are `first`, and the mean F1 with it."""
-    line = np.array([macro_f1(kinds, assign(*rho, Thresholds(*first, tau))) for tau in FINE])
+    line = np.array([macro_f1(kinds, assign(rho, Thresholds(*first, tau))) for tau in FINE])
     (index,) = _middle(np.argwhere(line >= line.max() - 1e-12))
     return float(FINE[index]), float(line[index])
 

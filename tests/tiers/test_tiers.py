@@ -29,10 +29,9 @@ def test_tiers_follow_the_protocol() -> None:
         ((nan, nan, nan), Tier.UNSCORED),
     ]
     rho = np.array([values for values, _ in cases])
-    inward, outward, cross = rho.T
-    result = assignment.assign(inward, outward, cross, Thresholds(0.4, 0.4, 0.4))
+    result = assignment.assign(rho.T, Thresholds(0.4, 0.4, 0.4))
     assert result.tolist() == [tier for _, tier in cases]
-    far = assignment.margin(inward, outward, cross, Thresholds(0.4, 0.4, 0.4))
+    far = assignment.margin(rho.T, Thresholds(0.4, 0.4, 0.4))
     expected = [0.1, 0.1, 0.2, 0, 0, 0.01, 0.1, 0.1, 0.3]
     assert far[:-1].tolist() == pytest.approx(expected)
     assert np.isnan(far[-1])
@@ -57,8 +56,8 @@ def test_a_study_is_sorted_and_another_threshold_needs_no_job(sorted_study: Stud
     name = sorted_study.name
     result = queries.tiers(name, SPEC, Thresholds(0.3, 0.3, 0.3))
     assert not isinstance(result, Job)
-    one, other, cross = (result.table[window].to_numpy() for window in WINDOWS)
-    expected = assignment.assign(one, other, cross, Thresholds(0.3, 0.3, 0.3))
+    rho = [result.table[window].to_numpy() for window in WINDOWS]
+    expected = assignment.assign(rho, Thresholds(0.3, 0.3, 0.3))
     assert result.table["tier"].to_list() == expected.tolist()
     assert result.counts == np.bincount(expected, minlength=5).tolist()
     strict = queries.tiers(name, SPEC, Thresholds(2.0, 2.0, 2.0))
