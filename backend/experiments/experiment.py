@@ -7,6 +7,7 @@ an experiment that was stopped goes on where it was, and pays for nothing twice.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,6 @@ import polars as pl
 
 from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import CONTROLS, MEANS
-from backend.features.examples import peaks
 from backend.labels import explainers, scorers, tables
 from backend.labels import steps as label_steps
 from backend.labels.contract import Embedder
@@ -68,20 +68,14 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     Raises:
         NotFoundError: there are not even two.
     """
-    source, tokens = subject.source, subject.tokens
-    rng = np.random.default_rng([plan.seed, 3])
-    numbers: list[int] = []
-    candidates = source.frequent()
+    candidates = subject.source.frequent()
     if plan.among:
         candidates = np.intersect1d(candidates, plan.among)
-    for number in rng.permutation(candidates).tolist():
-        if len(peaks(source.column(number), tokens)[0]) >= LEAST:
-            numbers.append(number)
-            if len(numbers) == plan.features:
-                break
+    order = np.random.default_rng([plan.seed, 3]).permutation(candidates).tolist()
+    numbers = list(itertools.islice(subject.testable(order), plan.features))
     if len(numbers) < FEWEST:
         raise NotFoundError(
-            f"{len(numbers)} {source.what}s fire in {LEAST} contexts or more.",
+            f"{len(numbers)} {subject.source.what}s fire in {LEAST} contexts or more.",
             "Read more of the corpus.",
         )
     return sorted(numbers)

@@ -13,7 +13,6 @@ import polars as pl
 from backend.annotations.hand_labels import HUMAN, labels_of
 from backend.experiments import experiment
 from backend.experiments.steps import ExperimentSteps, Judgement, score_table
-from backend.features.examples import peaks
 from backend.labels import evidence, explainers
 from backend.labels import steps as label_steps
 from backend.labels.subjects import (
@@ -183,13 +182,12 @@ def _texts(labels: pl.DataFrame, own: int, other: int) -> Sequence[tuple[str, st
 
 def _other(subject: Subject, number: int, seed: int) -> int:
     """Another that fires often enough to have a label of its own."""
-    source, tokens = subject.source, subject.tokens
     rng = np.random.default_rng([seed, number, 1])
-    for candidate in rng.permutation(source.frequent()).tolist():
-        contexts = len(peaks(source.column(candidate), tokens)[0])
-        if candidate != number and contexts >= evidence.LEAST:
-            return int(candidate)
-    raise NotFoundError(
-        f"No other {source.what} fires often enough to lend its label as a control.",
-        "Read more of the corpus.",
-    )
+    order = rng.permutation(subject.source.frequent()).tolist()
+    other = next(subject.testable(each for each in order if each != number), None)
+    if other is None:
+        raise NotFoundError(
+            f"No other {subject.source.what} fires often enough to lend its label as a control.",
+            "Read more of the corpus.",
+        )
+    return other

@@ -4,6 +4,7 @@ verbalizes, as references."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from backend.corpus.activations import Activations
 from backend.corpus.contexts import Tokens
 from backend.features import answers as feature_answers
 from backend.features import codes, logits
-from backend.features.examples import silent
+from backend.features.examples import peaks, silent
 from backend.labels import evidence, trials
 from backend.labels.contract import Evidence
 from backend.labels.evidence import Sampling, Source
@@ -140,6 +141,10 @@ class Subject:
             return _features(codes.index(self.reading, self.of))
         return _regions(partitioning.build_partition(self.partition))
 
+    def testable(self, numbers: Iterable[int]) -> Iterator[int]:
+        """Those that fire in enough contexts for a label that can be tested."""
+        return (number for number in numbers if _count_contexts(self, number) >= evidence.LEAST)
+
     def draw(self, number: int, sampling: Sampling) -> Evidence:
         """Raises as `evidence.draw`."""
         near: list[int] = []
@@ -170,6 +175,11 @@ class Subject:
         """[rows, width] float32 activations at token rows."""
         activations = Activations(self.reading.model, self.reading.site, self.tokens)
         return np.concatenate([activations.rows(row, row + 1).float().numpy() for row in rows])
+
+
+@functools.lru_cache(maxsize=8192)  # asked each time somebody looks
+def _count_contexts(subject: Subject, number: int) -> int:
+    return len(peaks(subject.source.column(number), subject.tokens)[0])
 
 
 _features = functools.lru_cache(maxsize=4)(evidence.of_features)

@@ -14,9 +14,7 @@ import polars as pl
 from backend import run
 from backend.experiments import runs
 from backend.features import logits
-from backend.features.examples import peaks as context_peaks
-from backend.labels.evidence import LEAST
-from backend.labels.subjects import Subject, features_of
+from backend.labels.subjects import features_of
 from backend.query import action, query
 from backend.schema import Job, Plan, Study, Thresholds, Tier, TierSpec, Window
 from backend.statistics import estimates
@@ -210,12 +208,8 @@ def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int
     for tier in planted.KINDS:
         inside = np.intersect1d(np.flatnonzero(assigned == tier), subject.source.frequent())
         order = rng.permutation(inside).tolist()
-        among += itertools.islice((n for n in order if _contexts(subject, n) >= LEAST), each)
+        among += itertools.islice(subject.testable(order), each)
     return Plan(METHODS, features=len(among), among=tuple(sorted(among)))
-
-
-def _contexts(subject: Subject, number: int) -> int:
-    return len(context_peaks(subject.source.column(number), subject.tokens)[0])
 
 
 @query("Label scores by tier", priority=queue.LONG)

@@ -13,7 +13,7 @@ from backend.annotations.hand_labels import labels_of
 from backend.experiments import cost_estimates
 from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import Quote
-from backend.labels import evidence, label_search, writers
+from backend.labels import label_search, writers
 from backend.labels import steps as label_steps
 from backend.labels.subjects import Sampling, Subject, exact, features_of, models_of
 from backend.query import lookup, query
@@ -72,24 +72,13 @@ def route(
     ):
         subject = features_of(study)
         counted = label_search.counted(subject, Sampling()).frame("labels")
-        candidates = numbers(study, spec, thresholds, plan.most)
-        drawable = tuple(number for number in candidates if _can_be_drawn(subject, number))
-        labels = ExperimentSteps(subject, EXPERIMENT, models, drawable).labels()
+        candidates = subject.testable(numbers(study, spec, thresholds, plan.most))
+        labels = ExperimentSteps(subject, EXPERIMENT, models, tuple(candidates)).labels()
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
     by_model = labels.filter(pl.col("failed") == "").select(
         pl.col("feature").cast(pl.Int32), "method", label="text", writer=pl.lit("")
     )
     return pl.concat([_routed(counted, _tier_1(assigned)), by_model])
-
-
-@functools.lru_cache(maxsize=8192)
-def _can_be_drawn(subject: Subject, number: int) -> bool:
-    """Whether it fires in enough contexts for a label; asked each time somebody looks."""
-    try:
-        subject.draw(number, Sampling())
-    except evidence.TooFewError:
-        return False
-    return True
 
 
 # ---------------------------------------------------------------- what came of it
