@@ -137,27 +137,16 @@ def summary(scores: pl.DataFrame) -> dict[str, pl.DataFrame]:
     (`tables.DIFFERENCES`); `gains`, the same of each method's labels less those labels given to
     other features."""
     parts = [
-        scorers.summary(_records(part)).with_columns(of=pl.lit(str(control)))
+        scorers.summary(part).with_columns(of=pl.lit(str(control)))
         for (control,), part in scores.group_by("of", maintain_order=True)
     ]
-    labels = _records(scores.filter(pl.col("of") == "label"))
-    return {
-        "means": pl.concat([pl.DataFrame(schema=MEANS), *parts]),
-        "differences": scorers.differences(labels),
-        "gains": _gains(scores),
-    }
-
-
-def _gains(scores: pl.DataFrame) -> pl.DataFrame:
     pairs = scores.filter(pl.col("of") != "empty").group_by("method", maintain_order=True)
-    parts = [
-        scorers.differences(_records(part.with_columns(method=pl.col("of")))).with_columns(
-            method=pl.lit(str(method))
-        )
+    gains = [
+        scorers.differences(part.with_columns(method="of")).with_columns(method=pl.lit(str(method)))
         for (method,), part in pairs
     ]
-    return pl.concat([pl.DataFrame(schema=tables.DIFFERENCES), *parts])
-
-
-def _records(scores: pl.DataFrame) -> list[tables.Score]:
-    return [tables.Score(**row) for row in scores.drop("of", "label").iter_rows(named=True)]
+    return {
+        "means": pl.concat([pl.DataFrame(schema=MEANS), *parts]),
+        "differences": scorers.differences(scores.filter(of="label")),
+        "gains": pl.concat([pl.DataFrame(schema=tables.DIFFERENCES), *gains]),
+    }

@@ -142,12 +142,13 @@ def table(scores: Iterable[Score]) -> pl.DataFrame:
     return pl.DataFrame([asdict(score) for score in scores], schema=SCORE_COLUMNS)
 
 
-def summary(scores: Iterable[Score]) -> pl.DataFrame:
-    """One row of `SUMMARY` for each method and scorer, and for each judge, kind of negatives, split
-    and setting where these differ. A feature scored more than once counts once, by its mean."""
+def summary(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row of `SUMMARY` for each method and scorer of a `table`, and for each judge, kind of
+    negatives, split and setting where these differ. A feature scored more than once counts once,
+    by its mean."""
     rows = []
     keys = ["method", *ALIKE]
-    for values, part in table(scores).group_by(keys, maintain_order=True):
+    for values, part in scores.group_by(keys, maintain_order=True):
         means = _by_feature(part)
         mean, low, high = mean_interval(list(means.values()))
         rows.append(
@@ -167,11 +168,11 @@ def summary(scores: Iterable[Score]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SUMMARY).sort(keys)
 
 
-def differences(scores: Iterable[Score]) -> pl.DataFrame:
-    """One row of `DIFFERENCES` for each pair of methods, over the features that have both scores.
-    Intervals are of single pairs: among many pairs, some will leave out 0 by chance."""
+def differences(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row of `DIFFERENCES` for each pair of methods of a `table`, over the features that have
+    both scores. Intervals are of single pairs: among many, some will leave out 0 by chance."""
     rows = []
-    for values, part in table(scores).group_by(ALIKE, maintain_order=True):
+    for values, part in scores.group_by(ALIKE, maintain_order=True):
         groups = sorted(part.group_by("method"))
         methods = {str(name): _by_feature(group) for (name,), group in groups}
         for (one, left), (other, right) in combinations(methods.items(), 2):

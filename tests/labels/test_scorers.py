@@ -54,7 +54,7 @@ def test_a_judge_that_knows_scores_high(task: Callable[..., list[Score]]) -> Non
 def test_a_judge_that_guesses_is_at_chance(task: Callable[..., list[Score]]) -> None:
     judge = WriterJudge(ScriptedWriter(coin))
     result = [score for f in range(200) for score in task("colours", planted(f), judge, "coin")]
-    row = scorers.summary(result).row(0, named=True)
+    row = scorers.summary(scorers.table(result)).row(0, named=True)
     assert row["low"] < 0.5 < row["high"]
     assert row["high"] - row["low"] < 0.05
     assert row["features"] == 200
@@ -91,7 +91,7 @@ def test_likelihoods_without_sense_are_at_chance() -> None:
     likely = ScriptedPredictor(lambda text: 0.9 + zlib.crc32(text.encode()) / 2**36)
     judge = LikelihoodJudge(likely)
     guesses = [each for f in range(200) for each in detection("x", planted(f), judge, "m")]
-    for row in scorers.summary(guesses).iter_rows(named=True):
+    for row in scorers.summary(scorers.table(guesses)).iter_rows(named=True):
         assert row["low"] < 0.5 < row["high"]
 
 
@@ -153,7 +153,7 @@ def test_failed_replies_are_counted_and_move_nothing() -> None:
             assert (score.value, score.low, score.high) == (None, 0, 1)
     assert 0.4 < failed / 1200 < 0.6
     assert len(writer.asked) == 240 + failed // 5  # one more try for each that failed
-    row = scorers.summary(result).row(0, named=True)
+    row = scorers.summary(scorers.table(result)).row(0, named=True)
     assert (row["failures"], row["n"]) == (failed, 1200 - failed)
     assert row["unscored"] == sum(score.value is None for score in result)
 
@@ -304,12 +304,14 @@ def test_means_and_paired_differences_are_those_of_t() -> None:
     result = [scored("plain", f, mean) for f, mean in enumerate(base)]
     result += [scored("better", f, mean) for f, mean in enumerate(better)]
     result += [scored("better", 50, None), scored("better", 3, better[3])]
-    rows = {row["method"]: row for row in scorers.summary(result).iter_rows(named=True)}
+    rows = {
+        row["method"]: row for row in scorers.summary(scorers.table(result)).iter_rows(named=True)
+    }
     own = scipy.stats.ttest_1samp(base, 0).confidence_interval()
     assert (rows["plain"]["low"], rows["plain"]["high"]) == pytest.approx(tuple(own))
     assert rows["better"]["mean"] == pytest.approx(better.mean())
     assert (rows["better"]["features"], rows["better"]["unscored"]) == (12, 1)
-    (row,) = scorers.differences(result).iter_rows(named=True)
+    (row,) = scorers.differences(scorers.table(result)).iter_rows(named=True)
     paired = scipy.stats.ttest_rel(better, base).confidence_interval()
     assert (row["method"], row["other"], row["features"]) == ("better", "plain", 12)
     assert (row["low"], row["high"]) == pytest.approx(tuple(paired))
@@ -319,10 +321,10 @@ def test_means_and_paired_differences_are_those_of_t() -> None:
 def test_unlike_scores_are_never_averaged() -> None:
     one = scored("m", 1, 0.6)
     result = [one, replace(one, kind="silent"), replace(one, setting="window 5")]
-    assert scorers.summary(result)["features"].to_list() == [1, 1, 1]
-    assert scorers.summary(result)["low"].to_list() == [None] * 3
-    assert scorers.summary([]).is_empty()
-    assert scorers.differences([]).is_empty()
+    assert scorers.summary(scorers.table(result))["features"].to_list() == [1, 1, 1]
+    assert scorers.summary(scorers.table(result))["low"].to_list() == [None] * 3
+    assert scorers.summary(scorers.table([])).is_empty()
+    assert scorers.differences(scorers.table([])).is_empty()
 
 
 # ---------------------------------------------------------------- the registry
