@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backend.experiments.steps import ExperimentSteps
+from backend.experiments.steps import ExperimentSteps, judged_texts
 from backend.experiments.views import CONTROLS, MEANS
 from backend.labels import explainers, scorers, tables
 from backend.labels import steps as label_steps
@@ -97,15 +97,16 @@ def run(subject: Subject, plan: Plan, models: Models, _wordings: tuple[str, ...]
     verbalized = steps.verbalize()
     steps.prepare()
     labels = steps.labels()
-    scores = steps.scores(labels)
+    texts = judged_texts(labels, plan)
+    scores = steps.scores([(text, scorer) for scorer in plan.scorers for text in texts])
     report(0, 1, "Comparing labels")
     encoder = embedders.load(models.embedder, current().device)
-    texts = [entry.frame("texts") for entry in verbalized]
+    at_peaks = [entry.frame("texts") for entry in verbalized]
     return {
         "labels": labels,
         "scores": scores,
         "distances": tables.distances(labels, encoder.embed),
-        "controls": told_apart(texts, encoder),
+        "controls": told_apart(at_peaks, encoder),
         "known": calibration.frame("known"),
     }
 

@@ -3,7 +3,6 @@ others: what the Features and Regions pages show. They are an experiment on one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ import polars as pl
 
 from backend.annotations.hand_labels import HUMAN, labels_of
 from backend.experiments import experiment
-from backend.experiments.steps import ExperimentSteps, Judgement, score_table
+from backend.experiments.steps import ExperimentSteps, JudgedText
 from backend.labels import evidence, explainers
 from backend.labels import steps as label_steps
 from backend.labels.subjects import (
@@ -24,7 +23,6 @@ from backend.labels.subjects import (
     sampling_of,
     subject_of,
 )
-from backend.labels.tables import SCORES
 from backend.labels.views import METHOD_LABELS, PEAK_TEXTS, Labels, LabelScores
 from backend.labels.words import LabelRequest
 from backend.query import query
@@ -153,31 +151,20 @@ def _scores(steps: ExperimentSteps, command: str) -> LabelScores:
     steps.prepare()
     number = steps.numbers[0]
     texts = _texts(steps.labels(), *steps.numbers)
-    judgements: list[Judgement] = [
-        (number, text, scorer)
-        for scorer in steps.plan.scorers
-        for text in sorted({text for _, _, text in texts})
-    ]
-    entries = steps.judge_all(judgements)
-    parts = [
-        score_table(entries[number, text, scorer], method, control, text)
-        for method, control, text in texts
-        for scorer in steps.plan.scorers
-    ]
-    last = entries[number, texts[-1][2], steps.plan.scorers[-1]]
-    return LabelScores(number, conform(pl.concat(parts), SCORES), last.provenance(command))
+    scores = steps.scores([(text, scorer) for text in texts for scorer in steps.plan.scorers])
+    last = steps.judge((number, "", steps.plan.scorers[-1]))
+    return LabelScores(number, scores, last.provenance(command))
 
 
-def _texts(labels: pl.DataFrame, own: int, other: int) -> Sequence[tuple[str, str, str]]:
-    """(method, label | shuffled | empty, text): each label, the other's by the same method, and
-    none."""
+def _texts(labels: pl.DataFrame, own: int, other: int) -> list[JudgedText]:
+    """Each label, the other's by the same method, and none."""
     valid = labels.filter(pl.col("failed") == "")
-    rows = []
+    rows: list[JudgedText] = []
     for method in valid.filter(pl.col("feature") == own)["method"]:
         for control, number in (("label", own), ("shuffled", other)):
             part = valid.filter((pl.col("feature") == number) & (pl.col("method") == method))
-            rows += [(method, control, text) for text in part["text"]]
-    return [*rows, ("", "empty", "")]
+            rows += [(own, method, control, text) for text in part["text"]]
+    return [*rows, (own, "", "empty", "")]
 
 
 def _other(subject: Subject, number: int, seed: int) -> int:

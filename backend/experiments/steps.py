@@ -30,6 +30,8 @@ FEWEST = 2  # labels that can be shuffled
 
 Item = TypeVar("Item")
 Judgement = tuple[int, str, str]  # number, text of the label, scorer
+# number, method, whose label it is (label, shuffled, empty), text of the label
+JudgedText = tuple[int, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -119,25 +121,17 @@ class ExperimentSteps:
             entries |= zip(some, results, strict=True)
         return entries
 
-    def scores(self, labels: pl.DataFrame) -> pl.DataFrame:
-        """`tables.SCORES` of every label that did not fail, and of its controls."""
-        texts = judged_texts(labels, self.plan)
-        rows = [(*each, scorer) for scorer in self.plan.scorers for each in texts]
-        judgements = [(number, text, scorer) for number, _, _, text, scorer in rows]
+    def scores(self, rows: Sequence[tuple[JudgedText, str]]) -> pl.DataFrame:
+        """`tables.SCORES` of texts, each by a scorer, in their order."""
+        judgements = [(number, text, scorer) for (number, _, _, text), scorer in rows]
         entries = self.judge_all(list(dict.fromkeys(judgements)))
-        parts = [
-            score_table(entries[number, text, scorer], method, control, text)
-            for number, method, control, text, scorer in rows
-        ]
-        return pl.concat(parts) if parts else pl.DataFrame(schema=tables.SCORES)
-
-
-def score_table(entry: Entry, method: str, control: str, text: str) -> pl.DataFrame:
-    """`tables.SCORES` of a judgement: of a method's label (`control` label), or of one that knows
-    nothing (shuffled, empty)."""
-    columns = {"method": method, "of": control, "label": text}
-    frame = entry.frame("scores").with_columns(**{n: pl.lit(v) for n, v in columns.items()})
-    return frame.select(list(tables.SCORES))
+        parts = [pl.DataFrame(schema=tables.SCORES)]
+        for judgement, ((_, method, control, text), _) in zip(judgements, rows, strict=True):
+            columns = {"method": method, "of": control, "label": text}
+            literals = {name: pl.lit(value) for name, value in columns.items()}
+            frame = entries[judgement].frame("scores").with_columns(**literals)
+            parts.append(frame.select(list(tables.SCORES)))
+        return pl.concat(parts)
 
 
 def _each(
@@ -160,11 +154,11 @@ def _each(
         raise LlmUnavailableError(f"{error.problem} {progress}", error.remedy) from error
 
 
-def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[tuple[int, str, str, str]]:
-    """(feature, method, label | shuffled | empty, text) of all that is judged. Failed labels have
-    nothing to judge; each method's labels are shuffled among its own features."""
+def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[JudgedText]:
+    """All that is judged. Failed labels have nothing to judge; each method's labels are shuffled
+    among its own features."""
     valid = labels.filter(pl.col("failed") == "")
-    rows: list[tuple[int, str, str, str]] = []
+    rows: list[JudgedText] = []
     for method in plan.methods:
         own = valid.filter(pl.col("method") == method)
         texts = dict(zip(own["feature"].to_list(), own["text"].to_list(), strict=True))
