@@ -71,26 +71,24 @@ class ExperimentSteps:
 
     def labels(self) -> pl.DataFrame:
         """`tables.LABELS` of every method and number."""
-        pairs = [(number, method) for method in self.plan.methods for number in self.numbers]
-        entries = _each(self._label, pairs, "Labelling", writers.workers(self.models.writer))
+        authors = [label_steps.author_of(method, self.models) for method in self.plan.methods]
+        pairs = [(number, author) for author in authors for number in self.numbers]
+
+        def step(pair: tuple[int, label_steps.Author]) -> Entry:
+            return label_steps.explain(self.subject, *pair, self.sampling.train)
+
+        entries = _each(step, pairs, "Labelling", writers.workers(self.models.writer))
         rows = [
             {
                 "feature": number,
-                "method": method,
-                "writer": writer.name if (writer := self._author(method).writer) else "",
+                "method": author.method,
+                "writer": author.writer.name if author.writer else "",
                 **{name: entry.value(name) for name in ("text", "detail", "failed", "n")},
                 "seconds": entry.recipe()["seconds"],
             }
-            for (number, method), entry in zip(pairs, entries, strict=True)
+            for (number, author), entry in zip(pairs, entries, strict=True)
         ]
         return pl.DataFrame(rows, schema=tables.LABELS)
-
-    def _label(self, pair: tuple[int, str]) -> Entry:
-        number, method = pair
-        return label_steps.explain(self.subject, number, self._author(method), self.sampling.train)
-
-    def _author(self, method: str) -> label_steps.Author:
-        return label_steps.author_of(method, self.models)
 
     # ------------------------------------------------------------ judgements
 
