@@ -128,8 +128,8 @@ def _judged_scorers(plan: Plan) -> list[str]:
 
 
 def _note_judge(questions: Sequence[Question], recorder: _Recorder) -> None:
-    """The prompts of a judge, each once: one that gets no answer asks everything twice."""
+    """The prompts of a judge, each once: one that gets no answer asks each twice in a row."""
     before = len(recorder.prompts)
     with contextlib.suppress(LlmError):
         WriterJudge(recorder).judge(questions)
-    del recorder.prompts[(before + len(recorder.prompts)) // 2 :]
+    del recorder.prompts[before + 1 :: 2]

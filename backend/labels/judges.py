@@ -62,9 +62,6 @@ def load(ref: JudgeRef) -> Judge:
     return KINDS[ref.kind](ref.writer)
 
 
-# ---------------------------------------------------------------- what a judge is shown
-
-
 def quoted(text: str) -> str:
     """On one line and in quotation marks, so that no text can pose as a part of the prompt."""
     return json.dumps(text, ensure_ascii=False)
@@ -77,6 +74,7 @@ FORM = (
     "Reply with a JSON list of as many numbers as there are excerpts, in their order, each "
     "0 or 1, and nothing else."
 )
+WISH = "That is not a JSON list of exactly {} numbers, each 0 or 1. Reply with it only."
 LIST = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -117,52 +115,45 @@ class WriterJudge:
 
     def judge(self, questions: Sequence[Question]) -> list[Verdicts]:
         """One prompt after the other; raises as `Judge.judge`."""
-        batches = [
-            (number, question.texts[start : start + PER_PROMPT])
-            for number, question in enumerate(questions)
-            for start in range(0, len(question.texts), PER_PROMPT)
-        ]
-        prompts = [conversation(questions[number], texts) for number, texts in batches]
-        answers = self._answers(prompts, [len(texts) for _, texts in batches])
-        answers_of: list[list[int | None]] = [[] for _ in questions]
-        for (number, texts), answer in zip(batches, answers, strict=True):
-            answers_of[number] += answer or [None] * len(texts)
-        return [Verdicts(tuple(each)) for each in answers_of]
-
-    def _answers(
-        self, prompts: Sequence[Conversation], counts: Sequence[int]
-    ) -> list[tuple[int, ...] | None]:
-        replies = [self._reply(prompt) for prompt in prompts]
-        answers = [_answer(reply, n) for reply, n in zip(replies, counts, strict=True)]
-        bad = [number for number, answer in enumerate(answers) if answer is None]
-        retries = [_retry(prompts[number], replies[number], counts[number]) for number in bad]
-        second = [self._reply(prompt) for prompt in retries]
-        for number, reply in zip(bad, second, strict=True):
-            answers[number] = _answer(reply, counts[number])
-        errors = [reply for reply in second if isinstance(reply, LlmError)]
-        if errors and len(errors) == len(prompts):
+        verdicts: list[Verdicts] = []
+        errors: list[LlmError] = []
+        prompts = 0
+        for question in questions:
+            answers: list[int | None] = []
+            for start in range(0, len(question.texts), PER_PROMPT):
+                texts, numbers = question.texts[start : start + PER_PROMPT], None
+                prompts += 1
+                try:
+                    numbers = self._ask(conversation(question, texts), len(texts))
+                except LlmUnavailableError:
+                    raise
+                except LlmError as error:
+                    errors.append(error)
+                answers += numbers or [None] * len(texts)
+            verdicts.append(Verdicts(tuple(answers)))
+        if errors and len(errors) == prompts:
             raise errors[-1]
-        return answers
+        return verdicts
 
-    def _reply(self, prompt: Conversation) -> str | LlmError:
-        """The reply, or why there is none; raises LlmUnavailableError."""
+    def _ask(
+        self, prompt: Conversation, count: int, is_last: bool = False
+    ) -> tuple[int, ...] | None:
+        """What the writer says of `count` texts in two attempts; None where it is no use.
+
+        Raises:
+            LlmError: it gave no reply at the last.
+        """
         try:
-            return self._writer.write(prompt)
-        except LlmUnavailableError:
-            raise
+            reply = self._writer.write(prompt)
         except LlmError as error:
-            return error
-
-
-def _answer(reply: str | LlmError, count: int) -> tuple[int, ...] | None:
-    return None if isinstance(reply, LlmError) else parse(reply, count)
-
-
-def _retry(prompt: Conversation, reply: str | LlmError, count: int) -> Conversation:
-    if isinstance(reply, LlmError):
-        return prompt
-    wish = f"That is not a JSON list of exactly {count} numbers, each 0 or 1. Reply with it only."
-    return (*prompt, Message("assistant", reply), Message("user", wish))
+            if is_last or isinstance(error, LlmUnavailableError):
+                raise
+            return self._ask(prompt, count, is_last=True)
+        numbers = parse(reply, count)
+        if numbers or is_last:
+            return numbers
+        turns = Message("assistant", reply), Message("user", WISH.format(count))
+        return self._ask((*prompt, *turns), count, is_last=True)
 
 
 # ---------------------------------------------------------------- judges that predict
