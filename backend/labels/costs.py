@@ -95,13 +95,33 @@ class Meter:
         self._held: list[Usage] = []
         self._changed = threading.Condition()
 
-    def hold(self, messages: Sequence[Message], limit: int) -> Usage:
-        """The estimate of a call, held until `settle`. Where calls under way leave no room for
-        it, waits for them, since most take less than their estimate.
+    @contextlib.contextmanager
+    def call(self, messages: Sequence[Message], limit: int) -> Iterator[dict[str, int | None]]:
+        """Within it one call is made, held at its estimate. Its `prompt_tokens` and `reply_tokens`
+        are put into the dictionary; where the server did not count (None), it took what was
+        estimated. A call that ends with an error was not answered, so it costs nothing.
 
         Raises:
             LlmUnavailableError: what is paid for leaves no room for it.
         """
+        estimate = self._hold(messages, limit)
+        counts: dict[str, int | None] = {}
+        cost = usage(self.prices, 0, 0, 0)
+        try:
+            yield counts
+            prompt, reply = counts["prompt_tokens"], counts["reply_tokens"]
+            prompt = estimate.prompt_tokens if prompt is None else prompt
+            reply = estimate.reply_tokens if reply is None else reply
+            cost = usage(self.prices, 1, prompt, reply)
+        finally:
+            with self._changed:
+                self._held.remove(estimate)
+                self.paid = self._sum(self.paid, cost)
+                self._changed.notify_all()
+
+    def _hold(self, messages: Sequence[Message], limit: int) -> Usage:
+        """The estimate of a call. Where calls under way leave no room for it, waits for them, since
+        most take less than their estimate."""
         prompt = math.ceil(characters(messages) / CHARACTERS)
         estimate = usage(self.prices, 1, prompt, limit)
         with self._changed:
@@ -112,22 +132,6 @@ class Meter:
                 self._changed.wait()
             self._held.append(estimate)
         return estimate
-
-    def settle(self, estimate: Usage, prompt_tokens: int | None, reply_tokens: int | None) -> None:
-        """What a call took; where the server did not count, as was estimated."""
-        prompt = estimate.prompt_tokens if prompt_tokens is None else prompt_tokens
-        reply = estimate.reply_tokens if reply_tokens is None else reply_tokens
-        self._release(estimate, usage(self.prices, 1, prompt, reply))
-
-    def forget(self, estimate: Usage) -> None:
-        """A call that was not answered, so it costs nothing."""
-        self._release(estimate, usage(self.prices, 0, 0, 0))
-
-    def _release(self, estimate: Usage, paid: Usage) -> None:
-        with self._changed:
-            self._held.remove(estimate)
-            self.paid = self._sum(self.paid, paid)
-            self._changed.notify_all()
 
     def _sum(self, *amounts: Usage) -> Usage:
         calls, prompt, reply = (
@@ -145,8 +149,8 @@ class Meter:
         )
 
 
-# of the cap that holds now
-current_meter: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("meter", default=None)
+# of the cap that holds now; by default none does
+current_meter = contextvars.ContextVar("meter", default=Meter(Cap(), None))  # noqa: B039
 
 
 @contextlib.contextmanager

@@ -120,11 +120,6 @@ def connect(ref: WriterRef) -> Client:
     return _client(server, TIMEOUT, TRIES)
 
 
-@functools.lru_cache(maxsize=4)
-def _client(server: Server, timeout: float, tries: int) -> Client:
-    return Client(server, timeout, tries)
-
-
 class Client:
     """Asks a server, past the memo, within the cap that holds. Safe to use from several threads."""
 
@@ -145,35 +140,17 @@ class Client:
     def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
         """One call: `text`, and what the server says of `model`, `finish`, `prompt_tokens` and
         `reply_tokens`; raises as `OpenAiWriter.write`."""
-        meter = costs.current_meter.get()
-        if meter is None:
-            return self.reply_of(self.call(messages, temperature, limit), limit)
-        estimate = meter.hold(messages, limit)
-        try:
-            answer = self.call(messages, temperature, limit)
-        except BaseException:
-            meter.forget(estimate)
-            raise
-        meter.settle(estimate, **_usage(answer))
-        return self.reply_of(answer, limit)
-
-    def call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
-        """The server's answer, which may say nothing; raises as `write`."""
-        answer = self._call(messages, temperature, limit)
-        if not isinstance(answer, LlmError) and not getattr(answer, "choices", None):
-            answer = without_reply(answer, self.server)
-        if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
-            raise answer
-        return answer
-
-    def reply_of(self, answer: Any, limit: int) -> dict[str, Any]:
-        """What `ask` returns, from an answer; LlmError where it says nothing."""
+        with costs.current_meter.get().call(messages, limit) as counts:
+            answer = self._call(messages, temperature, limit)
+            if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
+                raise answer
+            counts |= _usage(answer)
         choice = answer.choices[0]
         text = (choice.message.content or "").strip()
         finish = str(choice.finish_reason)
         if not text:
             raise _empty(server_ref(self.server).name, finish, limit)
-        return {"text": text, "finish": finish, "model": str(answer.model), **_usage(answer)}
+        return {"text": text, "finish": finish, "model": str(answer.model), **counts}
 
     def _call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
         """The server's answer, or the error that explains why there is none."""
@@ -181,11 +158,15 @@ class Client:
 
         turns: Any = [{"role": turn.role, "content": turn.content} for turn in messages]
         try:
-            return self._openai.chat.completions.create(
+            answer: Any = self._openai.chat.completions.create(
                 model=self.server.model, messages=turns, temperature=temperature, max_tokens=limit
             )
         except (OpenAIError, ValueError) as error:  # ValueError: a body that is no JSON
             return explained(error, self.server, self.timeout, self.tries)
+        return answer if getattr(answer, "choices", None) else without_reply(answer, self.server)
+
+
+_client = functools.lru_cache(maxsize=4)(Client)
 
 
 def _empty(name: str, finish: str, limit: int) -> LlmError:
