@@ -6,7 +6,7 @@ What is broken is left out and named, the rest comes in. No file is opened becau
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import polars as pl
@@ -77,8 +77,7 @@ class _Folder:
         evidence = tuple(self._evidence())
         verbalizations = list(self._verbalizations())
         labels = pl.DataFrame(list(self._labels()), schema=LABELS, orient="row")
-        rows = self._scores if "scores.jsonl" in self.files else self._flat_scores
-        scores = list(rows(labels))
+        scores = list(self._scores(labels))
         apart = farthest(pl.DataFrame(list(self._distances()), schema=DISTANCES, orient="row"))
         model, layer = self.site or ("", "")
         experiment = Experiment(
@@ -162,34 +161,34 @@ class _Folder:
     # ------------------------------------------------------------ scores
 
     def _scores(self, labels: pl.DataFrame) -> Iterator[dict[str, Any]]:
-        file, texts = "scores.jsonl", _texts(labels)
-        for _, one in self._lines(file, records.ScoreLine):
-            if one.rows is None:
-                method = self._scored_method(one.method, labels)
-                text = texts.get((one.index, method, one.explanation_model or ""), "")
-                judge = one.scorer_model or ""
-                yield from _summary_rows(one.index, method, text, judge, one.scores)
-            yield from (row.model_dump() for row in one.rows or ())
+        """Rows of `SCORES`."""
+        keys = labels.select("feature", "method", "writer").iter_rows()
+        texts = dict(zip(keys, labels["text"], strict=True))
+        for one in self._score_lines():
+            if isinstance(one, records.ScoreLine) and one.rows is not None:
+                yield from (row.model_dump() for row in one.rows)
+                continue
+            method = self._method(one.method)
+            if method == TOP20 and TOP20 not in labels["method"]:
+                self.notes[TOP20], method = None, TOP5
+            text = texts.get((one.index, method, one.explanation_model or ""), "")
+            labelled = {"of": "label", "feature": one.index, "method": method, "label": text}
+            for scored in _summary_rows(one.scores, one.scorer_model or ""):
+                yield labelled | scored
 
-    def _flat_scores(self, labels: pl.DataFrame) -> Iterator[dict[str, Any]]:
-        """From the table that is read where `scores.jsonl` is missing."""
-        if FLAT not in self.files:
-            return self._report("scores.jsonl", 0, "", "is not there")
-        self.notes[FLAT], texts = None, _texts(labels)
-        for line, cells in csv_lines(self.files[FLAT], FLAT, self.problems):
-            filled = {name: cell for name, cell in cells.items() if cell}
-            one = check(records.FlatRow, filled, FLAT, line, self.problems)
-            if one is not None:
-                method = self._scored_method(one.method, labels)
-                text = texts.get((one.index, method, one.explanation_model), "")
-                yield from _summary_rows(one.index, method, text, "", one.summary)
-
-    def _scored_method(self, method: str, labels: pl.DataFrame) -> str:
-        """A method's name, where it stands in what the post's scripts write."""
-        if method == TOP20 and TOP20 not in labels["method"]:
-            self.notes[TOP20] = None
-            return TOP5
-        return self._method(method)
+    def _score_lines(self) -> Iterator[records.ScoreLine | records.FlatRow]:
+        """Of the table where `scores.jsonl` is missing."""
+        if "scores.jsonl" in self.files:
+            yield from (one for _, one in self._lines("scores.jsonl", records.ScoreLine))
+        elif FLAT in self.files:
+            self.notes[FLAT] = None
+            for line, cells in csv_lines(self.files[FLAT], FLAT, self.problems):
+                filled = {name: cell for name, cell in cells.items() if cell}
+                one = check(records.FlatRow, filled, FLAT, line, self.problems)
+                if one is not None:
+                    yield one
+        else:
+            self._report("scores.jsonl", 0, "", "is not there")
 
     # ------------------------------------------------------------ distances
 
@@ -221,13 +220,13 @@ def _own(feature: int, raw: records.Raw, evidence: records.OwnEvidence) -> Evide
     """As Tessera wrote it."""
     parts: dict[str, list[Excerpt]] = {"train": [], "test": []}
     for each in raw.activations:
-        parts[each.part or ""].append(each.excerpt(each.row or 0))
+        parts[each.part or ""].append(each.excerpt)
     return Evidence(
         feature,
         evidence.maximum,
         tuple(parts["train"]),
         tuple(parts["test"]),
-        tuple(each.excerpt(each.row or 0) for each in evidence.negatives),
+        tuple(each.excerpt for each in evidence.negatives),
         tuple(map(tuple, evidence.foreign)),
         evidence.split,
         evidence.kind,
@@ -243,7 +242,7 @@ def _ranked(feature: int, raw: records.Raw) -> Evidence:
     fires = sorted(fires, key=lambda each: -each.strength)[: POST_TRAIN + TEST]
     excerpts, first = [], 0
     for each in fires:
-        excerpts.append(each.excerpt(first + each.peak))
+        excerpts.append(replace(each.excerpt, row=first + each.peak))
         first += len(each.tokens)
     train, test = tuple(excerpts[:POST_TRAIN]), tuple(excerpts[POST_TRAIN:])
     how = RANKED.format(len(train), len(test))
@@ -253,17 +252,9 @@ def _ranked(feature: int, raw: records.Raw) -> Evidence:
 # ---------------------------------------------------------------- scores of the post's scripts
 
 
-def _texts(labels: pl.DataFrame) -> dict[tuple[int, str, str], str]:
-    """Label by feature, method and writer."""
-    keys = labels.select("feature", "method", "writer", "text").iter_rows()
-    return {(feature, method, writer): text for feature, method, writer, text in keys}
-
-
-def _summary_rows(
-    feature: int, method: str, text: str, judge: str, summary: records.Summary
-) -> Iterator[dict[str, Any]]:
-    """Rows of `SCORES` with what the scripts keep: no counts, no interval, no seed. Their accuracy
-    counts failures as wrong, so how many there were is not known."""
+def _summary_rows(summary: records.Summary, judge: str) -> Iterator[dict[str, Any]]:
+    """Of rows of `SCORES` what the scripts keep of the scores: no counts, no interval, no seed.
+    Their accuracy counts failures as wrong, so how many there were is not known."""
     scores = (
         ("detection", judge, summary.detection, "whole contexts", 0.5),
         ("fuzzing", judge, summary.fuzz, "post marks, whole contexts", 0.5),
@@ -273,10 +264,6 @@ def _summary_rows(
         value = getattr(one, "gap" if scorer == "embedding" else "accuracy", None)
         if value is not None:
             yield {
-                "of": "label",
-                "label": text,
-                "feature": feature,
-                "method": method,
                 "scorer": scorer,
                 "judge": scored_by,
                 "n": getattr(one, "n", None),

@@ -9,7 +9,7 @@ wrote.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -56,8 +56,13 @@ class Silent(Record):
             raise ValueError(f"{len(self.values)} values for {len(self.tokens)} tokens")
         return self
 
-    def excerpt(self, row: int) -> Excerpt:
-        return Excerpt(row, tuple(self.tokens), tuple(self.values), -1)
+    @property
+    def peak(self) -> int:
+        return -1
+
+    @property
+    def excerpt(self) -> Excerpt:
+        return Excerpt(self.row or 0, tuple(self.tokens), tuple(self.values), self.peak)
 
 
 class Activation(Silent):
@@ -80,9 +85,6 @@ class Activation(Silent):
     @property
     def strength(self) -> float:
         return self.values[self.peak] if self.strongest is None else self.strongest
-
-    def excerpt(self, row: int) -> Excerpt:
-        return Excerpt(row, tuple(self.tokens), tuple(self.values), self.peak)
 
 
 class OwnEvidence(Record):
@@ -208,12 +210,13 @@ class FlatRow(Record):
     index: Whole
     method: Name
     explanation_model: str = ""
+    scorer_model: ClassVar[str] = ""  # which it does not say
     detection_accuracy: float | None = Field(default=None, strict=False)
     fuzz_accuracy: float | None = Field(default=None, strict=False)
     embedding_gap: float | None = Field(default=None, strict=False)
 
     @property
-    def summary(self) -> Summary:
+    def scores(self) -> Summary:
         return Summary(
             detection=Mean(accuracy=self.detection_accuracy),
             fuzz=Mean(accuracy=self.fuzz_accuracy),
