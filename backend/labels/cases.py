@@ -121,13 +121,7 @@ def near(excerpt: Excerpt) -> Excerpt:
 
 def runs(excerpt: Excerpt) -> list[str]:
     """The runs of strong tokens, as `prompts.marked` marks them."""
-    matches: list[list[int]] = []
-    for place in prompts.strong(excerpt):
-        if matches and matches[-1][-1] == place - 1:
-            matches[-1].append(place)
-        else:
-            matches.append([place])
-    return ["".join(prompts.visible(excerpt.pieces[place]) for place in run) for run in matches]
+    return [text for is_strong, text in prompts.runs(excerpt) if is_strong]
 
 
 def _joined(pieces: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from backend.labels.contract import Excerpt, Message
 from backend.schema import LlmError
@@ -132,21 +133,25 @@ def marked(excerpt: Excerpt) -> str:
 
     Where the text's own angle brackets could pass for marks, they are shown as ‹ and ›.
     """
-    pieces = [visible(piece) for piece in excerpt.pieces]
-    plain, text = "".join(pieces), _mark(pieces, set(strong(excerpt)))
-    if re.search("<<|>>", plain) or re.search("<<<|>>>", text):
+    parts = runs(excerpt)
+    text = _mark(parts)
+    if re.search("<<|>>", "".join(part for _, part in parts)) or re.search("<<<|>>>", text):
         angles = str.maketrans("<>", "‹›")
-        return _mark([piece.translate(angles) for piece in pieces], set(strong(excerpt)))
+        return _mark([(is_strong, part.translate(angles)) for is_strong, part in parts])
     return text
 
 
-def _mark(pieces: Sequence[str], places: set[int]) -> str:
-    parts = []
-    for place, piece in enumerate(pieces):
-        opens = "<<" if place in places and place - 1 not in places else ""
-        closes = ">>" if place in places and place + 1 not in places else ""
-        parts.append(f"{opens}{piece}{closes}")
-    return "".join(parts)
+def _mark(parts: Sequence[tuple[bool, str]]) -> str:
+    return "".join(f"<<{part}>>" if is_strong else part for is_strong, part in parts)
+
+
+def runs(excerpt: Excerpt) -> list[tuple[bool, str]]:
+    """Its text on one line, cut into runs of tokens that are strong and of others."""
+    places, pieces = set(strong(excerpt)), enumerate(excerpt.pieces)
+    return [
+        (is_strong, visible("".join(piece for _, piece in run)))
+        for is_strong, run in groupby(pieces, key=lambda pair: pair[0] in places)
+    ]
 
 
 def strengths(excerpt: Excerpt, maximum: float) -> str:
