@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 
@@ -18,10 +18,7 @@ from backend.store.memo import Entry
 LEAST = 15  # contexts in which a feature has to fire, as in the post
 TRAIN, TEST = 20, 10  # excerpts drawn
 POST_TRAIN = 5  # the post's ranks 1–5, tested on 6–15
-SPLITS: dict[Split, str] = {
-    "range": "from the whole range of peaks",
-    "post": "the strongest and those that follow",
-}
+SPLITS: tuple[Split, ...] = get_args(Split)
 NEGATIVES: dict[Negatives, str] = {
     "other": "of others, in which this one is silent",
     "silent": "at random of those in which this one is silent",
@@ -142,7 +139,7 @@ def draw(
     )
 
 
-def _checked(name: str, names: dict[Name, str]) -> Name:
+def _checked(name: str, names: Iterable[Name]) -> Name:
     for each in names:
         if each == name:
             return each
