@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -112,31 +113,22 @@ def detection_scores(study: Study, run: str) -> pl.DataFrame:
     ended = runs.finished(run)
     labels = _items(ended.labels)
     by_person: dict[str, list[Score]] = {}
-    items: dict[str, set[tuple[int, str]]] = {}
     for (person, item), event in sorted(latest_answers("verdicts", study, run).items()):
         feature, method, text = labels[item]
-        trial = _trial(study, ended, feature, text)
         verdicts = Verdicts(tuple(event.value["answers"]))
-        by_person.setdefault(person, []).append(scorers.scored(trial, verdicts, person)[0])
-        items.setdefault(person, set()).add((feature, method))
+        score = scorers.scored(_trial(study, ended, feature, text), verdicts, person)[0]
+        by_person.setdefault(person, []).append(replace(score, method=method))
     rows = []
-    model = ended.scores.filter((pl.col("of") == "label") & (pl.col("scorer") == "detection"))
+    model = ended.scores.filter(of="label", scorer="detection")
     for person, scored in by_person.items():
-        rows.append(_mean(person, [(s.value, s.n, s.failures) for s in scored]))
-        same = [
-            (row["value"], row["n"], row["failures"])
-            for row in model.to_dicts()
-            if (row["feature"], row["method"]) in items[person]
-        ]
-        rows.append(_mean(f"the model, on the same labels as {person}", same))
+        own = scorers.table(scored)
+        same = model.join(own, on=["feature", "method"], how="semi", maintain_order="left")
+        for who, part in ((person, own), (f"the model, on the same labels as {person}", same)):
+            values = part["value"].drop_nulls()
+            ends = mean_interval(values)
+            rows.append((who, *ends, len(values), part["n"].sum(), part["failures"].sum()))
     names = ("who", "mean", "low", "high", "labels", "n", "failures")
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
-
-
-def _mean(who: str, scored: list[tuple[float | None, int, int]]) -> tuple[Any, ...]:
-    values = [value for value, _, _ in scored if value is not None]
-    mean, low, high = mean_interval(values)
-    return who, mean, low, high, len(values), sum(s[1] for s in scored), sum(s[2] for s in scored)
 
 
 # ------------------------------------------------------- which text verbalizes the activation
