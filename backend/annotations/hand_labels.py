@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +41,8 @@ Key = tuple[str, int, int]  # person, feature, occurrence
 # redo the uid of the decision (`of`)
 DecisionEvent = dict[str, Any]
 DECISIONS = pl.Schema(
-    {
-        "person": pl.String,
-        "feature": pl.Int64,
-        "occurrence": pl.Int64,
-        "action": pl.String,
-        "label": pl.String,
-        "tags": pl.List(pl.String),
-        "confidence": pl.String,
-        "notes": pl.String,
-        "evidence": pl.List(pl.String),
-        "flagged": pl.Boolean,
-        "hinted": pl.Boolean,
-        "seconds": pl.Float64,
-        "made": pl.Float64,
-        "uid": pl.String,
-    }
+    (name, kind) for name, kind in tables.columns_of(Decision).items() if name != "old"
 )
-
 
 HUMAN = "human"  # the method of a label made by hand
 NO_LABEL = "no label fits"
@@ -119,7 +103,8 @@ class Ledger:
 
 def _decision(event: Event) -> Decision:
     tuples = {name: tuple(event.value[name]) for name in ("tags", "evidence")}
-    return Decision(event.uid, event.person, event.made, **event.value | tuples)
+    names = {"person": event.person, "made": event.made, "uid": event.uid}
+    return Decision(**event.value | tuples | names)
 
 
 _ledgers: dict[tuple[Path, str], tuple[tuple[int, int], Ledger]] = {}
@@ -287,9 +272,7 @@ def _refusal_of_choices(event: DecisionEvent) -> str:
 @lookup
 def human_labels(study: Study) -> pl.DataFrame:
     """The current decisions of everybody: person, feature, occurrence, action, label, tags, …"""
-    rows = [{name: getattr(decision, name) for name in DECISIONS} for decision in current(study)]
-    plain = [row | {"tags": list(row["tags"]), "evidence": list(row["evidence"])} for row in rows]
-    return pl.DataFrame(plain, schema=DECISIONS, orient="row")
+    return pl.DataFrame(list(map(asdict, current(study))), schema=DECISIONS)
 
 
 def current(study: Study) -> list[Decision]:

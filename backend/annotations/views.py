@@ -9,9 +9,7 @@ from dataclasses import dataclass
 class Decision:
     """What a person decided about a feature; `occurrence` 1 is an unannounced repeat."""
 
-    uid: str
     person: str
-    made: float  # Unix seconds
     feature: int
     occurrence: int
     action: str  # label, none (no label fits) or skip
@@ -23,6 +21,8 @@ class Decision:
     flagged: bool
     hinted: bool  # hints had been looked at
     seconds: float  # that it took
+    made: float  # Unix seconds
+    uid: str
     old: str  # uid of the decision it replaces, or empty
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -60,10 +61,23 @@ class Score:
     seed: int  # of the evidence and of all draws
 
 
-_TYPES = {"int": pl.Int64(), "float": pl.Float64(), "str": pl.String()}
-SCORE_COLUMNS = pl.Schema(
-    {each.name: _TYPES[str(each.type).removesuffix(" | None")] for each in fields(Score)}
-)
+_TYPES = {
+    "int": pl.Int64(),
+    "float": pl.Float64(),
+    "str": pl.String(),
+    "bool": pl.Boolean(),
+    "tuple[str, ...]": pl.List(pl.String()),
+}
+
+
+def columns_of(record: type[Any]) -> pl.Schema:
+    """A column for each field of a dataclass."""
+    return pl.Schema(
+        {each.name: _TYPES[str(each.type).removesuffix(" | None")] for each in fields(record)}
+    )
+
+
+SCORE_COLUMNS = columns_of(Score)
 # `of` is label, shuffled or empty; null numbers where a file does not say
 SCORES = pl.Schema({"of": pl.String, "label": pl.String, **SCORE_COLUMNS})
 # what must agree for scores to be of one kind
