@@ -56,8 +56,7 @@ def estimate_cost(study: Study, plan: Plan, who: str = "own") -> Quote:
     subject = features_of(study)
     numbers = experiment.sample(subject, plan)
     if writer.kind == OWN:
-        # labels, shuffled ones and empty ones
-        texts = len(numbers) * (2 * len(plan.methods) + 1) * len(_judged_scorers(plan))
+        texts = len(numbers) * len(_judgements(plan))
         asking = sum(map(label_steps.may_ask, plan.methods))
         count = len(numbers) * asking + (texts + WORDS) * 2 * EACH
         return _free(len(numbers), count)
@@ -117,14 +116,15 @@ def _note(subject: Subject, plan: Plan, number: int, recorder: _Recorder) -> Non
         explainers.EXPLAINERS[method].explain(evidence, context)
     asking = [
         subject.trial(number, LABEL, sampling, setting_of(plan, scorer)).question
-        for scorer in _judged_scorers(plan)
-        for _ in range(2 * len(plan.methods) + 1)
+        for scorer in _judgements(plan)
     ]
     _note_judge(asking, recorder)
 
 
-def _judged_scorers(plan: Plan) -> list[str]:
-    return [scorer for scorer in plan.scorers if SCORERS[scorer].is_judged]
+def _judgements(plan: Plan) -> list[str]:
+    """The scorer of each judgement of a feature: of its labels, shuffled ones and the empty one."""
+    judged_scorers = [scorer for scorer in plan.scorers if SCORERS[scorer].is_judged]
+    return judged_scorers * (2 * len(plan.methods) + 1)
 
 
 def _note_judge(questions: Sequence[Question], recorder: _Recorder) -> None:
