@@ -150,22 +150,12 @@ def summary(scores: pl.DataFrame) -> pl.DataFrame:
     keys = ["method", *ALIKE]
     for values, part in scores.group_by(keys, maintain_order=True):
         means = _by_feature(part)
-        mean, low, high = mean_interval(list(means.values()))
-        rows.append(
-            {
-                **dict(zip(keys, values, strict=True)),
-                "mean": mean,
-                "low": low,
-                "high": high,
-                "interval": INTERVAL,
-                "features": len(means),
-                "unscored": part["feature"].n_unique() - len(means),
-                "n": part["n"].sum(),
-                "failures": part["failures"].sum(),
-                "chance": part["chance"][0],
-            }
-        )
-    return pl.DataFrame(rows, schema=SUMMARY).sort(keys)
+        ends = mean_interval(list(means.values()))
+        unscored = part["feature"].n_unique() - len(means)
+        excerpts = part["n"].sum(), part["failures"].sum()
+        counts = len(means), unscored, *excerpts
+        rows.append((*values, *ends, INTERVAL, *counts, part["chance"][0]))
+    return pl.DataFrame(rows, schema=SUMMARY, orient="row").sort(keys)
 
 
 def differences(scores: pl.DataFrame) -> pl.DataFrame:
@@ -177,24 +167,11 @@ def differences(scores: pl.DataFrame) -> pl.DataFrame:
         methods = {str(name): _by_feature(group) for (name,), group in groups}
         for (one, left), (other, right) in combinations(methods.items(), 2):
             both = [left[feature] - right[feature] for feature in sorted(left.keys() & right)]
-            names = {"method": one, "other": other, **dict(zip(ALIKE, values, strict=True))}
-            rows.append({**names, **_paired(both)})
-    return pl.DataFrame(rows, schema=DIFFERENCES).sort(["method", "other", *ALIKE])
-
-
-def _paired(both: Sequence[float]) -> dict[str, Any]:
-    mean, low, high = mean_interval(both)
-    sd = float(np.std(both, ddof=1)) if len(both) > 1 else None
-    smallest = None if sd is None else smallest_difference(len(both), sd)
-    return {
-        "difference": mean,
-        "low": low,
-        "high": high,
-        "interval": INTERVAL,
-        "features": len(both),
-        "sd": sd,
-        "smallest": smallest,
-    }
+            sd = float(np.std(both, ddof=1)) if len(both) > 1 else None
+            smallest = None if sd is None else smallest_difference(len(both), sd)
+            ends = mean_interval(both)
+            rows.append((one, other, *values, *ends, INTERVAL, len(both), sd, smallest))
+    return pl.DataFrame(rows, schema=DIFFERENCES, orient="row").sort(["method", "other", *ALIKE])
 
 
 def _by_feature(scores: pl.DataFrame) -> dict[int, float]:

@@ -178,14 +178,11 @@ def judge_label(
     trial = subject.trial(number, label, sampling, setting)
     judge = judges.load(setting.judge)
     verdicts = judge.judge([trial.question])[0]
-    unknown = (None,) * len(trial.truth)
+    probabilities = verdicts.probabilities or (None,) * len(trial.truth)
     table = pl.DataFrame(
-        {
-            "truth": list(trial.truth),
-            "answer": list(verdicts.answers),
-            "probability": list(verdicts.probabilities or unknown),
-        },
+        list(zip(trial.truth, verdicts.answers, probabilities, strict=True)),
         schema={"truth": pl.Int64, "answer": pl.Int64, "probability": pl.Float64},
+        orient="row",
     )
     scores = scorers.table(scorers.scored(trial, verdicts, judge.name))
     return {"scores": scores, "verdicts": table}
