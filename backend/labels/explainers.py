@@ -149,7 +149,7 @@ def acts(evidence: Evidence, context: Context, top: int) -> Label:
     return _ask(context, messages, cases.of_excerpts(excerpts), f"{n} excerpts", n)
 
 
-def baez(evidence: Evidence, context: Context, keep: Callable[[str], str]) -> Label:
+def baez(evidence: Evidence, context: Context, keep: Callable[[str], str] = str.strip) -> Label:
     """What a verbalizer says at the strongest peaks, of each text the part that `keep` returns."""
     assert context.verbalizations  # as it `needs`
     excerpts = _some(evidence)[:BAEZ_EXCERPTS]
@@ -246,12 +246,7 @@ _METHODS: list[tuple[Any, ...]] = [  # the fields of `Explainer`
     ("logit_cascade_llm", "A writer reads the same lists.", ("writer",), logit_cascade_llm),
     ("eleuther_acts_top5", "A writer reads 5 excerpts.", ("writer",), partial(acts, top=5)),
     ("eleuther_acts_top20", "A writer reads 20 excerpts.", ("writer",), partial(acts, top=20)),
-    (
-        "baez",
-        "A writer reads what a verbalizer says at 5 peaks.",
-        BOTH,
-        partial(baez, keep=str.strip),
-    ),
+    ("baez", "A writer reads what a verbalizer says at 5 peaks.", BOTH, baez),
     (
         "baez_last_post",
         "Of that, last paragraphs.",

@@ -113,8 +113,6 @@ def layout(messages: Sequence[Message]) -> str:
 
 def _encode(network: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     """Of each text the BOS and its tokens."""
-    if not texts:
-        return []
     encode = language_model.tokenizer(network.ref)
     token_ids = encode(list(texts), add_special_tokens=False)["input_ids"]
     return [[network.bos, *ids] for ids in token_ids]

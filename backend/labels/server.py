@@ -143,6 +143,8 @@ REMEDIES = {
     402: "Add credit to the account.",
     403: "Use a key that may use this model.",
 } | dict.fromkeys(BUSY, "Wait, ask fewer at a time, or look at the account's limits and credit.")
+AT_FAULT = "Wait and try again; the server is at fault, or cannot run TESSERA_LLM_MODEL."
+CHECK = "Check TESSERA_LLM_URL and TESSERA_LLM_MODEL."
 
 
 def explained(error: Exception, server: Server, timeout: float, tries: int) -> LlmError:
@@ -197,13 +199,7 @@ def _refused(status: int, words: str, server: Server) -> LlmError:
     if status in THIS_REQUEST or (status == 403 and re.search("flagged|moderation", words)):
         other = "often the prompt is too long, its content not wanted, or a parameter not known."
         return LlmError(problem, f"Change what it names: {other}")
-    return LlmUnavailableError(problem, REMEDIES.get(status, _other(status)))
-
-
-def _other(status: int) -> str:
-    if status >= 500:
-        return "Wait and try again; the server is at fault, or cannot run TESSERA_LLM_MODEL."
-    return "Check TESSERA_LLM_URL and TESSERA_LLM_MODEL."
+    return LlmUnavailableError(problem, REMEDIES.get(status, AT_FAULT if status >= 500 else CHECK))
 
 
 def _about_the_model(words: str, model: str) -> bool:

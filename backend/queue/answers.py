@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from backend.annotations import hand_labels
-from backend.annotations.hand_labels import Ledger
+from backend.annotations.hand_labels import Key, Ledger
 from backend.annotations.views import Decision
 from backend.corpus import passages
 from backend.experiments import runs, single_labels
@@ -163,7 +163,7 @@ def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) ->
     first = [slot for slot in slots if (name, *slot) not in book.current]
     second = _skipped_slots(slots, book, name)
     return Queue(
-        slots=_next_slots((*first, *second), book, name),
+        slots=tuple((*slot, _uid(book, (name, *slot))) for slot in (*first, *second)[:AHEAD]),
         done=len(slots) - len(first) - len(second),
         skipped=len(second),
         of=len(slots),
@@ -173,12 +173,10 @@ def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) ->
     )
 
 
-def _next_slots(slots: Sequence[Slot], book: Ledger, name: str) -> tuple[tuple[int, int, str], ...]:
-    """The next slots, with the uid of what was decided where one was skipped."""
-    return tuple(
-        (*slot, decision.uid if (decision := book.current.get((name, *slot))) else "")
-        for slot in slots[:AHEAD]
-    )
+def _uid(book: Ledger, key: Key) -> str:
+    """Of what was decided where a slot was skipped."""
+    decision = book.current.get(key)
+    return decision.uid if decision else ""
 
 
 def _free_slots(slots: Sequence[Slot], book: Ledger, name: str) -> list[Slot]:

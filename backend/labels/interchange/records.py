@@ -171,14 +171,11 @@ def unpack(data: bytes, pattern: re.Pattern[str], anchor: str = "") -> dict[str,
             start = "" if home == PurePosixPath() else f"{home}/"
             names = {name.removeprefix(start): name for name in inside if name.startswith(start)}
             names = {short: name for short, name in names.items() if pattern.fullmatch(short)}
-            within_limit(sum(inside[name].file_size for name in names.values()))
+            if sum(inside[name].file_size for name in names.values()) > LIMIT:
+                raise FormatError(
+                    f"The files come to more than {LIMIT / 2**30:g} GiB.",
+                    "Import fewer features at once.",
+                )
             return {short: archive.read(name) for short, name in names.items()}
     except DAMAGE as error:
         raise FormatError(f"The zip cannot be read ({error}).", "Pack the folder again.") from error
-
-
-def within_limit(size: int) -> None:
-    if size > LIMIT:
-        raise FormatError(
-            f"The files come to more than {LIMIT / 2**30:g} GiB.", "Import fewer features at once."
-        )
