@@ -106,7 +106,7 @@ def _label_row(
 def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFrame:
     """Labels of one feature or region by the methods named (by commas): feature (or region, in
     the same column), method, writer, text, detail, failed, n, seconds."""
-    request, plan = _exact(study, request), _plan(request, methods)
+    request, plan = _checked(study, request, methods)
     with write_labels.asking(study, request, methods):
         subject = subject_of(study, request.kind, request.p, request.k)
         steps = ExperimentSteps(subject, plan, models_of(study, request.who), (request.number,))
@@ -119,7 +119,7 @@ def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFr
 def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScores:
     """Detection, fuzzing and embedding scores on held-out contexts of labels by some methods (with
     commas between), and of controls."""
-    request, plan = _exact(study, request), _plan(request, methods)
+    request, plan = _checked(study, request, methods)
     with label_scores.asking(study, request, methods):
         subject = subject_of(study, request.kind, request.p, request.k)
         subject.draw(request.number, sampling_of(plan, study.embedder).train)
@@ -132,17 +132,15 @@ def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScor
         return _scores(steps, f"{command} --methods {methods}")
 
 
-def _plan(request: LabelRequest, methods: str) -> Plan:
-    """Raises NotFoundError where the plan names what there is not."""
+def _checked(study: Study, request: LabelRequest, methods: str) -> tuple[LabelRequest, Plan]:
+    """The request of exactly this writer, since a worker with other settings than ours must not
+    take another server for ours, and its plan; raises NotFoundError where that names what there is
+    not."""
+    request = replace(request, who=exact(study, request.who))
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
     plan = Plan(methods=names, split=request.split, negatives=request.negatives, seed=request.seed)
     experiment.check(plan)
-    return plan
-
-
-def _exact(study: Study, request: LabelRequest) -> LabelRequest:
-    """A worker with other settings than ours must not take another server for ours."""
-    return replace(request, who=exact(study, request.who))
+    return request, plan
 
 
 def _scores(steps: ExperimentSteps, command: str) -> LabelScores:
