@@ -14,13 +14,13 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from backend import settings
-from backend.labels.server import check_address, host_of, unlike
+from backend.labels.server import THIS_REQUEST, check_address, host_of, unlike
 from backend.schema import LlmError, LlmUnavailableError, ModelError
 from backend.settings import Secret
 from backend.store.memo import memoize
@@ -28,50 +28,43 @@ from backend.store.memo import memoize
 TIMEOUT = 120.0  # seconds
 TEMPERATURE = 0.0
 SECONDS = re.compile(r"[0-9]{1,5}")
-THIS_REQUEST = {400, 413, 422}  # the text is at fault: others may pass
 
 
 # ---------------------------------------------------------------- shapes
 
 
-class _Reply(BaseModel):
+class _Shape(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class _Source(_Reply):
+class _Source(_Shape):
+    """Of GET /api/nla/sources"""
+
     modelId: str  # noqa: N815
     id: str
     layerNum: int  # noqa: N815
 
 
-class _Sources(_Reply):
-    """GET /api/nla/sources"""
+class _Token(_Shape):
+    """Of POST /api/nla/completion"""
 
-    sources: list[_Source]
-
-
-class _Token(_Reply):
     position: int
 
 
-class _Tokens(_Reply):
-    """POST /api/nla/completion"""
+class _Result(_Shape):
+    """Of POST /api/nla/explain"""
 
-    tokens: list[_Token]
-
-
-class _Described(_Reply):
     position: int
     description: str
 
 
-class _Results(_Reply):
-    """POST /api/nla/explain"""
-
-    results: list[_Described]
+Item = TypeVar("Item", bound=_Shape)
 
 
-Shape = TypeVar("Shape", bound=_Reply)
+class _Reply(_Shape, Generic[Item]):
+    """Each reply is a list under a name of its own."""
+
+    items: list[Item] = Field(validation_alias=AliasChoices("sources", "tokens", "results"))
 
 
 # ---------------------------------------------------------------- asking
@@ -116,7 +109,7 @@ class Neuronpedia:
     def last_position(self, text: str) -> int:
         """Of the text's tokens as the service counts them."""
         body = {"text": text, "completion_tokens": 0, **self._model_fields()}
-        tokens = self._ask("POST", "completion", _Tokens, body).tokens
+        tokens = self._ask("POST", "completion", _Reply[_Token], body)
         if not tokens:
             raise LlmError(f"{self.host} finds no token in the text.", "Leave empty texts out.")
         return max(token.position for token in tokens)
@@ -124,7 +117,7 @@ class Neuronpedia:
     def explain(self, text: str, position: int) -> str:
         """What the NLA says of the activation at a position; raises as `verbalize_contexts`."""
         body = {"text": text, "positions": [position], "temperature": TEMPERATURE}
-        results = self._ask("POST", "explain", _Results, body | self._model_fields()).results
+        results = self._ask("POST", "explain", _Reply[_Result], body | self._model_fields())
         if [each.position for each in results] != [position]:
             raise LlmError(
                 f"{self.host} describes {len(results)} positions, not the one asked for.",
@@ -135,7 +128,7 @@ class Neuronpedia:
     def _model_fields(self) -> dict[str, str]:
         """The model and its NLA for this block, which is looked up once."""
         if not self._source:
-            offered = self._ask("GET", "sources", _Sources).sources
+            offered = self._ask("GET", "sources", _Reply[_Source])
             site = (self.model, self.layer)
             sources = {each.id for each in offered if (each.modelId, each.layerNum) == site}
             if not sources:
@@ -147,12 +140,14 @@ class Neuronpedia:
             self._source = min(sources)
         return {"modelId": self.model, "nlaSourceId": self._source}
 
-    def _ask(self, method: str, path: str, shape: type[Shape], body: Any = None) -> Shape:
+    def _ask(
+        self, method: str, path: str, shape: type[_Reply[Item]], body: Any = None
+    ) -> list[Item]:
         answer = self._call(method, path, body)
         if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
             raise answer
         with contextlib.suppress(ValidationError):  # as a context it would quote the reply
-            return shape.model_validate_json(answer)
+            return shape.model_validate_json(answer).items
         raise LlmError(
             f"{self.host} answers, but not as Neuronpedia's API does.",
             "Check TESSERA_NEURONPEDIA_URL; if it is right, the API has changed.",
