@@ -138,10 +138,8 @@ def _verbalizations(study: Study, run: str) -> dict[str, dict[str, Any]]:
     """Every verbalized peak of an experiment by its name."""
     ended = runs.finished(run)
     subject, rows = features_of(study), {}
-    for number in sorted(set(ended.labels["feature"].to_list())):
-        which = number, ended.sampling.train, ended.models.verbalizer
-        entry = label_steps.verbalize.find(subject, *which)
-        for row in entry.frame("texts").to_dicts() if entry else ():
+    for feature in ended.features:
+        for row in ended.texts_at_peaks(subject, feature):
             for control in label_steps.CONTROLS:
                 if row["real"].strip() != row[control].strip():
                     rows[f"{row['row']} {control}"] = row
@@ -187,9 +185,7 @@ def verbalization_scores(study: Study, run: str) -> pl.DataFrame:
     counts: dict[tuple[str, str], list[bool]] = {}
     for (person, item), event in latest_answers("guess", study, run).items():
         counts.setdefault((item.split(" ")[1], person), []).append(event.value["right"])
-    rows = []
-    for (control, person), right in sorted(counts.items()):
-        rows.append((control, person, *_share(sum(right), len(right))))
+    rows = [(*key, *_share(sum(right), len(right))) for key, right in sorted(counts.items())]
     names = ("control", "person", "right", "n", "share", "low", "high")
     return pl.DataFrame(rows, schema=names, orient="row")
 

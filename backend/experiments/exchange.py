@@ -15,7 +15,6 @@ from backend.experiments import experiment, runs
 from backend.experiments.views import CALIBRATION, CONTROLS, Experiment, ExperimentImport, Run
 from backend.experiments.words import FORMATS
 from backend.labels import prompts, tables
-from backend.labels import steps as label_steps
 from backend.labels.contract import Evidence
 from backend.labels.interchange import baez, baez_reader, neuronpedia
 from backend.labels.interchange.tables import WRITERS
@@ -47,8 +46,7 @@ def export_experiment(study: Study, run: str, format: str) -> bytes:
 def _whole(study: Study, ended: runs.Results) -> baez.Experiment:
     """An experiment with its evidence and what the verbalizer says."""
     subject = features_of(study)
-    numbers = sorted(set(ended.labels["feature"].to_list()))
-    evidence = [subject.draw(number, ended.sampling) for number in numbers]
+    evidence = [subject.draw(feature, ended.sampling) for feature in ended.features]
     created = datetime.datetime.fromtimestamp(ended.entry.recipe()["created"], datetime.UTC)
     model, source = neuronpedia.names(study)
     return baez.Experiment(
@@ -69,10 +67,8 @@ def _verbalizations(
     """`tables.VERBALIZATIONS`, of those that an experiment asked for."""
     rows = []
     for each in evidence:
-        which = each.feature, ended.sampling.train, ended.models.verbalizer
-        entry = label_steps.verbalize.find(subject, *which)
         strengths = {one.row: prompts.strength(one.strength, each.maximum) for one in each.train}
-        for rank, row in enumerate(entry.frame("texts").to_dicts() if entry else (), 1):
+        for rank, row in enumerate(ended.texts_at_peaks(subject, each.feature), 1):
             rows.append((each.feature, rank, row["real"], strengths[row["row"]]))
     return pl.DataFrame(rows, schema=tables.VERBALIZATIONS, orient="row")
 
@@ -124,8 +120,11 @@ def list_imports() -> list[Run]:
 
 def _run(name: str, created: float) -> Run:
     contents = _contents(name).experiment
-    writers = [writer for writer in contents.labels["writer"].unique().to_list() if writer]
-    return Run(name, _plan(contents), ", ".join(writers), "", created, done=True)
+    return Run(name, _plan(contents), _names(contents.labels["writer"]), "", created, done=True)
+
+
+def _names(column: pl.Series) -> str:
+    return ", ".join(sorted(filter(None, column.unique())))
 
 
 def _plan(contents: baez.Experiment) -> Plan:
@@ -145,13 +144,11 @@ def _plan(contents: baez.Experiment) -> Plan:
 def view(run: str) -> Experiment:
     """An imported experiment; it has no verdicts, so its labels cannot be compared by excerpt."""
     contents = _contents(run).experiment
-    plan = _plan(contents)
-    judges = [judge for judge in contents.scores["judge"].unique().to_list() if judge]
     return Experiment(
         run=run,
-        plan=plan,
-        writer=", ".join(sorted({writer for writer in contents.labels["writer"] if writer})),
-        judge=", ".join(sorted(judges)),
+        plan=_plan(contents),
+        writer=_names(contents.labels["writer"]),
+        judge=_names(contents.scores["judge"]),
         labels=contents.labels,
         scores=contents.scores,
         **experiment.summary(contents.scores),

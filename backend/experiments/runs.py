@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from pydantic import TypeAdapter
 
 from backend.experiments import experiment
 from backend.experiments.views import Experiment, Run
+from backend.labels import steps as label_steps
 from backend.labels import writers
 from backend.labels.subjects import (
     Models,
@@ -111,6 +113,16 @@ class Results:
     @property
     def sampling(self) -> Sampling:
         return sampling_of(self.plan, self.models.embedder)
+
+    @property
+    def features(self) -> list[int]:
+        return sorted(set(self.labels["feature"].to_list()))
+
+    def texts_at_peaks(self, subject: Subject, feature: int) -> list[dict[str, Any]]:
+        """Rows of `label_steps.verbalize`; none where no verbalizer was asked."""
+        which = feature, self.sampling.train, self.models.verbalizer
+        entry = label_steps.verbalize.find(subject, *which)
+        return entry.frame("texts").to_dicts() if entry else []
 
 
 def results(run: str) -> Results | None:
