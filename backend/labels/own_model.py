@@ -49,7 +49,7 @@ class OwnModel:
         if not prompts:
             return np.empty(0)
         with self._guard:
-            network = self._load()
+            network = language_model.load(self.ref, self.device)
             whole = _encode(network, [p + a for p, a in zip(prompts, answers, strict=True)])
             for ids in whole:
                 self._fits(network, ids)
@@ -67,7 +67,7 @@ class OwnModel:
             LlmError: the reply is empty, or the messages are longer than the model reads.
         """
         with self._guard:
-            network = self._load()
+            network = language_model.load(self.ref, self.device)
             (ids,) = _encode(network, [layout(messages)])
             self._fits(network, ids, room=draw.limit)
             turns = json.dumps([[asdict(turn) for turn in messages], draw.attempt])
@@ -80,9 +80,6 @@ class OwnModel:
                 "Show it an example of a reply, or raise the temperature.",
             )
         return text
-
-    def _load(self) -> LanguageModel:
-        return language_model.load(self.ref, self.device)
 
     def _fits(self, network: LanguageModel, ids: Sequence[int], room: int = 0) -> None:
         """Raises LlmError where the model does not read so many tokens and `room` more."""

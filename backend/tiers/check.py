@@ -80,8 +80,7 @@ def best_windows(first: PeakSet, weighted: bool) -> dict[str, Any]:
     scored = {
         (window, count): _rho(first, window, count, weighted) for window in GRID for count in COUNTS
     }
-    best = planted.choose(_kinds(first), scored, weighted)
-    return {"spec": asdict(best.spec), "thresholds": asdict(best.thresholds), "f1": best.f1}
+    return asdict(planted.choose(_kinds(first), scored, weighted))
 
 
 @memoize("tiers.feature_sample", version=1)

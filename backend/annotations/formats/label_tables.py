@@ -84,7 +84,9 @@ def _new_decisions(
         if _is_known(event, book.by_key.get(key, ()), current):
             duplicates += 1
         elif current and current.action != "skip" and row.made is None:
-            file.leaves_out(line, _undated(event.person, row.feature))
+            which = f"Feature {row.feature} has another decision of {event.person}"
+            undated = "the row does not say when it was made (`made`, in Unix seconds)"
+            file.leaves_out(line, f"{which}, and {undated}.")
         else:
             # it replaces the decision that stands, if it is later
             later = current is not None and row.made is not None and row.made >= current.made
@@ -100,13 +102,6 @@ def _no_decision(row: Row) -> str:
     if row.method != HUMAN and not row.text:
         return f"{row.method} gave no label, which does not say that none fits."
     return ""
-
-
-def _undated(person: str, feature: int) -> str:
-    return (
-        f"Feature {feature} has another decision of {person}, and the row does not say when it "
-        "was made (`made`, in Unix seconds)."
-    )
 
 
 def _is_known(event: New, past: Sequence[Decision], current: Decision | None) -> bool:
