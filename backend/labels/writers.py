@@ -12,7 +12,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend import run
 from backend.labels import costs
@@ -22,6 +22,9 @@ from backend.labels.references import OWN, SERVER, WriterRef
 from backend.labels.server import Server, configured, explained, prices, unlike, without_reply
 from backend.schema import LlmError
 from backend.store.memo import memoize
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 TIMEOUT = 120.0  # seconds for one try
 TRIES = 5  # 429, 5xx, timeouts and broken connections are tried again, ever later
@@ -102,13 +105,25 @@ class OpenAiWriter:
 def reply(
     writer: WriterRef, messages: tuple[Message, ...], temperature: float, limit: int, attempt: int
 ) -> dict[str, Any]:
-    """What `Client.ask` returns; raises as `OpenAiWriter.write`."""
+    """One call: `text`, and what the server says of `model`, `finish`, `prompt_tokens` and
+    `reply_tokens`; raises as `OpenAiWriter.write`."""
     del attempt  # tells calls apart
-    return connect(writer).ask(messages, temperature, limit)
+    server = connect(writer)
+    with costs.current_meter.get().call(messages, limit) as counts:
+        answer = _answer(server, messages, temperature, limit)
+        if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
+            raise answer
+        counts |= _usage(answer)
+    choice = answer.choices[0]
+    text = (choice.message.content or "").strip()
+    finish = str(choice.finish_reason)
+    if not text:
+        raise _empty(writer.name, finish, limit)
+    return {"text": text, "finish": finish, "model": str(answer.model), **counts}
 
 
-def connect(ref: WriterRef) -> Client:
-    """The client of a server's model.
+def connect(ref: WriterRef) -> Server:
+    """The server of a model, as the environment names it.
 
     Raises:
         LlmUnavailableError: the environment names no server, or another one.
@@ -117,56 +132,34 @@ def connect(ref: WriterRef) -> Client:
     here = server_ref(server)
     if here != ref:
         raise unlike(here.name, ref.name)
-    return _client(server, TIMEOUT, TRIES)
+    return server
 
 
-class Client:
-    """Asks a server, past the memo, within the cap that holds. Safe to use from several threads."""
+def _answer(server: Server, messages: Sequence[Message], temperature: float, limit: int) -> Any:
+    """The server's answer, or the error that explains why there is none."""
+    from openai import OpenAIError
 
-    def __init__(self, server: Server, timeout: float, tries: int) -> None:
-        """`timeout` is in seconds and for each of `tries`."""
-        from openai import OpenAI
-
-        self.server = server
-        self.timeout = timeout
-        self.tries = tries
-        self._openai = OpenAI(
-            api_key=server.key.get_secret_value() or "none",  # local servers want none
-            base_url=server.base_url,
-            timeout=timeout,
-            max_retries=tries - 1,
+    turns: Any = [{"role": turn.role, "content": turn.content} for turn in messages]
+    try:
+        answer: Any = _client(server, TIMEOUT, TRIES).chat.completions.create(
+            model=server.model, messages=turns, temperature=temperature, max_tokens=limit
         )
-
-    def ask(self, messages: Sequence[Message], temperature: float, limit: int) -> dict[str, Any]:
-        """One call: `text`, and what the server says of `model`, `finish`, `prompt_tokens` and
-        `reply_tokens`; raises as `OpenAiWriter.write`."""
-        with costs.current_meter.get().call(messages, limit) as counts:
-            answer = self._call(messages, temperature, limit)
-            if isinstance(answer, LlmError):  # raised here, out of reach of the request and its key
-                raise answer
-            counts |= _usage(answer)
-        choice = answer.choices[0]
-        text = (choice.message.content or "").strip()
-        finish = str(choice.finish_reason)
-        if not text:
-            raise _empty(server_ref(self.server).name, finish, limit)
-        return {"text": text, "finish": finish, "model": str(answer.model), **counts}
-
-    def _call(self, messages: Sequence[Message], temperature: float, limit: int) -> Any:
-        """The server's answer, or the error that explains why there is none."""
-        from openai import OpenAIError
-
-        turns: Any = [{"role": turn.role, "content": turn.content} for turn in messages]
-        try:
-            answer: Any = self._openai.chat.completions.create(
-                model=self.server.model, messages=turns, temperature=temperature, max_tokens=limit
-            )
-        except (OpenAIError, ValueError) as error:  # ValueError: a body that is no JSON
-            return explained(error, self.server, self.timeout, self.tries)
-        return answer if getattr(answer, "choices", None) else without_reply(answer, self.server)
+    except (OpenAIError, ValueError) as error:  # ValueError: a body that is no JSON
+        return explained(error, server, TIMEOUT, TRIES)
+    return answer if getattr(answer, "choices", None) else without_reply(answer, server)
 
 
-_client = functools.lru_cache(maxsize=4)(Client)
+@functools.lru_cache(maxsize=4)
+def _client(server: Server, timeout: float, tries: int) -> OpenAI:
+    """`timeout` is in seconds and for each of `tries`. Safe to use from several threads."""
+    from openai import OpenAI
+
+    return OpenAI(
+        api_key=server.key.get_secret_value() or "none",  # local servers want none
+        base_url=server.base_url,
+        timeout=timeout,
+        max_retries=tries - 1,
+    )
 
 
 def _empty(name: str, finish: str, limit: int) -> LlmError:

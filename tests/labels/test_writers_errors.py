@@ -141,7 +141,7 @@ def test_no_error_log_or_file_holds_the_key(
         writer.write(turns("bad"))
     error = raised.value
     prompt = [*traceback.format_exception(error), repr(error), repr(vars(error))]
-    told_of = connect(writer.ref).server
+    told_of = connect(writer.ref)
     prompt += [repr(told_of), str(told_of), repr(writer), writer.name, repr(writer.ref)]
     prompt += [repr(settings.Secret(KEY)), f"{told_of.key}", told_of.base_url, str(vars(writer))]
     stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
