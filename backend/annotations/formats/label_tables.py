@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from backend.annotations import hand_labels
 from backend.annotations.formats.contract import DecisionFile, DecisionFormat, FileEvents
@@ -35,11 +35,6 @@ class Row(label_files.Row):
 
     occurrence: Annotated[int, Field(ge=0, le=1, strict=False)] = 0
     made: Amount | None = None
-
-    @field_validator("occurrence", mode="before")
-    @classmethod
-    def _empty_is_first(cls, value: Any) -> Any:
-        return 0 if value in ("", None) else value
 
 
 def write(format: Format, study: Study) -> bytes:

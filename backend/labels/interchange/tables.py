@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from backend.labels.interchange.records import (
     Amount,
@@ -48,15 +48,12 @@ class Row(Record):
     n: Whole | None = None
     seconds: Amount | None = None
 
-    @field_validator("writer", "text", "detail", "failed", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _none_is_empty(cls, value: Any) -> Any:
-        return "" if value is None else value
-
-    @field_validator("n", "seconds", "made", mode="before", check_fields=False)
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return None if value == "" else value
+    def _empty_is_default(cls, value: Any, info: ValidationInfo) -> Any:
+        """What is not known is null, or an empty cell."""
+        field = cls.model_fields[str(info.field_name)]
+        return field.default if value in ("", None) and not field.is_required() else value
 
     @model_validator(mode="after")
     def _says_something(self) -> Row:
