@@ -66,12 +66,10 @@ def plant(model: ModelRef, corpus: CorpusRef, which: int) -> dict[str, Any]:
     strewn += [np.unique(rng.choice(len(tokens), FIRES)).astype(np.int32) for _ in range(EACH)]
     offsets = np.cumsum([0, *map(len, strewn)])
     values = rng.lognormal(0, 0.25, offsets[-1]).astype(np.float32)
-    rows, heights = windows.strongest(offsets, np.concatenate(strewn), values, tokens)
     names = [*(pieces[word] for word in words), *[""] * 2 * EACH]
     kinds = np.repeat(np.array(KINDS, dtype=np.int8), EACH)
     return {
-        "rows": rows,
-        "values": heights,
+        **windows.strongest(offsets, np.concatenate(strewn), values, tokens),
         "planted": pl.DataFrame({"kind": kinds, "word": names}),
     }
 

@@ -42,20 +42,18 @@ def peaks(reading: Reading, sae: SaeRef) -> dict[str, Any]:
     index = codes_index(reading, sae)
     tokens = Tokens(tokenize(reading.model, reading.corpus))
     run.report(0, 1, "Looking for peaks")
-    offsets, token_rows, heights = (
-        np.asarray(index.array(n)) for n in ("offsets", "rows", "values")
-    )
-    rows, values = strongest(offsets, token_rows, heights, tokens)
-    return {"rows": rows, "values": values}
+    offsets, rows, values = (np.asarray(index.array(n)) for n in ("offsets", "rows", "values"))
+    return strongest(offsets, rows, values, tokens)
 
 
 def strongest(
     offsets: np.ndarray, rows: np.ndarray, values: np.ndarray, tokens: Tokens
-) -> tuple[np.ndarray, np.ndarray]:
+) -> dict[str, np.ndarray]:
     """`peaks` of codes by feature."""
     from backend.features import passes  # compiled
 
-    return passes.highest_of_runs(offsets, rows, values, tokens.document_of, MOST)
+    highest = passes.highest_of_runs(offsets, rows, values, tokens.document_of, MOST)
+    return dict(zip(("rows", "values"), highest, strict=True))
 
 
 # ---------------------------------------------------------------- windows
