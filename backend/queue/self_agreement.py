@@ -22,7 +22,10 @@ def agreement(study: Study, person: str) -> Agreement:
         StoreError: the annotations cannot be read.
         NotFoundError: nobody is named.
     """
-    labels = _labels(study, hand_labels.checked_name(person))
+    name = hand_labels.checked_name(person)
+    with hand_labels.ledger(study) as book:
+        twice = [(first.label, second.label) for first, second in pairs(book, name)]
+    labels = [pair for pair in twice if all(pair)]
     texts = tuple(sorted({text for pair in labels for text in pair}))
     if not texts:
         return Agreement(0, None, None, None, None, None, None)
@@ -37,9 +40,3 @@ def agreement(study: Study, person: str) -> Agreement:
         return Agreement(len(labels), mean, low, high, None, None, None)
     ends = np.quantile(others, [0.05, 0.95]).tolist()
     return Agreement(len(labels), mean, low, high, float(others.mean()), *ends)
-
-
-def _labels(study: Study, name: str) -> list[tuple[str, str]]:
-    with hand_labels.ledger(study) as ledger:
-        twice = pairs(ledger, name)
-    return [(first.label, second.label) for first, second in twice if first.label and second.label]

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import polars as pl
 
 from backend.labels.contract import Evidence, Excerpt
-from backend.labels.interchange.baez_records import LABEL, raw_name
+from backend.labels.interchange.baez_records import LABEL, OwnEvidence, raw_name
 from backend.labels.interchange.records import FormatError, csv_bytes, json_bytes, pack
 from backend.labels.tables import DISTANCES, LABELS, SCORES, VERBALIZATIONS, farthest
 from backend.schema import conform
@@ -104,15 +104,8 @@ def _raw(experiment: Experiment, excerpts: Evidence) -> bytes:
     activations = [
         {**names, **_activation(one), "part": part} for part in parts for one in parts[part]
     ]
-    evidence = {
-        "maximum": excerpts.maximum,
-        "negatives": [_context(one) for one in excerpts.negatives],
-        "foreign": excerpts.foreign,
-        "split": excerpts.split,
-        "kind": excerpts.kind,
-        "seed": excerpts.seed,
-        "how": excerpts.how,
-    }
+    evidence = {name: getattr(excerpts, name) for name in OwnEvidence.model_fields}
+    evidence["negatives"] = [_context(one) for one in excerpts.negatives]
     raw = {**names, "activations": activations, "evidence": evidence}
     return json.dumps(raw, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
 

@@ -221,18 +221,10 @@ def _own(feature: int, raw: records.Raw, evidence: records.OwnEvidence) -> Evide
     parts: dict[str, list[Excerpt]] = {"train": [], "test": []}
     for each in raw.activations:
         parts[each.part or ""].append(each.excerpt)
-    return Evidence(
-        feature,
-        evidence.maximum,
-        tuple(parts["train"]),
-        tuple(parts["test"]),
-        tuple(each.excerpt for each in evidence.negatives),
-        tuple(map(tuple, evidence.foreign)),
-        evidence.split,
-        evidence.kind,
-        evidence.seed,
-        evidence.how,
-    )
+    excerpts: dict[str, Any] = {name: tuple(part) for name, part in parts.items()}
+    excerpts["negatives"] = tuple(each.excerpt for each in evidence.negatives)
+    excerpts["foreign"] = tuple(map(tuple, evidence.foreign))
+    return Evidence(feature=feature, **dict(evidence) | excerpts)
 
 
 def _ranked(feature: int, raw: records.Raw) -> Evidence:

@@ -88,7 +88,8 @@ class Activation(Silent):
 
 
 class OwnEvidence(Record):
-    """Ours: how the parts were drawn, and the negatives, which the scripts draw anew."""
+    """Ours: what `Evidence` has besides train and test, the negatives among it, which the scripts
+    draw anew."""
 
     maximum: float
     negatives: list[Silent]
