@@ -88,7 +88,8 @@ def _free(features: int, prompts: int) -> Quote:
 def _most(
     subject: Subject, plan: Plan, numbers: Sequence[int], call_recorder: _Recorder, how: str
 ) -> Quote:
-    """As many prompts as those of a few features come to, and those that are asked `once`."""
+    """As many prompts as those of a few features come to, and those recorded already, which are
+    asked once."""
     recorder = _Recorder()
     for number in numbers[:LOOKED_AT]:
         _note(subject, plan, number, recorder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import polars as pl
 
@@ -61,37 +61,27 @@ class Run:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a labelling experiment came to."""
+    """What a labelling experiment came to; the metadata of each table are its columns."""
 
     run: str
     plan: Plan
     writer: str
     judge: str
-    labels: pl.DataFrame  # LABELS
-    scores: pl.DataFrame  # SCORES
-    means: pl.DataFrame  # MEANS: over features
-    differences: pl.DataFrame  # DIFFERENCES of two methods over the same features
-    gains: pl.DataFrame  # DIFFERENCES of a method's labels less those given to other features
-    distances: pl.DataFrame  # DISTANCES
-    controls: pl.DataFrame  # CONTROLS of the verbalizer; empty where none spoke
-    known: pl.DataFrame  # CALIBRATION: the judge where the answer is known
+    labels: pl.DataFrame = field(metadata=LABELS)
+    scores: pl.DataFrame = field(metadata=SCORES)
+    means: pl.DataFrame = field(metadata=MEANS)  # over features
+    differences: pl.DataFrame = field(metadata=DIFFERENCES)  # of two methods, same features
+    # of a method's labels less those given to other features
+    gains: pl.DataFrame = field(metadata=DIFFERENCES)
+    distances: pl.DataFrame = field(metadata=DISTANCES)
+    controls: pl.DataFrame = field(metadata=CONTROLS)  # of the verbalizer; empty where none spoke
+    known: pl.DataFrame = field(metadata=CALIBRATION)  # the judge where the answer is known
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        for name, schema in TABLES.items():
-            conform(getattr(self, name), schema)
-
-
-TABLES = {
-    "labels": LABELS,
-    "scores": SCORES,
-    "means": MEANS,
-    "differences": DIFFERENCES,
-    "gains": DIFFERENCES,
-    "distances": DISTANCES,
-    "controls": CONTROLS,
-    "known": CALIBRATION,
-}
+        for each in fields(self):
+            if each.metadata:
+                conform(getattr(self, each.name), pl.Schema(each.metadata))
 
 
 @dataclass(frozen=True)
