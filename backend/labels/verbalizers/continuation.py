@@ -16,8 +16,8 @@ from backend.models.language_model import LanguageModel
 from backend.schema import ModelError
 
 
-def checked(vectors: np.ndarray, width: int, name: str) -> np.ndarray:
-    """[n, width] float32.
+def checked_batches(vectors: np.ndarray, width: int, name: str, size: int) -> list[np.ndarray]:
+    """[n, width] float32 in order, at most `size` rows at a time.
 
     Raises:
         ModelError: another shape or width, or NaN or infinity in it.
@@ -34,13 +34,7 @@ def checked(vectors: np.ndarray, width: int, name: str) -> np.ndarray:
             f"{bad} of {len(rows)} vectors hold NaN or infinity.",
             "Compute activations in float32: set `dtype` in the study or TESSERA_DTYPE.",
         )
-    return rows
-
-
-def batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """The rows in order, at most `size` at a time."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 @contextlib.contextmanager

@@ -7,12 +7,10 @@ stands in `nla_meta.yaml` beside its weights.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from backend.labels.verbalizers import nla_meta
-from backend.labels.verbalizers.continuation import batches, checked, go_on, into
+from backend.labels.verbalizers.continuation import checked_batches, go_on, into
 from backend.labels.verbalizers.nla_meta import NlaMeta
 from backend.models import language_model
 from backend.models.language_model import LanguageModel
@@ -63,8 +61,8 @@ class Nla:
         Raises:
             ModelError: the weights cannot be loaded; vectors of another width, or not finite.
         """
-        rows = checked(vectors, self.meta.d_model, self.name)
-        return [text for batch in batches(rows, BATCH[self.device]) for text in self._texts(batch)]
+        batches = checked_batches(vectors, self.meta.d_model, self.name, BATCH[self.device])
+        return [text for batch in batches for text in self._texts(batch)]
 
     def _texts(self, batch: np.ndarray) -> list[str]:
         model: LanguageModel = language_model.load(self.checkpoint, self.device)
@@ -121,7 +119,15 @@ def _prompt(meta: NlaMeta, checkpoint: ModelRef) -> tuple[list[int], int]:
             says.
     """
     tokenizer, tokens = language_model.tokenizer(checkpoint), meta.tokens
-    ids = _templated(tokenizer, meta.prompt, checkpoint.source)
+    turns = [{"role": "user", "content": meta.prompt}]
+    try:
+        filled = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
+    except ValueError as error:
+        raise ModelError(
+            f"The tokenizer of {checkpoint.source} has no chat template.",
+            "Use the checkpoint with all its files.",
+        ) from error
+    ids = list(filled["input_ids"])
     marker = tokenizer.encode(tokens.injection_char, add_special_tokens=False)
     if marker != [tokens.injection_token_id] or ids.count(tokens.injection_token_id) != 1:
         raise _drift(
@@ -136,18 +142,6 @@ def _prompt(meta: NlaMeta, checkpoint: ModelRef) -> tuple[list[int], int]:
     if neighbours != expected:
         raise _drift(checkpoint, f"beside the marker stand {neighbours}, not {expected}")
     return ids, marker_place
-
-
-def _templated(tokenizer: Any, content: str, source: str) -> list[int]:
-    turns = [{"role": "user", "content": content}]
-    try:
-        filled = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
-    except ValueError as error:
-        raise ModelError(
-            f"The tokenizer of {source} has no chat template.",
-            "Use the checkpoint with all its files.",
-        ) from error
-    return list(filled["input_ids"])
 
 
 def _drift(checkpoint: ModelRef, what: str) -> ModelError:

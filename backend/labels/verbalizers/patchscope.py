@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 
-from backend.labels.verbalizers.continuation import batches, checked, go_on, out_of
+from backend.labels.verbalizers.continuation import checked_batches, go_on, out_of
 from backend.models import language_model
 from backend.schema import ModelError, ModelRef
 
@@ -60,8 +60,8 @@ class Patchscope:
         Raises:
             ModelError: the vectors are not of the model's width, or hold NaN or infinity.
         """
-        rows = checked(vectors, self.width, self.name)
-        return [text for batch in batches(rows, BATCH[self.device]) for text in self._lines(batch)]
+        batches = checked_batches(vectors, self.width, self.name, BATCH[self.device])
+        return [text for batch in batches for text in self._lines(batch)]
 
     def _lines(self, batch: np.ndarray) -> list[str]:
         model = language_model.load(self.ref, self.device)
