@@ -11,7 +11,7 @@ import polars as pl
 
 from backend.annotations.hand_labels import HUMAN, labels_of
 from backend.experiments import experiment
-from backend.experiments.steps import ExperimentSteps, JudgedText
+from backend.experiments.steps import ExperimentSteps, judged_texts
 from backend.labels import evidence, explainers
 from backend.labels import steps as label_steps
 from backend.labels.subjects import (
@@ -148,21 +148,11 @@ def _scores(steps: ExperimentSteps, command: str) -> LabelScores:
     steps.verbalize()
     steps.prepare()
     number = steps.numbers[0]
-    texts = _texts(steps.labels(), *steps.numbers)
+    texts = [each for each in judged_texts(steps.labels(), steps.plan) if each[0] == number]
+    texts = texts or [(number, "", "empty", "")]  # where it has no label, only none
     scores = steps.scores([(text, scorer) for text in texts for scorer in steps.plan.scorers])
     last = steps.judge((number, "", steps.plan.scorers[-1]))
     return LabelScores(number, scores, last.provenance(command))
-
-
-def _texts(labels: pl.DataFrame, own: int, other: int) -> list[JudgedText]:
-    """Each label, the other's by the same method, and none."""
-    valid = labels.filter(pl.col("failed") == "")
-    rows: list[JudgedText] = []
-    for method in valid.filter(pl.col("feature") == own)["method"]:
-        for control, number in (("label", own), ("shuffled", other)):
-            part = valid.filter((pl.col("feature") == number) & (pl.col("method") == method))
-            rows += [(own, method, control, text) for text in part["text"]]
-    return [*rows, (own, "", "empty", "")]
 
 
 def _other(subject: Subject, number: int, seed: int) -> int:
