@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic_core import to_jsonable_python
 
 LISTED = 24  # values of a field that a terminal shows
 
 
-def plain(value: Any) -> Any:
-    """An answer as JSON data; NaN becomes null."""
-    if isinstance(value, pl.DataFrame):
-        return [plain(row) for row in value.to_dicts()]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def json_text(value: Any) -> str:
-    """An answer as JSON."""
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+    """An answer as JSON; NaN and infinity become null."""
+    plain = to_jsonable_python(value, fallback=_listed, inf_nan_mode="null")
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+
+
+def _listed(value: Any) -> list[Any]:
+    """The rows of a table, the values of an array."""
+    if isinstance(value, pl.DataFrame):
+        return value.to_dicts()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def text(value: Any) -> str:
