@@ -60,6 +60,14 @@ class Cancelled(Exception):
     """A person cancelled the job; not an error."""
 
 
+def check_number(number: int, count: int, kind: str, holder: str) -> None:
+    """Raises NotFoundError unless `holder` has a `kind` (feature, token …) of that number: they
+    are counted from 0 to `count` - 1."""
+    if not 0 <= number < count:
+        remedy = f"{holder} has {kind}s 0 to {count - 1}."
+        raise NotFoundError(f"There is no {kind} {number}.", remedy)
+
+
 # ---------------------------------------------------------------- what is looked at
 
 Dtype = Literal["float32", "bfloat16"]
@@ -382,12 +390,11 @@ def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     Raises:
         ValueError: names the missing columns and those of another type.
     """
-    missing = [name for name in schema if name not in frame.columns]
     wrong = [
-        f"{name} is {frame.schema[name]}, not {kind}"
+        f"{name} is {frame.schema.get(name, 'missing')}, not {kind}"
         for name, kind in schema.items()
-        if name in frame.columns and frame.schema[name] != kind
+        if frame.schema.get(name) != kind
     ]
-    if missing or wrong:
-        raise ValueError(f"table does not conform: missing {missing}; {'; '.join(wrong)}")
+    if wrong:
+        raise ValueError(f"table does not conform: {'; '.join(wrong)}")
     return frame.select(list(schema))

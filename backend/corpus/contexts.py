@@ -28,7 +28,7 @@ from backend.schema import (
     CorpusError,
     CorpusRef,
     ModelRef,
-    NotFoundError,
+    check_number,
     conform,
 )
 from backend.store.memo import Entry, memoize
@@ -204,11 +204,7 @@ class Tokens:
 
     def document_span(self, document: int) -> tuple[int, int]:
         """First and one-past-last token of a document."""
-        if not 0 <= document < len(self.documents):
-            raise NotFoundError(
-                f"There is no document {document}.",
-                f"The corpus has documents 0 to {len(self.documents) - 1}.",
-            )
+        check_number(document, len(self.documents), "document", "The corpus")
         first, last = self.document_starts[document : document + 2]
         return int(first), int(last)
 

@@ -19,7 +19,7 @@ from backend import run
 from backend.corpus.activations import read_corpus
 from backend.models import language_model
 from backend.models import sae as sae_models
-from backend.schema import NotFiniteError, NotFoundError, Reading, SaeRef
+from backend.schema import NotFiniteError, Reading, SaeRef, check_number
 from backend.store.memo import Entry, memoize
 
 
@@ -177,9 +177,6 @@ class Column:
 def column(index: Entry, feature: int) -> Column:
     """Where a feature fires and how strongly, from an `index` entry."""
     offsets = index.array("offsets")
-    if not 0 <= feature < len(offsets) - 1:
-        raise NotFoundError(
-            f"There is no feature {feature}.", f"The SAE has features 0 to {len(offsets) - 2}."
-        )
+    check_number(feature, len(offsets) - 1, "feature", "The SAE")
     first, last = (int(offset) for offset in offsets[feature : feature + 2])
     return Column(feature, index.array("rows")[first:last], index.array("values")[first:last])

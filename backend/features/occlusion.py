@@ -24,7 +24,7 @@ from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.models.language_model import LanguageModel
 from backend.models.sae import Sae
-from backend.schema import NotFoundError, Reading, SaeRef
+from backend.schema import Reading, SaeRef, check_number
 from backend.store.memo import memoize
 
 STAND_INS = 2  # that each token is replaced by, one after the other
@@ -61,10 +61,7 @@ def read(reading: Reading, sae: SaeRef, feature: int, token: int) -> dict[str, A
 
 def up_to(tokens: Tokens, token: int) -> np.ndarray:
     """[T] int32 ids of a token's context from its beginning to the token."""
-    if not 0 <= token < len(tokens):
-        raise NotFoundError(
-            f"There is no token {token}.", f"The corpus has tokens 0 to {len(tokens) - 1}."
-        )
+    check_number(token, len(tokens), "token", "The corpus")
     first = int(tokens.contexts["first_token"][int(tokens.context_of[token])])
     return np.array(tokens.ids[first : token + 1])
 

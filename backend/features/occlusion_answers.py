@@ -10,7 +10,7 @@ from backend.features import occlusion as variants
 from backend.features.answers import FeatureIndex, feature_index
 from backend.features.views import EFFECTS, RUNS, SHORTEST, Why
 from backend.query import query
-from backend.schema import NotFoundError, Study
+from backend.schema import NotFoundError, Study, check_number
 from backend.store.memo import Entry
 
 SHARES = (0.5, 0.8)  # of the activation, that the shortest runs give
@@ -33,10 +33,7 @@ def why(study: Study, feature: int, token: int) -> Why:
 def _stored(index: FeatureIndex, feature: int, token: int) -> float:
     """The activation as the corpus was read."""
     column = index.column(feature)
-    if not 0 <= token < len(index.tokens):
-        raise NotFoundError(
-            f"There is no token {token}.", f"The corpus has tokens 0 to {len(index.tokens) - 1}."
-        )
+    check_number(token, len(index.tokens), "token", "The corpus")
     stored = float(index.values(column, token, token + 1)[0])
     if stored <= 0:
         raise NotFoundError(

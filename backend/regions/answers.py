@@ -21,7 +21,7 @@ from backend.query import lookup, query
 from backend.regions import description, logit_lens, matching, partitioning, projection, views
 from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
 from backend.regions.token_share import PUNCTUATION
-from backend.schema import NotFoundError, Partition, Study, conform
+from backend.schema import Partition, Study, check_number, conform
 from backend.store import queue
 from backend.store.memo import Entry
 
@@ -243,11 +243,7 @@ def search_regions(
 def region_of(study: Study, token: int, p: float | None = None, k: float | None = None) -> int:
     """The region that a token of the corpus lies in: its nearest exemplar's."""
     mapped = available(study, p, k)
-    if not 0 <= token < len(mapped.tokens):
-        raise NotFoundError(
-            f"There is no token {token} in this partition.",
-            f"It holds tokens 0 to {len(mapped.tokens) - 1}.",
-        )
+    check_number(token, len(mapped.tokens), "token", "This partition")
     return int(mapped.owner[token])
 
 

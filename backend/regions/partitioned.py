@@ -13,7 +13,7 @@ from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.query import key_of
 from backend.regions import description, partitioning, projection
-from backend.schema import ModelRef, NotFoundError, Partition, PartitionSpec, Study
+from backend.schema import ModelRef, Partition, PartitionSpec, Study, check_number
 from backend.store.memo import Entry
 
 PREVIEW_TOKENS = 40_000  # of the corpus, that a first map stands on
@@ -71,11 +71,9 @@ class Partitioned:
         return self.described.array("members")[first:last]
 
     def check(self, region: int) -> None:
-        if not 0 <= region < len(self.regions):
-            raise NotFoundError(
-                f"There is no region {region} at p = {self.spec.p:g}, k = {self.spec.k:g}.",
-                f"This partition has regions 0 to {len(self.regions) - 1}.",
-            )
+        """Raises NotFoundError where there is no such region."""
+        holder = f"The partition at p = {self.spec.p:g}, k = {self.spec.k:g}"
+        check_number(region, len(self.regions), "region", holder)
 
 
 def partitioned(partition: Partition) -> Partitioned:
