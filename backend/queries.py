@@ -55,6 +55,7 @@ from backend.query import callables
 from backend.queue.answers import queue, queue_hints, queue_items
 from backend.queue.self_agreement import agreement
 from backend.regions.answers import (
+    document,
     region,
     region_members,
     region_of,
@@ -62,7 +63,6 @@ from backend.regions.answers import (
     search_regions,
     stops,
 )
-from backend.regions.documents import document
 from backend.regions.feature_answers import feature, features
 from backend.regions.own_text import probe
 from backend.tiers.answers import tier_evidence, tier_profile, tiers

@@ -1,4 +1,4 @@
-"""What the Regions page asks: the map, one region, its members, what is found in them."""
+"""What the pages of regions and documents ask: the map, one region, its members, a search."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backend import run
 from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.corpus.passages import topic_shares
-from backend.corpus.views import Draw
-from backend.features.answers import read_index, with_top_token
+from backend.corpus.views import Draw, Passage
+from backend.features.answers import feature_index, read_index, with_top_token
 from backend.features.views import MATCHING_FEATURES
 from backend.models.logits import BLOCK
 from backend.query import lookup, query
@@ -204,7 +204,7 @@ def _features(study: Study, mapped: Partitioned, region: int) -> pl.DataFrame:
     return conform(with_top_token(read_index(study), frame), MATCHING_FEATURES)
 
 
-# ---------------------------------------------------------------- members, search, stops
+# ---------------------------------------------------------------- members, search, documents, stops
 
 
 @query("Members of a region", priority=queue.SHORT, key=spec_key)
@@ -245,6 +245,27 @@ def region_of(study: Study, token: int, p: float | None = None, k: float | None 
     mapped = available(study, p, k)
     check_number(token, len(mapped.tokens), "token", "This partition")
     return int(mapped.owner[token])
+
+
+@query("A document", priority=queue.SHORT, key=spec_key)
+def document(
+    study: Study,
+    document: int,
+    feature: int | None = None,
+    p: float | None = None,
+    k: float | None = None,
+) -> Passage:
+    """A whole document, every token valued by a feature, or by its region and its distance to the
+    exemplar."""
+    if feature is None:
+        mapped = available(study, p, k)
+        first, last = mapped.tokens.document_span(document)
+        passage = passages.passage(mapped.tokens, first, last, -1, mapped.distance[first:last])
+        return replace(passage, regions=tuple(mapped.owner[first:last].tolist()))
+    index = feature_index(study)
+    first, last = index.tokens.document_span(document)
+    values = index.values(index.column(feature), first, last)
+    return passages.passage(index.tokens, first, last, -1, values)
 
 
 @lookup
