@@ -199,6 +199,11 @@ class Tokens:
         of_document = np.array([codes[t] for t in self.documents["topic"]], dtype=np.int32)
         return of_document[self.document_of]
 
+    @cached_property
+    def topic_prior(self) -> np.ndarray:
+        """[topics] float64: share of all tokens that are of each topic."""
+        return np.bincount(self.topic_of, minlength=len(self.topic_names)) / len(self)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -207,6 +212,12 @@ class Tokens:
         check_number(document, len(self.documents), "document", "The corpus")
         first, last = self.document_starts[document : document + 2]
         return int(first), int(last)
+
+    def context_span(self, token: int) -> tuple[int, int]:
+        """First and one-past-last token of the context that holds a token."""
+        context = int(self.context_of[token])
+        first = int(self.contexts["first_token"][context])
+        return first, first + int(self.contexts["length"][context])
 
     def pieces(self, first: int, last: int) -> Iterator[str]:
         """The text of tokens first..last-1 as the document spells it.

@@ -55,9 +55,7 @@ def around(tokens: Tokens, row: int, values: Values) -> Passage:
 
 def context(tokens: Tokens, row: int, values: Values) -> Passage:
     """The whole context that holds a token."""
-    number = int(tokens.context_of[row])
-    first = int(tokens.contexts["first_token"][number])
-    last = first + int(tokens.contexts["length"][number])
+    first, last = tokens.context_span(row)
     return passage(tokens, first, last, row, values(first, last))
 
 
@@ -97,9 +95,8 @@ def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
 
     Tokens of a document are not independent, so intervals are narrower than they should be.
     """
-    topics, total = len(tokens.topic_names), max(1, len(rows))
-    prior = np.bincount(tokens.topic_of, minlength=topics) / len(tokens)
-    counts = np.bincount(tokens.topic_of[rows], minlength=topics)
+    prior, total = tokens.topic_prior, max(1, len(rows))
+    counts = np.bincount(tokens.topic_of[rows], minlength=len(prior))
     low, high = wilson(counts, total)
     share = counts / total
     return pl.DataFrame(

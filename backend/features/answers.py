@@ -56,13 +56,6 @@ class FeatureIndex:
         """
         return codes.column(self.index, feature)
 
-    def values(self, column: codes.Column, first: int, last: int) -> np.ndarray:
-        """The feature's activation at token rows first..last-1."""
-        low, high = np.searchsorted(column.rows, [first, last])
-        dense = np.zeros(last - first)
-        dense[column.rows[low:high] - first] = column.values[low:high]
-        return dense
-
 
 _index = functools.lru_cache(maxsize=4)(FeatureIndex)
 
@@ -135,12 +128,8 @@ def feature_examples(
     index = feature_index(study)
     whole = index.column(feature)
     sample = _sample(index, whole, draw, count, seed, topic)
-
-    def values(first: int, last: int) -> np.ndarray:
-        return index.values(whole, first, last)
-
     items = tuple(
-        Example(int(row), float(activation), passages.context(index.tokens, int(row), values))
+        Example(int(row), float(activation), passages.context(index.tokens, int(row), whole.dense))
         for row, activation in zip(sample.tokens, sample.activations, strict=True)
     )
     return Draw(sample.how, sample.population, items)

@@ -173,6 +173,13 @@ class Column:
     rows: np.ndarray
     values: np.ndarray
 
+    def dense(self, first: int, last: int) -> np.ndarray:
+        """[last - first] float64: the activation at token rows first..last-1, 0 where silent."""
+        low, high = np.searchsorted(self.rows, [first, last])
+        activations = np.zeros(last - first)
+        activations[self.rows[low:high] - first] = self.values[low:high]
+        return activations
+
 
 def column(index: Entry, feature: int) -> Column:
     """Where a feature fires and how strongly, from an `index` entry."""

@@ -89,7 +89,7 @@ def _topics(
     """The topic of highest lift, with Wilson's interval; -1 and NaN where support is too small."""
     from backend.features import passes
 
-    prior = np.bincount(tokens.topic_of, minlength=len(tokens.topic_names)) / len(tokens)
+    prior = tokens.topic_prior
     topic, count = passes.most_lifted(offsets, rows, tokens.topic_of, prior, SUPPORT)
     priors = np.where(topic >= 0, prior[topic], np.nan)
     low, high = wilson(count, active)

@@ -62,8 +62,7 @@ def read(reading: Reading, sae: SaeRef, feature: int, token: int) -> dict[str, A
 def up_to(tokens: Tokens, token: int) -> np.ndarray:
     """[T] int32 ids of a token's context from its beginning to the token."""
     check_number(token, len(tokens), "token", "The corpus")
-    first = int(tokens.contexts["first_token"][int(tokens.context_of[token])])
-    return np.array(tokens.ids[first : token + 1])
+    return np.array(tokens.ids[tokens.context_span(token)[0] : token + 1])
 
 
 def stand_ins(corpus: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def _stored(index: FeatureIndex, feature: int, token: int) -> float:
     """The activation as the corpus was read."""
     column = index.column(feature)
     check_number(token, len(index.tokens), "token", "The corpus")
-    stored = float(index.values(column, token, token + 1)[0])
+    stored = float(column.dense(token, token + 1)[0])
     if stored <= 0:
         raise NotFoundError(
             f"Feature {feature} does not fire at token {token}.",

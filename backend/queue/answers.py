@@ -256,11 +256,9 @@ def _item(index: FeatureIndex, number: int) -> QueueItem:
 def _example(index: FeatureIndex, column: codes.Column, row: int) -> Example:
     """The tokens around a peak, within its context."""
     tokens = index.tokens
-    context = int(tokens.context_of[row])
-    begin = int(tokens.contexts["first_token"][context])
-    end = begin + int(tokens.contexts["length"][context])
+    begin, end = tokens.context_span(row)
     first, last = max(begin, row - SIDE), min(end, row + SIDE + 1)
-    values = index.values(column, first, last)
+    values = column.dense(first, last)
     passage = passages.passage(tokens, first, last, row, values)
     return Example(row, float(values[row - first]), passage)
 

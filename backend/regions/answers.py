@@ -264,7 +264,7 @@ def document(
         return replace(passage, regions=tuple(mapped.owner[first:last].tolist()))
     index = feature_index(study)
     first, last = index.tokens.document_span(document)
-    values = index.values(index.column(feature), first, last)
+    values = index.column(feature).dense(first, last)
     return passages.passage(index.tokens, first, last, -1, values)
 
 

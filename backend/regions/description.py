@@ -100,7 +100,7 @@ def _topics(
     tokens: Tokens, owner: np.ndarray, members: np.ndarray, sizes: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The topic of highest lift of each region, among those with enough members."""
-    prior = np.bincount(tokens.topic_of, minlength=len(tokens.topic_names)) / len(tokens)
+    prior = tokens.topic_prior
     region, topic, count = counts_by_group(owner[members], tokens.topic_of[members])
     lift = count / sizes[region] / prior[topic]
     order = np.lexsort((topic, -lift, region))
