@@ -159,8 +159,7 @@ def search_features(study: Study, text: str) -> pl.DataFrame:
     parts."""
     index = feature_index(study)
     rows = passages.find_text(index.tokens, text)
-    offsets, columns = (index.index.array(f"token_{name}") for name in ("offsets", "features"))
-    hits = facets.together(rows, offsets, columns, len(index.table))
+    hits = facets.token_codes(index.index).counts(rows)
     share = hits / np.maximum(1, index.table["active"].to_numpy())
     table = pl.DataFrame({"feature": index.table["feature"], "hits": hits, "share": share})
     return table.filter(pl.col("hits") > 0).sort("hits", "share", descending=True)

@@ -187,3 +187,30 @@ def column(index: Entry, feature: int) -> Column:
     check_number(feature, len(offsets) - 1, "feature", "The SAE")
     first, last = (int(offset) for offset in offsets[feature : feature + 2])
     return Column(feature, index.array("rows")[first:last], index.array("values")[first:last])
+
+
+@dataclass(frozen=True)
+class ByToken:
+    """The features that fire on each token: on token t `features[offsets[t]:offsets[t + 1]]`."""
+
+    offsets: np.ndarray  # [tokens + 1] int64
+    features: np.ndarray  # [nnz] int32
+    active: np.ndarray  # [features] on how many tokens each fires
+
+    def on(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[n] how many fire on each of n token rows, and which, one token after the other."""
+        firsts = self.offsets[tokens]
+        lengths = self.offsets[tokens + 1] - firsts
+        starts = np.cumsum(lengths) - lengths
+        places = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
+        return lengths, self.features[places]
+
+    def counts(self, tokens: np.ndarray) -> np.ndarray:
+        """[features] int64: on how many of some token rows each fires."""
+        return np.bincount(self.on(tokens)[1], minlength=len(self.active))
+
+
+def token_codes(index: Entry) -> ByToken:
+    """Which features fire where, from an `index` entry."""
+    arrays = (np.asarray(index.array(f"token_{name}")) for name in ("offsets", "features"))
+    return ByToken(*arrays, np.diff(index.array("offsets")))

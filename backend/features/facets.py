@@ -10,6 +10,7 @@ import polars as pl
 
 from backend.corpus.contexts import Tokens
 from backend.corpus.passages import topic_shares
+from backend.features import codes
 from backend.features.codes import Column
 from backend.features.views import BINS, COFIRING, DOCUMENTS
 from backend.schema import conform
@@ -31,8 +32,8 @@ def topic_counts(column: Column, tokens: Tokens) -> pl.DataFrame:
 def document_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFrame:
     """`document`, `title`, `topic`, `count` of tokens it fires on and `max` activation there, of
     the documents with most."""
-    codes = pl.DataFrame({"document": tokens.document_of[column.rows], "value": column.values})
-    counts = codes.group_by("document").agg(count=pl.len(), max=pl.col("value").max())
+    own = pl.DataFrame({"document": tokens.document_of[column.rows], "value": column.values})
+    counts = own.group_by("document").agg(count=pl.len(), max=pl.col("value").max())
     best = counts.sort("count", "document", descending=[True, False]).head(count)
     titles = tokens.documents.select("document", "title", "topic")
     joined = best.join(titles, on="document", maintain_order="left")
@@ -43,9 +44,9 @@ def token_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFram
     """`token` id, `count` and `share` of the tokens the feature fires on, `mean` activation on
     them; commonest first."""
     ids, values = np.asarray(tokens.ids)[column.rows], np.asarray(column.values)
-    codes = pl.DataFrame({"token": ids, "value": values})
-    counts = codes.group_by("token").agg(
-        count=pl.len(), share=pl.len() / max(len(codes), 1), mean=pl.col("value").mean()
+    own = pl.DataFrame({"token": ids, "value": values})
+    counts = own.group_by("token").agg(
+        count=pl.len(), share=pl.len() / max(len(own), 1), mean=pl.col("value").mean()
     )
     return counts.sort("count", "token", descending=[True, False]).head(count)
 
@@ -53,38 +54,22 @@ def token_counts(column: Column, tokens: Tokens, count: int = 20) -> pl.DataFram
 def cofiring(index: Entry, column: Column, count: int = 20) -> pl.DataFrame:
     """The features that fire on the same tokens: `feature`, `count` of tokens with both, `jaccard`
     (both / either) and `lift` (both / what independence would give); highest Jaccard first."""
-    active, token_offsets, token_features = _by_token(index)
-    both = together(np.asarray(column.rows), token_offsets, token_features, len(active))
+    every = token_codes(index)
+    both = every.counts(np.asarray(column.rows))
     both[column.feature] = 0
     others = np.flatnonzero(both)
-    shared, own = both[others], len(column.rows)
+    shared, own, active = both[others], len(column.rows), every.active[others]
     table = pl.DataFrame(
         {
             "feature": others,
             "count": shared,
-            "jaccard": shared / (own + active[others] - shared),
-            "lift": shared * (len(token_offsets) - 1) / (own * active[others]) if own else shared,
+            "jaccard": shared / (own + active - shared),
+            "lift": shared * (len(every.offsets) - 1) / (own * active) if own else shared,
         },
         schema={name: COFIRING[name] for name in ("feature", "count", "jaccard", "lift")},
     )
     return table.sort("jaccard", "feature", descending=[True, False]).head(count)
 
 
-@functools.lru_cache(maxsize=2)
-def _by_token(index: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens of each feature, and the codes by token; mapped once, since mapping them again for
-    every feature costs more than counting."""
-    names = ("token_offsets", "token_features")
-    offsets, features = (np.asarray(index.array(name)) for name in names)
-    return np.diff(index.array("offsets")), offsets, features
-
-
-def together(
-    rows: np.ndarray, token_offsets: np.ndarray, token_features: np.ndarray, width: int
-) -> np.ndarray:
-    """[width] int64: on how many of these token rows each feature fires."""
-    firsts, lasts = token_offsets[rows], token_offsets[np.asarray(rows) + 1]
-    lengths = lasts - firsts
-    starts = np.cumsum(lengths) - lengths
-    places = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
-    return np.bincount(token_features[places], minlength=width)
+# mapped once, since mapping the arrays again for every feature costs more than counting
+token_codes = functools.lru_cache(maxsize=2)(codes.token_codes)

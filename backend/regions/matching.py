@@ -7,12 +7,10 @@ share of the members where the feature is active, F1 their harmonic mean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-import scipy  # its parts load when they are used: pages need none of them
 
 from backend import run
 from backend.features import codes
@@ -44,10 +42,8 @@ def match(partition: Partition, sae: SaeRef) -> dict[str, Any]:
     built = partitioning.build_partition(partition)
     index = codes.index(partition.reading, sae)
     owner = np.where(built.array("distance") <= built.value("theta"), built.array("owner"), -1)
-    active = np.diff(index.array("offsets"))
-    by_token = ByToken(index.array("token_offsets"), index.array("token_features"), len(active))
     count = len(built.array("exemplar_tokens"))
-    by_region, by_feature = best_matches(owner, count, by_token, active)
+    by_region, by_feature = best_matches(owner, count, codes.token_codes(index))
     return {"by_region": by_region, "by_feature": by_feature}
 
 
@@ -73,29 +69,11 @@ def with_best(frame: pl.DataFrame, matches: Entry | None, kind: Kind) -> pl.Data
     return joined.with_columns(pl.col(other).fill_null(-1))
 
 
-@dataclass(frozen=True)
-class ByToken:
-    """Active features of every token: those of token t are `features[offsets[t]:offsets[t+1]]`."""
-
-    offsets: np.ndarray  # [N + 1] int64
-    features: np.ndarray  # [nnz] int32
-    width: int
-
-    def rows(self, tokens: np.ndarray) -> scipy.sparse.csr_array:
-        """[tokens, width] one where the feature is active."""
-        begin, end = self.offsets[tokens], self.offsets[tokens + 1]
-        pointers = np.append(0, np.cumsum(end - begin))
-        places = np.arange(pointers[-1]) + np.repeat(begin - pointers[:-1], end - begin)
-        ones = np.ones(len(places), dtype=np.int32)
-        shape = (len(tokens), self.width)
-        return scipy.sparse.csr_array((ones, self.features[places], pointers), shape=shape)
-
-
 def best_matches(
-    owner: np.ndarray, regions: int, by_token: ByToken, active: np.ndarray
+    owner: np.ndarray, regions: int, by_token: codes.ByToken
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`by_region` and `by_feature`. `owner` [N] is the region each token is a member of, or
-    negative; `active` [features] counts the tokens where each feature is active.
+    negative.
 
     Regions are counted in blocks of members, so memory does not grow with the corpus.
     """
@@ -111,42 +89,27 @@ def best_matches(
         begin = ends[first] - sizes[first]
         last = max(first + 1, int(np.searchsorted(ends, begin + ROWS, side="right")))
         tokens = members[begin : ends[last - 1]]
-        pointers = np.append(0, ends[first:last] - begin)
-        scored = _scored(_counts(tokens, pointers, by_token), first, sizes, active)
+        lengths, features = by_token.on(tokens)
+        pairs = pl.DataFrame({"region": np.repeat(owner[tokens], lengths), "feature": features})
+        scored = _scored(pairs, sizes, by_token.active)
         by_region.append(_best(scored, "region", "feature"))
         by_feature = _best(pl.concat([by_feature, scored]), "feature", "region")
         first = last
     return pl.concat([pl.DataFrame(schema=MATCHES), *by_region]), by_feature
 
 
-def _counts(tokens: np.ndarray, pointers: np.ndarray, by_token: ByToken) -> scipy.sparse.coo_array:
-    """[regions of the block, features] members where the feature is active; those of region r
-    are `tokens[pointers[r]:pointers[r + 1]]`."""
-    ones = np.ones(len(tokens), dtype=np.int32)
-    shape = (len(pointers) - 1, len(tokens))
-    belongs = scipy.sparse.csr_array((ones, np.arange(len(tokens)), pointers), shape=shape)
-    return scipy.sparse.coo_array(belongs @ by_token.rows(tokens))
-
-
-def _scored(
-    counts: scipy.sparse.coo_array, first: int, sizes: np.ndarray, active: np.ndarray
-) -> pl.DataFrame:
-    region, feature = counts.row.astype(np.int32) + first, counts.col.astype(np.int32)
-    both, members, tokens = counts.data, sizes[region], active[feature]
-    return pl.DataFrame(
-        {
-            "region": region,
-            "feature": feature,
-            "both": both.astype(np.int32),
-            "f1": 2 * both / (members + tokens),
-            "precision": both / tokens,
-            "recall": both / members,
-        },
-        schema=MATCHES,
-    )
+def _scored(pairs: pl.DataFrame, sizes: np.ndarray, active: np.ndarray) -> pl.DataFrame:
+    """`MATCHES` of every pair of a region and a feature; `pairs` has one row for each member on
+    which the feature is active."""
+    counts = pairs.group_by("region", "feature").len("both").cast(pl.Int64)
+    region, feature, both = (column.to_numpy() for column in counts)
+    members, tokens = sizes[region], active[feature]
+    return counts.with_columns(
+        f1=2 * both / (members + tokens), precision=both / tokens, recall=both / members
+    ).select(pl.col(name).cast(kind) for name, kind in MATCHES.items())
 
 
 def _best(matches: pl.DataFrame, kind: str, other: str) -> pl.DataFrame:
-    """The best few rows of each `of`; ties to the lower `other`."""
+    """The best few rows of each `kind`; ties to the lower `other`."""
     ordered = matches.sort(kind, "f1", other, descending=[False, True, False])
     return ordered.group_by(kind, maintain_order=True).head(BEST_MATCHES).select(list(MATCHES))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backend import queries, run
 from backend.features import codes
 from backend.regions import matching, partitioning
-from backend.regions.matching import MATCHES, ByToken, best_matches
+from backend.regions.matching import MATCHES, best_matches
 from backend.schema import PartitionSpec, Progress
 from backend.study import loading as studies
 from tests.helpers.caches import use_copy_without
@@ -25,13 +25,13 @@ def world(seed: int, tokens: int, regions: int, features: int) -> tuple[np.ndarr
     return rng.integers(-1, regions, tokens), rng.random((tokens, features)) < 0.15
 
 
-def by_token(active: np.ndarray) -> ByToken:
+def by_token(active: np.ndarray) -> codes.ByToken:
     offsets = np.append(0, np.cumsum(active.sum(axis=1)))
-    return ByToken(offsets, np.nonzero(active)[1].astype(np.int32), active.shape[1])
+    return codes.ByToken(offsets, np.nonzero(active)[1].astype(np.int32), active.sum(axis=0))
 
 
 def matched(owner: np.ndarray, active: np.ndarray, regions: int) -> tuple[pl.DataFrame, ...]:
-    return best_matches(owner, regions, by_token(active), active.sum(axis=0))
+    return best_matches(owner, regions, by_token(active))
 
 
 def brute(owner: np.ndarray, active: np.ndarray, regions: int) -> pl.DataFrame:
