@@ -22,53 +22,38 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, BaseModel, SecretStr
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
+Folder = Annotated[Path, AfterValidator(lambda path: path.resolve())]
 Secret = SecretStr  # shows itself nowhere but in `get_secret_value`; the memo refuses it as a key
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Resolved settings; `current()` reads them."""
+class Settings(BaseModel, frozen=True, validate_default=True):
+    """Resolved settings; `current()` reads them, each from TESSERA_ and its name."""
 
-    cache: Path
-    cache_gb: float
-    annotations: Path
-    studies: Path
-    device: str
-    dtype: str
-    worker_idle: float
-    llm_url: str
-    llm_model: str
-    llm_key: Secret
-    llm_price_in: str  # as written: a bad price stops what needs prices and nothing else
-    llm_price_out: str
-    neuronpedia_url: str
-    neuronpedia_key: Secret
+    cache: Folder = ROOT / "cache"
+    cache_gb: float = 40.0
+    annotations: Folder = ROOT / "annotations"
+    studies: Folder = ROOT / "studies"
+    device: str = ""
+    dtype: str = ""
+    worker_idle: float = 600.0
+    llm_url: str = ""
+    llm_model: str = ""
+    llm_key: Secret = Secret("")
+    llm_price_in: str = ""  # as written: a bad price stops what needs prices and nothing else
+    llm_price_out: str = ""
+    neuronpedia_url: str = "https://www.neuronpedia.org"
+    neuronpedia_key: Secret = Secret("")
 
 
 def current() -> Settings:
     """The settings as the environment has them now."""
-    env = os.environ
-    return Settings(
-        cache=Path(env.get("TESSERA_CACHE", ROOT / "cache")).resolve(),
-        cache_gb=float(env.get("TESSERA_CACHE_GB", "40")),
-        annotations=Path(env.get("TESSERA_ANNOTATIONS", ROOT / "annotations")).resolve(),
-        studies=Path(env.get("TESSERA_STUDIES", ROOT / "studies")).resolve(),
-        device=env.get("TESSERA_DEVICE", ""),
-        dtype=env.get("TESSERA_DTYPE", ""),
-        worker_idle=float(env.get("TESSERA_WORKER_IDLE", "600")),
-        llm_url=env.get("TESSERA_LLM_URL", "").strip(),
-        llm_model=env.get("TESSERA_LLM_MODEL", "").strip(),
-        llm_key=Secret(env.get("TESSERA_LLM_KEY", "").strip()),
-        llm_price_in=env.get("TESSERA_LLM_PRICE_IN", "").strip(),
-        llm_price_out=env.get("TESSERA_LLM_PRICE_OUT", "").strip(),
-        neuronpedia_url=env.get("TESSERA_NEURONPEDIA_URL", "https://www.neuronpedia.org").strip(),
-        neuronpedia_key=Secret(env.get("TESSERA_NEURONPEDIA_KEY", "").strip()),
-    )
+    variables = {name: f"TESSERA_{name.upper()}" for name in Settings.model_fields}
+    texts = {name: os.environ[v].strip() for name, v in variables.items() if v in os.environ}
+    return Settings.model_validate(texts)
