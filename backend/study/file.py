@@ -272,15 +272,14 @@ TABLES: dict[str, type[Table]] = {
 
 
 def read(path: Path, label: str) -> StudyTable:
-    """The tables of a study file; `shown` is what messages call it.
+    """The tables of a study file; `label` is what messages call it.
 
     Raises:
-        StudyError: it cannot be read, is not TOML, or has bad fields (every one is named).
+        OSError: it cannot be read.
+        StudyError: it is not TOML, or has bad fields (every one is named).
     """
     try:
         return StudyTable.model_validate(tomllib.loads(path.read_bytes().decode("utf-8")))
-    except OSError as error:
-        raise StudyError(f"{label} cannot be read ({error.strerror}).", "Check it.") from error
     except UnicodeDecodeError as error:
         raise StudyError(
             f"{label} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."

@@ -62,9 +62,14 @@ def parse(name: str | Path) -> Study:
         StudyError: no such study, not TOML, or bad fields (all of them are named).
         ModelError: the device or dtype is not to be had here.
     """
-    path = _find(name)
-    environment = settings.current()
-    return _parsed(path, _stamp(path), environment.device, environment.dtype)
+    path, environment = _find(name), settings.current()
+    try:
+        stat = path.stat()
+        version = stat.st_mtime_ns, stat.st_size
+        return _parsed(path, version, environment.device, environment.dtype)
+    except OSError as error:
+        problem = f"{_shown(path)} cannot be opened ({error.strerror})."
+        raise StudyError(problem, "Check its name and rights.") from error
 
 
 def load(name: str | Path) -> Study:
@@ -135,16 +140,6 @@ def _find(name: str | Path) -> Path:
 def _shown(path: Path) -> str:
     """A path as messages name it: from the project's folder where it is inside."""
     return str(path.relative_to(settings.ROOT) if path.is_relative_to(settings.ROOT) else path)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise StudyError(
-            f"{_shown(path)} cannot be opened ({error.strerror}).", "Check its name and rights."
-        ) from error
-    return stat.st_mtime_ns, stat.st_size
 
 
 @functools.lru_cache(maxsize=64)
