@@ -7,9 +7,9 @@ tuple with more behind them; what stands here does not tell which.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Generator, Hashable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:  # a page that only reads the cache is spared torch
     from torch import Tensor, nn
@@ -44,32 +44,18 @@ def overwritten(hidden: Tensor, position: int, rows: Tensor) -> Tensor:
     return copy
 
 
-@dataclass
-class Captured(Generic[Key]):
-    """Hidden states by the key of their module, and keys whose module gives a tuple."""
-
-    hidden: dict[Key, Tensor] = field(default_factory=dict[Key, "Tensor"])
-    tuples: set[Key] = field(default_factory=set[Key])
-
-    def hook(self, key: Key) -> Callable[..., None]:
-        """A forward hook that keeps what the module of `key` gives."""
-
-        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            self.hidden[key] = hidden_states(output)
-            if isinstance(output, tuple):
-                self.tuples.add(key)
-
-        return keep
-
-
 @contextlib.contextmanager
-def captured(modules: Mapping[Key, nn.Module]) -> Generator[Captured[Key]]:
-    """What modules give, filled by the run inside."""
-    capture: Captured[Key] = Captured()
+def captured(modules: Mapping[Key, nn.Module]) -> Generator[dict[Key, Any]]:
+    """What modules give, by the key of each, filled by the run inside."""
+    outputs: dict[Key, Any] = {}
+
+    def keep(key: Key, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        outputs[key] = output
+
     with contextlib.ExitStack() as hooks:
         for key, module in modules.items():
-            hooks.enter_context(module.register_forward_hook(capture.hook(key)))
-        yield capture
+            hooks.enter_context(module.register_forward_hook(functools.partial(keep, key)))
+        yield outputs
 
 
 class _Stop(Exception):

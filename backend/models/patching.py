@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from backend.models import edit
-from backend.models.edit import Captured
 from backend.models.language_model import LanguageModel
 from backend.schema import ModelError, NotFiniteError
 
@@ -112,11 +111,11 @@ class Patcher:
         """[n, R, places, width] float32: activations at positions `at` [n, R]."""
         values: list[np.ndarray] = []
         for rows in parts(len(ids)):
-            with self._captured(places) as captured:
+            with self._captured(places) as outputs:
                 self._final(torch.from_numpy(ids[rows]), max(place.layer for place in places))
             index = torch.arange(len(positions[rows]))[:, None], torch.from_numpy(positions[rows])
-            captured_rows = torch.stack([captured.hidden[place][index] for place in places], dim=2)
-            values.append(captured_rows.float().cpu().numpy())
+            hidden = [edit.hidden_states(outputs[place])[index] for place in places]
+            values.append(torch.stack(hidden, dim=2).float().cpu().numpy())
         return np.concatenate(values)
 
     def gradients(
@@ -131,9 +130,9 @@ class Patcher:
         NotFiniteError, which says how many gradients are not finite."""
         embed = self.model.network.get_input_embeddings()
         differentiable = embed.register_forward_hook(_require_gradient)
-        with differentiable, torch.enable_grad(), self._captured(places) as captured:
+        with differentiable, torch.enable_grad(), self._captured(places) as outputs:
             difference = self._difference(self._final(torch.from_numpy(ids)), end, pair)
-            hidden = [captured.hidden[place] for place in places]
+            hidden = [edit.hidden_states(outputs[place]) for place in places]
             slopes = torch.autograd.grad(difference.sum(), hidden)
         index = torch.arange(len(ids))[:, None], torch.from_numpy(positions)
         values, gradients = (
@@ -156,11 +155,12 @@ class Patcher:
 
         tokens, cache = torch.from_numpy(ids).to(self.model.device), DynamicCache()
         places = [Place(layer) for layer in layers if layer >= 0]
-        with self._captured(places) as captured:
+        with self._captured(places) as outputs:
             self._final(tokens, past_key_values=cache, use_cache=True)
         keys: Any = [(layer.keys, layer.values) for layer in cache.layers]  # pyright: ignore
-        streams = {place.layer: captured.hidden[place] for place in places}
-        return Clean(tokens, end, keys, streams, tuples=bool(captured.tuples))
+        streams = {place.layer: edit.hidden_states(outputs[place]) for place in places}
+        is_tuple = any(isinstance(output, tuple) for output in outputs.values())
+        return Clean(tokens, end, keys, streams, is_tuple)
 
     @torch.inference_mode()
     def patched(
@@ -212,7 +212,7 @@ class Patcher:
             for block in skipped:
                 del block.forward
 
-    def _captured(self, places: Sequence[Place]) -> AbstractContextManager[Captured[Place]]:
+    def _captured(self, places: Sequence[Place]) -> AbstractContextManager[dict[Place, Any]]:
         """Outputs of places, filled by the run inside."""
         return edit.captured({place: self.module(place) for place in places})
 

@@ -60,16 +60,14 @@ def test_one_position_is_overwritten_in_a_copy() -> None:
 
 
 def test_outputs_are_captured_by_key(network: nn.Sequential) -> None:
-    with edit.captured({"first": network[0], "last": network[1]}) as capture:
+    with edit.captured({"first": network[0], "last": network[1]}) as outputs:
         network(X)
-    assert {key: float(hidden.mean()) for key, hidden in capture.hidden.items()} == {
-        "first": 1.0,
-        "last": 2.0,
-    }
-    assert bool(capture.tuples) == network[0].wraps
-    capture.hidden.clear()
+    means = {key: float(edit.hidden_states(output).mean()) for key, output in outputs.items()}
+    assert means == {"first": 1.0, "last": 2.0}
+    assert isinstance(outputs["first"], tuple) == network[0].wraps
+    outputs.clear()
     network(X)
-    assert capture.hidden == {}
+    assert outputs == {}
 
 
 def test_a_pass_ends_at_the_module(network: nn.Sequential) -> None:
