@@ -83,22 +83,18 @@ def log_path(device: str) -> Path:
 
 def select(rest: str, parameters: Parameters = ()) -> list[Job]:
     """Jobs by what follows FROM in SQL; none where no job was ever submitted."""
-
-    def read(connection: Connection) -> list[Job]:
-        rows = connection.exec_driver_sql(f"SELECT {COLUMNS} FROM jobs {rest}", parameters)
-        return [Job(*row) for row in rows]
-
-    return database().read(read, [])
+    statement = f"SELECT {COLUMNS} FROM jobs {rest}"
+    return database().read(lambda connection: _jobs(connection, statement, parameters), [])
 
 
 def change(statement: str, parameters: Parameters = ()) -> list[Job]:
     """Runs one statement that writes to jobs; those that it changed, as they are then."""
+    statement = f"{statement} RETURNING {COLUMNS}"
+    return database().write(lambda connection: _jobs(connection, statement, parameters))
 
-    def write(connection: Connection) -> list[Job]:
-        rows = connection.exec_driver_sql(f"{statement} RETURNING {COLUMNS}", parameters)
-        return [Job(*row) for row in rows]
 
-    return database().write(write)
+def _jobs(connection: Connection, statement: str, parameters: Parameters) -> list[Job]:
+    return [Job(*row) for row in connection.exec_driver_sql(statement, parameters)]
 
 
 # ---------------------------------------------------------------- a worker and its row
