@@ -170,34 +170,32 @@ class Database:
         cause, code = getattr(error, "orig", error), _code(error)
         full = code == sqlite3.SQLITE_FULL or getattr(cause, "errno", None) in disk.FULL
         if full or (code == sqlite3.SQLITE_IOERR and disk.is_spent(self.path.parent)):
-            return StoreError(
-                f"The disk that holds {self.path} is full; what was kept before stays.",
+            problem = f"The disk that holds {self.path} is full; what was kept before stays."
+            remedy = (
                 "Free space, or move the folder to another disk and name it in "
-                f"{self.variable}, then try again.",
+                f"{self.variable}, then try again."
             )
-        if code in LOCKED or isinstance(cause, Timeout):
-            return StoreError(
-                f"Another process has held {self.path} for {BUSY:.0f} seconds.",
-                "Try again; if it lasts, end what has the file open.",
-            )
-        if isinstance(error, OtherRevisionError):
-            return StoreError(
-                f"{self.path} was made by a newer Tessera; nothing was changed in it.",
-                f"Update Tessera, or set {self.variable} to another folder.",
-            )
-        if code in DAMAGED:
-            return StoreError(
-                f"{self.path} is damaged ({cause}); nothing was changed in it.",
+        elif code in LOCKED or isinstance(cause, Timeout):
+            problem = f"Another process has held {self.path} for {BUSY:.0f} seconds."
+            remedy = "Try again; if it lasts, end what has the file open."
+        elif isinstance(error, OtherRevisionError):
+            problem = f"{self.path} was made by a newer Tessera; nothing was changed in it."
+            remedy = f"Update Tessera, or set {self.variable} to another folder."
+        elif code in DAMAGED:
+            problem = f"{self.path} is damaged ({cause}); nothing was changed in it."
+            remedy = (
                 "Put a backup in its place, or move it away to begin anew; keep the damaged file: "
-                f"`sqlite3 {self.path.name} .recover` may find most of it.",
+                f"`sqlite3 {self.path.name} .recover` may find most of it."
             )
-        if code in BARRED or isinstance(cause, OSError):
-            return StoreError(
-                f"{self.path} cannot be opened or written: {cause}.",
+        elif code in BARRED or isinstance(cause, OSError):
+            problem = f"{self.path} cannot be opened or written: {cause}."
+            remedy = (
                 "Check that the folder exists and can be written, or set "
-                f"{self.variable} to another.",
+                f"{self.variable} to another."
             )
-        return None
+        else:
+            return None
+        return StoreError(problem, remedy)
 
 
 @functools.cache
