@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from backend import run
 from backend.corpus.contexts import Tokens, tokenize
@@ -153,10 +154,8 @@ def extract(model: ModelRef, site: Site, contexts: Contexts) -> dict[str, Any]:
 
 def padded(contexts: list[np.ndarray], bos: int) -> tuple[Tensor, Tensor]:
     """BOS-prefixed ids padded on the right, and the mask of what is real."""
-    width = 1 + max(len(context) for context in contexts)
-    ids = torch.full((len(contexts), width), bos)
-    mask = torch.zeros((len(contexts), width), dtype=torch.long)
-    for row, context in enumerate(contexts):
-        ids[row, 1 : 1 + len(context)] = torch.from_numpy(np.array(context))
-        mask[row, : 1 + len(context)] = 1
-    return ids, mask
+    rows = [torch.from_numpy(np.append(np.int64(bos), context)) for context in contexts]
+    lengths = torch.tensor([len(row) for row in rows])
+    ids = pad_sequence(rows, batch_first=True, padding_value=bos)
+    mask = torch.arange(ids.shape[1]) < lengths[:, None]
+    return ids, mask.long()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 
 SHINGLE_WORDS = 8
 SKETCH = 48
@@ -24,12 +25,8 @@ class Deduplicator:
     def is_repeat(self, text: str) -> bool:
         """Whether an earlier text holds half of this one; if none does, it is remembered."""
         sketch = _sketch(text)
-        shared: dict[int, int] = {}
-        for value in sketch:
-            owner = self._owner.get(value)
-            if owner is not None:
-                shared[owner] = shared.get(owner, 0) + 1
-        if shared and max(shared.values()) >= len(sketch) / 2:
+        shared = Counter(self._owner[value] for value in sketch if value in self._owner)
+        if max(shared.values(), default=0) >= len(sketch) / 2:
             return True
         for value in sketch:
             self._owner.setdefault(value, self._count)
