@@ -65,9 +65,9 @@ def _pieces(entry: Entry) -> list[str]:
 
 
 def token_text(model: ModelRef, ids: np.ndarray) -> list[str]:
-    """The text of each vocabulary entry."""
+    """The text of each vocabulary entry; nothing for a negative id."""
     pieces = _pieces(vocabulary(model))
-    return [pieces[i] for i in ids.tolist()]
+    return [pieces[i] if i >= 0 else "" for i in ids.tolist()]
 
 
 def piece_at(tokens: Tokens, row: int) -> str:

@@ -40,13 +40,9 @@ class FeatureIndex:
         frame = self.summary.frame("features")
         names = [*self.tokens.topic_names, ""]
         return frame.with_columns(
-            top_token=pl.Series(self._texts(frame["top_token"].to_numpy())),
+            top_token=pl.Series(passages.token_text(self.model, frame["top_token"].to_numpy())),
             topic=pl.Series([names[code] for code in frame["topic"]]),
         )
-
-    def _texts(self, ids: np.ndarray) -> list[str]:
-        texts = passages.token_text(self.model, np.maximum(ids, 0))
-        return [text if token >= 0 else "" for text, token in zip(texts, ids, strict=True)]
 
     def column(self, feature: int) -> codes.Column:
         """Where a feature fires.
@@ -80,9 +76,7 @@ def read_index(study: Study) -> FeatureIndex:
 
 def with_top_token(index: FeatureIndex, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with the token that each of its features fires on most often."""
-    column = index.table["top_token"]
-    texts = [column[int(feature)] for feature in frame["feature"]]
-    return frame.with_columns(pl.Series("top_token", texts, pl.String))
+    return frame.with_columns(index.table["top_token"].gather(frame["feature"]))
 
 
 # ---------------------------------------------------------------- all features

@@ -168,9 +168,7 @@ def _explained(mapped: Partitioned, region: int) -> pl.DataFrame:
     """`EXPLAINED`: how much of a region is one value of an attribute."""
     row = mapped.regions.row(region, named=True)
     value = {name: row[f"{name}_value"] for name in views.ATTRIBUTES}
-    token, following = passages.token_text(
-        mapped.model, np.array([value["token"], max(0, value["next"])])
-    )
+    token, following = passages.token_text(mapped.model, np.array([value["token"], value["next"]]))
     texts = {
         "token": token,
         "next": following if value["next"] >= 0 else "(end of text)",
