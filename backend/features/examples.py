@@ -213,7 +213,7 @@ def _bands(rows: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
 
 
 def _draw(total: int, count: int, seed: int, *names: int) -> np.ndarray:
-    """Up to `count` of 0..of-1 without replacement, in random order."""
+    """Up to `count` of 0..total-1 without replacement, in random order."""
     generator = np.random.default_rng([seed, *names])
     return generator.choice(total, size=min(total, count), replace=False)
 

@@ -9,7 +9,7 @@ from backend.schema import Dtype, ModelError
 
 
 def pick_device(preference: str = "auto") -> str:
-    """`cuda`, `mps` or `cpu`: what TESSERA_DEVICE says, else `wanted`, else the fastest here."""
+    """`cuda`, `mps` or `cpu`: what TESSERA_DEVICE says, else `preference`, else the fastest."""
     name = settings.current().device or preference
     mps = torch.backends.mps.is_available()
     here = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}

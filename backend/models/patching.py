@@ -108,7 +108,7 @@ class Patcher:
 
     @torch.inference_mode()
     def read(self, ids: np.ndarray, positions: np.ndarray, places: Sequence[Place]) -> np.ndarray:
-        """[n, R, places, width] float32: activations at positions `at` [n, R]."""
+        """[n, R, places, width] float32: activations at `positions` [n, R]."""
         values: list[np.ndarray] = []
         for rows in parts(len(ids)):
             with self._captured(places) as outputs:
