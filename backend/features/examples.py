@@ -67,7 +67,7 @@ def summarize(index: Entry, tokens: Tokens) -> pl.DataFrame:
         "top_token": top_token,
         "top_token_share": count / np.maximum(active, 1),
         "peak": _values_at(rows, peak, some, -1),
-        **_topics(offsets, rows, active, tokens),
+        **most_lifted_topics(offsets, rows, tokens),
     }
     table = pl.DataFrame(columns).with_columns(
         pl.col("lift", "lift_low", "lift_high").fill_nan(None)
@@ -83,17 +83,19 @@ def _values_at(
     return result
 
 
-def _topics(
-    offsets: np.ndarray, rows: np.ndarray, active: np.ndarray, tokens: Tokens
+def most_lifted_topics(
+    offsets: np.ndarray, rows: np.ndarray, tokens: Tokens
 ) -> dict[str, np.ndarray]:
-    """The topic of highest lift, with Wilson's interval; -1 and NaN where support is too small."""
+    """The topic of highest lift of each feature or region, whose token rows are
+    `rows[offsets[i]:offsets[i + 1]]`, with Wilson's interval; -1 and NaN where support is too
+    small."""
     from backend.features import passes
 
-    prior = tokens.topic_prior
+    prior, sizes = tokens.topic_prior, np.diff(offsets)
     topic, count = passes.most_lifted(offsets, rows, tokens.topic_of, prior, SUPPORT)
     priors = np.where(topic >= 0, prior[topic], np.nan)
-    low, high = wilson(count, active)
-    share = count / np.maximum(active, 1)
+    low, high = wilson(count, sizes)
+    share = count / np.maximum(sizes, 1)
     return {
         "topic": topic,
         "lift": share / priors,

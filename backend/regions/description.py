@@ -15,16 +15,15 @@ import polars as pl
 import torch
 
 from backend.corpus.contexts import Tokens
+from backend.features.examples import most_lifted_topics
 from backend.regions import partitioning
 from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
-from backend.regions.token_share import attributes, counts_by_group, explained, modes, nulls
+from backend.regions.token_share import attributes, explained, modes, nulls
 from backend.regions.views import ATTRIBUTES, BANDS, REGIONS, MemberDraw
 from backend.schema import Partition, TesseraError, conform
-from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
-SUPPORT = 5  # members of a topic that its lift is stated for
 DRIVEN = 0.5  # explained share from which a region counts as driven by its token
 
 
@@ -59,7 +58,7 @@ def describe(partition: Partition) -> dict[str, Any]:
         "mean_distance": mean_distance(coherence, sizes),
         **_distances(entry, members, offsets),
         "isolation": isolation(torch.from_numpy(np.array(entry.array("exemplars")))),
-        **_topics(every.activations.tokens, owner, members, sizes),
+        **most_lifted_topics(offsets, members, every.activations.tokens),
         **_explained(every.activations.tokens, owner, members, sizes, partition.spec.seed),
     }
     directions = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-300)
@@ -94,27 +93,6 @@ def _distances(entry: Entry, members: np.ndarray, offsets: np.ndarray) -> dict[s
 
 
 # ---------------------------------------------------------------- what the members are
-
-
-def _topics(
-    tokens: Tokens, owner: np.ndarray, members: np.ndarray, sizes: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The topic of highest lift of each region, among those with enough members."""
-    prior = tokens.topic_prior
-    region, topic, count = counts_by_group(owner[members], tokens.topic_of[members])
-    lift = count / sizes[region] / prior[topic]
-    order = np.lexsort((topic, -lift, region))
-    order = order[count[order] >= SUPPORT]
-    present, first = np.unique(region[order], return_index=True)
-    best = order[first]
-    low, high = wilson(count[best], sizes[present])
-    names = ("topic", "lift", "lift_low", "lift_high")
-    result = {name: np.full(len(sizes), np.nan) for name in names}
-    result["topic"][:] = -1
-    over = prior[topic[best]]
-    for name, values in zip(names, (topic[best], lift[best], low / over, high / over), strict=True):
-        result[name][present] = values
-    return result
 
 
 def _explained(

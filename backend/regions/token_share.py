@@ -61,21 +61,15 @@ def kind_of(piece: str) -> int:
     return PUNCTUATION.index("punctuation")
 
 
-def counts_by_group(group: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Each (group, value) that occurs and how often, in that order; values from -1 up."""
+def modes(group: np.ndarray, value: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """[groups] the commonest value, from -1 up, of each group (of several, the smallest) and its
+    count; -1 and 0 for an empty group."""
     span = int(value.max(initial=0)) + 2
     keys, counts = np.unique(group.astype(np.int64) * span + (value + 1), return_counts=True)
-    return keys // span, keys % span - 1, counts
-
-
-def modes(group: np.ndarray, value: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """[groups] the commonest value of each group (of several, the smallest) and its count; -1
-    and 0 for an empty group."""
-    each, values, counts = counts_by_group(group, value)
-    order = np.lexsort((values, -counts, each))
-    present, first = np.unique(each[order], return_index=True)
+    order = np.lexsort((keys, -counts, keys // span))
+    present, first = np.unique(keys[order] // span, return_index=True)
     mode, count = np.full(groups, -1, dtype=np.int64), np.zeros(groups, dtype=np.int64)
-    mode[present], count[present] = values[order][first], counts[order][first]
+    mode[present], count[present] = keys[order][first] % span - 1, counts[order][first]
     return mode, count
 
 
