@@ -58,23 +58,18 @@ class Assignment:
         self.cells = exemplars.new_empty(2, self.rows, len(self.padded))
 
     def __call__(self, points: Tensor) -> Nearest:
-        integers, reals = (
-            np.zeros((3, len(points)), np.int32),
-            np.zeros((2, len(points)), np.float32),
+        blocks = [self._block(block) for block in points.split(self.rows)]
+        index, distance, overlap = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        margin = distance[:, 1] - distance[:, 0]
+        if len(self.exemplars) == 1:
+            index[:, 1], margin = -1, np.zeros(len(points))
+        return Nearest(
+            owner=index[:, 0].astype(np.int32),
+            distance=self._rounded(distance[:, 0]),
+            runner_up=index[:, 1].astype(np.int32),
+            margin=margin.astype(np.float32),
+            overlap=overlap.astype(np.int32),
         )
-        whole = Nearest(integers[0], reals[0], integers[1], reals[1], integers[2])
-        for start in range(0, len(points), self.rows):
-            block = points[start : start + self.rows]
-            index, distance, overlap = self._block(block)
-            rows = slice(start, start + len(block))
-            whole.owner[rows], whole.distance[rows] = index[:, 0], self._rounded(distance[:, 0])
-            whole.overlap[rows] = overlap
-            if len(self.exemplars) > 1:
-                whole.runner_up[rows] = index[:, 1]
-                whole.margin[rows] = distance[:, 1] - distance[:, 0]
-            else:
-                whole.runner_up[rows] = -1
-        return whole
 
     def _block(self, block: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Indices and float64 distances of the nearest two [n, 2], and the overlap [n]."""
