@@ -33,10 +33,6 @@ class Partitioned:
     def model(self) -> ModelRef:
         return self.partition.reading.model
 
-    @property
-    def spec(self) -> PartitionSpec:
-        return self.partition.spec
-
     @functools.cached_property
     def regions(self) -> pl.DataFrame:
         return self.described.frame("regions")
@@ -72,7 +68,8 @@ class Partitioned:
 
     def check(self, region: int) -> None:
         """Raises NotFoundError where there is no such region."""
-        holder = f"The partition at p = {self.spec.p:g}, k = {self.spec.k:g}"
+        spec = self.partition.spec
+        holder = f"The partition at p = {spec.p:g}, k = {spec.k:g}"
         check_number(region, len(self.regions), "region", holder)
 
 
