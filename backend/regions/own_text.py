@@ -11,6 +11,8 @@ import torch
 
 from backend import run
 from backend.corpus import passages
+from backend.corpus.activations import padded
+from backend.corpus.contexts import encoded
 from backend.corpus.views import Passage
 from backend.models import language_model
 from backend.models import sae as sae_models
@@ -33,16 +35,11 @@ def read_text(
     model, device = reading.model, run.current().device
     network = language_model.load(model, device)
     run.report(0, 1, "Reading your text")
-    encoded = language_model.tokenizer(model)(
-        text, add_special_tokens=False, return_offsets_mapping=True
-    )
-    ids = torch.tensor([[network.bos, *encoded["input_ids"]]])
-    residual = network.residual(ids, None, reading.site.layer)[0, 1:].float().cpu()
-    offsets = np.array(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2)
-    result: dict[str, Any] = {
-        "starts": np.ascontiguousarray(offsets[:, 0]),
-        "ends": np.ascontiguousarray(offsets[:, 1]),
-    }
+    [tokens] = encoded(language_model.tokenizer(model), [text])
+    ids, starts, ends = (np.ascontiguousarray(column) for column in tokens.T)
+    inputs, _ = padded([ids], network.bos)
+    residual = network.residual(inputs, None, reading.site.layer)[0, 1:].float().cpu()
+    result: dict[str, Any] = {"starts": starts, "ends": ends}
     if spec is not None:
         owners = _owners(residual, Partition(reading, spec))
         result |= dict(zip(("owner", "distance"), owners, strict=True))
