@@ -10,6 +10,7 @@ from backend.corpus import sources
 from backend.corpus.concept_tables import (
     ConceptSource,
     Labelled,
+    Row,
     existing,
     frame,
     kind_of,
@@ -33,23 +34,17 @@ def read_table(path: Path) -> Labelled:
     cells = [_cells(row, columns, f"{path}, row {number},") for number, row in enumerate(rows, 1)]
     kinds = [kind_of(cell["label"]) for cell in cells]
     rest = "concept" not in columns and not all(kinds)
-    if not rest and not all(kinds):
-        number = kinds.index(None)
-        raise CorpusError(
-            f"{path}, row {number + 1}, has the label {cells[number]['label']!r}.",
-            "Beside a column `concept`, label texts positive, negative or hard negative.",
-        )
     name = "label" if rest else "concept"
-    texts = [
-        labelled(
-            number,
-            cell["text"],
-            cell.get(name, path.stem),
-            "positive" if rest else str(kind),
-            cell["split"],
-        )
-        for number, (cell, kind) in enumerate(zip(cells, kinds, strict=True))
-    ]
+    texts: list[Row] = []
+    for number, (cell, kind) in enumerate(zip(cells, kinds, strict=True)):
+        kind = "positive" if rest else kind
+        if kind is None:
+            raise CorpusError(
+                f"{path}, row {number + 1}, has the label {cell['label']!r}.",
+                "Beside a column `concept`, label texts positive, negative or hard negative.",
+            )
+        concept = cell.get(name, path.stem)
+        texts.append(labelled(number, cell["text"], concept, kind, cell["split"]))
     return Labelled(frame(texts), {row[3]: (row[3], "") for row in texts}, rest)
 
 
