@@ -159,16 +159,12 @@ class LanguageModel:
         """[n, vocabulary] float32: directions of the residual stream through the final norm's
         gain and the unembedding. The norm's scale is left out: it is positive and the same for
         all tokens, so the order of tokens is exact."""
-        gain = norm_gain(self.norm).float()
+        weight: Tensor = self.norm.weight  # type: ignore[assignment]
+        is_less_one = type(self.norm).__name__.startswith("Gemma")  # so Gemma stores the gain
+        gain = weight + 1 if is_less_one else weight
         unembedding = self.network.get_output_embeddings().weight
-        scaled = directions.to(self.device).float() * gain
+        scaled = directions.to(self.device).float() * gain.float()
         return scaled.to(unembedding.dtype).mm(unembedding.T).float()
-
-
-def norm_gain(norm: nn.Module) -> Tensor:
-    """[width] the factor a norm multiplies each dimension by; Gemma stores it less one."""
-    weight: Tensor = norm.weight  # type: ignore[assignment]
-    return weight + 1 if type(norm).__name__.startswith("Gemma") else weight
 
 
 # kept in memory until another is asked for

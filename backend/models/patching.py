@@ -129,7 +129,9 @@ class Patcher:
         """Activations and ∂LD/∂a, [n, R, places, width] float32 each, and LD [n]. Raises
         NotFiniteError, which says how many gradients are not finite."""
         embed = self.model.network.get_input_embeddings()
-        differentiable = embed.register_forward_hook(_require_gradient)
+        differentiable = embed.register_forward_hook(
+            lambda _module, _inputs, output: output.requires_grad_(True)
+        )
         with differentiable, torch.enable_grad(), self._captured(places) as outputs:
             difference = self._difference(self._final(torch.from_numpy(ids)), end, pair)
             hidden = [edit.hidden_states(outputs[place]) for place in places]
@@ -255,10 +257,6 @@ class Patcher:
                 f"{self.model.ref.source} makes more of its logits than its unembedding says.",
                 "Use a model whose last step is known: the unembedding, with or without a cap.",
             )
-
-
-def _require_gradient(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-    return output.requires_grad_(True)
 
 
 def parts(count: int) -> list[slice]:

@@ -3,6 +3,8 @@ shifted in feature space, decoded and put back, at every position but the BOS.""
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import torch
 from torch import Tensor
 
@@ -36,7 +38,8 @@ def continued(
             inputs = logits.argmax(dim=-1, keepdim=True).cpu()
             continuations.append(inputs)
     ends = _ends(network)
-    return [_until(row, ends) for row in torch.cat(continuations, dim=1).tolist()], first
+    rows = torch.cat(continuations, dim=1).tolist()
+    return [list(takewhile(lambda token: token not in ends, row)) for row in rows], first
 
 
 class _Shift:
@@ -62,8 +65,3 @@ def _ends(network: LanguageModel) -> set[int]:
     ids = network.network.generation_config.eos_token_id
     several = ids if isinstance(ids, list) else [ids]
     return {end for end in (*several, tokenizer(network.ref).eos_token_id) if end is not None}
-
-
-def _until(ids: list[int], ends: set[int]) -> list[int]:
-    stop = next((position for position, token in enumerate(ids) if token in ends), len(ids))
-    return ids[:stop]
