@@ -114,12 +114,8 @@ def find(name: str) -> Entry:
     """
     if name in _registry:
         return _registry[name]
-    near = difflib.get_close_matches(name, _registry, 3)
-    remedy = (
-        f"Did you mean {' or '.join(near)}?"
-        if near
-        else "`python -m backend --help` names them all."
-    )
+    near = " or ".join(difflib.get_close_matches(name, _registry, 3))
+    remedy = f"Did you mean {near}?" if near else "`python -m backend --help` names them all."
     raise NotFoundError(f"There is no query {name!r}.", remedy)
 
 

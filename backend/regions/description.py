@@ -61,18 +61,14 @@ def describe(partition: Partition) -> dict[str, Any]:
         **most_lifted_topics(offsets, members, every.activations.tokens),
         **_explained(every.activations.tokens, owner, members, sizes, partition.spec.seed),
     }
+    frame = pl.DataFrame(columns).cast(dict(REGIONS))  # type: ignore[arg-type]
     directions = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-300)
     return {
-        "regions": _table(columns),
+        "regions": conform(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), REGIONS),
         "members": members,
         "offsets": offsets,
         "means": directions.astype(np.float32),
     }
-
-
-def _table(columns: dict[str, np.ndarray]) -> pl.DataFrame:
-    frame = pl.DataFrame(columns).cast(dict(REGIONS))  # type: ignore[arg-type]
-    return conform(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), REGIONS)
 
 
 # ---------------------------------------------------------------- shape
