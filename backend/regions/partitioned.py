@@ -13,7 +13,7 @@ from backend.corpus import passages
 from backend.corpus.contexts import Tokens
 from backend.query import key_of
 from backend.regions import description, partitioning, projection
-from backend.schema import ModelRef, Partition, PartitionSpec, Study, check_number
+from backend.schema import ModelRef, NotFoundError, Partition, PartitionSpec, Study
 from backend.store.memo import Entry
 
 PREVIEW_TOKENS = 40_000  # of the corpus, that a first map stands on
@@ -69,8 +69,11 @@ class Partitioned:
     def check(self, region: int) -> None:
         """Raises NotFoundError where there is no such region."""
         spec = self.partition.spec
-        holder = f"The partition at p = {spec.p:g}, k = {spec.k:g}"
-        check_number(region, len(self.regions), "region", holder)
+        if not 0 <= region < len(self.regions):
+            raise NotFoundError(
+                f"There is no region {region} at p = {spec.p:g}, k = {spec.k:g}.",
+                f"This partition has regions 0 to {len(self.regions) - 1}.",
+            )
 
 
 def partitioned(partition: Partition) -> Partitioned:
