@@ -19,7 +19,7 @@ from backend.corpus.contexts import Tokens, tokenize
 from backend.features.codes import Column
 from backend.features.codes import index as codes_index
 from backend.features.views import FEATURES, QUANTILES
-from backend.schema import NotFoundError, Reading, SaeRef, conform
+from backend.schema import NotFoundError, Reading, SaeRef
 from backend.statistics.intervals import wilson
 from backend.store.memo import Entry, memoize
 
@@ -69,10 +69,8 @@ def summarize(index: Entry, tokens: Tokens) -> pl.DataFrame:
         "peak": _values_at(rows, peak, some, -1),
         **most_lifted_topics(offsets, rows, tokens),
     }
-    table = pl.DataFrame(columns).with_columns(
-        pl.col("lift", "lift_low", "lift_high").fill_nan(None)
-    )
-    return conform(table.select(pl.col(n).cast(kind) for n, kind in FEATURES.items()), FEATURES)
+    frame = pl.DataFrame(columns, schema=FEATURES)
+    return frame.with_columns(pl.col("lift", "lift_low", "lift_high").fill_nan(None))
 
 
 def _values_at(

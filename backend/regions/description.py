@@ -21,7 +21,7 @@ from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
 from backend.regions.token_share import attributes, explained, modes, nulls
 from backend.regions.views import ATTRIBUTES, BANDS, REGIONS, MemberDraw
-from backend.schema import Partition, TesseraError, conform
+from backend.schema import Partition, TesseraError
 from backend.store.memo import Entry, memoize
 
 DRIVEN = 0.5  # explained share from which a region counts as driven by its token
@@ -61,10 +61,10 @@ def describe(partition: Partition) -> dict[str, Any]:
         **most_lifted_topics(offsets, members, every.activations.tokens),
         **_explained(every.activations.tokens, owner, members, sizes, partition.spec.seed),
     }
-    frame = pl.DataFrame(columns).cast(dict(REGIONS))  # type: ignore[arg-type]
+    frame = pl.DataFrame(columns, schema=REGIONS)
     directions = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-300)
     return {
-        "regions": conform(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), REGIONS),
+        "regions": frame.with_columns(pl.col(pl.Float64).fill_nan(None)),
         "members": members,
         "offsets": offsets,
         "means": directions.astype(np.float32),
