@@ -212,5 +212,6 @@ class ByToken:
 
 def token_codes(index: Entry) -> ByToken:
     """Which features fire where, from an `index` entry."""
-    arrays = (np.asarray(index.array(f"token_{name}")) for name in ("offsets", "features"))
-    return ByToken(*arrays, np.diff(index.array("offsets")))
+    offsets = np.asarray(index.array("token_offsets"))
+    features = np.asarray(index.array("token_features"))
+    return ByToken(offsets, features, np.diff(index.array("offsets")))
