@@ -1,4 +1,4 @@
-"""Where work runs: one small interface, which this machine implements.
+"""Where work runs: one small interface, and this machine behind it.
 
 `submit` hands a query with its arguments to whatever computes it and gives the job that a page can
 follow; `each` runs a function over the blocks of one query. Everything above asks through this, so
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from backend import run
 from backend.schema import Job
@@ -23,13 +23,31 @@ Result = TypeVar("Result")
 POLL = 1.0  # seconds between reports while threads work
 
 
-class Executor:
-    """This machine: one worker process for each device, blocks in order or in threads. Another
-    engine overrides both methods, and `tests/queries/test_executor.py` is its contract."""
+class Executor(Protocol):
+    """What computes. `tests/queries/test_executor.py` is the contract of every implementation."""
 
     def submit(self, request: Request, device: str) -> Job:
         """The live job of the request's key, else its failed or cancelled one unless a restart
         is asked for, else a new one."""
+        ...
+
+    def each(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        report: Callable[[int], None],
+        workers: int,
+    ) -> list[Result]:
+        """`function` of every item, in order; `report` is called with how many have ended, and
+        may raise. `workers`: how many items wait for others at once. After an error what is
+        under way still ends, so that replies that are paid for are kept; the rest is not begun."""
+        ...
+
+
+class Local:
+    """This machine: one worker process for each device, blocks in order or in threads."""
+
+    def submit(self, request: Request, device: str) -> Job:
         latest = jobs.for_key(request.key)
         ended = ("done", "failed", "cancelled") if request.restart else ("done",)
         if latest is not None and latest.state not in ended:
@@ -43,9 +61,6 @@ class Executor:
         report: Callable[[int], None],
         workers: int,
     ) -> list[Result]:
-        """`function` of every item, in order; `report` is called with how many have ended, and
-        may raise. `workers`: how many items wait for others at once. After an error what is
-        under way still ends, so that replies that are paid for are kept; the rest is not begun."""
         if workers == 1:
             return run.in_order(function, items, report)
         pool = ThreadPoolExecutor(workers)
@@ -63,4 +78,4 @@ class Executor:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-LOCAL = Executor()
+LOCAL: Executor = Local()

@@ -12,10 +12,10 @@ import pytest
 from backend import run
 from backend.schema import Cancelled, Progress
 from backend.store import jobs
-from backend.store.executor import Executor, Request
+from backend.store.executor import Executor, Local, Request
 
 
-@pytest.fixture(params=[Executor], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[Local], ids=lambda kind: kind.__name__)
 def executor(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Executor:
