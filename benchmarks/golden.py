@@ -31,8 +31,8 @@ from benchmarks.golden_leaves import Difference, Leaf, difference, leaves
 from benchmarks.golden_questions import GROUPS, STEPS, Question, wait_for_answer
 
 # What was renamed since a file was kept, old name to new. A query's argument is written
-# "query.argument" to "argument". A field's path begins with its query, on both sides, and leaves
-# out what stands in brackets: "ce_bench.held.median". It stands for all paths that begin with it.
+# "query.argument" to "argument". A field's path begins with its query's new name, and leaves out
+# what stands in brackets: "ce_bench.held.median". It stands for all paths that begin with it.
 QUERY_RENAMES: dict[str, str] = {
     "again": "robustness",
     "any_region": "concept_aurocs",
@@ -182,13 +182,14 @@ def compare(record: Record, groups: Iterable[str]) -> Iterator[Difference]:
         if not name.startswith(prefixes):
             continue
         question = Question(name, row["query"], row["arguments"])
+        query = QUERY_RENAMES.get(question.query, question.query)
         try:
             parts = {leaf.path: leaf for leaf in answer(record.study, question)}
         except (TesseraError, AttributeError, TypeError) as error:
             yield Difference(name, "", "missing", str(error), "")
             continue
         for path, old in row["leaves"].items():
-            leaf = parts.get(current_path(question.query, path))
+            leaf = parts.get(current_path(query, path))
             if item := difference(name, path, old, record.values[values_key(name, path)], leaf):
                 yield item
 

@@ -22,7 +22,7 @@ from backend.concepts.views import (
     NewTextMembership,
     PurityCoverage,
 )
-from backend.output import plain
+from backend.output import json_text
 from backend.regions import partitioning
 from backend.schema import Progress, Study
 from components.concepts import membership as parts_shown
@@ -177,7 +177,7 @@ def test_every_answer_says_how_to_ask_again(
         assert words[words.index("--concept") + 1] == name
         assert main([*words, "--json"]) == 0
         printed = json.loads(capsys.readouterr().out)
-        assert printed == json.loads(json.dumps(plain(view)))
+        assert printed == json.loads(json_text(view))
         module = parts_shown if query.endswith("membership") else concept_purity
         tables = (shown if query == "concept_aurocs" else module).tables(view)
         assert all(len(csv_bytes(table)) > 20 for table in tables.values())
