@@ -136,7 +136,8 @@ def pool(
 
 
 def _embedded(window_texts: list[str], embedder: EmbedderRef) -> dict[str, Any]:
-    unique = sorted({text for text in window_texts if text.strip()}, key=len)
+    # in one order, whatever the run: what is embedded together changes the last digits
+    unique = sorted(sorted({text for text in window_texts if text.strip()}), key=len)
     place = {text: index for index, text in enumerate(unique)}
     # the last stands for no text: an embedder gives no vector of an empty one
     vectors = embedders.load(embedder, run.current().device).embed([*unique, "."])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from backend.models import embedder as embedders
 from backend.schema import Study, Window
 from backend.tiers import windows
 from backend.tiers.windows import PeakSet
+from tests.helpers.embedders import Words
 
 
 @settings(deadline=None)
@@ -122,3 +125,23 @@ def test_scores_are_those_of_texts_embedded_one_by_one(
         draws = np.asarray(scores.array(null))
         assert len(draws) == windows.DRAWS
         assert (np.diff(draws) >= 0).all()
+
+
+def test_windows_are_embedded_in_one_order_whatever_the_run(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set of texts has another order in every process, and texts embedded side by side change
+    each other's last digits."""
+    embedded_texts: list[str] = []
+
+    class Recorder(Words):
+        def embed(self, texts: Sequence[str]) -> np.ndarray:
+            embedded_texts.extend(texts)
+            return super().embed(texts)
+
+    monkeypatch.setattr(embedders, "load", lambda ref, device: Recorder())
+    windows.pool.function(study.model, study.corpus, study.embedder, Window(-1, 1))
+    *texts, empty = embedded_texts
+    assert empty == "."
+    assert texts == sorted(set(texts), key=lambda text: (len(text), text))
+    assert len({len(text) for text in texts}) < len(texts)
