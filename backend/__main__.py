@@ -17,11 +17,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from itertools import chain
 from typing import Annotated, Any
 
-import polars as pl
 from cyclopts import App, CycloptsError, Parameter
 
-from backend import output, queries, query, run, settings
-from backend.schema import Job, StudyError, TesseraError
+from backend import output, queries, query, settings
+from backend.schema import Job, NotFoundError, StudyError, TesseraError
 from backend.store import memo, upkeep
 from backend.store import worker as workers
 from backend.store.entry import verify as verify_entries
@@ -124,7 +123,8 @@ def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:
         return queries.wait(lambda: ask(**options))
     answer = ask.look(**options)
     if answer is None:
-        raise run.Missing(entry.name)
+        problem = f"What {entry.name!r} answers has not been computed."
+        raise NotFoundError(problem, "Leave out --look, and it is.")
     return answer
 
 
@@ -168,8 +168,7 @@ def completion(*, shell: str = "bash") -> None:
 @cache.command(name="list")
 def list_entries() -> None:
     """Every result on disk, least recently used first."""
-    with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=140):
-        print(upkeep.entries())
+    print(output.table_text(upkeep.entries(), -1))
 
 
 @cache.command

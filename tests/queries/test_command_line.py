@@ -166,7 +166,7 @@ def test_a_look_starts_nothing(
 ) -> None:
     monkeypatch.setattr(jobs, "launch", lambda device: None)
     assert main(["regions", "--study", small, "--look"]) == 1
-    assert "has not been computed" in capsys.readouterr().err
+    assert "Leave out --look" in capsys.readouterr().err
     assert jobs.recent() == []
     assert isinstance(queries.regions(small), Job)
 
@@ -178,6 +178,16 @@ def test_what_a_terminal_shows_is_json_on_demand(
     answer = queries.features.look(ready)
     assert answer is not None
     assert len(json.loads(capsys.readouterr().out)["table"]) == len(answer.table)
+
+
+def test_a_terminal_shows_every_column_of_a_table(
+    ready: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["features", "--study", ready, "--look"]) == 0
+    answer = queries.features.look(ready)
+    assert answer is not None
+    heads = {name.strip() for name in capsys.readouterr().out.splitlines()[3].split("┆")}
+    assert {name.strip("│ ") for name in heads} == set(answer.table.columns)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
