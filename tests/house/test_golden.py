@@ -106,7 +106,7 @@ def test_renames_bring_old_words_and_new_answers_together(
     assert {row["question"] for row in run_against(file, capsys)} == {"regions/region"}
     monkeypatch.setitem(golden.QUERY_RENAMES, "one_region", "region")
     monkeypatch.setitem(golden.ARGUMENT_RENAMES, "one_region.number", "region")
-    monkeypatch.setitem(golden.FIELD_RENAMES, "one_region.middle", "region.exemplar")
+    monkeypatch.setitem(golden.FIELD_RENAMES, "region.middle", "region.exemplar")
     assert run_against(file, capsys) == []
 
 
