@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ _SUFFIXES = tuple(
 )
 
 
+@functools.lru_cache(maxsize=10_000)
 def stem(word: str) -> str:
     """What simple English inflections of a word have in common; other words as they are.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, column, select, table
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import OperationalError
 
 from backend import settings
 from backend.store.database import Database
@@ -56,9 +57,12 @@ def database() -> Database:
 
 
 def _revision(connection: Connection) -> str:
-    if not connection.dialect.has_table(connection, "alembic_version"):
-        return ""
-    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""
+    try:  # one statement, since every transaction asks
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""
+    except OperationalError as error:
+        if "no such table" in str(error.orig):
+            return ""
+        raise
 
 
 def _upgrade(connection: Connection) -> None:

@@ -8,7 +8,7 @@ that another engine can take the place of the local worker without a change ther
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Protocol, TypeVar
 
@@ -70,7 +70,7 @@ class Local:
             waiting: set[Future[Result]] = set(futures)
             while waiting:
                 report(len(items) - len(waiting))
-                done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+                done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()
             return [future.result() for future in futures]

@@ -1,4 +1,4 @@
-"""Short tables that regions and features share: tokens, logits, topics, matches."""
+"""A frame as a table, and the short tables that regions and features share."""
 
 from __future__ import annotations
 
