@@ -151,6 +151,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for pid in pids(tmp_path):
         if not is_gone(pid):
             os.kill(pid, signal.SIGKILL)
+    for child in launch._children:  # one that has not said its name yet would idle for a minute
+        child.kill()
     until(lambda: all(child.wait() is not None for child in launch._children))
     launch._reap()
 

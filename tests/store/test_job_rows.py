@@ -177,6 +177,7 @@ def test_a_read_only_cache_shows_its_jobs_and_takes_no_more(
 # ---------------------------------------------------------------- code that changes
 
 
+@pytest.mark.usefixtures("no_worker")
 def test_a_worker_whose_code_has_changed_leaves_the_job_to_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
