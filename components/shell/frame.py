@@ -155,7 +155,7 @@ def _sidebar(desk: Desk, keys: dict[str, str]) -> StudyCard | None:
                 st.page_link(f"pages/{name}.py", label=name.capitalize())
         _running(desk)
         foot = st.container(key="foot")
-        with foot.popover("Keyboard", type="tertiary", key="keyboard"):
+        with foot.popover("Keyboard `H`", type="tertiary", key="keyboard"):
             st.html(keys_html(KEYS | keys))
     return card
 
