@@ -192,6 +192,7 @@ for number in range(200):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [False, True], ids=["new", "taken over"])
 def test_two_processes_that_begin_at_once_lose_nothing(old: bool) -> None:
     if old:

@@ -23,7 +23,7 @@ from tests.store.conftest import (
     until,
 )
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.slow]
 
 
 # ---------------------------------------------------------------- how jobs end

@@ -164,6 +164,7 @@ def test_verify_names_entries_that_rotted_since_they_were_read() -> None:
     assert squares.find(3) == good
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_writing_leaves_nothing_visible(cache: Path) -> None:
     process = spawn("killed")
     process.join(200)
@@ -203,6 +204,7 @@ def test_a_failing_function_leaves_nothing_and_its_error_is_its_own(cache: Path)
 # ---------------------------------------------------------------- many processes
 
 
+@pytest.mark.slow
 def test_threads_and_processes_that_want_one_result_compute_it_once() -> None:
     together = SPAWN.Barrier(2)
     process = spawn("slow", "one", together=together)

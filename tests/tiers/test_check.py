@@ -24,6 +24,7 @@ from backend.tiers.words import COUNTS
 from tests import conftest
 from tests.helpers.embedders import Words
 
+pytestmark = pytest.mark.model
 EACH, NEAR = 5, 10  # planted features of a kind, documents of a topic
 
 
