@@ -42,7 +42,7 @@ def test_all_examples_fit_into_one_copy_and_are_written_as_its_code(tmp_path: Pa
     files = [file for example in EXAMPLES.values() for file in example.files]
     ruff = str(Path(sys.executable).with_name("ruff"))
     for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
-        subprocess.run([ruff, *command, *files], cwd=root, check=True)
+        assert subprocess.run([ruff, *command, *files], cwd=root, check=False).returncode == 0
 
 
 def test_a_step_goes_where_its_line_is_and_nowhere_else(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -187,6 +186,14 @@ def test_what_is_no_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         read_folder(baez_pack({"labels.jsonl": b" " * 1001}))
 
 
+def what_is_wrong(packed: bytes) -> list[str]:
+    """The named problems of a folder, or that of all of it."""
+    try:
+        return [each.problem for each in read_folder(packed).problems]
+    except FormatError as error:
+        return [error.problem]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_no_damage_is_more_than_a_named_problem(data: st.DataObject) -> None:
@@ -196,9 +203,8 @@ def test_no_damage_is_more_than_a_named_problem(data: st.DataObject) -> None:
     first = data.draw(st.integers(0, len(files[name])))
     last = data.draw(st.integers(first, min(len(files[name]), first + 20)))
     files[name] = files[name][:first] + data.draw(st.binary(max_size=5)) + files[name][last:]
-    read_files(files)
+    assert all(each.problem and each.file in files for each in read_files(files).problems)
     packed = baez_pack(of_the_post())
     place = data.draw(st.integers(0, len(packed) - 1))
     damaged = packed[:place] + data.draw(st.binary(min_size=1, max_size=8)) + packed[place + 1 :]
-    with contextlib.suppress(FormatError):
-        read_folder(damaged)
+    assert all(what_is_wrong(damaged))

@@ -372,7 +372,9 @@ def test_an_sae_of_this_model_and_site_fits(folder: Path) -> None:
     from tests.conftest import write_sae
 
     write_sae(folder / "sae", width=640, layer=12, model="google/gemma-3-270m")
-    loading.check(loading.load(written(folder, f'{GOOD}\n[sae]\nsource = "folder:{folder}/sae"\n')))
+    study = loading.load(written(folder, f'{GOOD}\n[sae]\nsource = "folder:{folder}/sae"\n'))
+    loading.check(study)  # raises where it does not fit
+    assert study.require_sae().source == f"folder:{folder}/sae"
 
 
 def test_the_readme_shows_a_study_that_parses(folder: Path) -> None:
