@@ -236,6 +236,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "feature": Field(whole, "a feature's number"),
         "token": Field(whole, "a token's number", -1),
     },
+    "glossary": {"term": Field(str, "a term", ""), "search": Field(str, "a text", "")},
     "jobs": {"state": Field(str, "a state", "all"), "job": Field(str, "a job", "")},
 }
 

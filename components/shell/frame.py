@@ -17,29 +17,36 @@ from components.shell import address, controls
 from components.shell.links import render_links
 from components.shell.markup import escape
 from components.shell.status import Desk, ahead, name_of, pace, render_problem, reported, share_of
+from components.shell.terms import mark, render_tips
 
 STYLE = Path(__file__).with_name("style.css")
-# every page, `pages/<name>.py`, in the sidebar's order; the app begins with the first
-GROUPS: dict[str, tuple[str, ...]] = {
-    "Explore": (
-        "overview",
-        "regions",
-        "features",
-    ),
-    "Label": (
-        "experiment",
-        "compare",
-        "judge",
-        "tiers",
-        "queue",
-    ),
-    "Measure": (
-        "concepts",
-        "benchmarks",
-    ),
-    "System": ("jobs",),
+# every page, `pages/<name>.py`, in the sidebar's order, with the question that it answers; the app
+# begins with the first
+GROUPS: dict[str, dict[str, str]] = {
+    "Explore": {
+        "overview": "What does this study hold, and what is worth a look?",
+        "regions": "What clusters together in the model's activations, and what is each cluster?",
+        "features": "On what does each feature of the SAE fire, and what does it promote?",
+    },
+    "Label": {
+        "experiment": "Which way of labelling features beats labels that know nothing of them?",
+        "compare": "Where do methods disagree about a feature, and whose label fits its excerpts?",
+        "judge": "Can you tell from a label alone where its feature fires?",
+        "tiers": "Which features do the tokens around them explain, and which need a person?",
+        "queue": "What do the features mean that no method explains?",
+    },
+    "Measure": {
+        "concepts": "How well do regions capture a concept, beside simpler readers and chance?",
+        "benchmarks": "How does this SAE score on published benchmarks, and how does chance?",
+    },
+    "System": {
+        "jobs": "What is being computed, what comes next, and what failed?",
+        "glossary": "What does each word and symbol mean?",
+    },
 }
-HIDDEN = ("document",)  # pages that only links lead to
+# pages that only links lead to
+HIDDEN = {"document": "Where in a whole text does a feature fire, and which regions does it cross?"}
+QUESTIONS = {page: text for pages in (*GROUPS.values(), HIDDEN) for page, text in pages.items()}
 KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
 
 
@@ -71,6 +78,7 @@ def frame(
     _freeze_imports()
     problems = address.begin(title.lower())
     render_links(*fragments)
+    render_tips()
     _idle()
     card = _sidebar(desk, keys or {})
     if card is None:
@@ -121,7 +129,7 @@ def _check_stop(name: str, current: float, stops: tuple[float, ...]) -> None:
 
 
 def header_html(title: str, place: Place) -> str:
-    """The page's name and what is shown, each part with its revision on hover."""
+    """The page's name, what is shown, each part with its revision on hover, and its question."""
     card = place.card
     revisions = dict(card.revisions)
     texts = {n: v for n, v in revisions.items() if n not in ("model", "SAE", "embedder")}
@@ -130,10 +138,13 @@ def header_html(title: str, place: Place) -> str:
         _part(card.site, "the residual stream after this block"),
         _part(card.corpus, ", ".join(f"{name}: {revision}" for name, revision in texts.items())),
         _part(f"SAE {card.sae}", f"revision {revisions.get('SAE', 'unknown')}") if card.sae else "",
-        _part(f"p {place.p:g} · k {place.k:g}", "the partition; choose another on Regions"),
+        f"<span>{mark('p')} {place.p:g} · {mark('k')} {place.k:g}</span>",
         _part(card.device, f"numbers computed as {card.dtype}"),
     ]
-    return f'<header class="strip"><h1>{escape(title)}</h1><p>{"".join(parts)}</p></header>'
+    return (
+        f'<header class="strip"><h1>{escape(title)}</h1><p>{"".join(parts)}</p></header>'
+        f'<p class="question">{escape(QUESTIONS[title.lower()])}</p>'
+    )
 
 
 def _part(value: str, hint: str) -> str:

@@ -1,0 +1,134 @@
+"""Marks of terms: a symbol on screen that says its definition and leads to the glossary.
+
+The definitions are those of `docs/glossary.md`, entries `**name**, **other name** — definition`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamlit.components.v2 import component
+
+from components.shell.links import href
+from components.shell.markup import escape
+
+GLOSSARY = Path(__file__).parents[2] / "docs" / "glossary.md"
+LONGEST = 280  # characters of a definition beside its mark; the glossary has the rest
+# what the screen writes, where the glossary's entry has a longer name
+SYMBOLS = {
+    "p": "percentile p",
+    "θ": "threshold θ",
+    "κ": "coherence κ",
+    "d̄": "mean pairwise distance d̄",
+    "ρ": "correlation score ρ",
+    "τ": "threshold τ",
+    "F1": "F1 of a region and a feature",
+    "not saturated": "saturated",
+}
+LINK = r"\[([^\]]*)\]\([^)]*\)"  # of markdown, to its label
+_tips = component("tessera_terms", js=Path(__file__).with_name("terms.js").read_text())
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An entry of the glossary, as markdown."""
+
+    name: str  # as written, of several names all
+    section: str
+    text: str
+
+
+@functools.cache
+def glossary() -> dict[str, Definition]:
+    """Definitions by each of their names, in the glossary's order."""
+    entries: dict[str, Definition] = {}
+    section = ""
+    for block in re.split(r"\n\s*\n", GLOSSARY.read_text(encoding="utf-8")):
+        if block.startswith("## "):
+            section = block.removeprefix("## ").strip()
+        for title, text in _entries(" ".join(block.split())):
+            definition = Definition(title, section, text)
+            for name in title.split(", "):
+                entries[name] = definition
+    return entries
+
+
+def _entries(block: str) -> list[tuple[str, str]]:
+    """Titles and texts of a paragraph: one entry, and those that it defines on the way."""
+    parts = re.split(r"(?:^|(?<=\. ))\*\*([^*]+)\*\*(?:, \*\*([^*]+)\*\*)? — ", block)
+    titles = [", ".join(filter(None, pair)) for pair in zip(parts[1::3], parts[2::3], strict=True)]
+    return list(zip(titles, (text.strip() for text in parts[3::3]), strict=True))
+
+
+def find(term: str) -> Definition:
+    """What a symbol or term means; a KeyError where the glossary has no such entry."""
+    return glossary()[SYMBOLS.get(term, term)]
+
+
+def words(term: str) -> str:
+    """The definition as plain text, whole sentences as far as they are short."""
+    sentences = re.split(r"(?<=[.?]) (?=[A-Z])", plain(find(term).text))
+    text = sentences[0]
+    for sentence in sentences[1:]:
+        if len(text) + len(sentence) > LONGEST:
+            break
+        text += f" {sentence}"
+    return text
+
+
+def plain(markdown: str) -> str:
+    """Markdown of the glossary without its marks."""
+    return re.sub(r"[*`]", "", re.sub(LINK, r"\1", markdown))
+
+
+def link(term: str) -> str:
+    """The address of the term in the glossary."""
+    return href("glossary", term=find(term).name)
+
+
+def mark(term: str, label: str = "") -> str:
+    """HTML of a term whose definition shows when it is pointed at, reached by keyboard or
+    touched, and that leads to the glossary; `label` is what is written instead."""
+    return (
+        f'<a class="go term" href="{escape(link(term))}" aria-description="{escape(words(term))}" '
+        f'target="_self">{escape(label or term)}</a>'
+    )
+
+
+def hint(term: str) -> str:
+    """The definition as the help of a control or a column."""
+    return f"{words(term)} [Glossary]({link(term)})"
+
+
+def key(*terms: str) -> str:
+    """One line of marks, to stand under what cannot carry them itself."""
+    return f'<p class="note terms">{" ".join(mark(term) for term in terms)}</p>'
+
+
+def render_tips() -> None:
+    """Listen for terms that are pointed at, on the whole page."""
+    _tips(key="terms")
+
+
+# ---------------------------------------------------------------- the glossary as a page
+
+
+def glossary_html(search: str, chosen: str) -> str:
+    """All definitions that hold a text, by section; the chosen one first."""
+    entries = list(dict.fromkeys(glossary().values()))
+    parts = [_entry_html(entry, "chosen") for entry in entries if entry.name == chosen]
+    hits = [each for each in entries if search.casefold() in f"{each.name} {each.text}".casefold()]
+    for section in dict.fromkeys(entry.section for entry in hits):
+        body = "".join(_entry_html(each) for each in hits if each.section == section)
+        parts.append(f'<h3 class="head">{escape(section)}</h3><dl class="glossary">{body}</dl>')
+    return "".join(parts)
+
+
+def _entry_html(entry: Definition, kind: str = "") -> str:
+    text = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", escape(re.sub(LINK, r"\1", entry.text)))
+    text = re.sub(r"[*`]([^*`]+)[*`]", r"<i>\1</i>", text)
+    body = f"<dt>{escape(entry.name)}</dt><dd>{text}</dd>"
+    return f'<dl class="glossary {kind}">{body}</dl>' if kind else body
