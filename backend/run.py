@@ -129,6 +129,9 @@ class Within(Progress):
     def check(self) -> None:
         self.work.check()
 
+    def milestone(self) -> None:
+        self.work.milestone()
+
 
 # ---------------------------------------------------------------- answers made of parts
 
@@ -151,7 +154,7 @@ def best(*answers: Callable[[], Result]) -> Result:
         Missing: a look finds none.
     """
     if not current().looks:
-        return [answer() for answer in answers][-1]
+        return _in_turn(answers)
     missing = Missing("nothing was asked for")
     for answer in reversed(answers):
         try:
@@ -160,6 +163,24 @@ def best(*answers: Callable[[], Result]) -> Result:
             missing = error
             _note(error)
     raise missing
+
+
+def _in_turn(answers: Sequence[Callable[[], Result]]) -> Result:
+    """The last answer, those between the best that is there and it computed first."""
+    there = (number for number in reversed(range(len(answers))) if _is_there(answers[number]))
+    for answer in answers[next(there, -1) + 1 : -1]:
+        answer()
+        current().progress.milestone()
+    return answers[-1]()
+
+
+def _is_there(answer: Callable[[], object]) -> bool:
+    with looking():
+        try:
+            answer()
+        except Missing:
+            return False
+    return True
 
 
 def _note(missing: Missing) -> None:

@@ -252,6 +252,15 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Find:
+    """Something worth a look in a study: the region of a token row, or a feature."""
+
+    words: str
+    token: int | None = None
+    feature: int | None = None
+
+
+@dataclass(frozen=True)
 class Study:
     """What is looked at. Everything on screen is a function of a study and a few arguments."""
 
@@ -269,6 +278,7 @@ class Study:
     k_stops: tuple[float, ...] = (1.0, 1.1, 1.2)
     device: str = "auto"
     notes: str = ""
+    finds: tuple[Find, ...] = ()
 
     @property
     def reading(self) -> Reading:
@@ -333,6 +343,9 @@ class Progress:
     def check(self) -> None:
         """Raises `Cancelled` if the job was cancelled, and shows nothing."""
 
+    def milestone(self) -> None:
+        """An answer stands that is better than the one before: whoever looks may look again."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -359,6 +372,7 @@ class Job:
     error: str
     traceback: str
     title: str = ""
+    milestones: int = 0  # answers that stand so far, each better than the one before
 
 
 # ---------------------------------------------------------------- tables

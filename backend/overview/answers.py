@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 import polars as pl
 
+from backend import run
 from backend.corpus import passages
+from backend.corpus.contexts import Tokens
 from backend.models.device import pick_device
 from backend.overview.views import TOPICS, Overview
 from backend.query import lookup, query
 from backend.regions import answers as region_answers
 from backend.regions import feature_answers
-from backend.schema import Study, TesseraError, conform
+from backend.regions.partitioned import settled, stages
+from backend.schema import Partition, Study, TesseraError, conform
 from backend.study import loading as loading
 from backend.study.views import StudyCard
 
@@ -52,6 +57,7 @@ def card(name: str) -> StudyCard:
         p_stops=study.p_stops,
         k_stops=study.k_stops,
         notes=study.notes,
+        finds=study.finds,
     )
 
 
@@ -64,9 +70,11 @@ def _on_the_hub(study: Study) -> bool:
 @query("The corpus", priority=35)
 def overview(study: Study) -> Overview:
     """What a study holds: texts, topics, regions, features, and K at every stop. Each part is an
-    answer or a job of its own."""
+    answer or a job of its own; texts are counted as far as they are read."""
+    parts = stages(study, study.partition)
+    read = (functools.partial(_tokens, study, part) for part in parts)
     with region_answers.regions.asking(study):
-        tokens = passages.tokens_of(study.model, study.corpus)
+        tokens, is_whole = run.best(*read)
     topics = (
         tokens.documents.group_by("topic")
         .agg(pl.len().alias("documents"), pl.col("tokens").sum())
@@ -76,12 +84,19 @@ def overview(study: Study) -> Overview:
         documents=len(tokens.documents),
         contexts=len(tokens.contexts),
         tokens=len(tokens),
+        corpus_tokens=len(tokens) if is_whole else study.corpus.tokens,
         repeats=int(tokens.entry.value("repeats")),
         topics=conform(topics, TOPICS),
         regions=region_answers.regions(study.name),
         features=feature_answers.features(study.name) if study.sae else None,
         stops=region_answers.stops(study.name),
     )
+
+
+def _tokens(study: Study, partition: Partition) -> tuple[Tokens, bool]:
+    """What is read of a corpus, and whether that is all."""
+    corpus = settled(study, partition).reading.corpus
+    return passages.tokens_of(study.model, corpus), corpus == study.corpus
 
 
 @lookup

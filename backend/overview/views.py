@@ -19,7 +19,8 @@ class Overview:
 
     documents: int
     contexts: int
-    tokens: int
+    tokens: int  # read so far
+    corpus_tokens: int  # that there will be; 0 while that is not known
     repeats: int  # documents dropped because they repeat others
     topics: pl.DataFrame  # TOPICS
     regions: RegionMap | Job

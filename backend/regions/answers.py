@@ -19,7 +19,14 @@ from backend.features.views import MATCHING_FEATURES
 from backend.models.logits import BLOCK
 from backend.query import lookup, query
 from backend.regions import description, logit_lens, matching, partitioning, projection, views
-from backend.regions.partitioned import Partitioned, partitioned, spec_key, spec_of, stages
+from backend.regions.partitioned import (
+    Partitioned,
+    partitioned,
+    settled,
+    spec_key,
+    spec_of,
+    stages,
+)
 from backend.regions.token_share import PUNCTUATION
 from backend.schema import Partition, Study, check_number, conform
 from backend.store import queue
@@ -46,12 +53,17 @@ def available(study: Study, p: float | None, k: float | None) -> Partitioned:
     neither is there, the job is that of the map."""
     parts = stages(study, spec_of(study, p, k))
     with regions.asking(study, p, k):
-        return run.best(*(functools.partial(partitioned, part) for part in parts))
+        return run.best(*(functools.partial(_settled, study, part) for part in parts))
+
+
+def _settled(study: Study, partition: Partition) -> Partitioned:
+    return partitioned(settled(study, partition))
 
 
 def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> views.RegionMap:
-    mapped = partitioned(partition)
-    if partition.reading == study.reading:
+    partition = settled(study, partition)
+    mapped, is_whole = partitioned(partition), partition.reading == study.reading
+    if is_whole:
         run.optional(_thresholds, study)
     layout = projection.layout(partition, method)
     matches = matching.matches_of(study, partition)
@@ -65,7 +77,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         k=k,
         theta=mapped.theta,
         tokens=len(mapped.tokens),
-        corpus_tokens=study.corpus.tokens or len(mapped.tokens),
+        corpus_tokens=len(mapped.tokens) if is_whole else study.corpus.tokens,
         gray=shares["gray"],
         uncovered=shares["uncovered"],
         overlap=shares["overlap"],

@@ -16,7 +16,8 @@ from backend.regions import description, partitioning, projection
 from backend.schema import ModelRef, NotFoundError, Partition, PartitionSpec, Study
 from backend.store.memo import Entry
 
-PREVIEW_TOKENS = 40_000  # of the corpus, that a first map stands on
+# of the corpus, that maps stand on while the rest is read: each costs a small part of the next
+PREVIEWS = (4_000, 16_000, 40_000, 130_000)
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,23 @@ _partitioned = functools.lru_cache(maxsize=6)(Partitioned)
 
 
 def stages(study: Study, spec: PartitionSpec) -> list[Partition]:
-    """The partitions that are computed one after the other: of the beginning, of everything."""
-    whole = study.cut(spec)
-    if study.corpus.tokens and study.corpus.tokens <= PREVIEW_TOKENS:
-        return [whole]
-    beginning = replace(study.corpus, tokens=PREVIEW_TOKENS)
-    return [Partition(replace(whole.reading, corpus=beginning), spec), whole]
+    """The partitions that are computed one after the other: of more and more of the corpus."""
+    whole, total = study.cut(spec), study.corpus.tokens
+    beginnings = [
+        Partition(replace(whole.reading, corpus=replace(study.corpus, tokens=count)), spec)
+        for count in PREVIEWS
+        if not total or 2 * count <= total
+    ]
+    return [*beginnings, whole]
+
+
+def settled(study: Study, partition: Partition) -> Partition:
+    """A partition of the beginning of a corpus that has no more tokens is that of all of it."""
+    corpus = partition.reading.corpus
+    if not corpus.tokens or corpus == study.corpus:
+        return partition
+    count = len(passages.tokens_of(partition.reading.model, corpus))
+    return study.cut(partition.spec) if count < corpus.tokens else partition
 
 
 def spec_key(study: Study, p: float | None = None, k: float | None = None, **arguments: Any) -> str:

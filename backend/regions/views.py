@@ -92,7 +92,7 @@ class RegionMap:
     k: float
     theta: float
     tokens: int  # points in the partition
-    corpus_tokens: int  # points there will be; more than `tokens` for a preview
+    corpus_tokens: int  # points there will be; 0 while that is not known
     gray: float  # share of points with θ < d ≤ kθ
     uncovered: float  # share of points with d > kθ
     overlap: float  # mean number of exemplars within θ
@@ -100,6 +100,11 @@ class RegionMap:
     saturated: bool
     provenance: Provenance
     pending: Job | None = None  # what is still being computed: the whole corpus, or UMAP
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether it stands on the beginning of the corpus."""
+        return self.tokens != self.corpus_tokens
 
 
 @dataclass(frozen=True)

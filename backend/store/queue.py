@@ -25,7 +25,7 @@ LOG_LINES = 40  # of the worker's log shown with a job that killed it
 LONG = 5  # priority up to which a job goes back into the queue,
 SHORT = 45  # while one of this priority or more waits; what it has computed is in the memo
 LIVE = "state IN ('queued', 'running')"
-VERSION = 2  # of the tables: part of the name, so that another Tessera on this cache keeps its own
+VERSION = 3  # of the tables: part of the name, so that another Tessera on this cache keeps its own
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(Job))
 TABLES = f"""
 CREATE TABLE jobs (
@@ -52,7 +52,8 @@ CREATE TABLE jobs (
     attempts INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '',
     traceback TEXT NOT NULL DEFAULT '',
-    title TEXT NOT NULL DEFAULT ''
+    title TEXT NOT NULL DEFAULT '',
+    milestones INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE {LIVE};
 CREATE INDEX jobs_by_state ON jobs (state, device);

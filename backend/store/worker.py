@@ -213,6 +213,7 @@ class RowProgress(Progress):
         self.job_id = job_id
         self.worker = worker
         self.total = 0.0
+        self._milestones = 0
         self._message: str | None = None
         self._asked = self._written = float("-inf")
         self._meter = Meter()
@@ -231,6 +232,11 @@ class RowProgress(Progress):
                 queue.update(self.job_id, self.worker, **columns, rate=rate, eta=eta)
         except StoreError as error:  # the work is worth more than its progress bar
             log.warning("%s: no progress: %s", self.job_id, error)
+
+    def milestone(self) -> None:
+        self._milestones += 1
+        with contextlib.suppress(StoreError):  # the page looks again when the job is done
+            queue.update(self.job_id, self.worker, milestones=self._milestones)
 
     def check(self) -> None:
         now = time.monotonic()

@@ -238,6 +238,18 @@ class VerbalizerTable(Table):
         return self
 
 
+class FindTable(Table):
+    words: str = Field(min_length=1, description="what is to be seen, in a few words")
+    token: int | None = Field(default=None, ge=0, description="a token row: its region is opened")
+    feature: int | None = Field(default=None, ge=0, description="a feature's number")
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Self:
+        if (self.token is None) == (self.feature is None):
+            raise _bad("a find leads to one thing", "Write either token or feature.")
+        return self
+
+
 class StudyTable(Table):
     title: str = Field(default="", description="a few words in quotes")
     notes: str = Field(default="", description="text in quotes")
@@ -255,6 +267,9 @@ class StudyTable(Table):
     embedder: EmbedderTable = Field(default=EmbedderTable(), description="an [embedder] table")
     verbalizer: VerbalizerTable = Field(
         default=VerbalizerTable(kind="patchscope"), description="a [verbalizer] table with its kind"
+    )
+    finds: list[FindTable] = Field(
+        default=[], description="[[finds]] tables, each with words and a token or feature"
     )
 
 

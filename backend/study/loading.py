@@ -24,6 +24,7 @@ from backend.models.device import pick_device, pick_dtype
 from backend.schema import (
     CorpusRef,
     EmbedderRef,
+    Find,
     ModelError,
     ModelRef,
     PartitionSpec,
@@ -173,6 +174,7 @@ def _parsed(path: Path, _version: tuple[int, int], _device: str, _dtype: str) ->
         k_stops=tuple(table.partition.k_stops),
         device=device,
         notes=table.notes,
+        finds=tuple(Find(**find.model_dump()) for find in table.finds),
     )
 
 

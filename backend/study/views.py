@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backend.schema import Find
+
 
 @dataclass(frozen=True)
 class StudyCard:
@@ -24,5 +26,6 @@ class StudyCard:
     p_stops: tuple[float, ...] = ()
     k_stops: tuple[float, ...] = ()
     notes: str = ""
+    finds: tuple[Find, ...] = ()
     problem: str = ""
     remedy: str = ""

@@ -1,8 +1,7 @@
-"""What a study holds and what is worth a look, with the way to each."""
+"""What a study holds: its texts and its partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,11 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.features.views import FeatureTable
 from backend.overview.views import Overview
-from backend.regions.views import RegionMap
-from components.regions.table import one_line
 from components.shell import markup, numbers, palette
 from components.shell.links import anchor
 from components.shell.lists import frame_html
 from components.shell.markup import chip, chips
-
-ENOUGH = 30  # members below which a region's shape is mostly chance
-LEAST_TOKENS = 20  # tokens below which a feature's shape is mostly chance
-LISTED = 6
 
 
 def render_counts(view: Overview) -> None:
@@ -30,9 +22,17 @@ def render_counts(view: Overview) -> None:
         chip("documents", numbers.count(view.documents)),
         chip("contexts", numbers.count(view.contexts)),
         chip("tokens", numbers.count(view.tokens)),
+        *_to_come(view),
         chip("repeats left out", numbers.count(view.repeats), "documents that repeat others"),
     ]
     st.html(chips(parts))
+
+
+def _to_come(view: Overview) -> list[str]:
+    if view.tokens == view.corpus_tokens:
+        return []
+    total = numbers.count(view.corpus_tokens) if view.corpus_tokens else "more"
+    return [chip("of", total, "the rest is still to be read", "warn")]
 
 
 def render_topics(topics: pl.DataFrame) -> None:
@@ -129,83 +129,3 @@ def stops_html(stops: pl.DataFrame, p: float, k: float) -> str:
         ("ambiguous", "n", numbers.percent, "ambiguous"),
     )
     return frame_html(stops.filter(pl.col("regions").is_not_null() | (pl.col("k") == k)), columns)
-
-
-# ---------------------------------------------------------------- what is extreme
-
-# a short list: its name, why, the rows it is of, the column that orders them and how that reads
-Short = tuple[str, str, pl.DataFrame, str, Callable[[object], str]]
-
-
-def regions_html(view: RegionMap) -> str:
-    """What is extreme among regions with enough members."""
-    solid = view.table.filter(pl.col("size") >= ENOUGH)
-    not_token_driven = solid.filter(~pl.col("token_driven"))
-    lists: tuple[Short, ...] = (
-        ("Widest", "by members", solid, "size", numbers.count),
-        ("Tightest", "by κ, not token-driven", not_token_driven, "coherence", numbers.fraction),
-        ("Most isolated", "from the nearest other exemplar", solid, "isolation", numbers.fraction),
-        (
-            "Most topic-bound",
-            "by the low end of the lift's interval",
-            not_token_driven,
-            "lift_low",
-            numbers.times,
-        ),
-    )
-
-    def line(row: dict[str, Any], column: str) -> tuple[str, str, str]:
-        link = anchor(str(row["region"]), "regions", region=row["region"])
-        topic = str(row["topic"] or "") if column == "lift_low" else ""
-        return link, in_context(row["before"], row["token"], row["after"]), topic
-
-    return _lists_html(lists, line)
-
-
-def in_context(before: str, token: str, after: str) -> str:
-    """A token with a few words around it, on one line, the token in the middle."""
-    left, middle, right = (markup.escape(one_line(part)) for part in (before, token, after))
-    return (
-        f'<span class="kwic"><span><bdi>{left}</bdi></span><b>{middle}</b>'
-        f"<span>{right}</span></span>"
-    )
-
-
-def features_html(view: FeatureTable) -> str:
-    """Features worth a look, among those that fire often enough."""
-    solid = view.table.filter(pl.col("active") >= LEAST_TOKENS)
-    several = solid.filter(pl.col("top_token_share") < 0.2)
-    none_common = "strongest of those with no commonest token above 20%"
-    lists: tuple[Short, ...] = (
-        ("Beyond one token", none_common, several, "max", numbers.activation),
-        ("Most region-like", "by F1 with a region", solid, "f1", numbers.fraction),
-        ("Most topic-bound", f"{LEAST_TOKENS}+ tokens", solid, "lift", numbers.times),
-        ("Densest", "share of tokens", solid, "density", numbers.percent),
-    )
-
-    def line(row: dict[str, Any], _: str) -> tuple[str, str, str]:
-        link = anchor(str(row["feature"]), "features", feature=row["feature"])
-        promoted = f"→ {markup.escape(one_line(row['promoted']))}" if row["promoted"] else ""
-        token = f"<span>{markup.token(row['top_token'])} <small>{promoted}</small></span>"
-        return link, token, str(row["topic"] or "")
-
-    return _lists_html(lists, line)
-
-
-def _lists_html(
-    lists: Sequence[Short], line: Callable[[dict[str, Any], str], tuple[str, str, str]]
-) -> str:
-    """Short lists beside each other; `line` gives link, token and topic of a row."""
-    sections = []
-    for name, order, frame, column, show in lists:
-        rows = frame.sort(column, descending=True, nulls_last=True).head(LISTED)
-        lines = ""
-        for row in rows.iter_rows(named=True):
-            link, token, topic = line(row, column)
-            lines += (
-                f'<div class="line"><span>{link}</span>{token}<i>{markup.escape(topic)}</i>'
-                f"<b>{show(row[column])}</b></div>"
-            )
-        head = f"{markup.escape(name)}<small>{markup.escape(order)}</small>"
-        sections.append(f'<section><h3 class="head">{head}</h3>{lines}</section>')
-    return f'<div class="lists">{"".join(sections)}</div>'

@@ -17,6 +17,7 @@ from components.shell.frame import Place
 from components.shell.markup import chip, chips
 from components.shell.selection import inside
 from components.shell.status import reported
+from components.shell.terms import measured
 
 DRAG_NAMES = {
     "pan": ":material/pan_tool_alt:",
@@ -77,27 +78,27 @@ def about_k(k: float, theta: float | None) -> str:
 def summary_html(view: RegionMap) -> str:
     """K, θ, and how well the exemplars cover the points."""
     parts = [
-        chip("K", numbers.count(len(view.table)), "regions"),
-        chip("θ", numbers.fraction(view.theta, 3), "threshold of distance"),
-        chip("uncovered", numbers.percent(view.uncovered), "points with d > kθ to every exemplar"),
-        chip("gray", numbers.percent(view.gray), "points with θ < d ≤ kθ"),
-        chip("L0", f"{view.overlap:.2f}", "mean number of exemplars within θ of a point"),
-        chip("ambiguous", numbers.percent(view.ambiguous), "points within θ of several exemplars"),
+        chip("regions", numbers.count(len(view.table))),
+        measured("θ", numbers.fraction(view.theta, 3)),
+        measured("uncovered", numbers.percent(view.uncovered)),
+        measured("gray", numbers.percent(view.gray)),
+        measured("overlap", numbers.fraction(view.overlap)),
+        measured("ambiguous", numbers.percent(view.ambiguous)),
     ]
-    if view.tokens < view.corpus_tokens:
+    if view.is_preview:
         parts.append(chip("n", numbers.count(view.tokens), "points in the partition", "warn"))
     if not view.saturated:
-        parts.append(chip("growing", "", "not saturated: the last batch still added exemplars"))
+        parts.append(measured("not saturated"))
     return chips(parts)
 
 
 def preview_words(view: RegionMap) -> str:
     """What is provisional about a map; empty where nothing is."""
     parts = []
-    if view.tokens < view.corpus_tokens:
+    if view.is_preview:
+        total = f"{view.corpus_tokens:,}" if view.corpus_tokens else "more"
         parts.append(
-            f"Preview on {view.tokens:,} of {view.corpus_tokens:,} tokens: numbers and regions "
-            "will change"
+            f"Preview on {view.tokens:,} of {total} tokens: numbers and regions will change"
         )
     if view.layout == "pca":
         parts.append("PCA layout until UMAP is ready")

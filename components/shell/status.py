@@ -126,21 +126,27 @@ def waiting(answer: object, desk: Desk, key: str = "waiting") -> TypeIs[Job]:
     if not isinstance(answer, Job):
         return False
     with st.container(key=f"panel-{key}"):
-        _watch(answer.id, desk, key, whole=True)
+        _watch(answer.id, desk, key, whole=True, milestones=answer.milestones)
     return True
 
 
-def render_pending(job: Job | None, desk: Desk, words: str, key: str) -> None:
-    """A line about work that will improve what is already shown."""
+def render_pending(job: Job | None, desk: Desk, words: str, key: str, follow: bool = False) -> None:
+    """A line about work that will improve what is already shown; with `follow` the page shows each
+    better answer as soon as it stands."""
     if job is None:
         return
-    _watch(job.id, desk, key, whole=False, words=words)
+    _watch(job.id, desk, key, whole=False, words=words, milestones=job.milestones if follow else -1)
 
 
 @st.fragment(run_every=1.0)
-def _watch(id: str, desk: Desk, key: str, whole: bool, words: str = "") -> None:
+def _watch(
+    id: str, desk: Desk, key: str, whole: bool, words: str = "", milestones: int = -1
+) -> None:
+    """`milestones`: how many the job had when the page was drawn; -1 to wait until it is done."""
     with reported():
         job: Job = desk.job(id)
+        if 0 <= milestones < job.milestones:
+            st.rerun()
         if job.state == "done":
             _show_result(job)
         elif job.state in ("failed", "cancelled"):

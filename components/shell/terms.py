@@ -98,6 +98,11 @@ def mark(term: str, label: str = "") -> str:
     )
 
 
+def measured(term: str, value: str = "") -> str:
+    """A number with its name, which carries the mark of a term."""
+    return f'<span class="chip"><i>{mark(term)}</i> {value}</span>'
+
+
 def hint(term: str) -> str:
     """The definition as the help of a control or a column."""
     return f"{words(term)} [Glossary]({link(term)})"

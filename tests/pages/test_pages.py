@@ -60,7 +60,7 @@ def test_a_page_without_a_document_says_how_to_open_one(ready: str) -> None:
 def test_the_overview_names_the_corpus_and_links_to_regions_and_features(ready: str) -> None:
     app = opened("overview")
     text = text_of(app)
-    for words in ("harbour", "Widest", "Most isolated", "Densest"):
+    for words in ("harbour", "Largest", "Tightest", "Densest"):
         assert words in text or words in str(app.get("plotly_chart"))
     assert re.search(r'href="regions\?[^"]*region=\d+', html_of(app))
     assert re.search(r'href="features\?[^"]*feature=\d+', html_of(app))
@@ -71,7 +71,7 @@ def test_regions_show_the_map_the_table_and_the_way_in(ready: str) -> None:
     view = queries.regions(ready)
     assert isinstance(view, RegionMap)
     text = text_of(app)
-    assert f"K {len(view.table):,}" in text
+    assert f"regions {len(view.table):,}" in text
     assert f"{len(view.table):,} of {len(view.table):,} regions" in text
     assert "No region is open." in text
     assert len(app.get("plotly_chart")) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 
@@ -75,6 +76,28 @@ def test_the_best_answer_that_is_there_is_given() -> None:
     with run.looking() as look:
         assert run.best(*answers) == 3
     assert look.gaps == []
+
+
+def test_each_better_answer_is_a_milestone_and_none_before_the_best_there_is_made() -> None:
+    calls: list[int] = []
+
+    class Counted(Progress):
+        def milestone(self) -> None:
+            calls.append(-1)
+
+    def answer(number: int) -> int:
+        calls.append(number)
+        return squares(number).value("count")
+
+    answers = [functools.partial(squares, number) for number in (5, 6, 7)]
+    with run.computing("cpu", Counted()):
+        run.best(*answers)
+    assert calls == [-1, -1]
+    calls.clear()
+    squares(9)
+    with run.computing("cpu", Counted()):
+        assert run.best(*(functools.partial(answer, number) for number in (8, 9, 10))) == 10
+    assert [number for number in calls if number in (8, -1)] == [], "9 was there, so 8 is no use"
 
 
 def test_each_reports_itself_and_not_what_happens_inside() -> None:

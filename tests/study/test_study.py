@@ -48,6 +48,12 @@ def test_a_study_file_becomes_a_study_with_defaults_filled_in(folder: Path) -> N
     assert parsed.sae is None
 
 
+def test_a_find_leads_to_one_thing(folder: Path) -> None:
+    for table in ('words = "a"', 'words = "a"\ntoken = 1\nfeature = 2'):
+        with pytest.raises(StudyError, match="leads to one thing"):
+            loading.parse(written(folder, f"{GOOD}\n[[finds]]\n{table}\n"))
+
+
 def test_loading_resolves_every_revision(folder: Path) -> None:
     loaded = loading.load(written(folder))
     assert loaded.model.revision == language_model.resolve(loaded.model.source)
