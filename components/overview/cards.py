@@ -125,7 +125,7 @@ def stops_html(stops: pl.DataFrame, p: float, k: float) -> str:
         ("θ", "n", lambda theta: numbers.fraction(theta, 3), "theta"),
         ("regions", "n", lambda n: numbers.count(n) if n else "not computed", "regions"),
         ("gray", "n", numbers.percent, "gray"),
-        ("L0", "n", numbers.fraction, "overlap"),
+        ("overlap", "n", numbers.fraction, "overlap"),
         ("ambiguous", "n", numbers.percent, "ambiguous"),
     )
     return frame_html(stops.filter(pl.col("regions").is_not_null() | (pl.col("k") == k)), columns)

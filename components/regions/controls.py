@@ -17,7 +17,6 @@ from components.shell.frame import Place
 from components.shell.markup import chip, chips
 from components.shell.selection import inside
 from components.shell.status import reported
-from components.shell.terms import measured
 
 DRAG_NAMES = {
     "pan": ":material/pan_tool_alt:",
@@ -79,16 +78,16 @@ def summary_html(view: RegionMap) -> str:
     """K, θ, and how well the exemplars cover the points."""
     parts = [
         chip("regions", numbers.count(len(view.table))),
-        measured("θ", numbers.fraction(view.theta, 3)),
-        measured("uncovered", numbers.percent(view.uncovered)),
-        measured("gray", numbers.percent(view.gray)),
-        measured("overlap", numbers.fraction(view.overlap)),
-        measured("ambiguous", numbers.percent(view.ambiguous)),
+        chip("θ", numbers.fraction(view.theta, 3)),
+        chip("uncovered", numbers.percent(view.uncovered)),
+        chip("gray", numbers.percent(view.gray)),
+        chip("overlap", numbers.fraction(view.overlap)),
+        chip("ambiguous", numbers.percent(view.ambiguous)),
     ]
     if view.is_preview:
         parts.append(chip("n", numbers.count(view.tokens), "points in the partition", "warn"))
     if not view.saturated:
-        parts.append(measured("not saturated"))
+        parts.append(chip("not saturated", "", kind="warn"))
     return chips(parts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from components.shell import numbers
+from components.shell import numbers, terms
 
 WHITESPACE = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u200b": "∅"}
 
@@ -49,7 +49,7 @@ def token(value: str) -> str:
 def chip(label: str, value: str, hint: str = "", kind: str = "") -> str:
     """A number with its name. `value` is HTML."""
     title = f' title="{html.escape(hint)}"' if hint else ""
-    return f'<span class="chip {kind}"{title}><i>{escape(label)}</i> {value}</span>'
+    return f'<span class="chip {kind}"{title}><i>{terms.label_html(label)}</i> {value}</span>'
 
 
 def unbroken(body: str) -> str:
@@ -84,9 +84,10 @@ def interval(value: object, low: object, high: object) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: str, note: str = "") -> str:
     """A quiet table. Cells are HTML; `kinds` has a letter a column: t text, n number, b bar."""
-    names = {"t": "", "n": "num", "b": "barcell"}
-    classes = [names[kind] for kind in kinds]
-    head = "".join(f'<th class="{c}">{escape(h)}</th>' for h, c in zip(heads, classes, strict=True))
+    looks = {"t": "", "n": "num", "b": "barcell"}
+    classes = [looks[kind] for kind in kinds]
+    names = [terms.label_html(name) for name in heads]
+    head = "".join(f'<th class="{c}">{name}</th>' for name, c in zip(names, classes, strict=True))
     body = "".join(
         "<tr>"
         + "".join(f'<td class="{c}">{v}</td>' for v, c in zip(row, classes, strict=True))

@@ -18,9 +18,11 @@ export default function ({ parentElement }) {
   const explain = (term) => {
     if (term === of) return;
     of = term;
-    tip.textContent = term.getAttribute("aria-description");
+    const name = document.createElement("b");
+    name.textContent = term.dataset.name;
+    tip.replaceChildren(name, ` — ${term.getAttribute("aria-description")}`);
     const more = document.createElement("i");
-    more.textContent = "Open for the glossary";
+    more.textContent = "Click for the glossary";
     tip.append(more);
     tip.hidden = false;
     const mark = term.getBoundingClientRect(), box = tip.getBoundingClientRect();

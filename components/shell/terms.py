@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from streamlit.components.v2 import component
 
 from components.shell.links import href
-from components.shell.markup import escape
 
 GLOSSARY = Path(__file__).parents[2] / "docs" / "glossary.md"
 LONGEST = 280  # characters of a definition beside its mark; the glossary has the rest
@@ -25,10 +25,14 @@ SYMBOLS = {
     "d̄": "mean pairwise distance d̄",
     "ρ": "correlation score ρ",
     "τ": "threshold τ",
-    "F1": "F1 of a region and a feature",
     "not saturated": "saturated",
 }
 LINK = r"\[([^\]]*)\]\([^)]*\)"  # of markdown, to its label
+# labels of numbers and columns that carry their mark wherever they stand; p, k, ρ and τ are not
+# among them, since they are other things on other pages
+MARKED = frozenset(
+    "θ κ d̄ L0 gray ambiguous uncovered isolation overlap F1 lift FVU density dead".split()
+) | {"not saturated", "loss recovered"}
 _tips = component("tessera_terms", js=Path(__file__).with_name("terms.js").read_text())
 
 
@@ -94,13 +98,13 @@ def mark(term: str, label: str = "") -> str:
     touched, and that leads to the glossary; `label` is what is written instead."""
     return (
         f'<a class="go term" href="{escape(link(term))}" aria-description="{escape(words(term))}" '
-        f'target="_self">{escape(label or term)}</a>'
+        f'data-name="{escape(find(term).name)}" target="_self">{escape(label or term)}</a>'
     )
 
 
-def measured(term: str, value: str = "") -> str:
-    """A number with its name, which carries the mark of a term."""
-    return f'<span class="chip"><i>{mark(term)}</i> {value}</span>'
+def label_html(words: str) -> str:
+    """The name of a number or a column as HTML, marked where it is a term."""
+    return mark(words) if words in MARKED else escape(words)
 
 
 def hint(term: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.accessibility import findings
 from tests.browser.visits import Visit, parameters, picture, settle
 
 pytestmark = pytest.mark.browser
@@ -25,6 +26,7 @@ LINKS = {
     "concepts": "concepts?study=demo&ask=purity",
     "benchmarks": "benchmarks?study=demo&which=sage&task=ioi",
     "jobs": "jobs?study=demo&state=done",
+    "glossary": "glossary?study=demo&term=lift",
 }
 STATE = """() => {
   const main = document.querySelector(".stMain"), all = (what) => [...main.querySelectorAll(what)];
@@ -130,6 +132,7 @@ def walk(page: Page) -> None:
 def test_what_is_opened_and_closed_leaves_all_as_it_was(visit: Visit, name: str) -> None:
     page = visit.open(LINKS[name])
     rest(page)
+    assert findings(page) == []
     walk(page)
     _, content = state(page)
     address = parameters(page)
