@@ -43,6 +43,7 @@ from backend.experiments.blind_judging import (
 )
 from backend.experiments.cost_estimates import estimate_cost
 from backend.experiments.exchange import export_experiment, import_experiment
+from backend.experiments.label_advantages import label_advantages
 from backend.experiments.runs import run_experiment, start_experiment
 from backend.experiments.single_labels import label_scores, labels, write_labels
 from backend.features.answers import feature_examples, feature_statistics, search_features

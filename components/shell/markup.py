@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
@@ -44,6 +45,18 @@ def token(value: str) -> str:
         else:
             parts.append(escape(character))
     return f'<span class="tok" dir="auto">{"".join(parts)}</span>'
+
+
+QUOTED = re.compile('(token|after|say|text with) "(.*)"', re.DOTALL)
+
+
+def label(value: str) -> str:
+    """A label as HTML; a token that it quotes stands as tokens do, on one line."""
+    quoted = QUOTED.fullmatch(value)
+    if not quoted:
+        return escape(value)
+    word, piece = quoted.groups()
+    return f'{word} <span class="quoted">{token(piece.replace("␠", " "))}</span>'
 
 
 def chip(label: str, value: str, hint: str = "", kind: str = "") -> str:
