@@ -49,8 +49,13 @@ class Known:
         return [text for text in self.written["text"].unique() if text not in judged]
 
 
-def known_labels(desk: Desk, study: str, request: LabelRequest) -> Known:
-    """What is known; nothing is asked of a model."""
+def known_labels(desk: Desk, study: str, number: int, *of: str | float) -> Known:
+    """What is known of a feature or, `of` being "region", p and k, of a region; nothing is asked of
+    a model."""
+    return _known(desk, study, LabelRequest(number, *of))  # type: ignore[arg-type]
+
+
+def _known(desk: Desk, study: str, request: LabelRequest) -> Known:
     view: Labels | Job = desk.labels(study, request)
     if isinstance(view, Job) or not len(view.labels):
         return Known(request, view, pl.DataFrame(schema=ADVANTAGES))
@@ -66,8 +71,8 @@ def best_html(known: Known) -> str:
         return ""
     groups = grouped(known)
     if not groups:
-        words = known.view.evidence if not len(known.view.labels) else "No method found a label."
-        return f'<p class="note">{escape(words)}</p>'
+        none = known.view.evidence if not len(known.view.labels) else "No method found a label."
+        return f'<p class="note">{escape(none)}</p>'
     best = groups[0]
     return (
         f'<p class="best"><b>{markup.label(best.text)}</b> '
@@ -237,19 +242,19 @@ def render_section(desk: Desk, fragment: str, study: str, known: Known) -> None:
     number, jobs = known.request.number, []
     if known.missing and address.get("labelled") == number:
         jobs.append(desk.write_labels(study, known.request, ",".join(known.missing)))
-        known = known_labels(desk, study, known.request)  # written since, perhaps
+        known = _known(desk, study, known.request)  # written since, perhaps
     methods = known.written["method"].to_list()
     if known.unscored and address.get("scored") == number:
         scores: LabelScores | Job = desk.label_scores(study, known.request, ",".join(methods))
         jobs.append(scores)
-        known = known_labels(desk, study, known.request)
+        known = _known(desk, study, known.request)
     helps = dict(desk.label_methods().select("method", "help").iter_rows())
     assert not isinstance(known.view, Job)
     details = details_html(known, helps) + verbalizations_html(known.view)
     st.html(labels_html(known, helps) + details)
-    if any([waiting(job, desk, f"labels-{place}") for place, job in enumerate(jobs)]):
-        return
-    _render_buttons(fragment, known)
+    waits = [waiting(job, desk, f"labels-{place}") for place, job in enumerate(jobs)]
+    if not any(waits):
+        _render_buttons(fragment, known)
 
 
 def _render_buttons(fragment: str, known: Known) -> None:

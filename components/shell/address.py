@@ -105,7 +105,7 @@ COLOURS = (
 )
 DRAGS = ("pan", "lasso", "select")
 MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
-EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
+EXAMPLE_DRAWS = ("top", "all", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
 VIEWS = ("stacked", "snippet", "full")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
