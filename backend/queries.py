@@ -30,7 +30,7 @@ from backend.evals.ce_bench.sweep import ce_bench_releases, ce_bench_sweep, ce_s
 from backend.evals.expert_lens.answers import expert_concept, expert_lens, experts_between
 from backend.evals.sage.answers import sage
 from backend.evals.words import EVALUATIONS
-from backend.experiments.answers import comparison, experiment, experiments
+from backend.experiments.answers import comparison, experiment, experiment_so_far, experiments
 from backend.experiments.blind_judging import (
     answer_detection,
     answer_verbalization,

@@ -6,9 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from backend import run
 from backend.experiments.single_labels import judged_of, known_labels, other_number
-from backend.experiments.steps import ExperimentSteps, JudgedText
+from backend.experiments.steps import ExperimentSteps
 from backend.labels import evidence, explainers
 from backend.labels.subjects import models_of, subject_of
 from backend.labels.tables import SCORES
@@ -41,27 +40,12 @@ def known_scores(study: Study, request: LabelRequest) -> pl.DataFrame:
     steps = ExperimentSteps(subject, plan, models, (number,))
     try:
         own = known_labels(subject, (number,), plan, models)
-        if not _kept(steps, judged_of(own, plan, number)):  # as of most: nothing else is drawn
-            return pl.DataFrame(schema=SCORES)
+        if not len(steps.known_scores(judged_of(own, plan, number))):
+            return pl.DataFrame(schema=SCORES)  # as of most: nothing else is drawn
         other = known_labels(subject, (other_number(subject, number, plan.seed),), plan, models)
     except (evidence.TooFewError, NotFoundError):  # nothing to be judged by, or to compare with
         return pl.DataFrame(schema=SCORES)
-    return steps.scores(_kept(steps, judged_of(pl.concat([own, other]), plan, number)))
-
-
-def _kept(steps: ExperimentSteps, texts: list[JudgedText]) -> list[tuple[JudgedText, str]]:
-    """The texts with each scorer by which they were judged before."""
-    pairs = [(text, scorer) for text in texts for scorer in steps.plan.scorers]
-    return [pair for pair in pairs if _is_kept(steps, pair)]
-
-
-def _is_kept(steps: ExperimentSteps, row: tuple[JudgedText, str]) -> bool:
-    (number, _, _, text), scorer = row
-    try:
-        steps.judge((number, text, scorer))
-    except run.Missing:
-        return False
-    return True
+    return steps.known_scores(judged_of(pl.concat([own, other]), plan, number))
 
 
 def advantages(scores: pl.DataFrame) -> pl.DataFrame:

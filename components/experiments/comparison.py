@@ -65,10 +65,15 @@ def render_controls(view: Experiment) -> None:
                 rerun=(LIST, INSPECTOR),
                 also={"feature": None},
             )
-        scorers = [s for s in view.plan.scorers if s in words.judged_names()]
-        controls.segmented_control(
-            "by", "By", scorers, label_visibility="collapsed", rerun=(LIST, INSPECTOR)
-        )
+        if len(view.plan.scorers) > 1:
+            controls.segmented_control(
+                "by",
+                "By",
+                view.plan.scorers,
+                scorer(view),
+                label_visibility="collapsed",
+                rerun=(LIST, INSPECTOR),
+            )
         st.button(
             "Show names" if address.get("blind") else "Blind",
             shortcut="B",
@@ -80,6 +85,12 @@ def render_controls(view: Experiment) -> None:
         )
 
 
+def scorer(view: Experiment) -> str:
+    """The scorer whose verdicts are shown: the one that is chosen, or the first there is."""
+    chosen = address.get("by")
+    return chosen if chosen in view.plan.scorers or not view.plan.scorers else view.plan.scorers[0]
+
+
 def _put(**fields: Any) -> None:
     address.put(**fields)
     st.rerun([LIST, INSPECTOR])
@@ -88,7 +99,8 @@ def _put(**fields: Any) -> None:
 def render_list(view: Experiment) -> None:
     """Features, most contested first."""
     features = contested(view)
-    markup.note("Most distant labels of the pair first.")
+    order = "Most distant labels of the pair first." if len(view.distances) else "By number."
+    markup.note(order)
     render_rows(
         features.with_columns(pl.Series("label", _first_labels(view, features))),
         features["feature"].to_list(),
@@ -242,8 +254,10 @@ def votes_html(votes: pl.DataFrame) -> str:
 def excerpts_html(comparison: Comparison) -> str:
     """The held-out excerpts, those in which the feature fires first, and for each label whether
     the judge got it right."""
-    blind = address.get("blind")
-    numbers = [] if blind else order(comparison)
+    if not comparison.items:
+        return '<p class="note">This experiment was imported without its excerpts.</p>'
+    marked = comparison.judged and not address.get("blind")
+    columns = order(comparison) if marked else []
     ranked = sorted(
         comparison.items, key=lambda item: (not item.fires, -max(item.values, default=0))
     )
@@ -251,20 +265,25 @@ def excerpts_html(comparison: Comparison) -> str:
         [
             "fires" if item.fires else "silent",
             _text(item, comparison),
-            *[_verdict(item, number) for number in numbers],
+            *[_verdict(item, number) for number in columns],
         ]
         for item in ranked
     ]
-    heads = ("", "held-out excerpt", *[comparison.methods[number] for number in numbers])
-    verdict_note = "" if blind else f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – failed."
-    if not blind and comparison.scores["judge"].str.ends_with("median").any():
-        verdict_note += (
-            " This judge calls the likelier half fitting, so a mark is relative to the others."
-        )
-    note = f"Excerpts that no label was made from.{verdict_note}"
-    kinds = "tt" + "t" * len(numbers)
-    table = markup.table(heads, rows, kinds, note)
+    heads = ("", "held-out excerpt", *[comparison.methods[number] for number in columns])
+    table = markup.table(heads, rows, "tt" + "t" * len(columns), _excerpts_note(comparison))
     return f'<div class="compared">{legend_html(comparison.maximum)}{table}</div>'
+
+
+def _excerpts_note(comparison: Comparison) -> str:
+    note = "Excerpts that no label was made from."
+    if address.get("blind"):
+        return note
+    if not comparison.judged:
+        return f"{note} By {comparison.scorer} they are judged all at once, so none has a mark."
+    note += f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – no answer."
+    if comparison.scores["judge"].str.ends_with("median").any():
+        note += " This judge calls the likelier half fitting, so a mark is relative to the others."
+    return note
 
 
 def _text(item: Judgement, comparison: Comparison) -> str:

@@ -112,7 +112,7 @@ SORTS = ("density", "max", "lift", "f1", "feature")
 CONTRASTS = ("negative", "hard", "both")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "robustness")
 
-JUDGED_SCORERS = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
+SCORERS = words.scorer_names()
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 
@@ -189,7 +189,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "run": Field(str, "an experiment", ""),
         "feature": Field(whole, "a feature's number"),
         "pair": Field(str, "two methods", ""),
-        "by": choice(JUDGED_SCORERS, JUDGED_SCORERS[0]),
+        "by": choice(SCORERS, SCORERS[0]),
         "blind": Field(flag, "0 or 1", False),
         "person": Field(str, "a name", ""),
     },
