@@ -8,7 +8,7 @@ from backend import queries
 from backend.experiments.views import Experiment
 from backend.schema import Job
 from components.experiments import comparison
-from components.experiments import results as experiment_results
+from components.experiments import runs as experiment_runs
 from components.experiments.comparison import INSPECTOR, LIST
 from components.shell import address, markup
 from components.shell.frame import frame
@@ -50,7 +50,7 @@ def show_feature(view: Experiment) -> None:
 
 with reported():
     runs = queries.experiments(place.study)
-    opened = experiment_results.choose(runs, "There is nothing to compare yet.")
+    opened = experiment_runs.choose(runs, "There is nothing to compare yet.")
     whole = queries.experiment(place.study, opened)
     if isinstance(whole, Job):
         whole = queries.experiment_so_far(place.study, opened)

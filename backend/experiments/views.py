@@ -45,6 +45,7 @@ class Quote:
     reply_tokens: int
     cost: float | None
     how: str
+    left_out: tuple[int, ...] = ()  # features that the plan names and that fire in too few contexts
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
     """One row a label, with its scores where names are shown."""
     texts = dict(zip(comparison.labels["method"], comparison.labels["text"], strict=True))
     methods = [comparison.methods[number] for number in order(comparison)]
-    bold = [f"<b>{escape(texts[method])}</b>" for method in methods]
+    bold = [f"<b>{markup.label(texts[method])}</b>" for method in methods]
     if address.get("blind"):
         lettered = zip(LETTERS, bold, strict=False)
         rows = [[f"<b>{letter}</b>", text] for letter, text in lettered]
@@ -181,7 +181,7 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
         for row in comparison.labels.filter(pl.col("failed") != "").iter_rows(named=True)
     ]
     for row in comparison.human.iter_rows(named=True):
-        text = f"<b>{escape(row['text'] or row['failed'])}</b>"
+        text = f"<b>{markup.label(row['text'] or row['failed'])}</b>"
         rows.append([f"human · {escape(row['writer'])}", text, *blank])
     return markup.table(["", "label", *map(words.title, scorers)], rows, "tt" + "n" * len(scorers))
 

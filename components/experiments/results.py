@@ -3,25 +3,22 @@ verbalizer carries, labels farthest apart."""
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.experiments.views import Experiment, Run
+from backend.experiments.views import Experiment
 from backend.labels import words
-from backend.schema import Job, Plan
+from components.experiments.form import NEGATIVES, SPLITS
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.links import anchor
 from components.shell.lists import Column, frame_html
 from components.shell.markup import escape
-from components.shell.status import render_empty
 
 MEASURES = {"auroc": "AUROC where there is one", "post": "as in the baez post"}
 MOST_DISTANCES = 12
-FEW = 4  # chosen features that are named one by one
 EACH = 10  # texts with and without a word, in the judge's own test
 PASSED = 0.7  # a judge whose interval lies above is one
 NOTHING_CARRIED = (
@@ -46,74 +43,6 @@ def shown_scores(frame: pl.DataFrame, view: Experiment, kind: str) -> pl.DataFra
     return frame.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
 
 
-# ---------------------------------------------------------------- which experiment
-
-
-def render_runs(runs: list[Run], opened: str) -> None:
-    """The experiments of the study; the one that is looked at is chosen."""
-    by_name = {run.run: run for run in runs}
-    controls.selectbox(
-        "run",
-        "Experiment",
-        list(by_name),
-        opened,
-        format_func=lambda run: title(by_name[run]) if run in by_name else f"{run[:12]} (missing)",
-        label_visibility="collapsed",
-    )
-
-
-def choose(runs: list[Run], missing: str) -> str:
-    """The experiment that a page looks at: the latest that has ended, or the one under way where
-    none has; stops the page where there is none."""
-    latest = [*(run for run in runs if run.done), *runs]
-    opened = address.get("run") or (latest[0].run if latest else "")
-    if not opened:
-        render_empty(missing, "Make an experiment first.")
-        st.page_link("pages/experiment.py", label="To the experiments")
-        st.stop()
-    address.assume(run=opened)
-    render_runs(runs, opened)
-    for run in runs:
-        if run.job:
-            st.html(running_html(run.run, run.job, run.run == opened))
-    return opened
-
-
-def running_html(run: str, job: Job, is_opened: bool) -> str:
-    """How far an experiment is that has not ended, and the way to it."""
-    ended = {"failed": "failed", "cancelled": "was cancelled"}
-    if job.state in ended:
-        words = f"An experiment {ended[job.state]}; it can be resumed:"
-    elif job.state == "queued":
-        words = "Your experiment waits for its turn:"
-    else:
-        words = f"Your experiment is running: {job.message}"
-        words += f", {job.done:,.0f} of {job.total:,.0f}." if job.total > 1 else "."
-    link = anchor("see it on Experiment", "experiment", run=run)
-    more = " What stands already is shown here." if is_opened else ""
-    return f'<p class="note"><b>{escape(words)}</b> {link}.{more}</p>'
-
-
-def title(run: Run) -> str:
-    """What an experiment did, in a line: methods, scorers, features, writer and when."""
-    plan = run.plan
-    created = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
-    who = run.writer.split("@")[0].split(" at ")[0].removeprefix("package:")
-    parts = (", ".join(plan.methods), f"by {', '.join(plan.scorers)}", which(plan), who)
-    return " · ".join([*filter(None, parts), f"seed {plan.seed}", created])
-
-
-def which(plan: Plan) -> str:
-    """How many features of what a plan names."""
-    if not plan.among:
-        return f"{plan.features} random features"
-    if len(plan.among) <= FEW:
-        return f"features {', '.join(map(str, plan.among))}"
-    if plan.features >= len(plan.among):
-        return f"{len(plan.among)} chosen features"
-    return f"{plan.features} of {len(plan.among):,} chosen features"
-
-
 def plan_html(view: Experiment) -> str:
     """How it was done."""
     plan = view.plan
@@ -128,8 +57,8 @@ def plan_html(view: Experiment) -> str:
             "methods that gave no label",
             "warn" if len(failed) else "",
         ),
-        markup.chip("split", escape(plan.split)),
-        markup.chip("negatives", escape(plan.negatives)),
+        markup.chip("train and test", escape(SPLITS.get(plan.split, plan.split))),
+        markup.chip("negatives", escape(NEGATIVES.get(plan.negatives, plan.negatives))),
         markup.chip("judge sees", escape(window)),
         markup.chip("writer", escape(view.writer)),
         markup.chip("judge", escape(view.judge)),
@@ -232,7 +161,7 @@ def render_means(view: Experiment) -> None:
 def reading(view: Experiment, kind: str) -> str:
     """What the figure can and cannot show."""
     pairs = shown_scores(view.differences, view, kind)
-    smallest = pairs["smallest"].drop_nulls()
+    smallest = pairs.filter(pl.col("smallest") > 0)["smallest"]
     lines = [
         "Filled: mean over features with 95% interval; hollow: the same labels given to other "
         "features; ×: no label; dashed: chance."
@@ -250,8 +179,7 @@ def reading(view: Experiment, kind: str) -> str:
 
 
 def _signed(value: object) -> str:
-    number = numbers.known(value)
-    return numbers.MISSING if number is None else f"{number:+.3f}".replace("0.", ".", 1)
+    return numbers.signed(value, 3)
 
 
 def _signed_interval(low: object, high: object) -> str:
@@ -266,22 +194,32 @@ _SAMPLE: tuple[Column, ...] = (  # the smallest difference that would show, and 
 )
 
 
-def advantages_html(view: Experiment, kind: str) -> str:
-    """Which methods' labels beat the same labels given to other features."""
+def answer_html(view: Experiment, kind: str) -> str:
+    """What the experiment says, in a sentence: which methods beat their shuffled control."""
     some = shown_scores(view.gains, view, kind)
+    if not len(some):
+        failed = len(view.labels.filter(pl.col("failed") != ""))
+        words = f"Nothing could be compared: {failed} of {len(view.labels)} labels failed."
+        return f'<p class="answer"><b>{escape(words)}</b></p>'
     beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
-    names = [
-        f"{row['method']} by {words.base(row['scorer'])} ({_signed(row['difference'])}, "
-        f"{_signed_interval(row['low'], row['high'])})"
+    parts = [
+        f"{row['method']} by {words.title(row['scorer'])} "
+        f"({_signed(row['difference'])}, 95% interval {_signed_interval(row['low'], row['high'])}; "
+        f"{row['features']} features)"
         for row in beats
     ]
+    few, most = some["features"].min(), some["features"].max()
+    n = f"{most}" if few == most else f"{few} to {most}"
     sentence = (
-        f"Told from the same labels given to other features: {'; '.join(names)}."
-        if names
-        else "No method's labels are told from the same labels given to other features."
+        f"Labels that beat their shuffled control: {'; '.join(parts)}."
+        if beats
+        else f"No method beats its shuffled control, on {n} features."
     )
-    more = f" Of {len(some)} such intervals about {len(some) / 40:.1f} lie above 0 by chance alone."
-    return f'<p class="note"><b>{escape(sentence)}</b>{escape(more)}</p>'
+    more = (
+        f"Shuffled: the same labels, each given to another feature. Of {len(some)} such intervals "
+        f"about {len(some) / 40:.1f} lie above 0 by chance alone."
+    )
+    return f'<p class="answer"><b>{escape(sentence)}</b></p><p class="note">{escape(more)}</p>'
 
 
 def gains_html(view: Experiment, kind: str) -> str:
@@ -371,9 +309,9 @@ def distances_html(view: Experiment) -> str:
     columns = (
         ("feature", "t", link, "feature"),
         ("method", "t", name, "method"),
-        ("label", "t", escape, "text"),
+        ("label", "t", markup.label, "text"),
         ("method", "t", name, "other"),
-        ("label", "t", escape, "other_text"),
+        ("label", "t", markup.label, "other_text"),
         ("distance", "n", numbers.fraction, "distance"),
     )
     note = "Distance: 1 − cosine of the labels' embeddings; a number opens the feature on Compare."

@@ -175,6 +175,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "measure": choice(("auroc", "post"), "auroc"),
         "methods": Field(str, "methods", ",".join(PLAN.methods)),
         "scorers": Field(str, "scorers", ",".join(PLAN.scorers)),
+        "only": Field(str, "feature numbers with commas", ""),
+        "tier": choice(TIERS, "all"),
         "count": Field(whole, "a number of features from 2 to 500", PLAN.features, 2, 500),
         "split": choice(("range", "post"), PLAN.split),
         "negatives": choice(("other", "silent", "hard"), PLAN.negatives),

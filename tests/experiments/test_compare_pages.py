@@ -10,7 +10,7 @@ from backend import queries, run
 from backend.experiments import runs
 from backend.experiments.views import Run
 from backend.schema import Job, NotFoundError, Plan, Progress, Study
-from components.experiments import results
+from components.experiments import runs as experiment_runs
 from tests.helpers.experimenting import Knows, Scripted, experiment, scripted
 from tests.helpers.pages import opened, text_of
 
@@ -80,12 +80,12 @@ def test_an_experiment_of_failures_alone_can_be_opened(study: Study) -> None:
 def test_runs_are_named_by_what_they_did() -> None:
     plan = Plan(methods=("baez",), scorers=("fuzzing",), features=8)
     one = Run("a" * 32, plan, "package:tiny@1", "", 0.0)
-    assert "baez · by fuzzing · 8 random features · tiny" in results.title(one)
+    assert "baez · by fuzzing · 8 random features · tiny" in experiment_runs.title(one)
     chosen = replace(plan, among=(3, 5), features=2)
-    assert "features 3, 5" in results.title(replace(one, plan=chosen))
+    assert "features 3, 5" in experiment_runs.title(replace(one, plan=chosen))
     many = replace(plan, among=tuple(range(90)))
-    assert results.which(many) == "8 of 90 chosen features"
-    assert results.which(replace(many, features=90)) == "90 chosen features"
+    assert experiment_runs.which(many) == "8 of 90 chosen features"
+    assert experiment_runs.which(replace(many, features=90)) == "90 chosen features"
 
 
 def test_how_far_a_run_is_stands_with_the_way_to_it() -> None:
@@ -95,7 +95,9 @@ def test_how_far_a_run_is_stands_with_the_way_to_it() -> None:
         | {"id": "j", "state": "running", "device": "cpu", "done": 13, "total": 112, "attempts": 1}
         | {"message": "Judging labels", "rate": None, "eta": None, "title": ""}
     )
-    text = results.running_html("a" * 32, job, True)
+    text = experiment_runs.running_html("a" * 32, job, True)
     assert "Your experiment is running: Judging labels, 13 of 112." in text
     assert 'href="experiment?run=aaaa' in text
-    assert "can be resumed" in results.running_html("a", replace(job, state="cancelled"), False)
+    assert "can be resumed" in experiment_runs.running_html(
+        "a", replace(job, state="cancelled"), False
+    )
