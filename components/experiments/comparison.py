@@ -168,7 +168,7 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
     if address.get("blind"):
         lettered = zip(LETTERS, bold, strict=False)
         rows = [[f"<b>{letter}</b>", text] for letter, text in lettered]
-        return markup.table(["", "label"], rows, "tt")
+        return f'<div class="scored">{markup.table(["", "label"], rows, "tt")}</div>'
     scorers = _scorers(comparison)
     blank = [""] * len(scorers)
     rows = [
@@ -183,7 +183,8 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
     for row in comparison.human.iter_rows(named=True):
         text = f"<b>{markup.label(row['text'] or row['failed'])}</b>"
         rows.append([f"human · {escape(row['writer'])}", text, *blank])
-    return markup.table(["", "label", *map(words.title, scorers)], rows, "tt" + "n" * len(scorers))
+    heads, kinds = ["", "label", *map(words.title, scorers)], "tt" + "n" * len(scorers)
+    return f'<div class="scored">{markup.table(heads, rows, kinds)}</div>'
 
 
 def dot(method: str) -> str:

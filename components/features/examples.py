@@ -25,6 +25,7 @@ DRAWS = {"top": "strongest", "all": "all quantiles", "random": "random"} | {
 COUNT = 10  # examples of one draw
 FIRST, EACH = 5, 3  # of all quantiles: the strongest, and of each tenth
 BANDS = 10
+NONE = "There is no such example: it fires nowhere in these texts."
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def parts_of(view: FeatureView, desk: Desk, study: str) -> list[Part] | Job:
 def _heading(draw: str, contexts: int) -> str:
     n = f"n = {contexts:,} contexts"
     if draw == "top":
-        return f"Strongest · {n}"
+        return f"{'All there are' if contexts <= COUNT else 'Strongest'} · {n}"
     band = int(draw.split()[1])
     ends = {BANDS: ", the strongest", 1: ", the weakest"}
     return f"Tenth {band} of {BANDS} by peak{ends.get(band, '')} · {n}"
@@ -97,7 +98,7 @@ def examples_html(parts: Sequence[Part], feature: int, strongest: float) -> list
     feature's maximum everywhere."""
     passages = [item.passage for part in parts for item in part.draw.items]
     if not passages:
-        return [(-1, '<p class="note">There is no such example.</p>')]
+        return [(-1, f'<p class="note">{NONE}</p>')]
     peak, view = strongest or peak_of(passages), address.get("view")
     rows = []
     for place, each in enumerate(parts):

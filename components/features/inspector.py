@@ -7,7 +7,7 @@ import polars as pl
 import streamlit as st
 
 from backend.features.views import FeatureView
-from components.shell import markup, numbers, palette
+from components.shell import markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import (
     FEATURE,
@@ -31,7 +31,7 @@ def first_html(view: FeatureView) -> str:
 def render_numbers(view: FeatureView, draw: str) -> None:
     """How often and how strongly it fires, in numbers and charts."""
     markup.head("How it fires", "over the corpus")
-    st.html(numbers_html(view))
+    st.html(numbers_html(view) + terms.key("density", "lift", "F1"))
     if view.row["active"]:
         render_charts(view, draw)
 

@@ -163,12 +163,12 @@ def _score_html(row: dict[str, object] | None) -> str:
     if row["control"] is None:
         return f'<span class="alike">{own}<br><small>no control</small></span>'
     ends = f"{numbers.signed(row['difference_low'])} to {numbers.signed(row['difference_high'])}"
-    control = f"{numbers.fraction(row['value'])}, control {numbers.fraction(row['control_value'])}"
+    both = f"{numbers.fraction(row['value'])} against {numbers.fraction(row['control_value'])}"
     title = f"label {_plain(row, '')}; control “{row['control'] or '–'}” {_plain(row, 'control_')}"
     kind = "apart" if beats_control(row) else "alike"
     return (
         f'<span class="{kind}" title="{escape(title)}"><b>{numbers.signed(row["difference"])}</b> '
-        f"<small>{ends}<br>{control}</small></span>"
+        f"<small>{ends}<br>{both}</small></span>"
     )
 
 
@@ -183,18 +183,14 @@ def reading(known: Known) -> str:
     if not columns:
         return ""
     rows = known.advantages.filter(pl.col("scorer").is_in(columns))
-    first = rows.row(0, named=True)
-    chances = dict(zip(rows["scorer"], rows["chance"], strict=True))
-    chance = ", ".join(
-        f"{numbers.fraction(chances[scorer])} of {words.title(scorer)}" for scorer in columns
-    )
-    judges = rows.filter(~pl.col("scorer").str.starts_with("embedding"))["judge"].unique()
-    judged = f" Judged by {judges[0]}." if len(judges) else ""
+    chances = sorted(set(rows["chance"]))
+    chance = " or ".join(map(numbers.fraction, chances))
     failed = int(rows["failures"].sum())
     return (
-        f"Label less control, 95% interval, on {first['n']} held-out contexts, half of them "
-        "negatives. Control: the label that the same method gave another. Grey: not told apart. "
-        f"Chance: {chance}.{judged}" + (f" {failed} answers failed." if failed else "")
+        f"Label less control with its 95% interval, below both scores, on {rows['n'][0]} held-out "
+        "contexts, half of them negatives. Control: the label that the same method gave another. "
+        f"Grey: not told apart. Chance: {chance}."
+        + (f" {failed} answers failed." if failed else "")
     )
 
 
@@ -210,7 +206,9 @@ def details_html(known: Known, helps: dict[str, str]) -> str:
         ("why it says so", "t", escape, "detail"),
     )
     labelled = known.view.labels.filter(pl.col("known"))
-    table = frame_html(labelled, columns, f"Evidence: {known.view.evidence}.")
+    judges = known.advantages.filter(~pl.col("scorer").str.starts_with("embedding"))["judge"]
+    judged = f" Judged by {judges[0]}." if len(judges) else ""
+    table = frame_html(labelled, columns, f"Evidence: {known.view.evidence}.{judged}")
     return f"<details><summary>How each label was made</summary>{table}</details>"
 
 

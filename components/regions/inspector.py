@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend.corpus.views import Draw
 from backend.regions.views import Member, RegionView
-from components.shell import markup, numbers, palette
+from components.shell import markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import (
     EXEMPLAR,
@@ -88,7 +88,7 @@ def exemplar_html(view: RegionView) -> str:
 def render_numbers(view: RegionView, draw: str) -> None:
     """The region's numbers, and the distances of its members with the bands they are drawn from."""
     markup.head("How tight it is", "distances are cosine distances to the exemplar")
-    st.html(head_html(view))
+    st.html(head_html(view) + terms.key("κ", "d̄", "radius", "isolation", "overlap"))
     if len(view.distances) > 1:
         alt = "Histogram of members' distances to the exemplar"
         palette.render_chart(bands_chart(view, draw), "bands", alt)
