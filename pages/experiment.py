@@ -76,5 +76,5 @@ with reported():
             markup.head("Failures")
             markup.render(experiment_results.failures_html(view))
         markup.head("How it was done")
-        markup.render(experiment_results.plan_html(view))
+        markup.render(experiment_results.plan_html(view, queries.label_methods()))
         render_footer(experiment_results.downloads_of(view), view.provenance, "experiment")

@@ -98,15 +98,15 @@ def _verdicts(steps: ExperimentSteps, valid: pl.DataFrame, scorer: str) -> list[
     """What the judge said of each label; no rows where it was not asked yet."""
     if not SCORERS[scorer].is_judged:
         return []
-    found = [
+    entries = [
         steps.find_judgement((feature, text, scorer))
         for feature, text in valid.select("feature", "text").iter_rows()
     ]
-    return [entry.frame("verdicts") if entry else pl.DataFrame() for entry in found]
+    return [entry.frame("verdicts") if entry else pl.DataFrame() for entry in entries]
 
 
 def _judgements(trial: Trial, verdicts: list[pl.DataFrame]) -> tuple[Judgement, ...]:
-    def said(frame: pl.DataFrame, place: int, column: str) -> Any:
+    def cell(frame: pl.DataFrame, place: int, column: str) -> Any:
         return frame[column][place] if len(frame) else None
 
     return tuple(
@@ -115,8 +115,8 @@ def _judgements(trial: Trial, verdicts: list[pl.DataFrame]) -> tuple[Judgement, 
             values=tuple(values.tolist()) if true else (0.0,) * len(pieces),
             text=text,
             fires=bool(true),
-            answers=tuple(said(frame, place, "answer") for frame in verdicts),
-            probabilities=tuple(said(frame, place, "probability") for frame in verdicts),
+            answers=tuple(cell(frame, place, "answer") for frame in verdicts),
+            probabilities=tuple(cell(frame, place, "probability") for frame in verdicts),
         )
         for place, ((pieces, values), true, text) in enumerate(
             zip(trial.cuts, trial.truth, trial.question.texts, strict=True)

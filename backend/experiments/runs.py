@@ -168,13 +168,13 @@ def labelled(study: Study, run: str) -> Results:
     job = None if run.startswith(IMPORTED) else _job(run)  # before its result, as in `view`
     if job is None or experiment.run.open(run) is not None:
         return finished(run)
-    plan, models = asked(study, job)
+    plan, models = arguments_of(study, job)
     steps = steps_of(study, plan, models)
     tables_so_far = {"labels": steps.known_labels(), "scores": pl.DataFrame(schema=SCORES)}
     return Results(run, plan, models, tables_so_far)
 
 
-def asked(study: Study, job: Job) -> tuple[Plan, Models]:
+def arguments_of(study: Study, job: Job) -> tuple[Plan, Models]:
     """The plan and the models of an experiment's job."""
     arguments = run_experiment.entry.decode(json.loads(job.arguments))
     return arguments["plan"], models_of(study, arguments["who"])

@@ -179,13 +179,13 @@ def judged_of(labels: pl.DataFrame, plan: Plan, number: int) -> list[JudgedText]
     """What is judged of one number: its labels, as controls the other's by the same methods, and
     none. Methods that gave it the same label share one control, so it is judged once."""
     texts = [each for each in judged_texts(labels, plan) if each[0] == number]
-    own = {method: text for _, method, of, text in texts if of == "label"}
+    own = {method: text for _, method, control, text in texts if control == "label"}
     shared: dict[str, str] = {}  # by label, the control of the first method that has one
     rows: list[JudgedText] = []
-    for one, method, of, text in texts:
-        if of == "shuffled":
+    for one, method, control, text in texts:
+        if control == "shuffled":
             text = shared.setdefault(own[method], text)
-        rows.append((one, method, of, text))
+        rows.append((one, method, control, text))
     return rows or [(number, "", "empty", "")]  # where it has no label, only none
 
 

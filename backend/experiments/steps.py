@@ -83,13 +83,13 @@ class ExperimentSteps:
 
     def known_labels(self) -> pl.DataFrame:
         """`labels`, as far as they are kept; nothing is computed."""
-        found = []
+        pairs = []
         for method, number in product(self.plan.methods, self.numbers):
             author = label_steps.author_of(method, self.models)
             entry = label_steps.explain.find(self.subject, number, author, self.sampling.train)
             if entry is not None:
-                found.append(((number, author), entry))
-        return _label_table(found)
+                pairs.append(((number, author), entry))
+        return _label_table(pairs)
 
     # ------------------------------------------------------------ judgements
 
@@ -148,7 +148,7 @@ class ExperimentSteps:
         return pl.concat(parts)
 
 
-def _label_table(found: Sequence[tuple[tuple[int, label_steps.Author], Entry]]) -> pl.DataFrame:
+def _label_table(pairs: Sequence[tuple[tuple[int, label_steps.Author], Entry]]) -> pl.DataFrame:
     rows = [
         {
             "feature": number,
@@ -157,7 +157,7 @@ def _label_table(found: Sequence[tuple[tuple[int, label_steps.Author], Entry]]) 
             **{name: entry.value(name) for name in ("text", "detail", "failed", "n")},
             "seconds": entry.recipe()["seconds"],
         }
-        for (number, author), entry in found
+        for (number, author), entry in pairs
     ]
     return pl.DataFrame(rows, schema=tables.LABELS)
 

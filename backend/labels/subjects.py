@@ -148,7 +148,7 @@ class Subject:
     def draw(self, number: int, sampling: Sampling) -> Evidence:
         """Raises as `evidence.draw`."""
         if sampling.negatives != HARD:
-            return _drawn(self, number, sampling)
+            return _draw(self, number, sampling)
         near = find_hard_negatives(self, number, sampling).array("rows").tolist()
         return evidence.draw(self.source, self.tokens, number, sampling, near)
 
@@ -183,7 +183,7 @@ def _count_contexts(subject: Subject, number: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)  # every method and scorer of a number asks for the same
-def _drawn(subject: Subject, number: int, sampling: Sampling) -> Evidence:
+def _draw(subject: Subject, number: int, sampling: Sampling) -> Evidence:
     return evidence.draw(subject.source, subject.tokens, number, sampling)
 
 

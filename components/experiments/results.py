@@ -43,8 +43,8 @@ def shown_scores(frame: pl.DataFrame, view: Experiment, kind: str) -> pl.DataFra
     return frame.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
 
 
-def plan_html(view: Experiment) -> str:
-    """How it was done."""
+def plan_html(view: Experiment, methods: pl.DataFrame) -> str:
+    """How it was done; `methods`: each with a description."""
     plan = view.plan
     failed = view.labels.filter(pl.col("failed") != "")
     window = f"±{plan.window} tokens" if plan.window else "whole contexts"
@@ -63,7 +63,9 @@ def plan_html(view: Experiment) -> str:
         markup.chip("writer", escape(view.writer)),
         markup.chip("judge", escape(view.judge)),
     ]
-    return markup.chips(chips)
+    helps = dict(methods.select("method", "help").iter_rows())
+    rows = [[name(each), escape(helps.get(each, "–"))] for each in plan.methods]
+    return markup.chips(chips) + markup.table(("method", "what it does"), rows, "tt")
 
 
 # ---------------------------------------------------------------- the figure

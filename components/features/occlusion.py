@@ -106,7 +106,7 @@ def rereading(view: Why) -> str:
     full, stored = numbers.activation(view.full), numbers.activation(view.stored)
     if full == stored:
         return ""
-    off = f"{numbers.signed(100 * (view.full - view.stored) / view.stored, 1)}%"
+    off = f"{(view.full - view.stored) / view.stored:+.1%}".replace("-", "−")
     why = (
         f"Here the text is read again in other batches, where the model's number format rounds "
         f"differently: {full} instead of {stored} ({off})."

@@ -45,14 +45,14 @@ class Known:
     @property
     def unscored(self) -> list[str]:
         """Labels that no judge has read yet."""
-        judged = set(self.advantages["label"])
-        return [text for text in self.written["text"].unique() if text not in judged]
+        texts = set(self.advantages["label"])
+        return [text for text in self.written["text"].unique() if text not in texts]
 
 
-def known_labels(desk: Desk, study: str, number: int, *of: str | float) -> Known:
-    """What is known of a feature or, `of` being "region", p and k, of a region; nothing is asked of
+def known_labels(desk: Desk, study: str, number: int, *kind: str | float) -> Known:
+    """What is known of a feature or, `kind` being "region", p and k, of a region; nothing is asked of
     a model."""
-    return _known(desk, study, LabelRequest(number, *of))  # type: ignore[arg-type]
+    return _known(desk, study, LabelRequest(number, *kind))  # type: ignore[arg-type]
 
 
 def _known(desk: Desk, study: str, request: LabelRequest) -> Known:
@@ -147,7 +147,21 @@ def labels_html(known: Known, helps: dict[str, str]) -> str:
         rows.append([f"<b>{markup.label(group.text)}</b>", f"<small>{names}</small>", *cells])
     heads = ("label", "by", *map(words.title, columns))
     table = markup.table(heads, rows, "tt" + "t" * len(columns), reading(known))
-    return f'<div class="scored">{table}</div>'
+    return f'<p class="answer">{escape(answer(known))}</p><div class="scored">{table}</div>'
+
+
+def answer(known: Known) -> str:
+    """What the scores say of the labels, in a sentence."""
+    scored = [group for group in grouped(known) if group.scores]
+    beat = sum(any(map(beats_control, group.scores.values())) for group in scored)
+    if not scored:
+        return "No label is scored: whether they fit is not known."
+    if not beat:
+        one = len(scored) == 1
+        which = "The scored label is not" if one else f"None of the {len(scored)} scored labels is"
+        return f"{which} told from its control."
+    verb = "beats its" if beat == 1 else "beat their"
+    return f"{beat} of {len(scored)} scored labels {verb} control by one scorer or more."
 
 
 def _method_html(method: str, helps: dict[str, str]) -> str:
@@ -172,8 +186,8 @@ def _score_html(row: dict[str, object] | None) -> str:
     )
 
 
-def _plain(row: dict[str, object], of: str) -> str:
-    value, low, high = (numbers.fraction(row[f"{of}{end}"]) for end in ("value", "low", "high"))
+def _plain(row: dict[str, object], whose: str) -> str:
+    value, low, high = (numbers.fraction(row[f"{whose}{end}"]) for end in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
 
@@ -207,8 +221,8 @@ def details_html(known: Known, helps: dict[str, str]) -> str:
     )
     labelled = known.view.labels.filter(pl.col("known"))
     judges = known.advantages.filter(~pl.col("scorer").str.starts_with("embedding"))["judge"]
-    judged = f" Judged by {judges[0]}." if len(judges) else ""
-    table = frame_html(labelled, columns, f"Evidence: {known.view.evidence}.{judged}")
+    judge = f" Judged by {judges[0]}." if len(judges) else ""
+    table = frame_html(labelled, columns, f"Evidence: {known.view.evidence}.{judge}")
     return f"<details><summary>How each label was made</summary>{table}</details>"
 
 

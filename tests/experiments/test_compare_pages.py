@@ -58,8 +58,8 @@ def test_what_stands_of_an_experiment_under_way_is_shown(
     assert len(so_far.labels) == 4 * 2
     answer = queries.comparison(study.name, name, first["feature"], "detection")
     assert set(answer.scores["label"]) == {first["text"]}
-    judged = [text == first["text"] for text in answer.labels.filter(failed="")["text"]]
-    assert [each is not None for each in answer.items[0].answers] == judged
+    has_mark = [text == first["text"] for text in answer.labels.filter(failed="")["text"]]
+    assert [each is not None for each in answer.items[0].answers] == has_mark
     words = text_of(opened("compare", run=name))
     assert "waits for its turn" in words
     assert "What stands already is shown here." in words

@@ -25,11 +25,11 @@ from tests.helpers.pages import opened, text_of
 SCORER = "embedding_auroc"
 
 
-def score(method: str, label: str, value: float | None, of: str = "label") -> dict[str, Any]:
+def score(method: str, label: str, value: float | None, control: str = "label") -> dict[str, Any]:
     empty = dict.fromkeys(SCORES, None)
     ends = {"low": 0.0, "high": 1.0} if value is None else {"low": value - 0.1, "high": value + 0.1}
     return empty | ends | {
-        "of": of, "label": label, "feature": 1, "method": method, "scorer": SCORER,
+        "of": control, "label": label, "feature": 1, "method": method, "scorer": SCORER,
         "judge": "an embedder", "n": 20, "failures": 0, "value": value, "chance": 0.5,
     }  # fmt: skip
 
@@ -73,6 +73,7 @@ def test_methods_that_gave_the_same_label_share_a_row() -> None:
     assert html.count("<b>alike</b>") == 1
     assert "Reads a verbalizer." in html
     assert "Chance: .50." in html
+    assert "1 of 2 scored labels beats its control" in html
     assert 'class="alike"' in html
     assert 'class="apart"' in html
 
@@ -104,7 +105,7 @@ def test_one_control_is_judged_for_methods_of_one_label() -> None:
     ]  # fmt: skip
     labels = pl.DataFrame(rows, tables.LABELS, orient="row")
     texts = judged_of(labels, Plan(methods=("baez", "nla_vector")), 1)
-    assert [text for _, _, of, text in texts if of == "shuffled"] == ["p", "p"]
+    assert [text for _, _, control, text in texts if control == "shuffled"] == ["p", "p"]
 
 
 def test_the_difference_of_two_intervals_is_that_of_their_sides() -> None:
