@@ -45,7 +45,7 @@ def render_draw(view: FeatureView) -> None:
             list(DRAWS),
             format_func=lambda draw: DRAWS.get(draw, f"{draw} of {BANDS}"),
             label_visibility="collapsed",
-            width=148,
+            width=132,
             rerun=(INSPECTOR,),
             also={"seed": 0},
         )
@@ -55,7 +55,7 @@ def render_draw(view: FeatureView) -> None:
             ["", *view.topics["topic"].to_list()],
             format_func=lambda topic: topic or "all topics",
             label_visibility="collapsed",
-            width=120,
+            width=100,
             rerun=(INSPECTOR,),
         )
         controls.segmented_control(

@@ -13,7 +13,7 @@ from backend.labels.views import ADVANTAGES, Labels, LabelScores
 from backend.labels.words import LabelRequest
 from backend.schema import Job
 from components.experiments.results import name, scorers
-from components.shell import address, markup, numbers
+from components.shell import address, markup, numbers, terms
 from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
@@ -50,8 +50,8 @@ class Known:
 
 
 def known_labels(desk: Desk, study: str, number: int, *kind: str | float) -> Known:
-    """What is known of a feature or, `kind` being "region", p and k, of a region; nothing is asked of
-    a model."""
+    """What is known of a feature, or of a region where `kind` is "region", p and k; nothing is
+    asked of a model."""
     return _known(desk, study, LabelRequest(number, *kind))  # type: ignore[arg-type]
 
 
@@ -147,7 +147,8 @@ def labels_html(known: Known, helps: dict[str, str]) -> str:
         rows.append([f"<b>{markup.label(group.text)}</b>", f"<small>{names}</small>", *cells])
     heads = ("label", "by", *map(words.title, columns))
     table = markup.table(heads, rows, "tt" + "t" * len(columns), reading(known))
-    return f'<p class="answer">{escape(answer(known))}</p><div class="scored">{table}</div>'
+    key = terms.key("AUROC") if columns else ""
+    return f'<p class="answer">{escape(answer(known))}</p><div class="scored">{table}</div>{key}'
 
 
 def answer(known: Known) -> str:
