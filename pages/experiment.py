@@ -49,7 +49,9 @@ with reported():
         render_empty("No experiment was made yet.", "Choose above what to compare, and start it.")
         st.stop()
     view = queries.experiment(place.study, opened)
-    if not waiting(view, queries, "experiment"):
+    if waiting(view, queries, "experiment"):
+        markup.render(experiment_runs.compare_html(opened))
+    else:
         with bar:  # it may have ended after the list was read
             experiment_files.render_export(queries, place.study, opened)
         measure = address.get("measure")
@@ -58,9 +60,7 @@ with reported():
             markup.render(experiment_results.known_html(view))
         experiment_results.render_measures()
         experiment_results.render_means(view)
-        markup.head(
-            "Labels against their shuffled control", "the same labels, each given to another"
-        )
+        markup.head("Labels against their shuffled control", "the same, given to another feature")
         markup.render(experiment_results.gains_html(view, measure))
         markup.head("Differences between methods")
         markup.render(experiment_results.differences_html(view, measure))
@@ -75,6 +75,5 @@ with reported():
         if view.labels["failed"].ne("").any():
             markup.head("Failures")
             markup.render(experiment_results.failures_html(view))
-        markup.head("How it was done")
-        markup.render(experiment_results.plan_html(view, queries.label_methods()))
+        experiment_results.render_plan(view, queries.label_methods())
         render_footer(experiment_results.downloads_of(view), view.provenance, "experiment")

@@ -43,8 +43,9 @@ def shown_scores(frame: pl.DataFrame, view: Experiment, kind: str) -> pl.DataFra
     return frame.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
 
 
-def plan_html(view: Experiment, methods: pl.DataFrame) -> str:
+def render_plan(view: Experiment, methods: pl.DataFrame) -> None:
     """How it was done; `methods`: each with a description."""
+    markup.head("How it was done")
     plan = view.plan
     failed = view.labels.filter(pl.col("failed") != "")
     window = f"±{plan.window} tokens" if plan.window else "whole contexts"
@@ -65,7 +66,7 @@ def plan_html(view: Experiment, methods: pl.DataFrame) -> str:
     ]
     helps = dict(methods.select("method", "help").iter_rows())
     rows = [[name(each), escape(helps.get(each, "–"))] for each in plan.methods]
-    return markup.chips(chips) + markup.table(("method", "what it does"), rows, "tt")
+    st.html(markup.chips(chips) + markup.table(("method", "what it does"), rows, "tt"))
 
 
 # ---------------------------------------------------------------- the figure

@@ -61,6 +61,12 @@ def running_html(run: str, job: Job, is_opened: bool) -> str:
     return f'<p class="note"><b>{escape(words)}</b> {link}.{more}</p>'
 
 
+def compare_html(run: str) -> str:
+    """The way to what stands of an experiment under way."""
+    link = anchor("labels that are written already", "compare", run=run)
+    return f'<p class="note">Compare shows the {link}, and what they score so far.</p>'
+
+
 def title(run: Run) -> str:
     """What an experiment did, in a line: methods, scorers, features, writer and when."""
     plan = run.plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import streamlit as st
 
 from backend import queries, run
 from backend.experiments import runs
@@ -88,7 +89,8 @@ def test_runs_are_named_by_what_they_did() -> None:
     assert experiment_runs.which(replace(many, features=90)) == "90 chosen features"
 
 
-def test_how_far_a_run_is_stands_with_the_way_to_it() -> None:
+def test_how_far_a_run_is_stands_with_the_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(st.session_state, "address.page", "compare")
     job = Job(
         **dict.fromkeys(("created", "started", "finished", "heartbeat"), 0.0)
         | dict.fromkeys(("query", "study", "arguments", "unit", "error", "traceback"), "")

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import streamlit as st
 
 from backend import queries
 from backend.experiments.label_advantages import advantages
@@ -23,6 +24,12 @@ from tests.helpers.jobs import run_job
 from tests.helpers.pages import opened, text_of
 
 SCORER = "embedding_auroc"
+
+
+@pytest.fixture(autouse=True)
+def on_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links are written as on Features."""
+    monkeypatch.setitem(st.session_state, "address.page", "features")
 
 
 def score(method: str, label: str, value: float | None, control: str = "label") -> dict[str, Any]:
