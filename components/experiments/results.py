@@ -202,8 +202,8 @@ def answer_html(view: Experiment, kind: str) -> str:
     some = shown_scores(view.gains, view, kind)
     if not len(some):
         failed = len(view.labels.filter(pl.col("failed") != ""))
-        words = f"Nothing could be compared: {failed} of {len(view.labels)} labels failed."
-        return f'<p class="answer"><b>{escape(words)}</b></p>'
+        sentence = f"Nothing could be compared: {failed} of {len(view.labels)} labels failed."
+        return f'<p class="answer"><b>{escape(sentence)}</b></p>'
     beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
     parts = [
         f"{row['method']} by {words.title(row['scorer'])} "

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 import streamlit as st
 
 from backend import queries, run
 from backend.experiments import runs
-from backend.experiments.views import Run
+from backend.experiments.views import Experiment, Run
 from backend.schema import Job, NotFoundError, Plan, Progress, Study
+from components.experiments import results
 from components.experiments import runs as experiment_runs
 from tests.helpers.experimenting import Knows, Scripted, experiment, scripted
 from tests.helpers.pages import opened, text_of
@@ -76,6 +78,28 @@ def test_an_experiment_of_failures_alone_can_be_opened(study: Study) -> None:
     text = text_of(opened("compare", run=name))
     assert "Nothing to say." in text
     assert "Failures" in text_of(opened("experiment", run=name))
+
+
+def test_results_begin_with_what_beats_its_shuffled_control(study: Study) -> None:
+    plan = Plan(methods=COUNTING, scorers=("embedding",), features=3, seed=21)
+    name = experiment(study, plan, scripted(study, Scripted(), Knows({})))
+    view = queries.experiment(study.name, name)
+    assert isinstance(view, Experiment)
+    gains = view.gains.filter(scorer="embedding_auroc").head(1)
+    for low, sentence in (
+        (0.02, f"Labels that beat their shuffled control: {gains['method'][0]} by embedding AUROC"),
+        (-0.02, "No method beats its shuffled control, on 3 features."),
+        (0.0, "No method beats its shuffled control, on 3 features."),
+    ):
+        some = gains.with_columns(difference=pl.lit(0.1), low=pl.lit(low), features=pl.lit(3))
+        assert sentence in results.answer_html(
+            replace(view, gains=some.cast(gains.schema)), "auroc"
+        )
+    page = text_of(opened("experiment", run=name))
+    assert page.index("shuffled control") < page.index("Filled: mean over features")
+    assert page.index("Filled: mean over features") < page.index("Differences between methods")
+    assert "from the whole range of peaks" in page
+    assert "The commonest token at or beside the peak." in page
 
 
 def test_runs_are_named_by_what_they_did() -> None:
