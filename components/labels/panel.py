@@ -3,7 +3,7 @@ over a label that knows nothing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 import streamlit as st
@@ -29,6 +29,7 @@ class Known:
     request: LabelRequest
     view: Labels | Job
     advantages: pl.DataFrame  # ADVANTAGES
+    is_complete: bool = False  # all that can be scored is
 
     @property
     def missing(self) -> list[str]:
@@ -44,9 +45,13 @@ class Known:
 
     @property
     def unscored(self) -> list[str]:
-        """Labels that no judge has read yet."""
-        texts = set(self.advantages["label"])
-        return [text for text in self.written["text"].unique() if text not in texts]
+        """Labels that some judge has not read yet, or not their control."""
+        if self.is_complete:
+            return []
+        rows = self.advantages.filter(pl.col("control").is_not_null())
+        pairs = {(label, words.base(scorer)) for label, scorer in rows["label", "scorer"].rows()}
+        texts = self.written["text"].unique(maintain_order=True)
+        return [t for t in texts if any((t, s) not in pairs for s in words.scorer_names())]
 
 
 def known_labels(desk: Desk, study: str, number: int, *kind: str | float) -> Known:
@@ -59,7 +64,12 @@ def _known(desk: Desk, study: str, request: LabelRequest) -> Known:
     view: Labels | Job = desk.labels(study, request)
     if isinstance(view, Job) or not len(view.labels):
         return Known(request, view, pl.DataFrame(schema=ADVANTAGES))
-    return Known(request, view, desk.label_advantages(study, request))
+    known = Known(request, view, desk.label_advantages(study, request))
+    if not len(known.advantages):
+        return known
+    methods = ",".join(known.written["method"])
+    scores = desk.label_scores.look(study, request, methods)
+    return replace(known, is_complete=scores is not None)
 
 
 # ---------------------------------------------------------------- the one that is read first

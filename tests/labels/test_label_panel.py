@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -90,7 +91,8 @@ def test_a_person_comes_first_and_what_is_not_scored_last() -> None:
     groups = panel.grouped(view)
     assert [group.text for group in groups] == ["mine", "better", "alike", "late"]
     assert (panel.worth(groups[0]), panel.worth(groups[3])) == ("by a person", "not scored")
-    assert view.unscored == ["late"]
+    assert view.unscored == ["alike", "better", "late"]  # by an embedder alone, or not at all
+    assert replace(view, is_complete=True).unscored == []
 
 
 def test_a_label_without_a_value_or_a_control_claims_nothing() -> None:
@@ -140,12 +142,15 @@ def test_scores_that_are_kept_stand_on_the_page_without_a_press(
     subject = subjects.features_of(studies.load(ready))
     number = next(subject.testable(subject.source.frequent().tolist()))
     request = LabelRequest(number)
-    answer = queries.label_scores(ready, request, "token_frequency")
+    view = queries.labels(ready, request)
+    assert isinstance(view, Labels)
+    methods = ",".join(view.labels.filter(pl.col("text") != "")["method"])
+    answer = queries.label_scores(ready, request, methods)
     if isinstance(answer, Job):
         run_job(ready, answer)
     frame = queries.label_advantages(ready, request)
     assert frame.schema == ADVANTAGES
     assert frame["control"].is_not_null().any()
-    words = text_of(opened("features", feature=number))
-    assert "Label less control" in words
-    assert "control or" not in words
+    app = opened("features", feature=number)
+    assert "Label less control" in text_of(app)
+    assert "score-labels" not in [button.key for button in app.button]
