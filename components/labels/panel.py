@@ -96,10 +96,17 @@ def worth(group: Group) -> str:
         return "by a person"
     if not group.scores:
         return "not scored"
+    if not has_control(group):
+        return "scored, but its control is not"
     beats = [words.title(scorer) for scorer, row in group.scores.items() if beats_control(row)]
     if beats:
         return f"beats its control by {' and '.join(beats)}"
     return "not told from its control"
+
+
+def has_control(group: Group) -> bool:
+    """Whether anything is known of a label's control."""
+    return any(row["control"] is not None for row in group.scores.values())
 
 
 def beats_control(row: dict[str, object]) -> bool:
@@ -163,10 +170,10 @@ def labels_html(known: Known, helps: dict[str, str]) -> str:
 
 def answer(known: Known) -> str:
     """What the scores say of the labels, in a sentence."""
-    scored = [group for group in grouped(known) if group.scores]
+    scored = [group for group in grouped(known) if has_control(group)]
     beat = sum(any(map(beats_control, group.scores.values())) for group in scored)
     if not scored:
-        return "No label is scored: whether they fit is not known."
+        return "No label is scored beside its control: whether one fits is not known."
     if not beat:
         one = len(scored) == 1
         which = "The scored label is not" if one else f"None of the {len(scored)} scored labels is"

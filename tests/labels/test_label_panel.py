@@ -100,6 +100,9 @@ def test_a_label_without_a_value_or_a_control_claims_nothing() -> None:
     view = known([("baez", "a"), ("nla_vector", "b")], [*scores, score("nla_vector", "b", 0.9)])
     assert not any(panel.beats_control(row) for row in view.advantages.iter_rows(named=True))
     assert "no control" in panel.labels_html(view, {})
+    alone = known([("nla_vector", "b")], [score("nla_vector", "b", 0.9)])
+    assert panel.worth(panel.grouped(alone)[0]) == "scored, but its control is not"
+    assert "whether one fits is not known" in panel.labels_html(alone, {})
     none = known([], [])
     assert "No method found" in panel.best_html(known([("baez", "")], []))
     assert "drawn so" in panel.best_html(none)
