@@ -123,7 +123,8 @@ def _first_labels(view: Experiment, features: pl.DataFrame) -> list[str]:
     """Labels of each feature in a line, in an order that tells nothing where that is hidden."""
     texts: dict[int, list[str]] = {}
     for row in view.labels.iter_rows(named=True):
-        texts.setdefault(row["feature"], []).append(row["text"] or "(none)")
+        text = markup.plain_label(row["text"]) or "(none)"
+        texts.setdefault(row["feature"], []).append(text)
     order = sorted if address.get("blind") else list
     return [" · ".join(order(texts[feature])) for feature in features["feature"]]
 

@@ -59,6 +59,11 @@ def label(value: str) -> str:
     return f'{word} <span class="quoted">{token(piece.replace("␠", " "))}</span>'
 
 
+def plain_label(value: str) -> str:
+    """A label where no HTML can be; a space that it quotes is drawn as everywhere."""
+    return visible(value.replace("␠", WHITESPACE[" "]))
+
+
 def chip(label: str, value: str, hint: str = "", kind: str = "") -> str:
     """A number with its name. `value` is HTML."""
     title = f' title="{html.escape(hint)}"' if hint else ""
