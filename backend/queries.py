@@ -30,7 +30,7 @@ from backend.evals.ce_bench.sweep import ce_bench_releases, ce_bench_sweep, ce_s
 from backend.evals.expert_lens.answers import expert_concept, expert_lens, experts_between
 from backend.evals.sage.answers import sage
 from backend.evals.words import EVALUATIONS
-from backend.experiments.answers import comparison, experiment, experiments
+from backend.experiments.answers import comparison, experiment, experiment_so_far, experiments
 from backend.experiments.blind_judging import (
     answer_detection,
     answer_verbalization,
@@ -43,6 +43,7 @@ from backend.experiments.blind_judging import (
 )
 from backend.experiments.cost_estimates import estimate_cost
 from backend.experiments.exchange import export_experiment, import_experiment
+from backend.experiments.label_advantages import label_advantages
 from backend.experiments.runs import run_experiment, start_experiment
 from backend.experiments.single_labels import label_scores, labels, write_labels
 from backend.features.answers import feature_examples, feature_statistics, search_features

@@ -6,12 +6,13 @@ import streamlit as st
 
 from backend import queries
 from backend.experiments.views import Experiment
+from backend.schema import Job
 from components.experiments import comparison
-from components.experiments import results as experiment_results
+from components.experiments import runs as experiment_runs
 from components.experiments.comparison import INSPECTOR, LIST
 from components.shell import address, markup
 from components.shell.frame import frame
-from components.shell.status import reported, waiting
+from components.shell.status import render_empty, reported
 
 KEYS = {
     "N": "next feature",
@@ -40,7 +41,7 @@ def show_feature(view: Experiment) -> None:
     with reported():
         feature = comparison.opened(view)
         comparison.render_title(view, feature)
-        answer = queries.comparison(place.study, view.run, feature, address.get("by"))
+        answer = queries.comparison(place.study, view.run, feature, comparison.scorer(view))
         markup.render(comparison.labels_html(answer, view))
         comparison.render_vote(answer, lambda choice: keep(view, feature, choice))
         markup.render(comparison.excerpts_html(answer))
@@ -49,9 +50,13 @@ def show_feature(view: Experiment) -> None:
 
 with reported():
     runs = queries.experiments(place.study)
-    opened = experiment_results.choose(runs, "There is nothing to compare yet.")
+    opened = experiment_runs.choose(runs, "There is nothing to compare yet.")
     whole = queries.experiment(place.study, opened)
-    if not waiting(whole, queries, "experiment"):
+    if isinstance(whole, Job):
+        whole = queries.experiment_so_far(place.study, opened)
+    if not len(whole.labels):
+        render_empty("No label is written yet.", "Those that are written appear here.")
+    else:
         left, right = st.columns([7, 13], gap="medium")
         with left:
             show_list(whole)

@@ -8,6 +8,7 @@ from backend import queries
 from components.experiments import files as experiment_files
 from components.experiments import form as experiment_form
 from components.experiments import results as experiment_results
+from components.experiments import runs as experiment_runs
 from components.experiments.form import FORM
 from components.shell import address, markup
 from components.shell.footer import render_footer
@@ -21,7 +22,10 @@ place = frame("Experiment", queries)
 def show_form() -> None:
     with reported():
         experiment_form.render_form(queries.label_methods(), queries.server())
-        plan, who = experiment_form.plan(), address.get("who")
+        among = experiment_form.among(queries, place.study)
+        if among is None:
+            return
+        plan, who = experiment_form.plan(among), address.get("who")
         markup.render(experiment_form.quote_html(queries.estimate_cost(place.study, plan, who)))
         if st.button("Start", type="primary", key="start"):
             limits = address.get("calls"), address.get("cost")
@@ -37,26 +41,26 @@ with reported():
     with bar:
         if runs:
             address.assume(run=opened)
-            experiment_results.render_runs(runs, opened)
+            experiment_runs.render_runs(runs, opened)
         experiment_files.render_import(queries)
-    with st.expander("New experiment", expanded=not runs, key="new"):
+    with st.expander("New experiment", expanded=not runs or bool(address.get("only")), key="new"):
         show_form()
     if not opened:
         render_empty("No experiment was made yet.", "Choose above what to compare, and start it.")
         st.stop()
     view = queries.experiment(place.study, opened)
-    if not waiting(view, queries, "experiment"):
+    if waiting(view, queries, "experiment"):
+        markup.render(experiment_runs.compare_html(opened))
+    else:
         with bar:  # it may have ended after the list was read
             experiment_files.render_export(queries, place.study, opened)
-        markup.render(experiment_results.plan_html(view))
-        markup.head("Scores", "mean over features")
+        measure = address.get("measure")
+        markup.render(experiment_results.answer_html(view, measure))
         if len(view.known):
             markup.render(experiment_results.known_html(view))
         experiment_results.render_measures()
         experiment_results.render_means(view)
-        measure = address.get("measure")
-        markup.render(experiment_results.advantages_html(view, measure))
-        markup.head("Labels against the same labels given to other features")
+        markup.head("Labels against their shuffled control", "the same, given to another feature")
         markup.render(experiment_results.gains_html(view, measure))
         markup.head("Differences between methods")
         markup.render(experiment_results.differences_html(view, measure))
@@ -71,4 +75,5 @@ with reported():
         if view.labels["failed"].ne("").any():
             markup.head("Failures")
             markup.render(experiment_results.failures_html(view))
+        experiment_results.render_plan(view, queries.label_methods())
         render_footer(experiment_results.downloads_of(view), view.provenance, "experiment")

@@ -8,7 +8,6 @@ import streamlit as st
 
 from backend import queries
 from backend.features.views import FeatureTable
-from backend.labels.words import LabelRequest
 from components.features import examples, inspector, occlusion, table
 from components.features.table import FEATURES, LIST
 from components.labels import panel as label_panel
@@ -48,23 +47,17 @@ def show_inspector(view: FeatureTable) -> None:
         feature = queries.feature(place.study, number)
         if waiting(feature, queries, "feature"):
             return
-        inspector.render_head(feature)
-        inspector.render_charts(feature, address.get("draw"))
-        label_panel.render_section(queries, INSPECTOR, place.study, LabelRequest(number))
+        known = label_panel.known_labels(queries, place.study, number)
+        markup.render(label_panel.best_html(known) + inspector.first_html(feature))
         render_pending(feature.pending, queries, "", "feature")
-        examples.render_draw(feature)
-        how = address.get("draw"), 10, address.get("seed"), address.get("facet")
-        draw = queries.feature_examples(place.study, number, *how)
-        peak = inspector.peak(feature)
-        if not waiting(draw, queries, "draw"):
-            occlusion.render_examples(
-                draw, number, peak, lambda token: queries.why(place.study, number, token), queries
-            )
+        occlusion.render_examples(feature, queries, place.study)
+        label_panel.render_section(queries, INSPECTOR, place.study, known)
+        inspector.render_numbers(feature, address.get("draw"))
         inspector.render_details(feature)
         if text := examples.render_own():
             probe = queries.probe(place.study, text, number)
             if not waiting(probe, queries, "probe"):
-                markup.render(examples.probe_html(probe, peak))
+                markup.render(examples.probe_html(probe, inspector.peak(feature)))
         render_footer(tables_of(feature, f"feature {number}"), feature.provenance, "feature")
 
 

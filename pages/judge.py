@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend import queries
 from components.experiments import blind_judging
-from components.experiments import results as experiment_results
+from components.experiments import runs as experiment_runs
 from components.experiments.blind_judging import TASK
 from components.shell import address, markup
 from components.shell.frame import frame
@@ -45,7 +45,5 @@ def show_task(run: str) -> None:
 
 with reported():
     show_task(
-        experiment_results.choose(
-            queries.experiments(place.study), "There is nothing to judge yet."
-        )
+        experiment_runs.choose(queries.experiments(place.study), "There is nothing to judge yet.")
     )

@@ -7,14 +7,13 @@ from functools import partial
 import streamlit as st
 
 from backend import queries
-from backend.labels.words import LabelRequest
 from backend.regions.views import RegionMap
 from components.labels import panel as label_panel
 from components.regions import controls, inspector, table
 from components.regions import map as region_map
 from components.regions.ring import render_ring
 from components.regions.table import MAP, REGIONS, TABLE
-from components.shell import address
+from components.shell import address, markup
 from components.shell.browsing import INSPECTOR
 from components.shell.downloads import tables_of
 from components.shell.footer import render_footer
@@ -54,14 +53,15 @@ def show_inspector(view: RegionMap) -> None:
         if waiting(region, queries, "region"):
             return
         render_ring(view, number)
-        inspector.render_head(region)
-        labelled = LabelRequest(number, "region", *where)
-        label_panel.render_section(queries, INSPECTOR, place.study, labelled)
+        known = label_panel.known_labels(queries, place.study, number, "region", *where)
+        markup.render(label_panel.best_html(known) + inspector.first_html(region))
         draw = controls.render_draw(region)
         members = queries.region_members(place.study, number, *where, draw)
         if not waiting(members, queries, "members"):
-            inspector.render_members(region, members, draw.kind)
+            markup.render(inspector.members_html(members))
         render_pending(None if view.pending else region.pending, queries, "", "region")
+        label_panel.render_section(queries, INSPECTOR, place.study, known)
+        inspector.render_numbers(region, draw.kind)
         inspector.render_details(region)
         render_footer(tables_of(region, f"region {number}"), region.provenance, "region")
 

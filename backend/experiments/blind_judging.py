@@ -79,7 +79,7 @@ def _trial(study: Study, ended: Results, feature: int, text: str) -> Trial:
 @lookup
 def detection_task(study: Study, run: str, person: str) -> Task:
     """The next label to judge excerpts by, with nothing that tells whose it is or what is true."""
-    ended = runs.finished(run)
+    ended = runs.labelled(study, run)
     items = _items(ended.labels)
     item, done, total = next_item("verdicts", study, run, person, list(items))
     if not item:
@@ -110,7 +110,7 @@ def answer_detection(
 def detection_scores(study: Study, run: str) -> pl.DataFrame:
     """Who judged, on how many labels: mean balanced accuracy with interval, and that of the
     experiment's judge on the same labels. Columns: who, mean, low, high, labels, n, failures."""
-    ended = runs.finished(run)
+    ended = runs.labelled(study, run)
     labels = _items(ended.labels)
     by_person: dict[str, list[Score]] = {}
     for (person, item), event in sorted(latest_answers("verdicts", study, run).items()):
@@ -136,7 +136,7 @@ def detection_scores(study: Study, run: str) -> pl.DataFrame:
 
 def _verbalizations(study: Study, run: str) -> dict[str, dict[str, Any]]:
     """Every verbalized peak of an experiment by its name."""
-    ended = runs.finished(run)
+    ended = runs.labelled(study, run)
     subject, rows = features_of(study), {}
     for feature in ended.features:
         for row in ended.texts_at_peaks(subject, feature):

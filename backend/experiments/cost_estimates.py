@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from backend.experiments import experiment
 from backend.experiments.judge_calibration import EACH, SPAN, WORDS, questions
@@ -14,7 +14,7 @@ from backend.labels import steps as label_steps
 from backend.labels.contract import GREEDY, Draw, Message
 from backend.labels.judges import Conversation, Question, WriterJudge
 from backend.labels.kinds import SCORERS
-from backend.labels.references import OWN
+from backend.labels.references import OWN, WriterRef
 from backend.labels.server import prices
 from backend.labels.subjects import Sampling, Subject, features_of, models_of, setting_of
 from backend.query import lookup
@@ -55,6 +55,16 @@ def estimate_cost(study: Study, plan: Plan, who: str = "own") -> Quote:
     writer = models_of(study, who).writer
     subject = features_of(study)
     numbers = experiment.sample(subject, plan)
+    return replace(_quote(subject, plan, numbers, writer), left_out=_left_out(plan, numbers))
+
+
+def _left_out(plan: Plan, numbers: Sequence[int]) -> tuple[int, ...]:
+    """Of a plan for all the features that it names those that cannot be tested."""
+    all_wanted = plan.features >= len(set(plan.among))
+    return tuple(sorted(set(plan.among) - set(numbers))) if all_wanted else ()
+
+
+def _quote(subject: Subject, plan: Plan, numbers: Sequence[int], writer: WriterRef) -> Quote:
     if writer.kind == OWN:
         texts = len(numbers) * len(_judgements(plan))
         asking = sum(map(label_steps.may_ask, plan.methods))

@@ -25,7 +25,7 @@ from backend.labels.subjects import Models, Subject
 from backend.labels.verbalizers import controls
 from backend.models import embedder as embedders
 from backend.run import current, report
-from backend.schema import NotFoundError, Plan
+from backend.schema import NotFoundError, Plan, check_number
 from backend.statistics.intervals import wilson
 from backend.store.memo import memoize
 
@@ -49,10 +49,14 @@ def check(plan: Plan) -> None:
         )
     if not plan.methods or not plan.scorers:
         raise NotFoundError("Nothing is asked for.", "Choose a method and a scorer at least.")
-    if not FEWEST <= plan.features <= MOST or (plan.window is not None and plan.window < 1):
+    if not FEWEST <= plan.features <= MOST:
         raise NotFoundError(
-            f"{plan.features} features with a window of {plan.window} cannot be.",
-            f"Choose {FEWEST} to {MOST} features, and a window of 1 token or more.",
+            f"An experiment cannot be on {plan.features} features.",
+            f"Choose {FEWEST} to {MOST}: each label is compared with that of another feature.",
+        )
+    if plan.window is not None and plan.window < 1:
+        raise NotFoundError(
+            f"A judge cannot be shown a window of {plan.window} tokens.", "Choose 1 or more."
         )
     if plan.marks == "post" and plan.negatives != "other":
         raise NotFoundError(
@@ -66,8 +70,10 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     planned or there are.
 
     Raises:
-        NotFoundError: there are not even two.
+        NotFoundError: there are not even two, or the plan names one that there is not.
     """
+    for number in plan.among:
+        check_number(number, len(subject.source.offsets) - 1, subject.source.what, "The study")
     candidates = subject.source.frequent()
     if plan.among:
         candidates = np.intersect1d(candidates, plan.among)
@@ -76,7 +82,7 @@ def sample(subject: Subject, plan: Plan) -> list[int]:
     if len(numbers) < FEWEST:
         raise NotFoundError(
             f"{len(numbers)} {subject.source.what}s fire in {LEAST} contexts or more.",
-            "Read more of the corpus.",
+            "Choose others that fire more often." if plan.among else "Read more of the corpus.",
         )
     return sorted(numbers)
 

@@ -10,7 +10,8 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from backend.experiments import experiment
-from backend.experiments.views import Experiment, Run
+from backend.experiments.steps import ExperimentSteps
+from backend.experiments.views import TABLES, Experiment, Run
 from backend.labels import steps as label_steps
 from backend.labels import writers
 from backend.labels.subjects import (
@@ -23,10 +24,12 @@ from backend.labels.subjects import (
     sampling_of,
     wordings_of,
 )
+from backend.labels.tables import SCORES
 from backend.query import action, query
 from backend.schema import Job, NotFoundError, Plan, Study
 from backend.store import jobs, queue
 from backend.store.memo import Entry, canonical
+from backend.store.views import Provenance
 
 IMPORTED = "import-"  # begins the names of experiments taken from files
 
@@ -64,7 +67,7 @@ def run_experiment(
         writers.limit_cost(models.writer, calls, cost),
     ):
         entry = experiment.run(features_of(study), plan, models, wordings_of(plan))
-    return _view(study, Results(entry, plan, models))
+    return _view(study, Results(entry.digest, plan, models, entry))
 
 
 @action
@@ -92,23 +95,30 @@ def start_experiment(
 
 @dataclass(frozen=True)
 class Results:
-    """An experiment that ended, and by what plan and models."""
+    """An experiment, and by what plan and models: its entry where it has ended, else the tables as
+    far as they are."""
 
-    entry: Entry
+    run: str
     plan: Plan
     models: Models
+    found: Entry | dict[str, pl.DataFrame]
 
     @property
-    def run(self) -> str:
-        return self.entry.digest
+    def entry(self) -> Entry:
+        """Of an experiment that has ended."""
+        assert isinstance(self.found, Entry)
+        return self.found
+
+    def _table(self, name: str) -> pl.DataFrame:
+        return self.found.frame(name) if isinstance(self.found, Entry) else self.found[name]
 
     @property
     def labels(self) -> pl.DataFrame:
-        return self.entry.frame("labels")
+        return self._table("labels")
 
     @property
     def scores(self) -> pl.DataFrame:
-        return self.entry.frame("scores")
+        return self._table("scores")
 
     @property
     def sampling(self) -> Sampling:
@@ -131,7 +141,8 @@ def results(run: str) -> Results | None:
     if entry is None:
         return None
     arguments = entry.recipe()["arguments"]
-    return Results(entry, read_plan(arguments["plan"]), read_models(arguments["models"]))
+    plan, models = read_plan(arguments["plan"]), read_models(arguments["models"])
+    return Results(entry.digest, plan, models, entry)
 
 
 def finished(run: str) -> Results:
@@ -145,6 +156,34 @@ def finished(run: str) -> Results:
     if ended is None:
         raise NotFoundError("This experiment has not ended.", "Wait for it, or start it again.")
     return ended
+
+
+def labelled(study: Study, run: str) -> Results:
+    """An experiment that ended, or the labels that one under way has so far (its scores are those
+    of `under_way.scores_of`).
+
+    Raises:
+        NotFoundError: there is none of that name, or it was imported.
+    """
+    job = None if run.startswith(IMPORTED) else _job(run)  # before its result, as in `view`
+    if job is None or experiment.run.open(run) is not None:
+        return finished(run)
+    plan, models = arguments_of(study, job)
+    steps = steps_of(study, plan, models)
+    tables_so_far = {"labels": steps.known_labels(), "scores": pl.DataFrame(schema=SCORES)}
+    return Results(run, plan, models, tables_so_far)
+
+
+def arguments_of(study: Study, job: Job) -> tuple[Plan, Models]:
+    """The plan and the models of an experiment's job."""
+    arguments = run_experiment.entry.decode(json.loads(job.arguments))
+    return arguments["plan"], models_of(study, arguments["who"])
+
+
+def steps_of(study: Study, plan: Plan, models: Models) -> ExperimentSteps:
+    """The steps of an experiment on the study's features."""
+    subject = features_of(study)
+    return ExperimentSteps(subject, plan, models, tuple(experiment.sample(subject, plan)))
 
 
 def list_runs(study: Study) -> list[Run]:
@@ -165,7 +204,7 @@ def _under_way(study: Study) -> list[Run]:
         # a study that has changed since has other experiments
         if _job(name) is not None and name not in runs and experiment.run.open(name) is None:
             who = models.writer.name, models.judge.name
-            runs[name] = Run(name, arguments["plan"], *who, created=job.created)
+            runs[name] = Run(name, arguments["plan"], *who, created=job.created, job=_job(name))
     return list(runs.values())
 
 
@@ -200,6 +239,27 @@ def view(study: Study, run: str) -> Experiment | Job:
             "Choose one from the list, or start one on Experiment.",
         )
     return job
+
+
+def so_far(study: Study, run: str) -> Experiment:
+    """An experiment with the labels that there are, before it is judged.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    known, job = labelled(study, run), _job(run)
+    empty = {name: pl.DataFrame(schema=schema) for name, schema in TABLES.items()}
+    command = f"experiment_so_far --study {study.name} --run {run}"
+    return Experiment(
+        run=run,
+        plan=known.plan,
+        writer=known.models.writer.name,
+        judge=known.models.judge.name,
+        **empty | {"labels": known.labels},
+        provenance=Provenance(
+            "under way", run, "{}", (), "", 0.0, job.created if job else 0.0, command
+        ),
+    )
 
 
 def _view(study: Study, ended: Results) -> Experiment:

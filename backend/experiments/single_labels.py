@@ -3,7 +3,9 @@ others: what the Features and Regions pages show. They are an experiment on one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ import polars as pl
 
 from backend.annotations.hand_labels import HUMAN, labels_of
 from backend.experiments import experiment
-from backend.experiments.steps import ExperimentSteps, judged_texts
-from backend.labels import evidence, explainers
+from backend.experiments.steps import ExperimentSteps, JudgedText, judged_texts
+from backend.labels import evidence, explainers, tables
 from backend.labels import steps as label_steps
 from backend.labels.subjects import (
     Models,
@@ -83,6 +85,25 @@ def _best_match(study: Study, region: int, partition: Partition) -> tuple[int, f
     return (int(best["feature"][0]), float(best["f1"][0])) if len(best) else None
 
 
+def known_labels(
+    subject: Subject, numbers: Sequence[int], plan: Plan, models: Models
+) -> pl.DataFrame:
+    """`tables.LABELS` of some features or regions by the plan's methods, as far as they are known:
+    what would have to be written is left out.
+
+    Raises:
+        TooFewError: one fires in too few contexts.
+    """
+    sampling = Sampling(plan.split, seed=plan.seed)
+    rows = []
+    for number, method in product(numbers, plan.methods):
+        _, text, detail, n, known = _label_row(subject, number, method, sampling, models)
+        if known:
+            failed = "" if text else detail
+            rows.append((number, method, "", text, detail, failed, n, None))
+    return pl.DataFrame(rows, schema=tables.LABELS, orient="row")
+
+
 def _label_row(
     subject: Subject, number: int, method: str, sampling: Sampling, models: Models
 ) -> tuple[Any, ...]:
@@ -123,7 +144,7 @@ def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScor
     with label_scores.asking(study, request, methods):
         subject = subject_of(study, request.kind, request.p, request.k)
         subject.draw(request.number, sampling_of(plan, study.embedder).train)
-        numbers = request.number, _other(subject, request.number, plan.seed)
+        numbers = request.number, other_number(subject, request.number, plan.seed)
         steps = ExperimentSteps(subject, plan, models_of(study, request.who), numbers)
         command = f"label_scores --study {study.name} --number {request.number}"
         if request.kind == "region":
@@ -148,15 +169,32 @@ def _scores(steps: ExperimentSteps, command: str) -> LabelScores:
     steps.verbalize()
     steps.prepare()
     number = steps.numbers[0]
-    texts = [each for each in judged_texts(steps.labels(), steps.plan) if each[0] == number]
-    texts = texts or [(number, "", "empty", "")]  # where it has no label, only none
+    texts = judged_of(steps.labels(), steps.plan, number)
     scores = steps.scores([(text, scorer) for text in texts for scorer in steps.plan.scorers])
     last = steps.judge((number, "", steps.plan.scorers[-1]))
     return LabelScores(number, scores, last.provenance(command))
 
 
-def _other(subject: Subject, number: int, seed: int) -> int:
-    """Another that fires often enough to have a label of its own."""
+def judged_of(labels: pl.DataFrame, plan: Plan, number: int) -> list[JudgedText]:
+    """What is judged of one number: its labels, as controls the other's by the same methods, and
+    none. Methods that gave it the same label share one control, so it is judged once."""
+    texts = [each for each in judged_texts(labels, plan) if each[0] == number]
+    own = {method: text for _, method, control, text in texts if control == "label"}
+    shared: dict[str, str] = {}  # by label, the control of the first method that has one
+    rows: list[JudgedText] = []
+    for one, method, control, text in texts:
+        if control == "shuffled":
+            text = shared.setdefault(own[method], text)
+        rows.append((one, method, control, text))
+    return rows or [(number, "", "empty", "")]  # where it has no label, only none
+
+
+def other_number(subject: Subject, number: int, seed: int) -> int:
+    """Another that fires often enough to have a label of its own, which is lent as a control.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     rng = np.random.default_rng([seed, number, 1])
     order = rng.permutation(subject.source.frequent()).tolist()
     other = next(subject.testable(each for each in order if each != number), None)

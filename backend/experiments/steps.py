@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeVar
 
 import polars as pl
@@ -78,17 +79,17 @@ class ExperimentSteps:
             return label_steps.explain(self.subject, *pair, self.sampling.train)
 
         entries = _each(step, pairs, "Labelling", writers.workers(self.models.writer))
-        rows = [
-            {
-                "feature": number,
-                "method": author.method,
-                "writer": author.writer.name if author.writer else "",
-                **{name: entry.value(name) for name in ("text", "detail", "failed", "n")},
-                "seconds": entry.recipe()["seconds"],
-            }
-            for (number, author), entry in zip(pairs, entries, strict=True)
-        ]
-        return pl.DataFrame(rows, schema=tables.LABELS)
+        return _label_table(list(zip(pairs, entries, strict=True)))
+
+    def known_labels(self) -> pl.DataFrame:
+        """`labels`, as far as they are kept; nothing is computed."""
+        pairs = []
+        for method, number in product(self.plan.methods, self.numbers):
+            author = label_steps.author_of(method, self.models)
+            entry = label_steps.explain.find(self.subject, number, author, self.sampling.train)
+            if entry is not None:
+                pairs.append(((number, author), entry))
+        return _label_table(pairs)
 
     # ------------------------------------------------------------ judgements
 
@@ -119,6 +120,21 @@ class ExperimentSteps:
             entries |= zip(some, results, strict=True)
         return entries
 
+    def find_judgement(self, judgement: Judgement) -> Entry | None:
+        """As `judge`, if it is kept; nothing is computed."""
+        with run.looking(run.current().device):
+            try:
+                return self.judge(judgement)
+            except run.Missing:
+                return None
+
+    def known_scores(self, texts: Sequence[JudgedText]) -> pl.DataFrame:
+        """`scores` of the texts by each scorer of the plan, as far as they are kept."""
+        pairs = [(text, scorer) for text in texts for scorer in self.plan.scorers]
+        return self.scores(
+            [pair for pair in pairs if self.find_judgement((pair[0][0], pair[0][3], pair[1]))]
+        )
+
     def scores(self, rows: Sequence[tuple[JudgedText, str]]) -> pl.DataFrame:
         """`tables.SCORES` of texts, each by a scorer, in their order."""
         judgements = [(number, text, scorer) for (number, _, _, text), scorer in rows]
@@ -130,6 +146,20 @@ class ExperimentSteps:
             frame = entries[judgement].frame("scores").with_columns(**literals)
             parts.append(frame.select(list(tables.SCORES)))
         return pl.concat(parts)
+
+
+def _label_table(pairs: Sequence[tuple[tuple[int, label_steps.Author], Entry]]) -> pl.DataFrame:
+    rows = [
+        {
+            "feature": number,
+            "method": author.method,
+            "writer": author.writer.name if author.writer else "",
+            **{name: entry.value(name) for name in ("text", "detail", "failed", "n")},
+            "seconds": entry.recipe()["seconds"],
+        }
+        for (number, author), entry in pairs
+    ]
+    return pl.DataFrame(rows, schema=tables.LABELS)
 
 
 def _each(

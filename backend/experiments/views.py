@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 import polars as pl
 
 from backend.labels.tables import DIFFERENCES, DISTANCES, LABELS, SCORES, SUMMARY
-from backend.schema import Plan, conform
+from backend.schema import Job, Plan, conform
 from backend.store.views import Provenance
 
 MEANS = pl.Schema({**SUMMARY, "of": pl.String})
@@ -45,6 +45,7 @@ class Quote:
     reply_tokens: int
     cost: float | None
     how: str
+    left_out: tuple[int, ...] = ()  # features that the plan names and that fire in too few contexts
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Run:
     judge: str
     created: float  # Unix seconds
     done: bool = False
+    job: Job | None = None  # of one that has not ended well
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ class Experiment:
                 conform(getattr(self, each.name), pl.Schema(each.metadata))
 
 
+# of `Experiment`, by their names
+TABLES = {each.name: pl.Schema(each.metadata) for each in fields(Experiment) if each.metadata}
+
+
 @dataclass(frozen=True)
 class ExperimentImport:
     """An experiment taken from a file: its name, what could not be read, what to know."""
@@ -101,19 +107,20 @@ class Judgement:
     values: tuple[float, ...]  # the feature's activations, as far as shown
     text: str  # as the judge saw it
     fires: bool  # what is true
-    answers: tuple[int | None, ...]  # of each method: 1 it fits, 0 not, None failed
+    answers: tuple[int | None, ...]  # of each method: 1 it fits, 0 not, None failed or not yet
     probabilities: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One feature's labels side by side on the same held-out excerpts."""
+    """One feature's labels side by side, on the same held-out excerpts where these are known."""
 
     feature: int
     scorer: str
     labels: pl.DataFrame  # LABELS
     methods: tuple[str, ...]  # whose labels did not fail, in the order of `answers`
-    items: tuple[Judgement, ...]
+    items: tuple[Judgement, ...]  # none of an imported experiment
+    judged: bool  # whether the scorer says of each excerpt whether a label fits
     scores: pl.DataFrame  # SCORES of its labels and of the empty one
     maximum: float  # the feature's strongest activation
     train: str  # how the evidence was drawn

@@ -147,9 +147,9 @@ class Subject:
 
     def draw(self, number: int, sampling: Sampling) -> Evidence:
         """Raises as `evidence.draw`."""
-        near: list[int] = []
-        if sampling.negatives == HARD:
-            near = find_hard_negatives(self, number, sampling).array("rows").tolist()
+        if sampling.negatives != HARD:
+            return _draw(self, number, sampling)
+        near = find_hard_negatives(self, number, sampling).array("rows").tolist()
         return evidence.draw(self.source, self.tokens, number, sampling, near)
 
     def trial(self, number: int, label: str, sampling: Sampling, setting: Setting) -> Trial:
@@ -180,6 +180,11 @@ class Subject:
 @functools.lru_cache(maxsize=8192)  # asked each time somebody looks
 def _count_contexts(subject: Subject, number: int) -> int:
     return len(peaks(subject.source.column(number), subject.tokens)[0])
+
+
+@functools.lru_cache(maxsize=64)  # every method and scorer of a number asks for the same
+def _draw(subject: Subject, number: int, sampling: Sampling) -> Evidence:
+    return evidence.draw(subject.source, subject.tokens, number, sampling)
 
 
 _features = functools.lru_cache(maxsize=4)(evidence.of_features)

@@ -23,6 +23,17 @@ PEAK_TEXTS = pl.Schema(
 )
 
 
+# a label by a scorer (as in `tables.SCORES`) and less its control; null where either is not known
+_ENDS = ("value", "low", "high")
+ADVANTAGES = pl.Schema(
+    {"label": pl.String, "scorer": pl.String, "judge": pl.String, "n": pl.Int64}
+    | {"failures": pl.Int64, "chance": pl.Float64}
+    | dict.fromkeys((*_ENDS, *(f"control_{end}" for end in _ENDS)), pl.Float64)
+    | {"control": pl.String}  # the label of another that was scored in the same way
+    | dict.fromkeys(("difference", "difference_low", "difference_high"), pl.Float64)
+)
+
+
 @dataclass(frozen=True)
 class Labels:
     """Labels of one feature or region, and what they were made from."""

@@ -78,6 +78,23 @@ def jackknife_half_width(
     return t_quantile(n) * float(np.sqrt((n - 1) * values.var()))
 
 
+def difference_interval(one: Ends, other: Ends) -> Ends:
+    """One value less another, with the 95% interval that follows from theirs; nothing where either
+    has none. Both ends are exact for independent values, and too wide for values of one sample
+    that rise and fall together.
+
+    Source: Zou and Donner, *Construction of confidence limits about effect measures* (2008).
+    """
+    (value, low, high), (less, least, most) = one, other
+    if value is None or less is None:
+        return NOTHING
+    difference = value - less
+    if low is None or high is None or least is None or most is None:
+        return difference, None, None
+    down, up = math.hypot(value - low, most - less), math.hypot(high - value, less - least)
+    return difference, difference - down, difference + up
+
+
 def fisher_interval(rho: float, half: float) -> tuple[float, float]:
     """The interval of a correlation, `half` being half its width on the scale of arctanh."""
     middle = np.arctanh(rho)

@@ -65,10 +65,15 @@ def render_controls(view: Experiment) -> None:
                 rerun=(LIST, INSPECTOR),
                 also={"feature": None},
             )
-        scorers = [s for s in view.plan.scorers if s in words.judged_names()]
-        controls.segmented_control(
-            "by", "By", scorers, label_visibility="collapsed", rerun=(LIST, INSPECTOR)
-        )
+        if len(view.plan.scorers) > 1:
+            controls.segmented_control(
+                "by",
+                "By",
+                view.plan.scorers,
+                scorer(view),
+                label_visibility="collapsed",
+                rerun=(LIST, INSPECTOR),
+            )
         st.button(
             "Show names" if address.get("blind") else "Blind",
             shortcut="B",
@@ -80,6 +85,12 @@ def render_controls(view: Experiment) -> None:
         )
 
 
+def scorer(view: Experiment) -> str:
+    """The scorer whose verdicts are shown: the one that is chosen, or the first there is."""
+    chosen = address.get("by")
+    return chosen if chosen in view.plan.scorers or not view.plan.scorers else view.plan.scorers[0]
+
+
 def _put(**fields: Any) -> None:
     address.put(**fields)
     st.rerun([LIST, INSPECTOR])
@@ -88,7 +99,8 @@ def _put(**fields: Any) -> None:
 def render_list(view: Experiment) -> None:
     """Features, most contested first."""
     features = contested(view)
-    markup.note("Most distant labels of the pair first.")
+    order = "Most distant labels of the pair first." if len(view.distances) else "By number."
+    markup.note(order)
     render_rows(
         features.with_columns(pl.Series("label", _first_labels(view, features))),
         features["feature"].to_list(),
@@ -111,7 +123,8 @@ def _first_labels(view: Experiment, features: pl.DataFrame) -> list[str]:
     """Labels of each feature in a line, in an order that tells nothing where that is hidden."""
     texts: dict[int, list[str]] = {}
     for row in view.labels.iter_rows(named=True):
-        texts.setdefault(row["feature"], []).append(row["text"] or "(none)")
+        text = markup.plain_label(row["text"]) or "(none)"
+        texts.setdefault(row["feature"], []).append(text)
     order = sorted if address.get("blind") else list
     return [" · ".join(order(texts[feature])) for feature in features["feature"]]
 
@@ -152,11 +165,11 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
     """One row a label, with its scores where names are shown."""
     texts = dict(zip(comparison.labels["method"], comparison.labels["text"], strict=True))
     methods = [comparison.methods[number] for number in order(comparison)]
-    bold = [f"<b>{escape(texts[method])}</b>" for method in methods]
+    bold = [f"<b>{markup.label(texts[method])}</b>" for method in methods]
     if address.get("blind"):
         lettered = zip(LETTERS, bold, strict=False)
         rows = [[f"<b>{letter}</b>", text] for letter, text in lettered]
-        return markup.table(["", "label"], rows, "tt")
+        return f'<div class="scored">{markup.table(["", "label"], rows, "tt")}</div>'
     scorers = _scorers(comparison)
     blank = [""] * len(scorers)
     rows = [
@@ -169,9 +182,10 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
         for row in comparison.labels.filter(pl.col("failed") != "").iter_rows(named=True)
     ]
     for row in comparison.human.iter_rows(named=True):
-        text = f"<b>{escape(row['text'] or row['failed'])}</b>"
+        text = f"<b>{markup.label(row['text'] or row['failed'])}</b>"
         rows.append([f"human · {escape(row['writer'])}", text, *blank])
-    return markup.table(["", "label", *map(words.title, scorers)], rows, "tt" + "n" * len(scorers))
+    heads, kinds = ["", "label", *map(words.title, scorers)], "tt" + "n" * len(scorers)
+    return f'<div class="scored">{markup.table(heads, rows, kinds)}</div>'
 
 
 def dot(method: str) -> str:
@@ -242,8 +256,10 @@ def votes_html(votes: pl.DataFrame) -> str:
 def excerpts_html(comparison: Comparison) -> str:
     """The held-out excerpts, those in which the feature fires first, and for each label whether
     the judge got it right."""
-    blind = address.get("blind")
-    numbers = [] if blind else order(comparison)
+    if not comparison.items:
+        return '<p class="note">This experiment was imported without its excerpts.</p>'
+    marked = comparison.judged and not address.get("blind")
+    columns = order(comparison) if marked else []
     ranked = sorted(
         comparison.items, key=lambda item: (not item.fires, -max(item.values, default=0))
     )
@@ -251,20 +267,25 @@ def excerpts_html(comparison: Comparison) -> str:
         [
             "fires" if item.fires else "silent",
             _text(item, comparison),
-            *[_verdict(item, number) for number in numbers],
+            *[_verdict(item, number) for number in columns],
         ]
         for item in ranked
     ]
-    heads = ("", "held-out excerpt", *[comparison.methods[number] for number in numbers])
-    verdict_note = "" if blind else f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – failed."
-    if not blind and comparison.scores["judge"].str.ends_with("median").any():
-        verdict_note += (
-            " This judge calls the likelier half fitting, so a mark is relative to the others."
-        )
-    note = f"Excerpts that no label was made from.{verdict_note}"
-    kinds = "tt" + "t" * len(numbers)
-    table = markup.table(heads, rows, kinds, note)
+    heads = ("", "held-out excerpt", *[comparison.methods[number] for number in columns])
+    table = markup.table(heads, rows, "tt" + "t" * len(columns), _excerpts_note(comparison))
     return f'<div class="compared">{legend_html(comparison.maximum)}{table}</div>'
+
+
+def _excerpts_note(comparison: Comparison) -> str:
+    note = "Excerpts that no label was made from."
+    if address.get("blind"):
+        return note
+    if not comparison.judged:
+        return f"{note} By {comparison.scorer} they are judged all at once, so none has a mark."
+    note += f" Judged by {comparison.scorer}: ✓ right, ✗ wrong, – no answer."
+    if comparison.scores["judge"].str.ends_with("median").any():
+        note += " This judge calls the likelier half fitting, so a mark is relative to the others."
+    return note
 
 
 def _text(item: Judgement, comparison: Comparison) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import polars as pl
 import streamlit as st
 
 from backend.experiments.views import Quote
 from backend.labels import words
-from backend.schema import Plan
+from backend.schema import Job, NotFoundError, Plan, Tier
+from backend.tiers.views import TierTable
+from backend.tiers.words import TIERS
 from components.shell import address, controls, markup, numbers
 from components.shell.markup import escape
+from components.shell.status import Desk, waiting
 
 FORM = "form"
+MOST = 500  # features of one experiment
+LISTED = 12  # features that are named in a line
 SPLITS = {
     "range": "from the whole range of peaks",
     "post": "as in the post: ranks 1–5, then 6–15",
@@ -30,17 +38,55 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def plan() -> Plan:
-    """What the form says."""
+def chosen(text: str) -> tuple[tuple[int, ...], str]:
+    """The features that a list names, ascending, and what is to be said of the list.
+
+    Raises:
+        NotFoundError: it names none, or holds what is no number.
+    """
+    parts = [part for part in re.split(r"[\s,;#]+", text) if part]
+    wrong = [part for part in parts if not re.fullmatch(r"-?\d{1,9}", part)]
+    if wrong or not parts:
+        raise NotFoundError(
+            f"“{wrong[0] if wrong else text.strip()}” is no feature's number.",
+            "Give numbers with commas between, such as 17, 350, 1205.",
+        )
+    numbers = tuple(sorted({int(part) for part in parts}))
+    twice = len(parts) - len(numbers)
+    words = f"{len(numbers):,} features" + (f"; {twice} named again" if twice else "")
+    return numbers, f"{words}; at random {MOST} of them" if len(numbers) > MOST else words
+
+
+def among(desk: Desk, study: str) -> tuple[int, ...] | None:
+    """The features to draw from: those that are named, or of a tier; () stands for all, None for
+    a tier whose features are being sorted."""
+    only, tier = address.get("only").strip(), address.get("tier")
+    if only:
+        return chosen(only)[0]
+    if tier == "all":
+        return ()
+    view: TierTable | Job = desk.tiers(study)
+    if waiting(view, desk, "sorting"):
+        return None
+    inside = view.table.filter(pl.col("tier") == int(Tier[tier.upper()]))["feature"].to_list()
+    if not inside:
+        raise NotFoundError(f"No feature is of the {tier} tier.", "Choose another tier.")
+    return tuple(sorted(inside))
+
+
+def plan(among: tuple[int, ...] = ()) -> Plan:
+    """What the form says, of features drawn from `among`."""
+    named = bool(address.get("only").strip())
     return Plan(
         methods=names(address.get("methods")),
         scorers=names(address.get("scorers")),
-        features=address.get("count"),
+        features=min(len(among), MOST) if named else address.get("count"),
         split=address.get("split"),
         negatives=address.get("negatives"),
         marks=address.get("marks"),
         window=address.get("window") or None,
         seed=address.get("seed"),
+        among=among,
     )
 
 
@@ -54,7 +100,7 @@ def render_form(methods: pl.DataFrame, server: str) -> None:
         st.caption("  \n".join(methods_help))
         controls.multiselect("scorers", "Judged by", words.scorer_names(), rerun=(FORM,))
     with middle:
-        controls.number_input("count", "Features", step=10, rerun=(FORM,))
+        _render_features()
         _choice("Train and test", "split", SPLITS)
         seed_help = "of the sample and all draws"
         controls.number_input("seed", "Seed", step=1, help=seed_help, rerun=(FORM,))
@@ -66,6 +112,29 @@ def render_form(methods: pl.DataFrame, server: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         render_writer("Who writes and judges", server, FORM)
         render_caps(FORM)
+
+
+def _render_features() -> None:
+    """Which features: those that are named, or so many at random of all or of a tier."""
+    named = bool(address.get("only").strip())
+    placeholder = "any, at random; or 17, 350, 1205"
+    controls.text_input("only", "Features", placeholder=placeholder, rerun=(FORM,))
+    if named:
+        with contextlib.suppress(NotFoundError):  # it is told below, where the plan is made
+            markup.note(chosen(address.get("only"))[1])
+        return
+    left, right = st.columns(2)
+    with left:
+        controls.number_input("count", "How many", step=10, rerun=(FORM,))
+    with right:
+        controls.selectbox(
+            "tier",
+            "Of the tier",
+            TIERS,
+            format_func=lambda tier: "any" if tier == "all" else tier,
+            help="By the default thresholds of the page Tiers",
+            rerun=(FORM,),
+        )
 
 
 def _choice(label: str, field: str, options: dict[str, str]) -> None:
@@ -103,7 +172,16 @@ def quote_html(quote: Quote) -> str:
         chips.append(markup.chip("tokens out", numbers.count(quote.reply_tokens), "at most"))
         cost = "prices not set" if quote.cost is None else f"{quote.cost:,.2f}"
         chips.append(markup.chip("cost", escape(cost), "in the currency of the prices", "warn"))
-    return f'{markup.chips(chips)}<p class="note">{escape(quote.how)}</p>{_capped(quote)}'
+    left_out = ""
+    if quote.left_out:
+        numbers_out = ", ".join(map(str, quote.left_out[:LISTED]))
+        more = ", …" if len(quote.left_out) > LISTED else ""
+        left_out = (
+            f'<p class="note warn">{len(quote.left_out):,} of the named features fire in too few '
+            f"contexts to be tested and are left out: {numbers_out}{more}.</p>"
+        )
+    how = f'<p class="note">{escape(quote.how)}</p>'
+    return f"{markup.chips(chips)}{left_out}{how}{_capped(quote)}"
 
 
 def _capped(quote: Quote) -> str:

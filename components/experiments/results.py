@@ -3,20 +3,19 @@ verbalizer carries, labels farthest apart."""
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.experiments.views import Experiment, Run
+from backend.experiments.views import Experiment
 from backend.labels import words
+from components.experiments.form import NEGATIVES, SPLITS
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.links import anchor
 from components.shell.lists import Column, frame_html
 from components.shell.markup import escape
-from components.shell.status import render_empty
 
 MEASURES = {"auroc": "AUROC where there is one", "post": "as in the baez post"}
 MOST_DISTANCES = 12
@@ -44,48 +43,9 @@ def shown_scores(frame: pl.DataFrame, view: Experiment, kind: str) -> pl.DataFra
     return frame.filter(pl.col("scorer").is_in(scorers(view.means, kind)))
 
 
-# ---------------------------------------------------------------- which experiment
-
-
-def render_runs(runs: list[Run], opened: str) -> None:
-    """The experiments of the study; the one that is looked at is chosen."""
-    by_name = {run.run: run for run in runs}
-    controls.selectbox(
-        "run",
-        "Experiment",
-        list(by_name),
-        opened,
-        format_func=lambda run: title(by_name[run]) if run in by_name else f"{run[:12]} (missing)",
-        label_visibility="collapsed",
-    )
-
-
-def choose(runs: list[Run], missing: str) -> str:
-    """The ended experiment that a page looks at; stops the page where there is none."""
-    ended = [run for run in runs if run.done]
-    opened = address.get("run") or (ended[0].run if ended else "")
-    if not opened:
-        render_empty(missing, "Make an experiment first.")
-        st.page_link("pages/experiment.py", label="To the experiments")
-        st.stop()
-    address.assume(run=opened)
-    render_runs(ended, opened)
-    return opened
-
-
-def title(run: Run) -> str:
-    """An experiment in a line; not whether it has ended, as the browser tells a choice by this."""
-    plan = run.plan
-    created = datetime.datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
-    who = run.writer.split("@")[0].split(" at ")[0].removeprefix("package:")
-    return (
-        f"{plan.features} features · {', '.join(plan.methods)} · {who} · "
-        f"split {plan.split} · seed {plan.seed} · {created}"
-    )
-
-
-def plan_html(view: Experiment) -> str:
-    """How it was done."""
+def render_plan(view: Experiment, methods: pl.DataFrame) -> None:
+    """How it was done; `methods`: each with a description."""
+    markup.head("How it was done")
     plan = view.plan
     failed = view.labels.filter(pl.col("failed") != "")
     window = f"±{plan.window} tokens" if plan.window else "whole contexts"
@@ -98,13 +58,15 @@ def plan_html(view: Experiment) -> str:
             "methods that gave no label",
             "warn" if len(failed) else "",
         ),
-        markup.chip("split", escape(plan.split)),
-        markup.chip("negatives", escape(plan.negatives)),
+        markup.chip("train and test", escape(SPLITS.get(plan.split, plan.split))),
+        markup.chip("negatives", escape(NEGATIVES.get(plan.negatives, plan.negatives))),
         markup.chip("judge sees", escape(window)),
         markup.chip("writer", escape(view.writer)),
         markup.chip("judge", escape(view.judge)),
     ]
-    return markup.chips(chips)
+    helps = dict(methods.select("method", "help").iter_rows())
+    rows = [[name(each), escape(helps.get(each, "–"))] for each in plan.methods]
+    st.html(markup.chips(chips) + markup.table(("method", "what it does"), rows, "tt"))
 
 
 # ---------------------------------------------------------------- the figure
@@ -202,7 +164,7 @@ def render_means(view: Experiment) -> None:
 def reading(view: Experiment, kind: str) -> str:
     """What the figure can and cannot show."""
     pairs = shown_scores(view.differences, view, kind)
-    smallest = pairs["smallest"].drop_nulls()
+    smallest = pairs.filter(pl.col("smallest") > 0)["smallest"]
     lines = [
         "Filled: mean over features with 95% interval; hollow: the same labels given to other "
         "features; ×: no label; dashed: chance."
@@ -220,8 +182,7 @@ def reading(view: Experiment, kind: str) -> str:
 
 
 def _signed(value: object) -> str:
-    number = numbers.known(value)
-    return numbers.MISSING if number is None else f"{number:+.3f}".replace("0.", ".", 1)
+    return numbers.signed(value, 3)
 
 
 def _signed_interval(low: object, high: object) -> str:
@@ -236,22 +197,32 @@ _SAMPLE: tuple[Column, ...] = (  # the smallest difference that would show, and 
 )
 
 
-def advantages_html(view: Experiment, kind: str) -> str:
-    """Which methods' labels beat the same labels given to other features."""
+def answer_html(view: Experiment, kind: str) -> str:
+    """What the experiment says, in a sentence: which methods beat their shuffled control."""
     some = shown_scores(view.gains, view, kind)
+    if not len(some):
+        failed = len(view.labels.filter(pl.col("failed") != ""))
+        sentence = f"Nothing could be compared: {failed} of {len(view.labels)} labels failed."
+        return f'<p class="answer"><b>{escape(sentence)}</b></p>'
     beats = [row for row in some.iter_rows(named=True) if (row["low"] or 0) > 0]
-    names = [
-        f"{row['method']} by {words.base(row['scorer'])} ({_signed(row['difference'])}, "
-        f"{_signed_interval(row['low'], row['high'])})"
+    parts = [
+        f"{row['method']} by {words.title(row['scorer'])} "
+        f"({_signed(row['difference'])}, 95% interval {_signed_interval(row['low'], row['high'])}; "
+        f"{row['features']} features)"
         for row in beats
     ]
+    few, most = some["features"].min(), some["features"].max()
+    n = f"{most}" if few == most else f"{few} to {most}"
     sentence = (
-        f"Told from the same labels given to other features: {'; '.join(names)}."
-        if names
-        else "No method's labels are told from the same labels given to other features."
+        f"Labels that beat their shuffled control: {'; '.join(parts)}."
+        if beats
+        else f"No method beats its shuffled control, on {n} features."
     )
-    more = f" Of {len(some)} such intervals about {len(some) / 40:.1f} lie above 0 by chance alone."
-    return f'<p class="note"><b>{escape(sentence)}</b>{escape(more)}</p>'
+    more = (
+        f"Shuffled: the same labels, each given to another feature. Of {len(some)} such intervals "
+        f"about {len(some) / 40:.1f} lie above 0 by chance alone."
+    )
+    return f'<p class="answer"><b>{escape(sentence)}</b></p><p class="note">{escape(more)}</p>'
 
 
 def gains_html(view: Experiment, kind: str) -> str:
@@ -341,9 +312,9 @@ def distances_html(view: Experiment) -> str:
     columns = (
         ("feature", "t", link, "feature"),
         ("method", "t", name, "method"),
-        ("label", "t", escape, "text"),
+        ("label", "t", markup.label, "text"),
         ("method", "t", name, "other"),
-        ("label", "t", escape, "other_text"),
+        ("label", "t", markup.label, "other_text"),
         ("distance", "n", numbers.fraction, "distance"),
     )
     note = "Distance: 1 − cosine of the labels' embeddings; a number opens the feature on Compare."

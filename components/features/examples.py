@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import streamlit as st
 
 from backend.corpus.views import Draw, Passage
 from backend.features.views import Example, FeatureView
 from backend.regions.views import Probe
+from backend.schema import Job
 from components.shell import address, controls, markup, numbers
 from components.shell.browsing import INSPECTOR, render_draw_again
 from components.shell.links import anchor
 from components.shell.markup import escape
+from components.shell.status import Desk
 from components.shell.tokens import Look, legend_html, part, passage_html, peak_of, window
 
 SIDE = 14  # tokens beside the peak in a snippet
-DRAWS = {"top": "strongest", "random": "random", "silent": "where it is silent"}
+DRAWS = {"top": "strongest", "all": "all quantiles", "random": "random"} | {
+    "silent": "where it does not fire"
+}
+COUNT = 10  # examples of one draw
+FIRST, EACH = 5, 3  # of all quantiles: the strongest, and of each tenth
+BANDS = 10
+NONE = "There is no such example: it fires nowhere in these texts."
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples that were drawn in one way, under a heading where there are several."""
+
+    heading: str
+    draw: Draw[Example]
 
 
 def render_draw(view: FeatureView) -> None:
@@ -23,10 +42,10 @@ def render_draw(view: FeatureView) -> None:
         controls.selectbox(
             "draw",
             "Examples",
-            address.EXAMPLE_DRAWS,
-            format_func=lambda draw: DRAWS.get(draw, f"{draw} of 10"),
+            list(DRAWS),
+            format_func=lambda draw: DRAWS.get(draw, f"{draw} of {BANDS}"),
             label_visibility="collapsed",
-            width=148,
+            width=132,
             rerun=(INSPECTOR,),
             also={"seed": 0},
         )
@@ -36,25 +55,60 @@ def render_draw(view: FeatureView) -> None:
             ["", *view.topics["topic"].to_list()],
             format_func=lambda topic: topic or "all topics",
             label_visibility="collapsed",
-            width=132,
+            width=100,
             rerun=(INSPECTOR,),
         )
         controls.segmented_control(
             "view", "View", address.VIEWS, label_visibility="collapsed", rerun=(INSPECTOR,)
         )
-        render_draw_again(view.feature, "top")
+        if address.get("draw") != "top":
+            render_draw_again(view.feature)
 
 
-def examples_html(draw: Draw, feature: int, view: str, strongest: float) -> list[str]:
-    """How a sample was drawn, then each of its examples. Full amber is the feature's maximum
-    everywhere."""
-    items = [item for item in draw.items if isinstance(item, Example)]
-    if not items:
-        return ['<p class="note">There is no such example.</p>']
-    peak = strongest or peak_of([item.passage for item in items])
-    rows = [_example(item, feature, view, peak) for item in items]
-    note = f'<p class="note">{escape(draw.how)}</p>'
-    return [f'<div class="said">{note}{legend_html(peak)}</div>', *rows]
+def parts_of(view: FeatureView, desk: Desk, study: str) -> list[Part] | Job:
+    """The examples that the controls ask for, or the job that computes what they need."""
+    kind, contexts = address.get("draw"), int(view.quantiles["count"].sum())
+    draws = [(kind, COUNT)]
+    if kind == "all":
+        bands = [f"quantile {band}" for band in range(BANDS, 0, -1)]
+        draws = [("top", FIRST), *((band, EACH) for band in bands)]
+        if contexts <= COUNT:  # tenths of so few say nothing that a list of all does not
+            draws = [("top", COUNT)]
+    parts = []
+    for draw, count in draws:
+        how = draw, count, address.get("seed"), address.get("facet")
+        answer: Draw[Example] | Job = desk.feature_examples(study, view.feature, *how)
+        if isinstance(answer, Job):
+            return answer
+        parts.append(Part(_heading(draw, answer.population) if kind == "all" else "", answer))
+    return [part for part in parts if part.draw.items] or parts[:1]
+
+
+def _heading(draw: str, contexts: int) -> str:
+    n = f"n = {contexts:,} contexts"
+    if draw == "top":
+        return f"{'All there are' if contexts <= COUNT else 'Strongest'} · {n}"
+    band = int(draw.split()[1])
+    ends = {BANDS: ", the strongest", 1: ", the weakest"}
+    return f"Tenth {band} of {BANDS} by peak{ends.get(band, '')} · {n}"
+
+
+def examples_html(parts: Sequence[Part], feature: int, strongest: float) -> list[tuple[int, str]]:
+    """Token of each example (-1: of what stands above them) and its HTML. Full amber is the
+    feature's maximum everywhere."""
+    passages = [item.passage for part in parts for item in part.draw.items]
+    if not passages:
+        return [(-1, f'<p class="note">{NONE}</p>')]
+    peak, view = strongest or peak_of(passages), address.get("view")
+    rows = []
+    for place, each in enumerate(parts):
+        how, legend = escape(each.draw.how), "" if place else legend_html(peak)
+        head = f'<p class="note">{how}</p>'
+        if each.heading:
+            head = f'<h4 class="tenth" title="{how}">{escape(each.heading)}</h4>'
+        rows.append((-1, f'<div class="said">{head}{legend}</div>'))
+        rows += [(item.token, _example(item, feature, view, peak)) for item in each.draw.items]
+    return rows
 
 
 def _example(item: Example, feature: int, view: str, peak: float) -> str:
@@ -120,7 +174,8 @@ def render_own() -> str:
 
 def probe_html(probe: Probe, strongest: float) -> str:
     """One's own text with the feature's values, and the strongest features of each token."""
-    peak = max(strongest, peak_of([probe.passage]))
+    highest = peak_of([probe.passage])
+    peak = max(strongest, highest)
     top = probe.top.filter(probe.top["activation"] > 0).sort(
         ["position", "activation"], descending=[False, True]
     )
@@ -135,6 +190,25 @@ def probe_html(probe: Probe, strongest: float) -> str:
         rows.append([str(position), markup.token(piece), features])
     table = markup.table(("", "token", "strongest features"), rows, "ntt")
     return (
-        f"{passage_html(probe.passage, Look(peak))}{legend_html(peak)}"
+        f'<p class="answer">{escape(fires_words(probe))}</p>'
+        f"{passage_html(probe.passage, Look(peak))}{legend_html(peak) if highest else ''}"
         f"<details><summary>Strongest features of each token</summary>{table}</details>"
     )
+
+
+def fires_words(probe: Probe) -> str:
+    """Whether and how strongly the feature fires on one's own text."""
+    values = probe.passage.values
+    firing = sum(value > 0 for value in values)
+    if not firing:
+        return f"Silent on {_all_tokens(len(values))}."
+    most = numbers.activation(max(values))
+    return f"Fires on {firing:,} of {_tokens(len(values))}, at most {most}."
+
+
+def _tokens(count: int) -> str:
+    return "1 token" if count == 1 else f"{count:,} tokens"
+
+
+def _all_tokens(count: int) -> str:
+    return "its only token" if count == 1 else f"all {count:,} tokens"

@@ -7,13 +7,14 @@ import polars as pl
 import streamlit as st
 
 from backend.features.views import FeatureView
-from components.shell import markup, numbers, palette
+from components.shell import markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import (
     FEATURE,
     TOP_TOKEN,
     frame_html,
     logits_html,
+    logits_lines_html,
     regions_html,
     render_tabs,
     share_html,
@@ -22,9 +23,24 @@ from components.shell.lists import (
 from components.shell.markup import chip, chips, escape
 
 
-def render_head(view: FeatureView) -> None:
-    """Numbers."""
+def first_html(view: FeatureView) -> str:
+    """What is read first beside a label: the tokens that the feature promotes and suppresses."""
+    return logits_lines_html(view.promoted, view.suppressed)
+
+
+def render_numbers(view: FeatureView, draw: str) -> None:
+    """How often and how strongly it fires, in numbers and charts."""
+    markup.head("How it fires", "over the corpus")
+    st.html(numbers_html(view) + terms.key("density", "lift", "F1"))
+    if view.row["active"]:
+        render_charts(view, draw)
+
+
+def numbers_html(view: FeatureView) -> str:
+    """Density, strength, topic and best match."""
     row = view.row
+    if not row["active"]:
+        return '<p class="note">It is dead: it fires on no token of the corpus.</p>'
     most = f"{markup.token(str(row['top_token']))} {numbers.percent(row['top_token_share'])}"
     parts = [
         chip("mostly", most, "the token it fires on most often"),
@@ -39,7 +55,7 @@ def render_head(view: FeatureView) -> None:
     if row["region"] is not None and int(str(row["region"])) >= 0:
         link = anchor(f"region {row['region']}", "regions", region=row["region"])
         parts.append(chip("best match", f"{link} F1 {numbers.fraction(row['f1'])}"))
-    st.html(chips(parts))
+    return chips(parts)
 
 
 def peak(view: FeatureView) -> float:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.corpus.views import Draw
-from backend.features.views import Example, Why
+from backend.features.views import FeatureView, Why
 from backend.schema import Job
 from components.features import examples
+from components.features.inspector import peak
 from components.shell import address, markup, numbers, palette
 from components.shell.browsing import INSPECTOR
 from components.shell.lists import frame_html
@@ -23,34 +23,36 @@ from components.shell.tokens import piece_html
 FAINT = 0.03  # effects below it are left untinted: rounding alone moves as much
 LISTED = 6  # tokens in the table of effects
 
-Ask = Callable[[int], Why | Job]  # a token row -> why the feature fires there
 
-
-def render_examples(draw: Draw, feature: int, strongest: float, ask: Ask, desk: Desk) -> None:
-    """The sample; under the example that is asked about, or above all, why it fires."""
-    _render_key(draw)
-    parts = examples.examples_html(draw, feature, address.get("view"), strongest)
+def render_examples(view: FeatureView, desk: Desk, study: str) -> None:
+    """How examples are drawn, and the examples; under the one that is asked about, or above all,
+    why it fires."""
+    examples.render_draw(view)
+    parts = examples.parts_of(view, desk, study)
+    if waiting(parts, desk, "draw"):
+        return
+    _render_key(parts)
+    rows = examples.examples_html(parts, view.feature, peak(view))
     token = address.get("why")
-    peaks = [item.token for item in draw.items if isinstance(item, Example)]
-    after = peaks.index(token) + 2 if token in peaks else 0
-    markup.render("".join(parts[:after]))
+    after = next((place for place, (row, _) in enumerate(rows, 1) if row == token >= 0), 0)
+    markup.render("".join(body for _, body in rows[:after]))
     if token >= 0:
         with st.container(key="why"):
             with st.container(horizontal=True, key="why-title", vertical_alignment="center"):
                 st.html('<h3 class="title">Why it fires here</h3>')
                 st.button("Close", type="tertiary", key="why-close", on_click=_open, args=(-1,))
             with reported():
-                answer = ask(token)
+                answer: Why | Job = desk.why(study, view.feature, token)
                 if not waiting(answer, desk, "why"):
                     render(answer)
-    markup.render("".join(parts[after:]))
+    markup.render("".join(body for _, body in rows[after:]))
 
 
-def _render_key(draw: Draw) -> None:
+def _render_key(parts: Sequence[examples.Part]) -> None:
     """The key that opens the first example's reasons, and closes what is open; each example has
     its link, so the button is out of sight."""
-    first = next((item for item in draw.items if isinstance(item, Example)), None)
-    some = first is not None and first.activation > 0
+    items = [item for part in parts for item in part.draw.items]
+    some = bool(items) and items[0].activation > 0
     is_open = address.get("why") >= 0
     st.button(
         "Why?",
@@ -59,7 +61,7 @@ def _render_key(draw: Draw) -> None:
         key="why-key",
         disabled=not (some or is_open),
         on_click=_open,
-        args=(-1 if is_open or first is None else first.token,),
+        args=(-1 if is_open or not items else items[0].token,),
     )
 
 
@@ -84,28 +86,35 @@ def render(view: Why) -> None:
 
 
 def head_html(view: Why) -> str:
-    """What is explained, the lengths of the shortest runs, and whether the numbers agree."""
+    """What is explained, the lengths of the shortest runs, and what rounding moves."""
     piece = view.passage.pieces[view.passage.focus]
-    reread = f"{numbers.activation(view.full)} read again, {numbers.activation(view.stored)} stored"
     parts = [
         chip("fires on", markup.token(piece)),
-        chip("activation", numbers.activation(view.full), reread, "amber"),
+        chip("activation", numbers.activation(view.stored), "as the corpus was read", "amber"),
     ]
     for row in view.shortest.iter_rows(named=True):
         name = f"{numbers.percent(row['share'])} from the last"
         parts.append(chip(name, escape(run_words(row)), f"“{row['text']}”"))
-    warn = "" if view.agrees else f'<p class="note warn">{escape(disagreement(view))}</p>'
-    return chips(parts) + warn
+    kind = "note" if view.agrees else "note warn"
+    words = rereading(view)
+    return chips(parts) + (f'<p class="{kind}">{escape(words)}</p>' if words else "")
 
 
-def disagreement(view: Why) -> str:
-    """That the activation read again is another than the stored one, and what that means."""
-    off = (view.full - view.stored) / view.stored
-    return (
-        f"Read again the activation is {numbers.activation(view.full)}; it was "
-        f"{numbers.activation(view.stored)} when the corpus was read ({off:+.1%}), which is more "
-        "than rounding usually moves it. Shares are of the former."
+def rereading(view: Why) -> str:
+    """That the activation read again is another than the stored one, and why; empty where both
+    are shown by the same digits."""
+    full, stored = numbers.activation(view.full), numbers.activation(view.stored)
+    if full == stored:
+        return ""
+    off = f"{(view.full - view.stored) / view.stored:+.1%}".replace("-", "−")
+    why = (
+        f"Here the text is read again in other batches, where the model's number format rounds "
+        f"differently: {full} instead of {stored} ({off})."
+        if view.agrees
+        else f"Read again the activation is {full}; it was {stored} when the corpus was read "
+        f"({off}), which is more than rounding usually moves it."
     )
+    return f"{why} Shares are of {full}."
 
 
 def run_words(row: dict[str, object]) -> str:

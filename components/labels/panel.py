@@ -1,87 +1,247 @@
-"""Labels of one feature or region by method, and their scores beside those of labels that know
-nothing."""
+"""Labels of one feature or region: each text once with the methods that gave it, and what it has
+over a label that knows nothing."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import polars as pl
 import streamlit as st
 
 from backend.labels import words
-from backend.labels.views import Labels, LabelScores
+from backend.labels.views import ADVANTAGES, Labels, LabelScores
 from backend.labels.words import LabelRequest
 from backend.schema import Job
 from components.experiments.results import name, scorers
-from components.shell import address, markup, numbers
+from components.shell import address, markup, numbers, terms
 from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
 
-ENDS = ("value", "low", "high")
 HUMAN = "human"
 LONGEST = 48  # characters before a peak
-CONTROLS = {"shuffled": "another's label", "empty": "no label"}
 
 
-def render_section(desk: Desk, fragment: str, study: str, request: LabelRequest) -> None:
-    """What each method calls a feature or region; asks the model, and judges, when a person wants
-    it."""
-    markup.head("Labels", "by methods that count, and by those that ask a model")
-    number = request.number
+@dataclass(frozen=True)
+class Known:
+    """What is known of a feature's or region's labels; `view` is the job where that waits."""
+
+    request: LabelRequest
+    view: Labels | Job
+    advantages: pl.DataFrame  # ADVANTAGES
+    is_complete: bool = False  # all that can be scored is
+
+    @property
+    def missing(self) -> list[str]:
+        """Methods whose labels no model has written yet."""
+        assert not isinstance(self.view, Job)
+        return self.view.labels.filter(~pl.col("known"))["method"].to_list()
+
+    @property
+    def written(self) -> pl.DataFrame:
+        """Labels by methods that gave one."""
+        assert not isinstance(self.view, Job)
+        return self.view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
+
+    @property
+    def unscored(self) -> list[str]:
+        """Labels that some judge has not read yet, or not their control."""
+        if self.is_complete:
+            return []
+        rows = self.advantages.filter(pl.col("control").is_not_null())
+        pairs = {(label, words.base(scorer)) for label, scorer in rows["label", "scorer"].rows()}
+        texts = self.written["text"].unique(maintain_order=True)
+        return [t for t in texts if any((t, s) not in pairs for s in words.scorer_names())]
+
+
+def known_labels(desk: Desk, study: str, number: int, *kind: str | float) -> Known:
+    """What is known of a feature, or of a region where `kind` is "region", p and k; nothing is
+    asked of a model."""
+    return _known(desk, study, LabelRequest(number, *kind))  # type: ignore[arg-type]
+
+
+def _known(desk: Desk, study: str, request: LabelRequest) -> Known:
     view: Labels | Job = desk.labels(study, request)
-    if waiting(view, desk, "known-labels"):
-        return
-    if not len(view.labels):
-        return markup.note(view.evidence)
-    missing, job = _missing(view), None
-    if missing and address.get("labelled") == number:
-        written = desk.write_labels(study, request, ",".join(missing))
-        job = written if isinstance(written, Job) else None
-        fresh: Labels | Job = desk.labels(study, request)  # written since the look above, perhaps
-        view = view if isinstance(fresh, Job) else fresh
-    st.html(labels_html(view) + verbalizations_html(view))
-    if job and waiting(job, desk, "asked"):
-        return
-    labelled = view.labels.filter((pl.col("text") != "") & (pl.col("method") != HUMAN))
-    methods = labelled["method"].to_list()
-    if methods and address.get("scored") == number:
-        scores: LabelScores | Job = desk.label_scores(study, request, ",".join(methods))
-        if not waiting(scores, desk, "labels"):
-            st.html(scores_html(scores.scores))
-    _render_buttons(number, fragment, _missing(view), methods)
+    if isinstance(view, Job) or not len(view.labels):
+        return Known(request, view, pl.DataFrame(schema=ADVANTAGES))
+    known = Known(request, view, desk.label_advantages(study, request))
+    if not len(known.advantages):
+        return known
+    methods = ",".join(known.written["method"])
+    scores = desk.label_scores.look(study, request, methods)
+    return replace(known, is_complete=scores is not None)
 
 
-def _missing(view: Labels) -> list[str]:
-    """Methods whose labels no model has written yet."""
-    return view.labels.filter(~pl.col("known"))["method"].to_list()
+# ---------------------------------------------------------------- the one that is read first
 
 
-def _render_buttons(number: int, fragment: str, missing: list[str], methods: list[str]) -> None:
-    scoring = "On contexts that no label was made from, beside labels that know nothing"
-    more = f"Ask the model for {len(missing)} more"
-    buttons = (
-        (missing, "labelled", "ask-labels", more, "By " + ", ".join(missing)),
-        (methods, "scored", "score-labels", "Score these labels", scoring),
+def best_html(known: Known) -> str:
+    """The label that stands on top of the table, and what it is worth."""
+    if isinstance(known.view, Job):
+        return ""
+    groups = grouped(known)
+    if not groups:
+        none = known.view.evidence if not len(known.view.labels) else "No method found a label."
+        return f'<p class="note">{escape(none)}</p>'
+    best = groups[0]
+    return (
+        f'<p class="best"><b>{markup.label(best.text)}</b> '
+        f"<small>{', '.join(map(name, best.methods))} · {escape(worth(best))}</small></p>"
     )
-    with st.container(horizontal=True, gap="small", key="label-buttons"):
-        for some, field, key, label, hint in buttons:
-            if some and address.get(field) != number:
-                args = fragment, field, number
-                st.button(label, type="tertiary", key=key, help=hint, on_click=_put, args=args)
 
 
-def _put(fragment: str, field: str, number: int) -> None:
-    address.put(**{field: number})
-    st.rerun([fragment])
+def worth(group: Group) -> str:
+    """What the scores of a label say of it, in a few words."""
+    if HUMAN in group.methods:
+        return "by a person"
+    if not group.scores:
+        return "not scored"
+    if not has_control(group):
+        return "scored, but its control is not"
+    beats = [words.title(scorer) for scorer, row in group.scores.items() if beats_control(row)]
+    if beats:
+        return f"beats its control by {' and '.join(beats)}"
+    return "not told from its control"
 
 
-def labels_html(view: Labels) -> str:
-    """Each known label and why it says so."""
+def has_control(group: Group) -> bool:
+    """Whether anything is known of a label's control."""
+    return any(row["control"] is not None for row in group.scores.values())
+
+
+def beats_control(row: dict[str, object]) -> bool:
+    """Whether the interval of a label's score less its control's lies above 0."""
+    return (numbers.known(row["difference_low"]) or 0.0) > 0
+
+
+# ---------------------------------------------------------------- the table
+
+
+@dataclass(frozen=True)
+class Group:
+    """A text, the methods that gave it, and its row of `ADVANTAGES` by scorer."""
+
+    text: str
+    methods: tuple[str, ...]
+    scores: dict[str, dict[str, object]]
+
+
+def grouped(known: Known) -> list[Group]:
+    """Labels as they are listed: people's first, then by how many scorers tell a label from its
+    control, then by its lead over the control; those without a score last."""
+    assert not isinstance(known.view, Job)
+    labelled = known.view.labels.filter(pl.col("text") != "")
+    columns = scored_by(known)
+    groups = []
+    for (text,), part in labelled.group_by("text", maintain_order=True):
+        rows = known.advantages.filter(pl.col("label") == text).iter_rows(named=True)
+        by_scorer = {row["scorer"]: row for row in rows}
+        scores = {scorer: by_scorer[scorer] for scorer in columns if scorer in by_scorer}
+        groups.append(Group(str(text), tuple(part["method"]), scores))
+    return sorted(groups, key=_rank)
+
+
+def _rank(group: Group) -> tuple[bool, int, float]:
+    beats = sum(map(beats_control, group.scores.values()))
+    leads = [numbers.known(row["difference"]) for row in group.scores.values()]
+    lead = next((each for each in leads if each is not None), float("-inf"))
+    return HUMAN not in group.methods, -beats, -lead
+
+
+def scored_by(known: Known) -> list[str]:
+    """The numbers that are shown, those of a judge last."""
+    by_model = words.judged_names()
+    return sorted(scorers(known.advantages, "auroc"), key=lambda s: words.base(s) in by_model)
+
+
+def labels_html(known: Known, helps: dict[str, str]) -> str:
+    """One row a label: its text, who gave it, and by each scorer what it has over its control."""
+    columns = scored_by(known)
+    rows = []
+    for group in grouped(known):
+        cells = [_score_html(group.scores.get(scorer)) for scorer in columns]
+        names = ", ".join(_method_html(method, helps) for method in group.methods)
+        rows.append([f"<b>{markup.label(group.text)}</b>", f"<small>{names}</small>", *cells])
+    heads = ("label", "by", *map(words.title, columns))
+    table = markup.table(heads, rows, "tt" + "t" * len(columns), reading(known))
+    key = terms.key("AUROC") if columns else ""
+    return f'<p class="answer">{escape(answer(known))}</p><div class="scored">{table}</div>{key}'
+
+
+def answer(known: Known) -> str:
+    """What the scores say of the labels, in a sentence."""
+    scored = [group for group in grouped(known) if has_control(group)]
+    beat = sum(any(map(beats_control, group.scores.values())) for group in scored)
+    if not scored:
+        return "No label is scored beside its control: whether one fits is not known."
+    if not beat:
+        one = len(scored) == 1
+        which = "The scored label is not" if one else f"None of the {len(scored)} scored labels is"
+        return f"{which} told from its control."
+    verb = "beats its" if beat == 1 else "beat their"
+    return f"{beat} of {len(scored)} scored labels {verb} control by one scorer or more."
+
+
+def _method_html(method: str, helps: dict[str, str]) -> str:
+    return f'<span title="{escape(helps.get(method, ""))}">{name(method)}</span>'
+
+
+def _score_html(row: dict[str, object] | None) -> str:
+    """Label less control with its interval; below, the two of which it is the difference. Grey
+    where they are not told apart."""
+    if row is None:
+        return numbers.MISSING
+    own = markup.interval(row["value"], row["low"], row["high"])
+    if row["control"] is None:
+        return f'<span class="alike">{own}<br><small>no control</small></span>'
+    ends = f"{numbers.signed(row['difference_low'])} to {numbers.signed(row['difference_high'])}"
+    both = f"{numbers.fraction(row['value'])} against {numbers.fraction(row['control_value'])}"
+    title = f"label {_plain(row, '')}; control “{row['control'] or '–'}” {_plain(row, 'control_')}"
+    kind = "apart" if beats_control(row) else "alike"
+    return (
+        f'<span class="{kind}" title="{escape(title)}"><b>{numbers.signed(row["difference"])}</b> '
+        f"<small>{ends}<br>{both}</small></span>"
+    )
+
+
+def _plain(row: dict[str, object], whose: str) -> str:
+    value, low, high = (numbers.fraction(row[f"{whose}{end}"]) for end in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def reading(known: Known) -> str:
+    """How the scores are read; empty where there are none."""
+    columns = scored_by(known)
+    if not columns:
+        return ""
+    rows = known.advantages.filter(pl.col("scorer").is_in(columns))
+    chances = sorted(set(rows["chance"]))
+    chance = " or ".join(map(numbers.fraction, chances))
+    failed = int(rows["failures"].sum())
+    return (
+        f"Label less control with its 95% interval, below both scores, on {rows['n'][0]} held-out "
+        "contexts, half of them negatives. Control: the label that the same method gave another. "
+        f"Grey: not told apart. Chance: {chance}."
+        + (f" {failed} answers failed." if failed else "")
+    )
+
+
+# ---------------------------------------------------------------- how they came about
+
+
+def details_html(known: Known, helps: dict[str, str]) -> str:
+    """What each method does and why it says so; how its evidence was drawn."""
+    assert not isinstance(known.view, Job)
     columns = (
         ("method", "t", name, "method"),
-        ("label", "t", lambda text: f"<b>{escape(text or '–')}</b>", "text"),
-        ("why", "t", escape, "detail"),
+        ("what it does", "t", lambda method: escape(helps.get(method, "–")), "method"),
+        ("why it says so", "t", escape, "detail"),
     )
-    return frame_html(view.labels.filter(pl.col("known")), columns, f"Drawn: {view.evidence}.")
+    labelled = known.view.labels.filter(pl.col("known"))
+    judges = known.advantages.filter(~pl.col("scorer").str.starts_with("embedding"))["judge"]
+    judge = f" Judged by {judges[0]}." if len(judges) else ""
+    table = frame_html(labelled, columns, f"Evidence: {known.view.evidence}.{judge}")
+    return f"<details><summary>How each label was made</summary>{table}</details>"
 
 
 def verbalizations_html(view: Labels) -> str:
@@ -99,24 +259,54 @@ def verbalizations_html(view: Labels) -> str:
     return f"<details><summary>{summary}</summary>{table}</details>"
 
 
-def scores_html(scores: pl.DataFrame) -> str:
-    """One row a label, one column a scorer; a control in the same method's name below it."""
-    by_model = words.judged_names()
-    columns = sorted(scorers(scores, "auroc"), key=lambda s: words.base(s) in by_model)
-    rows = []
-    keys = ("method", "of", "label")
-    for (method, control, label), group in scores.group_by(*keys, maintain_order=True):
-        by_scorer = {row["scorer"]: row for row in group.iter_rows(named=True)}
-        title = name(str(method)) if control == "label" else f"<i>{CONTROLS[str(control)]}</i>"
-        cells = [markup.interval(*(by_scorer[scorer][end] for end in ENDS)) for scorer in columns]
-        failures = sum(row["failures"] for row in by_scorer.values())
-        rows.append([title, escape(str(label) or "–"), *cells, numbers.count(failures)])
-    some = scores.row(0, named=True)
-    judge = scores.filter(pl.col("scorer").is_in(by_model))["judge"][0]
-    note = (
-        f"On {some['n']} held-out contexts, half of them negatives, with 95% intervals; chance is "
-        f"{numbers.fraction(0.5)}. {' and '.join(by_model).capitalize()} are judged by {judge}. "
-        "An interval that holds .50, or that of a control, shows nothing."
+# ---------------------------------------------------------------- the section of a page
+
+
+def render_section(desk: Desk, fragment: str, study: str, known: Known) -> None:
+    """The labels with their scores; asks the model, and judges, when a person wants it."""
+    markup.head("Labels", "what each method calls it, and what that has over a control")
+    if waiting(known.view, desk, "known-labels"):
+        return
+    if not len(known.view.labels):
+        return markup.note(known.view.evidence)
+    number, jobs = known.request.number, []
+    if known.missing and address.get("labelled") == number:
+        jobs.append(desk.write_labels(study, known.request, ",".join(known.missing)))
+        known = _known(desk, study, known.request)  # written since, perhaps
+    methods = known.written["method"].to_list()
+    if known.unscored and address.get("scored") == number:
+        scores: LabelScores | Job = desk.label_scores(study, known.request, ",".join(methods))
+        jobs.append(scores)
+        known = _known(desk, study, known.request)
+    helps = dict(desk.label_methods().select("method", "help").iter_rows())
+    assert not isinstance(known.view, Job)
+    details = details_html(known, helps) + verbalizations_html(known.view)
+    st.html(labels_html(known, helps) + details)
+    waits = [waiting(job, desk, f"labels-{place}") for place, job in enumerate(jobs)]
+    if not any(waits):
+        _render_buttons(fragment, known)
+
+
+def _render_buttons(fragment: str, known: Known) -> None:
+    number = known.request.number
+    missing, unscored = known.missing, known.unscored
+    scoring = "On contexts that no label was made from, beside labels that know nothing"
+    more, score = f"Ask the model for {len(missing)} more", f"Score {_count(len(unscored))}"
+    buttons = (
+        (missing, "labelled", "ask-labels", more, "By " + ", ".join(missing)),
+        (unscored, "scored", "score-labels", score, scoring),
     )
-    heads = ("method", "label", *map(words.title, columns))
-    return markup.table((*heads, "failed"), rows, "tt" + "n" * (len(columns) + 1), note)
+    with st.container(horizontal=True, gap="small", key="label-buttons"):
+        for some, field, key, label, hint in buttons:
+            if some and address.get(field) != number:
+                args = fragment, field, number
+                st.button(label, type="tertiary", key=key, help=hint, on_click=_put, args=args)
+
+
+def _count(labels: int) -> str:
+    return "1 label" if labels == 1 else f"{labels} labels"
+
+
+def _put(fragment: str, field: str, number: int) -> None:
+    address.put(**{field: number})
+    st.rerun([fragment])

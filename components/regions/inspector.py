@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend.corpus.views import Draw
 from backend.regions.views import Member, RegionView
-from components.shell import markup, numbers, palette
+from components.shell import markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import (
     EXEMPLAR,
@@ -16,6 +16,7 @@ from components.shell.lists import (
     features_html,
     frame_html,
     logits_html,
+    logits_lines_html,
     render_tabs,
     share_html,
     topics_html,
@@ -45,7 +46,7 @@ def head_html(view: RegionView) -> str:
         chip("d̄", numbers.fraction(row["mean_distance"]), "mean distance between two members"),
         chip("radius", radius, f"{distances}; θ = {numbers.fraction(view.theta, 3)}"),
         chip("isolation", isolation, "distance to the nearest other exemplar", "violet"),
-        chip("L0", numbers.fraction(row["overlap"], 1), "mean exemplars within θ of a member"),
+        chip("overlap", numbers.fraction(row["overlap"], 1), "mean exemplars within θ of a member"),
         chip("margin", numbers.fraction(row["margin"], 3), "median lead over the runner-up"),
     ]
     if row["gray"]:
@@ -67,31 +68,33 @@ def _bound(row: dict[str, object]) -> list[str]:
     return parts
 
 
+def first_html(view: RegionView) -> str:
+    """What is read first: the exemplar's direction as logits, and its text."""
+    return logits_lines_html(view.promoted, view.suppressed) + exemplar_html(view)
+
+
 def exemplar_html(view: RegionView) -> str:
     """The exemplar in context, with the way to its document."""
     passage = view.exemplar.passage
     link = anchor(
         "whole document", "document", document=passage.document, token=view.exemplar.token
     )
-    text = passage_html(window(passage, 24, 14), Look(what="distance"))
+    text = passage_html(window(passage, 24, 14), Look(what="distance", breaks=False))
     facts = ("exemplar, d = 0", escape(passage.topic), escape(passage.title), link)
     spans = "".join(f"<span>{fact}</span>" for fact in facts if fact)
     return f'<div class="exemplar">{text}<div class="facts">{spans}</div></div>'
 
 
-def render_head(view: RegionView) -> None:
-    """Numbers and exemplar."""
-    st.html(head_html(view) + exemplar_html(view))
+def render_numbers(view: RegionView, draw: str) -> None:
+    """The region's numbers, and the distances of its members with the bands they are drawn from."""
+    markup.head("How tight it is", "distances are cosine distances to the exemplar")
+    st.html(head_html(view) + terms.key("κ", "d̄", "radius", "isolation", "overlap"))
+    if len(view.distances) > 1:
+        alt = "Histogram of members' distances to the exemplar"
+        palette.render_chart(bands_chart(view, draw), "bands", alt)
 
 
 # ---------------------------------------------------------------- members
-
-
-def render_members(view: RegionView, members: Draw, draw: str) -> None:
-    """Distances with their bands, and the sample that was drawn."""
-    alt = "Histogram of members' distances to the exemplar"
-    palette.render_chart(bands_chart(view, draw), "bands", alt)
-    st.html(members_html(members))
 
 
 def bands_chart(view: RegionView, draw: str) -> go.Figure:
@@ -200,7 +203,7 @@ def render_details(view: RegionView) -> None:
         {
             "Tokens": share_html(view.tokens, "What the members' own tokens are."),
             "Next": share_html(view.next_tokens, "What comes after the members."),
-            "Lens": logits_html(view.promoted, view.suppressed, note),
+            "Logit lens": logits_html(view.promoted, view.suppressed, note),
             "Topics": topics_html(view.topics),
             "Features": features_html(view.features),
             "Rivals": competitors_html(view.competitors),

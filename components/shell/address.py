@@ -105,14 +105,14 @@ COLOURS = (
 )
 DRAGS = ("pan", "lasso", "select")
 MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
-EXAMPLE_DRAWS = ("top", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
+EXAMPLE_DRAWS = ("top", "all", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
 VIEWS = ("stacked", "snippet", "full")
 SORTS = ("density", "max", "lift", "f1", "feature")
 
 CONTRASTS = ("negative", "hard", "both")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "robustness")
 
-JUDGED_SCORERS = words.judged_names()  # scorers by which labels can be compared, excerpt by excerpt
+SCORERS = words.scorer_names()
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
 
@@ -175,6 +175,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "measure": choice(("auroc", "post"), "auroc"),
         "methods": Field(str, "methods", ",".join(PLAN.methods)),
         "scorers": Field(str, "scorers", ",".join(PLAN.scorers)),
+        "only": Field(str, "feature numbers with commas", ""),
+        "tier": choice(TIERS, "all"),
         "count": Field(whole, "a number of features from 2 to 500", PLAN.features, 2, 500),
         "split": choice(("range", "post"), PLAN.split),
         "negatives": choice(("other", "silent", "hard"), PLAN.negatives),
@@ -189,7 +191,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "run": Field(str, "an experiment", ""),
         "feature": Field(whole, "a feature's number"),
         "pair": Field(str, "two methods", ""),
-        "by": choice(JUDGED_SCORERS, JUDGED_SCORERS[0]),
+        "by": choice(SCORERS, SCORERS[0]),
         "blind": Field(flag, "0 or 1", False),
         "person": Field(str, "a name", ""),
     },

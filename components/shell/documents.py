@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from backend.corpus.views import Passage
+from components.shell import markup
 from components.shell.links import anchor, href
 from components.shell.markup import escape
 from components.shell.tokens import Look, legend_html, passage_html, peak_of
@@ -38,8 +39,15 @@ def head_html(passage: Passage, feature: int | None) -> str:
         words, legend = REGIONS_COLOURED, ""
     else:
         other = anchor("Colour by region", "document", document=passage.document)
-        words = f"Coloured by {anchor(f'feature {feature}', 'features', feature=feature)}. {other}"
+        coloured = anchor(f"feature {feature}", "features", feature=feature)
+        words = f"Coloured by {coloured} · {other}"
         legend = legend_html(peak_of([passage]))
+        if not any(passage.values):
+            words = f"{words}<br>Feature {feature} fires on no token of this document."
+            legend = ""
+    if passage.focus >= 0:
+        piece = markup.token(passage.pieces[passage.focus])
+        words += f"<br>Outlined: {piece}, the token that the link points at."
     return (
         f'<h2 class="title">{escape(passage.title)} <small>document {passage.document} · '
         f"{escape(passage.topic)} · {len(passage.pieces):,} tokens</small></h2>"

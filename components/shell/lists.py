@@ -12,6 +12,7 @@ from components.shell import markup, numbers
 from components.shell.links import anchor
 from components.shell.markup import escape
 
+ON_A_LINE = 10  # tokens of a line; what does not fit is cut
 REACH = 3.0  # lifts are drawn from 1/8 to 8, in powers of two
 
 # a column of a table: its name, its kind as in `markup.table`, how it shows fields, and these
@@ -69,6 +70,26 @@ def logits_html(promoted: pl.DataFrame, suppressed: pl.DataFrame, note: str) -> 
 
     tables = side("promoted", promoted, "blue") + side("suppressed", suppressed, "orange")
     return f'<p class="note">{escape(note)}</p><div class="pair">{tables}</div>'
+
+
+def logits_lines_html(promoted: pl.DataFrame, suppressed: pl.DataFrame) -> str:
+    """A line of the tokens that are promoted most and one of those suppressed most; the larger
+    the effect, the deeper the colour."""
+    both = [*promoted["logit"].to_list(), *suppressed["logit"].to_list()]
+    if not both:
+        return '<p class="note">Logits: not computed yet.</p>'
+    peak = max(map(abs, both)) or 1.0
+
+    def line(name: str, frame: pl.DataFrame, side: str) -> str:
+        tokens = " ".join(
+            f'<span class="t {side}" style="--a:{abs(logit) / peak:.2f}" '
+            f'title="{numbers.signed(logit)}">{markup.token(text)}</span>'
+            for text, logit in frame.select("text", "logit").head(ON_A_LINE).iter_rows()
+        )
+        return f"<span>{name}</span><span>{tokens}</span>"
+
+    lines = line("promotes", promoted, "up") + line("suppresses", suppressed, "down")
+    return f'<div class="logits">{lines}</div>'
 
 
 def topics_html(frame: pl.DataFrame) -> str:

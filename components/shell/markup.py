@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
@@ -44,6 +45,23 @@ def token(value: str) -> str:
         else:
             parts.append(escape(character))
     return f'<span class="tok" dir="auto">{"".join(parts)}</span>'
+
+
+QUOTED = re.compile('(token|after|say|text with) "(.*)"', re.DOTALL)
+
+
+def label(value: str) -> str:
+    """A label as HTML; a token that it quotes stands as tokens do, on one line."""
+    quoted = QUOTED.fullmatch(value)
+    if not quoted:
+        return escape(value)
+    word, piece = quoted.groups()
+    return f'{word} <span class="quoted">{token(piece.replace("␠", " "))}</span>'
+
+
+def plain_label(value: str) -> str:
+    """A label where no HTML can be; a space that it quotes is drawn as everywhere."""
+    return visible(value.replace("␠", WHITESPACE[" "]))
 
 
 def chip(label: str, value: str, hint: str = "", kind: str = "") -> str:

@@ -32,6 +32,15 @@ def fraction(value: object, digits: int = 2) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
+def signed(value: object, digits: int = 2) -> str:
+    """A difference with its sign: +.05, −.31, .00."""
+    number = known(value)
+    text = fraction(None if number is None else abs(number), digits)
+    if number is None or float(text) == 0:
+        return text
+    return f"{'+' if number > 0 else '−'}{text}"
+
+
 def percent(value: object) -> str:
     """A share with two significant digits below 10%: 0.031%, 1.2%, 41%."""
     number = known(value)

@@ -215,7 +215,7 @@ def test_own_text_is_read_by_the_model(visit: Visit) -> None:
     field = page.locator(".st-key-inspector textarea")
     field.fill("The minister said the film would win <b>three</b> prizes.")
     field.press("Control+Enter")
-    passage = page.locator(".st-key-inspector details")
+    passage = page.locator(".st-key-inspector details", has_text="Strongest features")
     expect(passage).to_contain_text("Strongest features", timeout=3 * PATIENCE)
     read = page.locator(".st-key-inspector .passage", has_text="minister").last
     expect(read).to_contain_text("<b>three</b>")

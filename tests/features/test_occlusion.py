@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from backend.features.views import Example, FeatureTable, Why
 from backend.models import language_model, sae
 from backend.schema import Job, ModelRef, NotFoundError, Progress, Reading, SaeRef, Site
 from backend.study import loading as studies
+from components.features import occlusion as page
 from tests.conftest import LAYER, WIDTH
 from tests.helpers.pages import html_of, opened, param, text_of
 
@@ -293,7 +295,20 @@ def test_an_activation_that_was_stored_otherwise_is_told(
     answer = queries.why(ready, feature, item.token)
     assert isinstance(answer, Why)
     assert not answer.agrees
-    assert "-20.0%" in text_of(opened("features", feature=feature, why=item.token))
+    assert "−20.0%" in text_of(opened("features", feature=feature, why=item.token))
+
+
+def test_what_rounding_moves_is_said_beside_the_stored_activation(
+    ready: str, example: tuple[int, Example]
+) -> None:
+    feature, item = example
+    answer = answered(ready, feature, item.token)
+    moved = dataclasses.replace(answer, stored=692.0, full=700.2, agrees=True)
+    head = page.head_html(moved)
+    assert "<i>activation</i> 692" in head
+    assert "700 instead of 692 (+1.2%)" in head
+    assert "number format rounds" in head
+    assert "read again" not in page.head_html(dataclasses.replace(moved, full=692.3))
 
 
 # ---------------------------------------------------------------- the page

@@ -137,6 +137,7 @@ def test_the_page_shows_labels_and_asks_for_scores(
     text = html_of(app).replace("<wbr>", "")
     for method in COUNTING:
         assert method in text
-    app.button(key="score-labels").click().run()
-    assert app.query_params["scored"]
-    assert "Labels and their scores" in text_of(app) or "another's label" in text_of(app)
+    if "control" not in text_of(app):  # no test before has scored them
+        app.button(key="score-labels").click().run()
+        assert app.query_params["scored"]
+        assert "Labels and their scores" in text_of(app)
