@@ -223,6 +223,11 @@ class Tier(IntEnum):
     CROSS = 3  # both taken together
     OBSCURE = 4  # nothing that was measured
 
+    @property
+    def title(self) -> str:
+        """As screens and exports call it: "1 input", after the number of tier that papers use."""
+        return f"{('', 1, 1, 2, 3)[self]} {self.name.lower()}".strip()
+
 
 @dataclass(frozen=True)
 class TierSpec:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from backend import queries
@@ -12,35 +14,31 @@ from components.shell import address, markup
 from components.shell.frame import frame
 from components.shell.status import reported
 
-KEYS = {"S": "save and next", "1 2": "take the left or right text"}
-place = frame("Judge", queries, KEYS, (TASK,))
+place = frame("Judge", queries, blind_judging.KEYS, (TASK,))
+ASK = {"excerpts": queries.detection_task, "activations": queries.verbalization_task}
+KEEP = {"excerpts": queries.answer_detection, "activations": queries.answer_verbalization}
+SCORES = {
+    "excerpts": (queries.detection_scores, blind_judging.detectors_html),
+    "activations": (queries.verbalization_scores, blind_judging.guesses_html),
+}
 
 
-def excerpts(run: str, person: str) -> None:
-    task = queries.detection_task(place.study, run, person)
-    if blind_judging.is_open(task):
-        if (fits := blind_judging.render_task(task)) is not None:
-            queries.answer_detection(place.study, run, person, task.item, fits)
-            blind_judging.next_one()
-    else:
-        markup.render(blind_judging.detectors_html(queries.detection_scores(place.study, run)))
-
-
-def activations(run: str, person: str) -> None:
-    guess = queries.verbalization_task(place.study, run, person)
-    if blind_judging.is_open(guess):
-        if (which := blind_judging.render_guess(guess)) is not None:
-            queries.answer_verbalization(place.study, run, person, guess.item, which)
-            blind_judging.next_one()
-    else:
-        markup.render(blind_judging.guesses_html(queries.verbalization_scores(place.study, run)))
+def keep(answer: dict[str, Any]) -> None:
+    *subject, task = answer["of"]
+    KEEP[task](*subject, answer["item"], answer["answer"], answer["uid"])
 
 
 @st.fragment(key=TASK)
 def show_task(run: str) -> None:
     with reported():
-        person = blind_judging.render_person()
-        (excerpts if address.get("task") == "excerpts" else activations)(run, person)
+        if not (person := blind_judging.render_person()):
+            return
+        task = address.get("task")
+        questions = blind_judging.ahead(lambda after: ASK[task](place.study, run, person, after))
+        of = place.study, run, person, task
+        if not blind_judging.render_questions(of, questions, keep):
+            scores, html = SCORES[task]
+            markup.render(html(scores(place.study, run)))
 
 
 with reported():

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
-from backend.annotations.blind_answers import add_answer, latest_answers, next_item
+from backend.annotations.blind_answers import add_answer, latest_answers, next_items
 from backend.experiments import runs
 from backend.experiments.runs import Results
 from backend.experiments.views import Guess, Task
@@ -26,6 +26,7 @@ from backend.query import action, lookup
 from backend.schema import NotFoundError, Study
 from backend.statistics.intervals import mean_interval, wilson
 
+T = TypeVar("T")
 VOTES = pl.Schema(
     {
         "method": pl.String,
@@ -77,11 +78,17 @@ def _trial(study: Study, ended: Results, feature: int, text: str) -> Trial:
 
 
 @lookup
-def detection_task(study: Study, run: str, person: str) -> Task:
-    """The next label to judge excerpts by, with nothing that tells whose it is or what is true."""
+def detection_task(study: Study, run: str, person: str, after: Sequence[str] = ()) -> Task:
+    """The next label to judge excerpts by, with nothing that tells whose it is or what is true;
+    `after` are items that come before it.
+
+    Raises:
+        NotFoundError: nobody is named.
+    """
     ended = runs.labelled(study, run)
     items = _items(ended.labels)
-    item, done, total = next_item("verdicts", study, run, person, list(items))
+    rest, done, total = next_items("verdicts", study, run, person, list(items))
+    item = next((each for each in rest if each not in after), "")
     if not item:
         return Task("", "", (), done, total)
     feature, _, text = items[item]
@@ -100,10 +107,27 @@ def _items(labels: pl.DataFrame) -> dict[str, tuple[int, str, str]]:
 
 @action
 def answer_detection(
-    study: Study, run: str, person: str, item: str, fits: Sequence[int | None]
+    study: Study, run: str, person: str, item: str, fits: Sequence[int | None], uid: str = ""
 ) -> None:
-    """Keeps which excerpts of an item a label fits, in their order; None: could not tell."""
-    add_answer("verdicts", study, run, person, {"item": item, "answers": list(fits)})
+    """Keeps which excerpts of an item a label fits, in their order; None: could not tell. What is
+    sent twice (`uid`) is kept once.
+
+    Raises:
+        NotFoundError: nobody is named, or there is no such item, or not as many excerpts.
+    """
+    ended = runs.finished(run)
+    feature, _, text = _known(_items(ended.labels), item)
+    if len(fits) != len(_trial(study, ended, feature, text).truth):
+        raise NotFoundError(
+            f"The item has other than {len(fits)} excerpts.", "Judge it as it is on the page."
+        )
+    add_answer("verdicts", study, run, person, {"item": item, "answers": list(fits)}, uid)
+
+
+def _known(items: dict[str, T], item: str) -> T:
+    if item not in items:
+        raise NotFoundError(f"There is no item {item!r} in this experiment.", "Reload the page.")
+    return items[item]
 
 
 @lookup
@@ -147,11 +171,12 @@ def _verbalizations(study: Study, run: str) -> dict[str, dict[str, Any]]:
 
 
 @lookup
-def verbalization_task(study: Study, run: str, person: str) -> Guess:
-    """A text of the corpus and two verbalizations, one of its activation, one of a control.
+def verbalization_task(study: Study, run: str, person: str, after: Sequence[str] = ()) -> Guess:
+    """A text of the corpus and two verbalizations, one of its activation, one of a control;
+    `after` are items that come before it.
 
     Raises:
-        NotFoundError: the experiment asked no verbalizer.
+        NotFoundError: the experiment asked no verbalizer, or nobody is named.
     """
     rows = _verbalizations(study, run)
     if not rows:
@@ -159,7 +184,8 @@ def verbalization_task(study: Study, run: str, person: str) -> Guess:
             "This experiment put no activation into words.",
             "Choose one with baez among its methods.",
         )
-    item, done, total = next_item("guess", study, run, person, list(rows))
+    rest, done, total = next_items("guess", study, run, person, list(rows))
+    item = next((each for each in rest if each not in after), "")
     if not item:
         return Guess("", "", ("", ""), done, total)
     row, control = rows[item], item.split(" ")[1]
@@ -172,11 +198,18 @@ def _real_first(item: str) -> bool:
 
 
 @action
-def answer_verbalization(study: Study, run: str, person: str, item: str, which: int) -> None:
-    """Keeps which of two verbalizations (0, 1) a person took for the activation's."""
-    add_answer(
-        "guess", study, run, person, {"item": item, "right": (which == 0) == _real_first(item)}
-    )
+def answer_verbalization(
+    study: Study, run: str, person: str, item: str, which: int, uid: str = ""
+) -> None:
+    """Keeps which of two verbalizations (0, 1) a person took for the activation's. What is sent
+    twice (`uid`) is kept once.
+
+    Raises:
+        NotFoundError: nobody is named, or there is no such item.
+    """
+    _known(_verbalizations(study, run), item)
+    value = {"item": item, "right": (which == 0) == _real_first(item)}
+    add_answer("guess", study, run, person, value, uid)
 
 
 @lookup

@@ -110,7 +110,7 @@ def _label_row(
     """A row of `METHOD_LABELS`."""
     explainer = explainers.EXPLAINERS[method]
     if not explainer.needs:
-        label = label_steps.plain(subject, number, method, sampling)
+        (label,) = label_steps.count(subject, number, [explainer], sampling)
         return method, label.text, label.detail or label.failed, label.n, True
     author = label_steps.author_of(method, models)
     entry = label_steps.explain.find(subject, number, author, sampling)

@@ -84,21 +84,30 @@ class Explainer:
 
 # ---------------------------------------------------------------- methods that count
 
-_PLACES = (
+Place = tuple[int, str, str]  # tokens from the peak, the label of one, what it is
+
+UP_TO_PEAK: tuple[Place, ...] = (
     (0, 'token "{}"', "token at the peak"),
     (-1, 'after "{}"', "token before the peak"),
-    (1, 'say "{}"', "token after the peak"),
 )
+AFTER_PEAK: tuple[Place, ...] = ((1, 'say "{}"', "token after the peak"),)
 
 
-def token_frequency(evidence: Evidence, _: Context) -> Label:
-    """Of three places the one whose commonest stem has the highest share; of equals the peak
-    first, then the token before it."""
+def token_frequency(
+    evidence: Evidence,
+    _: Context,
+    places: Sequence[Place] = (*UP_TO_PEAK, *AFTER_PEAK),
+    least: int = 1,
+) -> Label:
+    """Of some places the one whose commonest stem has the highest share; of equals the first: the
+    peak, then the token before it. `least`: excerpts that must share it."""
     train = evidence.train
-    counts = [(commonest(at_peak(train, offset)), text, name) for offset, text, name in _PLACES]
+    counts = [(commonest(at_peak(train, offset)), text, name) for offset, text, name in places]
     best, text, name = max(counts, key=lambda one: one[0].count)  # of equals the first
-    if not best.count:
-        raise LlmError("No excerpt has a token at its peak or beside it.", OTHER)
+    if best.count < least:
+        shares = f"Fewer than {least} excerpts share" if best.count else "No excerpt has"
+        names = " or a ".join(name for _, _, name in places)
+        raise LlmError(f"{shares} a {names}.", OTHER)
     detail = f'"{best.word}" is the commonest {name}: {best}.'
     return Label(text.format(best.word), detail, len(train))
 
@@ -268,3 +277,19 @@ _METHODS: list[tuple[Any, ...]] = [  # the fields of `Explainer`
     ),
 ]
 EXPLAINERS: dict[str, Explainer] = {row[0]: Explainer(*row) for row in _METHODS}
+
+# of tier 1, which says on which side of the peak to count; no choice of a form
+COUNTERS: dict[str, Explainer] = {
+    "input": Explainer(
+        "token_frequency_input",
+        "The commonest token at the peak or before it.",
+        (),
+        partial(token_frequency, places=UP_TO_PEAK, least=FEWEST),
+    ),
+    "output": Explainer(
+        "token_frequency_output",
+        "The commonest token after the peak.",
+        (),
+        partial(token_frequency, places=AFTER_PEAK, least=FEWEST),
+    ),
+}

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from backend import run
-from backend.labels import evidence
+from backend.labels import evidence, explainers
 from backend.labels import steps as label_steps
 from backend.labels.subjects import Sampling, Subject, subject_of
 from backend.models import embedder as embedders
@@ -22,23 +22,26 @@ METHOD = "token_frequency"  # the label that every feature can have
 MOST = 100
 LONGEST = 500  # characters of a search
 LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String})
+COUNTED = pl.Schema({**LABELS, "failed": pl.String})  # why `label` is empty
 
 
-@memoize("labels.token_frequency", version=1)
+@memoize("labels.token_frequency", version=2)
 def counted(subject: Subject, sampling: Sampling) -> dict[str, Any]:
-    """`labels` (`LABELS`) by counting alone, of all that fire in enough contexts."""
+    """`labels` (`COUNTED`) of all that fire in enough contexts: by counting on both sides of the
+    peak (`METHOD`), and on either side alone (`explainers.COUNTERS`)."""
     numbers = subject.source.frequent().tolist()
+    methods = explainers.EXPLAINERS[METHOD], *explainers.COUNTERS.values()
     rows = []
     for done, number in enumerate(numbers):
         if done % 32 == 0:
             run.report(done, len(numbers), "Labelling by counting", f"{subject.source.what}s")
         try:
-            label = label_steps.plain(subject, number, METHOD, sampling)
-        except evidence.TooFewError:  # it fires often, but in few contexts
-            continue
-        if label.text:
-            rows.append((number, METHOD, label.text))
-    return {"labels": pl.DataFrame(rows, schema=LABELS, orient="row")}
+            labels = label_steps.count(subject, number, methods, sampling)
+        except evidence.TooFewError as error:  # it fires often, but in few contexts
+            labels = [explainers.Label("", "", 0, error.problem)] * len(methods)
+        for method, label in zip(methods, labels, strict=True):
+            rows.append((number, method.name, label.text, label.failed))
+    return {"labels": pl.DataFrame(rows, schema=COUNTED, orient="row")}
 
 
 def labels_by_models(subject: Subject) -> pl.DataFrame:
@@ -84,6 +87,7 @@ def search_labels(
             f"The search has {len(text):,} characters.", f"Give at most {LONGEST}: a few words."
         )
     subject = subject_of(study, kind, p, k)
-    labels = counted(subject, Sampling()).frame("labels")
+    labels = counted(subject, Sampling()).frame("labels").filter(pl.col("label") != "")
+    labels = labels.filter(method=METHOD).select(LABELS.names())
     labels = pl.concat([labels, labels_by_models(subject)])
     return nearest(labels, text, study.embedder).rename({"number": subject.source.what})

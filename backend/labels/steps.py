@@ -4,6 +4,7 @@ how a judge does with a label. An experiment, a feature's page and a region's sh
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import polars as pl
 from backend import run
 from backend.labels import explainers, judges, scorers, verbalizers, writers
 from backend.labels.contract import Evidence, Excerpt, Verbalizer
-from backend.labels.explainers import Label
+from backend.labels.explainers import Explainer, Label
 from backend.labels.references import WriterRef
 from backend.labels.subjects import Models, Sampling, Setting, Subject
 from backend.labels.verbalizers import controls
@@ -153,11 +154,13 @@ def may_ask(method: str) -> bool:
     return "writer" in one.needs or one.of_direction
 
 
-def plain(subject: Subject, number: int, method: str, sampling: Sampling) -> Label:
-    """A label by a method that asks nobody, worked out while you wait."""
+def count(
+    subject: Subject, number: int, methods: Sequence[Explainer], sampling: Sampling
+) -> list[Label]:
+    """The labels by methods that ask nobody, worked out while you wait."""
     evidence = subject.draw(number, sampling.train)
     context = explainers.Context(promoted=subject.promoted(number))
-    return explainers.EXPLAINERS[method].explain(evidence, context)
+    return [method.explain(evidence, context) for method in methods]
 
 
 # ---------------------------------------------------------------- how a judge does with a label

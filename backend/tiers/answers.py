@@ -128,11 +128,12 @@ def tiers(
     scores = correlations(study, spec)
     assigned, margin = scores.assign(thresholds), scores.margin(thresholds)
     rows = _rows(scores, feature_index(study))
+    counts = np.bincount(assigned, minlength=len(Tier))
     return views.TierTable(
         spec=spec,
         thresholds=thresholds,
-        table=conform(rows.with_columns(tier=assigned, margin=margin), views.TIER_TABLE),
-        counts=np.bincount(assigned, minlength=len(Tier)).tolist(),
+        table=conform(rows.with_columns(views.named(assigned), margin=margin), views.TIER_TABLE),
+        counts=dict(zip(views.TIER.categories, counts.tolist(), strict=True)),
         nulls=_nulls(scores),
         provenance=scores.entries[0].provenance(f"tiers --study {study.name}"),
     )
@@ -180,7 +181,7 @@ def tier_profile(
         scores = run.optional(_correlations, other, spec)
         counts = [] if scores is None else np.bincount(scores.assign(thresholds), minlength=5)
         cells = [(int(count), float(count / sum(counts))) for count in counts] or [(None, None)] * 5
-        rows += [(other.name, other.site.layer, int(t), *cells[t]) for t in Tier]
+        rows += [(other.name, other.site.layer, t.title, *cells[t]) for t in Tier]
     return pl.DataFrame(rows, schema=views.PROFILE, orient="row").sort("layer", "study", "tier")
 
 

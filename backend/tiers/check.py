@@ -27,7 +27,7 @@ from backend.tiers import answers as tier_answers
 from backend.tiers import planted, second_opinion, windows
 from backend.tiers.answers import Correlations, correlations_of
 from backend.tiers.assignment import agreement, assign
-from backend.tiers.views import KINDS, OPINION, SEPARATION, STABILITY, TierCheck
+from backend.tiers.views import KINDS, OPINION, SEPARATION, STABILITY, TIER, TierCheck, named
 from backend.tiers.windows import PeakSet
 from backend.tiers.words import COUNTS, PER_TIER
 
@@ -124,7 +124,7 @@ def _f1s(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
         hits = ((true == tier) & (predicted == tier)).sum(axis=1)
         totals = (predicted == tier).sum(axis=1), (true == tier).sum(axis=1)
         ends = percentile_interval(f1_scores(hits, *totals))
-        rows.append((int(tier), planted.f1(kinds, assigned, tier), *ends))
+        rows.append((tier.title, planted.f1(kinds, assigned, tier), *ends))
     return pl.DataFrame(rows, schema=KINDS, orient="row")
 
 
@@ -178,7 +178,7 @@ def _opinions(study: Study, assigned: np.ndarray) -> pl.DataFrame:
     for tier in planted.KINDS:
         inside = (assigned == tier) & np.isfinite(input_scores)
         means = (mean_interval(score[inside].tolist()) for score in (input_scores, output_scores))
-        rows.append((int(tier), int(inside.sum()), *(end for mean in means for end in mean)))
+        rows.append((tier.title, int(inside.sum()), *(end for mean in means for end in mean)))
     return pl.DataFrame(rows, schema=OPINION, orient="row")
 
 
@@ -225,10 +225,11 @@ def labels_by_tier(
     if isinstance(experiment, Job):
         return experiment
     table = experiment.scores.filter(is_shown)
-    table = table.with_columns(tier=pl.Series(assigned[table["feature"].to_numpy()]))
+    table = table.with_columns(named(assigned[table["feature"].to_numpy()]))
     rows = []
     for key, part in table.group_by("tier", "method", "scorer", "of", maintain_order=True):
         mean, low, high = mean_interval(part["value"].to_list())
         rows.append((*key, mean, low, high, part["feature"].n_unique()))
     names = ("tier", "method", "scorer", "of", "mean", "low", "high", "features")
-    return pl.DataFrame(rows, schema=names, orient="row").sort("scorer", "method", "tier", "of")
+    frame = pl.DataFrame(rows, schema=names, orient="row", schema_overrides={"tier": TIER})
+    return frame.sort("scorer", "method", "tier", "of")

@@ -224,6 +224,6 @@ def confusion(kinds: np.ndarray, assigned: np.ndarray) -> pl.DataFrame:
             count = int(((kinds == kind) & (assigned == tier)).sum())
             low, high = wilson(count, total)
             rows.append(
-                (int(kind), int(tier), count, total, count / total, float(low), float(high))
+                (kind.title, tier.title, count, total, count / total, float(low), float(high))
             )
     return pl.DataFrame(rows, schema=CONFUSION, orient="row")

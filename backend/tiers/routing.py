@@ -15,6 +15,7 @@ from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import Quote
 from backend.labels import label_search, writers
 from backend.labels import steps as label_steps
+from backend.labels.explainers import COUNTERS
 from backend.labels.subjects import Sampling, Subject, exact, features_of, models_of
 from backend.query import lookup, query
 from backend.schema import Plan, Study, Thresholds, Tier, TierSpec
@@ -22,10 +23,13 @@ from backend.store import queue
 from backend.tiers import answers as tier_answers
 from backend.tiers.words import RoutePlan
 
-COUNTING, READING = "token_frequency", "eleuther_acts_top5"  # the methods of tiers 1 and 2
+READING = "eleuther_acts_top5"  # the method of tier 2
+# of tier 1: each side of the peak has its own, so that a label is of its tier's kind
+COUNTING = {Tier.INPUT: COUNTERS["input"].name, Tier.OUTPUT: COUNTERS["output"].name}
 EXPERIMENT = Plan(methods=(READING,), scorers=())
 LABELS = pl.Schema(
-    {"feature": pl.Int32, "method": pl.String, "label": pl.String, "writer": pl.String}
+    {"feature": pl.Int32}
+    | dict.fromkeys(("method", "label", "writer", "failed"), pl.String)  # why `label` is empty
 )
 
 
@@ -75,10 +79,9 @@ def route(
         candidates = subject.testable(numbers(study, spec, thresholds, plan.most))
         labels = ExperimentSteps(subject, EXPERIMENT, models, tuple(candidates)).labels()
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
-    by_model = labels.filter(pl.col("failed") == "").select(
-        pl.col("feature").cast(pl.Int32), "method", label="text", writer=pl.lit("")
-    )
-    return pl.concat([_routed(counted, _tier_1(assigned)), by_model])
+    by_model = labels.filter(pl.col("failed") == "").with_columns(writer=pl.lit(""))
+    by_model = _as_labels(by_model.rename({"text": "label"}))
+    return pl.concat([_by_counting(counted, assigned), by_model])
 
 
 # ---------------------------------------------------------------- what came of it
@@ -95,32 +98,38 @@ def tier_labels(
     )
     subject = features_of(study)
     entry = label_search.counted.find(subject, Sampling())
-    counted = entry.frame("labels") if entry else pl.DataFrame(schema=label_search.LABELS)
+    counted = entry.frame("labels") if entry else pl.DataFrame(schema=label_search.COUNTED)
     by_model = _by_model(subject, tuple(label_steps.explain.stored()))
-    cross = np.flatnonzero(assigned == Tier.CROSS)
     last = by_model.filter(method=READING).unique("number", keep="last")
-    return pl.concat([_by_hand(study), _routed(counted, _tier_1(assigned)), _routed(last, cross)])
+    last = last.with_columns(failed=pl.lit(""))
+    by_method = [_by_counting(counted, assigned), _routed(last, assigned, Tier.CROSS)]
+    return pl.concat([_by_hand(study), *by_method])
 
 
-def _tier_1(assigned: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.isin(assigned, (Tier.INPUT, Tier.OUTPUT)))
+def _by_counting(counted: pl.DataFrame, assigned: np.ndarray) -> pl.DataFrame:
+    """`LABELS` of tier 1: of what is shared up to the peak for input features, after it for output
+    features. A feature that shares nothing there has failed; its other side is not taken."""
+    parts = [
+        _routed(counted.filter(method=method), assigned, tier) for tier, method in COUNTING.items()
+    ]
+    return pl.concat(parts)
 
 
-def _routed(labels: pl.DataFrame, inside: np.ndarray) -> pl.DataFrame:
-    """Those of some features, as `LABELS`."""
-    return labels.filter(pl.col("number").is_in(inside.tolist())).select(
-        pl.col("number").cast(pl.Int32).alias("feature"), "method", "label", writer=pl.lit("")
-    )
+def _routed(labels: pl.DataFrame, assigned: np.ndarray, tier: Tier) -> pl.DataFrame:
+    """Those of a tier's features, as `LABELS`."""
+    inside = np.flatnonzero(assigned == tier).tolist()
+    named = labels.rename({"number": "feature"}).with_columns(writer=pl.lit(""))
+    return _as_labels(named.filter(pl.col("feature").is_in(inside)))
+
+
+def _as_labels(frame: pl.DataFrame) -> pl.DataFrame:
+    """`LABELS` of a table that has its columns."""
+    return frame.cast({"feature": pl.Int32}).select(LABELS.names())
 
 
 def _by_hand(study: Study) -> pl.DataFrame:
-    """What people call features; of those that no label fits, that."""
-    return labels_of(study).select(
-        pl.col("feature").cast(pl.Int32),
-        "method",
-        pl.when(pl.col("failed") == "").then("text").otherwise("failed").alias("label"),
-        "writer",
-    )
+    """What people call features; those that no label fits have failed."""
+    return _as_labels(labels_of(study).rename({"text": "label"}))
 
 
 @functools.lru_cache(maxsize=2)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-from backend.schema import Thresholds, TierSpec
+from backend.schema import Thresholds, Tier, TierSpec
 from backend.store.views import Provenance
 
+TIER = pl.Enum([tier.title for tier in Tier])  # by name, in the order of `Tier`
 TIER_TABLE = pl.Schema(
     {
         "feature": pl.Int32,
@@ -17,7 +19,7 @@ TIER_TABLE = pl.Schema(
         **dict.fromkeys(("input", "output", "cross"), pl.Float32),  # ρ
         "examples": pl.Int32,
         "cut": pl.Int32,  # windows that a context's end cuts
-        "tier": pl.Int8,  # `Tier`
+        "tier": TIER,
         "margin": pl.Float32,  # to the nearest τ
     }
 )
@@ -28,15 +30,13 @@ NULLS = pl.Schema(
 )
 RHO = pl.Schema({"window": pl.String, "rho": pl.Float64, "below": pl.Float64})
 PROFILE = pl.Schema(
-    {"study": pl.String}
-    | dict.fromkeys(("layer", "tier", "count"), pl.Int64)
-    | {"share": pl.Float64}
+    {"study": pl.String, "layer": pl.Int64, "tier": TIER, "count": pl.Int64} | {"share": pl.Float64}
 )
 _ENDS = {"low": pl.Float64, "high": pl.Float64}
 CONFUSION = pl.Schema(
-    dict.fromkeys(("kind", "tier", "count", "of"), pl.Int64) | {"share": pl.Float64} | _ENDS
+    {"kind": TIER, "tier": TIER, "count": pl.Int64, "of": pl.Int64, "share": pl.Float64} | _ENDS
 )
-KINDS = pl.Schema({"tier": pl.Int64, "f1": pl.Float64} | _ENDS)
+KINDS = pl.Schema({"tier": TIER, "f1": pl.Float64} | _ENDS)
 # whether each window tells features on a topic from those at random
 SEPARATION = pl.Schema({"window": pl.String, "count": pl.Int64, "auroc": pl.Float64} | _ENDS)
 STABILITY = pl.Schema(
@@ -45,9 +45,14 @@ STABILITY = pl.Schema(
 )
 # mean scores with 95% intervals
 OPINION = pl.Schema(
-    {"tier": pl.Int64, "features": pl.Int64}
+    {"tier": TIER, "features": pl.Int64}
     | {f"{side}{end}": pl.Float64 for side in ("input", "output") for end in ("", "_low", "_high")}
 )
+
+
+def named(assigned: np.ndarray) -> pl.Series:
+    """`TIER` of each `Tier`."""
+    return pl.Series("tier", TIER.categories, dtype=TIER).gather(assigned.astype(np.uint32))
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class TierTable:
     spec: TierSpec
     thresholds: Thresholds
     table: pl.DataFrame  # TIER_TABLE
-    counts: list[int]  # of each Tier
+    counts: dict[str, int]  # by the name of the tier
     nulls: pl.DataFrame  # NULLS
     provenance: Provenance
 

@@ -1,94 +1,140 @@
-"""The blind tasks for people: which excerpts does a label fit, which text was said of this?"""
+"""The blind tasks for people: which excerpts does a label fit, which text was said of this?
+
+The browser holds ticks and answers (`judge.js`): an answer is done at once on the screen, and sent
+until it is told to be on disk. The next questions are sent ahead, so nobody waits for the server.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 import streamlit as st
+from streamlit.components.v2 import component
 
 from backend.experiments.views import Guess, Task
-from components.shell import address, controls, markup, numbers
+from backend.schema import StoreError, TesseraError
+from components.shell import controls, markup, numbers, person
 from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.tokens import piece_html
 
+log = logging.getLogger("tessera.pages")
 TASK = "task"
+AHEAD = 3  # questions that the browser holds
+KEYS = {
+    "1–9 0": "tick the first ten excerpts, with Shift the next ten; of two texts, take one",
+    "Enter S": "save and next",
+    "X": "cannot tell at all",
+    "U": "back to the last one",
+}
+TITLES = {
+    "excerpts": "Which excerpts fit a label",
+    "activations": "Which text was said of this activation",
+}
+WHY = "Answers are kept by name, so judging begins when you have given yours."
+FITS = (
+    "Tick every excerpt in which what the label describes occurs: some, none or all. say “x”: x "
+    "comes next; token “x”: the excerpt holds it; after “x”: it follows x."
+)
+SAID = (
+    "One of these was said of the activation at the last token of this text, the other of "
+    "something else. Which is it? Click it, or press 1 or 2."
+)
+EMPTY: dict[str, Any] = {"acked": [], "problem": ""}  # what became of a wire
+Q = TypeVar("Q", Task, Guess)
+Keep = Callable[[dict[str, Any]], None]
+
+_judge = component(
+    "tessera_judge",
+    css=Path(__file__).with_name("judge.css").read_text(encoding="utf-8"),
+    js=Path(__file__).with_name("judge.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
 
 
 def render_person() -> str:
-    """Whose answers these are."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="who"):
-        name = "Your name, kept with every answer"
-        controls.text_input("person", name, width=240, rerun=(TASK,))
+    """Whose answers these are, and which task; "" before anybody is named."""
+    if not (name := person.render_person((TASK,), WHY)):
+        return ""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="who"):
         controls.segmented_control(
-            "task",
-            "Task",
-            ("excerpts", "activations"),
-            format_func=lambda task: {
-                "excerpts": "Which excerpts fit a label",
-                "activations": "Which text was said of this activation",
-            }[task],
-            rerun=(TASK,),
-        )
-    return address.get("person")
-
-
-def is_open(task: Task | Guess) -> bool:
-    """Whether something is left to answer; shows how far the round is."""
-    share = 100 * task.done / max(1, task.total)
-    st.html(
-        f'<div class="work line"><span class="track"><i style="width:{share:.0f}%"></i></span>'
-        f"<p>{task.done} of {task.total} in this round</p></div>"
-    )
-    return bool(task.item)
-
-
-def next_one() -> None:
-    """On to the next item, its ticks empty."""
-    address.put(ticks=0, item="")
-    st.rerun(scope="fragment")
-
-
-# ---------------------------------------------------------------- excerpts
-
-
-def ticked(task: Task) -> list[int]:
-    """The ticks, which are in the URL so that a reload keeps them."""
-    marks = address.get("ticks") if address.get("item") == task.item else 0
-    return [marks >> place & 1 for place in range(len(task.texts))]
-
-
-def render_task(task: Task) -> Sequence[int | None] | None:
-    """The label and its excerpts; the answers once they are given."""
-    st.html(f'<div class="exemplar"><b>{escape(task.label)}</b></div>')
-    markup.note(
-        "Tick the excerpts in which what the label describes occurs. Some, none or all may fit; "
-        "you are not told which method the label is from. Say “x” means that x comes next; "
-        "token “x”, that the excerpt holds the token."
-    )
-    marks = ticked(task)
-    for place, text in enumerate(task.texts):
-        tick, body = st.columns([1, 24], gap="small", vertical_alignment="center")
-        key = controls.element(f"tick-{task.item}-{place}", bool(marks[place]))
-        tick.checkbox(
-            f"Excerpt {place + 1}", bool(marks[place]), key=key, label_visibility="collapsed",
-            on_change=_tick, args=(task, place, key),
+            "task", "Task", tuple(TITLES), format_func=TITLES.__getitem__,
+            label_visibility="collapsed", rerun=(TASK,),
         )  # fmt: skip
-        body.html(f'<div class="passage">{piece_html(text.strip(), breaks=False)}</div>')
-    with st.container(horizontal=True, gap="small"):
-        if st.button("Save and next", type="primary", shortcut="S", key="save"):
-            return list(marks)
-        if st.button("Cannot tell at all", type="tertiary", key="cannot"):
-            return [None] * len(marks)
-    return None
+        person.render_change((TASK,))
+    return name
 
 
-def _tick(task: Task, number: int, key: str) -> None:
-    marks = sum(mark << place for place, mark in enumerate(ticked(task)))
-    marks = marks | 1 << number if st.session_state[key] else marks & ~(1 << number)
-    address.put(ticks=marks, item=task.item)
-    st.rerun([TASK])
+# ---------------------------------------------------------------- questions and answers
+
+
+def ahead(ask: Callable[[tuple[str, ...]], Q]) -> list[Q]:
+    """The next questions, given those before; the last has no item where the round ends."""
+    questions = [ask(())]
+    while questions[-1].item and len(questions) < AHEAD:
+        questions.append(ask(tuple(each.item for each in questions)))
+    return questions
+
+
+def render_questions(of: Sequence[str], questions: Sequence[Task | Guess], keep: Keep) -> bool:
+    """The questions of `of` (study, experiment, person, task), one at a time; whether any is left.
+    `keep` keeps one answer of the browser's."""
+    first, reply = questions[0], st.session_state.get("judge.reply", EMPTY)
+    data = {
+        "of": list(of),
+        "seq": _wire().get("seq", ""),
+        "tasks": [_sent(each) for each in questions if each.item],
+        "done": first.done,
+        "total": first.total,
+        **reply,
+    }
+    _judge(key="judge-desk", data=data, on_wire_change=lambda: _keep(keep))
+    return bool(first.item)
+
+
+def _sent(question: Task | Guess) -> dict[str, Any]:
+    """A question as the browser gets it, all text as HTML."""
+    is_task = isinstance(question, Task)
+    head = f"<b>{escape(question.label)}</b>" if is_task else escape(question.context)
+    kind, note = ("exemplar", FITS) if is_task else ("exemplar passage", SAID)
+    return {
+        "item": question.item,
+        "question": f'<div class="{kind}">{head}</div><p class="note">{escape(note)}</p>',
+        "texts": [piece_html(each.strip() or "(nothing)", breaks=False) for each in question.texts],
+    }
+
+
+def _wire() -> dict[str, Any]:
+    """What the browser sent last."""
+    wire = getattr(st.session_state.get("judge-desk"), "wire", None)
+    return wire if isinstance(wire, dict) else {}
+
+
+def _keep(keep: Keep) -> None:
+    """Keeps all that the browser sent. What cannot be kept now stays there, and is sent again;
+    what never can be is told, and dropped."""
+    reply: dict[str, Any] = {"acked": [], "problem": ""}
+    for answer in _wire().get("answers", ()):
+        try:
+            keep(answer)
+        except StoreError as error:
+            reply["problem"] = str(error)
+            continue
+        except TesseraError as error:
+            reply["problem"] = f"An answer was not kept: {error}"
+        except Exception as error:  # the browser keeps it and says so
+            log.exception("an answer was not kept")
+            reply["problem"] = f"{type(error).__name__}: {error}."
+            continue
+        reply["acked"].append(answer["uid"])
+    st.session_state["judge.reply"] = reply
+
+
+# ---------------------------------------------------------------- results
 
 
 def detectors_html(frame: pl.DataFrame) -> str:
@@ -105,23 +151,6 @@ def detectors_html(frame: pl.DataFrame) -> str:
         "the yardstick of a model's."
     )
     return frame_html(frame, columns, note)
-
-
-# ---------------------------------------------------------------- activations
-
-
-def render_guess(guess: Guess) -> int | None:
-    """A text and two verbalizations; which was taken, once one is."""
-    st.html(f'<div class="exemplar passage">{escape(guess.context)}</div>')
-    markup.note(
-        "One of these was said of the activation at the last token of this text, the other of "
-        "something else. Which is it?"
-    )
-    for place, column in enumerate(st.columns(2, gap="medium")):
-        column.html(f'<div class="passage">{escape(guess.texts[place] or "(nothing)")}</div>')
-        if column.button(f"This one ({place + 1})", shortcut=str(place + 1), key=f"guess-{place}"):
-            return place
-    return None
 
 
 def guesses_html(frame: pl.DataFrame) -> str:

@@ -14,7 +14,7 @@ from backend.corpus.views import Passage
 from backend.experiments.views import Comparison, Experiment, Judgement
 from backend.labels import words
 from components.experiments.results import doubt, name
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers, palette, person
 from components.shell.browsing import render_steps
 from components.shell.links import anchor
 from components.shell.markup import escape
@@ -215,6 +215,8 @@ def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> No
     if len(comparison.methods) < 2:
         markup.note("Only one method gave a label here, so there is nothing to prefer.")
         return
+    if not person.render_person((INSPECTOR,), "Votes are kept by name: give yours to vote."):
+        return
     methods = [comparison.methods[number] for number in order(comparison)]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for place, method in enumerate(methods):
@@ -227,6 +229,7 @@ def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> No
             "None of them", shortcut="0", type="tertiary", key="vote-none",
             on_click=on_vote, args=(("", tuple(methods)),),
         )  # fmt: skip
+        person.render_change((INSPECTOR,))
 
 
 def open_next(view: Experiment, feature: int, step: int = 1) -> None:

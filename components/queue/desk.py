@@ -33,9 +33,9 @@ from components.tiers import table as tier_table
 log = logging.getLogger("tessera.pages")
 
 KEYS = {
-    "Enter": "save and next; among commands: back to the field",
-    "Esc": "leave the field, for commands; close what is open",
-    "S N": "skip; no label fits",
+    "Enter": "save and next; among commands: back to the field, as I",
+    "Esc": "leave the field, for commands (a bar says so); close what is open",
+    "S N": "skip; no label fits: then the field of the next item, as after U, R, F, E",
     "U R": "undo and redo the last decision",
     "F C G M": "flag, confidence, tags (digits choose, G closes), notes",
     "V 1–9": "show hints, take one",

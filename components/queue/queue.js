@@ -7,9 +7,11 @@ const COMMANDS = [["Enter", "save", "Save"], ["S", "skip", "Skip"], ["N", "none"
   ["G", "showTags", "Tags"], ["M", "showNotes", "Notes"], ["V", "showHints", "Hints"],
   ["T", "showProbe", "Try a text"], ["E", "attach", "Attach"], ["L", "showHistory", "History"]];
 const ADVANCE = new Set(["save", "skip", "none"]);
+const DONE = new Set([...ADVANCE, "undo", "redo", "flag", "attach"]); // at once; others open something, or go round
 
 class Desk extends Room {
-  command(key) {
+  // One act, by its key or, where `touched`, by a finger: that one asks for no keyboard.
+  command(key, touched = false) {
     const name = COMMANDS.find(([short]) => short.toLowerCase() === key.toLowerCase())?.[1];
     if (!name && !/^[1-9]$/.test(key)) return;
     this.flash = "";
@@ -17,6 +19,7 @@ class Desk extends Room {
     if (this.behind && !this.replaying && name !== "undo") this.later(key, ADVANCE.has(name));
     else if (name) this[name]();
     else this.digit(Number(key));
+    if (DONE.has(name) && !this.replaying) this.mode(true, !touched);
     this.draw();
   }
   // Whether the tags are open, or will be once what was typed ahead is done.
@@ -38,11 +41,6 @@ class Desk extends Room {
     this.draw();
   }
   hush() { if (this.flash) { this.flash = ""; this.draw(); } }
-  leftField() {
-    if (!this.escaped) shelf.put(this.escapedName, true);
-    this.escaped = true;
-    this.draw();
-  }
   later(key, advances) {
     const text = advances ? this.ui.label.value : null;
     if (key === "Enter" && !this.fits(text)) return;
@@ -158,7 +156,7 @@ class Desk extends Room {
   draw() { if (!this.stopped) paint(this); }
   drawBar() { if (!this.stopped) paintBar(this); }
   showItem() { paintItem(this); }
-  mode(typing) { this.typing = typing; setMode(this); }
+  mode(typing, focus = true) { this.typing = typing; setMode(this, focus); }
   grow() {
     const { label } = this.ui;
     label.style.height = "auto";

@@ -1,4 +1,5 @@
 // The keyboard and the mouse at the queue.
+const AGAIN = 400; // ms in which a second click is the same
 function listen(desk) {
   const { ui } = desk, made = [];
   const on = (target, name, does, capture = false) => {
@@ -16,7 +17,8 @@ function listen(desk) {
   on(ui.root, "click", (event) => clicked(desk, event));
   on(ui.label, "input", () => { desk.keep(); desk.grow(); if (desk.flash) { desk.flash = ""; desk.draw(); } });
   on(ui.label, "select", () => desk.keep());
-  on(ui.label, "focus", () => { desk.typing = true; ui.root.classList.remove("commands"); });
+  on(ui.label, "focus", () => desk.mode(true, false));
+  on(window, "keyup", () => { desk.held = ""; }, true);
   on(ui.note, "input", () => desk.change({ notes: ui.note.value }));
   on(document, "visibilitychange", () => desk.away(document.hidden));
   on(window, "focus", () => desk.look());
@@ -60,6 +62,7 @@ function pressed(desk, event) {
   const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
   if (target === ui.note || target === ui.text) return beside(desk, event);
   if (target.matches?.("button, a, summary") && ["Enter", " ", "Tab"].includes(key)) return;
+  if (event.repeat && key === desk.held) return taken(event); // it was a command, and is no text
   if (desk.typing) return typed(desk, event, plain);
   if (!plain || (key.toLowerCase() === "h" && !desk.tagging)) return;
   if (desk.panel === "history" && past(desk, key)) return taken(event);
@@ -68,7 +71,7 @@ function pressed(desk, event) {
   else if (key === "Enter" || key.toLowerCase() === "i") { taken(event); desk.hush(); desk.mode(true); }
   else if (key.length === 1) {
     taken(event, key !== " ");
-    if (!event.repeat) desk.command(key);
+    if (!event.repeat) { desk.held = key; desk.command(key); }
   }
 }
 
@@ -77,14 +80,14 @@ function typed(desk, event, plain) {
   if (document.activeElement !== ui.label && (key.length === 1 || key === "Enter")) ui.label.focus();
   if (!plain) return;
   if (key === "Enter" && !event.shiftKey) { taken(event); if (!event.repeat) desk.command("Enter"); }
-  else if (key === "Escape") { taken(event); desk.keep(); desk.hush(); desk.leftField(); desk.mode(false); }
+  else if (key === "Escape") { taken(event); desk.keep(); desk.hush(); desk.mode(false); }
   else taken(event, false);
 }
 
 function beside(desk, event) { // in the notes, or in the text to try
   const { ui } = desk, { key } = event;
   taken(event, key === "Escape" || (key === "Enter" && event.target === ui.text));
-  if (key === "Escape") { if (event.target === ui.note) desk.panel = ""; desk.leftField(); desk.mode(false); }
+  if (key === "Escape") { if (event.target === ui.note) desk.panel = ""; desk.mode(false); desk.draw(); }
   if (key === "Enter" && event.target === ui.text) desk.probe(ui.text.value);
 }
 
@@ -105,6 +108,9 @@ function past(desk, key) {
 function clicked(desk, event) {
   const button = event.target.closest("button[data-key]"), row = event.target.closest(".q-past");
   if (button && desk.tagging && !/^[0-9G]$/.test(button.dataset.key)) desk.close();
-  if (button) desk.command(button.dataset.key);
+  // the second of a double click is meant for the item before
+  const late = event.detail > 1 && (!desk.ready || performance.now() - desk.shownAt < AGAIN);
+  if (button && late && "Enter S N".split(" ").includes(button.dataset.key)) return;
+  if (button) desk.command(button.dataset.key, event.pointerType === "touch");
   else if (row) { desk.chosen = row.dataset.uid; past(desk, "Enter"); }
 }

@@ -4,7 +4,7 @@ const RETRY = 3000; // ms
 
 class Room {
   slots = []; items = new Map(); book = new Book(); // slots: [feature, occurrence, uid known there]
-  told = null; slot = ""; draft = { ...BLANK }; ready = false; started = 0; hidden = 0;
+  told = null; slot = ""; draft = { ...BLANK }; ready = false; started = 0; shownAt = 0; hidden = 0;
   typing = true; ahead = []; panel = ""; flash = ""; pending = null; problem = null; failures = 0; lastSent = 0;
   hintsOf = -1; hints = null; probing = null; probed = null; chosen = ""; asksHistory = false;
   stood = ""; said = []; heard = ""; looks = false; since = document.hidden ? performance.now() : 0; // stood: uid of what was decided when the item was opened
@@ -12,8 +12,6 @@ class Room {
   constructor(key, data, parent) {
     Object.assign(this, { key, study: data.study, person: data.person, tags: data.tags });
     this.ui = build(parent);
-    this.escapedName = path("escaped", data.person);
-    this.escaped = Boolean(shelf.get(this.escapedName));
     for (const [, box] of boxes.all()) {
       if (box.study !== this.study || box.person !== this.person) continue;
       box.events.forEach((event) => this.book.add(event));
@@ -157,6 +155,7 @@ class Room {
   }
   show() {
     this.ready = true;
+    this.shownAt = performance.now();
     this.started = performance.now() - 1000 * this.drafts.spent(this.slot);
     this.hidden = 0;
     if (this.since) this.since = performance.now();

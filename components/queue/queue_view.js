@@ -68,7 +68,8 @@ class="q-item" aria-live="polite"></div><div class="q-dock"><div class="q-panels
 class="q-history" hidden></div><div class="q-hints" hidden></div><div class="q-tags" hidden></div><div
 class="q-probe" hidden><input aria-label="A text to try" placeholder="A text to try: Enter reads it, Esc leaves"
 maxlength="2000"><div></div></div><div class="q-notes" hidden><textarea rows="2" aria-label="Notes"
-placeholder="Notes: Esc leaves" maxlength="10000"></textarea></div></div><p class="q-said"></p><textarea
+placeholder="Notes: Esc leaves" maxlength="10000"></textarea></div></div><p class="q-mode"
+role="status"></p><p class="q-said"></p><textarea
 class="q-label" rows="1" aria-label="Label" autocomplete="off" spellcheck="false"></textarea><div
 class="q-keys"></div></div>`;
 
@@ -78,7 +79,7 @@ function build(parent) {
   root.innerHTML = PARTS;
   parent.append(root);
   const find = (name) => root.querySelector(`.q-${name}`);
-  const names = "bar count saved banner item history hints tags probe notes said label keys".split(" ");
+  const names = "bar count saved banner item history hints tags probe notes mode said label keys".split(" ");
   const ui = Object.fromEntries(names.map((name) => [name, find(name)]));
   return { root, track: root.querySelector(".track i"), note: ui.notes.firstChild,
     text: ui.probe.firstChild, read: ui.probe.lastChild, ...ui };
@@ -141,15 +142,9 @@ function paint(desk) {
     draft.evidence.length && `${draft.evidence.length} text${draft.evidence.length > 1 ? "s" : ""} attached`];
   ui.said.replaceChildren(
     make("b", "", desk.flash || (desk.ahead.length ? `${desk.ahead.length} typed ahead` : "")),
-    make("span", "", said.filter(Boolean).join(" · ")), ...(desk.escaped ? [] : [escape()]));
+    make("span", "", said.filter(Boolean).join(" · ")));
   paintMeanwhile(desk);
   paintBar(desk);
-}
-
-function escape() {
-  const made = make("span", "q-escape");
-  made.append(make("kbd", "", "Esc"), " for commands");
-  return made;
 }
 
 function ended({ told, book }) {
@@ -242,8 +237,12 @@ function paintHistory({ ui, panel, book, at: chosen }) {
   rows[chosen]?.scrollIntoView({ block: "nearest" });
 }
 
-function setMode({ ui, typing }) {
+// What keys do now: text, or commands, which is said loudly. `focus`: whether the field gets the keyboard.
+function setMode({ ui, typing }, focus = true) {
   ui.root.classList.toggle("commands", !typing);
-  if (typing) ui.label.focus({ preventScroll: true });
-  else ui.root.focus({ preventScroll: true });
+  const kbd = (key) => make("kbd", "", key);
+  ui.mode.replaceChildren(...(typing ? [kbd("Esc"), " for commands"]
+    : [make("b", "", "COMMANDS"), " · keys are commands, not text · ", kbd("⏎"), " or ", kbd("I"), " to type"]));
+  if (typing && focus) ui.label.focus({ preventScroll: true });
+  else if (!typing) ui.root.focus({ preventScroll: true });
 }

@@ -10,7 +10,7 @@ from backend.queue.views import Agreement
 from backend.queue.words import ORDERS
 from backend.schema import Job
 from backend.tiers.words import TIERS
-from components.shell import address, controls, markup, numbers, status
+from components.shell import address, controls, markup, numbers, person, status
 from components.shell.links import anchor
 
 QUEUE = "queue"
@@ -18,27 +18,20 @@ QUEUE = "queue"
 
 def render_person(render_files: Callable[[str], None]) -> str:
     """Who labels, and what is in the queue; files beside it."""
-    if not address.get("person").strip():
-        controls.text_input(
-            "person",
-            "Your name, kept with every decision",
-            width=280,
-            max_chars=80,
-            rerun=(QUEUE,),
-        )
-        markup.note("Labels are kept by name, so the queue begins when you have given yours.")
+    why = "Labels are kept by name, so the queue begins when you have given yours."
+    if not (name := person.render_person((QUEUE,), why)):
         return ""
     with st.container(horizontal=True, gap="small", key="queue-setup", vertical_alignment="center"):
         markup.note(_what())
         with st.popover("Change", type="tertiary"):
-            controls.text_input("person", "Your name", max_chars=80, rerun=(QUEUE,))
+            person.render_name("Your name, on Queue, Judge and Compare", (QUEUE,))
             if not address.get("only"):
                 controls.selectbox("tier", "Features", TIERS, rerun=(QUEUE,))
             controls.selectbox("order", "Order", list(ORDERS), rerun=(QUEUE,))
             controls.number_input("seed", "Seed", step=1, rerun=(QUEUE,))
             controls.toggle("compare", "Compare my repeats by meaning", rerun=(QUEUE,))
-        render_files(address.get("person").strip())
-    return address.get("person").strip()
+        render_files(name)
+    return name
 
 
 def _what() -> str:
@@ -48,7 +41,7 @@ def _what() -> str:
     if order == "margin" and (only or tier == "all"):
         order = "density"  # what is of no tier has no margin
     seed = f" (seed {address.get('seed')})" if order == "random" else ""
-    return f"{address.get('person').strip()} · {which}, {ORDERS[order]}{seed}"
+    return f"{person.current()} · {which}, {ORDERS[order]}{seed}"
 
 
 def render_agreement(desk: status.Desk, study: str, person: str) -> None:

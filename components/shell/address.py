@@ -127,6 +127,8 @@ SORTED: dict[str, Field] = {
     "tau_out": Field(number, "a correlation from 0 to 1", TAU.output, 0.0, 1.0),
     "tau_cross": Field(number, "a correlation from 0 to 1", TAU.cross, 0.0, 1.0),
 }
+# who labels, judges and votes: one name for every page that keeps what people say
+PERSON: dict[str, Field] = {"person": Field(str, "a name", "")}
 SHARED: dict[str, Field] = {
     "study": Field(str, "a study", ""),
     "p": Field(number, "a number"),
@@ -193,7 +195,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "pair": Field(str, "two methods", ""),
         "by": choice(SCORERS, SCORERS[0]),
         "blind": Field(flag, "0 or 1", False),
-        "person": Field(str, "a name", ""),
+        **PERSON,
     },
     "tiers": {
         "feature": Field(whole, "a feature's number"),
@@ -210,12 +212,10 @@ FIELDS: dict[str, dict[str, Field]] = {
     "judge": {
         "run": Field(str, "an experiment", ""),
         "task": choice(("excerpts", "activations"), "excerpts"),
-        "person": Field(str, "a name", ""),
-        "item": Field(str, "an item", ""),
-        "ticks": Field(whole, "a number", 0),
+        **PERSON,
     },
     "queue": {
-        "person": Field(str, "a name", ""),
+        **PERSON,
         "tier": choice(TIERS, "obscure"),
         "only": Field(str, "features", ""),
         "order": choice(ORDERS, "margin"),
@@ -306,7 +306,7 @@ def begin(page: str) -> list[str]:
     values, problems = read(query, page_fields)
     _of_study(values.get("study"))
     if not arrived:  # back, forward or an edited address: what it leaves out is the default
-        values = {name: field.default for name, field in page_fields.items()} | values
+        values = _usual(page_fields) | values
     _values().update({_where(name): value for name, value in values.items()})
     if arrived:
         _mirror()
@@ -358,15 +358,22 @@ def assume(**values: Any) -> None:
 def _of_study(study: str | None) -> None:
     """Another study has other regions and features: forget those of the one before."""
     if study and study != _values().get("study"):
+        lasting = {name: value for name, value in _values().items() if name in PERSON}
         _values().clear()
+        _values().update(lasting)
 
 
 def _values() -> dict[str, Any]:
     return st.session_state.setdefault("address.values", {})
 
 
+def _usual(page_fields: Mapping[str, Field]) -> dict[str, Any]:
+    """What a link leaves out; it takes nobody's name away."""
+    return {name: field.default for name, field in page_fields.items() if name not in PERSON}
+
+
 def _where(name: str) -> str:
-    return name if name in SHARED else f"{page()}.{name}"
+    return name if name in SHARED or name in PERSON else f"{page()}.{name}"
 
 
 def _mirror() -> None:

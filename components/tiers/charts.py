@@ -16,7 +16,6 @@ from components.regions.table import token_cell
 from components.shell import address, markup, numbers, palette
 from components.shell.lists import frame_html
 from components.shell.selection import clicked
-from components.tiers.table import name, titled
 
 CHART = "tier-chart"
 POINTS = 20_000  # drawn one by one; more are drawn as a density
@@ -53,14 +52,19 @@ def plane(view: TierTable, feature: int | None) -> go.Figure:
         )
     else:
         hues = np.array([palette.fade(palette.tier(tier), 0.7) for tier in Tier])
+        colour = hues[table["tier"].to_physical().to_numpy()]
         chart.add_scattergl(
             x=x,
             y=y,
             mode="markers",
-            marker={"size": 5, "color": hues[table["tier"].to_numpy()], "line": {"width": 0}},
+            marker={
+                "size": 5,
+                "color": colour,
+                "line": {"width": 0},
+            },
             customdata=table["feature"].to_numpy(),
             text=[  # plotly reads it as HTML
-                f"{titled(tier)}<br>top token {markup.escape(token_cell(token or ''))}"
+                f"{tier}<br>top token {markup.escape(token_cell(token or ''))}"
                 for tier, token in table.select("tier", "top_token").iter_rows()
             ],
             hovertemplate="feature %{customdata} · %{text}<br>"
@@ -91,7 +95,7 @@ def _range(values: np.ndarray, tau: float) -> tuple[float, float]:
 def legend(view: TierTable) -> str:
     """What is drawn, and how many features are not."""
     points = view.table.filter(pl.col("input").is_finite() & pl.col("output").is_finite())
-    scored = len(view.table) - view.counts[Tier.UNSCORED]
+    scored = len(view.table) - view.counts[Tier.UNSCORED.title]
     words = (
         "ρ: mean cosine of a feature's windows, two by two; 1: all alike. Dotted: τ. "
         "Grey: 90% of sets of windows at random."
@@ -114,7 +118,7 @@ def _add_band(add: Callable[..., object], view: TierTable, window: str) -> None:
 def cross_chart(view: TierTable) -> go.Figure:
     """ρ of cross of the features that are not in tier 1, with τ and the null."""
     colours = palette.current()
-    rest = view.table.filter(pl.col("tier").is_in([int(Tier.CROSS), int(Tier.OBSCURE)]))
+    rest = view.table.filter(pl.col("tier").is_in([Tier.CROSS.title, Tier.OBSCURE.title]))
     values = rest["cross"].drop_nans().to_numpy()
     chart = palette.figure(height=130)
     _add_band(chart.add_vrect, view, "cross")
@@ -156,14 +160,14 @@ def profile_chart(frame: pl.DataFrame) -> go.Figure:
     known = frame.filter(pl.col("share").is_not_null())
     chart = palette.figure(height=60 + 34 * known["study"].n_unique())
     for tier in tuple(Tier)[1:]:
-        part = known.filter(pl.col("tier") == int(tier))
+        part = known.filter(tier=tier.title)
         chart.add_bar(
             y=[f"layer {layer} · {study}" for layer, study in part.select("layer", "study").rows()],
             x=part["share"],
             orientation="h",
             marker={"color": palette.tier(tier), "line": {"width": 0}},
             customdata=part["count"],
-            hovertemplate=f"{name(tier)}: %{{x:.1%}}, %{{customdata}} features<extra></extra>",
+            hovertemplate=f"{tier.title}: %{{x:.1%}}, %{{customdata}} features<extra></extra>",
         )
     chart.update_layout(barmode="stack")
     chart.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])

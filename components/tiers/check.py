@@ -14,7 +14,7 @@ from components.shell import address, controls, markup, numbers, palette
 from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, waiting
-from components.tiers.table import name, side_words
+from components.tiers.table import side_words, tier_of
 
 EXPERIMENT = (
     "An experiment by the study's own model: token_frequency and eleuther_acts_top5, judged by "
@@ -66,11 +66,13 @@ def planted_html(view: TierCheck) -> str:
     f1 = {row["tier"]: row for row in view.kinds.iter_rows(named=True)}
     rows = []
     for kind in tiers:
-        part = view.confusion.filter(pl.col("kind") == int(kind))
+        part = view.confusion.filter(kind=kind.title)
         shares = {row["tier"]: row for row in part.iter_rows(named=True)}
-        cells = [_share(shares[int(tier)], tier == kind) for tier in tiers]
-        own = f1[int(kind)]
-        rows.append([named(kind), *cells, markup.interval(own["f1"], own["low"], own["high"])])
+        cells = [_share(shares[tier.title], tier == kind) for tier in tiers]
+        own = f1[kind.title]
+        rows.append(
+            [named(kind.title), *cells, markup.interval(own["f1"], own["low"], own["high"])]
+        )
     spec, tau = view.spec, view.thresholds
     best = (
         f"Best on the other planted set: {spec.count} examples, "
@@ -85,7 +87,7 @@ def planted_html(view: TierCheck) -> str:
         "95% interval; F1 with that of resamples. No word and no document of a topic is shared "
         "with the set that thresholds were chosen on. " + best
     )
-    heads = ("planted", *(name(tier) for tier in tiers), "F1")
+    heads = ("planted", *(tier.title for tier in tiers), "F1")
     return markup.table(heads, rows, "t" + "n" * 5, note)
 
 
@@ -95,9 +97,9 @@ def _share(row: dict[str, float], own: bool) -> str:
     return f"<b>{counts}</b> <small>{ends}</small>" if own else counts if row["count"] else "–"
 
 
-def named(tier: int) -> str:
+def named(title: str) -> str:
     """A tier's name after its colour, on one line."""
-    return markup.dotted(name(tier), palette.tier(tier))
+    return markup.dotted(title, palette.tier(tier_of(title)))
 
 
 def separation_html(frame: pl.DataFrame) -> str:
@@ -179,7 +181,7 @@ def words(run: Run) -> str:
 
 def labels_html(frame: pl.DataFrame) -> str:
     """Mean label scores by tier and method, beside the same labels given to other features."""
-    scores = frame.filter((pl.col("of") != "empty") & (pl.col("tier") > 0))
+    scores = frame.filter((pl.col("of") != "empty") & (pl.col("tier") != Tier.UNSCORED.title))
     scorers = sorted(scores["scorer"].unique().to_list())
     rows = []
     for (method, tier), part in scores.group_by("method", "tier", maintain_order=True):
@@ -188,7 +190,7 @@ def labels_html(frame: pl.DataFrame) -> str:
         cells = [
             _with_control(means.get((s, "label")), means.get((s, "shuffled"))) for s in scorers
         ]
-        rows.append([str(method), named(int(str(tier))), *cells, str(count)])
+        rows.append([str(method), named(str(tier)), *cells, str(count)])
     rows.sort(key=lambda row: row[0])
     note = (
         "Mean AUROC of labels with 95% interval; in brackets the same labels given to other "

@@ -12,7 +12,7 @@ from components.shell.links import anchor
 from components.shell.lists import frame_html
 from components.shell.markup import escape
 from components.shell.tokens import piece_html
-from components.tiers.table import dot, side_words, titled
+from components.tiers.table import dot, side_words, tier_of
 
 SHOWN = 240  # characters of a window
 SOON, MOST = 0.01, 7  # a distance to τ that two decimals may hide, and decimals at most
@@ -27,9 +27,9 @@ def html(view: TierEvidence, whole: TierTable, labels: pl.DataFrame | None) -> s
 def head_html(view: TierEvidence, whole: TierTable) -> str:
     """The tier, and where each ρ stands."""
     spec, thresholds = whole.spec, whole.thresholds
-    tier = int(whole.table["tier"][view.feature])
+    tier = tier_of(whole.table["tier"][view.feature])
     link = anchor("its page", "features", feature=view.feature)
-    head = f'<div class="exemplar">{dot(tier)}<b>{titled(tier)}</b> {link}</div>'
+    head = f'<div class="exemplar">{dot(tier)}<b>{tier.title}</b> {link}</div>'
     rows = [
         [
             window,
@@ -59,10 +59,14 @@ def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
         return ""
     columns = (
         ("method", "t", name, "method"),
-        ("label", "t", lambda label: f"<b>{escape(label)}</b>", "label"),
+        ("label", "t", _label, "label", "failed"),
         ("by", "t", escape, "writer"),
     )
     return frame_html(own, columns)
+
+
+def _label(label: str, failed: str) -> str:
+    return escape(failed) if failed else f"<b>{escape(label)}</b>"
 
 
 def windows_html(view: TierEvidence, spec: TierSpec) -> str:
@@ -93,7 +97,7 @@ def contexts_html(view: TierEvidence, whole: TierTable) -> str:
         ]
         for strength, example in zip(view.strengths, view.examples, strict=True)
     ]
-    state = " open" if whole.table["tier"][view.feature] == Tier.CROSS else ""
+    state = " open" if whole.table["tier"][view.feature] == Tier.CROSS.title else ""
     table = markup.table(("activation", "the peak's whole context"), rows, "nt")
     summary = "Whole contexts, which ρ cross stands on"
     return f"<details{state}><summary>{summary}</summary>{table}</details>"

@@ -23,12 +23,13 @@ NO_SERVER = (
 
 def render_routes(desk: Desk, study: str, view: TierTable, server: str) -> None:
     """Who labels what; starts the labelling of tiers 1 and 2 when told to."""
-    first = view.counts[Tier.INPUT] + view.counts[Tier.OUTPUT]
+    inward, outward, cross, obscure = (numbers.count(view.counts[t.title]) for t in tuple(Tier)[1:])
     queue = anchor("Queue", "queue", **{field: address.get(field) for field in address.SORTED})
     markup.render(
-        f'<p class="note">Tier 1, {numbers.count(first)} features: the commonest token at or after '
-        f"the peak. Tier 2, {numbers.count(view.counts[Tier.CROSS])}: a model reads 5 excerpts. "
-        f"Tier 3, {numbers.count(view.counts[Tier.OBSCURE])}: by hand, on {queue}, "
+        f'<p class="note">Tier 1: {inward} input features are called by the commonest token at or '
+        f"before the peak, {outward} output features by the commonest after it; where no two "
+        f"excerpts share one there is no label. Tier 2, {cross}: a model reads 5 excerpts. "
+        f"Tier 3, {obscure}: by hand, on {queue}, "
         "which counts more: one in ten is asked a second time.</p>"
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -43,7 +44,7 @@ def render_routes(desk: Desk, study: str, view: TierTable, server: str) -> None:
         markup.note(NO_SERVER)
     else:
         quote: Quote = desk.estimate_route_cost(study, view.spec, view.thresholds, plan)
-        _render_quote(quote, view.counts[Tier.CROSS])
+        _render_quote(quote, view.counts[Tier.CROSS.title])
     if st.button("Label tiers 1 and 2", type="primary", key="route", disabled=lacks_server):
         answer: pl.DataFrame | Job = desk.route(study, view.spec, view.thresholds, plan)
         address.put(routed=answer.id if isinstance(answer, Job) else LABELLED)

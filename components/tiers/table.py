@@ -23,12 +23,12 @@ HELP = {
     "output": "Tokens after the peak that the window holds",
     "cross": "Tokens on either side of the peak; 0: the whole context",
 }
-NUMBERED = {Tier.INPUT: "1", Tier.OUTPUT: "1", Tier.CROSS: "2", Tier.OBSCURE: "3"}
 WAYS = {
-    "": "fewer than two examples in different documents",
-    "1": "tier 1: label by counting",
-    "2": "tier 2: label by a model",
-    "3": "tier 3: label by hand",
+    Tier.UNSCORED: "fewer than two examples in different documents",
+    Tier.INPUT: "tier 1: label by counting what is shared up to the peak",
+    Tier.OUTPUT: "tier 1: label by counting what follows the peak",
+    Tier.CROSS: "tier 2: label by a model",
+    Tier.OBSCURE: "tier 3: label by hand",
 }
 
 
@@ -43,18 +43,14 @@ def thresholds() -> Thresholds:
     return Thresholds(*(address.get(name) for name in TAUS))
 
 
-def name(tier: int) -> str:
-    return Tier(tier).name.lower()
-
-
-def titled(tier: int) -> str:
-    """The name after the number that docs and routes use: 1 input."""
-    return f"{NUMBERED.get(Tier(tier), '')} {name(tier)}".strip()
-
-
-def dot(tier: int) -> str:
+def dot(tier: Tier) -> str:
     """A tier's colour."""
     return f'<i class="dot" style="background:{palette.tier(tier)}"></i>'
+
+
+def tier_of(title: str) -> Tier:
+    """The tier of a name."""
+    return next(tier for tier in Tier if tier.title == title)
 
 
 def current(desk: Desk, study: str, spec: TierSpec, key: str) -> TierTable | None:
@@ -121,21 +117,20 @@ def _reset() -> None:
 
 def counts_html(view: TierTable) -> str:
     """How many features are in each tier, and what labelling them so saves."""
-    total = max(1, sum(view.counts))
+    total = max(1, sum(view.counts.values()))
     chips = []
     for tier in Tier:
-        count = view.counts[tier]
+        count = view.counts[tier.title]
         if tier != Tier.UNSCORED or count:
             value = f"{dot(tier)}{numbers.count(count)} · {numbers.percent(count / total)}"
-            hint = WAYS[NUMBERED.get(tier, "")]
-            chips.append(markup.chip(titled(tier), value, hint))
+            chips.append(markup.chip(tier.title, value, WAYS[tier]))
     return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
 
 
-def saved(counts: list[int]) -> str:
+def saved(counts: dict[str, int]) -> str:
     """Calls by the protocol against a call for every feature."""
-    scored = sum(counts) - counts[Tier.UNSCORED]
-    calls = counts[Tier.CROSS]
+    scored = sum(counts.values()) - counts[Tier.UNSCORED.title]
+    calls = counts[Tier.CROSS.title]
     spared = (scored - calls) / max(1, scored)
     return (
         f"Tier 1 is labelled by counting, tier 2 by {numbers.count(calls)} calls of a model, "
@@ -160,27 +155,32 @@ def listed(view: TierTable, labels: pl.DataFrame | None = None) -> pl.DataFrame:
     if labels is not None:
         table = table.join(_one_each(labels), on="feature", how="left")
     if tier != "all":
-        table = table.filter(pl.col("tier") == int(Tier[tier.upper()]))
+        table = table.filter(tier=Tier[tier.upper()].title)
     return table.sort("margin", "feature", nulls_last=True)
 
 
 def steps(view: TierTable) -> list[int]:
     """The features that Previous and Next go through: those that are sorted."""
-    return listed(view).filter(pl.col("tier") != int(Tier.UNSCORED))["feature"].to_list()
+    return listed(view).filter(pl.col("tier") != Tier.UNSCORED.title)["feature"].to_list()
 
 
 def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
-    """feature, label: a person's before a method's, with the person's name."""
+    """feature, label, failed: a person's before a method's, with the person's name."""
     writer = pl.when(pl.col("writer") != "").then(pl.lit(" · by ") + pl.col("writer"))
+    by, fails = writer.otherwise(pl.lit("")), pl.col("failed") != ""
     first = labels.unique("feature", keep="first", maintain_order=True)
-    return first.select("feature", label=pl.col("label") + writer.otherwise(pl.lit("")))
+    return first.select(
+        "feature",
+        label=pl.when(~fails).then(pl.col("label") + by),
+        failed=pl.when(fails).then(pl.col("failed") + by),
+    )
 
 
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
     "top_token": text("top token", 84),
-    "kind": text("tier", 70),
-    "label": text("label", 150, "by hand, or as routed"),
+    "tier": text("tier", 70),
+    "label": text("label", 150, "by hand, or as routed; else why there is none"),
     "input": number("ρ in", 56, "%.3f"),
     "output": number("ρ out", 56, "%.3f"),
     "cross": number("ρ cross", 60, "%.3f"),
@@ -199,10 +199,11 @@ def render_list(rows: pl.DataFrame, total: int) -> None:
         )
         cut = f" · the first {LIMIT:,} are listed" if len(rows) > LIMIT else ""
         markup.note(f"{len(rows):,} of {total:,} features, nearest to another tier first{cut}")
-    names = [titled(tier) for tier in Tier]
     cells = rows.head(LIMIT).with_columns(
         pl.col("density") * 100,
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
-        kind=pl.col("tier").replace_strict(list(range(len(names))), names),
+        pl.col("tier").cast(pl.String),
     )
+    if "label" in cells:
+        cells = cells.with_columns(label=pl.coalesce("label", "failed"))
     FEATURES.render_rows(cells, COLUMNS, "tier-rows", 360)

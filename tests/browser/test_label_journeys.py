@@ -59,13 +59,38 @@ def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
 def test_a_person_judges_the_same_excerpts(visit: Visit) -> None:
     page = started(visit)
     expect(page.get_by_text("Differences between methods")).to_be_visible(timeout=LONG)
-    judge = visit.open(f"judge?study=demo&run={parameters(page)['run']}&person=ann")
+    judge = visit.open(f"judge?study=demo&run={parameters(page)['run']}")
+    judge.get_by_label("Your name").fill("ann")
+    judge.keyboard.press("Enter")
     expect(judge.get_by_text("0 of ")).to_be_visible()
-    judge.get_by_role("checkbox").first.check(force=True)
-    judge.wait_for_url("**ticks=1**")
+    first = judge.locator(".j-root").get_attribute("data-item")
+    boxes = judge.get_by_role("checkbox")
+    boxes.nth(2).locator(".passage").click()
+    for key in ("1", "2", "2", "Shift+1"):
+        judge.keyboard.press(key)
+    marks = [0, 2, 10]
+    for place in range(boxes.count()):
+        expect(boxes.nth(place)).to_have_attribute("aria-checked", str(place in marks).lower())
     judge.reload()
     settle(judge)
-    expect(judge.get_by_role("checkbox").first).to_be_checked()
-    judge.get_by_role("button", name="Save and next").click()
+    expect(boxes.nth(10)).to_have_attribute("aria-checked", "true")
+    expect(judge.get_by_role("button", name="Save and next")).to_be_in_viewport()
+    judge.get_by_role("button", name="Save and next").dblclick()
     expect(judge.get_by_text("1 of ")).to_be_visible()
+    expect(judge.get_by_text("all saved")).to_be_visible()
+    assert judge.locator(".j-root").get_attribute("data-item") != first
     picture(judge, "judge")
+    judge.keyboard.down("Enter")  # held: it saves one
+    for _ in range(5):
+        judge.keyboard.down("Enter")
+    judge.keyboard.up("Enter")
+    expect(judge.get_by_text("2 of ")).to_be_visible()
+    expect(judge.get_by_text("all saved")).to_be_visible()
+    judge.keyboard.press("u")
+    judge.keyboard.press("u")
+    expect(boxes.nth(10)).to_have_attribute("aria-checked", "true")
+    assert judge.locator(".j-root").get_attribute("data-item") == first
+    judge.set_viewport_size({"width": 390, "height": 844})
+    expect(judge.get_by_role("button", name="Save and next")).to_be_in_viewport()
+    assert judge.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    picture(judge, "judge-narrow")

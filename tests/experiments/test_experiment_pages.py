@@ -10,7 +10,7 @@ import pytest
 
 from backend import queries, query
 from backend.experiments import blind_judging, runs
-from backend.experiments.views import Experiment
+from backend.experiments.views import Experiment, Task
 from backend.labels import steps as label_steps
 from backend.labels.contract import GREEDY, Draw, Message
 from backend.labels.interchange import tables
@@ -26,8 +26,9 @@ from backend.schema import (
     Study,
 )
 from backend.store import annotations
+from components.experiments.blind_judging import ahead
 from tests.helpers.experimenting import PLAN, Knows, Scripted, experiment, scripted, truth_of
-from tests.helpers.pages import html_of, opened, text_of
+from tests.helpers.pages import html_of, opened, param, text_of
 
 # ---------------------------------------------------------------- jobs and pages
 
@@ -72,11 +73,14 @@ def test_the_pages_show_an_experiment(study: Study) -> None:
     assert "Labels farthest apart" in text
     app = opened("compare", run=name)
     assert "held-out excerpt" in text_of(app)
-    hidden = opened("compare", run=name, blind=1)
+    unnamed = opened("compare", run=name, blind=1, person=" ")
+    assert not [button for button in unnamed.button if str(button.key).startswith("vote")]
+    hidden = opened("compare", run=name, blind=1, person="Ann")
     body = html_of(hidden).split('class="quiet"', 1)[1]
     assert "eleuther" not in body
     hidden.button(key="vote-0").click().run()
-    assert len(annotations.events("vote", study.name, name)) == 1
+    (vote,) = annotations.events("vote", study.name, name)
+    assert vote.person == "Ann"
 
 
 def test_experiments_that_are_not_there_are_told(study: Study) -> None:
@@ -97,7 +101,7 @@ def test_labels_with_markup_stay_text(study: Study) -> None:
     )
     name = experiment(study, plan, scripted(study, Marks(), Knows({})))
     for page in ("experiment", "compare", "judge"):
-        text = html_of(opened(page, run=name))
+        text = html_of(opened(page, run=name, person="ann"))
         assert "<img" not in text
         if page != "judge":
             assert "&lt;img src=x" in text
@@ -198,6 +202,65 @@ def test_a_person_is_judged_like_the_model(study: Study) -> None:
     assert (own["who"], own["mean"], own["labels"]) == ("ann", 1.0, len(texts))
     assert (model["mean"], model["labels"]) == (1.0, len(texts))
     assert queries.detection_task(study.name, name, "bob").done == 0
+
+
+def test_nothing_is_kept_without_a_name_or_for_what_is_not_there(study: Study) -> None:
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows(truth_of(study, PLAN))))
+    task = queries.detection_task(study.name, name, "ann")
+    fits = [1] * len(task.texts)
+    for nobody in ("", "   "):
+        with pytest.raises(NotFoundError, match="Nobody is named"):
+            queries.detection_task(study.name, name, nobody)
+        with pytest.raises(NotFoundError, match="Nobody is named"):
+            queries.answer_detection(study.name, name, nobody, task.item, fits)
+        with pytest.raises(NotFoundError, match="Nobody is named"):
+            queries.vote(study.name, name, nobody, 1, "baez", ["eleuther_acts_top5"])
+    with pytest.raises(NotFoundError, match="no item"):
+        queries.answer_detection(study.name, name, "ann", "elsewhere", fits)
+    with pytest.raises(NotFoundError, match="excerpts"):
+        queries.answer_detection(study.name, name, "ann", task.item, fits[1:])
+    with pytest.raises(NotFoundError, match="no item"):
+        queries.answer_verbalization(study.name, name, "ann", "elsewhere", 0)
+    for kind in ("verdicts", "vote", "guess"):
+        assert annotations.events(kind, study.name, name) == []
+
+
+def test_an_answer_that_is_sent_twice_is_kept_once(study: Study) -> None:
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows(truth_of(study, PLAN))))
+    task = queries.detection_task(study.name, name, "ann")
+    for _ in range(2):
+        fits = [None] * len(task.texts)
+        queries.answer_detection(study.name, name, "ann", task.item, fits, "a" * 32)
+    assert len(annotations.events("verdicts", study.name, name)) == 1
+    assert queries.detection_task(study.name, name, " ann ").done == 1
+
+
+def test_questions_are_given_ahead_in_the_order_in_which_they_come(study: Study) -> None:
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows(truth_of(study, PLAN))))
+
+    def ask(after: tuple[str, ...]) -> Task:
+        return queries.detection_task(study.name, name, "ann", after)
+
+    first, second, third = ahead(ask)
+    assert len({first.item, second.item, third.item}) == 3
+    assert {each.done for each in (first, second, third)} == {0}
+    queries.answer_detection(study.name, name, "ann", first.item, [0] * len(first.texts))
+    assert [each.item for each in ahead(ask)][:2] == [second.item, third.item]
+    assert ask(()).done == 1
+
+
+def test_judging_begins_with_a_name_that_other_pages_know(study: Study) -> None:
+    name = experiment(study, PLAN, scripted(study, Scripted(), Knows(truth_of(study, PLAN))))
+    app = opened("judge", run=name)
+    assert "judging begins when you have given yours" in text_of(app)
+    assert not app.get("bidi_component")
+    app.text_input(key="judge:person").set_value("  ").run()
+    assert "judging begins when you have given yours" in text_of(app)
+    app.text_input[0].set_value(" Ann ").run()
+    assert "judging begins" not in text_of(app)
+    assert param(app, "person").strip() == "Ann"
+    app.switch_page("pages/queue.py").run()
+    assert "Ann" in text_of(app)
 
 
 def test_a_person_tells_verbalizations_apart_or_not(study: Study) -> None:

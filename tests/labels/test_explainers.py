@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from backend.labels import prompts
 from backend.labels.contract import Evidence, Excerpt
 from backend.labels.explainers import (
+    COUNTERS,
     EXPLAINERS,
     Context,
     Explainer,
@@ -134,6 +135,28 @@ def test_token_frequency_by_hand(
     assert label.text == text
     assert count in label.detail
     assert label.n == len(triples)
+
+
+@pytest.mark.parametrize(
+    ("side", "triples", "text"),
+    [
+        # the other side shares more, and is not taken
+        ("output", [("a", "b", "x"), ("c", "b", "X"), ("d", "b", "y")], 'say "x"'),
+        ("input", [("a", "b", "x"), ("c", "B", "x"), ("d", "e", "x")], 'token "b"'),
+        ("input", [("of", "b", "x"), ("of", "c", "x")], 'after "of"'),
+        ("output", [("a", "b", "x"), ("c", "b", "y")], ""),
+        ("input", [("a", "b", "x"), ("c", "d", "x")], ""),
+        ("output", [("a", "b", ""), ("c", "b", "")], ""),
+    ],
+)
+def test_counting_on_one_side_says_nothing_of_the_other(
+    side: str, triples: list[tuple[str, str, str]], text: str
+) -> None:
+    label = COUNTERS[side].explain(around(*triples), Context())
+    assert label.text == text
+    assert bool(label.failed) == (text == "")
+    name = "after the peak" if side == "output" else "before the peak"
+    assert text or name in label.failed
 
 
 def test_token_frequency_gives_the_interval_of_its_share() -> None:

@@ -8,12 +8,17 @@ import pytest
 
 from backend import queries, run
 from backend.corpus.contexts import Tokens, tokenize
-from backend.schema import Progress, Study, TierSpec
+from backend.schema import Progress, Study, Tier, TierSpec
 from backend.study import loading as studies
 from tests.helpers.caches import use_copy_without
 
 WINDOWS = ("input", "output", "cross")
 SPEC = TierSpec(count=5, input=1, output=1, cross=5)
+NAMES = ["unscored", "1 input", "1 output", "2 cross", "3 obscure"]  # on screen and in files
+
+
+def tier_of(name: str) -> Tier:
+    return Tier(NAMES.index(name))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from backend.tiers import answers as tier_answers
 from backend.tiers import check as tier_check
 from backend.tiers import routing
 from backend.tiers.words import RoutePlan
-from tests.tiers.conftest import SPEC
+from tests.tiers.conftest import SPEC, WINDOWS
 
 
 def test_tiers_are_labelled_by_their_route(
@@ -45,9 +45,36 @@ def test_tiers_are_labelled_by_their_route(
         assert answer.labels.filter(method="eleuther_acts_top5")["known"].item()
     first = queries.tier_labels(name, SPEC, Thresholds(-1.0, 2.0, 2.0))
     assert not isinstance(first, Job)
-    assert set(first["method"]) == {"token_frequency"}
+    assert set(first["method"]) == {"token_frequency_input"}
     assert len(first) > 20
     queries.cancel(job.id)
+
+
+SIDES = {"1 input": ("token ", "after "), "1 output": ("say ",)}
+
+
+@pytest.mark.parametrize("query", ["route", "tier_labels"])
+def test_no_label_of_tier_1_is_of_the_other_kind(unlabelled_study: Study, query: str) -> None:
+    name = unlabelled_study.name
+    table = queries.tiers(name, SPEC)
+    assert not isinstance(table, Job)
+    middle = Thresholds(*(float(table.table[w].fill_nan(None).median()) for w in WINDOWS))
+    nothing = Thresholds(middle.input, middle.output, 2.0)  # no model is asked
+    with run.computing("cpu", Progress()):
+        queries.route(name, SPEC, nothing)
+    labels = getattr(queries, query)(name, SPEC, nothing)
+    table = queries.tiers(name, SPEC, nothing)
+    assert not isinstance(table, Job)
+    seen = dict.fromkeys(SIDES, 0)
+    for row in labels.join(table.table, on="feature").iter_rows(named=True):
+        assert (row["label"] == "") == (row["failed"] != "")
+        if row["label"]:
+            assert row["label"].startswith(SIDES[row["tier"]])
+            seen[row["tier"]] += 1
+    assert min(seen.values()) > 5
+    counted = features_of(unlabelled_study).source.frequent()
+    first = table.table.filter(pl.col("tier").is_in(list(SIDES)))["feature"].to_list()
+    assert set(labels["feature"]) == set(first) & set(counted.tolist())
 
 
 def test_the_profile_has_every_study_of_the_model(

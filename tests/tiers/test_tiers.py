@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend import queries
+from backend.__main__ import main
 from backend.schema import Job, NotFoundError, Study, Thresholds, Tier, TierSpec
 from backend.tiers import answers as tier_answers
 from backend.tiers import assignment
-from tests.tiers.conftest import SPEC, WINDOWS
+from components.shell import downloads
+from tests.tiers.conftest import NAMES, SPEC, WINDOWS
 
 
 def test_tiers_follow_the_protocol() -> None:
@@ -58,15 +63,35 @@ def test_a_study_is_sorted_and_another_threshold_needs_no_job(sorted_study: Stud
     assert not isinstance(result, Job)
     rho = [result.table[window].to_numpy() for window in WINDOWS]
     expected = assignment.assign(rho, Thresholds(0.3, 0.3, 0.3))
-    assert result.table["tier"].to_list() == expected.tolist()
-    assert result.counts == np.bincount(expected, minlength=5).tolist()
+    assert result.table["tier"].to_list() == [Tier(tier).title for tier in expected]
+    assert list(result.counts.values()) == np.bincount(expected, minlength=5).tolist()
+    assert list(result.counts) == NAMES
     strict = queries.tiers(name, SPEC, Thresholds(2.0, 2.0, 2.0))
     assert not isinstance(strict, Job)
-    assert strict.counts[Tier.OBSCURE] == sum(strict.counts) - strict.counts[Tier.UNSCORED]
+    assert strict.counts["3 obscure"] == sum(strict.counts.values()) - strict.counts["unscored"]
     obscure = tier_answers.of_tier(sorted_study, Tier.OBSCURE, SPEC, Thresholds(0.3, 0.3, 0.3))
     assert sorted(obscure.tolist()) == np.flatnonzero(expected == Tier.OBSCURE).tolist()
     margin = result.table["margin"].to_numpy()[obscure]
     assert (np.diff(margin) >= 0).all()
+
+
+def test_files_and_terminals_name_tiers_as_the_screen_does(
+    sorted_study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = queries.tiers(sorted_study.name, SPEC)
+    assert not isinstance(table, Job)
+    profile = queries.tier_profile(sorted_study.name, SPEC)
+    assert profile["tier"].to_list()[:5] == NAMES
+    for frame in (table.table, profile):
+        expected = frame["tier"].cast(pl.String).to_list()
+        csv = pl.read_csv(downloads.csv_bytes(frame), schema_overrides={"tier": pl.String})
+        parquet = pl.read_parquet(downloads.parquet_bytes(frame))
+        assert csv["tier"].to_list() == parquet["tier"].cast(pl.String).to_list() == expected
+    spec = json.dumps({"count": 5, "input": 1, "output": 1, "cross": 5})
+    assert main(["tiers", "--study", sorted_study.name, "--spec", spec, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["tier"] for row in printed["table"]] == table.table["tier"].to_list()
+    assert printed["counts"] == table.counts
 
 
 def test_evidence_holds_the_windows_that_were_scored(sorted_study: Study) -> None:

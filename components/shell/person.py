@@ -1,0 +1,36 @@
+"""Who labels, judges or votes: one name, given once, for every page that keeps what people say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from components.shell import address, controls, markup
+
+LONGEST = 80  # characters of a name
+
+
+def current() -> str:
+    """The name that was given, "" for none: of nothing but spaces there is none."""
+    return str(address.get("person")).strip()
+
+
+def render_person(rerun: Sequence[str], why: str) -> str:
+    """Who it is; where nobody has said so, the field that asks, and `why` it does."""
+    if current():
+        return current()
+    render_name("Your name, kept with every answer", rerun, width=280)
+    markup.note(why)
+    return ""
+
+
+def render_name(label: str, rerun: Sequence[str], width: int | str = "stretch") -> None:
+    """The field of the name, which holds on every page."""
+    controls.text_input("person", label, width=width, max_chars=LONGEST, rerun=rerun)
+
+
+def render_change(rerun: Sequence[str]) -> None:
+    """Who it is, and where that is changed."""
+    with st.popover(current(), type="tertiary", key="person"):
+        render_name("Your name, on Queue, Judge and Compare", rerun)
