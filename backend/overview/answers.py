@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from backend.corpus import passages
@@ -11,7 +13,7 @@ from backend.query import lookup, query
 from backend.regions import answers as region_answers
 from backend.regions import feature_answers
 from backend.schema import Study, TesseraError, conform
-from backend.study import loading as loading
+from backend.study import loading
 from backend.study.views import StudyCard
 
 
@@ -92,5 +94,13 @@ def studies() -> list[StudyCard]:
 
 @lookup
 def study(study: Study) -> StudyCard:
-    """What one study looks at: model, site, corpus, SAE, embedder, their revisions."""
-    return card(study.name)
+    """What one study looks at: model, site, corpus, SAE, embedder, their revisions; with the
+    problem where parts that are on this machine do not fit each other."""
+    described = card(study.name)
+    if described.problem or _on_the_hub(study):
+        return described
+    try:
+        loading.check(study)
+    except TesseraError as error:
+        return replace(described, problem=error.problem, remedy=error.remedy)
+    return described

@@ -51,13 +51,15 @@ def available(study: Study, p: float | None, k: float | None) -> Partitioned:
 
 def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> views.RegionMap:
     mapped = partitioned(partition)
-    if partition.reading == study.reading:
+    is_whole = partition.reading == study.reading
+    if is_whole:
         run.optional(_thresholds, study)
     layout = projection.layout(partition, method)
     matches = matching.matches_of(study, partition)
     if method == "umap":
         run.optional(_read_logits, mapped)
     p, k, shares = partition.spec.p, partition.spec.k, mapped.shares
+    asked_tokens = study.corpus.tokens or len(mapped.tokens)
     return views.RegionMap(
         table=_map_table(mapped, layout, matches),
         layout=method,
@@ -65,7 +67,8 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         k=k,
         theta=mapped.theta,
         tokens=len(mapped.tokens),
-        corpus_tokens=study.corpus.tokens or len(mapped.tokens),
+        corpus_tokens=len(mapped.tokens) if is_whole else asked_tokens,
+        asked_tokens=asked_tokens,
         gray=shares["gray"],
         uncovered=shares["uncovered"],
         overlap=shares["overlap"],
