@@ -70,6 +70,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
     if method == "umap":
         run.optional(_read_logits, mapped)
     p, k, shares = partition.spec.p, partition.spec.k, mapped.shares
+    asked_tokens = study.corpus.tokens or len(mapped.tokens)
     return views.RegionMap(
         table=_map_table(mapped, layout, matches),
         layout=method,
@@ -78,6 +79,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         theta=mapped.theta,
         tokens=len(mapped.tokens),
         corpus_tokens=len(mapped.tokens) if is_whole else study.corpus.tokens,
+        asked_tokens=asked_tokens,
         gray=shares["gray"],
         uncovered=shares["uncovered"],
         overlap=shares["overlap"],
