@@ -30,7 +30,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overl
 from pydantic import TypeAdapter, ValidationError
 
 from backend import run
-from backend.models.device import pick_device
+from backend.models.device import has_room, pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
 from backend.store.executor import LOCAL
 from backend.store.jobs import Request
@@ -237,7 +237,7 @@ def query(
     """Register a function of a study whose answer may have to be computed first.
 
     `title` says on the job what is computed; of two waiting jobs that of higher `priority` runs
-    first (`store.queue`: from SHORT on somebody waits for it, up to LONG it gives way); requests
+    first (`store.queue`: what is SHORT overtakes all, what is LONG gives way to all); requests
     with one `key` share a job.
     """
 
@@ -285,6 +285,22 @@ action = AtOnce("action")  # keeps what a person says, or starts work; not a com
 
 
 # ---------------------------------------------------------------- the worker
+
+
+def warm(study: str, device: str) -> bool:
+    """Loads the models that short questions about a study ask; False where the device has no room
+    for them beside what is there. What is wrong with a study is for its jobs to say."""
+    from backend.models import embedder, language_model, sae
+
+    if not has_room(device):
+        return False
+    with contextlib.suppress(TesseraError):
+        loaded = studies.load(study)
+        language_model.load(loaded.model, device)
+        if loaded.sae:
+            sae.load(loaded.sae, device)
+        embedder.load(loaded.embedder, device)
+    return True
 
 
 def compute(

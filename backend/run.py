@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -105,6 +106,12 @@ def report(done: float, total: float, message: str, unit: str = "") -> None:
     current().progress.report(done, total, message, unit)
 
 
+def check() -> None:
+    """For work that has nothing to report yet: raises `Cancelled` where the job is not wanted any
+    more, or gives way to a more urgent one."""
+    current().progress.check()
+
+
 def reporting(progress: Progress) -> contextlib.AbstractContextManager[Run]:
     """Within it, reports go to another receiver."""
     return _entered(replace(current(), progress=progress))
@@ -128,6 +135,20 @@ class Within(Progress):
 
     def check(self) -> None:
         self.work.check()
+
+    def began(self) -> None:
+        self.work.began()
+
+
+@dataclass(frozen=True)
+class Block(Within):
+    """The progress of one block of `each`, which says whether anything was `computed` in it."""
+
+    computed: threading.Event = field(default_factory=threading.Event)
+
+    def began(self) -> None:
+        self.computed.set()
+        super().began()
 
 
 # ---------------------------------------------------------------- answers made of parts
@@ -182,9 +203,19 @@ def each(
     if current().looks:
         return [function(item) for item in listed]
     outer, engine = current().progress, current().each
+    cached: list[Item] = []  # whose results were on disk
 
     def tell(done: int) -> None:
+        outer.skip(min(len(cached), done))
         outer.report(done, len(listed), message, unit)
 
+    def step(item: Item) -> Result:
+        block = Block(outer)
+        with reporting(block):
+            result = function(item)
+        if not block.computed.is_set():
+            cached.append(item)
+        return result
+
     with reporting(Within(outer)):
-        return engine(function, listed, tell, workers)
+        return engine(step, listed, tell, workers)

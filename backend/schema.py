@@ -333,11 +333,19 @@ class Progress:
     def check(self) -> None:
         """Raises `Cancelled` if the job was cancelled, and shows nothing."""
 
+    def began(self) -> None:
+        """Something is computed that was not on disk."""
+
+    def skip(self, count: float) -> None:
+        """Of the work units that the next report says are done, so many were on disk already."""
+
 
 @dataclass(frozen=True)
 class Job:
     """One row of the job store: a query with its arguments (JSON), and how far it is. Times are in
-    Unix seconds; `eta` and `rate` are None until known; `title` says what is computed."""
+    Unix seconds; `eta` and `rate` are None until known; `title` says what is computed. Of the two
+    numbers of its steps, `step` counts those begun and `steps` is 0 where their number is not
+    known. `seconds` is how long it has run in all, but for the stretch it is in."""
 
     id: str
     query: str
@@ -359,6 +367,14 @@ class Job:
     error: str
     traceback: str
     title: str = ""
+    worker: str = ""  # the process that runs it, or ran it last
+    priority: int = 0
+    light: bool = False  # short: a light worker may take it
+    paused: bool = False  # waits until a person resumes it
+    cancel: bool = False  # a person cancelled it: it ends after the block that it is in
+    step: int = 0
+    steps: int = 0
+    seconds: float = 0.0
 
 
 # ---------------------------------------------------------------- tables

@@ -102,7 +102,7 @@ def _label_row(
 # ---------------------------------------------------------------- by models, and their scores
 
 
-@query("Labels of one feature or region", priority=queue.SHORT)
+@query("Labels of one feature or region", priority=queue.PAGE)
 def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFrame:
     """Labels of one feature or region by the methods named (by commas): feature (or region, in
     the same column), method, writer, text, detail, failed, n, seconds."""
@@ -115,7 +115,7 @@ def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFr
         return steps.labels()
 
 
-@query("Labels and their scores", priority=queue.SHORT)
+@query("Labels and their scores", priority=queue.PAGE)
 def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScores:
     """Detection, fuzzing and embedding scores on held-out contexts of labels by some methods (with
     commas between), and of controls."""

@@ -51,8 +51,8 @@ def recent(limit: int = 50) -> list[Job]:
 
 
 def active() -> list[Job]:
-    """Running jobs, then queued ones in the order in which they will run."""
-    return queue.select(f"WHERE {queue.LIVE} ORDER BY state DESC, priority DESC, created, rowid")
+    """Running jobs, then queued ones in the order in which they will run, paused ones last."""
+    return queue.select(f"WHERE {queue.LIVE} ORDER BY state DESC, paused, {queue.ORDER}")
 
 
 def for_key(key: str) -> Job | None:
@@ -79,6 +79,7 @@ def submit(request: Request, device: str) -> Job:
         "id": uuid.uuid4().hex[:12],
         "key": request.key,
         "priority": request.priority,
+        "light": request.priority >= queue.SHORT,
         "query": request.query,
         "study": request.study,
         "arguments": json.dumps(request.arguments, sort_keys=True, allow_nan=False),
@@ -127,11 +128,38 @@ def retry(job_id: str) -> Job:
     queue.change(  # ignored where its key lives already
         "UPDATE OR IGNORE jobs SET state = 'queued', cancel = 0, done = 0, total = 0, unit = '', "
         "message = '', rate = NULL, eta = NULL, created = ?, started = NULL, finished = NULL, "
-        "heartbeat = NULL, attempts = 0, error = '', traceback = '' "
+        "heartbeat = NULL, attempts = 0, error = '', traceback = '', step = 0, first = 0, "
+        "paused = 0, seconds = 0 "
         f"WHERE id = ? AND NOT {queue.LIVE}",
         (time.time(), job_id),
     )
     return _started(_first("key = (SELECT key FROM jobs WHERE id = ?)", job_id) or get(job_id))
+
+
+def run_next(job_id: str) -> Job:
+    """Puts a waiting job before all others but short ones; what runs gives way to it, and goes on
+    after it. One that is paused is resumed.
+
+    Raises:
+        NotFoundError: there is no such job.
+        StoreError: the cache cannot be written.
+    """
+    get(job_id)
+    queue.change(
+        "UPDATE jobs SET first = ?, paused = 0 WHERE id = ? AND state = 'queued'",
+        (time.time(), job_id),
+    )
+    return _started(get(job_id))
+
+
+def pause(job_id: str, paused: bool = True) -> Job:
+    """Keeps a job from running until it is resumed (`paused` False); one that runs stops after the
+    block that it is in. A job that has ended stays as it is. Raises as `run_next`."""
+    get(job_id)
+    queue.change(
+        f"UPDATE jobs SET paused = ? WHERE id = ? AND {queue.LIVE} AND NOT cancel", (paused, job_id)
+    )
+    return _started(get(job_id))
 
 
 def tend() -> None:

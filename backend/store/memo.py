@@ -152,6 +152,7 @@ class Memoized(Generic[P]):
         try:
             staging.mkdir(parents=True)
             started = time.time()
+            run.current().progress.began()
             folder = {FOLDER: staging} if self._has_folder else {}
             write(staging, self.function(*args, **kwargs, **folder))  # type: ignore[call-arg]
             recipe = self.recipe(*args, **kwargs) | {

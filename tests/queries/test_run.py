@@ -77,6 +77,22 @@ def test_the_best_answer_that_is_there_is_given() -> None:
     assert look.gaps == []
 
 
+def test_each_says_how_many_blocks_were_computed_before() -> None:
+    skips: list[float] = []
+
+    class Skipping(Progress):
+        def skip(self, count: float) -> None:
+            skips.append(count)
+
+    def step(number: int) -> None:
+        if number >= 2:  # as a memoized function does whose result is not on disk
+            run.each(lambda _: run.current().progress.began(), range(1), "inside")
+
+    with run.computing("cpu", Skipping()):
+        run.each(step, range(5), "Squaring")
+    assert skips == [0, 1, 2, 2, 2]
+
+
 def test_each_reports_itself_and_not_what_happens_inside() -> None:
     reports = Recorded()
 
