@@ -10,6 +10,7 @@ the computing mood, so nothing says twice what an answer depends on.
 
     feature("demo", 17)          # FeatureView | Job
     feature.look("demo", 17)     # FeatureView | None: asks for nothing
+    feature.live("demo", 17)     # FeatureView | Job | None: nor does this
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import json
 import shlex
 import typing
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
@@ -165,10 +166,24 @@ class Query(Generic[P, R]):
             try:
                 answer = self.entry.function(loaded, **arguments)
             except run.Missing as missing:
-                return missing.ask() if missing.ask else self._job(loaded, arguments)
+                return (missing.ask or self._asks(loaded, arguments)).submit()
         if look.gaps and hasattr(answer, "pending"):
-            first = look.gaps[0]
-            job = first.ask() if first.ask else self._job(loaded, arguments)
+            ask = look.gaps[0].ask or self._asks(loaded, arguments)
+            return dataclasses.replace(answer, pending=ask.submit())
+        return answer
+
+    def live(self, study: str, *args: P.args, **kwargs: P.kwargs) -> R | Job | None:
+        """The answer; or the job that is under way for it; None where nobody asked yet. Nothing is
+        asked for."""
+        loaded = studies.load(study)
+        asks = self._asks(loaded, self.entry.bound(*args, **kwargs))
+        with run.looking(pick_device(loaded.device)) as look:
+            try:
+                answer = self.entry.function(loaded, *args, **kwargs)
+            except run.Missing as missing:
+                return asks.live() or (missing.ask or asks).live()
+        if look.gaps and hasattr(answer, "pending"):
+            job = asks.live() or (look.gaps[0].ask or asks).live()
             return dataclasses.replace(answer, pending=job)
         return answer
 
@@ -184,7 +199,7 @@ class Query(Generic[P, R]):
     @contextlib.contextmanager
     def asking(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Generator[None]:
         """What a look misses within is made by this query's job, which all share that need it."""
-        ask = functools.partial(self._job, study, self.entry.bound(*args, **kwargs))
+        ask = self._asks(study, self.entry.bound(*args, **kwargs))
         gaps = run.current().gaps
         before = len(gaps or ())
         try:
@@ -207,20 +222,30 @@ class Query(Generic[P, R]):
     def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
         """The job of this query, a new one where the last one failed: a person wants it, perhaps
         with arguments that are no part of its key."""
-        return self._job(study, self.entry.bound(*args, **kwargs), restart=True)
+        request = self._request(study, self.entry.bound(*args, **kwargs))
+        return LOCAL.submit(replace(request, restart=True), pick_device(study.device))
 
-    def _job(self, study: Study, arguments: dict[str, Any], restart: bool = False) -> Job:
+    def _asks(self, study: Study, arguments: dict[str, Any]) -> run.Ask:
+        """How the job of this query is asked for."""
+        return run.Ask(
+            lambda: LOCAL.submit(self._request(study, arguments), pick_device(study.device)),
+            lambda: LOCAL.live(self._name(study, arguments)),
+        )
+
+    def _name(self, study: Study, arguments: dict[str, Any]) -> str:
+        """The key of the job, which all share that ask for the same."""
+        return f"{self.entry.name}:{self._key(study, **arguments)}"
+
+    def _request(self, study: Study, arguments: dict[str, Any]) -> Request:
         entry, priority = self.entry, self._priority
-        request = Request(
+        return Request(
             query=entry.name,
             study=study.name,
             arguments=_adapter(Any).dump_python(arguments, mode="json"),
-            key=f"{entry.name}:{self._key(study, **arguments)}",
+            key=self._name(study, arguments),
             priority=priority if isinstance(priority, int) else priority(arguments),
             title=entry.title if isinstance(entry.title, str) else entry.title(arguments),
-            restart=restart,
         )
-        return LOCAL.submit(request, pick_device(study.device))
 
 
 def key_of(study: Study, **arguments: Any) -> str:

@@ -25,12 +25,19 @@ from backend.schema import Job, NotFoundError, Progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Ask = Callable[[], Job]
+
+@dataclass(frozen=True)
+class Ask:
+    """How what is missing is asked for: `submit` gives the job that computes it, a new one where
+    there is none; `live` the one that is under way, if there is."""
+
+    submit: Callable[[], Job]
+    live: Callable[[], Job | None]
 
 
 class Missing(NotFoundError):
-    """A result that a look did not find: whoever looks asks for it to be computed. `ask` submits
-    the job that does; None where that is the job of the answer looked for."""
+    """A result that a look did not find: whoever looks asks for it to be computed. `ask` says how;
+    None where it is the job of the answer looked for that computes it."""
 
     def __init__(self, name: str, ask: Ask | None = None) -> None:
         super().__init__(f"{name} has not been computed.", "Start it and wait for it.")

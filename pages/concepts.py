@@ -31,7 +31,7 @@ def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
         return queries.new_text_membership(*where, other, **stops), membership
     if ask == "purity":
         return queries.purity_coverage(*where, **stops), purity
-    gray = queries.gray_zone if address.get("started") else queries.gray_zone.look
+    gray = queries.gray_zone if address.get("started") else queries.gray_zone.live
     # None: what the set needs was evicted just now
     return gray(*where, **stops) or queries.concept_set(*where[:2], **stops), purity
 
@@ -41,7 +41,7 @@ with reported():
     ask = choice.render_questions()
     if ask in OF_PARTITION:
         query = OF_PARTITION[ask]
-        view = (query if address.get("started") else query.look)(place.study, place.p, place.k)
+        view = (query if address.get("started") else query.live)(place.study, place.p, place.k)
         if view is None:
             stability.render_start(ask)
         elif not waiting(view, queries, ask):

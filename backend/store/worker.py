@@ -152,7 +152,7 @@ def _newest_source() -> float:
 # ---------------------------------------------------------------- one job
 
 
-def _work(job: Job, worker: str, compute: Compute, light: bool) -> bool:
+def _work(job: Job, worker: str, compute: Compute, light: bool = False) -> bool:
     """Runs a job and writes how it ended; False if this process had better be replaced."""
     log.info("%s: %s of %s begins", job.id, job.query, job.study)
     progress = RowProgress(job, worker)

@@ -41,7 +41,7 @@ def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
     what would start it, or how far it is."""
     tab, query = tab_of(evaluation.name), evaluation.answers.query
     arguments = tab.choose()
-    ask = query if address.get("started") else query.look
+    ask = query if address.get("started") else query.live
     view = ask(study, *arguments)
     if view is None:
         markup.note(evaluation.cost)

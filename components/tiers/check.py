@@ -29,7 +29,7 @@ NOT_CHECKED = (
 
 def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
     """The check, or the button that asks for it, and label scores by tier."""
-    ask = desk.tier_check if address.get("checked") else desk.tier_check.look
+    ask = desk.tier_check if address.get("checked") else desk.tier_check.live
     check: TierCheck | Job | None = ask(study, spec, thresholds)
     if check is None:
         markup.note(NOT_CHECKED)

@@ -1,0 +1,108 @@
+"""The line of jobs, and the buttons by which a person moves, stops and cancels what is in it."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend import queries
+from backend.schema import Job
+from backend.store import jobs, queue
+from tests.helpers.pages import opened, text_of
+
+
+@pytest.fixture
+def no_worker(small: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The study `small` with nothing computed and nobody to compute it."""
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    return small
+
+
+def line() -> list[str]:
+    return [job.id for job in queries.live_jobs()]
+
+
+def press(app: AppTest, key: str) -> None:
+    app.button(key=key).click().run()
+    assert not app.exception
+
+
+def begun() -> Job:
+    job = queue.claim(queue.Lane("cpu"), "worker")
+    assert job
+    return job
+
+
+def test_what_runs_stands_first_and_what_waits_can_be_put_next(no_worker: str) -> None:
+    running = queries.features(no_worker)
+    assert isinstance(running, Job)
+    begun()
+    first, second = queries.regions(no_worker), queries.regions(no_worker, 20.0)
+    assert isinstance(first, Job)
+    assert isinstance(second, Job)
+    assert line() == [running.id, first.id, second.id]
+    app = opened("jobs")
+    assert text_of(app).index("Starting") < text_of(app).index("behind Features of the SAE")
+    press(app, f"run-next-{second.id}")
+    assert line() == [running.id, second.id, first.id]
+
+
+def test_a_waiting_job_is_paused_and_resumed(no_worker: str) -> None:
+    job = queries.features(no_worker)
+    assert isinstance(job, Job)
+    app = opened("jobs")
+    press(app, f"pause-{job.id}")
+    assert "paused" in text_of(app)
+    assert queue.next_of(queue.Lane("cpu")) is None
+    press(app, f"resume-{job.id}")
+    assert begun().id == job.id
+
+
+def test_cancelling_what_runs_is_told_at_once(no_worker: str) -> None:
+    job = queries.features(no_worker)
+    assert isinstance(job, Job)
+    begun()
+    app = opened("jobs")
+    press(app, f"cancel-{job.id}")
+    assert "cancelling: it ends after the block that it is at" in text_of(app)
+    assert not [button for button in app.button if button.label == "Cancel"]
+
+
+@pytest.mark.parametrize("act", ["cancel", "pause", "run-next"])
+def test_a_button_of_a_job_that_has_just_ended_does_nothing(no_worker: str, act: str) -> None:
+    running, job = queries.features(no_worker), queries.regions(no_worker, 20.0)
+    assert isinstance(job, Job)
+    assert isinstance(running, Job)
+    queue.change("UPDATE jobs SET state = 'running' WHERE id = ?", (running.id,))
+    app = opened("jobs")
+    queue.change("UPDATE jobs SET state = 'done', finished = created WHERE id = ?", (job.id,))
+    press(app, f"{act}-{job.id}")
+    assert jobs.get(job.id).state == "done"
+
+
+# ---------------------------------------------------------------- work that was begun elsewhere
+
+
+def test_a_page_that_is_opened_anew_finds_what_runs_for_it(ready: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.store.jobs.launch", lambda device: None)
+        app = opened("concepts", ask="robustness")
+        assert app.button(key="ask"), "nobody asked yet"
+        job = queries.robustness(ready)
+        assert isinstance(job, Job)
+        app = opened("concepts", ask="robustness")
+        assert "waiting for its turn" in text_of(app)
+        assert "Not computed yet" not in text_of(app)
+        assert not [button for button in app.button if button.key == "ask"]
+        jobs.cancel(job.id)
+        assert opened("concepts", ask="robustness").button(key="ask")
+
+
+def test_starting_twice_starts_one_job(ready: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.store.jobs.launch", lambda device: None)
+        first, second = queries.robustness(ready), queries.robustness(ready)
+        assert isinstance(first, Job)
+        assert isinstance(second, Job)
+        assert first.id == second.id
+        jobs.cancel(first.id)
