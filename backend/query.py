@@ -24,7 +24,7 @@ import inspect
 import json
 import shlex
 import typing
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -33,15 +33,19 @@ from pydantic import TypeAdapter, ValidationError
 from backend import run
 from backend.models.device import has_room, pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
+from backend.store import jobs, rates
 from backend.store.executor import LOCAL
 from backend.store.jobs import Request
 from backend.store.memo import canonical, place
+from backend.store.rates import Part
+from backend.store.views import Estimate
 from backend.study import loading as studies
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Kind = Literal["query", "lookup", "action"]
 Title = str | Callable[[dict[str, Any]], str]
+Work = Callable[..., Iterable[Part]]  # of the study and the arguments
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Entry:
     kind: Kind
     function: Callable[..., Any]
     title: Title = ""
+    work: Work | None = None
+
+    def parts(self, study: Study, **arguments: Any) -> Iterable[Part]:
+        """What of it is still to be computed; by default all of it, of whatever kind."""
+        return self.work(study, **arguments) if self.work else [Part(self.name)]
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
@@ -219,6 +228,18 @@ class Query(Generic[P, R]):
             except run.Missing:
                 return None
 
+    def estimate(self, study: str, *args: P.args, **kwargs: P.kwargs) -> Estimate:
+        """How long the answer would take if it were asked for, from what was measured here."""
+        loaded = studies.load(study)
+        arguments, device = self.entry.bound(*args, **kwargs), pick_device(loaded.device)
+        with run.looking(device):
+            try:
+                parts = list(self.entry.parts(loaded, **arguments))
+                seconds = rates.seconds_of(parts, study, device)
+            except run.Missing:  # what it is to be made of is not there yet
+                seconds = None
+        return Estimate(seconds, jobs.before(self._rank(arguments), device))
+
     def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
         """The job of this query, a new one where the last one failed: a person wants it, perhaps
         with arguments that are no part of its key."""
@@ -232,18 +253,22 @@ class Query(Generic[P, R]):
             lambda: LOCAL.live(self._name(study, arguments)),
         )
 
+    def _rank(self, arguments: dict[str, Any]) -> int:
+        priority = self._priority
+        return priority if isinstance(priority, int) else priority(arguments)
+
     def _name(self, study: Study, arguments: dict[str, Any]) -> str:
         """The key of the job, which all share that ask for the same."""
         return f"{self.entry.name}:{self._key(study, **arguments)}"
 
     def _request(self, study: Study, arguments: dict[str, Any]) -> Request:
-        entry, priority = self.entry, self._priority
+        entry = self.entry
         return Request(
             query=entry.name,
             study=study.name,
             arguments=_adapter(Any).dump_python(arguments, mode="json"),
             key=self._name(study, arguments),
-            priority=priority if isinstance(priority, int) else priority(arguments),
+            priority=self._rank(arguments),
             title=entry.title if isinstance(entry.title, str) else entry.title(arguments),
         )
 
@@ -258,16 +283,18 @@ def query(
     title: Title,
     priority: int | Callable[[dict[str, Any]], int] = 0,
     key: Callable[..., str] = key_of,
+    work: Work | None = None,
 ) -> Callable[[Callable[Concatenate[Study, P], R]], Query[P, R]]:
     """Register a function of a study whose answer may have to be computed first.
 
     `title` says on the job what is computed; of two waiting jobs that of higher `priority` runs
     first (`store.queue`: what is SHORT overtakes all, what is LONG gives way to all); requests
-    with one `key` share a job.
+    with one `key` share a job. `work` says what is left to compute, so that it can be said how long
+    that takes; by default it is as long as the last time.
     """
 
     def decorate(function: Callable[Concatenate[Study, P], R]) -> Query[P, R]:
-        entry = _register(Entry(function.__name__, "query", function, title))
+        entry = _register(Entry(function.__name__, "query", function, title, work))
         ask: Query[P, R] = Query(entry, priority, key)
         _callables[entry.name] = ask
         return ask

@@ -146,15 +146,18 @@ class Within(Progress):
     def began(self) -> None:
         self.work.began()
 
+    def computed(self, name: str, seconds: float) -> None:
+        self.work.computed(name, seconds)
+
 
 @dataclass(frozen=True)
 class Block(Within):
-    """The progress of one block of `each`, which says whether anything was `computed` in it."""
+    """The progress of one block of `each`; `begun`: whether anything was computed in it."""
 
-    computed: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
 
     def began(self) -> None:
-        self.computed.set()
+        self.begun.set()
         super().began()
 
 
@@ -220,7 +223,7 @@ def each(
         block = Block(outer)
         with reporting(block):
             result = function(item)
-        if not block.computed.is_set():
+        if not block.begun.is_set():
             cached.append(item)
         return result
 

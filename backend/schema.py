@@ -336,6 +336,9 @@ class Progress:
     def began(self) -> None:
         """Something is computed that was not on disk."""
 
+    def computed(self, name: str, seconds: float) -> None:
+        """A call of a memoized function was computed, and took so long."""
+
     def skip(self, count: float) -> None:
         """Of the work units that the next report says are done, so many were on disk already."""
 

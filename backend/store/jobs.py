@@ -55,6 +55,17 @@ def active() -> list[Job]:
     return queue.select(f"WHERE {queue.LIVE} ORDER BY state DESC, paused, {queue.ORDER}")
 
 
+def before(priority: int, device: str) -> int:
+    """How many jobs of a device would run before a new one of a priority."""
+    return sum(
+        job.device == device
+        and not job.paused
+        and (job.priority >= priority or (job.state == "running" and priority < queue.SHORT))
+        and not (job.priority <= queue.LONG < priority)
+        for job in active()
+    )
+
+
 def for_key(key: str) -> Job | None:
     """The live job of a key, else its latest, so that a page can show a failure."""
     return _first("key = ?", key)
@@ -129,7 +140,7 @@ def retry(job_id: str) -> Job:
         "UPDATE OR IGNORE jobs SET state = 'queued', cancel = 0, done = 0, total = 0, unit = '', "
         "message = '', rate = NULL, eta = NULL, created = ?, started = NULL, finished = NULL, "
         "heartbeat = NULL, attempts = 0, error = '', traceback = '', step = 0, first = 0, "
-        "paused = 0, seconds = 0 "
+        "paused = 0 "
         f"WHERE id = ? AND NOT {queue.LIVE}",
         (time.time(), job_id),
     )

@@ -27,7 +27,7 @@ import tenacity
 
 from backend import settings
 from backend.schema import Cancelled, Job, Progress, StoreError, TesseraError
-from backend.store import jobs, launch, queue, upkeep
+from backend.store import jobs, launch, queue, rates, upkeep
 from backend.store.queue import Lane
 
 log = logging.getLogger("tessera.worker")
@@ -157,8 +157,11 @@ def _work(job: Job, worker: str, compute: Compute, light: bool = False) -> bool:
     log.info("%s: %s of %s begins", job.id, job.query, job.study)
     progress = RowProgress(job, worker)
     try:
-        with _heartbeat(job.id, worker):
-            compute(job.query, job.study, json.loads(job.arguments), job.device, progress)
+        try:
+            with _heartbeat(job.id, worker):
+                compute(job.query, job.study, json.loads(job.arguments), job.device, progress)
+        finally:
+            _record(job, progress.tally)
     except _GaveWay:
         queue.release(worker)
     except Cancelled:
@@ -173,8 +176,18 @@ def _work(job: Job, worker: str, compute: Compute, light: bool = False) -> bool:
         return not is_out_of_memory(error)
     else:
         _settle(job, worker, state="done", done=progress.total)
+        if progress.tally:  # else all of it was on disk
+            took = job.seconds + time.time() - (job.started or time.time())
+            _record(job, {job.query: (1, took)})
     log.info("%s ended", job.id)
     return True
+
+
+def _record(job: Job, tally: rates.Tally) -> None:
+    try:
+        rates.record(job, tally)
+    except StoreError as error:  # estimates are worth less than the work
+        log.warning("%s: no rates: %s", job.id, error)
 
 
 @tenacity.retry(
@@ -246,9 +259,14 @@ class RowProgress(Progress):
         self.device = job.device
         self.worker = worker
         self.total = self._cached = 0.0
+        self.tally: rates.Tally = {}
         self._message: str | None = None
         self._asked = self._written = float("-inf")
         self._meter = Meter()
+
+    def computed(self, name: str, seconds: float) -> None:
+        calls, before = self.tally.get(name, (0, 0.0))
+        self.tally[name] = calls + 1, before + seconds
 
     def skip(self, count: float) -> None:
         self._cached = float(count)

@@ -16,7 +16,7 @@ from components.evals.tab import Arguments, Desk, Tab
 from components.shell import address, controls, links, markup, numbers
 from components.shell.footer import render_footer
 from components.shell.markup import escape
-from components.shell.status import reported, waiting
+from components.shell.status import render_estimate, reported, waiting
 
 
 def render_which() -> str:
@@ -45,6 +45,7 @@ def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
     view = ask(study, *arguments)
     if view is None:
         markup.note(evaluation.cost)
+        render_estimate(query, study, *arguments)
         controls.start_button(f"Run {evaluation.title}", "ask")
     elif not waiting(view, desk, evaluation.name):
         _render_beside(evaluation, study, view, arguments, desk)

@@ -6,7 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import Any
 
@@ -14,6 +14,7 @@ import streamlit as st
 from typing_extensions import TypeIs
 
 from backend.schema import Job, TesseraError
+from backend.store.views import Estimate
 from components.shell import numbers
 from components.shell.markup import escape
 
@@ -137,6 +138,26 @@ def pace(job: Job, line: Sequence[Job] = ()) -> str:
     if job.eta is not None:
         parts.append(ahead(job))
     return " · ".join(parts)
+
+
+def estimate_words(estimate: Estimate) -> str:
+    """How long work takes on this machine, and what goes first."""
+    words = "How long it takes is not known yet on this machine."
+    if estimate.seconds is not None:
+        about = numbers.about(estimate.seconds)
+        words = f"{about[0].upper()}{about[1:]} on this machine."
+    if not estimate.before:
+        return words
+    jobs = "1 job is" if estimate.before == 1 else f"{estimate.before} jobs are"
+    return f"{words} {jobs} before it."
+
+
+def render_estimate(ask: Any, study: str, *args: Any, **kwargs: Any) -> None:
+    """How long a query (`backend.query.Query`) would take; to stand beside the button that asks for
+    it. Nothing where it cannot be asked: then the button says why."""
+    with suppress(TesseraError):
+        words = estimate_words(ask.estimate(study, *args, **kwargs))
+        st.html(f'<p class="note estimate">{escape(words)}</p>', width="content")
 
 
 def bar_html(job: Job) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend import queries
+from backend import queries, run
+from backend.labels.words import LabelRequest
 from backend.schema import Job
-from backend.store import jobs, queue
-from tests.helpers.pages import opened, text_of
+from backend.store import jobs, queue, rates
+from backend.store.rates import Part
+from backend.study import loading as studies
+from tests.helpers.pages import opened, param, text_of
 
 
 @pytest.fixture
@@ -106,3 +112,57 @@ def test_starting_twice_starts_one_job(ready: str) -> None:
         assert isinstance(second, Job)
         assert first.id == second.id
         jobs.cancel(first.id)
+
+
+# ---------------------------------------------------------------- before work is begun
+
+
+@pytest.fixture
+def unserved(ready: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The study `small`, computed; nobody computes more, and no jobs are left at the end."""
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    yield ready
+    queue.change("DELETE FROM jobs")
+
+
+def test_another_stop_is_built_beside_the_map_that_is_open(unserved: str) -> None:
+    app = opened("regions", region=3)
+    before = text_of(app)
+    app.selectbox(key="regions:build").set_value("p 20 · k 1").run()
+    assert "p 20 · k 1 has no map yet" in text_of(app)
+    assert "on this machine" in text_of(app)
+    assert queries.live_jobs() == [], "choosing starts nothing"
+    assert param(app, "region") == "3"
+    app.button(key="build-stop").click().run()
+    [job] = queries.live_jobs()
+    assert (job.query, json.loads(job.arguments)["p"]) == ("regions", 20.0)
+    assert "this one stays until it stands" in text_of(app)
+    assert "Region 3" in before
+    assert "Region 3" in text_of(app)
+
+
+def test_what_is_left_of_labels_and_scores_is_counted(unserved: str) -> None:
+    request = LabelRequest(1)
+    methods = "token_frequency,eleuther_acts_top5"
+    assert queries.label_scores.estimate(unserved, request, methods).seconds is None
+    parts = {part.work: part.units for part in left_of(unserved, request, methods)}
+    asked = [work for work in parts if work.startswith("labels.label eleuther_acts_top5")]
+    assert [parts[work] for work in asked] == [2], "its own, and the one that lends its label"
+    detections = [n for work, n in parts.items() if work.startswith("labels.judgement detection")]
+    assert detections == [5], "two labels, two shuffled ones, none"
+    rates.record(fake_job(unserved), dict.fromkeys(parts, (1, 10.0)))
+    estimate = queries.label_scores.estimate(unserved, request, methods)
+    assert estimate.seconds == pytest.approx(10 * sum(parts.values()))
+
+
+def left_of(study: str, request: LabelRequest, methods: str) -> list[Part]:
+    with run.looking("cpu"):
+        return list(
+            queries.label_scores.entry.parts(studies.load(study), request=request, methods=methods)
+        )
+
+
+def fake_job(study: str) -> Job:
+    job = queries.robustness(study)
+    assert isinstance(job, Job)
+    return job

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from backend.schema import Job
+from backend.store.views import Estimate
 from components.shell.frame import _running_html
-from components.shell.status import name_of, pace, progress_html, share_of, standing
+from components.shell.status import estimate_words, name_of, pace, progress_html, share_of, standing
 
 NOW = time.time()
 JOB = Job(
@@ -86,3 +87,19 @@ def test_the_bar_is_of_the_whole_or_there_is_none() -> None:
     assert "step 3 · 10 of 40 steps" in pace(replace(JOB, step=3))
     assert "4 min left of this step" in pace(replace(JOB, step=3))
     assert pace(JOB).endswith("4 min left")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "before", "words"),
+    [
+        (None, 0, "How long it takes is not known yet on this machine."),
+        (2.0, 0, "A few seconds on this machine."),
+        (43.0, 0, "About 45 s on this machine."),
+        (130.0, 1, "About 2 min on this machine. 1 job is before it."),
+        (12_400.0, 3, "About 3 h 30 min on this machine. 3 jobs are before it."),
+    ],
+)
+def test_an_estimate_is_as_exact_as_it_can_be(
+    seconds: float | None, before: int, words: str
+) -> None:
+    assert estimate_words(Estimate(seconds, before)) == words
