@@ -29,6 +29,7 @@ from backend.schema import NotFoundError, StudyError, TesseraError
 from backend.store import memo, upkeep
 from backend.store import worker as workers
 from backend.store.entry import verify as verify_entries
+from backend.store.queue import Lane
 
 app = App(
     name="python -m backend",
@@ -236,9 +237,10 @@ def prepare(*, study: str, quiet: bool = False) -> None:
 
 
 @app.command
-def worker(*, device: str) -> None:
-    """Work on the jobs of a device until there are none. The app starts it by itself."""
-    workers.run(device, query.compute)
+def worker(*, device: str, light: bool = False) -> None:
+    """Work on the jobs of a device until there are none. The app starts it by itself. With --light
+    only on short ones, beside another worker."""
+    workers.run(Lane(device, light), query.compute, query.warm)
 
 
 @app.command

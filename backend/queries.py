@@ -51,7 +51,18 @@ from backend.features.occlusion_answers import why
 from backend.labels.answers import label_methods, server
 from backend.labels.label_search import search_labels
 from backend.overview.answers import overview, studies, study
-from backend.overview.jobs import cancel, job, jobs, outdated_results, retry, wait
+from backend.overview.jobs import (
+    cancel,
+    job,
+    jobs,
+    live_jobs,
+    outdated_results,
+    pause,
+    resume,
+    retry,
+    run_next,
+    wait,
+)
 from backend.query import callables
 from backend.queue.answers import queue, queue_hints, queue_items
 from backend.queue.self_agreement import agreement

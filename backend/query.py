@@ -10,6 +10,7 @@ the computing mood, so nothing says twice what an answer depends on.
 
     feature("demo", 17)          # FeatureView | Job
     feature.look("demo", 17)     # FeatureView | None: asks for nothing
+    feature.live("demo", 17)     # FeatureView | Job | None: nor does this
 """
 
 from __future__ import annotations
@@ -23,24 +24,28 @@ import inspect
 import json
 import shlex
 import typing
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
 
 from backend import run
-from backend.models.device import pick_device
+from backend.models.device import has_room, pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
+from backend.store import jobs, rates
 from backend.store.executor import LOCAL
 from backend.store.jobs import Request
 from backend.store.memo import canonical, place
+from backend.store.rates import Part
+from backend.store.views import Estimate
 from backend.study import loading as studies
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Kind = Literal["query", "lookup", "action"]
 Title = str | Callable[[dict[str, Any]], str]
+Work = Callable[..., Iterable[Part]]  # of the study and the arguments
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Entry:
     kind: Kind
     function: Callable[..., Any]
     title: Title = ""
+    work: Work | None = None
+
+    def parts(self, study: Study, **arguments: Any) -> Iterable[Part]:
+        """What of it is still to be computed; by default all of it, of whatever kind."""
+        return self.work(study, **arguments) if self.work else [Part(self.name)]
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
@@ -165,10 +175,24 @@ class Query(Generic[P, R]):
             try:
                 answer = self.entry.function(loaded, **arguments)
             except run.Missing as missing:
-                return missing.ask() if missing.ask else self._job(loaded, arguments)
+                return (missing.ask or self._asks(loaded, arguments)).submit()
         if look.gaps and hasattr(answer, "pending"):
-            first = look.gaps[0]
-            job = first.ask() if first.ask else self._job(loaded, arguments)
+            ask = look.gaps[0].ask or self._asks(loaded, arguments)
+            return dataclasses.replace(answer, pending=ask.submit())
+        return answer
+
+    def live(self, study: str, *args: P.args, **kwargs: P.kwargs) -> R | Job | None:
+        """The answer; or the job that is under way for it; None where nobody asked yet. Nothing is
+        asked for."""
+        loaded = studies.load(study)
+        asks = self._asks(loaded, self.entry.bound(*args, **kwargs))
+        with run.looking(pick_device(loaded.device)) as look:
+            try:
+                answer = self.entry.function(loaded, *args, **kwargs)
+            except run.Missing as missing:
+                return asks.live() or (missing.ask or asks).live()
+        if look.gaps and hasattr(answer, "pending"):
+            job = asks.live() or (look.gaps[0].ask or asks).live()
             return dataclasses.replace(answer, pending=job)
         return answer
 
@@ -184,7 +208,7 @@ class Query(Generic[P, R]):
     @contextlib.contextmanager
     def asking(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Generator[None]:
         """What a look misses within is made by this query's job, which all share that need it."""
-        ask = functools.partial(self._job, study, self.entry.bound(*args, **kwargs))
+        ask = self._asks(study, self.entry.bound(*args, **kwargs))
         gaps = run.current().gaps
         before = len(gaps or ())
         try:
@@ -204,23 +228,49 @@ class Query(Generic[P, R]):
             except run.Missing:
                 return None
 
+    def estimate(self, study: str, *args: P.args, **kwargs: P.kwargs) -> Estimate:
+        """How long the answer would take if it were asked for, from what was measured here."""
+        loaded = studies.load(study)
+        arguments, device = self.entry.bound(*args, **kwargs), pick_device(loaded.device)
+        with run.looking(device):
+            try:
+                parts = list(self.entry.parts(loaded, **arguments))
+                seconds = rates.seconds_of(parts, study, device)
+            except run.Missing:  # what it is to be made of is not there yet
+                seconds = None
+        return Estimate(seconds, jobs.before(self._rank(arguments), device))
+
     def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
         """The job of this query, a new one where the last one failed: a person wants it, perhaps
         with arguments that are no part of its key."""
-        return self._job(study, self.entry.bound(*args, **kwargs), restart=True)
+        request = self._request(study, self.entry.bound(*args, **kwargs))
+        return LOCAL.submit(replace(request, restart=True), pick_device(study.device))
 
-    def _job(self, study: Study, arguments: dict[str, Any], restart: bool = False) -> Job:
-        entry, priority = self.entry, self._priority
-        request = Request(
+    def _asks(self, study: Study, arguments: dict[str, Any]) -> run.Ask:
+        """How the job of this query is asked for."""
+        return run.Ask(
+            lambda: LOCAL.submit(self._request(study, arguments), pick_device(study.device)),
+            lambda: LOCAL.live(self._name(study, arguments)),
+        )
+
+    def _rank(self, arguments: dict[str, Any]) -> int:
+        priority = self._priority
+        return priority if isinstance(priority, int) else priority(arguments)
+
+    def _name(self, study: Study, arguments: dict[str, Any]) -> str:
+        """The key of the job, which all share that ask for the same."""
+        return f"{self.entry.name}:{self._key(study, **arguments)}"
+
+    def _request(self, study: Study, arguments: dict[str, Any]) -> Request:
+        entry = self.entry
+        return Request(
             query=entry.name,
             study=study.name,
             arguments=_adapter(Any).dump_python(arguments, mode="json"),
-            key=f"{entry.name}:{self._key(study, **arguments)}",
-            priority=priority if isinstance(priority, int) else priority(arguments),
+            key=self._name(study, arguments),
+            priority=self._rank(arguments),
             title=entry.title if isinstance(entry.title, str) else entry.title(arguments),
-            restart=restart,
         )
-        return LOCAL.submit(request, pick_device(study.device))
 
 
 def key_of(study: Study, **arguments: Any) -> str:
@@ -233,16 +283,18 @@ def query(
     title: Title,
     priority: int | Callable[[dict[str, Any]], int] = 0,
     key: Callable[..., str] = key_of,
+    work: Work | None = None,
 ) -> Callable[[Callable[Concatenate[Study, P], R]], Query[P, R]]:
     """Register a function of a study whose answer may have to be computed first.
 
     `title` says on the job what is computed; of two waiting jobs that of higher `priority` runs
-    first (`store.queue`: from SHORT on somebody waits for it, up to LONG it gives way); requests
-    with one `key` share a job.
+    first (`store.queue`: what is SHORT overtakes all, what is LONG gives way to all); requests
+    with one `key` share a job. `work` says what is left to compute, so that it can be said how long
+    that takes; by default it is as long as the last time.
     """
 
     def decorate(function: Callable[Concatenate[Study, P], R]) -> Query[P, R]:
-        entry = _register(Entry(function.__name__, "query", function, title))
+        entry = _register(Entry(function.__name__, "query", function, title, work))
         ask: Query[P, R] = Query(entry, priority, key)
         _callables[entry.name] = ask
         return ask
@@ -285,6 +337,22 @@ action = AtOnce("action")  # keeps what a person says, or starts work; not a com
 
 
 # ---------------------------------------------------------------- the worker
+
+
+def warm(study: str, device: str) -> bool:
+    """Loads the models that short questions about a study ask; False where the device has no room
+    for them beside what is there. What is wrong with a study is for its jobs to say."""
+    from backend.models import embedder, language_model, sae
+
+    if not has_room(device):
+        return False
+    with contextlib.suppress(TesseraError):
+        loaded = studies.load(study)
+        language_model.load(loaded.model, device)
+        if loaded.sae:
+            sae.load(loaded.sae, device)
+        embedder.load(loaded.embedder, device)
+    return True
 
 
 def compute(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -24,12 +25,19 @@ from backend.schema import Job, NotFoundError, Progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Ask = Callable[[], Job]
+
+@dataclass(frozen=True)
+class Ask:
+    """How what is missing is asked for: `submit` gives the job that computes it, a new one where
+    there is none; `live` the one that is under way, if there is."""
+
+    submit: Callable[[], Job]
+    live: Callable[[], Job | None]
 
 
 class Missing(NotFoundError):
-    """A result that a look did not find: whoever looks asks for it to be computed. `ask` submits
-    the job that does; None where that is the job of the answer looked for."""
+    """A result that a look did not find: whoever looks asks for it to be computed. `ask` says how;
+    None where it is the job of the answer looked for that computes it."""
 
     def __init__(self, name: str, ask: Ask | None = None) -> None:
         super().__init__(f"{name} has not been computed.", "Start it and wait for it.")
@@ -105,6 +113,12 @@ def report(done: float, total: float, message: str, unit: str = "") -> None:
     current().progress.report(done, total, message, unit)
 
 
+def check() -> None:
+    """For work that has nothing to report yet: raises `Cancelled` where the job is not wanted any
+    more, or gives way to a more urgent one."""
+    current().progress.check()
+
+
 def reporting(progress: Progress) -> contextlib.AbstractContextManager[Run]:
     """Within it, reports go to another receiver."""
     return _entered(replace(current(), progress=progress))
@@ -131,6 +145,23 @@ class Within(Progress):
 
     def milestone(self) -> None:
         self.work.milestone()
+
+    def began(self) -> None:
+        self.work.began()
+
+    def computed(self, name: str, seconds: float) -> None:
+        self.work.computed(name, seconds)
+
+
+@dataclass(frozen=True)
+class Block(Within):
+    """The progress of one block of `each`; `begun`: whether anything was computed in it."""
+
+    begun: threading.Event = field(default_factory=threading.Event)
+
+    def began(self) -> None:
+        self.begun.set()
+        super().began()
 
 
 # ---------------------------------------------------------------- answers made of parts
@@ -203,9 +234,19 @@ def each(
     if current().looks:
         return [function(item) for item in listed]
     outer, engine = current().progress, current().each
+    cached: list[Item] = []  # whose results were on disk
 
     def tell(done: int) -> None:
+        outer.skip(min(len(cached), done))
         outer.report(done, len(listed), message, unit)
 
+    def step(item: Item) -> Result:
+        block = Block(outer)
+        with reporting(block):
+            result = function(item)
+        if not block.begun.is_set():
+            cached.append(item)
+        return result
+
     with reporting(Within(outer)):
-        return engine(function, listed, tell, workers)
+        return engine(step, listed, tell, workers)

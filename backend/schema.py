@@ -351,11 +351,22 @@ class Progress:
     def milestone(self) -> None:
         """An answer stands that is better than the one before: whoever looks may look again."""
 
+    def began(self) -> None:
+        """Something is computed that was not on disk."""
+
+    def computed(self, name: str, seconds: float) -> None:
+        """A call of a memoized function was computed, and took so long."""
+
+    def skip(self, count: float) -> None:
+        """Of the work units that the next report says are done, so many were on disk already."""
+
 
 @dataclass(frozen=True)
 class Job:
     """One row of the job store: a query with its arguments (JSON), and how far it is. Times are in
-    Unix seconds; `eta` and `rate` are None until known; `title` says what is computed."""
+    Unix seconds; `eta` and `rate` are None until known; `title` says what is computed. Of the two
+    numbers of its steps, `step` counts those begun and `steps` is 0 where their number is not
+    known. `seconds` is how long it has run in all, but for the stretch it is in."""
 
     id: str
     query: str
@@ -378,6 +389,14 @@ class Job:
     traceback: str
     title: str = ""
     milestones: int = 0  # answers that stand so far, each better than the one before
+    worker: str = ""  # the process that runs it, or ran it last
+    priority: int = 0
+    light: bool = False  # short: a light worker may take it
+    paused: bool = False  # waits until a person resumes it
+    cancel: bool = False  # a person cancelled it: it ends after the block that it is in
+    step: int = 0
+    steps: int = 0
+    seconds: float = 0.0
 
 
 # ---------------------------------------------------------------- tables

@@ -9,6 +9,7 @@
 | TESSERA_DEVICE | `cuda`, `mps` or `cpu`, over what a study says | the study's |
 | TESSERA_DTYPE | `float32` or `bfloat16`, over what a study says | the study's |
 | TESSERA_WORKER_IDLE | seconds after which an idle worker ends | 600 |
+| TESSERA_LIGHT_GB | free memory from which on short questions get a worker of their own | 2 |
 | TESSERA_LLM_URL | base URL of an OpenAI-compatible server that labels and judges | |
 | TESSERA_LLM_MODEL | the model to ask for there | |
 | TESSERA_LLM_KEY | its key, where it wants one; never stored, shown or logged | |
@@ -44,6 +45,7 @@ class Settings(BaseModel, frozen=True, validate_default=True):
     device: str = ""
     dtype: str = ""
     worker_idle: float = 600.0
+    light_gb: float = 2.0
     llm_url: str = ""
     llm_model: str = ""
     llm_key: Secret = Secret("")

@@ -31,19 +31,19 @@ def answer(view: ConceptsView, concept: str, ask: str) -> tuple[Any, Any]:
         return queries.new_text_membership(*where, other, **stops), membership
     if ask == "purity":
         return queries.purity_coverage(*where, **stops), purity
-    gray = queries.gray_zone if address.get("started") else queries.gray_zone.look
+    gray = queries.gray_zone if address.get("started") else queries.gray_zone.live
     # None: what the set needs was evicted just now
     return gray(*where, **stops) or queries.concept_set(*where[:2], **stops), purity
 
 
 with reported():
-    region_controls.render_stops(place, queries.stops(place.study))
+    region_controls.render_stops(queries, place, queries.stops(place.study))
     ask = choice.render_questions()
     if ask in OF_PARTITION:
         query = OF_PARTITION[ask]
-        view = (query if address.get("started") else query.look)(place.study, place.p, place.k)
+        view = (query if address.get("started") else query.live)(place.study, place.p, place.k)
         if view is None:
-            stability.render_start(ask)
+            stability.render_start(ask, query, place)
         elif not waiting(view, queries, ask):
             stability.render(view)
             render_footer(stability.tables(view), view.provenance, ask)
@@ -60,6 +60,7 @@ with reported():
                 part.render(view)
                 if ask == "gray zone":
                     render_pending(view.pending, queries, purity.PENDING, ask)
-                    purity.render_start(view)
+                    gray = place.study, whole.name, concept
+                    purity.render_start(view, queries.gray_zone, gray, p=place.p, k=place.k)
                 tables = part.tables(view) | {"concepts": whole.concepts}
                 render_footer(tables, view.provenance, ask)

@@ -13,7 +13,7 @@ from components.experiments.form import FORM
 from components.shell import address, markup
 from components.shell.footer import render_footer
 from components.shell.frame import frame
-from components.shell.status import render_empty, reported, waiting
+from components.shell.status import render_empty, render_estimate, reported, waiting
 
 place = frame("Experiment", queries)
 
@@ -27,6 +27,7 @@ def show_form() -> None:
             return
         plan, who = experiment_form.plan(among), address.get("who")
         markup.render(experiment_form.quote_html(queries.estimate_cost(place.study, plan, who)))
+        render_estimate(queries.run_experiment, place.study, plan, who)
         if st.button("Start", type="primary", key="start"):
             limits = address.get("calls"), address.get("cost")
             run = queries.start_experiment(place.study, plan, who, *limits)

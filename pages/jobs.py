@@ -18,7 +18,7 @@ def show_jobs() -> None:
     with reported():
         jobs = queries.jobs(50)
         markup.head("Now")
-        jobs_table.render_live([job for job in jobs if job.state in LIVE], queries)
+        jobs_table.render_live(queries.live_jobs(), queries)
         markup.head("Ended")
         jobs_table.render_ended([job for job in jobs if job.state not in LIVE])
         if chosen := address.get("job"):

@@ -68,7 +68,7 @@ def show_inspector(view: RegionMap) -> None:
 
 with reported():
     whole = queries.regions(place.study, *where)
-    controls.render_stops(place, queries.stops(place.study), whole)
+    controls.render_stops(queries, place, queries.stops(place.study), whole)
     if not waiting(whole, queries):
         render_pending(whole.pending, queries, controls.preview_words(whole), "map")
         controls.open_token(lambda token: queries.region_of(place.study, token, *where))

@@ -34,7 +34,7 @@ Row = dict[str, Any]
 # ---------------------------------------------------------------- in or out
 
 
-@query("Texts in and out of regions", priority=queue.SHORT)
+@query("Texts in and out of regions", priority=queue.PAGE)
 def membership(
     study: Study, name: str = "topics", concept: str = "", p: Stop = None, k: Stop = None
 ) -> Membership:
@@ -93,7 +93,7 @@ def _best_rates(table: pl.DataFrame, tied: np.ndarray) -> list[Row]:
 # ---------------------------------------------------------------- new texts
 
 
-@query("New texts in a region", priority=queue.SHORT)
+@query("New texts in a region", priority=queue.PAGE)
 def new_text_membership(
     study: Study,
     name: str = "topics",
@@ -138,7 +138,7 @@ def chosen_region(results: ConceptResults, concept: int) -> tuple[int, int]:
 # ---------------------------------------------------------------- purity and coverage
 
 
-@query("Purity and coverage of regions", priority=queue.SHORT)
+@query("Purity and coverage of regions", priority=queue.PAGE)
 def purity_coverage(
     study: Study, name: str = "topics", concept: str = "", p: Stop = None, k: Stop = None
 ) -> PurityCoverage:

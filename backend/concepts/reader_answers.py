@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 # ---------------------------------------------------------------- one concept
 
 
-@query("A concept told from other texts", priority=queue.SHORT)
+@query("A concept told from other texts", priority=queue.PAGE)
 def concept_aurocs(
     study: Study,
     name: str = "topics",
@@ -125,7 +125,7 @@ def _length(
 # ---------------------------------------------------------------- all concepts of a set
 
 
-@query("A concept set told from other texts", priority=queue.SHORT)
+@query("A concept set told from other texts", priority=queue.PAGE)
 def mean_aurocs(study: Study, name: str = "topics", p: Stop = None, k: Stop = None) -> pl.DataFrame:
     """Mean AUROC over the concepts of a set, by method and contrast.
 

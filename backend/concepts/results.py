@@ -116,7 +116,7 @@ def _title(arguments: dict[str, Any]) -> str:
 
 def _priority(arguments: dict[str, Any]) -> int:
     """Somebody waits for a small set of their own; a large one gives way."""
-    return queue.SHORT if _is_small(arguments["name"]) else queue.LONG
+    return queue.PAGE if _is_small(arguments["name"]) else queue.LONG
 
 
 def _is_small(name: str) -> bool:

@@ -17,6 +17,7 @@ from backend.regions.partitioned import spec_key, spec_of
 from backend.schema import Partition, Study
 from backend.statistics.intervals import share_interval
 from backend.store import queue
+from backend.store.rates import Part
 
 PAIRS, STEPS = 120, 33  # of prompts, and of α
 GOOD = 0.5  # F1 from which the paper calls a region a feature's
@@ -49,7 +50,15 @@ def stable_regions(study: Study, p: Stop = None, k: Stop = None) -> StableRegion
 # ---------------------------------------------------------------- robustness, and features
 
 
-@query("The corpus partitioned again", priority=queue.LONG - 1, key=spec_key)
+def _left(study: Study, p: Stop = None, k: Stop = None) -> list[Part]:
+    """The partitions that are not made again yet."""
+    partition = study.cut(spec_of(study, p, k))
+    missing = [how for how in VARIATIONS if repeat_partition.find(partition, how, SEED) is None]
+    like = {partitioning.build_partition.name: 2.0}  # half of the maps measured are previews
+    return [Part(repeat_partition.name, len(missing), like)] if missing else []
+
+
+@query("The corpus partitioned again", priority=queue.LONG - 1, key=spec_key, work=_left)
 def robustness(study: Study, p: Stop = None, k: Stop = None) -> Robustness:
     """The corpus partitioned again in another order, with another θ and from half of its documents;
     and how well features match the regions."""

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from pydantic import TypeAdapter
 
-from backend.experiments import experiment
+from backend.experiments import experiment, workload
 from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import TABLES, Experiment, Run
 from backend.labels import steps as label_steps
@@ -29,6 +29,7 @@ from backend.query import action, query
 from backend.schema import Job, NotFoundError, Plan, Study
 from backend.store import jobs, queue
 from backend.store.memo import Entry, canonical
+from backend.store.rates import Part
 from backend.store.views import Provenance
 
 IMPORTED = "import-"  # begins the names of experiments taken from files
@@ -53,7 +54,18 @@ def run_digest(
     return experiment.run.digest(_subject(study), plan, models_of(study, who), wordings_of(plan))
 
 
-@query("A labelling experiment", priority=queue.LONG, key=run_digest)
+def _left(
+    study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
+) -> list[Part]:
+    """What a run has still to label and to judge."""
+    if experiment.run.open(run_digest(study, plan, who, calls, cost)) is not None:
+        return []
+    subject, models = features_of(study), models_of(study, exact(study, who))
+    numbers = tuple(experiment.sample(subject, plan))
+    return workload.left(ExperimentSteps(subject, plan, models, numbers))
+
+
+@query("A labelling experiment", priority=queue.LONG, key=run_digest, work=_left)
 def run_experiment(
     study: Study, plan: Plan, who: str = "own", calls: int = 0, cost: float = 0.0
 ) -> Experiment:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from backend.annotations.hand_labels import HUMAN, labels_of
-from backend.experiments import experiment
+from backend.experiments import experiment, workload
 from backend.experiments.steps import ExperimentSteps, JudgedText, judged_texts
 from backend.labels import evidence, explainers, tables
 from backend.labels import steps as label_steps
@@ -31,6 +31,7 @@ from backend.query import query
 from backend.regions import matching
 from backend.schema import NotFoundError, Partition, Plan, SaeRef, Study, conform
 from backend.store import queue
+from backend.store.rates import Part
 
 # ---------------------------------------------------------------- what is known
 
@@ -123,7 +124,23 @@ def _label_row(
 # ---------------------------------------------------------------- by models, and their scores
 
 
-@query("Labels of one feature or region", priority=queue.SHORT)
+def _left(study: Study, request: LabelRequest, methods: str) -> list[Part]:
+    """What labels of one have still to ask."""
+    request, plan = _checked(study, request, methods)
+    subject = subject_of(study, request.kind, request.p, request.k)
+    models = models_of(study, request.who)
+    only_labels = replace(plan, scorers=())
+    return workload.left(ExperimentSteps(subject, only_labels, models, (request.number,)))
+
+
+def _left_to_judge(study: Study, request: LabelRequest, methods: str) -> list[Part]:
+    """The same with their scores; of the one that lends its labels, those labels."""
+    request, plan = _checked(study, request, methods)
+    steps = _judging(study, request, plan)
+    return workload.left(steps, judged=steps.numbers[:1])
+
+
+@query("Labels of one feature or region", priority=queue.PAGE, work=_left)
 def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFrame:
     """Labels of one feature or region by the methods named (by commas): feature (or region, in
     the same column), method, writer, text, detail, failed, n, seconds."""
@@ -136,21 +153,26 @@ def write_labels(study: Study, request: LabelRequest, methods: str) -> pl.DataFr
         return steps.labels()
 
 
-@query("Labels and their scores", priority=queue.SHORT)
+@query("Labels and their scores", priority=queue.PAGE, work=_left_to_judge)
 def label_scores(study: Study, request: LabelRequest, methods: str) -> LabelScores:
     """Detection, fuzzing and embedding scores on held-out contexts of labels by some methods (with
     commas between), and of controls."""
     request, plan = _checked(study, request, methods)
     with label_scores.asking(study, request, methods):
-        subject = subject_of(study, request.kind, request.p, request.k)
-        subject.draw(request.number, sampling_of(plan, study.embedder).train)
-        numbers = request.number, other_number(subject, request.number, plan.seed)
-        steps = ExperimentSteps(subject, plan, models_of(study, request.who), numbers)
+        steps = _judging(study, request, plan)
         command = f"label_scores --study {study.name} --number {request.number}"
         if request.kind == "region":
-            spec = subject.partition.spec
+            spec = steps.subject.partition.spec
             command += f" --kind region --p {spec.p:g} --k {spec.k:g}"
         return _scores(steps, f"{command} --methods {methods}")
+
+
+def _judging(study: Study, request: LabelRequest, plan: Plan) -> ExperimentSteps:
+    """The steps for one feature or region, and another that lends its labels as controls."""
+    subject = subject_of(study, request.kind, request.p, request.k)
+    subject.draw(request.number, sampling_of(plan, study.embedder).train)
+    numbers = request.number, other_number(subject, request.number, plan.seed)
+    return ExperimentSteps(subject, plan, models_of(study, request.who), numbers)
 
 
 def _checked(study: Study, request: LabelRequest, methods: str) -> tuple[LabelRequest, Plan]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from backend import run
 from backend.models.language_model import LanguageModel
 
 BATCH_TOKENS = 8192  # shared beginnings and padding included: each row holds a copy of both
@@ -115,6 +116,7 @@ def forward(
     unembedded, as logits of all would fill the memory. Of `targets`, a token a place, logits are
     exact: bfloat16 has steps of 1/8 at a logit of 20, which would make texts tie.
     """
+    run.check()
     rows, positions = (torch.tensor(part) for part in zip(*places, strict=True))
 
     def select_places(_: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:

@@ -98,7 +98,11 @@ class Author:
     verbalizer: VerbalizerRef | None
 
 
-@memoize("labels.label", version=1)
+def _by_author(_subject: Subject, _number: int, author: Author, *_: Any) -> str:
+    return author.method + (f" by {author.writer.name}" if author.writer else "")
+
+
+@memoize("labels.label", version=1, kind=_by_author)
 def explain(subject: Subject, number: int, author: Author, sampling: Sampling) -> dict[str, Any]:
     """A label from the train part alone: `text`, `detail`, `failed`, `n`, as `explainers.Label`.
 
@@ -166,7 +170,13 @@ def count(
 # ---------------------------------------------------------------- how a judge does with a label
 
 
-@memoize("labels.judgement", version=1)
+def _by_judge(
+    _subject: Subject, _number: int, _label: str, _sampling: Sampling, setting: Setting
+) -> str:
+    return f"{setting.scorer} by {setting.judge.name if setting.judge else 'nobody'}"
+
+
+@memoize("labels.judgement", version=1, kind=_by_judge)
 def judge_label(
     subject: Subject, number: int, label: str, sampling: Sampling, setting: Setting
 ) -> dict[str, Any]:

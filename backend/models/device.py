@@ -23,6 +23,15 @@ def pick_device(preference: str = "auto") -> str:
     return name
 
 
+def has_room(device: str) -> bool:
+    """Whether half of an accelerator's own memory is free, for what another process has loaded
+    into the rest; others share the machine's."""
+    if device != "cuda":
+        return True
+    free, total = torch.cuda.mem_get_info()
+    return free >= total / 2
+
+
 def pick_dtype(device: str, preference: str = "auto") -> Dtype:
     """bfloat16 where the device multiplies it fast, float32 elsewhere; never float16, in which
     the residual stream of some models overflows."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backend import settings
+from backend import run, settings
 from backend.models import hub
 from backend.schema import EmbedderRef
 
@@ -28,6 +28,8 @@ class SentenceEmbedder:
     def __init__(self, ref: EmbedderRef, device: str) -> None:
         self.name = f"{ref.source}@{ref.revision}"
         self._network = _loaded(ref, device)
+        # many texts take long: between batches the job may be cancelled or give way
+        self._network[0].register_forward_pre_hook(lambda *_: run.check())
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """[texts, width] float32 unit vectors. No instruction is put before the texts: the

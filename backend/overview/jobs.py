@@ -23,6 +23,14 @@ def jobs(limit: int = 50) -> list[Job]:
 
 
 @lookup
+def live_jobs() -> list[Job]:
+    """What runs, then what waits in the order in which it will run, then what is paused. Restarts a
+    worker that has died."""
+    job_store.tend()
+    return job_store.active()
+
+
+@lookup
 def job(id: str) -> Job:
     """One job."""
     return job_store.get(id)
@@ -38,6 +46,24 @@ def cancel(id: str) -> Job:
 def retry(id: str) -> Job:
     """Starts a failed or cancelled job again, from where it was."""
     return job_store.retry(id)
+
+
+@action
+def run_next(id: str) -> Job:
+    """Puts a waiting job before all others but short ones; what runs gives way to it."""
+    return job_store.run_next(id)
+
+
+@action
+def pause(id: str) -> Job:
+    """Keeps a job from running until it is resumed; what was finished is kept."""
+    return job_store.pause(id)
+
+
+@action
+def resume(id: str) -> Job:
+    """Lets a paused job run again, from where it was."""
+    return job_store.pause(id, paused=False)
 
 
 @lookup

@@ -31,6 +31,7 @@ from backend.regions.token_share import PUNCTUATION
 from backend.schema import Partition, Study, check_number, conform
 from backend.store import queue
 from backend.store.memo import Entry
+from backend.store.rates import Part
 
 CLOSEST = views.MemberDraw()
 LISTED = 20  # rows of the short tables in the inspector
@@ -40,7 +41,21 @@ SAMPLED = 20_000  # members behind the inspector's histograms
 # ---------------------------------------------------------------- the map
 
 
-@query("Regions of the corpus", priority=30, key=spec_key)
+def _left(study: Study, p: float | None = None, k: float | None = None) -> list[Part]:
+    """What a map still needs: where the corpus is read, the steps of a stop."""
+    parts = stages(study, spec_of(study, p, k))
+    if partitioning.centre.find(study.reading) is None:
+        return [Part(regions.entry.name)]
+    needed = [
+        *((partitioning.build_partition, part) for part in parts),
+        *((description.describe, part) for part in parts),
+        *((projection.layout, part, "pca") for part in parts),
+        (projection.layout, parts[-1], "umap"),
+    ]
+    return [Part(call.work(*rest)) for call, *rest in needed if call.find(*rest) is None]
+
+
+@query("Regions of the corpus", priority=30, key=spec_key, work=_left)
 def regions(study: Study, p: float | None = None, k: float | None = None) -> views.RegionMap:
     """The map of all regions at a stop of p and k (default: the study's)."""
     parts = stages(study, spec_of(study, p, k))

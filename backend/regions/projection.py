@@ -21,7 +21,7 @@ FEWEST = 4  # regions for which UMAP has neighbours to arrange
 SPREAD = 10.0  # width of the map that UMAP starts from
 
 
-@memoize("regions.layout", version=1)
+@memoize("regions.layout", version=1, kind=lambda _partition, method: method)
 def layout(partition: Partition, method: Literal["pca", "umap"]) -> dict[str, Any]:
     """`xy` [K, 2] float32, one row per region; and the `method` it came by in the end: UMAP of
     fewer than four regions is their PCA.

@@ -31,6 +31,10 @@ class Executor(Protocol):
         is asked for, else a new one."""
         ...
 
+    def live(self, key: str) -> Job | None:
+        """The job of a key that waits or runs."""
+        ...
+
     def each(
         self,
         function: Callable[[Item], Result],
@@ -53,6 +57,10 @@ class Local:
         if latest is not None and latest.state not in ended:
             return latest
         return jobs.submit(request, device)
+
+    def live(self, key: str) -> Job | None:
+        latest = jobs.for_key(key)
+        return latest if latest is not None and latest.state in ("queued", "running") else None
 
     def each(
         self,

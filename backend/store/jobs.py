@@ -51,8 +51,19 @@ def recent(limit: int = 50) -> list[Job]:
 
 
 def active() -> list[Job]:
-    """Running jobs, then queued ones in the order in which they will run."""
-    return queue.select(f"WHERE {queue.LIVE} ORDER BY state DESC, priority DESC, created, rowid")
+    """Running jobs, then queued ones in the order in which they will run, paused ones last."""
+    return queue.select(f"WHERE {queue.LIVE} ORDER BY state DESC, paused, {queue.ORDER}")
+
+
+def before(priority: int, device: str) -> int:
+    """How many jobs of a device would run before a new one of a priority."""
+    return sum(
+        job.device == device
+        and not job.paused
+        and (job.priority >= priority or (job.state == "running" and priority < queue.SHORT))
+        and not (job.priority <= queue.LONG < priority)
+        for job in active()
+    )
 
 
 def for_key(key: str) -> Job | None:
@@ -79,6 +90,7 @@ def submit(request: Request, device: str) -> Job:
         "id": uuid.uuid4().hex[:12],
         "key": request.key,
         "priority": request.priority,
+        "light": request.priority >= queue.SHORT,
         "query": request.query,
         "study": request.study,
         "arguments": json.dumps(request.arguments, sort_keys=True, allow_nan=False),
@@ -127,11 +139,38 @@ def retry(job_id: str) -> Job:
     queue.change(  # ignored where its key lives already
         "UPDATE OR IGNORE jobs SET state = 'queued', cancel = 0, done = 0, total = 0, unit = '', "
         "message = '', rate = NULL, eta = NULL, created = ?, started = NULL, finished = NULL, "
-        "heartbeat = NULL, attempts = 0, error = '', traceback = '' "
+        "heartbeat = NULL, attempts = 0, error = '', traceback = '', step = 0, first = 0, "
+        "paused = 0 "
         f"WHERE id = ? AND NOT {queue.LIVE}",
         (time.time(), job_id),
     )
     return _started(_first("key = (SELECT key FROM jobs WHERE id = ?)", job_id) or get(job_id))
+
+
+def run_next(job_id: str) -> Job:
+    """Puts a waiting job before all others but short ones; what runs gives way to it, and goes on
+    after it. One that is paused is resumed.
+
+    Raises:
+        NotFoundError: there is no such job.
+        StoreError: the cache cannot be written.
+    """
+    get(job_id)
+    queue.change(
+        "UPDATE jobs SET first = ?, paused = 0 WHERE id = ? AND state = 'queued'",
+        (time.time(), job_id),
+    )
+    return _started(get(job_id))
+
+
+def pause(job_id: str, paused: bool = True) -> Job:
+    """Keeps a job from running until it is resumed (`paused` False); one that runs stops after the
+    block that it is in. A job that has ended stays as it is. Raises as `run_next`."""
+    get(job_id)
+    queue.change(
+        f"UPDATE jobs SET paused = ? WHERE id = ? AND {queue.LIVE} AND NOT cancel", (paused, job_id)
+    )
+    return _started(get(job_id))
 
 
 def tend() -> None:

@@ -27,6 +27,8 @@ from backend.store.entry import Entry, open_entry, sha256, write
 
 P = ParamSpec("P")
 
+Kind = Callable[..., str] | None
+
 FOLDER = "folder"  # the argument that is no part of a key
 LIBRARIES = ("torch", "transformers", "numpy", "polars", "sae-lens", "umap-learn")
 MARKS = frozenset({"type", "entry"})  # keys by which what is no dict is told from one
@@ -82,11 +84,14 @@ def _fields(value: Any) -> dict[str, Any]:
 class Memoized(Generic[P]):
     """A pure function with a disk cache. Call it, or ask `find` for what is there already."""
 
-    def __init__(self, function: Callable[P, Mapping[str, Any]], name: str, version: int) -> None:
+    def __init__(
+        self, function: Callable[P, Mapping[str, Any]], name: str, version: int, kind: Kind = None
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.version = version
         self.name = name
+        self._kind = kind
         signature = inspect.signature(function)
         keyed = [each for each in signature.parameters.values() if each.name != FOLDER]
         self._keyed = signature.replace(parameters=keyed)
@@ -105,6 +110,10 @@ class Memoized(Generic[P]):
         device = run.current().device
         on_device = {} if device == "cpu" else {"device": device}
         return {"function": self.name, "version": self.version, "arguments": keyed} | on_device
+
+    def work(self, *args: Any, **kwargs: Any) -> str:
+        """What takes about as long as a call with these arguments does (`rates.Part.work`)."""
+        return f"{self.name} {self._kind(*args, **kwargs)}" if self._kind else self.name
 
     def digest(self, *args: Any, **kwargs: Any) -> str:
         """32 hex digits that name the result."""
@@ -149,9 +158,10 @@ class Memoized(Generic[P]):
 
     def _compute(self, digest: str, *args: Any, **kwargs: Any) -> Entry:
         staging, target = upkeep.staging_folder(digest), self._target(digest)
+        started = time.time()
         try:
             staging.mkdir(parents=True)
-            started = time.time()
+            run.current().progress.began()
             folder = {FOLDER: staging} if self._has_folder else {}
             write(staging, self.function(*args, **kwargs, **folder))  # type: ignore[call-arg]
             recipe = self.recipe(*args, **kwargs) | {
@@ -173,6 +183,7 @@ class Memoized(Generic[P]):
             raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+        run.current().progress.computed(self.work(*args, **kwargs), time.time() - started)
         upkeep.evict_if_due(sum(path.stat().st_size for path in target.iterdir()))
         return Entry(target, digest)
 
@@ -180,20 +191,23 @@ class Memoized(Generic[P]):
 _memoized: dict[str, Memoized[...]] = {}
 
 
-def memoize(name: str, version: int) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:
+def memoize(
+    name: str, version: int, kind: Kind = None
+) -> Callable[[Callable[P, Mapping[str, Any]]], Memoized[P]]:
     """Keep what a pure function returns: a dict of arrays, tensors, tables and JSON values.
 
     `name` (`subject.noun`) names the folder of its results, wherever the function stands in the
     code. Raise `version` whenever it computes something else. All arguments are
     part of the key but `folder`, where a function may write `.npy` files itself, block by block:
-    the memo gives it.
+    the memo gives it. `kind` says of the arguments what a call's time depends on, where some take
+    much longer than others.
 
     Raises:
         ValueError: another function has that name.
     """
 
     def decorate(function: Callable[P, Mapping[str, Any]]) -> Memoized[P]:
-        memoized = Memoized(function, name, version)
+        memoized = Memoized(function, name, version, kind)
         places = {place(_memoized.get(name, memoized).function), place(function)}
         if len(places) > 1:
             raise ValueError(f"{' and '.join(sorted(places))} are both memoized as {name}")

@@ -1,13 +1,16 @@
 """The job queue: one row per job in a file of the cache, and what a worker does to its row.
 
-A worker holds the lock of its device while it lives, so a row that is `running` while that lock
-is free was left by a dead one. A worker writes only to a row it still holds.
+Each device has two lanes. The worker of the first takes any job; that of the second, the light
+worker, which runs only beside the first, takes short ones. A worker holds the lock of its lane
+while it lives, so a row that is `running` while that lock is free was left by a dead one. A worker
+writes only to a row it still holds.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,14 @@ Parameters = tuple[Any, ...] | dict[str, Any]
 RETENTION = 30 * 86400.0  # seconds for which ended jobs are listed
 DEATHS = 3  # after so many the job fails
 LOG_LINES = 40  # of the worker's log shown with a job that killed it
-LONG = 5  # priority up to which a job goes back into the queue,
-SHORT = 45  # while one of this priority or more waits; what it has computed is in the memo
+LONG = 5  # priority of what takes long, up to which a job gives way to all others;
+PAGE = 40  # of what a page waits for some minutes, which gives way to what is short;
+SHORT = 45  # of what a person waits for, from which on a light worker may take it
 LIVE = "state IN ('queued', 'running')"
+WAITS = "state = 'queued' AND NOT paused"
+# the more urgent of two jobs has the greater one: what is short, then what a person put first
+URGENCY = f"({{0}}.priority >= {SHORT}, {{0}}.first, {{0}}.priority > {LONG})"
+ORDER = f"priority >= {SHORT} DESC, first DESC, priority DESC, created, rowid"
 VERSION = 3  # of the tables: part of the name, so that another Tessera on this cache keeps its own
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(Job))
 TABLES = f"""
@@ -53,13 +61,41 @@ CREATE TABLE jobs (
     error TEXT NOT NULL DEFAULT '',
     traceback TEXT NOT NULL DEFAULT '',
     title TEXT NOT NULL DEFAULT '',
-    milestones INTEGER NOT NULL DEFAULT 0
+    milestones INTEGER NOT NULL DEFAULT 0,
+    light INTEGER NOT NULL DEFAULT 0,
+    lane TEXT NOT NULL DEFAULT '',
+    first REAL NOT NULL DEFAULT 0,
+    paused INTEGER NOT NULL DEFAULT 0,
+    step INTEGER NOT NULL DEFAULT 0,
+    steps INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE {LIVE};
 CREATE INDEX jobs_by_state ON jobs (state, device);
 CREATE INDEX jobs_by_age ON jobs (created);
-CREATE TABLE launches (device TEXT PRIMARY KEY, count INTEGER NOT NULL, last REAL NOT NULL)
+CREATE TABLE launches (lane TEXT PRIMARY KEY, count INTEGER NOT NULL, last REAL NOT NULL);
+CREATE TABLE rates (
+    work TEXT NOT NULL,
+    study TEXT NOT NULL,
+    device TEXT NOT NULL,
+    units REAL NOT NULL,
+    seconds REAL NOT NULL,
+    ended REAL NOT NULL
+);
+CREATE INDEX rates_by_work ON rates (work, device, ended)
 """
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one worker process serves: a device, all its jobs or those that are short."""
+
+    device: str
+    light: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.device}-light" if self.light else self.device
 
 
 def database() -> Database:
@@ -77,9 +113,9 @@ def _make(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def log_path(device: str) -> Path:
-    """What workers of a device print."""
-    return settings.current().cache / f"worker-{device}.log"
+def log_path(lane: Lane) -> Path:
+    """What workers of a lane print."""
+    return settings.current().cache / f"worker-{lane.name}.log"
 
 
 def select(rest: str, parameters: Parameters = ()) -> list[Job]:
@@ -101,16 +137,22 @@ def _jobs(connection: Connection, statement: str, parameters: Parameters) -> lis
 # ---------------------------------------------------------------- a worker and its row
 
 
-def claim(device: str, worker: str) -> Job | None:
-    """Takes the queued job of highest priority, the oldest of those, in one step."""
-    if not select("WHERE state = 'queued' AND device = ? LIMIT 1", (device,)):
+def next_of(lane: Lane) -> Job | None:
+    """The most urgent job that waits and that a worker of the lane may take."""
+    waits = f"WHERE {WAITS} AND device = ? AND light >= ? ORDER BY {ORDER} LIMIT 1"
+    return next(iter(select(waits, (lane.device, lane.light))), None)
+
+
+def claim(lane: Lane, worker: str) -> Job | None:
+    """Takes the most urgent job that waits, the oldest of those, in one step."""
+    if next_of(lane) is None:
         return None
     now = time.time()
     claimed = change(
-        "UPDATE jobs SET state = 'running', worker = ?, started = ?, heartbeat = ? "
-        "WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND device = ? "
-        "ORDER BY priority DESC, created, rowid LIMIT 1)",
-        (worker, now, now, device),
+        "UPDATE jobs SET state = 'running', worker = ?, lane = ?, started = ?, heartbeat = ? "
+        f"WHERE id = (SELECT id FROM jobs WHERE {WAITS} AND device = ? AND light >= ? "
+        f"ORDER BY {ORDER} LIMIT 1)",
+        (worker, lane.name, now, now, lane.device, lane.light),
     )
     return claimed[0] if claimed else None
 
@@ -129,49 +171,71 @@ def is_wanted(job_id: str, worker: str) -> bool:
     return bool(select(row, (job_id, worker)))
 
 
-def is_outranked(job_id: str) -> bool:
-    """Whether the job is a long one, and somebody waits for a short one."""
-    waits = "SELECT 1 FROM jobs WHERE state = 'queued' AND device = mine.device AND priority >= ?"
-    long = f"AS mine WHERE id = ? AND priority BETWEEN 1 AND ? AND EXISTS ({waits})"
-    return bool(select(long, (job_id, LONG, SHORT)))
+def is_outranked(job_id: str, by_light: bool) -> bool:
+    """Whether a running job is to give way: it was paused, or a more urgent one waits; `by_light`:
+    one that is short too, where no light worker takes it."""
+    waits = (
+        f"SELECT 1 FROM jobs AS other WHERE {WAITS} AND other.device = mine.device "
+        f"AND other.light <= ? AND {URGENCY.format('other')} > {URGENCY.format('mine')}"
+    )
+    outranked = f"AS mine WHERE id = ? AND (paused OR EXISTS ({waits}))"
+    return bool(select(outranked, (job_id, by_light)))
+
+
+def running(lane: Lane) -> list[Job]:
+    """What the worker of a lane is at."""
+    return select("WHERE state = 'running' AND lane = ?", (lane.name,))
 
 
 def release(worker: str) -> None:
     """Puts what `worker` holds back into the queue: it was told to end, or gives way."""
-    change("UPDATE jobs SET state = 'queued' WHERE state = 'running' AND worker = ?", (worker,))
+    change(
+        "UPDATE jobs SET state = 'queued', rate = NULL, eta = NULL, "
+        "seconds = seconds + ? - started WHERE state = 'running' AND worker = ?",
+        (time.time(), worker),
+    )
 
 
-def adopt(device: str) -> None:
-    """Queues what a dead worker left running; to be called with the device's lock held.
+def hand_over(worker: str) -> None:
+    """As `release`, to a worker of the first lane: the light one has too little memory."""
+    change("UPDATE jobs SET light = 0 WHERE state = 'running' AND worker = ?", (worker,))
+    release(worker)
 
-    A job that was cancelled is cancelled now; one that killed its worker three times fails.
+
+def adopt(lane: Lane) -> None:
+    """Queues what a dead worker left running; to be called with the lane's lock held.
+
+    A job that was cancelled is cancelled now; one that killed its worker three times fails. What
+    killed a light worker is none of its work any more.
     """
-    if not select("WHERE state = 'running' AND device = ? LIMIT 1", (device,)):
+    if not select("WHERE state = 'running' AND lane = ? LIMIT 1", (lane.name,)):
         return
     fails = "NOT cancel AND attempts + 1 >= :deaths"
     change(
         "UPDATE jobs SET attempts = attempts + NOT cancel, rate = NULL, eta = NULL, "
+        "light = light AND NOT :light, seconds = seconds + max(0, heartbeat - started), "
         f"finished = CASE WHEN cancel OR {fails} THEN :now END, "
         f"error = CASE WHEN {fails} THEN :error ELSE error END, "
         f"traceback = CASE WHEN {fails} THEN :log ELSE traceback END, "
         f"state = CASE WHEN cancel THEN 'cancelled' WHEN {fails} THEN 'failed' ELSE 'queued' END "
-        "WHERE state = 'running' AND device = :device",
+        "WHERE state = 'running' AND lane = :lane",
         {
             "deaths": DEATHS,
             "now": time.time(),
             "error": "The worker died three times (often out of memory). "
             "Free memory and disk, or use a smaller corpus or another device, then retry; "
-            f"the end of {log_path(device).name} is below.",
-            "log": log_tail(device),
-            "device": device,
+            f"the end of {log_path(lane).name} is below.",
+            "log": log_tail(lane),
+            "light": lane.light,
+            "lane": lane.name,
         },
     )
 
 
-def log_tail(device: str) -> str:
-    """The last lines that workers of a device printed."""
+def log_tail(lane: Lane) -> str:
+    """The last lines that workers of a lane printed."""
     try:
-        lines = log_path(device).read_text(errors="replace").splitlines()
+        lines = log_path(lane).read_text(errors="replace").splitlines()
     except OSError as error:
         return f"No log: {error}"
     return "\n".join(lines[-LOG_LINES:])
@@ -185,39 +249,39 @@ def forget_old() -> None:
 # ---------------------------------------------------------------- starts of workers
 
 
-def note_launch(device: str) -> None:
+def note_launch(lane: Lane) -> None:
     """Counts a start of a worker."""
     _on_launches(
-        "INSERT INTO launches VALUES (?, 1, ?) ON CONFLICT (device) "
+        "INSERT INTO launches VALUES (?, 1, ?) ON CONFLICT (lane) "
         "DO UPDATE SET count = count + 1, last = excluded.last",
-        (device, time.time()),
+        (lane.name, time.time()),
     )
 
 
-def forget_launches(device: str) -> None:
-    """A worker did start, or its failure was told."""
-    _on_launches("DELETE FROM launches WHERE device = ?", (device,))
+def forget_launches(lane: Lane) -> None:
+    """A worker is ready for work, or its failure was told."""
+    _on_launches("DELETE FROM launches WHERE lane = ?", (lane.name,))
 
 
 def _on_launches(statement: str, parameters: tuple[Any, ...]) -> None:
     database().write(lambda connection: connection.exec_driver_sql(statement, parameters))
 
 
-def launches(device: str) -> tuple[int, float]:
-    """Starts since a worker last came up, and when the last was (Unix seconds)."""
+def launches(lane: Lane) -> tuple[int, float]:
+    """Starts since a worker was last ready, and when the last was (Unix seconds)."""
 
     def read(connection: Connection) -> tuple[int, float]:
-        statement = "SELECT count, last FROM launches WHERE device = ?"
-        row = connection.exec_driver_sql(statement, (device,)).first()
+        statement = "SELECT count, last FROM launches WHERE lane = ?"
+        row = connection.exec_driver_sql(statement, (lane.name,)).first()
         return (row[0], row[1]) if row else (0, 0.0)
 
     return database().read(read, (0, 0.0))
 
 
-def fail_queued(device: str, error: str) -> None:
-    """Ends all queued jobs of a device: nothing can run them."""
+def fail_queued(lane: Lane, error: str) -> None:
+    """Ends all jobs that wait for a worker of a lane: nothing can run them."""
     change(
         "UPDATE jobs SET state = 'failed', finished = ?, error = ?, traceback = ? "
-        "WHERE state = 'queued' AND device = ?",
-        (time.time(), error, log_tail(device), device),
+        f"WHERE {WAITS} AND device = ? AND light >= ?",
+        (time.time(), error, log_tail(lane), lane.device, lane.light),
     )

@@ -201,7 +201,7 @@ def _siblings(study: Study) -> list[Study]:
 # ---------------------------------------------------------------- evidence
 
 
-@query("Windows of a feature", priority=queue.LONG)
+@query("Windows of a feature", priority=queue.SHORT)
 def tier_evidence(study: Study, feature: int, spec: TierSpec | None = None) -> views.TierEvidence:
     """The windows of a feature's examples, and where its ρ stand among what chance gives."""
     spec = spec or TierSpec()

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from backend.annotations.hand_labels import labels_of
-from backend.experiments import cost_estimates
+from backend.experiments import cost_estimates, workload
 from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import Quote
 from backend.labels import label_search, writers
@@ -20,6 +20,7 @@ from backend.labels.subjects import Sampling, Subject, exact, features_of, model
 from backend.query import lookup, query
 from backend.schema import Plan, Study, Thresholds, Tier, TierSpec
 from backend.store import queue
+from backend.store.rates import Part
 from backend.tiers import answers as tier_answers
 from backend.tiers.words import RoutePlan
 
@@ -56,7 +57,16 @@ def estimate_route_cost(
     )
 
 
-@query("Labels by tier", priority=queue.LONG)
+def _left(
+    study: Study, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan | None = None
+) -> list[Part]:
+    """The labels by a model that are not written yet."""
+    plan, subject = plan or RoutePlan(), features_of(study)
+    some = tuple(subject.testable(numbers(study, spec, thresholds, plan.most)))
+    return workload.left(ExperimentSteps(subject, EXPERIMENT, models_of(study, plan.who), some))
+
+
+@query("Labels by tier", priority=queue.LONG, work=_left)
 def route(
     study: Study, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan | None = None
 ) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from components.shell import controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import frame_html
 from components.shell.markup import escape
+from components.shell.status import render_estimate
 
 MOST_POINTS = 1000  # units of each method, at random where there are more
 SYMBOLS = {"coreset": "x-thin-open", "kmeans": "diamond"}
@@ -215,9 +216,11 @@ def render_gray(view: GrayZone) -> None:
     markup.note(gray_words(view.theta))
 
 
-def render_start(view: GrayZone) -> None:
-    """The button that starts what is missing, where nothing computes it yet."""
+def render_start(view: GrayZone, query: Any, where: tuple[str, ...], **stops: float) -> None:
+    """The button that starts what is missing, where nothing computes it yet, and how long it
+    takes."""
     if (label := missing(view.table)) and view.pending is None:
+        render_estimate(query, *where, **stops)
         controls.start_button(label, "gray")
 
 

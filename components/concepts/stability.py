@@ -3,6 +3,8 @@ corpus partitioned again, and features."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
@@ -10,8 +12,10 @@ import streamlit as st
 
 from backend.concepts.views import Robustness, StableRegions
 from components.shell import controls, markup, numbers, palette
+from components.shell.frame import Place
 from components.shell.lists import frame_html
 from components.shell.markup import escape
+from components.shell.status import render_estimate
 
 NAMES_OF_SOURCES = {
     "exemplars": "exemplars",
@@ -39,10 +43,11 @@ NOT_YET = {
 }
 
 
-def render_start(ask: str) -> None:
-    """What is not computed yet, and the button that starts it."""
+def render_start(ask: str, query: Any, place: Place) -> None:
+    """What is not computed yet, how long it takes, and the button that starts it."""
     words, button = NOT_YET[ask]
     markup.note(words)
+    render_estimate(query, place.study, place.p, place.k)
     controls.start_button(button, "ask")
 
 

@@ -16,7 +16,7 @@ from components.evals.tab import Arguments, Desk, Tab
 from components.shell import address, controls, links, markup, numbers
 from components.shell.footer import render_footer
 from components.shell.markup import escape
-from components.shell.status import reported, waiting
+from components.shell.status import render_estimate, reported, waiting
 
 
 def render_which() -> str:
@@ -41,10 +41,11 @@ def render_tab(evaluation: Evaluation, study: str, desk: Desk) -> None:
     what would start it, or how far it is."""
     tab, query = tab_of(evaluation.name), evaluation.answers.query
     arguments = tab.choose()
-    ask = query if address.get("started") else query.look
+    ask = query if address.get("started") else query.live
     view = ask(study, *arguments)
     if view is None:
         markup.note(evaluation.cost)
+        render_estimate(query, study, *arguments)
         controls.start_button(f"Run {evaluation.title}", "ask")
     elif not waiting(view, desk, evaluation.name):
         _render_beside(evaluation, study, view, arguments, desk)

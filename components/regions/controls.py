@@ -9,6 +9,7 @@ import streamlit as st
 
 from backend.regions.views import MemberDraw, RegionMap, RegionView
 from backend.schema import Job
+from components.regions import stops
 from components.regions.map import area
 from components.regions.table import MAP, REGIONS, listed
 from components.shell import address, controls, markup, numbers
@@ -16,7 +17,7 @@ from components.shell.browsing import INSPECTOR, Hits, render_draw_again
 from components.shell.frame import Place
 from components.shell.markup import chip, chips
 from components.shell.selection import inside
-from components.shell.status import reported
+from components.shell.status import Desk, reported
 
 DRAG_NAMES = {
     "pan": ":material/pan_tool_alt:",
@@ -25,36 +26,18 @@ DRAG_NAMES = {
 }
 
 
-def render_stops(place: Place, stops: pl.DataFrame, view: RegionMap | Job | None = None) -> None:
-    """The settings of the partition, and the numbers of one that is shown. A stop that is not
-    computed begins a job."""
-    rows = {(row["p"], row["k"]): row for row in stops.iter_rows(named=True)}
-
-    def name(p: float, k: float, value: float) -> str:
-        return f"{value:g}" if rows.get((p, k), {}).get("regions") else f"{value:g} ◌"
-
+def render_stops(
+    desk: Desk, place: Place, stop_table: pl.DataFrame, view: RegionMap | Job | None = None
+) -> None:
+    """The settings of the partition, and the numbers of one that is shown."""
+    here = stop_table.filter(p=place.p, k=place.k)
     with st.container(horizontal=True, key="stops", vertical_alignment="center"):
-        _stop("p", place.p, place.card.p_stops, lambda p: name(p, place.k, p))
-        _stop("k", place.k, place.card.k_stops, lambda k: name(place.p, k, k))
-        if stops["regions"].null_count():
-            st.html('<span class="name">◌ no map of it yet</span>', width="content")
+        stops.render_stops(place, stop_table)
         with st.popover("About k", type="tertiary"):
-            markup.note(about_k(place.k, rows.get((place.p, place.k), {}).get("theta")))
+            markup.note(about_k(place.k, here["theta"][0] if len(here) else None))
         if view is not None and not isinstance(view, Job):
             st.html(summary_html(view), width="content")
-
-
-def _stop(what: str, value: float, stops: tuple[float, ...], name: Callable[[float], str]) -> None:
-    st.html(f'<span class="name">{what}</span>', width="content")
-    controls.segmented_control(
-        what,
-        what,
-        stops,
-        value,
-        format_func=name,
-        label_visibility="collapsed",
-        also={"region": None, "area": ""},
-    )
+    stops.render_building(desk, place, stop_table)
 
 
 def about_k(k: float, theta: float | None) -> str:

@@ -137,6 +137,7 @@ SHARED: dict[str, Field] = {
 FIELDS: dict[str, dict[str, Field]] = {
     "regions": {
         "region": Field(whole, "a region's number"),
+        "build": Field(str, "a stop", ""),
         "token": Field(whole, "a token's number", -1),
         "colour": choice(COLOURS, "coherence"),
         "search": Field(str, "a text", ""),
@@ -224,6 +225,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         **SORTED,
     },
     "concepts": {
+        "build": Field(str, "a stop", ""),
         "set": Field(str, "a concept set", "topics"),
         "concept": Field(str, "a concept", ""),
         "ask": choice(ASKS, ASKS[0]),

@@ -16,7 +16,16 @@ from backend.study.views import StudyCard
 from components.shell import address, controls
 from components.shell.links import render_links
 from components.shell.markup import escape
-from components.shell.status import Desk, ahead, name_of, pace, render_problem, reported, share_of
+from components.shell.status import (
+    Desk,
+    ahead,
+    bar_html,
+    name_of,
+    pace,
+    render_problem,
+    reported,
+    share_of,
+)
 from components.shell.terms import mark, render_tips
 
 STYLE = Path(__file__).with_name("style.css")
@@ -47,6 +56,7 @@ GROUPS: dict[str, dict[str, str]] = {
 # pages that only links lead to
 HIDDEN = {"document": "Where in a whole text does a feature fire, and which regions does it cross?"}
 QUESTIONS = {page: text for pages in (*GROUPS.values(), HIDDEN) for page, text in pages.items()}
+LISTED = 4  # jobs in the sidebar
 KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
 
 
@@ -196,18 +206,19 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
 @st.fragment(run_every=3.0)
 def _running(desk: Desk) -> None:
     with reported():
-        live = [job for job in desk.jobs(20) if job.state in ("queued", "running")]
-        if live:
-            st.html("".join(_running_html(job) for job in live[:4]))
+        if live := desk.live_jobs():
+            more = f"<p>and {len(live) - LISTED} more</p>" if len(live) > LISTED else ""
+            st.html("".join(_running_html(job, live) for job in live[:LISTED]) + more)
 
 
-def _running_html(job: Job) -> str:
-    percent = 100 * share_of(job)
-    remaining = "queued" if job.state == "queued" else f"{percent:.0f}% · {ahead(job)}"
+def _running_html(job: Job, line: list[Job]) -> str:
+    share = share_of(job)
+    done = "" if share is None else f"{100 * share:.0f}% · "
+    remaining = "waiting" if job.state == "queued" else f"{done}{ahead(job)}"
+    words = "paused" if job.paused else "cancelling" if job.cancel else remaining
     return (
-        f'<div class="work side" title="{escape(job.message)} · {escape(pace(job))}">'
-        f"<p>{escape(name_of(job))}</p><span class='track'><i style='width:{percent:.1f}%'></i>"
-        f"</span><p>{remaining}</p></div>"
+        f'<div class="work side" title="{escape(job.message)} · {escape(pace(job, line))}">'
+        f"<p>{escape(name_of(job))}</p>{bar_html(job)}<p>{words}</p></div>"
     )
 
 

@@ -29,9 +29,7 @@ STATES = ("all", "done", "failed", "cancelled")
 
 def took(job: Job) -> str:
     """How long a job ran."""
-    if job.started is None or job.finished is None:
-        return numbers.MISSING
-    return numbers.span(job.finished - job.started)
+    return numbers.span(job.seconds) if job.finished is not None else numbers.MISSING
 
 
 # how each column is shown, and what of a job
@@ -41,7 +39,7 @@ COLUMNS: dict[str, tuple[ColumnConfig, Callable[[Job], object]]] = {
     "state": (text("state", 80), lambda job: job.state),
     "progress": (
         st.column_config.ProgressColumn("progress", width=110, format="percent"),
-        lambda job: 1.0 if job.state == "done" else share_of(job),
+        lambda job: 1.0 if job.state == "done" else share_of(job) or 0.0,
     ),
     "age": (text("age", 64), lambda job: numbers.age(job.created)),
     "took": (text("took", 90), took),
@@ -69,12 +67,12 @@ def outdated_words(count: int, gigabytes: float) -> str:
 
 
 def render_live(jobs: list[Job], desk: Desk) -> None:
-    """What runs or waits, each with its way out."""
+    """What runs, then what waits in its order, each with its way out."""
     if not jobs:
         st.html('<p class="note">Nothing runs and nothing waits.</p>')
     for job in jobs:
         with st.container(key=f"live-{job.id}"):
-            render_progress(job, desk, job.id)
+            render_progress(job, desk, job.id, line=jobs)
 
 
 def render_ended(jobs: list[Job]) -> None:
@@ -114,5 +112,5 @@ def render_job(job: Job, desk: Desk) -> None:
         render_problem(job.error or "No reason was given.", "", job.traceback)
     st.html(recipe_html(facts))
     if job.state in ("failed", "cancelled"):
-        label = "Try again" if job.state == "failed" else "Go on"
+        label = "Try again" if job.state == "failed" else "Resume"
         st.button(label, key=f"retry-{job.id}", on_click=desk.retry, args=(job.id,))

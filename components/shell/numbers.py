@@ -88,6 +88,15 @@ def span(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def about(seconds: float) -> str:
+    """A length of time that is not known exactly: a few seconds, about 40 s, about 2 min."""
+    if seconds < 5:
+        return "a few seconds"
+    step = 5 if seconds < 90 else 60 if seconds < 5400 else 600
+    rounded = max(step, step * round(seconds / step))
+    return f"about {span(rounded)}"
+
+
 def age(when: float | None) -> str:
     """How long ago, in its largest unit: now, 4 min, 3 d."""
     if when is None:

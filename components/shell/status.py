@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from typing import Any
 
 import streamlit as st
 from typing_extensions import TypeIs
 
 from backend.schema import Job, TesseraError
+from backend.store.views import Estimate
 from components.shell import numbers
 from components.shell.markup import escape
 
 log = logging.getLogger("tessera.pages")
+RUN_NEXT = "Before all that waits; what runs now gives way to it and goes on after it"
+PAUSE = "It stops after the block that it is at; what is finished is kept"
 Desk = Any  # the module `backend.queries`, which pages hand over: components may not import it
 
 # ---------------------------------------------------------------- errors
@@ -56,30 +60,77 @@ def render_empty(problem: str, remedy: str) -> None:
 # ---------------------------------------------------------------- work
 
 
+OF = ("concept", "subject", "text", "prompt")  # arguments that are words
+LONGEST = 40  # characters of them
+
+
 def name_of(job: Job) -> str:
-    """What a job computes, in words, with the stops of its partition."""
+    """What a job computes, in words: of which feature, region or text, at which partition."""
     arguments = json.loads(job.arguments or "{}")
-    stops = (
-        f"{stop} {arguments[stop]:g}" for stop in ("p", "k") if arguments.get(stop) is not None
-    )
-    return " · ".join([job.title or job.query, *stops])
+    request = arguments.get("request") or {}
+    which = request.get("kind") or "feature"
+    flat = {which: request.get("number"), **request, **arguments}
+    parts = [f"{kind} {flat[kind]}" for kind in ("feature", "region") if _is_number(flat.get(kind))]
+    parts += [f"“{_short(flat[name])}”" for name in OF if isinstance(flat.get(name), str)]
+    if plan := arguments.get("plan"):
+        parts += [f"{plan['features']} features"] if "features" in plan else []
+    parts += [f"{stop} {flat[stop]:g}" for stop in ("p", "k") if flat.get(stop) is not None]
+    return " · ".join([job.title or job.query, *(part for part in parts if part != "“”")])
 
 
-def share_of(job: Job) -> float:
-    """How much is done, 0..1."""
-    return min(1.0, job.done / job.total) if job.total > 0 else 0.0
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()}…"
+
+
+def share_of(job: Job) -> float | None:
+    """How much of all of it is done, 0..1; None where it has more steps than are known."""
+    share = min(1.0, job.done / job.total) if job.total > 0 else 0.0
+    if job.steps:
+        return (max(job.step, 1) - 1 + share) / max(job.steps, job.step)
+    return share if job.step <= 1 else None
 
 
 def ahead(job: Job) -> str:
-    """How long it will still take."""
-    return f"{numbers.span(job.eta)} left" if job.eta is not None else "time left not known yet"
+    """How long it will still take, or the step that it is at where it has several."""
+    if job.eta is None:
+        return "time left not known yet"
+    return f"{numbers.span(job.eta)} left" + (" of this step" if job.step > 1 or job.steps else "")
 
 
-def pace(job: Job) -> str:
-    """done of total · rate · time left."""
-    if job.state == "queued":
+def step_of(job: Job) -> str:
+    """Which step it is at, where it has several."""
+    if job.steps:
+        return f"step {max(job.step, 1)} of {max(job.steps, job.step)}"
+    return f"step {job.step}" if job.step > 1 else ""
+
+
+def standing(job: Job, line: Sequence[Job] = ()) -> str:
+    """Why a job does not run, or is about to stop; empty where it runs. `line`: all that runs and
+    waits, in order."""
+    if job.cancel:
+        return "cancelling: it ends after the block that it is at"
+    if job.paused:
+        return "paused" if job.state == "queued" else "pausing after the block that it is at"
+    if job.state != "queued":
+        return ""
+    before = list(takewhile(lambda other: other.id != job.id, line))
+    before = [other for other in before if other.device == job.device and not other.paused]
+    if not before or len(before) == len(line):
         return "waiting for its turn"
-    parts = []
+    first, rest = before[0], len(before) - 1
+    words = f"behind {name_of(first)}" + (f" ({ahead(first)})" if first.eta is not None else "")
+    return words + (f" and {rest} more" if rest else "")
+
+
+def pace(job: Job, line: Sequence[Job] = ()) -> str:
+    """done of total · rate · time left; of one that waits, behind what."""
+    if words := standing(job, line):
+        return words
+    parts = [step_of(job)] if step_of(job) else []
     if job.total > 1:
         parts.append(f"{numbers.count(job.done)} of {numbers.count(job.total)} {job.unit}".strip())
     if job.rate:
@@ -89,33 +140,78 @@ def pace(job: Job) -> str:
     return " · ".join(parts)
 
 
+def estimate_words(estimate: Estimate) -> str:
+    """How long work takes on this machine, and what goes first."""
+    words = "How long it takes is not known yet on this machine."
+    if estimate.seconds is not None:
+        about = numbers.about(estimate.seconds)
+        words = f"{about[0].upper()}{about[1:]} on this machine."
+    if not estimate.before:
+        return words
+    jobs = "1 job is" if estimate.before == 1 else f"{estimate.before} jobs are"
+    return f"{words} {jobs} before it."
+
+
+def render_estimate(ask: Any, study: str, *args: Any, **kwargs: Any) -> None:
+    """How long a query (`backend.query.Query`) would take; to stand beside the button that asks for
+    it. Nothing where it cannot be asked: then the button says why."""
+    with suppress(TesseraError):
+        words = estimate_words(ask.estimate(study, *args, **kwargs))
+        st.html(f'<p class="note estimate">{escape(words)}</p>', width="content")
+
+
+def bar_html(job: Job) -> str:
+    """A thin bar; empty while it is not known how much of the whole is done."""
+    share = share_of(job)
+    if share is None:
+        return '<span class="track"></span>'
+    return (
+        f'<span class="track" role="progressbar" aria-label="{escape(name_of(job))}" '
+        f'aria-valuenow="{100 * share:.0f}"><i style="width:{100 * share:.1f}%"></i></span>'
+    )
+
+
 def line_html(job: Job, words: str) -> str:
     """A hairline of progress, with what is provisional and what is being done about it."""
-    percent = 100 * share_of(job)
-    parts = (name_of(job), f"{percent:.0f}%" if job.total else "", job.message, pace(job))
+    share = share_of(job)
+    percent = f"{100 * share:.0f}%" if job.total and share is not None else ""
+    parts = (name_of(job), percent, job.message, pace(job))
     doing = " · ".join(escape(part) for part in parts if part)
-    return (
-        f'<div class="work line"><span class="track"><i style="width:{percent:.1f}%"></i></span>'
-        f"<p><b>{escape(words)}</b> {doing}</p></div>"
+    return f'<div class="work line">{bar_html(job)}<p><b>{escape(words)}</b> {doing}</p></div>'
+
+
+def progress_html(job: Job, words: str = "", line: Sequence[Job] = ()) -> str:
+    """A thin bar with what is being done, or with what it waits for."""
+    doing = "" if job.state == "queued" else job.message or "Starting"
+    texts = (text for text in (doing, pace(job, line), words) if text)
+    paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts)
+    return f'<div class="work"><b>{escape(name_of(job))}</b>{bar_html(job)}{paragraphs}</div>'
+
+
+def render_progress(
+    job: Job, desk: Desk, key: str, words: str = "", line: Sequence[Job] = ()
+) -> None:
+    """How far a job is, and the buttons that move it in the line, stop it and cancel it."""
+    st.html(progress_html(job, words, line))
+    stopped, waits = job.paused or job.cancel, job.state == "queued"
+    buttons = (
+        ("Run next", desk.run_next, waits and not stopped and line[:1] != [job], RUN_NEXT),
+        ("Resume", desk.resume, job.paused and not job.cancel, None),
+        ("Pause", desk.pause, not stopped, PAUSE),
+        ("Cancel", desk.cancel, not job.cancel, None),
     )
+    with st.container(horizontal=True, gap="small", key=f"acts-{key}"):
+        for label, act, is_offered, hint in buttons:
+            if is_offered:
+                name = f"{label.lower().replace(' ', '-')}-{key}"
+                args = act, job.id
+                st.button(label, key=name, type="tertiary", help=hint, on_click=_act, args=args)
 
 
-def progress_html(job: Job, words: str = "") -> str:
-    """A thin bar with what is being done."""
-    percent = 100 * share_of(job)
-    return (
-        f'<div class="work"><b>{escape(name_of(job))}</b>'
-        f'<span class="track" role="progressbar" aria-valuenow="{percent:.0f}">'
-        f'<i style="width:{percent:.1f}%"></i></span>'
-        f"<p>{escape(job.message or 'Starting')}</p><p>{escape(pace(job))}</p>"
-        f"<p>{escape(words)}</p></div>"
-    )
-
-
-def render_progress(job: Job, desk: Desk, key: str, words: str = "") -> None:
-    """How far a job is, and the button that cancels it."""
-    st.html(progress_html(job, words))
-    st.button("Cancel", key=f"cancel-{key}", type="tertiary", on_click=desk.cancel, args=(job.id,))
+def _act(act: Callable[[str], Job], id: str) -> None:
+    """A job may have ended since the button was drawn: then there is nothing left to do."""
+    with reported():
+        act(id)
 
 
 def waiting(answer: object, desk: Desk, key: str = "waiting") -> TypeIs[Job]:
@@ -152,7 +248,9 @@ def _watch(
         elif job.state in ("failed", "cancelled"):
             _render_ended(job, desk, key)
         elif whole:
-            render_progress(job, desk, key, "Computed once, then kept. You can leave this page.")
+            line = desk.live_jobs() if job.state == "queued" else ()
+            words = "Computed once, then kept. You can leave this page."
+            render_progress(job, desk, key, words, line)
         else:
             st.html(line_html(job, words))
 
@@ -168,12 +266,12 @@ def _show_result(job: Job) -> None:
 
 def _render_ended(job: Job, desk: Desk, key: str) -> None:
     if job.state == "cancelled":
-        render_empty(f"{name_of(job)}: cancelled.", "Nothing is lost; go on where it stopped.")
+        render_empty(f"{name_of(job)}: cancelled.", "Nothing is lost; it resumes where it stopped.")
     else:
         render_problem(
             f"{name_of(job)}: failed.", job.error or "No reason was given.", job.traceback
         )
-    label = "Go on" if job.state == "cancelled" else "Try again"
+    label = "Resume" if job.state == "cancelled" else "Try again"
     if st.button(label, key=f"retry-{key}", type="primary"):
         desk.retry(job.id)
         st.rerun()

@@ -13,7 +13,7 @@ from backend.tiers.words import PER_TIER
 from components.shell import address, controls, markup, numbers, palette
 from components.shell.lists import frame_html
 from components.shell.markup import escape
-from components.shell.status import Desk, waiting
+from components.shell.status import Desk, render_estimate, waiting
 from components.tiers.table import side_words, tier_of
 
 EXPERIMENT = (
@@ -29,10 +29,11 @@ NOT_CHECKED = (
 
 def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
     """The check, or the button that asks for it, and label scores by tier."""
-    ask = desk.tier_check if address.get("checked") else desk.tier_check.look
+    ask = desk.tier_check if address.get("checked") else desk.tier_check.live
     check: TierCheck | Job | None = ask(study, spec, thresholds)
     if check is None:
         markup.note(NOT_CHECKED)
+        render_estimate(desk.tier_check, study, spec, thresholds)
         controls.start_button("Check the protocol", "ask-check", "checked")
     elif not waiting(check, desk, "check"):
         render_check(check)

@@ -12,7 +12,7 @@ from backend.tiers.words import RoutePlan
 from components.experiments.form import quote_html, render_caps, render_writer
 from components.shell import address, controls, markup, numbers
 from components.shell.links import anchor
-from components.shell.status import Desk, waiting
+from components.shell.status import Desk, render_estimate, waiting
 
 LABELLED = "all"  # instead of a job, where all was labelled before
 NO_SERVER = (
@@ -45,6 +45,7 @@ def render_routes(desk: Desk, study: str, view: TierTable, server: str) -> None:
     else:
         quote: Quote = desk.estimate_route_cost(study, view.spec, view.thresholds, plan)
         _render_quote(quote, view.counts[Tier.CROSS.title])
+        render_estimate(desk.route, study, view.spec, view.thresholds, plan)
     if st.button("Label tiers 1 and 2", type="primary", key="route", disabled=lacks_server):
         answer: pl.DataFrame | Job = desk.route(study, view.spec, view.thresholds, plan)
         address.put(routed=answer.id if isinstance(answer, Job) else LABELLED)

@@ -26,7 +26,7 @@ def started(visit: Visit) -> Page:
 def test_an_experiment_is_started_cancelled_gone_on_with_and_exported(visit: Visit) -> None:
     page = started(visit)
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Go on").click(timeout=LONG)
+    page.get_by_role("button", name="Resume").click(timeout=LONG)
     expect(page.get_by_text("Differences between methods")).to_be_visible(timeout=LONG)
     settle(page)
     picture(page, "experiment")

@@ -1,7 +1,6 @@
-"""A worker with toy queries, for the tests of jobs: `python -m tests.helpers.toy_worker <device>`.
-
-`python -m tests.helpers.toy_worker <device> submit`
-submits a job instead, from a process of its own.
+"""A worker with toy queries, for the tests of jobs: `python -m tests.helpers.toy_worker <device>`,
+a light one with `light` behind it. With `submit` it submits a job instead, from a process of its
+own.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from backend import settings
 from backend.schema import CorpusError, Progress
 from backend.store import jobs, launch, worker
 from backend.store.jobs import Request
+from backend.store.queue import Lane
 
 
 def note(name: str, text: str) -> None:
@@ -58,17 +58,19 @@ def compute(
     TOYS[query](arguments, progress)
 
 
-def command(device: str) -> list[str]:
-    return [sys.executable, "-m", "tests.helpers.toy_worker", device]
+def command(lane: Lane) -> list[str]:
+    light = ["light"] if lane.light else []
+    return [sys.executable, "-m", "tests.helpers.toy_worker", lane.device, *light]
 
 
 if __name__ == "__main__":
     launch.command = command
-    launch.PAUSE = 0.0
+    launch.PAUSE = launch.SETTLED = 0.0
     if sys.argv[2:] == ["submit"]:
         request = Request("count", "toy", {"chunks": 1, "seconds": 0.1}, "shared")
         job = jobs.submit(request, sys.argv[1])
         print(job.id)
     else:
-        note("pids.txt", str(os.getpid()))
-        worker.run(sys.argv[1], compute)
+        lane = Lane(sys.argv[1], sys.argv[2:] == ["light"])
+        note("pids-light.txt" if lane.light else "pids.txt", str(os.getpid()))
+        worker.run(lane, compute)

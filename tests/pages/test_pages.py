@@ -41,7 +41,7 @@ def test_cancelling_ends_the_job_and_offers_to_go_on(no_worker: str) -> None:
     next(button for button in app.button if button.label == "Cancel").click()
     app.run()
     assert "cancelled" in text_of(app)
-    assert any(button.label == "Go on" for button in app.button)
+    assert any(button.label == "Resume" for button in app.button)
 
 
 def test_without_jobs_the_page_says_what_would_start_one(no_worker: str) -> None:

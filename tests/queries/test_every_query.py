@@ -194,13 +194,13 @@ def work(completed: list[str]) -> int:
     """What workers do with the one job there is: the first dies after one result, the second after
     two more, the third ends it. How many died."""
     for deaths, after in enumerate((1, 2, float("inf"))):
-        job = job_queue.claim("cpu", "worker")
+        job = job_queue.claim(job_queue.Lane("cpu"), "worker")
         assert job is not None
         try:
             with dying(after, completed):
                 worker._work(job, "worker", query.compute)
         except Killed:
-            job_queue.adopt("cpu")
+            job_queue.adopt(job_queue.Lane("cpu"))
             assert jobs.get(job.id).state == "queued"
             continue
         ended = jobs.get(job.id)
@@ -233,6 +233,7 @@ def test_in_an_empty_cache_it_is_missing_and_one_job(
 ) -> None:
     case = arguments[name]
     assert query_of(name).look("small", **case) is None
+    assert query_of(name).live("small", **case) is None
     assert jobs.recent() == [], "a look asks for nothing"
     job = query_of(name)("small", **case)
     if name in AT_ONCE:
@@ -242,6 +243,7 @@ def test_in_an_empty_cache_it_is_missing_and_one_job(
     second = query_of(name)("small", *spelled_out(name, case))
     assert isinstance(second, Job)
     assert [each.id for each in jobs.recent()] == [job.id] == [second.id]
+    assert query_of(name).live("small", **case) == second, "it is found without being asked for"
     assert job.title
     job_queue.change("DELETE FROM jobs")
 

@@ -39,6 +39,14 @@ def test_requests_of_one_key_share_a_job(executor: Executor) -> None:
     assert executor.submit(Request("toy", "small", {"count": 4}, "toy:4"), "cpu").id != first.id
 
 
+def test_a_live_job_is_one_that_waits_or_runs(executor: Executor) -> None:
+    assert executor.live(REQUEST.key) is None
+    job = executor.submit(REQUEST, "cpu")
+    assert executor.live(REQUEST.key) == job
+    jobs.cancel(job.id)
+    assert executor.live(REQUEST.key) is None
+
+
 def test_an_ended_job_is_given_unless_it_ended_well(executor: Executor) -> None:
     job = executor.submit(REQUEST, "cpu")
     jobs.cancel(job.id)

@@ -100,6 +100,22 @@ def test_each_better_answer_is_a_milestone_and_none_before_the_best_there_is_mad
     assert [number for number in calls if number in (8, -1)] == [], "9 was there, so 8 is no use"
 
 
+def test_each_says_how_many_blocks_were_computed_before() -> None:
+    skips: list[float] = []
+
+    class Skipping(Progress):
+        def skip(self, count: float) -> None:
+            skips.append(count)
+
+    def step(number: int) -> None:
+        if number >= 2:  # as a memoized function does whose result is not on disk
+            run.each(lambda _: run.current().progress.began(), range(1), "inside")
+
+    with run.computing("cpu", Skipping()):
+        run.each(step, range(5), "Squaring")
+    assert skips == [0, 1, 2, 2, 2]
+
+
 def test_each_reports_itself_and_not_what_happens_inside() -> None:
     reports = Recorded()
 

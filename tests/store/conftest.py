@@ -21,6 +21,7 @@ from backend.schema import Job
 from backend.store import annotations, database, jobs, launch
 from backend.store.annotations import Event, New
 from backend.store.jobs import Request
+from backend.store.queue import Lane
 from tests.helpers import toy_worker
 
 OLD = """
@@ -145,10 +146,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("TESSERA_CACHE", str(tmp_path))
     monkeypatch.setenv("TESSERA_WORKER_IDLE", "60")
     monkeypatch.setattr(launch, "command", toy_worker.command)
+    monkeypatch.setenv("TESSERA_LIGHT_GB", "1e9")  # no light worker, unless a test wants one
     monkeypatch.setattr(launch, "PAUSE", 0.0)
+    monkeypatch.setattr(launch, "SETTLED", 0.0)
     monkeypatch.setattr(launch, "_children", [])  # workers of other tests are theirs to end
     yield tmp_path
-    for pid in pids(tmp_path):
+    for pid in [*pids(tmp_path), *pids(tmp_path, "pids-light.txt")]:
         if not is_gone(pid):
             os.kill(pid, signal.SIGKILL)
     for child in launch._children:  # one that has not said its name yet would idle for a minute
@@ -163,9 +166,9 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "launch", lambda _device: None)
 
 
-def pids(cache: Path) -> list[int]:
-    """Of every worker that was ever started, in order."""
-    path = cache / "pids.txt"
+def pids(cache: Path, name: str = "pids.txt") -> list[int]:
+    """Of every worker that was ever started, in order; light ones have a file of their own."""
+    path = cache / name
     return [int(line) for line in path.read_text().split()] if path.exists() else []
 
 
@@ -195,3 +198,6 @@ def submit(task: str = "count", key: str = "", priority: int = 0, **arguments: o
         arguments = {"chunks": 1, "seconds": 0.0} | arguments
     request = Request(task, "toy", arguments, key or f"{task}{arguments}", priority)
     return jobs.submit(request, "cpu")
+
+
+CPU, LIGHT = Lane("cpu"), Lane("cpu", light=True)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from backend.schema import Cancelled, Job, StoreError
 from backend.store import database, disk, jobs, queue, worker
 from tests.store.conftest import (
+    CPU,
     submit,
 )
 
@@ -35,6 +36,17 @@ def test_rate_and_time_left_come_from_the_last_20_seconds_of_a_phase() -> None:
     assert meter.read(63.0, 10, 50, "b") == (pytest.approx(5), pytest.approx(8))
 
 
+def test_what_was_on_disk_is_neither_counted_as_work_nor_as_time() -> None:
+    meter = worker.Meter()
+    for step in range(14):  # found, one after the other
+        meter.read(0.01 * step, step, 24, "Judging", cached=step)
+    assert meter.read(1.0, 14, 24, "Judging", cached=14) == (None, None)
+    assert meter.read(8.0, 15, 24, "Judging", cached=14) == (
+        pytest.approx(1 / 8, rel=0.1),
+        pytest.approx(9 * 8, rel=0.1),
+    )
+
+
 def test_many_quick_reports_give_the_rate_of_few_slow_ones() -> None:
     meter = worker.Meter()
     readings = [meter.read(i / 1000, i / 100, 1000, "a") for i in range(5000)]
@@ -49,8 +61,8 @@ def test_progress_reaches_the_row_and_cancelling_reaches_the_work(
     clock = [100.0]
     monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
     job = submit()
-    queue.claim("cpu", "me")
-    progress = worker.RowProgress(job.id, "me")
+    queue.claim(CPU, "me")
+    progress = worker.RowProgress(job, "me")
 
     def report(seconds: float, done: float, message: str) -> Job:
         clock[0] = seconds
@@ -71,12 +83,12 @@ def test_progress_reaches_the_row_and_cancelling_reaches_the_work(
 @pytest.mark.usefixtures("no_worker")
 def test_a_worker_that_lost_its_job_cannot_write_to_it() -> None:
     job = submit()
-    queue.claim("cpu", "first")
-    queue.adopt("cpu")
-    queue.claim("cpu", "second")
+    queue.claim(CPU, "first")
+    queue.adopt(CPU)
+    queue.claim(CPU, "second")
     assert not queue.update(job.id, "first", state="done")
     with pytest.raises(Cancelled):
-        worker.RowProgress(job.id, "first").report(1, 2, "Late")
+        worker.RowProgress(job, "first").report(1, 2, "Late")
     assert jobs.get(job.id).state == "running"
 
 
@@ -184,5 +196,5 @@ def test_a_worker_whose_code_has_changed_leaves_the_job_to_another(
     job = submit()
     times = iter([1.0, 2.0])
     monkeypatch.setattr(worker, "_newest_source", lambda: next(times))
-    worker._serve("cpu", "old", lambda *_: pytest.fail("computed by old code"))
+    worker._serve(CPU, "old", lambda *_: pytest.fail("computed by old code"))
     assert jobs.get(job.id).state == "queued"

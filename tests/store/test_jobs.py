@@ -13,8 +13,10 @@ import pytest
 from backend import settings
 from backend.schema import NotFoundError
 from backend.store import jobs, launch, queue
+from backend.store.queue import Lane
 from tests.helpers import toy_worker
 from tests.store.conftest import (
+    CPU,
     PATIENCE,
     ended,
     is_gone,
@@ -76,7 +78,7 @@ def test_a_worker_that_cannot_start_is_told_with_what_it_printed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = [sys.executable, "-c", "raise SystemExit('this interpreter is broken')"]
-    monkeypatch.setattr(launch, "command", lambda _device: broken)
+    monkeypatch.setattr(launch, "command", lambda _lane: broken)
     job = submit()
 
     def is_told() -> bool:
@@ -115,11 +117,11 @@ def test_identical_requests_share_a_job_and_the_urgent_goes_first() -> None:
     assert len({first.id, urgent.id}) == 2
     assert [job.id for job in jobs.active()] == [urgent.id, first.id]
     submit(key="a", priority=9)
-    claimed = queue.claim("cpu", "me")
+    claimed = queue.claim(CPU, "me")
     assert claimed is not None
     assert claimed.id == first.id
     assert submit(key="a").id == first.id, "a running job is shared too"
-    assert queue.claim("cuda", "me") is None, "another device's job"
+    assert queue.claim(Lane("cuda"), "me") is None, "another device's job"
 
     assert queue.update(first.id, "me", state="done")
     later = submit(key="a")
@@ -129,7 +131,7 @@ def test_identical_requests_share_a_job_and_the_urgent_goes_first() -> None:
 
 
 def test_two_submitters_at_once_start_one_worker_and_share_one_job(cache: Path) -> None:
-    command = [*toy_worker.command("cpu"), "submit"]
+    command = [*toy_worker.command(CPU), "submit"]
     submitters = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=settings.ROOT)
         for _ in range(3)
@@ -145,7 +147,7 @@ def test_a_second_worker_for_a_device_leaves_at_once(cache: Path) -> None:
     running = submit(chunks=500, seconds=0.05)
     until(lambda: (cache / "chunk-0").exists())
     by_hand = subprocess.run(
-        toy_worker.command("cpu"), stderr=subprocess.PIPE, text=True, cwd=settings.ROOT, check=True
+        toy_worker.command(CPU), stderr=subprocess.PIPE, text=True, cwd=settings.ROOT, check=True
     )
     assert "another worker serves cpu" in by_hand.stderr
     assert jobs.get(running.id).state == "running"

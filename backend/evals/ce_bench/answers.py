@@ -23,11 +23,17 @@ from backend.query import command_of, query
 from backend.schema import ModelError, NotFoundError, PairsRef, Study, conform
 from backend.store import queue
 from backend.store.memo import Entry
+from backend.store.rates import CHUNK, Part
 
 # ---------------------------------------------------------------- the benchmark
 
 
-@query(EVALUATION.title, priority=queue.LONG - 1, key=stories_key)
+def _work(_study: Study, **_which: str) -> list[Part]:
+    """The stories are about as much text as a chunk of a corpus."""
+    return [Part(ce_bench.entry.name, like={CHUNK: 1.5})]
+
+
+@query(EVALUATION.title, priority=queue.LONG - 1, key=stories_key, work=_work)
 def ce_bench(study: Study, pairs: str = "") -> CeBench:
     """CE-Bench in its three definitions, with nulls and a control; `pairs` is "" for Tessera's own,
     a file, or a dataset of the hub.

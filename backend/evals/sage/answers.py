@@ -28,6 +28,7 @@ from backend.schema import NotFoundError, Study, conform
 from backend.statistics.intervals import mean_interval, share_interval
 from backend.store import queue
 from backend.store.memo import Entry
+from backend.store.rates import CHUNK, Part
 
 SIZES = Sizes()
 ACCURACY = 0.7  # of two answers, below which a task is not solved
@@ -46,7 +47,12 @@ def _key(study: Study, task: str, role: str) -> str:
     return key_of(study, task=task)
 
 
-@query(EVALUATION.title, priority=queue.LONG - 1, key=_key)
+def _work(_study: Study, **_which: str) -> list[Part]:
+    """A task at all its roles; the time of reading a corpus that it took on the demo."""
+    return [Part(sage.entry.name, like={CHUNK: 14})]
+
+
+@query(EVALUATION.title, priority=queue.LONG - 1, key=_key, work=_work)
 def sage(study: Study, task: str = "", role: str = "") -> Sage:
     """An SAE against supervised dictionaries on a task ("": the hardest that the model solves), at
     a role ("": where the residual stream matters most).

@@ -1,0 +1,71 @@
+"""What labelling and judging have still to compute, counted in a look, so that it can be said how
+long they take."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from backend.experiments.steps import ExperimentSteps, judged_texts
+from backend.labels import steps as label_steps
+from backend.labels.kinds import SCORERS
+from backend.labels.references import OWN
+from backend.labels.subjects import setting_of
+from backend.store.rates import CHUNK, Part
+
+COUNTED = 100  # labels that are looked for; of more, every so many
+LABEL, JUDGEMENT = 0.15, 0.25  # of a chunk's time, until it was measured: the study's own model
+
+
+def left(steps: ExperimentSteps, judged: tuple[int, ...] | None = None) -> list[Part]:
+    """Labels that are not written, and judgements of all or of the numbers `judged`; where labels
+    are not written yet, their judgements are as many as there can be."""
+    judged = steps.numbers if judged is None else judged
+    authors = [label_steps.author_of(method, steps.models) for method in steps.plan.methods]
+    pairs = [(number, author) for author in authors for number in steps.numbers]
+    every = max(1, len(pairs) // COUNTED)
+    missing = Counter[str]()
+    for number, author in pairs[::every]:
+        label = steps.subject, number, author, steps.sampling.train
+        if label_steps.explain.find(*label) is None:
+            asks = author.writer is not None
+            missing[label_steps.explain.work(*label)] += every if asks else 0
+    writes = _like(steps.models.writer.kind, LABEL)
+    parts = [Part(work, count, writes) for work, count in missing.items() if count]
+    return [*parts, *(_possible(steps, judged) if missing else _unjudged(steps, judged))]
+
+
+def _like(kind: str, share: float) -> dict[str, float]:
+    """The study's own model takes as long as it reads; of a server nothing is known beforehand."""
+    return {CHUNK: share} if kind == OWN else {}
+
+
+def _possible(steps: ExperimentSteps, judged: tuple[int, ...]) -> list[Part]:
+    """Judgements of every label, of shuffled ones and of the empty one."""
+    each = len(judged) * (2 * len(steps.plan.methods) + 1)
+    return _parts(steps, dict.fromkeys(steps.plan.scorers, each))
+
+
+def _unjudged(steps: ExperimentSteps, judged: tuple[int, ...]) -> list[Part]:
+    """Judgements that are not there."""
+    counts = Counter[str]()
+    rows = judged_texts(steps.labels(), steps.plan)
+    texts = dict.fromkeys((number, text) for number, _, _, text in rows if number in judged)
+    for name in steps.plan.scorers:
+        if SCORERS[name].is_judged:
+            setting = setting_of(steps.plan, name, steps.models.judge)
+            counts[name] = sum(
+                label_steps.judge_label.find(steps.subject, *text, steps.sampling, setting) is None
+                for text in texts
+            )
+    return _parts(steps, counts)
+
+
+def _parts(steps: ExperimentSteps, counts: dict[str, int]) -> list[Part]:
+    like = _like(steps.models.judge.writer.kind, JUDGEMENT)
+    parts = []
+    for name, count in counts.items():
+        if count and SCORERS[name].is_judged:
+            setting = setting_of(steps.plan, name, steps.models.judge)
+            work = label_steps.judge_label.work(steps.subject, 0, "", steps.sampling, setting)
+            parts.append(Part(work, count, like))
+    return parts
