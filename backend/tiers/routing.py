@@ -3,7 +3,6 @@ tier 3. What that asks for, the labels that it makes, and all that came of it.""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +13,7 @@ from backend.experiments import cost_estimates
 from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import Quote
 from backend.labels import label_search, writers
-from backend.labels import steps as label_steps
-from backend.labels.subjects import Sampling, Subject, exact, features_of, models_of
+from backend.labels.subjects import Sampling, exact, features_of, models_of
 from backend.query import lookup, query
 from backend.schema import Plan, Study, Thresholds, Tier, TierSpec
 from backend.store import queue
@@ -96,7 +94,7 @@ def tier_labels(
     subject = features_of(study)
     entry = label_search.counted.find(subject, Sampling())
     counted = entry.frame("labels") if entry else pl.DataFrame(schema=label_search.LABELS)
-    by_model = _by_model(subject, tuple(label_steps.explain.stored()))
+    by_model = label_search.labels_by_models(subject)
     cross = np.flatnonzero(assigned == Tier.CROSS)
     last = by_model.filter(method=READING).unique("number", keep="last")
     return pl.concat([_by_hand(study), _routed(counted, _tier_1(assigned)), _routed(last, cross)])
@@ -121,9 +119,3 @@ def _by_hand(study: Study) -> pl.DataFrame:
         pl.when(pl.col("failed") == "").then("text").otherwise("failed").alias("label"),
         "writer",
     )
-
-
-@functools.lru_cache(maxsize=2)
-def _by_model(subject: Subject, stored: tuple[str, ...]) -> pl.DataFrame:
-    del stored  # only tells apart what was labelled since
-    return label_search.labels_by_models(subject)
