@@ -14,6 +14,12 @@ answer is the `Job` that computes it: wait for it (`wait`) or ask again. What is
 # ruff: noqa: F401
 # pyright: reportUnusedImport=false
 
+from backend.annotations.finding import (
+    best_labels,
+    count_labels,
+    find_features,
+    find_regions,
+)
 from backend.annotations.hand_label_files import (
     decision_formats,
     export_decisions,

@@ -16,21 +16,22 @@ from components.shell.browsing import INSPECTOR
 from components.shell.downloads import tables_of
 from components.shell.footer import render_footer
 from components.shell.frame import frame
-from components.shell.status import render_empty, render_pending, reported, waiting
+from components.shell.status import render_pending, reported, waiting
 
 KEYS = {"N": "next feature", "P": "previous feature", "D": "draw again", "W": "why it fires"}
 place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
-hits = partial(FEATURES.search, queries.search_features, queries.search_labels, place.study)
+hits = partial(FEATURES.search, queries.find_features, queries.search_labels, place.study)
 
 
 @st.fragment(key=LIST)
 def show_list(view: FeatureTable) -> None:
     with reported():
         table.render_controls(view)
-        if waiting(hits(), queries, "meaning"):
+        if waiting(found := hits(), queries, "meaning"):
             return
-        rows = table.rows(view, hits())
-        table.render_list(rows, view)
+        labels = queries.best_labels(place.study)
+        table.render_list(rows := table.rows(view, found, labels), view)
+        FEATURES.render_counting(labels, partial(queries.count_labels, place.study), queries)
         render_pending(
             view.pending, queries, "What they promote and match is computed.", "features"
         )
@@ -38,12 +39,11 @@ def show_list(view: FeatureTable) -> None:
 
 
 @st.fragment(key=INSPECTOR)
-def show_inspector(view: FeatureTable) -> None:
+def show_inspector() -> None:
     with reported():
-        FEATURES.render_title(table.rows(view, hits())["feature"].to_list())
+        FEATURES.render_title()
         if (number := address.get("feature")) is None:
-            render_empty("No feature is open.", "Click a row of the list, or press N.")
-            return
+            return FEATURES.render_nothing_open()
         feature = queries.feature(place.study, number)
         if waiting(feature, queries, "feature"):
             return
@@ -69,4 +69,4 @@ with reported():
         with left:
             show_list(whole)
         with right, st.container(key="inspector"):
-            show_inspector(whole)
+            show_inspector()

@@ -18,39 +18,40 @@ from components.shell.browsing import INSPECTOR
 from components.shell.downloads import tables_of
 from components.shell.footer import render_footer
 from components.shell.frame import frame
-from components.shell.status import render_empty, render_pending, reported, waiting
+from components.shell.status import render_pending, reported, waiting
 
 KEYS = {"N": "next region", "P": "previous region", "D": "draw another sample"}
 place = frame("Regions", queries, KEYS, (INSPECTOR, TABLE))
 where = place.p, place.k
-hits = partial(REGIONS.search, queries.search_regions, queries.search_labels, place.study, *where)
+hits = partial(REGIONS.search, queries.find_regions, queries.search_labels, place.study, *where)
+labels = partial(queries.best_labels, place.study, "region", *where)
+count_labels = partial(queries.count_labels, place.study, "region", *where)
 
 
 @st.fragment(key=MAP)
 def show_map(view: RegionMap) -> None:
     with reported():
         controls.render_controls(view)
-        region_map.render_map(view, hits())
+        region_map.render_map(view, hits(), labels())
 
 
 @st.fragment(key=TABLE)
 def show_table(view: RegionMap) -> None:
     with reported():
-        if waiting(hits(), queries, "meaning"):
+        if waiting(found := hits(), queries, "meaning"):
             return
-        rows = controls.rows(view, hits())
-        table.render_table(rows, len(view.table))
+        table.render_table(rows := controls.rows(view, found, labels()), len(view.table))
+        REGIONS.render_counting(labels(), count_labels, queries)
         render_footer({"regions": rows}, view.provenance, "regions")
 
 
 @st.fragment(key=INSPECTOR)
 def show_inspector(view: RegionMap) -> None:
     with reported():
-        REGIONS.render_title(controls.rows(view, hits())["region"].to_list())
+        REGIONS.render_title()
         if (number := address.get("region")) is None:
-            return render_empty("No region is open.", "Click one on the map or list, or press N.")
-        region = queries.region(place.study, number, *where)
-        if waiting(region, queries, "region"):
+            return REGIONS.render_nothing_open()
+        if waiting(region := queries.region(place.study, number, *where), queries, "region"):
             return
         render_ring(view, number)
         known = label_panel.known_labels(queries, place.study, number, "region", *where)

@@ -113,21 +113,27 @@ def topic_shares(tokens: Tokens, rows: np.ndarray) -> pl.DataFrame:
     ).sort("lift", descending=True)
 
 
-def find_text(tokens: Tokens, text: str) -> np.ndarray:
-    """Token rows that spell `text` anywhere in the corpus, whole words, case ignored.
-
-    A `*` at either end also finds parts of words.
-    """
+def words_pattern(text: str) -> re.Pattern[str] | None:
+    """What a search looks for: whole words, case ignored; a `*` at either end also finds parts of
+    words. None where nothing is asked for."""
     query = text.strip()
     core = query.strip("*").strip()
     if not core:
-        return np.empty(0, dtype=np.int64)
+        return None
     pattern = re.escape(core)
     if not query.startswith("*") and re.match(r"\w", core):
         pattern = rf"\b{pattern}"
     if not query.endswith("*") and re.search(r"\w$", core):
         pattern = rf"{pattern}\b"
-    expression = re.compile(pattern, re.IGNORECASE)
+    return re.compile(pattern, re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=8)  # of one search several answers are made
+def find_text(tokens: Tokens, text: str) -> np.ndarray:
+    """Token rows that spell `text` anywhere in the corpus, as `words_pattern` reads it."""
+    expression = words_pattern(text)
+    if expression is None:
+        return np.empty(0, dtype=np.int64)
     rows: list[np.ndarray] = []
     for document, content in enumerate(tokens.documents["text"]):
         matches = [m.span() for m in expression.finditer(content)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,9 +47,14 @@ def counted(subject: Subject, sampling: Sampling) -> dict[str, Any]:
 
 def labels_by_models(subject: Subject) -> pl.DataFrame:
     """`LABELS` that models have written so far, by any writer and from any split."""
+    return _labels_in(subject, tuple(label_steps.explain.stored()))
+
+
+@functools.lru_cache(maxsize=4)
+def _labels_in(subject: Subject, stored: tuple[str, ...]) -> pl.DataFrame:
     key = canonical(subject)
     rows = []
-    for digest in label_steps.explain.stored():
+    for digest in stored:
         entry = label_steps.explain.open(digest)
         arguments = entry.recipe()["arguments"] if entry else {}
         if entry and arguments["subject"] == key and entry.value("text"):

@@ -10,16 +10,8 @@ from dataclasses import dataclass
 
 from backend.labels.contract import Excerpt
 from backend.labels.prompts import visible
+from backend.labels.words import STOP_WORDS
 from backend.statistics.intervals import wilson
-
-STOP_WORDS = frozenset(
-    "a about after again all also am an and any are as at be because been before being but by can "
-    "could did do does for from had has have he her here him his how i if in into is it its just "
-    "like me more most my no not now of on one only or other our out over said she should so some "
-    "such than that the their them then there these they this those to two up us was we were what "
-    "when where which while who will with would you your".split()
-)
-
 
 _SUFFIXES = tuple(
     (re.compile(suffix), instead)

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 from backend.labels.kinds import SCORERS
 
+STOP_WORDS = frozenset(
+    "a about after again all also am an and any are as at be because been before being but by can "
+    "could did do does for from had has have he her here him his how i if in into is it its just "
+    "like me more most my no not now of on one only or other our out over said she should so some "
+    "such than that the their them then there these they this those to two up us was we were what "
+    "when where which while who will with would you your".split()
+)
 RANKED = "_auroc"  # ends the name of a scorer's second number
 
 
@@ -47,3 +54,11 @@ def measure(score: str) -> str:
 def title(score: str) -> str:
     """A number as it heads a column."""
     return f"{base(score)} {measure(score)}"
+
+
+def says_something(text: str) -> bool:
+    """Whether a word tells a reader what it is about: not a function word, digits or a letter."""
+    letters = [character for character in text if character.isalpha()]
+    # a sign of a script without an alphabet is a word
+    is_word = len(letters) > 2 or any(ord(letter) > 0x2E7F for letter in letters)
+    return is_word and text.strip().casefold() not in STOP_WORDS

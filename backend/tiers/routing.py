@@ -3,7 +3,6 @@ tier 3. What that asks for, the labels that it makes, and all that came of it.""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +13,8 @@ from backend.experiments import cost_estimates, workload
 from backend.experiments.steps import ExperimentSteps
 from backend.experiments.views import Quote
 from backend.labels import label_search, writers
-from backend.labels import steps as label_steps
 from backend.labels.explainers import COUNTERS
-from backend.labels.subjects import Sampling, Subject, exact, features_of, models_of
+from backend.labels.subjects import Sampling, exact, features_of, models_of
 from backend.query import lookup, query
 from backend.schema import Plan, Study, Thresholds, Tier, TierSpec
 from backend.store import queue
@@ -109,7 +107,7 @@ def tier_labels(
     subject = features_of(study)
     entry = label_search.counted.find(subject, Sampling())
     counted = entry.frame("labels") if entry else pl.DataFrame(schema=label_search.COUNTED)
-    by_model = _by_model(subject, tuple(label_steps.explain.stored()))
+    by_model = label_search.labels_by_models(subject)
     last = by_model.filter(method=READING).unique("number", keep="last")
     last = last.with_columns(failed=pl.lit(""))
     by_method = [_by_counting(counted, assigned), _routed(last, assigned, Tier.CROSS)]
@@ -140,9 +138,3 @@ def _as_labels(frame: pl.DataFrame) -> pl.DataFrame:
 def _by_hand(study: Study) -> pl.DataFrame:
     """What people call features; those that no label fits have failed."""
     return _as_labels(labels_of(study).rename({"text": "label"}))
-
-
-@functools.lru_cache(maxsize=2)
-def _by_model(subject: Subject, stored: tuple[str, ...]) -> pl.DataFrame:
-    del stored  # only tells apart what was labelled since
-    return label_search.labels_by_models(subject)

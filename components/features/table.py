@@ -10,33 +10,42 @@ import streamlit as st
 
 from backend.features.views import FeatureTable
 from components.regions.table import one_line, token_cell
-from components.shell import address, controls, numbers
-from components.shell.browsing import LIMIT, SEARCH_COLUMNS, Filter, Hits, Listing, number, text
+from components.shell import controls, numbers
+from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.markup import chip, chips
 
 LIST = "list"
-ORDERS = {
-    "density": "densest first",
-    "max": "strongest first",
-    "lift": "most topic-bound first",
-    "f1": "most region-like first",
-    "feature": "by number",
-}
 COLUMNS = {
-    "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
-    "top_token": text("top token", 84, "where it fires most often"),
-    **SEARCH_COLUMNS,
-    "density": number("density", 62, "%.2f%%", "% of tokens it fires on"),
-    "max": number("max", 60, "%.1f"),
+    "feature": st.column_config.NumberColumn("feature", width=62, format="%d", pinned=True),
+    "top_token": text("top token", 80, "where it fires most often"),
+    **LABEL_COLUMNS,
+    "promoted": text("promotes", 112, "tokens its decoder raises"),
+    "density": number("density", 66, "%.2f%%", "% of tokens it fires on"),
+    "max": number("max", 62, "%.1f"),
     "mean": number("mean", 60, "%.2f"),
     "topic": text("topic", 84, "of highest lift"),
     "lift": number("lift", 52, "×%.1f"),
-    "promoted": text("promotes", 112, "tokens its decoder raises"),
     "f1": number("F1", 48, "%.2f", "with its best region"),
     "region": number("region", 60, "%d"),
-    "top_token_share": number("token share", 80, "percent"),
+    "top_token_share": number("token share", 80, "%.1f%%", "of the tokens it fires on"),
     "documents": number("documents", 84, "localized"),
     "active": number("tokens", 72, "localized"),
+}
+# those that say most of what the lists can be ordered by
+SORTS = {
+    "feature": "number",
+    "label": "label",
+    "top_token": "top token",
+    "density": "density",
+    "max": "maximum",
+    "topic": "topic",
+    "lift": "lift of its topic",
+    "f1": "F1 with a region",
+    **{name: name for name in ("matched", "hits", "cosine", "mean", "region", "documents")},
+    "method": "label by",
+    "promoted": "promotes",
+    "top_token_share": "token share",
+    "active": "tokens",
 }
 FEATURES = Listing(
     kind="feature",
@@ -59,21 +68,23 @@ FEATURES = Listing(
             lambda text: f"top token contains “{text}”",
         ),
     },
-    spelled="that fire on “{}”",
-    placeholders={
-        "text": "Search a token or text it fires on",
-        "meaning": "Search its labels by meaning",
-    },
     fresh={"seed": 0, "facet": ""},
+    usual="feature",
+    sorts=SORTS,
 )
-SHOWN = "feature top_token label cosine hits promoted density max topic lift f1".split()
+SHOWN = "feature label matched hits cosine top_token promoted density max topic lift f1".split()
+SHARES = ("density", "top_token_share")  # shown in percent
 
 
 def columns(view: FeatureTable) -> dict[str, Any]:
     """How each column is shown; activations in as many digits as their scale needs."""
-    strong = float(np.median(view.table["max"].to_numpy())) >= 100
-    digits = "%.0f" if strong else "%.1f"
-    return COLUMNS | {name: number(name, 60, digits) for name in ("max", "mean")}
+    digits = "localized" if is_strong(view.table) else "%.1f"  # with separators of thousands
+    return COLUMNS | {name: number(name, 62, digits) for name in ("max", "mean")}
+
+
+def is_strong(table: pl.DataFrame) -> bool:
+    """Whether activations are in the hundreds and more, so that their fractions say nothing."""
+    return bool(len(table)) and float(np.median(table["max"].to_numpy())) >= 100
 
 
 def summary_html(view: FeatureTable) -> str:
@@ -89,37 +100,17 @@ def summary_html(view: FeatureTable) -> str:
     )
 
 
-def rows(view: FeatureTable, hits: Hits) -> pl.DataFrame:
-    """What the list shows, in order."""
-    table, found_by = FEATURES.left(view.table, hits)
-    column = address.get("sort")
-    if found_by and column == "density":
-        column = found_by
-    return table.sort([column, "feature"], descending=[column != "feature", False], nulls_last=True)
+def rows(view: FeatureTable, hits: Hits, labels: pl.DataFrame) -> pl.DataFrame:
+    """What the list shows, in order. `labels`: the best of each, by number."""
+    table = view.table.join(labels.rename({"number": "feature"}), on="feature", how="left")
+    return FEATURES.ordered(*FEATURES.left(table, hits))
 
 
 def render_controls(view: FeatureTable) -> None:
     """Search, filters and order above the list."""
     with st.container(horizontal=True, gap="small", key="controls", vertical_alignment="center"):
         FEATURES.render_search()
-        controls.segmented_control(
-            "by",
-            "Search by",
-            list(FEATURES.placeholders),
-            label_visibility="collapsed",
-            help="Text that it fires on, or the meaning of its labels",
-            rerun=(LIST,),
-        )
         FEATURES.render_filters(view.table["topic"], _render_filters)
-        controls.selectbox(
-            "sort",
-            "Order",
-            address.SORTS,
-            format_func=ORDERS.__getitem__,
-            label_visibility="collapsed",
-            width=168,
-            rerun=(LIST,),
-        )
 
 
 def _render_filters() -> None:
@@ -128,7 +119,7 @@ def _render_filters() -> None:
     with left:
         controls.number_input("sparse", "Density from, %", **fine)
     with right:
-        controls.number_input("dense", "Density to, share", **fine)
+        controls.number_input("dense", "Density to, %", scale=100, **fine)
     controls.number_input("strong", "Maximum from", step=1.0, rerun=(LIST,))
     controls.text_input("token", "Top token contains", rerun=(LIST,))
 
@@ -137,14 +128,17 @@ def render_list(rows: pl.DataFrame, view: FeatureTable) -> None:
     """The list; the open feature's row is marked."""
     FEATURES.render_listed(len(rows), len(view.table))
     with st.container(key="feature-box"):
-        FEATURES.render_rows(display(rows), columns(view), "feature-rows", "stretch", SHOWN)
+        cells = display(rows, is_strong(view.table))
+        FEATURES.render_rows(cells, columns(view), "feature-rows", "stretch", SHOWN)
 
 
-def display(rows: pl.DataFrame) -> pl.DataFrame:
-    """The first rows, as their cells show them."""
+def display(rows: pl.DataFrame, strong: bool) -> pl.DataFrame:
+    """The first rows, as their cells show them; activations that are `strong` without fractions."""
     promoted = pl.col("promoted").cast(pl.String).str.strip_chars(" ")
     return rows.head(LIMIT).with_columns(
-        pl.col("density") * 100,
+        pl.col(SHARES) * 100,
+        pl.col("^label$").str.replace_all("␠", "·"),
+        pl.col("max", "mean").round(0 if strong else 2),
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
         promoted.map_elements(one_line, return_dtype=pl.String),
         region=pl.when(pl.col("region") >= 0).then("region"),

@@ -129,13 +129,6 @@ def render_controls(view: RegionMap) -> None:
 
 def _render_filters() -> None:
     both = REGIONS.fragments
-    controls.segmented_control(
-        "by",
-        "Search finds",
-        list(REGIONS.placeholders),
-        format_func={"text": "what members spell", "meaning": "what labels mean"}.__getitem__,
-        rerun=both,
-    )
     controls.toggle("beyond", "Not token-driven", rerun=both)
     left, right = st.columns(2)
     with left:
@@ -148,9 +141,10 @@ def _render_filters() -> None:
 # ---------------------------------------------------------------- what is left, what is selected
 
 
-def rows(view: RegionMap, hits: Hits) -> pl.DataFrame:
-    """What the table lists, in order."""
-    selection, table = area(), view.table
+def rows(view: RegionMap, hits: Hits, labels: pl.DataFrame) -> pl.DataFrame:
+    """What the table lists, in order. `labels`: the best of each, by number."""
+    selection = area()
+    table = view.table.join(labels.rename({"number": "region"}), on="region", how="left")
     return listed(table.filter(pl.Series(inside(selection, table))) if selection else table, hits)
 
 

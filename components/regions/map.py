@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,6 +12,7 @@ import streamlit as st
 
 from backend.regions.views import RegionMap
 from backend.schema import TesseraError
+from components.regions.names import LONGEST, Zoom, named, render_names, zoom
 from components.regions.table import REGIONS, TABLE
 from components.shell import address, numbers, palette
 from components.shell.browsing import INSPECTOR, Hits
@@ -22,13 +23,14 @@ from components.shell.selection import Area, area_of, clicked, parse, spell
 COLUMNS = {
     "coherence": ("coherence", "teal", "coherence κ"),
     "mean distance": ("mean_distance", "slate", "mean pairwise distance"),
-    "isolation": ("isolation", "violet", "distance to the nearest other exemplar"),
-    "token-driven": ("token_share", "slate", "share with the commonest token"),
-    "overlap": ("overlap", "slate", "mean exemplars within θ (L0)"),
-    "matched F1": ("f1", "amber", "F1 of the best matching feature"),
+    "isolation": ("isolation", "violet", "isolation: distance to the nearest exemplar"),
+    "token-driven": ("token_share", "slate", "share of the commonest token"),
+    "overlap": ("overlap", "slate", "overlap: mean exemplars within θ"),
+    "matched F1": ("f1", "amber", "F1 of the best feature"),
 }
 CHART = "map-chart"
-LABELLED = 28  # regions that carry their token on the map
+LABELLED = 28  # regions that carry their name in a downloaded map
+AROUND = 26  # characters before and after the exemplar's token, on hover
 CONFIG = {
     "displaylogo": False,
     "scrollZoom": True,
@@ -45,6 +47,7 @@ class Marks:
     colour: str = "coherence"
     area: Area = field(default_factory=Area)
     drag: str = "pan"
+    zoom: Zoom | None = None
 
 
 def region_chart(view: RegionMap, marks: Marks) -> go.Figure:
@@ -55,14 +58,14 @@ def region_chart(view: RegionMap, marks: Marks) -> go.Figure:
         chart.add_trace(_faint(table, ~marks.mask, colours))
     chart.add_trace(_regions(table, marks, sizes, colours))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
+    across, along = (marks.zoom[:2], marks.zoom[2:]) if marks.zoom else (None, None)
     line = {"color": colours.ink, "width": 1, "dash": "dot"}
     paths = ("L".join(f"{x:g},{y:g}" for x, y in outline) for outline in marks.area.outlines)
     chart.update_layout(
-        xaxis=axis,
-        yaxis=axis | {"scaleanchor": None},
-        margin={"l": 0, "r": 0, "t": 0, "b": 0 if marks.colour == "topic" else 40},
+        xaxis=axis | {"range": across},
+        yaxis=axis | {"range": along, "scaleanchor": "x"},  # distances are alike in all directions
+        margin={"l": 0, "r": 0, "t": 0, "b": 0 if marks.colour == "topic" else 52},
         dragmode=marks.drag,
-        uirevision=f"{view.p}-{view.k}-{view.layout}-{view.tokens}",
         newselection={"line": line},
         activeselection={"fillcolor": colours.accent, "opacity": 0.06},
         selections=[{"type": "path", "path": f"M{path}Z", "line": line} for path in paths],
@@ -124,8 +127,15 @@ def _regions(
 
 
 def hover(row: dict[str, object]) -> str:
-    """What hovering a region says. Plotly reads tags, so the text is escaped."""
-    return f"<b>{short(str(row['token']))}</b> {row['region']} · {row['size']:,} members"
+    """What hovering a region says, with its exemplar in its context. Plotly reads tags, so the
+    text is escaped."""
+    token = short(str(row["token"]))
+    before, after = (
+        html.escape(" ".join(visible(str(row[side])).split()), quote=False)
+        for side in ("before", "after")
+    )
+    context = f"{before[-AROUND:]} <b>{token}</b> {after[:AROUND]}"
+    return f"<b>{token}</b> {row['region']} · {row['size']:,} members<br>{context}"
 
 
 def short(text: str, length: int = 18, escaped: bool = True) -> str:
@@ -152,10 +162,12 @@ def _bar(words: str, colours: Palette, low: float, high: float) -> dict[str, obj
     return {
         "tickvals": [low, middle, high],
         "ticktext": [f"≤ {ends[0]}", ends[1], f"≥ {ends[2]}"],
-        "title": {"text": words, "side": "right", "font": {"size": 11, "color": colours.muted}},
+        "title": {"text": words, "side": "top", "font": {"size": 11, "color": colours.muted}},
         "orientation": "h",
-        "thickness": 5,
-        "len": 0.32,
+        "thickness": 6,
+        "lenmode": "pixels",  # a share of the map leaves too little on a small screen
+        "len": 280,
+        "tickangle": 0,
         "x": 0.01,
         "xanchor": "left",
         "y": -0.01,
@@ -179,14 +191,14 @@ def _faint(table: pl.DataFrame, hidden: np.ndarray, colours: Palette) -> go.Scat
 
 
 def _labels(table: pl.DataFrame, mask: np.ndarray, colours: Palette) -> list[dict[str, object]]:
-    """Annotations, because plotly paints its text traces under the marks."""
-    spelled = table["token"].str.contains(r"[\p{L}\p{N}]").to_numpy()
-    labelled = spread(table.filter(pl.Series(mask & spelled)), table, LABELLED)
+    """Annotations, which a downloaded picture has; in the page `names` stand in their place.
+    Plotly paints its text traces under the marks."""
+    labelled = spread(named(table.filter(pl.Series(mask))), table, LABELLED)
     return [
         {
             "x": row["x"],
             "y": row["y"],
-            "text": short(row["token"], 12),
+            "text": short(row["name"], LONGEST),
             "showarrow": False,
             "font": {"size": 10.5, "color": colours.ink, "family": palette.MONO},
             "bgcolor": palette.fade(colours.ground, 0.72),
@@ -219,14 +231,19 @@ def _coordinates(column: pl.Series) -> np.ndarray:
 # ---------------------------------------------------------------- in the page
 
 
-def render_map(view: RegionMap, hits: Hits) -> None:
-    """The map in the page: what filters and search leave stands out."""
-    marks = _marks(view, hits)
+def render_map(view: RegionMap, hits: Hits, labels: pl.DataFrame) -> None:
+    """The map; its colours are keyed below, or above where they are topics. `labels`: the best of
+    each region, by number."""
+    marks, revision = _marks(view, hits), f"{view.p}-{view.k}-{view.layout}-{view.tokens}"
+    marks = replace(marks, zoom=zoom(revision))
+    table = view.table.join(
+        labels.select(pl.col("number").alias("region"), "label"), on="region", how="left"
+    )
     if marks.colour == "topic":
         st.html(topics_html(view.table["topic"]))
     with st.container(key="map-box"):
         st.plotly_chart(
-            region_chart(view, marks),
+            region_chart(replace(view, table=table), marks),
             theme=None,
             key=CHART,
             height="stretch",
@@ -235,6 +252,7 @@ def render_map(view: RegionMap, hits: Hits) -> None:
             config=CONFIG,
             alt=f"Map of {len(view.table):,} regions, coloured by {marks.colour}",
         )
+    render_names(named(table.filter(pl.Series(marks.mask))), revision, CHART)
 
 
 def area() -> Area:

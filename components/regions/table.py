@@ -6,30 +6,45 @@ import polars as pl
 import streamlit as st
 
 from components.shell import address
-from components.shell.browsing import LIMIT, SEARCH_COLUMNS, Filter, Hits, Listing, number, text
+from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.markup import visible
 
 MAP, TABLE = "map", "table"
 COLUMNS = {
-    "region": st.column_config.NumberColumn("region", width=58, format="%d", pinned=True),
-    "text": text("exemplar", 200, "the token in its context"),
-    **SEARCH_COLUMNS,
-    "size": number("members", 72, "localized"),
-    "coherence": number("κ", 52, "%.2f"),
-    "mean_distance": number("d̄", 52, "%.2f"),
+    "region": st.column_config.NumberColumn("region", width=60, format="%d", pinned=True),
+    "text": text("exemplar", 156, "the token in its context"),
+    **LABEL_COLUMNS,
+    "size": number("members", 76, "localized"),
+    "coherence": number("κ", 50, "%.2f"),
+    "mean_distance": number("d̄", 50, "%.2f"),
     "radius": number("radius", 58, "%.2f"),
-    "isolation": number("isolation", 68, "%.2f"),
-    "overlap": number("L0", 50, "%.1f"),
+    "isolation": number("isolation", 72, "%.3f"),
+    "overlap": number("overlap", 64, "%.1f", "mean number of exemplars within θ of a member"),
     "margin": number("margin", 60, "%.3f"),
     "gray": number("gray", 52, "localized"),
     "topic": text("topic", 92),
     "lift": number("lift", 50, "×%.1f"),
-    "token_share": number("token", 56, "percent"),
+    "token_share": number("one token", 74, "%.1f%%", "members that are the commonest token"),
     "token_driven": st.column_config.CheckboxColumn("token-driven", width=90),
     "feature": number("feature", 62, "%d"),
-    "f1": number("F1", 48, "%.2f"),
+    "f1": number("F1", 48, "%.2f", "with its best feature"),
 }
-SHOWN = "region text hits label cosine size coherence isolation topic lift token_share f1".split()
+SORTS = {
+    "size": "members",
+    "region": "number",
+    "label": "label",
+    "coherence": "coherence κ",
+    "mean_distance": "mean distance",
+    "lift": "lift of its topic",
+    "token_share": "one token",
+    "f1": "F1 with a feature",
+    "method": "label by",
+    **{name: name for name in "radius isolation overlap margin gray topic feature".split()},
+    **{name: name for name in ("matched", "hits", "cosine")},
+}
+SHOWN = (
+    "region text label matched hits cosine size coherence topic lift token_share f1 isolation"
+).split()
 REGIONS = Listing(
     kind="region",
     fragments=(MAP, TABLE),
@@ -44,20 +59,15 @@ REGIONS = Listing(
         "topic": Filter(lambda topic: pl.col("topic") == topic, lambda topic: f"topic {topic}"),
         "beyond": Filter(lambda _: ~pl.col("token_driven"), lambda _: "not token-driven"),
     },
-    spelled="“{}” among their members",
-    placeholders={
-        "text": "Search a token or text · * for parts of words",
-        "meaning": "Search labels by meaning",
-    },
     fresh={"seed": 0},
+    usual="size",
+    sorts=SORTS,
 )
 
 
 def listed(table: pl.DataFrame, hits: Hits) -> pl.DataFrame:
-    """Rows in the order of the table: by hits where there was a search, else by members."""
-    table, found_by = REGIONS.left(table, hits)
-    order = [found_by, "size"] if found_by else ["size"]
-    return table.sort([*order, "region"], descending=[True] * len(order) + [False])
+    """The rows that filters and search leave, in the order that is in force."""
+    return REGIONS.ordered(*REGIONS.left(table, hits))
 
 
 def display(rows: pl.DataFrame) -> pl.DataFrame:
@@ -65,6 +75,8 @@ def display(rows: pl.DataFrame) -> pl.DataFrame:
     before, after = pl.col("before").str.tail(22), pl.col("after").str.head(22)
     context = pl.concat_str(before, pl.lit("["), "token", pl.lit("]"), after)
     return rows.head(LIMIT).with_columns(
+        pl.col("token_share") * 100,
+        pl.col("^label$").str.replace_all("␠", "·"),
         text=context.map_elements(one_line, return_dtype=pl.String),
         feature=pl.when(pl.col("feature") >= 0).then("feature"),
     )

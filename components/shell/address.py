@@ -107,7 +107,20 @@ DRAGS = ("pan", "lasso", "select")
 MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
 EXAMPLE_DRAWS = ("top", "all", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
 VIEWS = ("stacked", "snippet", "full")
-SORTS = ("density", "max", "lift", "f1", "feature")
+# the columns that a list can be ordered by; "": the best match, or the usual one
+_LABELS = ("", "label", "matched", "hits", "cosine", "method", "topic", "lift", "f1")
+SORTS = {
+    "regions": (
+        *_LABELS,
+        *"region size coherence mean_distance radius isolation overlap margin gray".split(),
+        *"token_share feature".split(),
+    ),
+    "features": (
+        *_LABELS,
+        *"feature top_token promoted density max mean region top_token_share documents".split(),
+        "active",
+    ),
+}
 
 CONTRASTS = ("negative", "hard", "both")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "robustness")
@@ -142,6 +155,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "colour": choice(COLOURS, "coherence"),
         "search": Field(str, "a text", ""),
         "by": choice(("text", "meaning"), "text"),
+        "sort": choice(SORTS["regions"], ""),
+        "reverse": Field(flag, "0 or 1", False),
         "least": Field(whole, "a number of members from 1", 1, 1),
         "most": Field(whole, "a number of members", 0, 0),
         "kappa": Field(number, "a coherence from 0 to 1", 0.0, 0.0, 1.0),
@@ -158,7 +173,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "feature": Field(whole, "a feature's number"),
         "search": Field(str, "a text", ""),
         "by": choice(("text", "meaning"), "text"),
-        "sort": choice(SORTS, "density"),
+        "sort": choice(SORTS["features"], ""),
+        "reverse": Field(flag, "0 or 1", False),
         "sparse": Field(number, "a density in percent", 0.0, 0.0),
         "dense": Field(number, "a density from 0 to 1", 1.0, 0.0, 1.0),
         "strong": Field(number, "an activation from 0", 0.0, 0.0),

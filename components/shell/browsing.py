@@ -12,14 +12,16 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from backend.schema import Job
-from components.shell import address, controls, markup
+from components.shell import address, controls, going, links, markup
 from components.shell.markup import NOTHING
-from components.shell.rows import render_rows
+from components.shell.rows import ROW, Sort, render_rows
 from components.shell.selection import neighbour
+from components.shell.status import Desk, render_empty, render_pending
 
 INSPECTOR = "inspector"  # the fragment that shows what is open
 LIMIT = 5_000  # rows sent to the browser
-BY_MEANING = "labels nearest to “{}”"  # what a search by meaning finds
+BY_MEANING, BY_WORDS = "labels nearest to “{}”", "with “{}”"  # what a search finds
+COUNTED = "token_frequency"  # the method that labels by counting
 
 
 def text(name: str, width: int, help: str | None = None) -> ColumnConfig:
@@ -34,12 +36,18 @@ def number(
     return st.column_config.NumberColumn(name, width=width, format=format, help=help)
 
 
-# columns that a search adds
-SEARCH_COLUMNS = {
-    "hits": number("hits", 50, help="matches of the search"),
-    "label": text("label", 160, "of its labels the one nearest to the search"),
+# the label of each, and columns that a search adds
+LABEL_COLUMNS = {
+    "label": text("label", 116, "the best there is: by hand, else by a model, else by counting"),
+    "matched": text("found by", 70, "number, label, commonest token or text"),
+    "hits": number("hits", 50, help="tokens that spell the search"),
     "cosine": number("cosine", 56, "%.2f", "of the label and the search, as embedded"),
+    "method": text("label by", 110, "how the label was made"),
 }
+# of these the first in the alphabet, or the smallest, comes first
+ASCENDING = frozenset(("feature", "region", "label", "method", "matched", "topic", "top_token"))
+NUMBERED = pl.Schema({"matched": pl.String, "rank": pl.Float64})  # found by number
+FIRST = 99.0  # the rank of what is found by its number
 Hits = pl.DataFrame | Job | None
 
 
@@ -58,9 +66,9 @@ class Listing:
     kind: str  # "region" or "feature", the parameter that names the open one
     fragments: tuple[str, ...]  # that show what search and filters leave; the table is the last
     filters: Mapping[str, Filter]  # by parameter
-    spelled: str  # what a search by text finds, {} for the text
-    placeholders: Mapping[str, str]  # of a search by text or meaning
     fresh: Mapping[str, Any]  # parameters that start anew with another one
+    usual: str  # the column that orders them where nothing else is asked for
+    sorts: Mapping[str, str]  # columns that can order them, in words
 
     # ------------------------------------------------------------ what is left
 
@@ -69,9 +77,18 @@ class Listing:
     ) -> Hits:
         """What the page's search finds, or the job that does; None where nothing is searched."""
         text = address.get("search").strip()
+        if not text:
+            return None
         if address.get("by") == "meaning":
-            return by_meaning(study, text, self.kind, *where) if text else None
-        return by_text(study, text, *where) if text else None
+            return by_meaning(study, text, self.kind, *where)
+        if going.read_number(text, self.kind) and not text.isdigit():  # it can be nothing else
+            return pl.DataFrame(schema={self.kind: pl.Int32, **NUMBERED})
+        return by_text(study, text, *where)
+
+    def named(self, text: str) -> int | None:
+        """The number of one of this kind that a search names."""
+        kind, number = going.read_number(text, self.kind) or ("", None)
+        return number if kind == self.kind else None
 
     def filter_words(self) -> list[str]:
         """The filters that are on, as a reader says them."""
@@ -83,8 +100,27 @@ class Listing:
         rows = table.filter(pl.lit(True), *(each.passes(v) for each, v in self._on()))
         if hits is None or isinstance(hits, Job):
             return rows, ""
-        columns = [name for name in ("hits", "label", "cosine") if name in hits.columns]
-        return rows.join(hits.select(self.kind, *columns), on=self.kind), columns[-1]
+        found_by = "cosine" if "cosine" in hits.columns else "rank"
+        if found_by == "rank" and (number := self.named(address.get("search"))) is not None:
+            own = rows.filter(pl.col(self.kind) == number).select(
+                self.kind, matched=pl.lit("number"), rank=pl.lit(FIRST)
+            )
+            hits = pl.concat([own, hits], how="diagonal_relaxed").unique(self.kind, keep="first")
+        replaced = set(hits.columns) & set(rows.columns) - {self.kind}  # the label that was found
+        return rows.drop(replaced).join(hits, on=self.kind), found_by
+
+    def order(self, found_by: str = "") -> tuple[str, bool]:
+        """The column that orders the rows, and whether its natural order is reversed."""
+        return address.get("sort") or found_by or self.usual, address.get("reverse")
+
+    def ordered(self, rows: pl.DataFrame, found_by: str) -> pl.DataFrame:
+        """Rows in the order that is in force, those without a value last."""
+        column, reverse = self.order(found_by)
+        if column not in rows.columns:  # a column of a search, where nothing is searched
+            column = self.usual
+        descending = (column not in ASCENDING) != reverse
+        by = [column] if column == self.kind else [column, self.kind]
+        return rows.sort(by, descending=[descending, False][: len(by)], nulls_last=True)
 
     def _on(self) -> list[tuple[Filter, Any]]:
         fields = address.fields(f"{self.kind}s")
@@ -94,17 +130,30 @@ class Listing:
     # ------------------------------------------------------------ controls
 
     def render_search(self) -> None:
-        """The field that is searched by."""
+        """The field that is searched by; a number in it opens what has it."""
+        by_meaning = address.get("by") == "meaning"
         with st.container(key="search", width="stretch"):
             controls.text_input(
                 "search",
                 "Search",
                 label_visibility="collapsed",
-                placeholder=self.placeholders[address.get("by")],
+                placeholder="Label by meaning" if by_meaning else "Label, token, text or number",
                 type="search",
                 icon=":material/search:",
-                rerun=self.fragments,
+                also=self._open_named,
+                rerun=(*self.fragments, INSPECTOR),
             )
+
+    def _open_named(self, text: str) -> dict[str, Any]:
+        number = self.named(text)
+        # digits alone may be a text, so they open nothing that is not there
+        if number is None or (text.strip().isdigit() and number not in self._state("all", ())):
+            return {}
+        return {self.kind: number, **self.fresh}
+
+    def _state(self, name: str, otherwise: Any) -> Any:
+        """What the list on the page was last: `rows` in their order, and `all` numbers."""
+        return st.session_state.get(f"{address.page()}.{name}", otherwise)
 
     def render_filters(self, topics: pl.Series, render_others: Callable[[], None]) -> None:
         """The filters behind a button that says how many are on."""
@@ -120,27 +169,94 @@ class Listing:
             )
 
     def render_listed(self, count: int, total: int, where: Sequence[str] = ()) -> None:
-        """How many of how many are listed, why only those, and the way back to all."""
-        words, search = [f"{count:,} of {total:,} {self.kind}s", *where], address.get("search")
-        by_meaning = address.get("by") == "meaning"
+        """How many of how many are listed, why only those, in which order, and the way back to
+        all."""
+        st.session_state[f"{address.page()}.all"] = range(total)
+        search, by_meaning = address.get("search").strip(), address.get("by") == "meaning"
+        words = [f"{count:,} of {total:,} {self.kind}s", *where]
         if search:
-            words.append((BY_MEANING if by_meaning else self.spelled).format(search))
+            words.append((BY_MEANING if by_meaning else BY_WORDS).format(search))
         if search and not count and not by_meaning:
             words.append(NOTHING)
         if count > LIMIT:
             words.append(f"the first {LIMIT:,} are listed")
         filters = self.filter_words()
         with st.container(horizontal=True, key="listed", vertical_alignment="center"):
-            note = markup.escape(" · ".join([*words, *filters]))
+            note = markup.escape(" · ".join([*words, *filters])) + self._number_html(total)
             st.html(f'<p class="note">{note}</p>', width="content")
             if where or search or filters:
                 st.button("Show all", type="tertiary", on_click=self._clear, key="show-all")
+            if search:
+                other = "By words" if by_meaning else "By meaning"
+                st.button(other, type="tertiary", on_click=self._turn, key="other-search")
+            self._render_order()
+
+    def _number_html(self, total: int) -> str:
+        """What a number in the search field comes to, where it is not in the list."""
+        named = going.read_number(address.get("search"), self.kind)
+        if named is None or address.get("by") == "meaning":
+            return ""
+        kind, number = named
+        if kind != self.kind:
+            link = links.anchor(f"Open {kind} {number}", f"{kind}s", **{kind: number})
+            return f" · {link}"
+        if number < total:
+            return ""
+        return f" · There is no {kind} {number}: they are numbered 0 to {total - 1:,}."
+
+    def _render_order(self) -> None:
+        """The order in force; a click on a column's heading sets it too."""
+        searched = bool(address.get("search").strip())
+        usual = "best match" if searched else self.sorts[self.usual]
+        others = {n: words for n, words in self.sorts.items() if searched or n != self.usual}
+        names = {"": usual, **others}
+        controls.selectbox(
+            "sort",
+            "Order",
+            list(names),
+            format_func=lambda name: f"{names.get(name, name)} {self._arrow(name)}",
+            label_visibility="collapsed",
+            width=150,
+            also={"reverse": False},
+            rerun=self.fragments[-1:],
+        )
+        st.button("Reverse", type="tertiary", on_click=self._reverse, key="reverse-order")
+
+    def _arrow(self, column: str) -> str:
+        """Whether values fall or rise down the list, were it ordered by a column."""
+        column = column or ("rank" if address.get("search").strip() else self.usual)
+        return "↓" if (column not in ASCENDING) != address.get("reverse") else "↑"
+
+    def _reverse(self) -> None:
+        address.put(reverse=not address.get("reverse"))
+        st.rerun(list(self.fragments[-1:]))
+
+    def _turn(self) -> None:
+        address.put(by="text" if address.get("by") == "meaning" else "meaning")
+        st.rerun([*self.fragments, INSPECTOR])
 
     def _clear(self) -> None:
         fields = address.fields(f"{self.kind}s")
-        names = {"search", "area", *self.filters} & set(fields)
+        names = {"search", "by", "area", *self.filters} & set(fields)
         address.put(**{name: fields[name].default for name in names})
-        st.rerun(list(self.fragments))
+        st.rerun([*self.fragments, INSPECTOR])
+
+    def render_counting(self, labels: pl.DataFrame, ask: Callable[[], Any], desk: Desk) -> None:
+        """The way to labels by counting, where there are none: how far they are, or a button."""
+        if COUNTED in labels["method"]:
+            return
+        live = [job for job in desk.jobs(20) if job.query == "count_labels"]
+        going_on = next((job for job in live if job.state in ("queued", "running")), None)
+        if going_on:
+            render_pending(going_on, desk, "", "counted")
+        elif st.button(
+            f"Label all {self.kind}s by counting",
+            type="tertiary",
+            key="count-labels",
+            help="By the tokens that are commonest at the peak, before and after it: minutes",
+        ):
+            ask()
+            st.rerun(list(self.fragments[-1:]))
 
     # ------------------------------------------------------------ the table and what is open
 
@@ -155,19 +271,33 @@ class Listing:
         """Some rows in few bytes: a click opens one, and the open one is marked. `order`: the
         columns that are on at first."""
         names = [name for name in columns if name in rows.columns]
+        numbers = rows[self.kind].to_list()
+        st.session_state[f"{address.page()}.rows"] = numbers
+        sortable = "sort" in address.fields(address.page())
+        column = address.get("sort") if sortable else ""
+        if column in columns:
+            heading = f"{columns[column]['label']} {self._arrow(column)}"
+            columns = {**columns, column: {**columns[column], "label": heading}}
         render_rows(
             rows.select(names).cast({pl.Float64: pl.Float32, pl.Int64: pl.Int32}),
-            rows[self.kind].to_list(),
+            numbers,
             address.get(self.kind),
             self.open_row,
             key,
+            sort=Sort(column, address.get("reverse"), self.sort) if sortable else None,
             column_config=columns,
             column_order=[name for name in order or names if name in names],
             height=height,
-            row_height=26,
+            row_height=ROW,
             placeholder="–",
             alt=f"{self.kind.capitalize()}s; click a row to open it",
         )
+
+    def sort(self, column: str, reverse: bool) -> None:
+        """Order the rows by a column whose heading was clicked."""
+        if column in self.sorts:
+            address.put(sort=column, reverse=reverse)
+        st.rerun(list(self.fragments[-1:]))
 
     def open_row(self, number: int | None) -> None:
         """Open what a row or a point stands for."""
@@ -180,15 +310,25 @@ class Listing:
         address.put(**{self.kind: number, **self.fresh, **also})
         st.rerun([INSPECTOR, self.fragments[-1]])
 
-    def render_title(self, ids: list[int]) -> None:
-        """Which one is open, and the way to the previous and next of the list."""
+    def render_nothing_open(self) -> None:
+        """What to do while none is open."""
+        with st.container(key="nothing-open"):
+            render_empty(
+                f"No {self.kind} is open.", "Click one, press N, or G and then its number."
+            )
+
+    def render_title(self, ids: list[int] | None = None) -> None:
+        """Which one is open, and the way to the previous and next of the list as it stands, or of
+        `ids`."""
         number, kind = address.get(self.kind), self.kind.capitalize()
 
         def take(step: int) -> None:
-            # from what is open now, which may be another than when the button was drawn
-            self.open(neighbour(ids, address.get(self.kind), step))
+            # from what is open and listed now, which may have changed since the button was drawn
+            listed = self._state("rows", []) if ids is None else ids
+            self.open(neighbour(listed, address.get(self.kind), step))
 
-        render_steps(f"{kind}s" if number is None else f"{kind} {number}", take, not ids)
+        empty = not (self._state("rows", []) if ids is None else ids)
+        render_steps(f"{kind}s" if number is None else f"{kind} {number}", take, empty)
 
 
 def render_steps(title: str, on_step: Callable[[int], None], disabled: bool = False) -> None:

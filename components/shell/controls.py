@@ -1,8 +1,8 @@
 """Widgets that show and set one parameter of the URL each, by the parameter's name.
 
 Each starts as what is in force (`element` says why). `rerun` names the fragments that a change
-reruns (none named: what Streamlit would), `also` the parameters that it sets besides; other
-keywords are Streamlit's own.
+reruns (none named: what Streamlit would), `also` the parameters that it sets besides, or what gives
+them for a value; other keywords are Streamlit's own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import streamlit as st
 
 from components.shell import address
 from components.shell.status import render_problem
+
+DIGITS = 9  # of a number that is shown in another unit
 
 
 def element(name: str, value: Any, texts: Mapping[Any, str] = {}) -> str:
@@ -57,10 +59,14 @@ def toggle(name: str, label: str, **look: Any) -> None:
     st.toggle(label, value, **_bound(name, value, look))
 
 
-def number_input(name: str, label: str, **look: Any) -> None:
-    """A number within the parameter's bounds."""
-    field, value = address.field(name), address.get(name)
-    st.number_input(label, field.least, field.most, value, **_bound(name, value, look))
+def number_input(name: str, label: str, scale: float | None = None, **look: Any) -> None:
+    """A number within the parameter's bounds, shown as so many times its value (`scale`)."""
+    field = address.field(name)
+    least, most, value = (
+        number if number is None or scale is None else round(number * scale, DIGITS)
+        for number in (field.least, field.most, address.get(name))
+    )
+    st.number_input(label, least, most, value, **_bound(name, value, look, scale=scale))
 
 
 def slider(name: str, label: str, **look: Any) -> None:
@@ -133,13 +139,17 @@ def start_button(label: str, key: str, name: str = "started") -> None:
 
 
 def _bound(
-    name: str, value: Any, look: dict[str, Any], texts: dict[Any, str] | None = None
+    name: str,
+    value: Any,
+    look: dict[str, Any],
+    texts: dict[Any, str] | None = None,
+    scale: float | None = None,
 ) -> dict[str, Any]:
     """`look` with key and callback in place of `rerun` and `also`."""
     rest = {word: look[word] for word in look if word not in ("rerun", "also", "format_func")}
     key = element(name, value, texts or {})
     bound = name, key, None if texts is None else list(texts)
-    args = (*bound, look.get("rerun", ()), look.get("also", {}))
+    args = (*bound, look.get("rerun", ()), look.get("also", {}), scale)
     return rest | {"key": key, "on_change": _accept, "args": args}
 
 
@@ -148,17 +158,20 @@ def _accept(
     key: str,
     options: Sequence[Any] | None,
     rerun: Sequence[str],
-    also: Mapping[str, Any],
+    also: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]],
+    scale: float | None,
 ) -> None:
-    """Set a parameter, and those in `also`, to what the widget `key` was set to; what is none of
-    its options is not taken over."""
+    """Set a parameter, and those in `also`, to what the widget `key` was set to, over its `scale`;
+    what is none of its options is not taken over."""
     place, value = f"{address.page()}:{name}", st.session_state[key]
     if key != _key(place, _elements()[place][0]):  # another element took its place meanwhile
         return
-    value = address.field(name).default if value is None else value
+    if value is None:
+        value, scale = address.field(name).default, None
     if options is None or all(each in options for each in _parts(value)):
         text = ",".join(value) if isinstance(value, list) else value
-        address.put(**{name: text} | dict(also))
+        text = text if scale is None else round(text / scale, DIGITS)
+        address.put(**{name: text} | dict(also(text) if callable(also) else also))
     if rerun:
         st.rerun(list(rerun))
 

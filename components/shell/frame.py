@@ -14,6 +14,7 @@ import streamlit as st
 from backend.schema import Job
 from backend.study.views import StudyCard
 from components.shell import address, controls
+from components.shell.going import render_go_to
 from components.shell.links import render_links
 from components.shell.markup import escape
 from components.shell.status import (
@@ -57,7 +58,12 @@ GROUPS: dict[str, dict[str, str]] = {
 HIDDEN = {"document": "Where in a whole text does a feature fire, and which regions does it cross?"}
 QUESTIONS = {page: text for pages in (*GROUPS.values(), HIDDEN) for page, text in pages.items()}
 LISTED = 4  # jobs in the sidebar
-KEYS = {"H": "this list", "/": "go to the search field", "Esc": "close what is open"}
+KEYS = {
+    "H": "this list",
+    "G": "go to a feature or region by number",
+    "/": "go to the search field",
+    "Esc": "close what is open",
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def frame(
     render_links(*fragments)
     render_tips()
     _idle()
-    card = _sidebar(desk, keys or {})
+    card = _sidebar(desk, keys or {}, fragments)
     if card is None:
         st.stop()
     place = Place(card, _stop("p", card.p, card.p_stops), _stop("k", card.k, card.k_stops))
@@ -164,12 +170,13 @@ def _part(value: str, hint: str) -> str:
 # ---------------------------------------------------------------- sidebar
 
 
-def _sidebar(desk: Desk, keys: dict[str, str]) -> StudyCard | None:
+def _sidebar(desk: Desk, keys: dict[str, str], fragments: tuple[str, ...]) -> StudyCard | None:
     with st.sidebar:
         st.html('<div class="mark-name"><i></i>Tessera</div>')
         card = None
         with reported():
             card = _pick_study(desk.studies())
+        render_go_to(fragments)
         for group, names in GROUPS.items():
             st.html(f'<p class="group">{group}</p>')
             for name in names:
@@ -177,7 +184,7 @@ def _sidebar(desk: Desk, keys: dict[str, str]) -> StudyCard | None:
         _running(desk)
         foot = st.container(key="foot")
         with foot.popover("Keyboard `H`", type="tertiary", key="keyboard"):
-            st.html(keys_html(KEYS | keys))
+            st.html(keys_html(keys_of(keys)))
     return card
 
 
@@ -220,6 +227,12 @@ def _running_html(job: Job, line: list[Job]) -> str:
         f'<div class="work side" title="{escape(job.message)} · {escape(pace(job, line))}">'
         f"<p>{escape(name_of(job))}</p>{bar_html(job)}<p>{words}</p></div>"
     )
+
+
+def keys_of(page: dict[str, str]) -> dict[str, str]:
+    """The keys of a page: those of every page that it has no other use for, then its own."""
+    taken = {key for keys in page for key in keys.split()}
+    return {key: does for key, does in KEYS.items() if key not in taken} | page
 
 
 def keys_html(keys: dict[str, str]) -> str:

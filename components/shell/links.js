@@ -4,7 +4,17 @@ const TYPING = /^(INPUT|TEXTAREA|SELECT)$/;
 const KEYS = {
   "/": { target: ".st-key-search input", use: (field) => { field.focus(); field.select(); } },
   h: { target: ".st-key-keyboard button", use: (button) => button.click() },
+  g: { target: ".st-key-go-to-text input", use: uncover },
 };
+const GO_TO = ".st-key-go-to-text";
+const UNFOLD = "[data-testid=stExpandSidebarButton][aria-expanded=false]";
+
+/** Go to a field of the sidebar, which is unfolded first. */
+function uncover(field) {
+  document.querySelector(UNFOLD)?.click();
+  field.focus({ preventScroll: true });
+  field.select();
+}
 
 export default function ({ setTriggerValue, parentElement }) {
   parentElement.stop?.();
@@ -16,6 +26,8 @@ export default function ({ setTriggerValue, parentElement }) {
     setTriggerValue("to", link.getAttribute("href"));
   };
   const press = (event) => {
+    const leaves = event.key === "Enter" || event.key === "Escape";
+    if (leaves && event.target.closest?.(GO_TO)) setTimeout(() => event.target.blur(), 0);
     const typing = event.target.isContentEditable || TYPING.test(event.target.tagName);
     if (typing || event.metaKey || event.ctrlKey || event.altKey) return;
     const act = KEYS[event.key.toLowerCase()];

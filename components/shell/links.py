@@ -47,20 +47,28 @@ def render_links(*fragments: str) -> None:
     only the first, the inspector, where what is open stays open."""
     clicked = _follow(key="links", on_to_change=lambda: _take(fragments))
     if clicked.to:
-        name, params = parse(clicked.to)
-        address.follow()
-        st.switch_page(f"pages/{name}.py", query_params=params)
+        switch(clicked.to)
+
+
+def switch(link: str) -> None:
+    """Leave for the page that a link names."""
+    name, params = parse(link)
+    address.follow()
+    st.switch_page(f"pages/{name}.py", query_params=params)
 
 
 def _take(fragments: tuple[str, ...]) -> None:
-    link = getattr(st.session_state.get("links"), "to", None)
-    if not link or not fragments:
-        return
+    if link := getattr(st.session_state.get("links"), "to", None):
+        select_here(link, fragments)
+
+
+def select_here(link: str, fragments: tuple[str, ...]) -> None:
+    """Open what a link names, if it lies on the page itself; only `fragments` run again then."""
     name, params = parse(link)
     values, _ = address.read(params, address.fields(name))
     unchanged = all(address.get(n) == v for n, v in values.items() if n in address.SHARED)
     selected = QUICK.get(name)
-    if name == address.page() and selected in values and unchanged:
+    if fragments and name == address.page() and selected in values and unchanged:
         same = values[selected] == address.get(selected)  # so the list stands as it is
         address.put(**{n: v for n, v in values.items() if n not in address.SHARED})
         st.rerun(list(fragments[:1] if same else fragments))

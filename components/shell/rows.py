@@ -1,17 +1,68 @@
-"""Tables whose rows open: a click anywhere in a row selects it, the open row is marked."""
+"""Tables whose rows open: a click anywhere in a row selects it, the open row is marked and in view.
+
+A table whose order is the page's own says so by its headings: Streamlit tells nobody how a grid has
+sorted itself, so a click on a heading selects the column, which is told, and sorts on the server.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import streamlit as st
+from streamlit.components.v2 import component
 
 from components.shell.selection import Id, Selected, interpret, row_of, selected_in
 
 GRACE = 3.0  # seconds in which a browser may still speak of a mark that was taken back
+ROW = 26  # pixels of a row
+SCRIPT = """
+const MOMENTS = 25; // of 100 ms, in which a grid that begins may still scroll back
+
+export default function ({ data, parentElement }) {
+  const sought = `${data.row} ${data.order}`;
+  if (parentElement.sought === sought) return;
+  parentElement.sought = sought;
+  clearInterval(parentElement.seeking);
+  if (data.row < 0) return;
+  let moments = MOMENTS;
+  const stop = () => { moments = 0; };
+  const seek = () => {
+    const grid = document.querySelector(`.st-key-${data.key}`);
+    const ground = grid?.querySelector(".dvn-scroller");
+    moments -= 1;
+    if (moments <= 0) clearInterval(parentElement.seeking);
+    if (moments < 0 || !ground || ground.scrollHeight <= ground.clientHeight) return;
+    grid.addEventListener("wheel", stop, { once: true, passive: true }); // a person scrolls
+    grid.addEventListener("pointerdown", stop, { once: true });
+    const top = data.row * data.height, space = ground.clientHeight - 3 * data.height;
+    if (top < ground.scrollTop || top > ground.scrollTop + space)
+      ground.scrollTop = Math.max(0, top - space / 2);
+  };
+  parentElement.seeking = setInterval(seek, 100);
+  seek();
+  return () => clearInterval(parentElement.seeking);
+}
+"""
+_reveal = component("tessera_rows", js=SCRIPT)
+
+
+@dataclass(frozen=True)
+class Sort:
+    """The column that orders the rows, and what to do when another is to."""
+
+    column: str
+    reverse: bool
+    on_sort: Callable[[str, bool], None]
+
+    @property
+    def marked(self) -> list[str]:
+        """The columns that the browser holds as selected. A second click on a heading takes its
+        mark back, and that reverses the order, so the browser need be told nothing."""
+        return [self.column] if self.column and not self.reverse else []
 
 
 def render_rows(
@@ -20,6 +71,8 @@ def render_rows(
     opened: Id | None,
     on_open: Callable[[Id | None], None],
     key: str,
+    *,
+    sort: Sort | None = None,
     **look: Any,
 ) -> None:
     """A table with one row for each of `ids`; `on_open` is given the row that was chosen, or None
@@ -29,28 +82,41 @@ def render_rows(
     sent: what it knew before the last mark was set is no choice of a person's.
     """
     marked = [ids.index(opened)] if opened in ids else []
+    columns = [name for name in (sort.marked if sort else []) if name in frame.columns]
     state = st.session_state.get(key)
-    if state is None or selected_in(state) != (tuple(marked), ()):
-        _mark(key, marked)
+    known = state is not None and list(state["selection"].get("columns", ())) == columns
+    if not known or selected_in(state) != (tuple(marked), ()):
+        _mark(key, marked, columns)
+
+    def take() -> None:
+        heads = list(st.session_state[key]["selection"].get("columns", ()))
+        if sort and heads != columns:
+            return sort.on_sort(*((heads[0], False) if heads else (sort.column, True)))
+        return on_open(row_of(_interpret(key, marked), marked, ids))
+
     st.dataframe(
         frame,
         hide_index=True,
         key=key,
-        on_select=lambda: on_open(row_of(_interpret(key, marked), marked, ids)),
-        selection_mode=("single-row", "single-cell"),
+        on_select=take,
+        selection_mode=("single-row", "single-cell", *(("single-column",) if sort else ())),
         **look,
     )
+    if sort:
+        row = marked[0] if marked else -1
+        order = f"{sort.column} {sort.reverse} {len(ids)}"
+        _reveal(data={"key": key, "row": row, "height": ROW, "order": order}, key=f"{key}-reveal")
 
 
-def _mark(key: str, rows: list[int]) -> None:
-    """Tell the browser which row is marked, and remember what it may hold until it has heard."""
+def _mark(key: str, rows: list[int], columns: list[str]) -> None:
+    """Tell the browser what is marked, and remember what it may hold until it has heard."""
     now, before = time.monotonic(), st.session_state.get(key)
     if before is not None:
-        sent = st.session_state.get(f"{key}:told", selected_in(before))
-        past = [(now, sent), (now, selected_in(before))]
-        st.session_state[f"{key}:past"] = [*_past(key), *past]
-    st.session_state[f"{key}:told"] = (tuple(rows), ())
-    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+        # what it was told last it may hold too, but what it said since has come after that
+        past = [st.session_state[f"{key}:told"]] if f"{key}:told" in st.session_state else []
+        st.session_state[f"{key}:past"] = [*_past(key), *past, (now, selected_in(before))]
+    st.session_state[f"{key}:told"] = (now, (tuple(rows), ()))
+    st.session_state[key] = {"selection": {"rows": rows, "columns": columns, "cells": []}}
 
 
 def _past(key: str) -> list[tuple[float, Selected]]:

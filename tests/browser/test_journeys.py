@@ -159,7 +159,7 @@ def test_searching_and_filtering(visit: Visit) -> None:
     expect(field).to_be_focused()
     field.fill("said")
     field.press("Enter")
-    expect(page.locator(".st-key-listed")).to_contain_text("“said” among their members")
+    expect(page.locator(".st-key-listed")).to_contain_text("with “said”")
     page.get_by_role("button", name="Filter").click()
     page.get_by_text("Not token-driven").click()
     expect(page.locator(".st-key-listed")).to_contain_text("not token-driven")

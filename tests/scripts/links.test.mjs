@@ -50,6 +50,25 @@ test("the keys open the list and the search field, but not while a person types"
   stop();
 });
 
+test("G goes to the field for numbers, in a sidebar that is folded too; Enter leaves it", async () => {
+  const pressed = [];
+  const field = { focus: () => pressed.push("focus"), select: () => pressed.push("select") };
+  const { heard, stop } = listening({
+    ".st-key-go-to-text input": field,
+    "[data-testid=stExpandSidebarButton][aria-expanded=false]": { click: () => pressed.push("unfold") },
+  });
+  const key = event({ key: "g", target: page });
+  heard.keydown(key);
+  assert.deepEqual(pressed, ["unfold", "focus", "select"]);
+  assert.equal(key.stopped, 1);
+  const typing = { tagName: "INPUT", closest: () => ({}), blur: () => pressed.push("blur") };
+  heard.keydown(event({ key: "5", target: typing }));
+  heard.keydown(event({ key: "Enter", target: typing }));
+  await new Promise((done) => { setTimeout(done, 5); });
+  assert.deepEqual(pressed.slice(3), ["blur"]);
+  stop();
+});
+
 test("a key whose control is not on the page is left to the browser", () => {
   const { heard, stop } = listening();
   const key = event({ key: "/", target: page });

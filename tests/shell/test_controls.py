@@ -39,7 +39,7 @@ def every_kind() -> None:
     controls.text_input("token", "Token")
     controls.text_area("own", "Text")
     controls.selectbox(
-        "sort", "Order", address.SORTS, format_func=lambda sort: words.get(sort, sort)
+        "sort", "Order", address.SORTS["features"], format_func=lambda sort: words.get(sort, sort)
     )
     controls.segmented_control("by", "By", ("text", "meaning"))
     st.json({name: address.get(name) for name in ("dense", "strong", "token", "own", "sort", "by")})
