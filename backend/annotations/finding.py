@@ -34,7 +34,8 @@ def count_labels(
 ) -> pl.DataFrame:
     """number, method, label: by counting alone, of all features or regions that fire in enough
     contexts."""
-    return label_search.counted(subject_of(study, kind, p, k), Sampling()).frame("labels")
+    entry = label_search.counted(subject_of(study, kind, p, k), Sampling())
+    return _of_either_side(entry.frame("labels"))
 
 
 @lookup
@@ -70,7 +71,12 @@ def _by_model(subject: Subject) -> pl.DataFrame:
 
 def _by_counting(subject: Subject) -> pl.DataFrame:
     entry = label_search.counted.find(subject, Sampling())
-    return entry.frame("labels") if entry else pl.DataFrame(schema=LABELS)
+    return _of_either_side(entry.frame("labels")) if entry else pl.DataFrame(schema=LABELS)
+
+
+def _of_either_side(counted: pl.DataFrame) -> pl.DataFrame:
+    """Those that were found by looking on both sides of the peak."""
+    return counted.filter(failed="", method=label_search.METHOD).select(LABELS.names())
 
 
 # ---------------------------------------------------------------- a search
