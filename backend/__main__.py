@@ -2,7 +2,7 @@
 
 python -m backend --help                        every query, a line of help each
 python -m backend regions --help                one of them, with its options
-python -m backend regions --study demo          a table; --json for everything
+python -m backend regions --study demo          a table; --json for everything, --csv for a program
 python -m backend prepare --study demo          compute what the pages of a study show first
 python -m backend cache list                    the results on disk, and what can be done with them
 """
@@ -10,17 +10,22 @@ python -m backend cache list                    the results on disk, and what ca
 from __future__ import annotations
 
 import inspect
+import math
+import os
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from itertools import chain
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
-from backend import output, queries, query, settings
-from backend.schema import Job, NotFoundError, StudyError, TesseraError
+from backend import command_options, output, queries, query, settings, terminal
+from backend.overview.jobs import UnansweredError
+from backend.schema import NotFoundError, StudyError, TesseraError
 from backend.store import memo, upkeep
 from backend.store import worker as workers
 from backend.store.entry import verify as verify_entries
@@ -29,25 +34,36 @@ app = App(
     name="python -m backend",
     help="Ask Tessera in a terminal. A query that is not computed yet is computed and waited for.",
     help_format="plaintext",
-    version_flags=(),
-    default_parameter=Parameter(name_transform=str),  # options are named as arguments are
+    version=settings.VERSION,
+    suppress_keyboard_interrupt=False,
+    # options are named as arguments are
+    default_parameter=Parameter(name_transform=str, negative_iterable=()),
 )
 cache = App(name="cache", help="The results on disk: list, show, verify, pin, unpin, evict.")
 app.command(cache)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    words = sys.argv[1:] if arguments is None else arguments
+    again = f"{app.name[0]} {shlex.join(words)}"
     try:
-        return app(
-            sys.argv[1:] if arguments is None else arguments,
-            exit_on_error=False,
-            result_action="return_int_as_exit_code_else_zero",
-        )
+        code = app(words, exit_on_error=False, result_action="return_int_as_exit_code_else_zero")
+        sys.stdout.flush()
+        return code
     except CycloptsError:
         return 2  # it has been said what is wrong, and the nearest name
+    except UnansweredError as error:
+        print(f"{error.problem}\nMend what it names, then run again: {again}", file=sys.stderr)
+        return 1
     except TesseraError as error:
         print(f"{error.problem}\n{error.remedy}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"\nNo longer waiting; the worker goes on. To wait again: {again}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever reads has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 # ---------------------------------------------------------------- queries
@@ -58,31 +74,76 @@ def commands() -> dict[str, query.Entry]:
     return {name: entry for name, entry in query.registered().items() if entry.kind != "action"}
 
 
+@dataclass(frozen=True)
+class Flags:
+    """How a query is asked in a terminal and how its answer is printed: options of each command."""
+
+    json: bool = False
+    csv: bool = False
+    table: str = ""
+    columns: str = ""
+    look: bool = False
+    preview: bool = False
+    quiet: bool = False
+
+
+ASKING = ("look", "preview", "quiet")  # flags of what may have to be computed
+
+
 def _command(entry: query.Entry) -> Callable[..., None]:
-    """A function with an option for each argument of a query."""
+    """A function with an option for each argument of a query, and one for each flag."""
+    names = [f.name for f in fields(Flags) if entry.kind == "query" or f.name not in ASKING]
 
-    def ask(*, json: bool = False, look: bool = False, **options: Any) -> None:
-        answer = _answer(entry, look, options)
-        if isinstance(answer, bytes):
-            sys.stdout.buffer.write(answer)
-        else:
-            print(output.json_text(answer) if json else output.text(answer))
+    def ask(**options: Any) -> None:
+        flags = Flags(**{name: options.pop(name) for name in names if name in options})
+        _print(_answer(entry, flags, options), flags)
 
-    flags = dict(inspect.signature(ask).parameters)
-    del flags["options"]
-    if entry.kind != "query":
-        del flags["look"]
-    kinds = _option_types(entry, set(flags))
+    kinds = _option_types(entry, set(names))
     own = [
         _option(parameter, kinds[name]) for name, parameter in entry.signature.parameters.items()
     ]
-    parameters = [*own, *(flag.replace(annotation=bool) for flag in flags.values())]
+    only = inspect.Parameter.KEYWORD_ONLY
+    extra = [
+        inspect.Parameter(name, only, default=getattr(Flags, name), annotation=_flag_type(name))
+        for name in names
+    ]
+    parameters = [*own, *extra]
     ask.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     ask.__annotations__ = {each.name: each.annotation for each in parameters}
-    look_help = "\n\nWith --look only what is there; nothing is computed."
     ask.__name__ = entry.name
-    ask.__doc__ = entry.help + look_help * (entry.kind == "query")
+    ask.__doc__ = _help(entry, names)
     return ask
+
+
+def _flag_type(name: str) -> Any:
+    """A switch of how to print cannot be refused: it is off unless it is given."""
+    kind = type(getattr(Flags, name))
+    negative = () if kind is bool else None
+    return Annotated[kind, Parameter(negative=negative, group="Output", show_default=False)]
+
+
+def _help(entry: query.Entry, flags: list[str]) -> str:
+    """The query's own words, a paragraph a line, and what each option means."""
+    paragraphs = entry.help.partition("\n\nRaises:")[0].split("\n\n")
+    lines = [f"    {name}: {words}" for name, words in _meanings(entry, flags)]
+    return (
+        "\n\n".join([*(" ".join(p.split()) for p in paragraphs), "Args:"]) + "\n" + "\n".join(lines)
+    )
+
+
+def _meanings(entry: query.Entry, flags: list[str]) -> Iterator[tuple[str, str]]:
+    for name in entry.signature.parameters:
+        inside = _fields_of(entry.hints[name]) if name != "study" else ()
+        for option in [f"{name}.{part}" for part in inside] or [name]:
+            yield option, command_options.words_of(entry.name, option)
+    for name in flags:
+        yield name, command_options.FLAGS[name]
+
+
+def _fields_of(kind: Any) -> list[str]:
+    """The fields of a dataclass, one that may be left out too."""
+    classes = [each for each in (kind, *getattr(kind, "__args__", ())) if is_dataclass(each)]
+    return [field.name for each in classes for field in fields(each)]
 
 
 def _option(parameter: inspect.Parameter, kind: Any) -> inspect.Parameter:
@@ -112,20 +173,40 @@ def _option_types(entry: query.Entry, flags: set[str]) -> dict[str, Any]:
     return kinds
 
 
-def _answer(entry: query.Entry, look: bool, options: dict[str, Any]) -> Any:
-    ask = query.callables()[entry.name]
-    if not isinstance(ask, query.Query):
-        return ask(**options)
-    if not look:
-        answer = ask(**options)
-        if isinstance(answer, Job) and answer.state in ("failed", "cancelled"):
-            queries.retry(answer.id)  # who asks again in a terminal wants it tried again
-        return queries.wait(lambda: ask(**options))
-    answer = ask.look(**options)
+def _answer(entry: query.Entry, flags: Flags, options: dict[str, Any]) -> Any:
+    asked = query.callables()[entry.name]
+    if not isinstance(asked, query.Query):
+        return asked(**options)
+    if not flags.look:
+        return _whole(lambda: asked(**options), flags)
+    answer = asked.look(**options)
     if answer is None:
         problem = f"What {entry.name!r} answers has not been computed."
         raise NotFoundError(problem, "Leave out --look, and it is.")
     return answer
+
+
+def _whole(ask: Callable[[], Any], flags: Flags) -> Any:
+    """An answer that is waited for: the whole of it, or the first that there is."""
+    with terminal.Follower(flags.quiet) as follow:
+        if not flags.preview:
+            return queries.wait(terminal.whole(ask), math.inf, follow)
+        answer = queries.wait(ask, math.inf, follow)
+    if job := terminal.unfinished(answer):
+        follow.say(f"A preview. Without --preview it is waited for: {terminal.progress_line(job)}")
+    return answer
+
+
+def _print(answer: Any, flags: Flags) -> None:
+    if isinstance(answer, bytes):
+        sys.stdout.buffer.write(answer)
+    elif flags.json:
+        print(output.json_text(answer))
+    elif flags.csv or flags.table or flags.columns:
+        table = output.select(output.table_of(answer, flags.table), flags.columns)
+        print(output.csv_text(table) if flags.csv else output.text(table))
+    else:
+        print(output.text(answer))
 
 
 for _entry in commands().values():
@@ -136,20 +217,21 @@ for _entry in commands().values():
 
 
 @app.command
-def prepare(*, study: str = "demo") -> None:
-    """Compute everything that the pages of a study show first."""
+def prepare(*, study: str, quiet: bool = False) -> None:
+    """Compute everything that the pages of a study show first.
 
-    def whole() -> Any:
-        answer = queries.regions(study)
-        return answer if isinstance(answer, Job) else answer.pending
-
+    Args:
+        study: Name of a study: its file in TESSERA_STUDIES without `.toml`.
+        quiet: Do not tell on stderr how far the work is.
+    """
     card = queries.study(study)
     if card.problem:
         raise StudyError(card.problem, card.remedy)
-    queries.wait(whole)
+    flags = Flags(quiet=quiet)
+    _whole(lambda: queries.regions(study), flags)
     if card.sae:
-        queries.wait(lambda: queries.features(study))
-        queries.wait(whole)
+        _whole(lambda: queries.features(study), flags)
+        _whole(lambda: queries.regions(study), flags)
     print(f"{study} is ready.")
 
 
@@ -166,9 +248,18 @@ def completion(*, shell: str = "bash") -> None:
 
 
 @cache.command(name="list")
-def list_entries() -> None:
-    """Every result on disk, least recently used first."""
-    print(output.table_text(upkeep.entries(), -1))
+def list_entries(*, csv: bool = False) -> None:
+    """The results on disk: a total per function first, then each, most recently used first.
+
+    Args:
+        csv: Print every result as CSV.
+    """
+    entries = upkeep.entries().sort("used", descending=True)
+    if csv:
+        print(output.csv_text(entries))
+        return
+    print(output.table_text(upkeep.totals(entries), -1))
+    print(output.table_text(entries))
 
 
 @cache.command
@@ -185,9 +276,17 @@ def verify() -> None:
 
 
 @cache.command
-def evict(gigabytes: float | None = None, *, outdated: bool = False) -> None:
-    """Delete the least recently used results above a size (TESSERA_CACHE_GB where none is given);
-    with --outdated those that an earlier version of Tessera left."""
+def evict(
+    gigabytes: Annotated[float | None, Parameter(validator=Number(gte=0, lt=math.inf))] = None,
+    *,
+    outdated: bool = False,
+) -> None:
+    """Delete the least recently used results above a size.
+
+    Args:
+        gigabytes: How much may stay; TESSERA_CACHE_GB where it is left out.
+        outdated: Delete only what an earlier version of Tessera left.
+    """
     if outdated:
         print(f"{len(upkeep.delete(memo.outdated()))} entries deleted.")
         return

@@ -28,6 +28,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, SecretStr
 
 ROOT = Path(__file__).resolve().parent.parent
+VERSION = "0.7.0"
 
 Folder = Annotated[Path, AfterValidator(lambda path: path.resolve())]
 Secret = SecretStr  # shows itself nowhere but in `get_secret_value`; the memo refuses it as a key

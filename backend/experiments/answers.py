@@ -24,7 +24,7 @@ def experiments(study: Study) -> list[Run]:
 def experiment(study: Study, run: str) -> Experiment | Job:
     """What an experiment came to: labels, scores, means, differences, distances, controls; its job
     where it has not ended well."""
-    return exchange.view(run) if run.startswith(runs.IMPORTED) else runs.view(study, run)
+    return (exchange if run.startswith(runs.IMPORTED) else runs).view(study, run)
 
 
 @lookup

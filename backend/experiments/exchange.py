@@ -141,7 +141,7 @@ def _plan(contents: baez.Experiment) -> Plan:
     )
 
 
-def view(run: str) -> Experiment:
+def view(study: Study, run: str) -> Experiment:
     """An imported experiment; it has no verdicts, so its labels cannot be compared by excerpt."""
     contents = _contents(run).experiment
     return Experiment(
@@ -157,6 +157,6 @@ def view(run: str) -> Experiment:
         known=pl.DataFrame(schema=CALIBRATION),
         provenance=Provenance(
             "imported", run, "{}", (), "", 0.0, (_folder() / f"{run}.zip").stat().st_mtime,
-            f"python -m backend export --run {run} --format baez",
+            f"python -m backend export_experiment --study {study.name} --run {run} --format baez",
         ),
     )  # fmt: skip

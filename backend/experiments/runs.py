@@ -142,9 +142,18 @@ def finished(run: str) -> Results:
             "Choose one that was made here; its labels and scores are on the page Experiment.",
         )
     ended = results(run)
+    if ended is None and _job(run) is None:
+        raise _unknown(run)
     if ended is None:
         raise NotFoundError("This experiment has not ended.", "Wait for it, or start it again.")
     return ended
+
+
+def _unknown(run: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no experiment {run[:12]} of this study.",
+        "Choose one from the list, or start one on Experiment.",
+    )
 
 
 def list_runs(study: Study) -> list[Run]:
@@ -195,10 +204,7 @@ def view(study: Study, run: str) -> Experiment | Job:
     if ended is not None:
         return _view(study, ended)
     if job is None or job.study != study.name or job.state == "done":  # done, and evicted
-        raise NotFoundError(
-            f"There is no experiment {run[:12]} of this study.",
-            "Choose one from the list, or start one on Experiment.",
-        )
+        raise _unknown(run)
     return job
 
 

@@ -12,6 +12,7 @@ from backend.store import jobs as job_store
 from backend.store import memo
 
 Answer = TypeVar("Answer")
+_ENDS = {"failed": "failed", "cancelled": "was cancelled"}
 
 
 @lookup
@@ -47,19 +48,36 @@ def outdated_results() -> tuple[int, float]:
     return len(entries), sum(entry.size for entry in entries) / 1e9
 
 
-def wait(ask: Callable[[], Answer | Job], seconds: float = 7200.0) -> Answer:
-    """Asks until the answer is no job any more.
+class UnansweredError(ModelError):
+    """A job that was waited for failed or was cancelled."""
+
+
+def wait(
+    ask: Callable[[], Answer | Job],
+    seconds: float = 7200.0,
+    follow: Callable[[Job], None] | None = None,
+) -> Answer:
+    """Asks until the answer is no job any more; `follow` is told of the job twice a second. A job
+    that had failed or was cancelled before is tried again: whoever waits wants the answer.
 
     Raises:
-        ModelError: the job failed or was cancelled, or time is up.
+        UnansweredError: the job failed or was cancelled while it was waited for.
+        ModelError: time is up.
     """
-    until = time.monotonic() + seconds
+    began, until = time.time(), time.monotonic() + seconds
     while isinstance(answer := ask(), Job):
-        if answer.state in ("failed", "cancelled") or time.monotonic() > until:
-            raise ModelError(
-                f"{answer.title or answer.query} of {answer.study} {answer.state}: {answer.error}",
-                "Mend what it names, then ask again, or press Retry on the page Jobs.",
-            )
+        name = f"{answer.title or answer.query} of {answer.study}"
+        if answer.state in ("failed", "cancelled"):
+            if (answer.finished or began) >= began:
+                reason = f": {answer.error}" if answer.error else "."
+                remedy = "Mend what it names, then ask again: it is tried anew."
+                raise UnansweredError(f"{name} {_ENDS[answer.state]}{reason}", remedy)
+            job_store.retry(answer.id)
+        elif time.monotonic() > until:
+            problem = f"{name} has not ended after {seconds:g} s."
+            raise ModelError(problem, "The worker goes on with it: ask again.")
+        if follow:
+            follow(answer)
         job_store.tend()
         time.sleep(0.5)
     return answer

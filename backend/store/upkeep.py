@@ -114,6 +114,18 @@ def entries() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=ENTRIES, orient="row")
 
 
+def totals(entries: pl.DataFrame) -> pl.DataFrame:
+    """Entries, megabytes and seconds of each function, the largest first, and of all."""
+    sums = [
+        pl.len().alias("entries"),
+        pl.col("megabytes", "seconds").sum().round(1),
+        pl.col("used").max(),
+    ]
+    each = entries.group_by("function").agg(sums).sort("megabytes", descending=True)
+    all_of_it = entries.select(pl.lit("all").alias("function"), *sums).head(1)
+    return pl.concat([each, all_of_it], how="vertical_relaxed")
+
+
 def recipe_of(folder: Path) -> dict[str, Any]:
     """How an entry was computed; nothing where that cannot be read."""
     try:

@@ -6,15 +6,20 @@ import dataclasses
 import inspect
 import json
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
 import pytest
 
-from backend import queries, query, settings
-from backend.__main__ import app, commands, main
+from backend import command_options, output, queries, query, settings
+from backend.__main__ import ASKING, app, commands, main
 from backend.schema import Job, Study
 from backend.store import jobs
+from tests.helpers.jobs import a_job
 
 QUERIES = sorted(query.registered())
 
@@ -60,10 +65,17 @@ def test_each_command_has_help_and_an_option_for_each_argument(
     assert main([name, "--help"]) == 0
     printed = capsys.readouterr().out
     assert query.find(name).help.split()[0] in printed
-    for option, _, _ in _options(query.find(name)):
+    plain = " ".join(re.sub(r"--\S+|│", " ", printed).split())
+    for option, path, _ in _options(query.find(name)):
         assert f"--{option}" in printed
+        meaning = command_options.words_of(name, path)
+        assert meaning, option
+        words = " ".join(re.sub(r"--\S+", " ", meaning).split())
+        assert words in plain, "whole sentences stand in the help"
+    assert " ".join(query.find(name).help.partition("\n\n")[0].split()) in plain
     assert "--json" in printed
-    assert ("--look" in printed) == (query.find(name).kind == "query")
+    for flag in ASKING:
+        assert (f"--{flag} " in printed) == (query.find(name).kind == "query")
 
 
 def test_actions_are_no_commands() -> None:
@@ -86,7 +98,7 @@ def _prefix(entry: query.Entry, name: str) -> str:
     """What stands before the names of an argument's fields: nothing where no other option of the
     command has one of them."""
     others = [each for each in entry.signature.parameters if each != name]
-    names = {"json", "look", *others}
+    names = {*command_options.FLAGS, *others}
     names |= {field.name for each in others for field in _parts(entry, each)}
     return f"{name}." if names & {field.name for field in _parts(entry, name)} else ""
 
@@ -194,3 +206,83 @@ def test_a_terminal_shows_every_column_of_a_table(
 def test_shells_can_complete_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", "--shell", shell]) == 0
     assert "search_regions" in capsys.readouterr().out
+
+
+def test_a_table_is_printed_whole_and_by_column_and_as_csv(
+    ready: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = queries.features.look(ready)
+    assert answer is not None
+    words = ["features", "--study", ready, "--look"]
+    assert main([*words, "--csv"]) == 0
+    table = pl.read_csv(capsys.readouterr().out.encode())
+    assert table["feature"].to_list() == answer.table["feature"].to_list()
+    assert main([*words, "--csv", "--columns", "feature, density"]) == 0
+    assert capsys.readouterr().out.startswith("feature,density\n")
+    assert main([*words, "--columns", "feature,weight"]) == 1
+    assert "no column weight" in capsys.readouterr().err
+    assert main([*words, "--csv", "--table", "regions"]) == 1
+    assert "'regions'" in capsys.readouterr().err
+
+
+def test_up_to_fifty_rows_are_printed_and_of_more_both_ends() -> None:
+    short = output.table_text(pl.DataFrame({"row": range(50)}))
+    assert "…" not in short
+    assert all(f" {row} " in short for row in range(50))
+    long = output.table_text(pl.DataFrame({"row": range(51)}))
+    assert "51 rows" in long
+    assert "…" in long
+    assert "--csv" in long
+
+
+def test_times_are_said_as_people_say_them() -> None:
+    table = pl.DataFrame({"created": [time.time() - 200, None], "name": ["a", "b"]})
+    text = output.text(table)
+    assert "3 min ago" in text
+    assert "null" in text
+    job = a_job(state="running", created=time.time() - 7200, started=time.time() - 75)
+    assert "asked: 2 h ago" in output.text(job)
+    assert "running for: 1 min 15 s" in output.text(job)
+
+
+def test_a_cache_is_listed_by_function_first(
+    ready: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cache", "list"]) == 0
+    printed = capsys.readouterr().out
+    totals, _, entries = printed.partition("digest")
+    assert "│ all " in totals
+    assert "regions.partition" in totals
+    assert "ago" in entries or "now" in entries
+
+
+@pytest.mark.parametrize("words", [["evict", "abc"], ["evict", "nan"], ["evict", "-1"], ["show"]])
+def test_bad_words_for_the_cache_are_told_and_nothing_else(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cache", *words]) == 2
+    assert "Error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("digest", ["", "zzz", "../..", "*"])
+def test_a_digest_that_is_none_is_told(
+    ready: str, digest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("show", "pin", "unpin"):
+        assert main(["cache", command, digest]) == 1
+        assert "cache list" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(ready: str) -> None:
+    command = [sys.executable, "-m", "backend", "features", "--study", ready, "--look", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == settings.VERSION
