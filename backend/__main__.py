@@ -306,5 +306,10 @@ def unpin(digest: str) -> None:
     upkeep.pin(digest, pinned=False)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The program `tessera`."""
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()
