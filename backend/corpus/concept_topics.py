@@ -30,9 +30,10 @@ def _read(ref: ConceptRef, documents: Documents) -> Labelled:
         classes.setdefault(topic, []).append((title, head(text)))
     texts = draw_classes(classes, {}, ref.seed)
     if len(texts.concepts) < 2:
+        count = ("none", "one")[len(texts.concepts)]
         raise CorpusError(
-            f"Of the corpus's topics, {len(texts.concepts)} have {2 * LEAST} documents or more.",
-            "Two must: name a `topic_field` of its sources, or give each topic a folder.",
+            f"Concepts need two topics of {2 * LEAST} or more documents; this corpus has {count}.",
+            "Name a `topic_field` of its sources, or give each topic a folder.",
         )
     return texts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from backend.regions import answers as region_answers
 from backend.regions import feature_answers
 from backend.regions.partitioned import settled, stages
 from backend.schema import Partition, Study, TesseraError, conform
-from backend.study import loading as loading
+from backend.study import loading
 from backend.study.views import StudyCard
 
 
@@ -107,5 +108,13 @@ def studies() -> list[StudyCard]:
 
 @lookup
 def study(study: Study) -> StudyCard:
-    """What one study looks at: model, site, corpus, SAE, embedder, their revisions."""
-    return card(study.name)
+    """What one study looks at: model, site, corpus, SAE, embedder, their revisions; with the
+    problem where parts that are on this machine do not fit each other."""
+    described = card(study.name)
+    if described.problem or _on_the_hub(study):
+        return described
+    try:
+        loading.check(study)
+    except TesseraError as error:
+        return replace(described, problem=error.problem, remedy=error.remedy)
+    return described

@@ -78,6 +78,7 @@ def _map(study: Study, partition: Partition, method: Literal["pca", "umap"]) -> 
         theta=mapped.theta,
         tokens=len(mapped.tokens),
         corpus_tokens=len(mapped.tokens) if is_whole else study.corpus.tokens,
+        asked_tokens=study.corpus.tokens or len(mapped.tokens),
         gray=shares["gray"],
         uncovered=shares["uncovered"],
         overlap=shares["overlap"],

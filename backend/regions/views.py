@@ -93,6 +93,7 @@ class RegionMap:
     theta: float
     tokens: int  # points in the partition
     corpus_tokens: int  # points there will be; 0 while that is not known
+    asked_tokens: int  # that the study asks for; more where the corpus has no more
     gray: float  # share of points with θ < d ≤ kθ
     uncovered: float  # share of points with d > kθ
     overlap: float  # mean number of exemplars within θ

@@ -98,7 +98,7 @@ def test_a_corpus_of_one_topic_has_no_concepts(loaded: Study) -> None:
     one = replace(loaded.corpus.sources[0], path=f"{loaded.corpus.sources[0].path}/kitchen")
     alone = replace(loaded, corpus=replace(loaded.corpus, sources=(one,)))
     with pytest.raises(
-        CorpusError, match=r"Of the corpus's topics, 1 have 4 documents.*topic_field"
+        CorpusError, match=r"two topics of 4 or more documents; this corpus has one.*topic_field"
     ):
         opened(alone, ConceptRef("topics"))
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from backend import queries
+from backend import queries, run
 from backend.__main__ import main
 from backend.corpus import passages
 from backend.features import codes
 from backend.features.views import FeatureTable, FeatureView
 from backend.overview.views import Overview
-from backend.regions import partitioned
+from backend.regions import answers, partitioned
 from backend.regions.views import MemberDraw, RegionMap, RegionView
-from backend.schema import Job, ModelError, NotFoundError, StudyError, TesseraError
+from backend.schema import Job, ModelError, NotFoundError, Progress, StudyError, TesseraError
 from backend.study import loading as studies
+from components.regions.controls import preview_words, summary_html
+from tests.conftest import LAYER
 
 
 def region_map(study: str) -> RegionMap:
@@ -195,6 +199,49 @@ def test_a_study_says_what_it_looks_at(ready: str, capsys: pytest.CaptureFixture
     assert (card.name, card.problem, card.p_stops) == (ready, "", (20.0, 10.0))
     assert main(["prepare", "--study", ready]) == 0
     assert capsys.readouterr().out == f"{ready} is ready.\n"
+
+
+@pytest.fixture
+def other(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], str]:
+    """Writes the study `small` anew with one text of its file replaced, in an empty cache."""
+
+    def write(old: str, new: str) -> str:
+        text = (world / "studies" / "small.toml").read_text()
+        assert old in text
+        (tmp_path / "studies").mkdir()
+        (tmp_path / "studies" / "other.toml").write_text(text.replace(old, new))
+        monkeypatch.setenv("TESSERA_STUDIES", str(tmp_path / "studies"))
+        monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "cache"))
+        return "other"
+
+    return write
+
+
+def test_parts_that_do_not_fit_are_told_before_anything_is_computed(
+    other: Callable[[str, str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = other(f"layer = {LAYER}", "layer = 40")
+    assert "has no block 40" in queries.study(name).problem
+    assert main(["study", "--study", name]) == 0
+    assert "write 0 to 3" in capsys.readouterr().out
+    assert main(["prepare", "--study", name]) == 1
+    assert "has no block 40" in capsys.readouterr().err
+    assert queries.jobs() == []
+
+
+def test_a_corpus_shorter_than_asked_is_no_preview(other: Callable[[str, str], str]) -> None:
+    name = other("context_length = 32", "context_length = 32\ntokens = 1_000_000")
+    loaded = studies.load(name)
+    with run.computing("cpu", Progress()):
+        answers.regions.part(loaded)
+    view = queries.regions.look(name)
+    assert view is not None
+    assert view.tokens == view.corpus_tokens
+    assert (view.asked_tokens, view.layout) == (1_000_000, "umap")
+    assert preview_words(view) == ""
+    assert "asks for 1,000,000" in summary_html(view)
 
 
 # ---------------------------------------------------------------- what is not there

@@ -58,7 +58,7 @@ def regions(count: int = 40) -> RegionMap:
             "f1": random.random(count),
         }
     )
-    return RegionMap(table, "umap", 4, 1, 0.7, 1000, 1000, 0, 0, 1.5, 0.3, True, PROVENANCE)
+    return RegionMap(table, "umap", 4, 1, 0.7, 1000, 1000, 1000, 0, 0, 1.5, 0.3, True, PROVENANCE)
 
 
 def event(points: list[int] = (), box: list = (), lasso: list = ()) -> dict:  # type: ignore[assignment]
