@@ -25,7 +25,6 @@ SYMBOLS = {
     "d̄": "mean pairwise distance d̄",
     "ρ": "correlation score ρ",
     "τ": "threshold τ",
-    "F1": "F1 of a region and a feature",
     "not saturated": "saturated",
 }
 LINK = r"\[([^\]]*)\]\([^)]*\)"  # of markdown, to its label
