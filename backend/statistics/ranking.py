@@ -33,7 +33,7 @@ def ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def permuted(ranked: np.ndarray, positives: int, times: int, seed: int) -> np.ndarray:
-    """[times] the best AUROC of any column when the labels are dealt at random: what the best of so
+    """[times] the best AUROC of any column when the labels are shuffled: what the best of so
     many gets by chance. `ranked` [n, R] as `ranks` gives them."""
     rng, n = np.random.default_rng(seed), len(ranked)
     masks = np.zeros((times, n), dtype=np.float32)

@@ -34,7 +34,7 @@ QUESTIONS = {
 HINTS = {
     "any region": "How well does any region, not just the best, tell the concept from the rest?",
     "in or out": "Who is in and who is out, at θ: true and false positives of hard membership.",
-    "new texts": "Where do texts go that no one chose the region by?",
+    "new texts": "Where do texts go by which no region was chosen?",
     "purity": "Does everything that expresses it land here, and nothing else?",
     "gray zone": "What does it do to require new exemplars to be farther apart than kθ?",
     "stability": "Does the model's output change where a region ends?",
@@ -137,6 +137,9 @@ def head_html(view: ConceptsView, concept: str) -> str:
     chips = [markup.chip(name, escape(size), hints.get(name, "")) for name, size in sizes.items()]
     lost = [f"{n} {REASONS[why]}" for why, n in view.dropped.items() if n]
     note = f"Left out: {', '.join(lost)}. " if lost else ""
+    if view.name == "topics":
+        note += "These texts are documents of the corpus: the regions were made from them too. "
     if view.windowed:
         note += f"{view.windowed} texts are longer than a context and were read in several."
+    note = note.strip()
     return markup.chips(chips) + (f'<p class="note">{escape(note)}</p>' if note else "")

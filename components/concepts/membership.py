@@ -10,9 +10,10 @@ import streamlit as st
 
 from backend.concepts.views import Membership, NewTextMembership
 from components.concepts.readers import NAMES, among, hue, named
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import frame_html
+from components.shell.markup import escape
 
 RULES = {
     "ball": "a token within θ of the exemplar",
@@ -45,7 +46,8 @@ def render(view: Membership | NewTextMembership) -> None:
 
 def render_membership(view: Membership) -> None:
     """Rates of the chosen region and union, and J of every region."""
-    markup.render(rates_html(view))
+    markup.render(f'<p class="answer">{escape(membership_words(view))}</p>')
+    markup.render(rates_html(view) + terms.key("θ", "J", "exemplar", "control"))
     markup.head("Every region", "not the best but each of them")
     left, right = st.columns([6, 6], gap="large")
     with left:
@@ -55,6 +57,51 @@ def render_membership(view: Membership) -> None:
         st.plotly_chart(j_chart(view, rule), key="js", config=palette.CONFIG)
     with right:
         markup.render(every_html(view.every, same(view)))
+
+
+def membership_words(view: Membership) -> str:
+    """Who is in and who is out of the best region within θ, and whether random activations do as
+    well."""
+    rows = {(r["rule"], r["what"], r["method"]): r for r in view.table.iter_rows(named=True)}
+    own, control = (_rates(rows["ball", "best", name]) for name in ("exemplar", "coreset"))
+    if own is None:
+        return "No region tells the training texts apart at θ, so none is chosen."
+    begin = (
+        f"On average one of the {own['tied']:,} regions that tie on training texts"
+        if own["tied"] > 1
+        else "The region that training texts choose"
+    )
+    text = (
+        f"{begin} holds, within θ of its exemplar, {numbers.percent(own['tpr'])} of the positive "
+        f"test texts and {numbers.percent(1 - own['tnr'])} of the others (J {_with_ends(own)})."
+    )
+    if control is None:
+        return text
+    apart = own["low"] > control["high"] or own["high"] < control["low"]
+    word = ("better" if own["j"] > control["j"] else "worse") if apart else "not told apart"
+    return f"{text} The same of random activations: J {_with_ends(control)}, {_VERDICTS[word]}."
+
+
+_VERDICTS = {
+    "better": "so the region does better",
+    "worse": "so the region does worse",
+    "not told apart": "which is not told apart",
+}
+
+
+def _rates(row: dict[str, Any]) -> dict[str, Any] | None:
+    """TPR, TNR, J and its ends; of regions that tie their mean, lowest and highest."""
+    if row["j"] is None:
+        return None
+    tied = row["tied"] or 1
+    names = ("tied_{}", "tied_j_low", "tied_j_high") if tied > 1 else ("{}", "j_low", "j_high")
+    means = {name: row[names[0].format(name)] for name in ("tpr", "tnr", "j")}
+    return means | {"low": row[names[1]], "high": row[names[2]], "tied": tied}
+
+
+def _with_ends(rates: dict[str, Any]) -> str:
+    value, low, high = (numbers.fraction(rates[name]) for name in ("j", "low", "high"))
+    return f"{value}, {low} to {high}"
 
 
 def rates_html(view: Membership) -> str:

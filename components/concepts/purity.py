@@ -10,9 +10,10 @@ import streamlit as st
 
 from backend.concepts.views import GrayZone, PurityCoverage
 from components.concepts.readers import NAMES, hue, named
-from components.shell import controls, markup, numbers, palette
+from components.shell import controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import frame_html
+from components.shell.markup import escape
 
 MOST_POINTS = 1000  # units of each method, at random where there are more
 SYMBOLS = {"coreset": "x-thin-open", "kmeans": "diamond"}
@@ -38,7 +39,8 @@ def render(view: PurityCoverage | GrayZone) -> None:
 
 def render_purity(view: PurityCoverage) -> None:
     """One plane and one table for all methods, and what purity goes with."""
-    markup.render(splitting_html(view))
+    markup.render(f'<p class="answer">{escape(purity_words(view))}</p>')
+    markup.render(splitting_html(view) + terms.key("purity", "coverage", "lift", "splitting"))
     left, right = st.columns([5, 7], gap="medium")
     with left:
         st.plotly_chart(plane(view), key="plane", config=palette.CONFIG)
@@ -46,6 +48,29 @@ def render_purity(view: PurityCoverage) -> None:
     with right:
         markup.head("What purity and coverage go with", "over regions, size held fixed")
         markup.render(relations_html(view))
+
+
+WHOLE = 0.9  # of purity and coverage, from which a region is said to hold a concept and no more
+
+
+def purity_words(view: PurityCoverage) -> str:
+    """Whether everything that expresses the concept lands in one region, and nothing else."""
+    rows = {row["method"]: row for row in view.splitting.iter_rows(named=True)}
+    own, control = rows["exemplar"], rows.get("coreset")
+    if own["best_region"] is None:
+        return "No token of a positive test text is in any region, so nothing can be said."
+    is_whole = min(own["best_purity"], own["best_coverage"]) >= WHOLE
+    text = (
+        f"{'Yes' if is_whole else 'No'}: of the tokens of the best region "
+        f"{numbers.percent(own['best_purity'])} are of positive texts, and it holds "
+        f"{numbers.percent(own['best_coverage'])} of all such tokens. Half of them take "
+        f"{_regions(own['half'])}"
+    )
+    return text + (f"; random activations {_regions(control['half'])}." if control else ".")
+
+
+def _regions(count: int) -> str:
+    return f"{numbers.count(count)} region{'' if count == 1 else 's'}"
 
 
 def plane(view: PurityCoverage) -> go.Figure:
@@ -103,14 +128,25 @@ def splitting_html(view: PurityCoverage) -> str:
         "with size alone: calling every token positive has "
         f"{numbers.fraction(view.whole_f1)}. Features "
         "overlap, so there are no parts to count; 50% and 90% are a greedy cover, which takes "
-        "those first that fire on most of any text. Features and clusters by meaning are as many "
-        "as they are."
+        "those first that fire on most of any text. Clusters by meaning are of whole texts, by "
+        f"HDBSCAN on their sentence embeddings: {_clusters(view)}. Intervals take tokens as "
+        "independent; those of one text are not, so the truth is wider."
     )
     heads = (
         "cut by", "of", "parts", "of all", "50%", "90%", "in none", "best", "purity", "lift",
         "coverage", "F1",
     )  # fmt: skip
     return markup.table(heads, rows, "t" + "n" * (len(heads) - 1), note)
+
+
+FEWEST = 10  # clusters below which they are no comparison
+
+
+def _clusters(view: PurityCoverage) -> str:
+    units = view.splitting.filter(method="meaning")["units"]
+    count = int(units[0]) if len(units) else 0
+    few = ", too few to compare with" if count < FEWEST else ""
+    return f"{count} found{few}"
 
 
 def _whole_row(view: PurityCoverage) -> list[str]:
@@ -137,11 +173,16 @@ def _split_row(row: dict[str, Any]) -> list[str]:
     ]
 
 
+LEAST = 20  # regions, below which a correlation says nothing
+
+
 def relations_html(view: PurityCoverage) -> str:
     """Partial rank correlations, a row for each of both."""
-    names = {"coherence": "coherence κ", "mean_distance": "mean distance", "radius": "radius"}
-    names |= {"size": "size itself"}
+    names = {"coherence": "coherence κ", "radius": "radius", "size": "size itself"}
     by_key = {(row["measure"], row["of"]): row for row in view.relations.iter_rows(named=True)}
+    if by_key["purity", "coherence"]["n"] < LEAST:
+        few = f"There are {by_key['purity', 'coherence']['n']} regions with five tokens here"
+        return f'<p class="note">{few}; below {LEAST} nothing is said.</p>'
     rows = [
         [
             words,
@@ -156,7 +197,8 @@ def relations_html(view: PurityCoverage) -> str:
     note = (
         "Spearman's ρ between regions, partial on size (small regions are tighter and cover less "
         f"by size alone), Fisher's 95% interval. {numbers.count(view.left_out)} regions have fewer "
-        "than five tokens here, or no mean pairwise distance, and are left out."
+        "than five tokens here, or no mean pairwise distance, and are left out. Mean pairwise "
+        "distance is 1 − κ² but for the size, so it says the same as κ."
     )
     return markup.table(("", "purity", "coverage", "F1", "regions"), rows, "tnnnn", note)
 
@@ -166,8 +208,10 @@ def relations_html(view: PurityCoverage) -> str:
 
 def render_gray(view: GrayZone) -> None:
     """The partition at every k."""
+    markup.render(f'<p class="answer">{escape(gray_answer(view))}</p>')
+    marks = terms.key("k", "θ", "gray", "overlap", "ambiguous", "purity", "lift", "coverage", "F1")
+    markup.render(gray_html(view) + marks)
     markup.note(gray_words(view.theta))
-    markup.render(gray_html(view))
 
 
 def render_start(view: GrayZone) -> None:
@@ -187,6 +231,23 @@ def missing(frame: pl.DataFrame) -> str:
     return f"Place this set's tokens at k = {', '.join(f'{k:g}' for k in part['k'])}"
 
 
+def gray_answer(view: GrayZone) -> str:
+    """What the widest gray zone that is computed changes against k = 1."""
+    rows = view.table.filter("read").sort("k").to_dicts()
+    if len(rows) < 2:
+        return "Only one k is computed for this set, so nothing can be compared yet."
+    first, last = rows[0], rows[-1]
+    purer = "purer" if last["best_purity"] > first["best_purity"] else "no purer"
+    return (
+        f"From k = {first['k']:g} to {last['k']:g} the regions fall from "
+        f"{numbers.count(first['regions'])} to {numbers.count(last['regions'])}, and a token is "
+        f"within θ of {_overlap(last['overlap'])} exemplars rather than "
+        f"{_overlap(first['overlap'])}. {numbers.percent(last['gray'])} of tokens then lie in the "
+        f"gray zone, and the best region is {purer}: {numbers.percent(last['best_purity'])} of its "
+        f"tokens are of positive texts, before {numbers.percent(first['best_purity'])}."
+    )
+
+
 def gray_html(view: GrayZone) -> str:
     """What k does to the partition and to the concept."""
     columns = (
@@ -194,7 +255,7 @@ def gray_html(view: GrayZone) -> str:
         ("kθ", "n", lambda reach: numbers.fraction(reach, 3), "reach"),
         ("K", "n", numbers.count, "regions"),
         ("gray", "n", numbers.percent, "gray"),
-        ("L0", "n", _overlap, "overlap"),
+        ("overlap", "n", _overlap, "overlap"),
         ("ambiguous", "n", numbers.percent, "ambiguous"),
         ("parts", "n", numbers.count, "effective"),
         ("50%", "n", numbers.count, "half"),
@@ -221,11 +282,11 @@ def gray_words(theta: float) -> str:
     edge = 1 - 2**-0.5
     return (
         "With a gray zone a point becomes an exemplar only beyond kθ of all others; members are "
-        "within θ, and what lies between is skipped while building and assigned afterwards. L0 is "
-        "how many exemplars a token is within θ of, ambiguous the share of tokens with more than "
-        f"one. To be within θ of one exemplar at most, exemplars must be (4 − 2θ)θ apart: k ≥ "
-        f"{4 - 2 * theta:.2f} here. But kθ must stay below 1, k < {1 / theta:.2f} here: of points "
-        "at right angles or more there are at most twice as many as the model is wide, and beyond "
-        "kθ = 1 at most 1 + 1/(kθ − 1). Both hold only for θ ≤ 1 − 1/√2 "
+        "within θ, and what lies between is skipped while building and assigned afterwards. "
+        "Overlap is how many exemplars a token is within θ of, ambiguous the share of tokens with "
+        "more than one. To be within θ of one exemplar at most, exemplars must be (4 − 2θ)θ apart: "
+        f"k ≥ {4 - 2 * theta:.2f} here. But kθ must stay below 1, k < {1 / theta:.2f} here: of "
+        "points at right angles or more there are at most twice as many as the model is wide, and "
+        "beyond kθ = 1 at most 1 + 1/(kθ − 1). Both hold only for θ ≤ 1 − 1/√2 "
         f"= {edge:.3f}; θ is {theta:.3f}. So ambiguity falls with k and does not end."
     )

@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from backend.concepts.views import ConceptAurocs
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.markup import escape
 
@@ -76,7 +76,8 @@ def render(view: ConceptAurocs) -> None:
         st.plotly_chart(distribution(view), key="aurocs", config=palette.CONFIG)
         markup.render(shares_html(view.shares))
     with right:
-        markup.render(readers_html(view.readers, view.contrast))
+        marks = terms.key("AUROC", "reader", "random activations", "best by chance")
+        markup.render(readers_html(view.readers, view.contrast) + marks)
     if view.over["concepts"].max() != 1:
         markup.head("Over all concepts of the set", "mean AUROC on test texts, 95% interval")
         markup.render(over_html(view.over))

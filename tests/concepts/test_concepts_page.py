@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -12,11 +13,13 @@ import pytest
 
 from backend import queries
 from backend.concepts import choices as concept_choices
+from backend.concepts import views as concept_views
 from backend.concepts.views import (
     ConceptAurocs,
     ConceptsView,
 )
 from backend.schema import CorpusError, Job, NotFoundError, Study
+from components.concepts import membership, purity
 from components.concepts import readers as shown
 from components.shell import markup
 from tests.concepts.conftest import computed, own_texts
@@ -91,8 +94,8 @@ def test_the_page_answers(study: Study, boats: str, ask: str) -> None:
     text = text_of(opened("concepts", set=boats, ask=ask))
     expected = {
         "any region": "tells the test texts apart",
-        "in or out": "best region",
-        "purity": "mean pairwise distance",
+        "in or out": "within θ of its exemplar",
+        "purity": "of all such tokens. Half of them take",
         "gray zone": "ambiguity falls with k",
     }
     assert expected[ask] in text
@@ -138,3 +141,71 @@ def test_topics_are_a_set_without_any_file(study: Study) -> None:
     assert set(over["concepts"]) == {3}
     bow = np.asarray(results.readers.array("bow"))
     assert bow.shape == (3, len(results.set.offsets) - 1)
+
+
+# ---------------------------------------------------------------- answers in a sentence
+
+
+def split_row(method: str, **values: float) -> dict[str, object]:
+    row: dict[str, object] = dict.fromkeys(concept_views.SPLITTING)
+    return row | {"method": method, "units": 100} | values
+
+
+def test_purity_is_answered_with_yes_or_no() -> None:
+    best = {"best_region": 7, "best_purity": 1.0, "best_coverage": 0.057, "half": 82}
+    rows = [split_row("exemplar", **best), split_row("coreset", **best | {"half": 134})]
+
+    def words(*rows: dict[str, object]) -> str:
+        table = pl.DataFrame(list(rows), concept_views.SPLITTING)
+        return purity.purity_words(SimpleNamespace(splitting=table))
+
+    text = words(*rows)
+    assert text.startswith("No: of the tokens of the best region 100% are of positive texts")
+    assert "holds 5.7% of all such tokens. Half of them take 82 regions" in text
+    assert "random activations 134 regions" in text
+    assert words(split_row("exemplar", **best | {"best_coverage": 0.95})).startswith("Yes")
+    assert "nothing can be said" in words(split_row("exemplar"))
+
+
+def rates(method: str, j: float, low: float, high: float, tied: int = 1) -> dict[str, object]:
+    row: dict[str, object] = dict.fromkeys(concept_views.CHOSEN_RATES)
+    row |= {"method": method, "rule": "ball", "what": "best", "tied": tied}
+    prefix = "tied_" if tied > 1 else ""
+    ends = {f"{prefix}j": j, f"{prefix}j_low": low, f"{prefix}j_high": high}
+    return row | {"j": j} | ends | {f"{prefix}tpr": 0.98, f"{prefix}tnr": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("control", "verdict"),
+    [
+        (rates("coreset", 0.66, 0.5, 0.8), "which is not told apart"),
+        (rates("coreset", 0.4, 0.3, 0.5), "so the region does better"),
+        (rates("coreset", 0.97, 0.95, 1.0), "so the region does worse"),
+    ],
+)
+def test_who_is_in_is_answered_beside_random_activations(
+    control: dict[str, object], verdict: str
+) -> None:
+    own = rates("exemplar", 0.88, 0.77, 0.93)
+    table = pl.DataFrame([own, control], concept_views.CHOSEN_RATES)
+    text = membership.membership_words(SimpleNamespace(table=table))
+    assert "98% of the positive test texts and 10% of the others (J .88, .77 to .93)" in text
+    assert verdict in text
+    tied = [rates("exemplar", 0.8, 0.5, 0.9, tied=25), control]
+    table = pl.DataFrame(tied, concept_views.CHOSEN_RATES)
+    assert "one of the 25 regions" in membership.membership_words(SimpleNamespace(table=table))
+
+
+def test_a_gray_zone_is_answered_against_none() -> None:
+    empty = dict.fromkeys(concept_views.GRAY)
+    wide = {"regions": 202, "overlap": 0.7, "best_purity": 0.3, "gray": 0.46}
+    rows = [
+        empty | {"k": 1.0, "read": True, "regions": 3822, "overlap": 10.0, "best_purity": 1.0},
+        empty | {"k": 1.1, "read": False},
+        empty | wide | {"k": 1.2, "read": True},
+    ]
+    text = purity.gray_answer(SimpleNamespace(table=pl.DataFrame(rows, concept_views.GRAY)))
+    assert "From k = 1 to 1.2 the regions fall from 3,822 to 202" in text
+    assert "no purer: 30% of its tokens are of positive texts, before 100%" in text
+    one = SimpleNamespace(table=pl.DataFrame(rows[:1], concept_views.GRAY))
+    assert "nothing can be compared yet" in purity.gray_answer(one)

@@ -193,12 +193,12 @@ def ce_steer(
 
 # ---------------------------------------------------------------- headline numbers
 
-# what each null of a score does; where nothing is named, second stories are dealt to other pairs
+# what each null of a score does; where nothing is named, second stories are shuffled
 CONTROLS = {
     ("seed", "independent"): "marks moved",
-    ("seed", "interpretability"): "stories dealt, marks moved",
-    ("corrected", "independent"): "subjects dealt at random",
-    ("corrected", "interpretability"): "stories and subjects dealt",
+    ("seed", "interpretability"): "shuffled stories, marks moved",
+    ("corrected", "independent"): "shuffled subjects",
+    ("corrected", "interpretability"): "shuffled stories and subjects",
 }
 HELD_OUT = {name: name for name in DEFINITIONS} | {
     "unmarked": "corrected, subject's words left out"
@@ -220,7 +220,7 @@ def _score_rows(view: CeBench) -> Iterator[Row]:
     own = (pl.col("reader") == "sae") & (pl.col("definition") == "corrected")
     for row in view.scores.filter(whole | own).iter_rows(named=True):
         name = f"{row['score']} score, {row['definition']}{words[row['reader']]}"
-        control = CONTROLS.get((row["definition"], row["score"]), "stories dealt to other pairs")
+        control = CONTROLS.get((row["definition"], row["score"]), "shuffled stories")
         control = "none" if row["null"] is None else control
         yield measure_row(name, row, "subjects", control, n=row["subjects"])
 
@@ -229,7 +229,7 @@ def _held_out_rows(view: CeBench) -> Iterator[Row]:
     for row in view.held_out.filter(reader="sae").iter_rows(named=True):
         name = f"feature found again on a pair held out, {HELD_OUT[row['definition']]}"
         share = {"value": row["share"], "n": row["subjects"]}
-        yield measure_row(name, row, "subjects", "subjects dealt at random", **share)
+        yield measure_row(name, row, "subjects", "shuffled subjects", **share)
 
 
 def _overlap_row(view: CeBench) -> Row:

@@ -52,9 +52,9 @@ def _spread(draws: np.ndarray) -> tuple[float, float, float]:
 def nulls(
     means: Means, definition: str, null_scores: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Draws of each score of an SAE where nothing is left of what it is about: second stories dealt
-    to other pairs (contrastive); subjects dealt to other pairs (corrected independent) or marks put
-    elsewhere (seed). The published independent score has nothing to shuffle."""
+    """Draws of each score of an SAE where nothing is left of what it is about: second stories
+    shuffled between pairs (contrastive); subjects shuffled between pairs (corrected independent) or
+    marks put elsewhere (seed). The published independent score has nothing to shuffle."""
     rng, times = np.random.default_rng([seed, 3]), _times(means)
     one, other = definitions.story_means(means, definition)
     orders = [rng.permutation(len(one)) for _ in range(times)]
@@ -151,7 +151,7 @@ def held_out(means: Means, by_definition: dict[str, Distances], seed: int) -> pl
             row |= {
                 "median": float(np.median(own)), "share": value, "low": low, "high": high,
                 "subjects": len(np.unique(subjects)),
-                **_dealt(means, definition, apart, labels, finite, seed),
+                **_shuffled_share(means, definition, apart, labels, finite, seed),
             }  # fmt: skip
             if len(np.unique(labels)) > 1:
                 others = [rank(apart[labels != labels[pair]], feature) for pair, feature in folds]
@@ -178,7 +178,7 @@ def rank(apart: np.ndarray, feature: int) -> np.ndarray:
     return (apart > own).sum(axis=1) + ((apart == own).sum(axis=1) + 1) / 2
 
 
-def _dealt(
+def _shuffled_share(
     means: Means,
     definition: str,
     apart: np.ndarray,
@@ -186,7 +186,7 @@ def _dealt(
     finite: np.ndarray,
     seed: int,
 ) -> dict[str, float]:
-    """The share again, with subjects dealt to pairs at random; mean and 97.5%."""
+    """The share again, with subjects shuffled between pairs; mean and 97.5%."""
     rng = np.random.default_rng([seed, 6])
     corrected = definition == "corrected"
     inside = definitions.subject_means(means, definition)[0][finite] if corrected else apart

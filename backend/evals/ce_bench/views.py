@@ -28,7 +28,7 @@ HELD_OUT = pl.Schema(
     {"definition": pl.String}
     | {"median": pl.Float64, "share": pl.Float64, **ENDS}  # rank; share in the first 10
     | {"other_median": pl.Float64, "other_share": pl.Float64}  # of other subjects' pairs
-    | {"null": pl.Float64, "null_high": pl.Float64}  # subjects dealt at random: mean, 97.5%
+    | {"null": pl.Float64, "null_high": pl.Float64}  # shuffled subjects: mean, 97.5%
     | {"chance": pl.Float64, **COUNTS}
 )
 OVERLAP = pl.Schema({"of": pl.String, "value": pl.Float64, **ENDS, "subjects": pl.Int64})

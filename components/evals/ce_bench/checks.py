@@ -50,7 +50,7 @@ def held_out_chart(view: CeBench) -> go.Figure:
     colours = palette.current()
     kinds = (
         ("sae", "share", "this SAE, the subject's own pair", colours.accent),
-        ("sae", "null", "this SAE, subjects dealt at random", palette.OTHER),
+        ("sae", "null", "this SAE, shuffled subjects", palette.OTHER),
         ("sae", "other_share", "this SAE, others' pairs", palette.fade(hue("sae"), 0.35)),
         ("random_topk", "share", "random directions, own pair", colours.slate),
     )  # fmt: skip
@@ -77,7 +77,7 @@ def held_out_html(view: CeBench) -> str:
         READ_BY,
         ("rank", "n", numbers.count, "median"),
         ("in first 10", "n", _percents, "share", "low", "high"),
-        ("dealt", "n", _dealt, "null", "null_high"),
+        ("shuffled", "n", _shuffled, "null", "null_high"),
         ("others' rank", "n", numbers.count, "other_median"),
         ("in first 10", "n", numbers.percent, "other_share"),
         ("pairs", "n", numbers.count, "pairs"),
@@ -87,7 +87,7 @@ def held_out_html(view: CeBench) -> str:
         "on the pair left out. It reads the subject if it is high there and low on other subjects' "
         "pairs: one that is high everywhere, as by the published definition, reads nothing. "
         "Words out: the corrected definition without marked tokens, since stories of a "
-        "subject repeat its words. Median ranks; dealt: with subjects dealt at random, mean and "
+        "subject repeat its words. Median ranks; shuffled: with shuffled subjects, mean and "
         "97.5%. Chance is 10 of "
         f"{view.width:,}."
     )
@@ -98,8 +98,8 @@ def _percents(share: float | None, low: float | None, high: float | None) -> str
     return ended(f"<b>{numbers.percent(share)}</b>", numbers.percent(low), numbers.percent(high))
 
 
-def _dealt(mean: float | None, high: float | None) -> str:
-    """A share with subjects dealt at random, and its 97.5% where there is one."""
+def _shuffled(mean: float | None, high: float | None) -> str:
+    """A share with shuffled subjects, and its 97.5% where there is one."""
     upper = numbers.percent(high)
     end = "" if upper == numbers.MISSING else f" <small>to {upper}</small>"
     return numbers.percent(mean) + end

@@ -7,16 +7,26 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
+from backend.evals.ce_bench import PARTS
 from backend.evals.ce_bench.views import CeBench
 from components.evals.ce_bench import checks, details
 from components.evals.ce_bench.checks import DEFINITIONS, READERS, ROWS, Row, ended, hue
 from components.evals.tab import Desk, Tab, Tables
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.markup import escape, unbroken
 from components.shell.status import waiting
 
-UNITS = {"corrected": "distance, 0–1", "seed": "distance, 0–1", "published": "z over features"}
+# contrastive and independent are distances from 0 to 1, interpretability is their sum
+UNITS = dict.fromkeys(("corrected", "seed"), "distance, 0–1; interpretability: sum of both, 0–2")
+UNITS |= {"published": "z over features"}
+TITLES = {
+    "scores": "Scores",
+    "held out": "A pair held out",
+    "features": "Features",
+    "saes": "Several SAEs",
+    "stories": "Stories and steering",
+}
 LEAST = 5  # subjects; an interval over fewer says nothing
 COUNTS = {
     "unmarked": "pairs mark no subject (the seed's independent score leaves them out)",
@@ -39,10 +49,36 @@ def render_choice() -> tuple[str]:
 
 def render(view: CeBench, study: str, arguments: tuple[str], desk: Desk) -> Tables:
     """Scores and checks; several SAEs; one subject's stories; a prompt steered towards it."""
-    (pairs,) = arguments
-    _render_scores(view)
-    _render_features(view)
-    _render_sweep(view, study, pairs, desk)
+    checks.mend(view)
+    markup.render(f'<p class="answer">{escape(answer(view))}</p>')
+    markup.render(head_html(view))
+    part = _render_parts()
+    if part == "scores":
+        _render_scores(view)
+    elif part == "held out":
+        _render_held_out(view)
+    elif part == "features":
+        _render_features(view)
+    elif part == "saes":
+        _render_sweep(view, study, arguments[0], desk)
+    else:
+        _render_stories(view, study, arguments[0], desk)
+    return tables(view)
+
+
+def _render_parts() -> str:
+    """The part that is shown, and its question; a link to a subject leads to its stories."""
+    about_one = address.get("subject") or address.get("steered") or address.get("feature") >= 0
+    part = str(address.get("part") or ("stories" if about_one else "scores"))
+    controls.segmented_control(
+        "part", "Part", list(PARTS), value=part, format_func=TITLES.__getitem__,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    markup.note(PARTS[part])
+    return part
+
+
+def _render_stories(view: CeBench, study: str, pairs: str, desk: Desk) -> None:
     subject = details.render_subjects(view)
     feature = address.get("definition"), address.get("feature")
     stories = desk.ce_subject(study, subject, pairs, *feature)
@@ -53,31 +89,28 @@ def render(view: CeBench, study: str, arguments: tuple[str], desk: Desk) -> Tabl
         steered = desk.ce_steer(study, subject, prompt, strength, pairs)
         if not waiting(steered, desk, "ce_steer"):
             details.render_steer(steered)
-    return tables(view)
 
 
 def _render_scores(view: CeBench) -> None:
-    checks.mend(view)
-    markup.render(f'<p class="answer">{escape(answer(view))}</p>')
-    markup.render(head_html(view))
     for column, definition in zip(st.columns(3, gap="large"), DEFINITIONS, strict=True):
         with column:
             markup.head(definition, DEFINITIONS[definition])
             chart = scores_chart(view, definition)
             st.plotly_chart(chart, key=f"scores-{definition}", config=palette.CONFIG)
-    markup.render(scores_html(view))
+    markup.render(scores_html(view) + terms.key("L0", "null", "control SAE", "contrastive score"))
+    markup.head("Halves of the subjects", f"split by seed {view.seed}")
+    markup.render(checks.halves_html(view))
+
+
+def _render_held_out(view: CeBench) -> None:
     markup.head("Does a feature read a subject?", "chosen on all pairs but one, ranked on that one")
     left, right = st.columns([4, 8], gap="large")
     left.plotly_chart(checks.held_out_chart(view), key="held", config=palette.CONFIG)
     right.html(checks.held_out_html(view))
+    markup.head("Do opposites share features?", "of the 20 strongest of a story")
     left, right = st.columns(2, gap="large")
-    with left:
-        markup.head("Halves of the subjects", f"split by seed {view.seed}")
-        markup.render(checks.halves_html(view))
-    with right:
-        markup.head("Opposites share features", "of the 20 strongest of a story")
-        st.plotly_chart(checks.overlap_chart(view), key="overlap", config=palette.CONFIG)
-        markup.render(checks.overlap_html(view))
+    left.plotly_chart(checks.overlap_chart(view), key="overlap", config=palette.CONFIG)
+    right.html(checks.overlap_html(view))
 
 
 def _render_features(view: CeBench) -> None:
@@ -123,30 +156,66 @@ def answer(view: CeBench) -> str:
     """The result in two sentences; over few subjects no verdict, and why."""
     if len(view.subjects) < 2:
         return "There is one subject, so nothing can be told from anything."
-    rows = _scores(view)
     held_out = {
         row["reader"]: row for row in view.held_out.filter(definition="corrected").to_dicts()
     }
     own, control = held_out["sae"], held_out["random_topk"]
+    verdict = _reads(own, control)
     if own["share"] is None:
         text = "No subject has two pairs, so nothing says whether a feature reads its subject."
     else:
-        ends = f"({numbers.percent(own['low'])} to {numbers.percent(own['high'])})"
-        text = (
-            f"A feature chosen for a subject is among the first 10 of {view.width:,} on a pair "
+        ends = f"{numbers.percent(own['low'])} to {numbers.percent(own['high'])}; "
+        finding = (
+            f"a feature chosen for a subject is among the first 10 of {view.width:,} on a pair "
             f"held out in {numbers.percent(own['share'])} of {own['pairs']} cases"
-            f"{' ' + ends if _sure(own) else ''}, with subjects dealt at random in "
-            f"{numbers.percent(own['null'])}; of random directions in "
-            f"{numbers.percent(control['share'])}."
         )
-    verdicts = [words for definition in DEFINITIONS if (words := _against(rows, definition))]
-    if verdicts:
-        prefix = "Beside random directions CE-Bench's interpretability puts this SAE"
-        text += f" {prefix} {', '.join(verdicts)}."
+        chance = (
+            f"({ends if _sure(own) else ''}by chance, with shuffled subjects, "
+            f"{numbers.percent(own['null'])}; random directions "
+            f"{numbers.percent(control['share'])})."
+        )
+        text = f"{verdict or 'No verdict over so few'}: {finding} {chance}"
+    text += _score_words(_scores(view), verdict)
     few = len(view.subjects)
     if few < LEAST:
         text += f" There are {few} subjects only: intervals over fewer than {LEAST} mean nothing."
     return text
+
+
+def _reads(own: Row, control: Row) -> str:
+    """Whether features read subjects on pairs held out; "" where intervals say nothing."""
+    if own["share"] is None or not _sure(own):
+        return ""
+    chance = own["null"] if own["null_high"] is None else own["null_high"]
+    if own["low"] <= chance:
+        return "This SAE is not shown to read the subject"
+    if control["share"] is not None and own["low"] <= (control["high"] or control["share"]):
+        return "This SAE reads the subject no better than random directions"
+    return READS
+
+
+READS = "This SAE reads the subject"
+COMPARED = {"above": "lower", "below": "higher", "level": "no differently"}
+
+
+def _score_words(rows: dict[tuple[str, str, str], Row], verdict: str) -> str:
+    """What CE-Bench's own score says beside random directions; "" where it says nothing."""
+    places: dict[str, list[str]] = {}
+    for definition in DEFINITIONS:
+        if place := _place(rows, definition):
+            own, control = (rows[reader, definition, "interpretability"] for reader in READERS)
+            pair = f"{numbers.fraction(control['value'])}, this SAE"
+            pair += f" {numbers.fraction(own['value'])}"
+            places.setdefault(place, []).append(f"{definition} ({pair})")
+    if not places:
+        return ""
+    parts = [
+        f"{COMPARED[place]} by the {' and the '.join(names)} definition"
+        for place, names in places.items()
+    ]
+    hidden = verdict == READS and set(places) != {"above"}
+    begin = "The CE-Bench score does not show it" if hidden else "By CE-Bench's score"
+    return f" {begin}: random directions score {', '.join(parts)}."
 
 
 def _sure(row: Row) -> bool:
@@ -154,15 +223,13 @@ def _sure(row: Row) -> bool:
     return row["low"] is not None and row["subjects"] >= LEAST
 
 
-def _against(rows: dict[tuple[str, str, str], Row], definition: str) -> str:
+def _place(rows: dict[tuple[str, str, str], Row], definition: str) -> str:
     """Where an SAE is beside random directions; "" where either has no score or interval."""
     own, control = (rows[reader, definition, "interpretability"] for reader in READERS)
     if not (_sure(own) and _sure(control)):
         return ""
     apart = own["high"] < control["low"] or own["low"] > control["high"]
-    place = "level" if not apart else "above" if own["value"] > control["value"] else "below"
-    pair = f"{numbers.fraction(own['value'])} against {numbers.fraction(control['value'])}"
-    return f"{place} by the {definition} definition ({pair})"
+    return "level" if not apart else "above" if own["value"] > control["value"] else "below"
 
 
 def head_html(view: CeBench) -> str:
@@ -243,10 +310,10 @@ def scores_html(view: CeBench) -> str:
     note = (
         "Mean over pairs of each pair's best feature; 95% by resampling whole subjects. Grey in "
         "the charts, and beside each score: the same with nothing left to find (mean and 95%): "
-        "second stories dealt to other pairs; for independence subjects dealt to other pairs "
+        "second stories shuffled between pairs; for independence subjects shuffled between pairs "
         "(corrected) or marks put elsewhere in the story (seed); the published code has nothing to "
-        "deal. Stories of one subject are alike, so contrast lies below its null wherever features "
-        "read subjects. Random directions: as many, with the same L0."
+        "shuffle. Stories of one subject are alike, so contrast lies below its null wherever "
+        "features read subjects. Random directions: as many, with the same L0."
     )
     published = (
         "The published formula is C + I − .25·L0. Its weight was fitted on the same 48 SAEs of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from backend.evals.ce_bench import DEFINITIONS, means, pairs, steer
+from backend.evals.ce_bench import DEFINITIONS, PARTS, means, pairs, steer
 from backend.evals.ce_bench import answers as ce_bench_answers
 from backend.evals.ce_bench.views import CeSubject
 from backend.models import language_model
@@ -86,9 +87,9 @@ def test_headline_numbers_carry_n_and_what_their_control_gives(small: str, stori
     table = ce_bench_answers.measures(look(small, stories))
     assert table.columns == ["measure", "value", "low", "high", "n", "n_of", "null", "control"]
     rows = {r["measure"]: r for r in table.iter_rows(named=True)}
-    assert rows["independent score, corrected"]["control"] == "subjects dealt at random"
+    assert rows["independent score, corrected"]["control"] == "shuffled subjects"
     assert rows["independent score, corrected"]["n"] == 3
-    assert rows["interpretability score, published"]["control"] == "stories dealt to other pairs"
+    assert rows["interpretability score, published"]["control"] == "shuffled stories"
     assert "feature found again on a pair held out, corrected" in rows
     assert "interpretability score, corrected, random directions" in rows
     assert table["measure"].n_unique() == len(table)
@@ -98,8 +99,8 @@ def test_the_tab_says_what_was_found(small: str, stories: str) -> None:
     compute(small, stories)
     view = look(small, stories)
     assert "of 9 cases" in tab.answer(view)
-    assert "by the corrected definition" not in tab.answer(view)
-    assert "(" not in tab.answer(view)
+    assert "random directions score" not in tab.answer(view)
+    assert " to " not in tab.answer(view)
     assert "There are 3 subjects only" in tab.answer(view)
     for definition in DEFINITIONS:
         assert len(tab.scores_chart(view, definition).data) == 2
@@ -122,12 +123,44 @@ def test_a_verdict_needs_intervals_over_five_subjects(small: str, stories: str) 
         scores=few.scores.with_columns(several), held_out=few.held_out.with_columns(several),
     )  # fmt: skip
     text = tab.answer(many)
-    assert " by the corrected definition (" in text
+    assert re.search(r"random directions score .*corrected \(", text)
     assert " to " in text
     assert "mean nothing" not in text
     without = pl.when(pl.col("reader") == "sae").then("low").alias("low")
     endless = tab.answer(replace(many, scores=many.scores.with_columns(without)))
-    assert not any(word in endless for word in ("level", "above", "below"))
+    assert "random directions score" not in endless
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [
+        ((0.9, 0.8, 0.98), "This SAE reads the subject: "),
+        ((0.3, 0.2, 0.4), "This SAE is not shown to read the subject: "),
+        ((0.5, 0.35, 0.6), "no better than random directions: "),
+    ],
+)
+def test_the_headline_says_whether_features_read_subjects(
+    small: str, stories: str, share: tuple[float, float, float], verdict: str
+) -> None:
+    compute(small, stories)
+    view = look(small, stories)
+    rows = view.held_out.with_columns(
+        subjects=pl.lit(5), null=pl.lit(0.2), null_high=pl.lit(0.25),
+        **{
+            name: pl.when(pl.col("reader") == "sae").then(own).otherwise(control)
+            for name, own, control in zip(
+                ("share", "low", "high"), share, (0.29, 0.17, 0.44), strict=True
+            )
+        },
+    )  # fmt: skip
+    text = tab.answer(replace(view, subjects=tuple("abcde"), held_out=rows))
+    assert verdict in text
+    assert f"{share[0]:.0%}" in text
+
+
+def test_each_part_has_a_title_and_a_question() -> None:
+    assert set(tab.TITLES) == set(PARTS)
+    assert all(question.endswith("?") for question in PARTS.values())
 
 
 def test_what_a_link_asks_for_that_is_not_there_is_named(small: str, stories: str) -> None:
