@@ -47,7 +47,6 @@ def render(view: Membership | NewTextMembership) -> None:
 def render_membership(view: Membership) -> None:
     """Rates of the chosen region and union, and J of every region."""
     markup.render(f'<p class="answer">{escape(membership_words(view))}</p>')
-    markup.render(rates_html(view) + terms.key("θ", "J", "exemplar", "control"))
     markup.head("Every region", "not the best but each of them")
     left, right = st.columns([6, 6], gap="large")
     with left:
@@ -57,6 +56,8 @@ def render_membership(view: Membership) -> None:
         st.plotly_chart(j_chart(view, rule), key="js", config=palette.CONFIG)
     with right:
         markup.render(every_html(view.every, same(view)))
+    markup.head("The best", "chosen on training texts, measured on test texts")
+    markup.render(rates_html(view) + terms.key("θ", "J", "exemplar", "control"))
 
 
 def membership_words(view: Membership) -> str:
@@ -205,7 +206,7 @@ def render_new_texts(view: NewTextMembership) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         markup.render(shares_html(view))
-        markup.render(controls_html(view.shares))
+        markup.render(controls_html(view.shares) + terms.key("θ", "exemplar", "runner-up"))
     with right:
         st.plotly_chart(nearest_chart(view), key="nearest", config=palette.CONFIG)
         markup.render(quantiles_html(view.quantiles))

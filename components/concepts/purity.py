@@ -40,7 +40,6 @@ def render(view: PurityCoverage | GrayZone) -> None:
 def render_purity(view: PurityCoverage) -> None:
     """One plane and one table for all methods, and what purity goes with."""
     markup.render(f'<p class="answer">{escape(purity_words(view))}</p>')
-    markup.render(splitting_html(view) + terms.key("purity", "coverage", "lift", "splitting"))
     left, right = st.columns([5, 7], gap="medium")
     with left:
         st.plotly_chart(plane(view), key="plane", config=palette.CONFIG)
@@ -48,6 +47,8 @@ def render_purity(view: PurityCoverage) -> None:
     with right:
         markup.head("What purity and coverage go with", "over regions, size held fixed")
         markup.render(relations_html(view))
+    markup.head("Every way to cut the same tokens")
+    markup.render(splitting_html(view) + terms.key("purity", "coverage", "lift", "splitting"))
 
 
 WHOLE = 0.9  # of purity and coverage, from which a region is said to hold a concept and no more

@@ -11,6 +11,7 @@ import streamlit as st
 from backend.concepts.views import Robustness, StableRegions
 from components.shell import controls, markup, numbers, palette
 from components.shell.lists import frame_html
+from components.shell.markup import escape
 
 NAMES_OF_SOURCES = {
     "exemplars": "exemplars",
@@ -64,6 +65,7 @@ def render(view: StableRegions | Robustness) -> None:
 
 def render_stable(view: StableRegions) -> None:
     """D along segments, and three tests beside their control."""
+    markup.render(f'<p class="answer">{escape(stable_words(view))}</p>')
     left, right = st.columns([5, 7], gap="large")
     with left:
         st.plotly_chart(segments_chart(view), key="segments", config=palette.CONFIG)
@@ -152,11 +154,32 @@ def prediction_html(frame: pl.DataFrame) -> str:
     return frame_html(frame, columns, note)
 
 
+def stable_words(view: StableRegions) -> str:
+    """Whether the output jumps where regions end, more than where those of random activations do,
+    and whether there is a jump at all."""
+    rows = {(r["measure"], r["of"]): r for r in view.boundaries.iter_rows(named=True)}
+    row = rows.get(("beyond", "difference"))
+    sharp = f"Median sharpness is {numbers.fraction(np.median(view.sharpness))}; 1 is a straight "
+    sharp += "line without any jump."
+    if row is None or row["low"] is None:
+        return f"Too few pairs have a boundary to say where the output jumps. {sharp}"
+    ends = f"{numbers.fraction(row['low'])} to {numbers.fraction(row['high'])}"
+    apart = row["high"] < 0 or row["low"] > 0
+    places = ("nearer to", "than to") if row["mean"] < 0 else ("farther from", "than from")
+    place, joint = places if apart else ("as near to", "as to")
+    return (
+        f"With {row['n']} pairs of prompts the output is steepest {place} where a region ends "
+        f"{joint} where a region of random activations ends (difference "
+        f"{numbers.fraction(row['mean'], 3)} of the way, {ends}). {sharp}"
+    )
+
+
 # ---------------------------------------------------------------- robustness
 
 
 def render_robustness(view: Robustness) -> None:
     """The corpus partitioned again, and features."""
+    markup.render(f'<p class="answer">{escape(robustness_words(view.measures))}</p>')
     left, right = st.columns([7, 5], gap="large")
     with left:
         markup.head("Partitioned again", f"{numbers.count(view.regions)} regions")
@@ -173,6 +196,24 @@ def render_robustness(view: Robustness) -> None:
             "on its models. Each match "
             "stands on Regions and on Features.</p>"
         )
+
+
+def robustness_words(frame: pl.DataFrame) -> str:
+    """How many regions are found again, beside random activations."""
+    by_key = {(r["how"], r["of"]): r for r in frame.filter(measure="found").iter_rows(named=True)}
+    parts = []
+    for how in frame["how"].unique(maintain_order=True):
+        own, control = (by_key.get((how, kind)) for kind in ("exemplars", "coreset"))
+        if own:
+            beside = f" (random activations {numbers.percent(control['value'])})" if control else ""
+            parts.append(f"{numbers.percent(own['value'])} with {how}{beside}")
+    if not parts:
+        return "Nothing was partitioned again."
+    return f"Of the regions these are found again, by an exemplar of cosine > .9: {_listed(parts)}."
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
 def robustness_html(frame: pl.DataFrame) -> str:

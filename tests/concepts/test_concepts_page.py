@@ -19,7 +19,7 @@ from backend.concepts.views import (
     ConceptsView,
 )
 from backend.schema import CorpusError, Job, NotFoundError, Study
-from components.concepts import membership, purity
+from components.concepts import membership, purity, stability
 from components.concepts import readers as shown
 from components.shell import markup
 from tests.concepts.conftest import computed, own_texts
@@ -209,3 +209,38 @@ def test_a_gray_zone_is_answered_against_none() -> None:
     assert "no purer: 30% of its tokens are of positive texts, before 100%" in text
     one = SimpleNamespace(table=pl.DataFrame(rows[:1], concept_views.GRAY))
     assert "nothing can be compared yet" in purity.gray_answer(one)
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0.023, -0.01, 0.056), "steepest as near to where a region ends as to where"),
+        ((-0.1, -0.2, -0.05), "steepest nearer to where a region ends than to where"),
+        ((0.1, 0.05, 0.2), "steepest farther from where a region ends than from where"),
+    ],
+)
+def test_stable_regions_are_answered_against_random_activations(
+    ends: tuple[float, float, float], words: str
+) -> None:
+    mean, low, high = ends
+    row = dict.fromkeys(concept_views.BOUNDARIES) | {
+        "measure": "beyond", "of": "difference", "mean": mean, "low": low, "high": high, "n": 61
+    }  # fmt: skip
+    boundaries = pl.DataFrame([row], concept_views.BOUNDARIES)
+    view = SimpleNamespace(boundaries=boundaries, sharpness=np.array([1.2, 1.31, 1.5]))
+    text = stability.stable_words(view)
+    assert words in text
+    assert "Median sharpness is 1.31" in text
+    none = SimpleNamespace(boundaries=boundaries[:0], sharpness=np.array([1.0]))
+    assert "Too few pairs" in stability.stable_words(none)
+
+
+def test_robustness_is_answered_beside_random_activations() -> None:
+    rows = [
+        dict.fromkeys(concept_views.REPEATS)
+        | {"how": how, "measure": "found", "of": kind, "value": value}
+        for how, own in (("another order", 0.09), ("another θ", 0.34))
+        for kind, value in (("exemplars", own), ("coreset", 0.02))
+    ]
+    text = stability.robustness_words(pl.DataFrame(rows, concept_views.REPEATS))
+    assert "9.0% with another order (random activations 2.0%) and 34% with another θ" in text

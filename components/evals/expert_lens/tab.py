@@ -15,7 +15,7 @@ from backend.evals.expert_lens.views import LEAST_ALIKE, ExpertLens
 from components.evals.expert_lens import concept, sets
 from components.evals.expert_lens.sets import between
 from components.evals.tab import Desk, Tab, Tables
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.markup import escape, unbroken
 from components.shell.status import waiting
 
@@ -103,7 +103,7 @@ def render_expert_lens(view: ExpertLens) -> int:
                 f"Classical scaling: the two dimensions hold {numbers.percent(view.tree.shown)} of "
                 "the variance, so trust the tree before the map. Hues are branches of the tree."
             )
-    markup.render(sets.chosen_html(view, stop))
+    markup.render(sets.chosen_html(view, stop) + terms.key("expertise", "unit", "alignment"))
     with st.expander(f"{len(view.concepts)} concepts, their sentences and best units"):
         markup.render(sets.concepts_html(view))
     return stop

@@ -11,7 +11,7 @@ from components.evals.sage import charts
 from components.evals.sage import tables as sage_tables
 from components.evals.sage.tables import TASKS
 from components.evals.tab import Desk, Tab, Tables
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.markup import escape
 from components.shell.status import render_problem
@@ -85,7 +85,8 @@ def _render_worth(view: Sage, results: SageTask) -> None:
             "damage of any kind may: what controls do is the measure of everything below."
         )
     st.plotly_chart(charts.scores_chart(results, view.role), key="scores", config=palette.CONFIG)
-    markup.render(sage_tables.scores_html(results, view.role))
+    marks = terms.key("logit difference", "sufficiency", "necessity", "supervised dictionary")
+    markup.render(sage_tables.scores_html(results, view.role) + marks)
     markup.head("Can it be controlled?", "an attribute changed to its counterfactual's value")
     st.plotly_chart(charts.control_chart(results), key="control", config=palette.CONFIG)
     markup.render(sage_tables.control_html(results))
