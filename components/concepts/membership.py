@@ -74,7 +74,8 @@ def membership_words(view: Membership) -> str:
     )
     text = (
         f"{begin} holds, within θ of its exemplar, {numbers.percent(own['tpr'])} of the positive "
-        f"test texts and {numbers.percent(1 - own['tnr'])} of the others (J {_with_ends(own)})."
+        f"test texts and {numbers.percent(round(1 - own['tnr'], 6))} of the others "
+        f"(J {_with_ends(own)})."
     )
     if control is None:
         return text
