@@ -46,7 +46,7 @@ app.command(cache)
 
 def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
-    again = f"{app.name[0]} {shlex.join(words)}"
+    repeat = f"{app.name[0]} {shlex.join(words)}"
     try:
         code = app(words, exit_on_error=False, result_action="return_int_as_exit_code_else_zero")
         sys.stdout.flush()
@@ -54,13 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     except CycloptsError:
         return 2  # it has been said what is wrong, and the nearest name
     except UnansweredError as error:
-        print(f"{error.problem}\nMend what it names, then run again: {again}", file=sys.stderr)
+        print(f"{error.problem}\nMend what it names, then run again: {repeat}", file=sys.stderr)
         return 1
     except TesseraError as error:
         print(f"{error.problem}\n{error.remedy}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nNo longer waiting; the worker goes on. To wait again: {again}", file=sys.stderr)
+        print(f"\nNo longer waiting; the worker goes on. To wait again: {repeat}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever reads has enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,7 +77,7 @@ def commands() -> dict[str, query.Entry]:
 
 @dataclass(frozen=True)
 class Flags:
-    """How a query is asked in a terminal and how its answer is printed: options of each command."""
+    """How a query is ask in a terminal and how its answer is printed: options of each command."""
 
     json: bool = False
     csv: bool = False
@@ -175,12 +175,12 @@ def _option_types(entry: query.Entry, flags: set[str]) -> dict[str, Any]:
 
 
 def _answer(entry: query.Entry, flags: Flags, options: dict[str, Any]) -> Any:
-    asked = query.callables()[entry.name]
-    if not isinstance(asked, query.Query):
-        return asked(**options)
+    ask = query.callables()[entry.name]
+    if not isinstance(ask, query.Query):
+        return ask(**options)
     if not flags.look:
-        return _whole(lambda: asked(**options), flags)
-    answer = asked.look(**options)
+        return _whole(lambda: ask(**options), flags)
+    answer = ask.look(**options)
     if answer is None:
         problem = f"What {entry.name!r} answers has not been computed."
         raise NotFoundError(problem, "Leave out --look, and it is.")

@@ -137,12 +137,12 @@ def test_a_line_says_how_many_jobs_are_before_it(
     small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "launch", lambda device: None)
-    made = [
+    queued = [
         jobs.submit(jobs.Request("regions", small, {}, key, title="Regions"), "cpu")
         for key in ("first", "second")
     ]
-    assert terminal.progress_line(made[0]) == "Regions: waiting for the worker"
-    assert terminal.progress_line(made[1]) == "Regions: waiting, 1 before it"
+    assert terminal.progress_line(queued[0]) == "Regions: waiting for the worker"
+    assert terminal.progress_line(queued[1]) == "Regions: waiting, 1 before it"
 
 
 def test_a_screen_has_one_line_that_goes_and_a_file_a_line_now_and_then(small: str) -> None:
