@@ -77,7 +77,7 @@ def commands() -> dict[str, query.Entry]:
 
 @dataclass(frozen=True)
 class Flags:
-    """How a query is ask in a terminal and how its answer is printed: options of each command."""
+    """How a query is asked in a terminal and how its answer is printed: options of each command."""
 
     json: bool = False
     csv: bool = False
