@@ -397,6 +397,7 @@ class Job:
     step: int = 0
     steps: int = 0
     seconds: float = 0.0
+    expected: float | None = None  # seconds in all, as estimated when it was asked for
 
 
 # ---------------------------------------------------------------- tables

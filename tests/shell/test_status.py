@@ -63,6 +63,16 @@ def test_what_waits_says_behind_what() -> None:
     assert standing(JOB, [JOB]) == ""
 
 
+def test_the_time_left_is_of_the_whole_where_that_was_estimated() -> None:
+    at_work = replace(JOB, step=3, expected=1200.0, started=time.time() - 300)
+    assert pace(at_work).endswith("about 15 min left")
+    assert standing(WAITING, [at_work, WAITING]) == "behind CE-Bench (about 15 min left)"
+    resumed = replace(at_work, seconds=600.0)
+    assert pace(resumed).endswith("about 5 min left"), "what it ran before counts"
+    late = replace(at_work, started=time.time() - 1500)
+    assert pace(late).endswith("4 min left of this step"), "an estimate that was wrong says nothing"
+
+
 def test_what_a_person_did_is_told_at_once() -> None:
     assert "cancelling" in pace(replace(JOB, cancel=True))
     assert pace(replace(WAITING, paused=True), [JOB]) == "paused"
