@@ -67,7 +67,6 @@ CREATE TABLE jobs (
     first REAL NOT NULL DEFAULT 0,
     paused INTEGER NOT NULL DEFAULT 0,
     step INTEGER NOT NULL DEFAULT 0,
-    steps INTEGER NOT NULL DEFAULT 0,
     seconds REAL NOT NULL DEFAULT 0,
     expected REAL
 );

@@ -88,11 +88,14 @@ def _short(text: str) -> str:
 
 
 def share_of(job: Job) -> float | None:
-    """How much of all of it is done, 0..1; None where it has more steps than are known."""
-    share = min(1.0, job.done / job.total) if job.total > 0 else 0.0
-    if job.steps:
-        return (max(job.step, 1) - 1 + share) / max(job.steps, job.step)
-    return share if job.step <= 1 else None
+    """How much of all of it is done, 0..1: by its time, where that was estimated, else by the work
+    units of its one step; None where it has several."""
+    seconds = remaining(job)
+    if seconds is not None and job.expected:
+        return 1 - seconds / job.expected
+    if job.step > 1:
+        return None
+    return min(1.0, job.done / job.total) if job.total > 0 else 0.0
 
 
 def ahead(job: Job) -> str:
@@ -101,7 +104,7 @@ def ahead(job: Job) -> str:
         return f"{numbers.about(seconds)} left"
     if job.eta is None:
         return "time left not known yet"
-    return f"{numbers.span(job.eta)} left" + (" of this step" if job.step > 1 or job.steps else "")
+    return f"{numbers.span(job.eta)} left" + (" of this step" if job.step > 1 else "")
 
 
 def remaining(job: Job) -> float | None:
@@ -116,8 +119,6 @@ def remaining(job: Job) -> float | None:
 
 def step_of(job: Job) -> str:
     """Which step it is at, where it has several."""
-    if job.steps:
-        return f"step {max(job.step, 1)} of {max(job.steps, job.step)}"
     return f"step {job.step}" if job.step > 1 else ""
 
 

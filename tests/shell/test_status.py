@@ -91,7 +91,8 @@ def test_what_waits_does_not_say_that_it_starts() -> None:
 
 def test_the_bar_is_of_the_whole_or_there_is_none() -> None:
     assert share_of(JOB) == 0.25
-    assert share_of(replace(JOB, step=3, steps=9)) == pytest.approx(2.25 / 9)
+    half = replace(JOB, step=3, expected=600.0, started=time.time() - 300)
+    assert share_of(half) == pytest.approx(0.5, abs=0.01)
     assert share_of(replace(JOB, step=3)) is None, "it would fall back to 0 at every step"
     assert "progressbar" not in progress_html(replace(JOB, step=3))
     assert "step 3 · 10 of 40 steps" in pace(replace(JOB, step=3))
