@@ -1,4 +1,4 @@
-"""Tags and file formats of labels by hand, as backend and pages share them. Imports nothing heavy."""
+"""Tags and file formats of labels by hand, as backend and pages share them; nothing heavy."""
 
 from __future__ import annotations
 
