@@ -31,6 +31,8 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overl
 from pydantic import TypeAdapter, ValidationError
 
 from backend import run
+from backend.corpus import activations
+from backend.models import language_model
 from backend.models.device import has_room, pick_device
 from backend.schema import Job, NotFoundError, Progress, Study, TesseraError
 from backend.store import jobs, rates
@@ -62,6 +64,14 @@ class Entry:
     def parts(self, study: Study, **arguments: Any) -> Iterable[Part]:
         """What of it is still to be computed; by default all of it, of whatever kind."""
         return self.work(study, **arguments) if self.work else [Part(self.name)]
+
+    def seconds(self, study: Study, arguments: dict[str, Any], device: str) -> float | None:
+        """How long what is left will take; None where that is not known."""
+        try:
+            with run.looking(device):
+                return rates.seconds_of(self.parts(study, **arguments), study.name, device)
+        except (run.Missing, NotFoundError):  # what it is to be made of is not there
+            return None
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
@@ -232,12 +242,7 @@ class Query(Generic[P, R]):
         """How long the answer would take if it were asked for, from what was measured here."""
         loaded = studies.load(study)
         arguments, device = self.entry.bound(*args, **kwargs), pick_device(loaded.device)
-        with run.looking(device):
-            try:
-                parts = list(self.entry.parts(loaded, **arguments))
-                seconds = rates.seconds_of(parts, study, device)
-            except run.Missing:  # what it is to be made of is not there yet
-                seconds = None
+        seconds = self.entry.seconds(loaded, arguments, device)
         return Estimate(seconds, jobs.before(self._rank(arguments), device))
 
     def start(self, study: Study, *args: P.args, **kwargs: P.kwargs) -> Job:
@@ -264,6 +269,7 @@ class Query(Generic[P, R]):
     def _request(self, study: Study, arguments: dict[str, Any]) -> Request:
         entry = self.entry
         return Request(
+            estimate=lambda: entry.seconds(study, arguments, pick_device(study.device)),
             query=entry.name,
             study=study.name,
             arguments=_adapter(Any).dump_python(arguments, mode="json"),
@@ -342,7 +348,7 @@ action = AtOnce("action")  # keeps what a person says, or starts work; not a com
 def warm(study: str, device: str) -> bool:
     """Loads the models that short questions about a study ask; False where the device has no room
     for them beside what is there. What is wrong with a study is for its jobs to say."""
-    from backend.models import embedder, language_model, sae
+    from backend.models import embedder, sae
 
     if not has_room(device):
         return False
@@ -353,6 +359,16 @@ def warm(study: str, device: str) -> bool:
             sae.load(loaded.sae, device)
         embedder.load(loaded.embedder, device)
     return True
+
+
+def _calibrate(study: Study, device: str) -> None:
+    """Measures, once, how fast the model of a job that asked it reads: what takes as long as so
+    much reading has an estimate from then on."""
+    if rates.seconds_of([Part(rates.CHUNK)], study.name, device) is None:
+        reading = study.reading
+        length = study.corpus.context_length
+        seconds = activations.measure_chunk(reading.model, reading.site, length)
+        run.current().progress.computed(rates.CHUNK, seconds)
 
 
 def compute(
@@ -368,8 +384,11 @@ def compute(
     values = entry.decode(arguments)
     loaded = studies.load(study)
     studies.check(loaded)
+    loads = language_model.load.cache_info()
     with run.computing(device, progress, LOCAL.each):
         entry.function(loaded, **values)
+        if language_model.load.cache_info() != loads:
+            _calibrate(loaded, device)
     with run.looking(device):
         try:
             entry.function(loaded, **values)

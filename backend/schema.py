@@ -319,28 +319,12 @@ class Plan:
     among: tuple[int, ...] = ()  # features to draw from; (): all
 
 
-# ---------------------------------------------------------------- what people say
-
-# that may be put on a decision about a feature
-TAGS = {
-    "polysemantic": "more than one meaning, each clear",
-    "syntax": "grammar or punctuation",
-    "format": "markup, lists, headings, numbers as written",
-    "language": "a language or script",
-    "topic": "what the whole text is about",
-    "position": "where in a sentence or text",
-    "weak": "fires so weakly or rarely that nothing can be said",
-}
-
-
 # ---------------------------------------------------------------- progress
 
 
 class Progress:
-    """Where long work reports to. The base class is silent; a job's writes to its row.
-
-    `report` is called between chunks and raises `Cancelled` if the job was cancelled.
-    """
+    """Where long work reports to, between chunks. The base class is silent; a job's writes to its
+    row, and raises `Cancelled` if the job was cancelled."""
 
     def report(self, done: float, total: float, message: str, unit: str = "") -> None:
         """Work units done of how many, and what is being done now."""
@@ -364,9 +348,8 @@ class Progress:
 @dataclass(frozen=True)
 class Job:
     """One row of the job store: a query with its arguments (JSON), and how far it is. Times are in
-    Unix seconds; `eta` and `rate` are None until known; `title` says what is computed. Of the two
-    numbers of its steps, `step` counts those begun and `steps` is 0 where their number is not
-    known. `seconds` is how long it has run in all, but for the stretch it is in."""
+    Unix seconds; `eta` and `rate` are None until known; `title` says what is computed; `seconds`
+    is how long it has run in all, but for the stretch that it is in."""
 
     id: str
     query: str
@@ -394,32 +377,9 @@ class Job:
     light: bool = False  # short: a light worker may take it
     paused: bool = False  # waits until a person resumes it
     cancel: bool = False  # a person cancelled it: it ends after the block that it is in
-    step: int = 0
-    steps: int = 0
+    step: int = 0  # of its steps the one that it is at, counted from 1
     seconds: float = 0.0
-
-
-# ---------------------------------------------------------------- tables
-
-DOCUMENTS = pl.Schema(
-    {
-        "document": pl.Int32,
-        "source": pl.String,
-        "topic": pl.String,
-        "title": pl.String,
-        "text": pl.String,
-        "tokens": pl.Int32,
-    }
-)
-CONTEXTS = pl.Schema(
-    {
-        "context": pl.Int32,  # row in the token matrix
-        "document": pl.Int32,
-        "start": pl.Int32,  # index of its first token within the document
-        "length": pl.Int32,  # tokens that are not BOS
-        "first_token": pl.Int64,  # global index of its first token, BOS left out
-    }
-)
+    expected: float | None = None  # seconds in all, as estimated when it was asked for
 
 
 def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

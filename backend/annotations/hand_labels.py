@@ -20,10 +20,11 @@ from typing import Any
 import polars as pl
 
 from backend.annotations.views import Decision, DecisionReceipt
+from backend.annotations.words import TAGS
 from backend.features.answers import feature_index
 from backend.labels import tables
 from backend.query import action, lookup
-from backend.schema import TAGS, NotFoundError, Study, conform
+from backend.schema import NotFoundError, Study, conform
 from backend.store import annotations
 from backend.store.annotations import Event, New
 

@@ -1,4 +1,4 @@
-"""The file formats of labels by hand, as backend and pages share them. Imports nothing heavy."""
+"""Tags and file formats of labels by hand, as backend and pages share them; nothing heavy."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def format_of(file_name: str, formats: Iterable[FileFormat]) -> str:
         if each.is_ending_of(file_name):
             return each.name
     return ""
+
+
+# that may be put on a decision about a feature
+TAGS = {
+    "polysemantic": "more than one meaning, each clear",
+    "syntax": "grammar or punctuation",
+    "format": "markup, lists, headings, numbers as written",
+    "language": "a language or script",
+    "topic": "what the whole text is about",
+    "position": "where in a sentence or text",
+    "weak": "fires so weakly or rarely that nothing can be said",
+}

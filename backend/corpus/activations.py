@@ -8,6 +8,7 @@ and memory holds one chunk whatever the corpus size.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -150,6 +151,16 @@ def extract(model: ModelRef, site: Site, contexts: Contexts) -> dict[str, Any]:
             "Compute in float32: set `dtype` in the study or TESSERA_DTYPE.",
         )
     return {"residual": residual}
+
+
+def measure_chunk(model: ModelRef, site: Site, length: int) -> float:
+    """About how many seconds a chunk of contexts of a length takes on the device of the run, from a
+    pass over two of them; the model is loaded already."""
+    network = language_model.load(model, run.current().device)
+    ids = torch.full((2, length), network.bos)
+    started = time.perf_counter()
+    network.residual(ids, None, site.layer).cpu()
+    return (time.perf_counter() - started) * CHUNK / len(ids)
 
 
 def padded(contexts: list[np.ndarray], bos: int) -> tuple[Tensor, Tensor]:

@@ -23,8 +23,6 @@ from backend.corpus import sources
 from backend.corpus.repeats import Deduplicator
 from backend.models.language_model import tokenizer
 from backend.schema import (
-    CONTEXTS,
-    DOCUMENTS,
     CorpusError,
     CorpusRef,
     ModelRef,
@@ -38,6 +36,26 @@ TOKENIZE_BATCH = 64
 
 
 Document = tuple[str, str, str, str]  # source, topic, title, text
+
+DOCUMENTS = pl.Schema(
+    {
+        "document": pl.Int32,
+        "source": pl.String,
+        "topic": pl.String,
+        "title": pl.String,
+        "text": pl.String,
+        "tokens": pl.Int32,
+    }
+)
+CONTEXTS = pl.Schema(
+    {
+        "context": pl.Int32,  # row in the token matrix
+        "document": pl.Int32,
+        "start": pl.Int32,  # index of its first token within the document
+        "length": pl.Int32,  # tokens that are not BOS
+        "first_token": pl.Int64,  # global index of its first token, BOS left out
+    }
+)
 
 
 @memoize("corpus.tokens", version=1)

@@ -137,7 +137,7 @@ def _left_to_judge(study: Study, request: LabelRequest, methods: str) -> list[Pa
     """The same with their scores; of the one that lends its labels, those labels."""
     request, plan = _checked(study, request, methods)
     steps = _judging(study, request, plan)
-    return workload.left(steps, judged=steps.numbers[:1])
+    return workload.left(steps, numbers=steps.numbers[:1])
 
 
 @query("Labels of one feature or region", priority=queue.PAGE, work=_left)

@@ -16,10 +16,10 @@ COUNTED = 100  # labels that are looked for; of more, every so many
 LABEL, JUDGEMENT = 0.15, 0.25  # of a chunk's time, until it was measured: the study's own model
 
 
-def left(steps: ExperimentSteps, judged: tuple[int, ...] | None = None) -> list[Part]:
-    """Labels that are not written, and judgements of all or of the numbers `judged`; where labels
+def left(steps: ExperimentSteps, numbers: tuple[int, ...] | None = None) -> list[Part]:
+    """Labels that are not written, and judgements of all or of some `numbers`; where labels
     are not written yet, their judgements are as many as there can be."""
-    judged = steps.numbers if judged is None else judged
+    numbers = steps.numbers if numbers is None else numbers
     authors = [label_steps.author_of(method, steps.models) for method in steps.plan.methods]
     pairs = [(number, author) for author in authors for number in steps.numbers]
     every = max(1, len(pairs) // COUNTED)
@@ -31,7 +31,7 @@ def left(steps: ExperimentSteps, judged: tuple[int, ...] | None = None) -> list[
             missing[label_steps.explain.work(*label)] += every if asks else 0
     writes = _like(steps.models.writer.kind, LABEL)
     parts = [Part(work, count, writes) for work, count in missing.items() if count]
-    return [*parts, *(_possible(steps, judged) if missing else _unjudged(steps, judged))]
+    return [*parts, *(_possible(steps, numbers) if missing else _unjudged(steps, numbers))]
 
 
 def _like(kind: str, share: float) -> dict[str, float]:
@@ -39,17 +39,17 @@ def _like(kind: str, share: float) -> dict[str, float]:
     return {CHUNK: share} if kind == OWN else {}
 
 
-def _possible(steps: ExperimentSteps, judged: tuple[int, ...]) -> list[Part]:
+def _possible(steps: ExperimentSteps, numbers: tuple[int, ...]) -> list[Part]:
     """Judgements of every label, of shuffled ones and of the empty one."""
-    each = len(judged) * (2 * len(steps.plan.methods) + 1)
+    each = len(numbers) * (2 * len(steps.plan.methods) + 1)
     return _parts(steps, dict.fromkeys(steps.plan.scorers, each))
 
 
-def _unjudged(steps: ExperimentSteps, judged: tuple[int, ...]) -> list[Part]:
+def _unjudged(steps: ExperimentSteps, numbers: tuple[int, ...]) -> list[Part]:
     """Judgements that are not there."""
     counts = Counter[str]()
     rows = judged_texts(steps.labels(), steps.plan)
-    texts = dict.fromkeys((number, text) for number, _, _, text in rows if number in judged)
+    texts = dict.fromkeys((number, text) for number, _, _, text in rows if number in numbers)
     for name in steps.plan.scorers:
         if SCORERS[name].is_judged:
             setting = setting_of(steps.plan, name, steps.models.judge)

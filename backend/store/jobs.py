@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from backend.store.launch import launch
 class Request:
     """A query that somebody wants answered. Requests of one `key` share a job; of two that wait the
     one of higher `priority` runs first; `title` says what is computed; `restart`: a job that failed
-    or was cancelled does not stand for it."""
+    or was cancelled does not stand for it; `estimate` says how many seconds it will take."""
 
     query: str
     study: str
@@ -31,6 +32,7 @@ class Request:
     priority: int = 0
     title: str = ""
     restart: bool = False
+    estimate: Callable[[], float | None] = lambda: None
 
 
 # ---------------------------------------------------------------- asking
@@ -90,6 +92,7 @@ def submit(request: Request, device: str) -> Job:
         "id": uuid.uuid4().hex[:12],
         "key": request.key,
         "priority": request.priority,
+        "expected": request.estimate(),
         "light": request.priority >= queue.SHORT,
         "query": request.query,
         "study": request.study,

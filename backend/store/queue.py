@@ -67,8 +67,8 @@ CREATE TABLE jobs (
     first REAL NOT NULL DEFAULT 0,
     paused INTEGER NOT NULL DEFAULT 0,
     step INTEGER NOT NULL DEFAULT 0,
-    steps INTEGER NOT NULL DEFAULT 0,
-    seconds REAL NOT NULL DEFAULT 0
+    seconds REAL NOT NULL DEFAULT 0,
+    expected REAL
 );
 CREATE UNIQUE INDEX one_live_job_per_key ON jobs (key) WHERE {LIVE};
 CREATE INDEX jobs_by_state ON jobs (state, device);

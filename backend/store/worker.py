@@ -40,6 +40,7 @@ Warm = Callable[[str, str], bool]
 POLL = 0.25  # seconds between looks into the queue
 BEAT = 2.0  # seconds between heartbeats
 ASK = 0.2  # least seconds between looks whether the job is cancelled
+LIGHT_IDLE = 0.1  # of a worker's idle time, after which a light one ends that stands beside none
 WRITE = 0.3  # least seconds between writes of progress
 WINDOW = 20.0  # seconds over which the rate is taken
 SETTLE = (0.5, 2.0, 8.0)  # seconds between tries to write how a job ended
@@ -126,7 +127,8 @@ def _get_ready(lane: Lane, warm: Warm) -> None:
 
 def _serve(lane: Lane, worker: str, compute: Compute) -> None:
     newest, idle_since = _newest_source(), time.monotonic()
-    while time.monotonic() - idle_since <= settings.current().worker_idle:
+    share = LIGHT_IDLE if lane.light else 1.0
+    while time.monotonic() - idle_since <= share * settings.current().worker_idle:
         job = queue.claim(lane, worker)
         if job is None:
             if lane.light and queue.running(Lane(lane.device)):

@@ -16,7 +16,7 @@ from components.experiments.results import name, scorers
 from components.shell import address, markup, numbers, terms
 from components.shell.lists import frame_html
 from components.shell.markup import escape
-from components.shell.status import Desk, waiting
+from components.shell.status import Desk, render_estimate, waiting
 
 HUMAN = "human"
 LONGEST = 48  # characters before a peak
@@ -284,11 +284,12 @@ def render_section(desk: Desk, fragment: str, study: str, known: Known) -> None:
     st.html(labels_html(known, helps) + details)
     waits = [waiting(job, desk, f"labels-{place}") for place, job in enumerate(jobs)]
     if not any(waits):
-        _render_buttons(fragment, known)
+        _render_buttons(desk, fragment, study, known)
 
 
-def _render_buttons(fragment: str, known: Known) -> None:
-    number = known.request.number
+def _render_buttons(desk: Desk, fragment: str, study: str, known: Known) -> None:
+    request, number = known.request, known.request.number
+    methods = known.written["method"].to_list()
     missing, unscored = known.missing, known.unscored
     scoring = "On contexts that no label was made from, beside labels that know nothing"
     more, score = f"Ask the model for {len(missing)} more", f"Score {_count(len(unscored))}"
@@ -296,11 +297,17 @@ def _render_buttons(fragment: str, known: Known) -> None:
         (missing, "labelled", "ask-labels", more, "By " + ", ".join(missing)),
         (unscored, "scored", "score-labels", score, scoring),
     )
+    work = {
+        "labelled": (desk.write_labels, missing),
+        "scored": (desk.label_scores, methods),
+    }
     with st.container(horizontal=True, gap="small", key="label-buttons"):
         for some, field, key, label, hint in buttons:
             if some and address.get(field) != number:
                 args = fragment, field, number
                 st.button(label, type="tertiary", key=key, help=hint, on_click=_put, args=args)
+                query, by = work[field]
+                render_estimate(query, study, request, ",".join(by))
 
 
 def _count(labels: int) -> str:

@@ -18,11 +18,12 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from backend.annotations.views import DecisionReceipt
+from backend.annotations.words import TAGS
 from backend.features.views import Example
 from backend.queue.views import Hint, Queue, QueueItem
 from backend.queue.words import Selection
 from backend.regions.views import Probe
-from backend.schema import TAGS, Job, StoreError, TesseraError
+from backend.schema import Job, StoreError, TesseraError
 from components.queue import setup
 from components.shell import address, numbers, status
 from components.shell.links import href

@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.regions.views import RegionMap
 from backend.schema import Job
-from components.shell import address, controls, markup
+from components.shell import address, controls
 from components.shell.frame import Place
 from components.shell.status import Desk, render_estimate, render_pending
 
@@ -65,7 +65,7 @@ def render_building(desk: Desk, place: Place, stops: pl.DataFrame) -> None:
         render_pending(job, desk, words, "build")
         return
     with st.container(horizontal=True, gap="small", key="building", vertical_alignment="center"):
-        markup.note(f"{name} has no map yet.")
+        st.html(f'<p class="note">{name} has no map yet.</p>', width="content")
         render_estimate(desk.regions, place.study, p, k)
         start = desk.regions, desk.retry, place.study, p, k
         st.button("Build it", key="build-stop", type="primary", on_click=_build, args=start)

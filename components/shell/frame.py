@@ -15,7 +15,7 @@ from backend.schema import Job
 from backend.study.views import StudyCard
 from components.shell import address, controls
 from components.shell.going import render_go_to
-from components.shell.links import render_links
+from components.shell.links import anchor, render_links
 from components.shell.markup import escape
 from components.shell.status import (
     Desk,
@@ -57,7 +57,7 @@ GROUPS: dict[str, dict[str, str]] = {
 # pages that only links lead to
 HIDDEN = {"document": "Where in a whole text does a feature fire, and which regions does it cross?"}
 QUESTIONS = {page: text for pages in (*GROUPS.values(), HIDDEN) for page, text in pages.items()}
-LISTED = 4  # jobs in the sidebar
+LISTED = 2  # jobs in the sidebar, which has room for more below them
 KEYS = {
     "H": "this list",
     "G": "go to a feature or region by number",
@@ -214,8 +214,9 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
 def _running(desk: Desk) -> None:
     with reported():
         if live := desk.live_jobs():
-            more = f"<p>and {len(live) - LISTED} more</p>" if len(live) > LISTED else ""
-            st.html("".join(_running_html(job, live) for job in live[:LISTED]) + more)
+            more = f'<p class="note">{anchor(f"and {len(live) - LISTED} more", "jobs")}</p>'
+            listed_html = "".join(_running_html(job, live) for job in live[:LISTED])
+            st.html(listed_html + more * (len(live) > LISTED))
 
 
 def _running_html(job: Job, line: list[Job]) -> str:

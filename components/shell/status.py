@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -60,7 +61,7 @@ def render_empty(problem: str, remedy: str) -> None:
 # ---------------------------------------------------------------- work
 
 
-OF = ("concept", "subject", "text", "prompt")  # arguments that are words
+TEXTS = ("concept", "subject", "text", "prompt")  # arguments that are words
 LONGEST = 40  # characters of them
 
 
@@ -71,7 +72,7 @@ def name_of(job: Job) -> str:
     which = request.get("kind") or "feature"
     flat = {which: request.get("number"), **request, **arguments}
     parts = [f"{kind} {flat[kind]}" for kind in ("feature", "region") if _is_number(flat.get(kind))]
-    parts += [f"“{_short(flat[name])}”" for name in OF if isinstance(flat.get(name), str)]
+    parts += [f"“{_short(flat[name])}”" for name in TEXTS if isinstance(flat.get(name), str)]
     if plan := arguments.get("plan"):
         parts += [f"{plan['features']} features"] if "features" in plan else []
     parts += [f"{stop} {flat[stop]:g}" for stop in ("p", "k") if flat.get(stop) is not None]
@@ -87,24 +88,37 @@ def _short(text: str) -> str:
 
 
 def share_of(job: Job) -> float | None:
-    """How much of all of it is done, 0..1; None where it has more steps than are known."""
-    share = min(1.0, job.done / job.total) if job.total > 0 else 0.0
-    if job.steps:
-        return (max(job.step, 1) - 1 + share) / max(job.steps, job.step)
-    return share if job.step <= 1 else None
+    """How much of all of it is done, 0..1: by its time, where that was estimated, else by the work
+    units of its one step; None where it has several."""
+    seconds = remaining(job)
+    if seconds is not None and job.expected:
+        return 1 - seconds / job.expected
+    if job.step > 1:
+        return None
+    return min(1.0, job.done / job.total) if job.total > 0 else 0.0
 
 
 def ahead(job: Job) -> str:
-    """How long it will still take, or the step that it is at where it has several."""
+    """How long it will still take, or the step that it is at where only that is known."""
+    if (seconds := remaining(job)) is not None:
+        return f"{numbers.about(seconds)} left"
     if job.eta is None:
         return "time left not known yet"
-    return f"{numbers.span(job.eta)} left" + (" of this step" if job.step > 1 or job.steps else "")
+    return f"{numbers.span(job.eta)} left" + (" of this step" if job.step > 1 else "")
+
+
+def remaining(job: Job) -> float | None:
+    """Seconds left of all of it, by the estimate made when it was asked for: None where there was
+    none, or it has been wrong."""
+    if not job.expected:
+        return None
+    started = job.started if job.state == "running" and job.started else None
+    ran = job.seconds + (time.time() - started if started else 0.0)
+    return job.expected - ran if ran < job.expected else None
 
 
 def step_of(job: Job) -> str:
     """Which step it is at, where it has several."""
-    if job.steps:
-        return f"step {max(job.step, 1)} of {max(job.steps, job.step)}"
     return f"step {job.step}" if job.step > 1 else ""
 
 
@@ -122,7 +136,8 @@ def standing(job: Job, line: Sequence[Job] = ()) -> str:
     if not before or len(before) == len(line):
         return "waiting for its turn"
     first, rest = before[0], len(before) - 1
-    words = f"behind {name_of(first)}" + (f" ({ahead(first)})" if first.eta is not None else "")
+    is_known = first.eta is not None or remaining(first) is not None
+    words = f"behind {name_of(first)}" + (f" ({ahead(first)})" if is_known else "")
     return words + (f" and {rest} more" if rest else "")
 
 
@@ -135,7 +150,7 @@ def pace(job: Job, line: Sequence[Job] = ()) -> str:
         parts.append(f"{numbers.count(job.done)} of {numbers.count(job.total)} {job.unit}".strip())
     if job.rate:
         parts.append(numbers.rate(job.rate, job.unit or "steps"))
-    if job.eta is not None:
+    if job.eta is not None or remaining(job) is not None:
         parts.append(ahead(job))
     return " · ".join(parts)
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.corpus.contexts import Tokens
+from backend.corpus.contexts import CONTEXTS, DOCUMENTS, Tokens
 from backend.features import codes, examples, facets
 from backend.features.codes import Column
-from backend.schema import CONTEXTS, DOCUMENTS, NotFoundError
+from backend.schema import NotFoundError
 from backend.store.entry import Entry, write
 
 LENGTHS = (7, 3, 12, 5, 9, 1, 8)  # tokens of each document

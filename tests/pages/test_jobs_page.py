@@ -123,6 +123,7 @@ def unserved(ready: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     yield ready
     queue.change("DELETE FROM jobs")
+    queue.database().write(lambda connection: connection.exec_driver_sql("DELETE FROM rates"))
 
 
 def test_another_stop_is_built_beside_the_map_that_is_open(unserved: str) -> None:
@@ -146,8 +147,8 @@ def test_what_is_left_of_labels_and_scores_is_counted(unserved: str) -> None:
     methods = "token_frequency,eleuther_acts_top5"
     assert queries.label_scores.estimate(unserved, request, methods).seconds is None
     parts = {part.work: part.units for part in left_of(unserved, request, methods)}
-    asked = [work for work in parts if work.startswith("labels.label eleuther_acts_top5")]
-    assert [parts[work] for work in asked] == [2], "its own, and the one that lends its label"
+    by_model = [work for work in parts if work.startswith("labels.label eleuther_acts_top5")]
+    assert [parts[work] for work in by_model] == [2], "its own, and the one that lends its label"
     detections = [n for work, n in parts.items() if work.startswith("labels.judgement detection")]
     assert detections == [5], "two labels, two shuffled ones, none"
     rates.record(fake_job(unserved), dict.fromkeys(parts, (1, 10.0)))

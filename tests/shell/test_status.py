@@ -63,6 +63,16 @@ def test_what_waits_says_behind_what() -> None:
     assert standing(JOB, [JOB]) == ""
 
 
+def test_the_time_left_is_of_the_whole_where_that_was_estimated() -> None:
+    at_work = replace(JOB, step=3, expected=1200.0, started=time.time() - 300)
+    assert pace(at_work).endswith("about 15 min left")
+    assert standing(WAITING, [at_work, WAITING]) == "behind CE-Bench (about 15 min left)"
+    resumed = replace(at_work, seconds=600.0)
+    assert pace(resumed).endswith("about 5 min left"), "what it ran before counts"
+    late = replace(at_work, started=time.time() - 1500)
+    assert pace(late).endswith("4 min left of this step"), "an estimate that was wrong says nothing"
+
+
 def test_what_a_person_did_is_told_at_once() -> None:
     assert "cancelling" in pace(replace(JOB, cancel=True))
     assert pace(replace(WAITING, paused=True), [JOB]) == "paused"
@@ -81,7 +91,8 @@ def test_what_waits_does_not_say_that_it_starts() -> None:
 
 def test_the_bar_is_of_the_whole_or_there_is_none() -> None:
     assert share_of(JOB) == 0.25
-    assert share_of(replace(JOB, step=3, steps=9)) == pytest.approx(2.25 / 9)
+    half = replace(JOB, step=3, expected=600.0, started=time.time() - 300)
+    assert share_of(half) == pytest.approx(0.5, abs=0.01)
     assert share_of(replace(JOB, step=3)) is None, "it would fall back to 0 at every step"
     assert "progressbar" not in progress_html(replace(JOB, step=3))
     assert "step 3 · 10 of 40 steps" in pace(replace(JOB, step=3))

@@ -1,0 +1,52 @@
+"""How long an answer takes is known once anything that takes as long was measured here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from backend import queries, query, settings
+from backend.schema import Job
+from backend.store import queue, rates, worker
+from backend.store.rates import CHUNK, Part
+
+
+@pytest.fixture
+def no_worker(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The study `small` in a copy of a cache that somebody else computed: no job was ever here."""
+    cache = settings.current().cache
+    shutil.copytree(cache, tmp_path / "copy", ignore=shutil.ignore_patterns("jobs-*", "worker-*"))
+    monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "copy"))
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    return ready
+
+
+def work() -> None:
+    job = queue.claim(queue.Lane("cpu"), "worker")
+    assert job is not None
+    worker._work(job, "worker", query.compute)
+
+
+def test_the_first_job_that_asks_the_model_measures_how_fast_it_reads(no_worker: str) -> None:
+    assert queries.sage.estimate(no_worker).seconds is None
+    assert isinstance(queries.probe(no_worker, "The captain keeps the boat."), Job)
+    work()
+    chunk = rates.seconds_of([Part(CHUNK)], no_worker, "cpu")
+    assert chunk is not None
+    assert queries.sage.estimate(no_worker).seconds == pytest.approx(14 * chunk)
+    assert isinstance(queries.probe(no_worker, "The captain mends the boat."), Job)
+    work()
+    assert rates.seconds_of([Part(CHUNK)], no_worker, "cpu") == chunk, "it is measured once"
+
+
+def test_a_map_takes_as_long_as_the_last_one_did(no_worker: str) -> None:
+    assert queries.regions.estimate(no_worker).seconds == 0, "nothing is left of it"
+    assert queries.regions.estimate(no_worker, 20.0, 1.0).seconds is None
+    assert isinstance(queries.regions(no_worker, 20.0, 1.1), Job)
+    work()
+    estimate = queries.regions.estimate(no_worker, 20.0, 1.0).seconds
+    assert estimate is not None
+    assert 0 < estimate < 60
+    assert queries.regions.estimate(no_worker, 20.0, 1.1).seconds == 0
