@@ -13,7 +13,7 @@ from components.regions.table import one_line, token_cell
 from components.shell import controls, numbers
 from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.markup import chip, chips
-from components.shell.terms import key, measured
+from components.shell.terms import key
 
 LIST = "list"
 COLUMNS = {
@@ -94,9 +94,9 @@ def summary_html(view: FeatureTable) -> str:
         [
             chip("features", numbers.count(len(view.table))),
             chip("tokens", numbers.count(view.tokens)),
-            measured("L0", f"{view.l0:.1f}"),
-            measured("FVU", numbers.fraction(view.fvu, 3)),
-            measured("dead", numbers.count(view.dead)),
+            chip("L0", f"{view.l0:.1f}"),
+            chip("FVU", numbers.fraction(view.fvu, 3)),
+            chip("dead", numbers.count(view.dead)),
         ]
     )
 
