@@ -9,9 +9,8 @@ import streamlit as st
 from backend import queries
 from backend.regions.views import RegionMap
 from components.labels import panel as label_panel
-from components.regions import controls, inspector, table
+from components.regions import controls, inspector, ring, table
 from components.regions import map as region_map
-from components.regions.ring import render_ring
 from components.regions.table import MAP, REGIONS, TABLE
 from components.shell import address, markup
 from components.shell.browsing import INSPECTOR
@@ -53,7 +52,7 @@ def show_inspector(view: RegionMap) -> None:
             return REGIONS.render_nothing_open()
         if waiting(region := queries.region(place.study, number, *where), queries, "region"):
             return
-        render_ring(view, number)
+        ring.render_ring(view, number)
         known = label_panel.known_labels(queries, place.study, number, "region", *where)
         markup.render(label_panel.best_html(known) + inspector.first_html(region))
         draw = controls.render_draw(region)

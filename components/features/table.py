@@ -13,6 +13,7 @@ from components.regions.table import one_line, token_cell
 from components.shell import controls, numbers
 from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.markup import chip, chips
+from components.shell.terms import key
 
 LIST = "list"
 COLUMNS = {
@@ -92,10 +93,10 @@ def summary_html(view: FeatureTable) -> str:
     return chips(
         [
             chip("features", numbers.count(len(view.table))),
-            chip("L0", f"{view.l0:.1f}", "mean number of features that fire on a token"),
-            chip("FVU", numbers.fraction(view.fvu, 3), "share of variance not explained"),
-            chip("silent", numbers.count(view.dead), "features that fire nowhere in the corpus"),
-            chip("n", numbers.count(view.tokens), "tokens"),
+            chip("tokens", numbers.count(view.tokens)),
+            chip("L0", f"{view.l0:.1f}"),
+            chip("FVU", numbers.fraction(view.fvu, 3)),
+            chip("dead", numbers.count(view.dead)),
         ]
     )
 
@@ -130,6 +131,7 @@ def render_list(rows: pl.DataFrame, view: FeatureTable) -> None:
     with st.container(key="feature-box"):
         cells = display(rows, is_strong(view.table))
         FEATURES.render_rows(cells, columns(view), "feature-rows", "stretch", SHOWN)
+    st.html(key("density", "lift", "F1"))
 
 
 def display(rows: pl.DataFrame, strong: bool) -> pl.DataFrame:

@@ -31,6 +31,7 @@ COLUMNS = {
 CHART = "map-chart"
 LABELLED = 28  # regions that carry their name in a downloaded map
 AROUND = 26  # characters before and after the exemplar's token, on hover
+HOVER = "region %{customdata} · %{text} members<br>%{hovertext}<extra></extra>"
 CONFIG = {
     "displaylogo": False,
     "scrollZoom": True,
@@ -117,8 +118,9 @@ def _regions(
         mode="markers",
         marker=marker,
         customdata=bright["region"].to_numpy().astype(np.int32),
-        text=[hover(row) for row in bright.iter_rows(named=True)],
-        hovertemplate="%{text}<extra></extra>",
+        text=[numbers.count(members) for members in bright["size"]],
+        hovertext=[excerpt(row) for row in bright.iter_rows(named=True)],
+        hovertemplate=HOVER,
         selected={"marker": {"opacity": 0.9}},
         # a box or a lasso fades what is outside
         unselected={"marker": {"opacity": 0.82 if marks.drag == "pan" else 0.3}},
@@ -126,16 +128,12 @@ def _regions(
     )
 
 
-def hover(row: dict[str, object]) -> str:
-    """What hovering a region says, with its exemplar in its context. Plotly reads tags, so the
-    text is escaped."""
-    token = short(str(row["token"]))
-    before, after = (
-        html.escape(" ".join(visible(str(row[side])).split()), quote=False)
-        for side in ("before", "after")
+def excerpt(row: dict[str, object]) -> str:
+    """An exemplar in its context, as hovering shows it. Plotly reads tags, so text is escaped."""
+    before, token, after = (
+        visible(str(row[part])).replace("\n", "⏎") for part in ("before", "token", "after")
     )
-    context = f"{before[-AROUND:]} <b>{token}</b> {after[:AROUND]}"
-    return f"<b>{token}</b> {row['region']} · {row['size']:,} members<br>{context}"
+    return html.escape(f"{before[-AROUND:]}[{token[:AROUND]}]{after[:AROUND]}", quote=False)
 
 
 def short(text: str, length: int = 18, escaped: bool = True) -> str:

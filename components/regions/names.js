@@ -59,7 +59,10 @@ export default function ({ data, parentElement, setStateValue }) {
     const fresh = found !== chart || layer.parentElement !== ground || !layer.style.width;
     if (found !== chart) for (const event of EVENTS) found.on(event, draw);
     chart = found;
-    if (layer.parentElement !== ground) ground.append(layer);
+    if (layer.parentElement !== ground) {
+      const above = [...ground.querySelectorAll(":scope > .main-svg")].at(-1); // with what hovers
+      ground.insertBefore(layer, above ?? null);
+    }
     if (fresh) draw();
   };
   attach();

@@ -8,6 +8,7 @@ import streamlit as st
 from components.shell import address
 from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.markup import visible
+from components.shell.terms import key
 
 MAP, TABLE = "map", "table"
 COLUMNS = {
@@ -98,3 +99,4 @@ def render_table(rows: pl.DataFrame, total: int) -> None:
     where = ["in the selected area"] if address.get("area") else []
     REGIONS.render_listed(len(rows), total, where)
     REGIONS.render_rows(display(rows), COLUMNS, "region-rows", 232, SHOWN)
+    st.html(key("κ", "d̄", "radius", "isolation", "overlap", "gray", "lift", "F1"))

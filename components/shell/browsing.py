@@ -249,14 +249,19 @@ class Listing:
         going_on = next((job for job in live if job.state in ("queued", "running")), None)
         if going_on:
             render_pending(going_on, desk, "", "counted")
-        elif st.button(
-            f"Label all {self.kind}s by counting",
-            type="tertiary",
-            key="count-labels",
-            help="By the tokens that are commonest at the peak, before and after it: minutes",
-        ):
-            ask()
-            st.rerun(list(self.fragments[-1:]))
+        else:
+            st.button(
+                f"Label all {self.kind}s by counting",
+                type="tertiary",
+                key="count-labels",
+                help="By the tokens that are commonest at the peak, before and after it: minutes",
+                on_click=self._count,
+                args=(ask,),
+            )
+
+    def _count(self, ask: Callable[[], Any]) -> None:
+        ask()
+        st.rerun(list(self.fragments[-1:]))
 
     # ------------------------------------------------------------ the table and what is open
 

@@ -6,6 +6,7 @@ import math
 import time
 
 MISSING = "–"
+MINUS = "−"  # as long as a plus sign, and no hyphen
 
 
 def known(value: object) -> float | None:
@@ -15,21 +16,27 @@ def known(value: object) -> float | None:
     return None
 
 
+def _written(text: str) -> str:
+    """A number as text with the sign that means minus."""
+    return text.replace("-", MINUS)
+
+
 def count(value: object) -> str:
     """A whole number with separators: 12,345."""
     number = known(value)
-    return MISSING if number is None else f"{number:,.0f}"
+    return MISSING if number is None else _written(f"{number:,.0f}")
 
 
 def fraction(value: object, digits: int = 2) -> str:
-    """A number mostly within -1..1 without its leading zero: .31, -.05, 1.20."""
+    """A number mostly within -1..1 without its leading zero: .31, −.05, 1.20."""
     number = known(value)
     if number is None:
         return MISSING
     text = f"{number:.{digits}f}"
     if float(text) == 0:
         return f"{0:.{digits}f}"[1:]
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return _written(text)
 
 
 def signed(value: object, digits: int = 2) -> str:
@@ -38,7 +45,7 @@ def signed(value: object, digits: int = 2) -> str:
     text = fraction(None if number is None else abs(number), digits)
     if number is None or float(text) == 0:
         return text
-    return f"{'+' if number > 0 else '−'}{text}"
+    return f"{'+' if number > 0 else MINUS}{text}"
 
 
 def percent(value: object) -> str:
@@ -48,9 +55,9 @@ def percent(value: object) -> str:
         return MISSING
     scaled = 100 * number
     if scaled == 0 or abs(scaled) >= 10:
-        return f"{scaled:.0f}%"
+        return _written(f"{scaled:,.0f}%")
     digits = 1 - math.floor(math.log10(abs(scaled)))
-    return f"{scaled:.{min(digits, 6)}f}%"
+    return _written(f"{scaled:.{min(digits, 6)}f}%")
 
 
 def activation(value: object) -> str:
@@ -59,7 +66,7 @@ def activation(value: object) -> str:
     if number is None:
         return MISSING
     if abs(number) >= 100:
-        return f"{number:,.0f}"
+        return _written(f"{number:,.0f}")
     return fraction(number, 1 if abs(number) >= 1 else 2)
 
 

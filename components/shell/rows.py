@@ -22,12 +22,15 @@ ROW = 26  # pixels of a row
 SCRIPT = """
 const MOMENTS = 25; // of 100 ms, in which a grid that begins may still scroll back
 
+const stay = (event) => { // else Escape would take all marks back, that of the order too
+  if (event.key === "Escape" && event.target.tagName !== "INPUT") event.stopPropagation();
+};
+
 export default function ({ data, parentElement }) {
   const sought = `${data.row} ${data.order}`;
   if (parentElement.sought === sought) return;
   parentElement.sought = sought;
   clearInterval(parentElement.seeking);
-  if (data.row < 0) return;
   let moments = MOMENTS;
   const stop = () => { moments = 0; };
   const seek = () => {
@@ -35,7 +38,9 @@ export default function ({ data, parentElement }) {
     const ground = grid?.querySelector(".dvn-scroller");
     moments -= 1;
     if (moments <= 0) clearInterval(parentElement.seeking);
-    if (moments < 0 || !ground || ground.scrollHeight <= ground.clientHeight) return;
+    grid?.addEventListener("keydown", stay, true);
+    if (data.row < 0 || moments < 0) return;
+    if (!ground || ground.scrollHeight <= ground.clientHeight) return;
     grid.addEventListener("wheel", stop, { once: true, passive: true }); // a person scrolls
     grid.addEventListener("pointerdown", stop, { once: true });
     const top = data.row * data.height, space = ground.clientHeight - 3 * data.height;
@@ -89,8 +94,10 @@ def render_rows(
         _mark(key, marked, columns)
 
     def take() -> None:
-        heads = list(st.session_state[key]["selection"].get("columns", ()))
-        if sort and heads != columns:
+        selection = st.session_state[key]["selection"]
+        heads = list(selection.get("columns", ()))
+        emptied = marked and not heads and not selection.get("rows")  # of all marks at once
+        if sort and heads != columns and not emptied:
             return sort.on_sort(*((heads[0], False) if heads else (sort.column, True)))
         return on_open(row_of(_interpret(key, marked), marked, ids))
 

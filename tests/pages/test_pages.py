@@ -113,15 +113,90 @@ def test_searching_lists_regions_with_hits_and_stays_in_the_address(ready: str) 
     app = opened("regions")
     app.text_input(key="regions:search").set_value("anchor").run()
     app.run()
-    hits = queries.search_regions(ready, "anchor")
+    hits = queries.find_regions(ready, "anchor")
     assert param(app, "search") == "anchor"
-    most = hits.filter(pl.col("hits") == hits["hits"].max())["region"].to_list()
-    assert app.dataframe[0].value["region"].tolist()[0] in most
+    assert app.dataframe[0].value["region"].tolist() == hits["region"].to_list()
     assert f"{len(hits)} of" in text_of(app)
     reopened = opened("regions", search="anchor")
     assert (
         reopened.dataframe[0].value["region"].tolist() == app.dataframe[0].value["region"].tolist()
     )
+
+
+@pytest.mark.parametrize("page", ["regions", "features"])
+def test_next_follows_the_order_of_the_address_and_of_the_headings(ready: str, page: str) -> None:
+    kind = page.removesuffix("s")
+    app = opened(page, sort="f1", reverse=1)
+    values = [value for value in app.dataframe[0].value["f1"].tolist() if value == value]
+    assert values == sorted(values)
+    order = app.dataframe[0].value[kind].tolist()
+    for number in order[:3]:
+        app.button(key="step-N").click().run()
+        app.run()
+        assert param(app, kind) == str(number)
+    app.button(key="reverse-order").click().run()
+    app.run()
+    assert "reverse" not in app.query_params
+    values = [value for value in app.dataframe[0].value["f1"].tolist() if value == value]
+    assert values == sorted(values, reverse=True)
+    assert app.session_state[f"{kind}-rows"]["selection"]["columns"] == ["f1"]
+
+
+def test_next_follows_what_a_search_has_left(ready: str) -> None:
+    app = opened("features")
+    app.text_input(key="features:search").set_value("boat").run()
+    app.run()
+    order = app.dataframe[0].value["feature"].tolist()
+    assert order == queries.find_features(ready, "boat")["feature"].to_list()
+    assert "best match ↓" in str(app.selectbox(key="features:sort").options)
+    app.button(key="step-N").click().run()
+    app.run()
+    assert param(app, "feature") == str(order[0])
+
+
+@pytest.mark.parametrize("text", ["3", "#3", "feature 3"])
+def test_a_number_in_the_search_field_opens_what_has_it(ready: str, text: str) -> None:
+    app = opened("features")
+    app.text_input(key="features:search").set_value(text).run()
+    app.run()
+    assert param(app, "feature") == "3"
+    assert "Feature 3" in text_of(app)
+    first = app.dataframe[0].value.iloc[0]
+    assert (first["feature"], first["matched"]) == (3, "number")
+    assert text == "3" or len(app.dataframe[0].value) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("64", "There is no feature 64: they are numbered 0 to 63."),
+        ("region 2", "Open region 2"),
+        ("9" * 200, "0 of 64 features"),
+        ("#", "0 of 64 features"),
+        ("12abc", "0 of 64 features"),
+        ("*", "0 of 64 features"),
+    ],
+)
+def test_a_search_that_finds_nothing_says_so_and_opens_nothing(
+    ready: str, text: str, said: str
+) -> None:
+    app = opened("features", feature=5)
+    app.text_input(key="features:search").set_value(text).run()
+    app.run()
+    assert said in text_of(app)
+    assert param(app, "feature") == "5"
+
+
+def test_densities_are_filtered_in_percent(ready: str) -> None:
+    app = opened("features", dense=0.25, sparse=1)
+    assert app.number_input(key="features:dense").value == 25
+    assert app.number_input(key="features:sparse").value == 1
+    app.number_input(key="features:dense").set_value(29.0).run()
+    assert param(app, "dense") == "0.29"
+    table = queries.features(ready).table
+    inside = table.filter(pl.col("density").is_between(0.01, 0.29))
+    app.run()
+    assert len(app.dataframe[0].value) == len(inside)
 
 
 def test_filters_and_draws_come_from_the_address(ready: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from typing import Any
 
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from backend.regions.views import RegionMap
 from backend.store.views import Provenance
 from components.regions.controls import about_k, preview_words
-from components.regions.map import Marks, marker_sizes, region_chart, short, spread
+from components.regions.map import Marks, excerpt, marker_sizes, region_chart, short, spread
+from components.regions.names import name_of, named
 from components.regions.table import REGIONS, display, listed
 from components.shell import address, links, numbers, palette
 from components.shell.selection import (
@@ -172,7 +174,7 @@ def test_next_and_previous_go_around() -> None:
 
 @pytest.fixture
 def no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
-    off = {name: address.FIELDS["regions"][name].default for name in REGIONS.filters}
+    off = {name: field.default for name, field in address.FIELDS["regions"].items()}
     monkeypatch.setattr(address, "get", off.get)
 
 
@@ -195,7 +197,7 @@ def test_filters_keep_what_they_say(no_filter: None, monkeypatch: pytest.MonkeyP
 
 def test_the_table_lists_hits_first_and_only_them(no_filter: None) -> None:
     view = regions()
-    hits = pl.DataFrame({"region": [4, 2], "hits": [1, 9], "share": [0.1, 0.2]})
+    hits = pl.DataFrame({"region": [4, 2], "matched": ["text", "label"], "rank": [0.1, 3.5]})
     assert listed(view.table, hits)["region"].to_list() == [2, 4]
     sizes = listed(view.table, None)["size"]
     assert sizes.to_list() == sorted(sizes, reverse=True)
@@ -253,8 +255,56 @@ def test_area_of_a_mark_grows_with_the_members() -> None:
     assert marker_sizes(np.array([0])).min() > 0
 
 
+@pytest.mark.parametrize(
+    ("token", "before", "after", "label", "name"),
+    [
+        (" year", "last", ",", None, "year"),
+        (" Syd", "von", "ow", None, ""),  # a part of a word
+        ("ing", "walk", " on", None, ""),
+        ("Ben", "", " said", None, "Ben"),
+        (" the", "of", " sea", None, ""),  # a function word
+        ("1", " ", ".", None, ""),
+        (" year", "last", ",", "stretches of time", "stretches of time"),
+        (" the", "of", " sea", 'token "goal"', "goal"),
+        (" sea", "the", ".", 'token "the"', "sea"),
+        (" sea", "the", ".", 'say "goal"', 'say "goal"'),
+        ("海", "", "", None, "海"),
+        (" year", "last", ",", "x" * 40, "x" * 21 + "…"),
+    ],
+)
+def test_a_region_is_called_by_what_means_something(
+    token: str, before: str, after: str, label: str | None, name: str
+) -> None:
+    assert name_of({"token": token, "before": before, "after": after, "label": label}) == name
+
+
+def test_the_map_begins_where_it_was_zoomed_to_and_keeps_its_aspect() -> None:
+    everywhere = np.ones(40, dtype=bool)
+    whole = region_chart(regions(), Marks(everywhere)).layout
+    near = region_chart(regions(), Marks(everywhere, zoom=(0.1, 0.6, -0.2, 0.4))).layout
+    assert whole.xaxis.range is None
+    assert (near.xaxis.range, near.yaxis.range) == ((0.1, 0.6), (-0.2, 0.4))
+    assert whole.yaxis.scaleanchor == near.yaxis.scaleanchor == "x"
+
+
+@pytest.mark.parametrize("colour", [name for name in address.COLOURS if name != "topic"])
+def test_a_legend_is_as_wide_on_a_phone_and_its_title_stands_above(colour: str) -> None:
+    bar = region_chart(regions(), Marks(np.ones(40, dtype=bool), colour)).data[0].marker.colorbar
+    assert (bar.lenmode, bar.tickangle, bar.title.side) == ("pixels", 0, "top")
+    assert len(bar.title.text) * 6.2 < bar.len < 360  # pixels
+
+
+def test_hovering_shows_the_exemplar_in_its_context() -> None:
+    row = regions().table.row(0, named=True)
+    row |= {"before": "x" * 90 + "just <i>\n", "token": " sea", "after": "&" * 90}
+    said = excerpt(row)
+    assert "just &lt;i&gt;⏎[ sea]&amp;&amp;" in said
+    assert said.endswith("&amp;")  # none is cut in the middle
+    assert len(html.unescape(said)) < 70
+
+
 def test_labels_do_not_touch() -> None:
-    table = regions().table
+    table = named(regions().table.with_columns(token=pl.lit(" word")))
     selection = spread(table, table, 10)
     assert 0 < len(selection) <= 10
     assert selection["size"].to_list() == sorted(selection["size"], reverse=True)
@@ -316,7 +366,11 @@ def test_links_are_read_back() -> None:
     ("shown", "expected"),
     [
         (numbers.fraction(0.314), ".31"),
-        (numbers.fraction(-0.05), "-.05"),
+        (numbers.fraction(-0.05), "−.05"),
+        (numbers.fraction(-1.5), "−1.50"),
+        (numbers.percent(-0.2), "−20%"),
+        (numbers.activation(-1234.4), "−1,234"),
+        (numbers.count(-3), "−3"),
         (numbers.fraction(-0.001), ".00"),
         (numbers.fraction(12.5, 1), "12.5"),
         (numbers.fraction(None), "–"),
