@@ -12,20 +12,28 @@ from components.shell.browsing import INSPECTOR
 from components.shell.footer import render_footer
 from components.shell.frame import frame
 from components.shell.status import render_empty, reported, waiting
-from components.tiers import charts, check, inspector, routing, table
-from components.tiers.table import BOARD, CHECK, ROUTES
+from components.tiers import charts, check, inspector, routing, table, thresholds
+from components.tiers.table import BOARD, CHECK, ROUTES, STEP
 
 KEYS = {"N": "next feature", "P": "previous feature"}
 place = frame("Tiers", queries, KEYS, (INSPECTOR, BOARD))
 
 
+@st.fragment(key=STEP)
+def show_thresholds(spec: TierSpec) -> None:
+    with reported():
+        if (view := table.current(queries, place.study, spec, STEP)) is None:
+            return
+        markup.render(thresholds.counts_html(view))
+        thresholds.render_thresholds()
+        thresholds.render_defaults()
+
+
 @st.fragment(key=BOARD)
 def show_board(spec: TierSpec) -> None:
     with reported():
-        table.render_thresholds()
         if (view := table.current(queries, place.study, spec, BOARD)) is None:
             return
-        markup.render(table.counts_html(view))
         charts.render_charts(view)
         rows = table.listed(view, table.labels(queries, place.study, view))
         table.render_list(rows, len(view.table))
@@ -70,6 +78,7 @@ with reported():
     table.render_windows()
     chosen = table.spec()
     if table.current(queries, place.study, chosen, "page") is not None:
+        show_thresholds(chosen)
         left, right = st.columns([11, 9], gap="medium")
         with left:
             show_board(chosen)

@@ -123,13 +123,13 @@ def _keep(keep: Keep) -> None:
             keep(answer)
         except StoreError as error:
             reply["problem"] = str(error)
-            continue
+            break  # a later answer to the same question must not come before this one
         except TesseraError as error:
             reply["problem"] = f"An answer was not kept: {error}"
         except Exception as error:  # the browser keeps it and says so
             log.exception("an answer was not kept")
             reply["problem"] = f"{type(error).__name__}: {error}."
-            continue
+            break
         reply["acked"].append(answer["uid"])
     st.session_state["judge.reply"] = reply
 

@@ -350,8 +350,8 @@ def page() -> str:
 
 
 def field(name: str) -> Field:
-    """One of the page's parameters."""
-    return fields(page())[name]
+    """One of the page's parameters, or of those that hold on every page."""
+    return (fields(page()) | PERSON)[name]
 
 
 def get(name: str) -> Any:
