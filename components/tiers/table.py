@@ -129,7 +129,7 @@ def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
     "top_token": text("top token", 84),
-    "tier": text("tier", 70),
+    "tier": text("tier", 78),
     "label": text("label", 150, "by hand, or as routed; else why there is none"),
     "input": number("ρ in", 56, "%.3f"),
     "output": number("ρ out", 56, "%.3f"),
