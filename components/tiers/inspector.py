@@ -66,7 +66,7 @@ def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
 
 
 def _label(label: str, failed: str) -> str:
-    return escape(failed) if failed else f"<b>{escape(label)}</b>"
+    return escape(failed) if failed else f"<b>{markup.label(label)}</b>"
 
 
 def windows_html(view: TierEvidence, spec: TierSpec) -> str:

@@ -155,5 +155,9 @@ def render_list(rows: pl.DataFrame, total: int) -> None:
         pl.col("tier").cast(pl.String),
     )
     if "label" in cells:
-        cells = cells.with_columns(label=pl.coalesce("label", "failed"))
+        cells = cells.with_columns(
+            label=pl.coalesce(
+                pl.col("label").map_elements(markup.plain_label, return_dtype=pl.String), "failed"
+            )
+        )
     FEATURES.render_rows(cells, COLUMNS, "tier-rows", 360)
