@@ -20,6 +20,13 @@ STEP_SIZE, DIGITS = 0.005, "%.3f"
 HELP = "Drag, use the arrow keys, or write a number. N and P still open the next feature."
 
 
+def render(view: TierTable) -> None:
+    """What the thresholds of now say, and where they are changed."""
+    markup.render(counts_html(view))
+    render_thresholds()
+    render_defaults()
+
+
 def render_thresholds() -> None:
     """τ of each window, as a slider and as a number: every feature is sorted anew at once."""
     for column, (field, window) in zip(st.columns(3, gap="large"), TAUS.items(), strict=True):
