@@ -37,14 +37,18 @@ def _free_port() -> int:
 
 
 @contextmanager
-def app(cache: Path) -> Iterator[str]:
-    """The app on a cache of its own; yields its address and ends every process it started."""
+def app(cache: Path, script: str = "app.py", annotations: str = "") -> Iterator[str]:
+    """The app, or another script, on a cache of its own and, where a folder is named, annotations;
+    yields its address and ends every process it started."""
     port = _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true"]
+    folders = {"TESSERA_CACHE": str(cache)}
+    if annotations:
+        folders["TESSERA_ANNOTATIONS"] = annotations
     process = subprocess.Popen(
         [*command, f"--server.port={port}"],
         cwd=settings.ROOT,
-        env=os.environ | {"TESSERA_CACHE": str(cache), "TESSERA_WORKER_IDLE": "5"},
+        env=os.environ | folders | {"TESSERA_WORKER_IDLE": "5"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -147,7 +147,10 @@ def detection_scores(study: Study, run: str) -> pl.DataFrame:
     for person, scored in by_person.items():
         own = scorers.table(scored)
         same = model.join(own, on=["feature", "method"], how="semi", maintain_order="left")
-        for who, part in ((person, own), (f"the model, on the same labels as {person}", same)):
+        parts = {person: own, f"the model, on the same labels as {person}": same}
+        for who, part in parts.items():
+            if not len(part):  # it did not judge by detection
+                continue
             values = part["value"].drop_nulls()
             ends = mean_interval(values)
             rows.append((who, *ends, len(values), part["n"].sum(), part["failures"].sum()))

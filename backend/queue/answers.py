@@ -167,6 +167,7 @@ def _queue(all_slots: Sequence[Slot], book: Ledger, name: str, history: bool) ->
         done=len(slots) - len(first) - len(second),
         skipped=len(second),
         of=len(slots),
+        repeats=sum(occurrence for _, occurrence in slots),
         seconds=_pace(mine),
         history=_history(book, mine) if history else (),
         agreement=_agreement(book, name),

@@ -27,6 +27,7 @@ class Queue:
     done: int
     skipped: int  # that come again at the end
     of: int
+    repeats: int  # of these
     seconds: float | None  # median of the last decisions
     history: tuple[tuple[Decision, bool], ...]  # the last decisions, and whether undone
     agreement: RepeatAgreement

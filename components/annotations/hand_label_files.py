@@ -20,7 +20,7 @@ MOST_PROBLEMS = 20  # that are listed
 def render_files(desk: Desk, study: str, person: str) -> None:
     """Every format out, and a field for a file that is imported."""
     formats: list[FileFormat] = desk.decision_formats()
-    with st.popover("Files", type="tertiary", key="decision-files"):
+    with st.popover("Export / import", type="tertiary", key="decision-files"):
         for each in formats:
             st.download_button(
                 each.title,

@@ -99,7 +99,7 @@ def render_questions(of: Sequence[str], questions: Sequence[Task | Guess], keep:
 def _sent(question: Task | Guess) -> dict[str, Any]:
     """A question as the browser gets it, all text as HTML."""
     is_task = isinstance(question, Task)
-    head = f"<b>{escape(question.label)}</b>" if is_task else escape(question.context)
+    head = f"<b>{markup.label(question.label)}</b>" if is_task else escape(question.context)
     kind, note = ("exemplar", FITS) if is_task else ("exemplar passage", SAID)
     return {
         "item": question.item,
@@ -123,13 +123,13 @@ def _keep(keep: Keep) -> None:
             keep(answer)
         except StoreError as error:
             reply["problem"] = str(error)
-            continue
+            break  # a later answer to the same question must not come before this one
         except TesseraError as error:
             reply["problem"] = f"An answer was not kept: {error}"
         except Exception as error:  # the browser keeps it and says so
             log.exception("an answer was not kept")
             reply["problem"] = f"{type(error).__name__}: {error}."
-            continue
+            break
         reply["acked"].append(answer["uid"])
     st.session_state["judge.reply"] = reply
 
@@ -150,7 +150,21 @@ def detectors_html(frame: pl.DataFrame) -> str:
         "Mean balanced accuracy over labels with 95% interval; chance is .50. A person's score is "
         "the yardstick of a model's."
     )
-    return frame_html(frame, columns, note)
+    return _finding(frame) + frame_html(frame, columns, note)
+
+
+def _finding(frame: pl.DataFrame) -> str:
+    """What the person who is here did, as a sentence."""
+    own = frame.filter(who=person.current())
+    if not len(own) or (row := own.row(0, named=True))["mean"] is None:
+        return ""
+    ends = f"{numbers.fraction(row['low'])}–{numbers.fraction(row['high'])}"
+    known = f" (95% interval {ends})" if numbers.known(row["low"]) is not None else ""
+    return (
+        f'<p class="finding">You told with a balanced accuracy of {numbers.fraction(row["mean"])}'
+        f"{known} on {numbers.count(row['labels'])} labels where their features fire; "
+        "guessing gives .50.</p>"
+    )
 
 
 def guesses_html(frame: pl.DataFrame) -> str:

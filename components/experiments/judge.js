@@ -127,7 +127,7 @@ class Judge {
 
   pressed(event) {
     const { target, key, code } = event, letter = key.toLowerCase();
-    if (!this.root.isConnected || !this.task || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.root.isConnected || !(this.task || this.past.length) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (target.matches?.("input, textarea, select, [contenteditable=true], [role=combobox]")) return;
     if (document.querySelector("[role=dialog], [data-baseweb=popover]")) return;
     const digit = /^(?:Digit|Numpad)(\d)$/.exec(code)?.[1];
@@ -179,7 +179,7 @@ class Judge {
     }));
     const acts = this.judges
       ? [["save", "⏎", "Save and next"], ["unknown", "X", "Cannot tell at all"], BACK] : [BACK];
-    this.dock.replaceChildren(...(task ? acts : []).map(([act, key, words]) => {
+    this.dock.replaceChildren(...(task ? acts : this.past.length ? [BACK] : []).map(([act, key, words]) => {
       const button = make("button", act === "save" ? "first" : "");
       button.dataset.act = act;
       button.disabled = act === "back" && !this.past.length;

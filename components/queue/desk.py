@@ -128,7 +128,7 @@ def _words_of(error: TesseraError) -> dict[str, str]:
 
 
 def _counts(queue: Queue) -> dict[str, Any]:
-    names = ("slots", "done", "skipped", "of", "seconds")
+    names = ("slots", "done", "skipped", "of", "repeats", "seconds")
     return {name: getattr(queue, name) for name in names} | asdict(queue.agreement)
 
 

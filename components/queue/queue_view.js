@@ -168,7 +168,8 @@ function paintBar(desk) {
   const since = slots.filter((slot) => !open.has(slot) && (slot[2] || book.of(slot.slice(0, 2).join("."))?.action !== "skip"));
   const done = told.done + since.length;
   ui.track.style.width = `${100 * done / Math.max(1, told.of)}%`;
-  const parts = [`${count(done)} of ${count(told.of)}`, told.skipped && `${count(told.skipped)} skipped`,
+  const twice = told.repeats ? ` (${count(told.of - told.repeats)} features, ${count(told.repeats)} of them asked twice)` : "";
+  const parts = [`${count(done)} of ${count(told.of)}${twice}`, told.skipped && `${count(told.skipped)} skipped`,
     told.seconds && `median ${told.seconds.toFixed(1)} s · ${count(Math.round(3600 / told.seconds))} an hour`,
     told.pairs && `same label again ${told.same} of ${told.pairs} (${Math.round(100 * told.low)}–${Math.round(100 * told.high)}%)`];
   ui.count.textContent = parts.filter(Boolean).join(" · ");

@@ -324,7 +324,8 @@ def begin(page: str) -> list[str]:
     values, problems = read(query, page_fields)
     _of_study(values.get("study"))
     if not arrived:  # back, forward or an edited address: what it leaves out is the default
-        values = _usual(page_fields) | values
+        usual = {name: field.default for name, field in page_fields.items() if name not in PERSON}
+        values = usual | values
     _values().update({_where(name): value for name, value in values.items()})
     if arrived:
         _mirror()
@@ -350,8 +351,8 @@ def page() -> str:
 
 
 def field(name: str) -> Field:
-    """One of the page's parameters."""
-    return fields(page())[name]
+    """One of the page's parameters, or of those that hold on every page."""
+    return (fields(page()) | PERSON)[name]
 
 
 def get(name: str) -> Any:
@@ -383,11 +384,6 @@ def _of_study(study: str | None) -> None:
 
 def _values() -> dict[str, Any]:
     return st.session_state.setdefault("address.values", {})
-
-
-def _usual(page_fields: Mapping[str, Field]) -> dict[str, Any]:
-    """What a link leaves out; it takes nobody's name away."""
-    return {name: field.default for name, field in page_fields.items() if name not in PERSON}
 
 
 def _where(name: str) -> str:

@@ -2,7 +2,8 @@
 
 Each starts as what is in force (`element` says why). `rerun` names the fragments that a change
 reruns (none named: what Streamlit would), `also` the parameters that it sets besides, or what gives
-them for a value; other keywords are Streamlit's own.
+them for a value, `twin` names the second widget of a parameter that has two; other keywords are
+Streamlit's own.
 """
 
 from __future__ import annotations
@@ -146,15 +147,16 @@ def _bound(
     scale: float | None = None,
 ) -> dict[str, Any]:
     """`look` with key and callback in place of `rerun` and `also`."""
-    rest = {word: look[word] for word in look if word not in ("rerun", "also", "format_func")}
-    key = element(name, value, texts or {})
-    bound = name, key, None if texts is None else list(texts)
+    own = ("rerun", "also", "format_func", "twin")
+    rest = {word: look[word] for word in look if word not in own}
+    key = element(name + look.get("twin", ""), value, texts or {})
+    bound = (name, look.get("twin", "")), key, None if texts is None else list(texts)
     args = (*bound, look.get("rerun", ()), look.get("also", {}), scale)
     return rest | {"key": key, "on_change": _accept, "args": args}
 
 
 def _accept(
-    name: str,
+    widget: tuple[str, str],
     key: str,
     options: Sequence[Any] | None,
     rerun: Sequence[str],
@@ -162,8 +164,9 @@ def _accept(
     scale: float | None,
 ) -> None:
     """Set a parameter, and those in `also`, to what the widget `key` was set to, over its `scale`;
-    what is none of its options is not taken over."""
-    place, value = f"{address.page()}:{name}", st.session_state[key]
+    what is none of its options is not taken over. `widget`: parameter and twin."""
+    name, twin = widget
+    place, value = f"{address.page()}:{name}{twin}", st.session_state[key]
     if key != _key(place, _elements()[place][0]):  # another element took its place meanwhile
         return
     if value is None:

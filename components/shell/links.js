@@ -25,6 +25,15 @@ export default function ({ setTriggerValue, parentElement }) {
     event.stopPropagation();
     setTriggerValue("to", link.getAttribute("href"));
   };
+  // A slider has no use for letters: they are the page's, as if nothing had the focus.
+  const pass = (event) => {
+    const plain = event.key?.length === 1 && event.key !== " " && !event.metaKey && !event.ctrlKey && !event.altKey;
+    if (!plain || event.target.type !== "range") return;
+    event.stopImmediatePropagation();
+    event.target.blur();
+    const { key, code, shiftKey, repeat } = event;
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, shiftKey, repeat, keyCode: event.keyCode, bubbles: true, cancelable: true }));
+  };
   const press = (event) => {
     const leaves = event.key === "Enter" || event.key === "Escape";
     if (leaves && event.target.closest?.(GO_TO)) setTimeout(() => event.target.blur(), 0);
@@ -38,6 +47,7 @@ export default function ({ setTriggerValue, parentElement }) {
   };
   document.addEventListener("click", follow, true);
   document.addEventListener("keydown", press);
+  window.addEventListener("keydown", pass, true);
   let shown = "";
   const point = () => {
     const focus = document.querySelector(".document .t.focus");
@@ -50,6 +60,7 @@ export default function ({ setTriggerValue, parentElement }) {
     clearInterval(pointing);
     document.removeEventListener("click", follow, true);
     document.removeEventListener("keydown", press);
+    window.removeEventListener("keydown", pass, true);
   };
   return parentElement.stop;
 }

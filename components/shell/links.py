@@ -22,7 +22,8 @@ QUICK = {"regions": "region", "features": "feature"}  # what changes without the
 def href(page: str, **params: Any) -> str:
     """The address of a page of this app, with the study and partition that are looked at."""
     page_fields = address.fields(page)
-    shared = {name: address.get(name) for name in address.SHARED}
+    lasting = address.SHARED | address.PERSON
+    shared = {name: address.get(name) for name in lasting if name in page_fields}
     query = address.write(shared | params, page_fields)
     path = "./" if page == "overview" else page
     return f"{path}?{urlencode(query)}" if query else path

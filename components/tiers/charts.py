@@ -13,7 +13,7 @@ from backend.schema import Tier
 from backend.tiers.views import TierTable
 from components.features.table import FEATURES
 from components.regions.table import token_cell
-from components.shell import address, markup, numbers, palette
+from components.shell import address, markup, numbers, palette, terms
 from components.shell.lists import frame_html
 from components.shell.selection import clicked
 
@@ -32,6 +32,7 @@ def render_charts(view: TierTable) -> None:
         alt="Features by input and output correlation",
     )
     markup.note(legend(view))
+    st.html(terms.key("ρ", "τ", "tier"))
     st.plotly_chart(cross_chart(view), key="cross-chart", config={"displayModeBar": False})
 
 
@@ -51,26 +52,8 @@ def plane(view: TierTable, feature: int | None) -> go.Figure:
             x=x, y=y, nbinsx=160, nbinsy=160, colorscale=colours.scale("slate"), showscale=False
         )
     else:
-        hues = np.array([palette.fade(palette.tier(tier), 0.7) for tier in Tier])
-        colour = hues[table["tier"].to_physical().to_numpy()]
-        chart.add_scattergl(
-            x=x,
-            y=y,
-            mode="markers",
-            marker={
-                "size": 5,
-                "color": colour,
-                "line": {"width": 0},
-            },
-            customdata=table["feature"].to_numpy(),
-            text=[  # plotly reads it as HTML
-                f"{tier}<br>top token {markup.escape(token_cell(token or ''))}"
-                for tier, token in table.select("tier", "top_token").iter_rows()
-            ],
-            hovertemplate="feature %{customdata} · %{text}<br>"
-            "input %{x:.3f} output %{y:.3f}<extra></extra>",
-            unselected={"marker": {"opacity": 0.7}},
-        )
+        for tier in Tier:
+            _add_points(chart, table.filter(tier=tier.title), tier)
     if feature is not None and 0 <= feature < len(table):
         place = {"x": x[[feature]], "y": y[[feature]], "mode": "markers", "hoverinfo": "skip"}
         ring = {"size": 14, "symbol": "circle-open", "color": colours.ink}
@@ -84,6 +67,24 @@ def plane(view: TierTable, feature: int | None) -> go.Figure:
     )
     chart.update_yaxes(title="ρ output", showline=True, range=_range(y, view.thresholds.output))
     return chart
+
+
+def _add_points(chart: go.Figure, part: pl.DataFrame, tier: Tier) -> None:
+    """The features of a tier; numbers go to the browser as bytes, not as text."""
+    chart.add_scattergl(
+        x=part["input"].to_numpy(),
+        y=part["output"].to_numpy(),
+        mode="markers",
+        marker={"size": 5, "color": palette.fade(palette.tier(tier), 0.7), "line": {"width": 0}},
+        customdata=part["feature"].to_numpy(),
+        text=[  # plotly reads it as HTML
+            markup.escape(token_cell(token)) for token in part["top_token"].fill_null("")
+        ],
+        hovertemplate=f"feature %{{customdata}} · {tier.title}<br>top token %{{text}}<br>"
+        "input %{x:.3f} output %{y:.3f}<extra></extra>",
+        unselected={"marker": {"opacity": 0.7}},
+        showlegend=False,
+    )
 
 
 def _range(values: np.ndarray, tau: float) -> tuple[float, float]:
@@ -169,7 +170,7 @@ def profile_chart(frame: pl.DataFrame) -> go.Figure:
             customdata=part["count"],
             hovertemplate=f"{tier.title}: %{{x:.1%}}, %{{customdata}} features<extra></extra>",
         )
-    chart.update_layout(barmode="stack")
+    chart.update_layout(barmode="stack", margin_r=40)  # room for the last tick
     chart.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
     return chart
 

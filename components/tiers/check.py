@@ -29,6 +29,7 @@ NOT_CHECKED = (
 
 def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> None:
     """The check, or the button that asks for it, and label scores by tier."""
+    markup.head("Is the protocol any good?")
     ask = desk.tier_check if address.get("checked") else desk.tier_check.live
     check: TierCheck | Job | None = ask(study, spec, thresholds)
     if check is None:

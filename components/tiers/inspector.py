@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import polars as pl
 
-from backend.schema import Tier, TierSpec
+from backend.schema import Job, Tier, TierSpec
 from backend.tiers.views import TierEvidence, TierTable, WindowText
 from components.experiments.results import name
-from components.shell import markup, numbers
+from components.features.table import FEATURES
+from components.shell import address, markup, numbers
 from components.shell.links import anchor
 from components.shell.lists import frame_html
 from components.shell.markup import escape
+from components.shell.status import Desk, render_empty, waiting
 from components.shell.tokens import piece_html
+from components.tiers import table
 from components.tiers.table import dot, side_words, tier_of
 
 SHOWN = 240  # characters of a window
 SOON, MOST = 0.01, 7  # a distance to τ that two decimals may hide, and decimals at most
+
+
+def render(desk: Desk, study: str, whole: TierTable) -> None:
+    """The open feature, and the way to the one before and after it."""
+    FEATURES.render_title(table.steps(whole))
+    if (number := address.get("feature")) is None:
+        render_empty("No feature is open.", "Click a point or a row, or press N.")
+        return
+    evidence: TierEvidence | Job = desk.tier_evidence(study, number, whole.spec)
+    if not waiting(evidence, desk, "evidence"):
+        markup.render(html(evidence, whole, table.labels(desk, study, whole)))
 
 
 def html(view: TierEvidence, whole: TierTable, labels: pl.DataFrame | None) -> str:
@@ -66,7 +80,7 @@ def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
 
 
 def _label(label: str, failed: str) -> str:
-    return escape(failed) if failed else f"<b>{escape(label)}</b>"
+    return escape(failed) if failed else f"<b>{markup.label(label)}</b>"
 
 
 def windows_html(view: TierEvidence, spec: TierSpec) -> str:

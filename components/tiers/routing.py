@@ -23,6 +23,7 @@ NO_SERVER = (
 
 def render_routes(desk: Desk, study: str, view: TierTable, server: str) -> None:
     """Who labels what; starts the labelling of tiers 1 and 2 when told to."""
+    markup.head("Routes", "each tier to the cheapest method")
     inward, outward, cross, obscure = (numbers.count(view.counts[t.title]) for t in tuple(Tier)[1:])
     queue = anchor("Queue", "queue", **{field: address.get(field) for field in address.SORTED})
     markup.render(

@@ -10,25 +10,20 @@ from backend.tiers.views import TierTable
 from backend.tiers.words import COUNTS, STOPS, TIERS
 from components.features.table import FEATURES, LIST
 from components.regions.table import token_cell
-from components.shell import address, controls, markup, numbers, palette
+from components.shell import address, controls, markup, palette
 from components.shell.browsing import INSPECTOR, LIMIT, number, text
 from components.shell.status import Desk, waiting
 
 BOARD = LIST  # the board holds the list
 CHECK, ROUTES = "check", "routes"
-SORTED = (BOARD, INSPECTOR, ROUTES, CHECK)  # fragments that show what the thresholds change
+STEP = "thresholds"
+# fragments that show what the thresholds change, in the order in which they are looked at
+SORTED = (STEP, BOARD, INSPECTOR, ROUTES, CHECK)
 TAUS = {"tau_in": "input", "tau_out": "output", "tau_cross": "cross"}
 HELP = {
     "input": "Tokens before the peak that the window holds, besides the peak itself",
     "output": "Tokens after the peak that the window holds",
     "cross": "Tokens on either side of the peak; 0: the whole context",
-}
-WAYS = {
-    Tier.UNSCORED: "fewer than two examples in different documents",
-    Tier.INPUT: "tier 1: label by counting what is shared up to the peak",
-    Tier.OUTPUT: "tier 1: label by counting what follows the peak",
-    Tier.CROSS: "tier 2: label by a model",
-    Tier.OBSCURE: "tier 3: label by hand",
 }
 
 
@@ -94,51 +89,6 @@ def side_words(window: str, side: int) -> str:
     return f"−{side} to +{side}" if side else "whole context"
 
 
-def render_thresholds() -> None:
-    """τ of each window: every feature is sorted anew at once."""
-    for column, (field, window) in zip(st.columns(3, gap="medium"), TAUS.items(), strict=True):
-        step, digits = (0.005, "%.3f") if window == "cross" else (0.01, "%.2f")
-        with column:
-            controls.slider(field, f"τ {window}", step=step, format=digits, rerun=SORTED)
-    usual = Thresholds()
-    st.button(
-        f"Defaults: τ {usual.input:.2f}, {usual.output:.2f}, {usual.cross:.3f}",
-        type="tertiary",
-        key="defaults",
-        on_click=_reset,
-        disabled=thresholds() == usual,
-    )
-
-
-def _reset() -> None:
-    address.put(**{name: address.SORTED[name].default for name in TAUS})
-    st.rerun(list(SORTED))
-
-
-def counts_html(view: TierTable) -> str:
-    """How many features are in each tier, and what labelling them so saves."""
-    total = max(1, sum(view.counts.values()))
-    chips = []
-    for tier in Tier:
-        count = view.counts[tier.title]
-        if tier != Tier.UNSCORED or count:
-            value = f"{dot(tier)}{numbers.count(count)} · {numbers.percent(count / total)}"
-            chips.append(markup.chip(tier.title, value, WAYS[tier]))
-    return markup.chips(chips) + f'<p class="note">{saved(view.counts)}</p>'
-
-
-def saved(counts: dict[str, int]) -> str:
-    """Calls by the protocol against a call for every feature."""
-    scored = sum(counts.values()) - counts[Tier.UNSCORED.title]
-    calls = counts[Tier.CROSS.title]
-    spared = (scored - calls) / max(1, scored)
-    return (
-        f"Tier 1 is labelled by counting, tier 2 by {numbers.count(calls)} calls of a model, "
-        f"tier 3 by people. A model for every feature: {numbers.count(scored)} calls; "
-        f"{numbers.percent(spared)} of them are spared."
-    )
-
-
 # ---------------------------------------------------------------- list
 
 
@@ -179,7 +129,7 @@ def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", width=60, format="%d", pinned=True),
     "top_token": text("top token", 84),
-    "tier": text("tier", 70),
+    "tier": text("tier", 78),
     "label": text("label", 150, "by hand, or as routed; else why there is none"),
     "input": number("ρ in", 56, "%.3f"),
     "output": number("ρ out", 56, "%.3f"),
@@ -205,5 +155,9 @@ def render_list(rows: pl.DataFrame, total: int) -> None:
         pl.col("tier").cast(pl.String),
     )
     if "label" in cells:
-        cells = cells.with_columns(label=pl.coalesce("label", "failed"))
+        cells = cells.with_columns(
+            label=pl.coalesce(
+                pl.col("label").map_elements(markup.plain_label, return_dtype=pl.String), "failed"
+            )
+        )
     FEATURES.render_rows(cells, COLUMNS, "tier-rows", 360)

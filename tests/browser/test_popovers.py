@@ -206,7 +206,7 @@ def test_what_was_set_in_a_popover_and_cleared_beside_it_stays_cleared(visit: Vi
 def test_a_queue_keeps_name_and_order_when_change_and_files_are_looked_at(visit: Visit) -> None:
     page = visit.open("queue?study=demo&person=ann&tier=all&order=density&seed=3")
     before = page.url, page.locator(".st-key-queue-setup").inner_text()
-    for name in ("Files", "Change", "Files"):
+    for name in ("Export / import", "Change", "Export / import"):
         page.get_by_role("button", name=name).click()
         settle(page)
         if name == "Change":

@@ -59,13 +59,14 @@ def test_labels_empty_huge_in_any_script_and_with_markup(
 def test_every_command_does_what_it_says(labeller: Labeller, server: Server) -> None:
     page = labeller.open()
     first = wait_for_item(page)
-    command(page, "f", "c", "c", "g", "2", "5", "g", "m")
+    command(page, "f")
+    command(page, "c", "c", "g", "2", "5", "g", "m")
     page.keyboard.type("a note")
     command(page, "s")
     second = wait_for_item(page)
-    page.keyboard.press("n")
+    command(page, "n")
     third = wait_for_item(page)
-    page.keyboard.press("v")
+    command(page, "v")
     expect(page.locator(".q-hints")).to_be_visible()
     page.keyboard.press("i")
     say(page, "seen")
@@ -77,11 +78,11 @@ def test_every_command_does_what_it_says(labeller: Labeller, server: Server) -> 
     assert [item for item, _ in pairs(server)] == [first, second, third]
     command(page, "u")
     assert (wait_for_item(page), page.locator(".q-label").input_value()) == (third, "seen")
-    page.keyboard.press("u")
+    command(page, "u")
     assert wait_for_item(page) == second
-    page.keyboard.press("r")
-    page.keyboard.press("r")
-    page.keyboard.press("l")
+    command(page, "r")
+    command(page, "r")
+    command(page, "l")
     for key in ("ArrowDown", "ArrowDown", "u"):
         page.keyboard.press(key)
     assert wait_for_item(page) == first
@@ -99,27 +100,58 @@ def test_every_command_does_what_it_says(labeller: Labeller, server: Server) -> 
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
+def test_after_each_act_one_types_and_commands_are_loud(labeller: Labeller, server: Server) -> None:
+    page = labeller.open()
+    field, mode = page.locator(".q-label"), page.locator(".q-mode")
+    save = page.locator(".q-keys .first kbd")
+    for key in "snfurue":  # skip, none, flag, undo, redo, undo, attach: which says what is missing
+        expect(mode).to_have_text("Esc for commands")
+        expect(save).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(mode).to_contain_text("COMMANDS")
+        expect(mode).to_contain_text("⏎ or I to type")
+        expect(save).to_be_hidden()
+        page.keyboard.press(key)
+        expect(field).to_be_focused()
+    wait_for_item(page)
+    field.fill("")
+    page.keyboard.press("Escape")
+    page.keyboard.down("s")  # held: it skips one, and types nothing
+    for _ in range(5):
+        page.keyboard.down("s")
+    page.keyboard.up("s")
+    wait_for_item(page)
+    wait_until_saved(page)
+    assert [event["action"] for event in events(server)] == ["skip", "none", "skip"]
+    assert field.input_value() == ""
+    page.keyboard.type("sports news")
+    assert field.input_value() == "sports news"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Save").dblclick()
+    wait_until_saved(page)
+    assert [label for _, label in pairs(server)][3:] == ["sports news"]
+
+
 def test_a_new_decision_clears_what_could_be_redone_of_its_item(
     labeller: Labeller, server: Server
 ) -> None:
     page = labeller.open()
-    expect(page.locator(".q-said")).to_contain_text("Esc for commands")
     first = wait_for_item(page)
     expect(page.locator(".q-name")).to_contain_text(f"Feature {first.split('.')[0]}")
     say(page, "old")
     wait_for_item(page)
     command(page, "u")
     assert wait_for_item(page) == first
-    expect(page.locator(".q-said")).not_to_contain_text("Esc for commands")
-    page.keyboard.press("n")
+    command(page, "n")
     for label in ("one", "two"):
         wait_for_item(page)
-        page.keyboard.press("i")
         say(page, label)
-    command(page, *"uurrr")
+    for key in "uurrr":
+        command(page, key)
     expect(page.locator(".q-said")).to_contain_text("nothing to redo")
-    page.keyboard.press("Enter")
+    page.keyboard.type("x")
     expect(page.locator(".q-said")).not_to_contain_text("nothing to redo")
+    page.keyboard.press("Backspace")
     wait_until_saved(page)
     assert len(events(server, "redo")) == 2
     command(page, "l", "ArrowDown", "u", "r", "r")
@@ -167,7 +199,7 @@ def test_a_text_is_tried_and_kept_as_evidence(labeller: Labeller, server: Server
     expect(tried).to_contain_text("captain")
     assert tried.locator("b").count() == 0
     page.keyboard.press("Escape")
-    command(page, "e", "i")
+    command(page, "e")
     say(page, "boats")
     wait_until_saved(page)
     (event,) = events(server)

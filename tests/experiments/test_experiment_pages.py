@@ -253,12 +253,13 @@ def test_judging_begins_with_a_name_that_other_pages_know(study: Study) -> None:
     name = experiment(study, PLAN, scripted(study, Scripted(), Knows(truth_of(study, PLAN))))
     app = opened("judge", run=name)
     assert "judging begins when you have given yours" in text_of(app)
-    assert not app.get("bidi_component")
+    assert "judge-desk" not in {element.key for element in app.get("bidi_component")}
     app.text_input(key="judge:person").set_value("  ").run()
     assert "judging begins when you have given yours" in text_of(app)
     app.text_input[0].set_value(" Ann ").run()
     assert "judging begins" not in text_of(app)
     assert param(app, "person").strip() == "Ann"
+    assert "judge-desk" in {element.key for element in app.get("bidi_component")}
     app.switch_page("pages/queue.py").run()
     assert "Ann" in text_of(app)
 

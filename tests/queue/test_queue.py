@@ -53,6 +53,12 @@ def labels(study: str) -> dict[tuple[str, int, int], str]:
     return dict(zip(keys, table["label"], strict=True))
 
 
+def test_how_many_features_come_twice_is_said(study: str) -> None:
+    queue = queue_of(study)
+    assert queue.repeats == sum(occurrence for _, occurrence, _ in queue.slots) > 0
+    assert queue.of - queue.repeats == len({feature for feature, _, _ in queue.slots})
+
+
 # ---------------------------------------------------------------- the schedule
 
 

@@ -177,16 +177,16 @@ def test_only_controls_makes_widgets_that_the_url_knows() -> None:
         r"number_input|text_input|text_area|toggle|checkbox)\("
     )
     own = {
-        "components/concept_choice.py": 3,  # texts that are kept as a concept, once
-        "components/tier_check.py": 1,  # how many features a button scores
-        "components/judge.py": 1,  # ticks, which the URL holds as one number
+        "components/concepts/choice.py": 3,  # texts that are kept as a concept, once
+        "components/tiers/check.py": 1,  # how many features a button scores
     }
     for folder in ("components", "pages"):
-        for path in sorted((ROOT / folder).glob("*.py")):
-            name = f"{folder}/{path.name}"
-            if name != "components/controls.py":
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = str(path.relative_to(ROOT))
+            if name != "components/shell/controls.py":
                 text = re.sub(r"controls\.\w+\(", "", path.read_text())
-                assert len(pattern.findall(text)) == own.get(name, 0), name
+                assert len(pattern.findall(text)) == own.pop(name, 0), name
+    assert own == {}
 
 
 # ---------------------------------------------------------------- the address
@@ -218,3 +218,58 @@ def test_back_and_links_are_followed_and_what_they_leave_out_is_the_default(
     app.run()
     assert in_force(app)["sort"] == "max"
     assert in_force(app)["token"] == ""
+
+
+# ---------------------------------------------------------------- two widgets, one parameter
+
+
+def twins() -> None:
+    import streamlit as st
+
+    from components.shell import address, controls
+
+    address.begin("tiers")
+    controls.slider("tau_in", "τ", step=0.005)
+    controls.number_input("tau_in", "τ as a number", step=0.005, twin=":number")
+    st.json({"tau_in": address.get("tau_in")})
+
+
+def test_either_of_two_widgets_of_a_parameter_moves_the_other() -> None:
+    app = AppTest.from_function(twins)
+    app.query_params["tau_in"] = "0.5"
+    app.run()
+    assert (app.slider[0].value, app.number_input[0].value) == (0.5, 0.5)
+    app.slider[0].set_value(0.605).run()
+    assert (app.slider[0].value, app.number_input[0].value) == (0.605, 0.605)
+    app.number_input[0].set_value(0.31).run()
+    assert (app.slider[0].value, app.number_input[0].value) == (0.31, 0.31)
+    assert json.loads(app.json[0].value) == {"tau_in": 0.31}
+
+
+def test_a_name_holds_on_every_page_and_in_every_study() -> None:
+    app = AppTest.from_function(named)
+    app.query_params["person"] = "Ann"
+    app.query_params["study"] = "one"
+    app.run()
+    values = json.loads(app.json[0].value)
+    assert values == {
+        "judge": "Ann",
+        "queue": "Ann",
+        "compare": "Ann",
+        "features": "",
+        "two": "Ann",
+    }
+
+
+def named() -> None:
+    import streamlit as st
+
+    from components.shell import address
+
+    values = {}
+    for page in ("judge", "queue", "compare", "features"):
+        address.begin(page)
+        values[page] = address.get("person") if "person" in address.fields(page) else ""
+    address.begin("queue")
+    address.put(study="two")
+    st.json(values | {"two": address.get("person")})
