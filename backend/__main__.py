@@ -126,13 +126,14 @@ def _flag_type(name: str) -> Any:
 def _help(entry: query.Entry, flags: list[str]) -> str:
     """The query's own words, a paragraph a line, and what each option means."""
     paragraphs = entry.help.partition("\n\nRaises:")[0].split("\n\n")
-    lines = [f"    {name}: {words}" for name, words in _meanings(entry, flags)]
+    lines = [f"    {name}: {words}" for name, words in meanings(entry, flags)]
     return (
         "\n\n".join([*(" ".join(p.split()) for p in paragraphs), "Args:"]) + "\n" + "\n".join(lines)
     )
 
 
-def _meanings(entry: query.Entry, flags: list[str]) -> Iterator[tuple[str, str]]:
+def meanings(entry: query.Entry, flags: list[str]) -> Iterator[tuple[str, str]]:
+    """What each option of a query and each flag means, by its name."""
     for name in entry.signature.parameters:
         inside = _fields_of(entry.hints[name]) if name != "study" else ()
         for option in [f"{name}.{part}" for part in inside] or [name]:

@@ -33,7 +33,7 @@ QUESTIONS = {
 }
 HINTS = {
     "any region": "How well does any region, not just the best, tell the concept from the rest?",
-    "in or out": "Who is in and who is out, at θ: true and false positives of hard membership.",
+    "in or out": "Who is in a region and who is out, by a hard yes or no at θ?",
     "new texts": "Where do texts go by which no region was chosen?",
     "purity": "Does everything that expresses it land here, and nothing else?",
     "gray zone": "What does it do to require new exemplars to be farther apart than kθ?",

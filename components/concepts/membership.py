@@ -56,7 +56,7 @@ def render_membership(view: Membership) -> None:
         st.plotly_chart(j_chart(view, rule), key="js", config=palette.CONFIG)
     with right:
         markup.render(every_html(view.every, same(view)))
-    markup.head("The best", "chosen on training texts, measured on test texts")
+    markup.head("The best region and union", "chosen on training texts, measured on test texts")
     markup.render(rates_html(view) + terms.key("θ", "J", "exemplar", "control"))
 
 
@@ -205,11 +205,11 @@ def render_new_texts(view: NewTextMembership) -> None:
     markup.render(f'<p class="answer">{new_texts_words(view).format(link)}</p>')
     left, right = st.columns(2, gap="large")
     with left:
-        markup.render(shares_html(view))
-        markup.render(controls_html(view.shares) + terms.key("θ", "exemplar", "runner-up"))
-    with right:
         st.plotly_chart(nearest_chart(view), key="nearest", config=palette.CONFIG)
         markup.render(quantiles_html(view.quantiles))
+    with right:
+        markup.render(shares_html(view))
+        markup.render(controls_html(view.shares) + terms.key("θ", "exemplar", "runner-up"))
 
 
 FEW = 0.5  # share of positive texts below which the region does not hold the concept

@@ -68,7 +68,9 @@ def purity_words(view: PurityCoverage) -> str:
         f"{numbers.percent(own['best_coverage'])} of all such tokens. Half of them take "
         f"{_regions(own['half'])}"
     )
-    return text + (f"; random activations {_regions(control['half'])}." if control else ".")
+    return text + (
+        f", with random activations {numbers.count(control['half'])}." if control else "."
+    )
 
 
 def _regions(count: int) -> str:

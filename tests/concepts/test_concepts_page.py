@@ -162,7 +162,7 @@ def test_purity_is_answered_with_yes_or_no() -> None:
     text = words(*rows)
     assert text.startswith("No: of the tokens of the best region 100% are of positive texts")
     assert "holds 5.7% of all such tokens. Half of them take 82 regions" in text
-    assert "random activations 134 regions" in text
+    assert "82 regions, with random activations 134." in text
     assert words(split_row("exemplar", **best | {"best_coverage": 0.95})).startswith("Yes")
     assert "nothing can be said" in words(split_row("exemplar"))
 

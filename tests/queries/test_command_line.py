@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from backend import command_options, output, queries, query, settings
-from backend.__main__ import ASKING, app, commands, main
+from backend.__main__ import ASKING, app, commands, main, meanings
 from backend.schema import Job, Study
 from backend.store import jobs
 from tests.helpers.jobs import a_job
@@ -66,9 +66,9 @@ def test_each_command_has_help_and_an_option_for_each_argument(
     printed = capsys.readouterr().out
     assert query.find(name).help.split()[0] in printed
     plain = " ".join(re.sub(r"--\S+|│", " ", printed).split())
-    for option, path, _ in _options(query.find(name)):
+    for option, _, _ in _options(query.find(name)):
         assert f"--{option}" in printed
-        meaning = command_options.words_of(name, path)
+    for option, meaning in meanings(query.find(name), []):
         assert meaning, option
         words = " ".join(re.sub(r"--\S+", " ", meaning).split())
         assert words in plain, "whole sentences stand in the help"

@@ -21,8 +21,9 @@ from backend.regions import answers, partitioned
 from backend.regions.views import MemberDraw, RegionMap, RegionView
 from backend.schema import Job, ModelError, NotFoundError, Progress, StudyError, TesseraError
 from backend.study import loading as studies
-from components.regions.controls import preview_words, summary_html
+from components.regions.controls import preview_words
 from tests.conftest import LAYER
+from tests.helpers.pages import html_of, opened
 
 
 def region_map(study: str) -> RegionMap:
@@ -205,7 +206,9 @@ def test_a_study_says_what_it_looks_at(ready: str, capsys: pytest.CaptureFixture
 def other(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, str], str]:
-    """Writes the study `small` anew with one text of its file replaced, in an empty cache."""
+    """Writes the study `small` anew with one text of its file replaced, in an empty cache that no
+    worker serves."""
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
 
     def write(old: str, new: str) -> str:
         text = (world / "studies" / "small.toml").read_text()
@@ -241,7 +244,7 @@ def test_a_corpus_shorter_than_asked_is_no_preview(other: Callable[[str, str], s
     assert view.tokens == view.corpus_tokens
     assert (view.asked_tokens, view.layout) == (1_000_000, "umap")
     assert preview_words(view) == ""
-    assert "asks for 1,000,000" in summary_html(view)
+    assert "asks for 1,000,000" in html_of(opened("regions", study=name))
 
 
 # ---------------------------------------------------------------- what is not there
