@@ -99,7 +99,7 @@ NEXT = """() => new Promise(done => {
   window.dispatchEvent(new KeyboardEvent('keydown', key));
   look();
 })"""
-JUDGED = Plan(methods=("token_frequency",), scorers=("embedding",), features=20)
+TO_JUDGE = Plan(methods=("token_frequency",), scorers=("embedding",), features=20)
 
 
 def steps_ms(page: Page, act: Callable[[], None], runs: int) -> tuple[float, float]:
@@ -135,13 +135,13 @@ def tiers_ms(page: Page, address: str, runs: int) -> tuple[float, float]:
 
 def judge_ms(page: Page, address: str, runs: int) -> float:
     """Median milliseconds from saving an answer to the next question, of a round's."""
-    run = queries.start_experiment("demo", JUDGED)
+    run = queries.start_experiment("demo", TO_JUDGE)
     queries.wait(lambda: queries.experiment("demo", run))
     times: list[float] = []
-    for person in range(-(-(runs + 2) // (JUDGED.features - 2))):
+    for person in range(-(-(runs + 2) // (TO_JUDGE.features - 2))):
         visit(page, f"{address}/judge?study=demo&run={run}&person=measured{person}")
         page.wait_for_selector(".j-text", timeout=60_000)
-        for _ in range(min(JUDGED.features - 2, runs + 2 - len(times))):
+        for _ in range(min(TO_JUDGE.features - 2, runs + 2 - len(times))):
             page.wait_for_timeout(800)
             times.append(page.evaluate(NEXT))
     return statistics.median(times[2:])
@@ -152,14 +152,14 @@ def flow(runs: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, browser() as page:
         before = empty_ms(page, runs)
         with app(settings.current().cache, annotations=folder) as address:
-            (step, settled), judged = tiers_ms(page, address, runs), judge_ms(page, address, runs)
+            (step, settled), judging = tiers_ms(page, address, runs), judge_ms(page, address, runs)
         empty = statistics.median([before, empty_ms(page, runs)])
     limit = round(empty + 100)
     return [
         Figure("empty_ms", empty, "ms", None, True),
         Figure("tiers_step_ms", step, "ms", limit, step <= limit),
         Figure("tiers_settled_ms", settled, "ms", None, True),
-        Figure("judge_next_ms", judged, "ms", limit, judged <= limit),
+        Figure("judge_next_ms", judging, "ms", limit, judging <= limit),
     ]
 
 

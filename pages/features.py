@@ -27,10 +27,10 @@ hits = partial(FEATURES.search, queries.find_features, queries.search_labels, pl
 def show_list(view: FeatureTable) -> None:
     with reported():
         table.render_controls(view)
-        if waiting(found := hits(), queries, "meaning"):
+        if waiting(matches := hits(), queries, "meaning"):
             return
         labels = queries.best_labels(place.study)
-        table.render_list(rows := table.rows(view, found, labels), view)
+        table.render_list(rows := table.rows(view, matches, labels), view)
         FEATURES.render_counting(labels, partial(queries.count_labels, place.study), queries)
         render_pending(
             view.pending, queries, "What they promote and match is computed.", "features"

@@ -35,8 +35,8 @@ def show_task(run: str) -> None:
             return
         task = address.get("task")
         questions = blind_judging.ahead(lambda after: ASK[task](place.study, run, person, after))
-        of = place.study, run, person, task
-        if not blind_judging.render_questions(of, questions, keep):
+        questions_of = place.study, run, person, task
+        if not blind_judging.render_questions(questions_of, questions, keep):
             scores, html = SCORES[task]
             markup.render(html(scores(place.study, run)))
 

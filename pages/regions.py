@@ -37,9 +37,9 @@ def show_map(view: RegionMap) -> None:
 @st.fragment(key=TABLE)
 def show_table(view: RegionMap) -> None:
     with reported():
-        if waiting(found := hits(), queries, "meaning"):
+        if waiting(matches := hits(), queries, "meaning"):
             return
-        table.render_table(rows := controls.rows(view, found, labels()), len(view.table))
+        table.render_table(rows := controls.rows(view, matches, labels()), len(view.table))
         REGIONS.render_counting(labels(), count_labels, queries)
         render_footer({"regions": rows}, view.provenance, "regions")
 

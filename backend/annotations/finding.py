@@ -91,7 +91,7 @@ def find_features(study: Study, text: str) -> pl.DataFrame:
     table = index.table.select("feature", size="active", top_token="top_token")
     total = len(passages.find_text(index.tokens, text))
     hits = search_features.part(study, text)
-    return _found(table, hits, total, _labels(study, "feature", None, None), text)
+    return _rank(table, hits, total, _labels(study, "feature", None, None), text)
 
 
 @query("A search of regions by label, token and text", priority=queue.SHORT, key=spec_key)
@@ -105,10 +105,10 @@ def find_regions(
     table = mapped.regions.select("region", "size").with_columns(tokens)
     total = len(passages.find_text(mapped.tokens, text))
     hits = search_regions.part(study, text, p, k)
-    return _found(table, hits, total, _labels(study, "region", p, k), text)
+    return _rank(table, hits, total, _labels(study, "region", p, k), text)
 
 
-def _found(
+def _rank(
     table: pl.DataFrame, hits: pl.DataFrame, total: int, labels: pl.DataFrame, text: str
 ) -> pl.DataFrame:
     """`table` has the kind's number first, then `size` and `top_token`."""

@@ -210,8 +210,8 @@ def robustness_words(frame: pl.DataFrame) -> str:
     for how in frame["how"].unique(maintain_order=True):
         own, control = (by_key.get((how, kind)) for kind in ("exemplars", "coreset"))
         if own:
-            beside = f" (random activations {numbers.percent(control['value'])})" if control else ""
-            parts.append(f"{numbers.percent(own['value'])} with {how}{beside}")
+            rivals = f" (random activations {numbers.percent(control['value'])})" if control else ""
+            parts.append(f"{numbers.percent(own['value'])} with {how}{rivals}")
     if not parts:
         return "Nothing was partitioned again."
     return f"Of the regions these are found again, by an exemplar of cosine > .9: {_listed(parts)}."

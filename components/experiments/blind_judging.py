@@ -40,7 +40,7 @@ FITS = (
     "Tick every excerpt in which what the label describes occurs: some, none or all. say “x”: x "
     "comes next; token “x”: the excerpt holds it; after “x”: it follows x."
 )
-SAID = (
+SENTENCES = (
     "One of these was said of the activation at the last token of this text, the other of "
     "something else. Which is it? Click it, or press 1 or 2."
 )
@@ -80,12 +80,12 @@ def ahead(ask: Callable[[tuple[str, ...]], Q]) -> list[Q]:
     return questions
 
 
-def render_questions(of: Sequence[str], questions: Sequence[Task | Guess], keep: Keep) -> bool:
-    """The questions of `of` (study, experiment, person, task), one at a time; whether any is left.
+def render_questions(place: Sequence[str], questions: Sequence[Task | Guess], keep: Keep) -> bool:
+    """The questions of `place` (study, experiment, person, task), one at a time; whether any is left.
     `keep` keeps one answer of the browser's."""
     first, reply = questions[0], st.session_state.get("judge.reply", EMPTY)
     data = {
-        "of": list(of),
+        "of": list(place),
         "seq": _wire().get("seq", ""),
         "tasks": [_sent(each) for each in questions if each.item],
         "done": first.done,
@@ -100,7 +100,7 @@ def _sent(question: Task | Guess) -> dict[str, Any]:
     """A question as the browser gets it, all text as HTML."""
     is_task = isinstance(question, Task)
     head = f"<b>{markup.label(question.label)}</b>" if is_task else escape(question.context)
-    kind, note = ("exemplar", FITS) if is_task else ("exemplar passage", SAID)
+    kind, note = ("exemplar", FITS) if is_task else ("exemplar passage", SENTENCES)
     return {
         "item": question.item,
         "question": f'<div class="{kind}">{head}</div><p class="note">{escape(note)}</p>',

@@ -306,8 +306,8 @@ def _render_buttons(desk: Desk, fragment: str, study: str, known: Known) -> None
             if some and address.get(field) != number:
                 args = fragment, field, number
                 st.button(label, type="tertiary", key=key, help=hint, on_click=_put, args=args)
-                query, by = work[field]
-                render_estimate(query, study, request, ",".join(by))
+                query, methods = work[field]
+                render_estimate(query, study, request, ",".join(methods))
 
 
 def _count(labels: int) -> str:

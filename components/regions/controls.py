@@ -70,8 +70,8 @@ def summary_html(view: RegionMap) -> str:
     if view.is_preview:
         parts.append(chip("n", numbers.count(view.tokens), "points in the partition", "warn"))
     elif view.tokens < view.asked_tokens:
-        asked = f"the study asks for {view.asked_tokens:,}; the corpus has no more"
-        parts.append(chip("tokens", numbers.count(view.tokens), asked, "warn"))
+        words = f"the study asks for {view.asked_tokens:,}; the corpus has no more"
+        parts.append(chip("tokens", numbers.count(view.tokens), words, "warn"))
     if not view.saturated:
         parts.append(chip("not saturated", "", kind="warn"))
     return chips(parts)

@@ -119,8 +119,8 @@ class Listing:
         if column not in rows.columns:  # a column of a search, where nothing is searched
             column = self.usual
         descending = (column not in ASCENDING) != reverse
-        by = [column] if column == self.kind else [column, self.kind]
-        return rows.sort(by, descending=[descending, False][: len(by)], nulls_last=True)
+        columns = [column] if column == self.kind else [column, self.kind]
+        return rows.sort(columns, descending=[descending, False][: len(columns)], nulls_last=True)
 
     def _on(self) -> list[tuple[Filter, Any]]:
         fields = address.fields(f"{self.kind}s")

@@ -232,8 +232,8 @@ def _running_html(job: Job, line: list[Job]) -> str:
 
 def keys_of(page: dict[str, str]) -> dict[str, str]:
     """The keys of a page: those of every page that it has no other use for, then its own."""
-    taken = {key for keys in page for key in keys.split()}
-    return {key: does for key, does in KEYS.items() if key not in taken} | page
+    own_keys = {key for keys in page for key in keys.split()}
+    return {key: does for key, does in KEYS.items() if key not in own_keys} | page
 
 
 def keys_html(keys: dict[str, str]) -> str:

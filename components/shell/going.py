@@ -62,8 +62,8 @@ def render_go_to(fragments: tuple[str, ...]) -> None:
 
 @st.fragment(key=GO_TO)
 def _render_problem() -> None:
-    if said := st.session_state.pop("go-to.problem", ""):
-        markup.note(said)
+    if problem := st.session_state.pop("go-to.problem", ""):
+        markup.note(problem)
 
 
 def _go(fragments: tuple[str, ...]) -> None:

@@ -117,12 +117,12 @@ def steps(view: TierTable) -> list[int]:
 def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
     """feature, label, failed: a person's before a method's, with the person's name."""
     writer = pl.when(pl.col("writer") != "").then(pl.lit(" · by ") + pl.col("writer"))
-    by, fails = writer.otherwise(pl.lit("")), pl.col("failed") != ""
+    who, fails = writer.otherwise(pl.lit("")), pl.col("failed") != ""
     first = labels.unique("feature", keep="first", maintain_order=True)
     return first.select(
         "feature",
-        label=pl.when(~fails).then(pl.col("label") + by),
-        failed=pl.when(fails).then(pl.col("failed") + by),
+        label=pl.when(~fails).then(pl.col("label") + who),
+        failed=pl.when(fails).then(pl.col("failed") + who),
     )
 
 

@@ -31,7 +31,7 @@ def test_a_label_that_is_all_of_the_search_comes_before_one_that_holds_it() -> N
 
 
 @pytest.fixture
-def found(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pl.DataFrame:
+def results(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pl.DataFrame:
     monkeypatch.setenv("TESSERA_ANNOTATIONS", str(tmp_path))
     table = queries.find_features(ready, "boat")
     assert isinstance(table, pl.DataFrame)
@@ -39,13 +39,13 @@ def found(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pl.Dat
 
 
 def test_texts_are_ranked_by_the_f1_that_a_brute_force_count_gives(
-    ready: str, found: pl.DataFrame
+    ready: str, results: pl.DataFrame
 ) -> None:
     study = loading.load(ready)
     with run.looking("cpu"):
         index = feature_index(study)
         rows = set(passages.find_text(index.tokens, "boat").tolist())
-        for feature, matched, rank, hits, share in found.iter_rows():
+        for feature, matched, rank, hits, share in results.iter_rows():
             fires = set(index.column(feature).rows.tolist())
             assert hits == len(fires & rows)
             assert share == pytest.approx(hits / max(1, len(fires)))
@@ -54,12 +54,12 @@ def test_texts_are_ranked_by_the_f1_that_a_brute_force_count_gives(
             assert ("token" in matched, "text" in matched) == (own, hits > 0)
             assert rank == pytest.approx(f1 + TOKEN * own)
         firing = {n for n in range(FEATURES) if rows & set(index.column(n).rows.tolist())}
-    assert found["rank"].to_list() == sorted(found["rank"], reverse=True)
-    assert firing <= set(found["feature"])
+    assert results["rank"].to_list() == sorted(results["rank"], reverse=True)
+    assert firing <= set(results["feature"])
 
 
-def test_a_feature_that_fires_everywhere_does_not_lead(found: pl.DataFrame) -> None:
-    texts = found.filter(pl.col("matched") == "text")
+def test_a_feature_that_fires_everywhere_does_not_lead(results: pl.DataFrame) -> None:
+    texts = results.filter(pl.col("matched") == "text")
     if len(texts) > 1:
         best, most = texts.row(0, named=True), texts.sort("hits").row(-1, named=True)
         assert best["rank"] >= most["rank"]

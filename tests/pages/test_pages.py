@@ -167,7 +167,7 @@ def test_a_number_in_the_search_field_opens_what_has_it(ready: str, text: str) -
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "answer"),
     [
         ("64", "There is no feature 64: they are numbered 0 to 63."),
         ("region 2", "Open region 2"),
@@ -178,12 +178,12 @@ def test_a_number_in_the_search_field_opens_what_has_it(ready: str, text: str) -
     ],
 )
 def test_a_search_that_finds_nothing_says_so_and_opens_nothing(
-    ready: str, text: str, said: str
+    ready: str, text: str, answer: str
 ) -> None:
     app = opened("features", feature=5)
     app.text_input(key="features:search").set_value(text).run()
     app.run()
-    assert said in text_of(app)
+    assert answer in text_of(app)
     assert param(app, "feature") == "5"
 
 

@@ -297,10 +297,10 @@ def test_a_legend_is_as_wide_on_a_phone_and_its_title_stands_above(colour: str) 
 def test_hovering_shows_the_exemplar_in_its_context() -> None:
     row = regions().table.row(0, named=True)
     row |= {"before": "x" * 90 + "just <i>\n", "token": " sea", "after": "&" * 90}
-    said = excerpt(row)
-    assert "just &lt;i&gt;⏎[ sea]&amp;&amp;" in said
-    assert said.endswith("&amp;")  # none is cut in the middle
-    assert len(html.unescape(said)) < 70
+    words = excerpt(row)
+    assert "just &lt;i&gt;⏎[ sea]&amp;&amp;" in words
+    assert words.endswith("&amp;")  # none is cut in the middle
+    assert len(html.unescape(words)) < 70
 
 
 def test_labels_do_not_touch() -> None:

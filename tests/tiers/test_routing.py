@@ -65,13 +65,13 @@ def test_no_label_of_tier_1_is_of_the_other_kind(unlabelled_study: Study, query:
     labels = getattr(queries, query)(name, SPEC, nothing)
     table = queries.tiers(name, SPEC, nothing)
     assert not isinstance(table, Job)
-    seen = dict.fromkeys(SIDES, 0)
+    counts = dict.fromkeys(SIDES, 0)
     for row in labels.join(table.table, on="feature").iter_rows(named=True):
         assert (row["label"] == "") == (row["failed"] != "")
         if row["label"]:
             assert row["label"].startswith(SIDES[row["tier"]])
-            seen[row["tier"]] += 1
-    assert min(seen.values()) > 5
+            counts[row["tier"]] += 1
+    assert min(counts.values()) > 5
     counted = features_of(unlabelled_study).source.frequent()
     first = table.table.filter(pl.col("tier").is_in(list(SIDES)))["feature"].to_list()
     assert set(labels["feature"]) == set(first) & set(counted.tolist())
