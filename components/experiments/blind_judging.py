@@ -81,8 +81,8 @@ def ahead(ask: Callable[[tuple[str, ...]], Q]) -> list[Q]:
 
 
 def render_questions(place: Sequence[str], questions: Sequence[Task | Guess], keep: Keep) -> bool:
-    """The questions of `place` (study, experiment, person, task), one at a time; whether any is left.
-    `keep` keeps one answer of the browser's."""
+    """The questions of `place` (study, experiment, person, task), one at a time; whether any is
+    left. `keep` keeps one answer of the browser's."""
     first, reply = questions[0], st.session_state.get("judge.reply", EMPTY)
     data = {
         "of": list(place),

@@ -45,6 +45,7 @@ def test_labels_that_only_an_embedder_scored_stand_beside_each_other(study: Stud
 def test_what_stands_of_an_experiment_under_way_is_shown(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda _lane: None)
     plan = Plan(methods=COUNTING, scorers=("detection",), features=4, seed=22)
     name = queries.start_experiment(study.name, plan)
     before = queries.experiment_so_far(study.name, name)

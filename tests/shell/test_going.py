@@ -70,7 +70,7 @@ def test_a_number_that_nothing_has_is_said(ready: str) -> None:
 
 def test_what_names_nothing_is_said_and_changes_nothing(ready: str) -> None:
     app = opened("features", feature=3)
-    go(app, "12abc")
+    go(app, "12abc", here=False)
     assert "“12abc” names no feature or region." in text_of(app)
     assert param(app, "feature") == "3"
 

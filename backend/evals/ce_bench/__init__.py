@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
+from backend.evals.ce_bench.words import PARTS
 from backend.evals.evaluation import Evaluation, Parameter
 
 DEFINITIONS = ("seed", "published", "corrected")
-PARTS = {  # of the tab, with the question that each answers
-    "scores": "Is the score better than that of random directions, and than nothing left to find?",
-    "held out": "Does a feature that reads a subject read it on a pair that it was not chosen by?",
-    "features": "Which features tell subjects apart, and are they the same for all?",
-    "saes": "Do other SAEs of this model score differently?",
-    "stories": "Where in the stories does a feature fire, and does it steer the model?",
-}
 
 EVALUATION = Evaluation(
     name="ce_bench",

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.evals.ce_bench import PARTS
 from backend.evals.ce_bench.views import CeBench
+from backend.evals.ce_bench.words import PARTS
 from components.evals.ce_bench import checks, details
 from components.evals.ce_bench.checks import DEFINITIONS, READERS, ROWS, Row, ended, hue
 from components.evals.tab import Desk, Tab, Tables
