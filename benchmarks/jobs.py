@@ -138,7 +138,7 @@ def kinds() -> dict[str, list[tuple[Any, tuple[Any, ...]]]]:
     tokens = [peak(number) for number in NUMBERS]
     method, both = OWN.methods[0], ",".join(Plan().methods[:2])
     return {
-        "map": [(queries.regions, (p, 1.0)) for p in free_stops()],
+        "map": [(queries.regions, stop) for stop in free_stops()],
         "label": [(queries.write_labels, (each, method)) for each in request],
         "scores": [(queries.label_scores, (each, both)) for each in request],
         "experiment": [
@@ -149,11 +149,12 @@ def kinds() -> dict[str, list[tuple[Any, tuple[Any, ...]]]]:
     }
 
 
-def free_stops() -> list[float]:
-    """Two values of p whose maps are not there."""
-    table = queries.stops(STUDY).filter(k=1.0)
-    free = table.filter(table["regions"].is_null())["p"].to_list()
-    return sorted(free, reverse=True)[:2]
+def free_stops() -> list[tuple[float, float]]:
+    """Two stops of other p, the coarsest whose maps are not there."""
+    table = queries.stops(STUDY)
+    free = table.filter(table["regions"].is_null()).select("p", "k").sort("p", "k").rows()
+    by_p = {p: (p, k) for p, k in free}
+    return [by_p[p] for p in sorted(by_p, reverse=True)[:2]]
 
 
 def peak(feature: int) -> int:

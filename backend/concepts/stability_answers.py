@@ -54,7 +54,7 @@ def _left(study: Study, p: Stop = None, k: Stop = None) -> list[Part]:
     """The partitions that are not made again yet."""
     partition = study.cut(spec_of(study, p, k))
     missing = [how for how in VARIATIONS if repeat_partition.find(partition, how, SEED) is None]
-    like = {partitioning.build_partition.name: 2.0}  # half of the maps measured are previews
+    like = {partitioning.build_partition.work(partition): 3.0}  # most of those are previews
     return [Part(repeat_partition.name, len(missing), like)] if missing else []
 
 

@@ -26,6 +26,7 @@ from backend.schema import ModelRef, NotFiniteError, Reading, Site
 from backend.store.memo import Entry, memoize
 
 CHUNK = 128  # contexts
+FEW = 4  # contexts by which the time of a chunk is estimated
 BATCH = {"cpu": 16, "mps": 32, "cuda": 64}  # contexts per forward pass
 
 
@@ -154,13 +155,17 @@ def extract(model: ModelRef, site: Site, contexts: Contexts) -> dict[str, Any]:
 
 
 def measure_chunk(model: ModelRef, site: Site, length: int) -> float:
-    """About how many seconds a chunk of contexts of a length takes on the device of the run, from a
-    pass over two of them; the model is loaded already."""
+    """About how many seconds a chunk of contexts of a length takes on the device of the run, from
+    the faster of two passes over a few, after one to warm up; the model is loaded already."""
     network = language_model.load(model, run.current().device)
-    ids = torch.full((2, length), network.bos)
-    started = time.perf_counter()
-    network.residual(ids, None, site.layer).cpu()
-    return (time.perf_counter() - started) * CHUNK / len(ids)
+
+    def read(rows: int) -> float:
+        started = time.perf_counter()
+        network.residual(torch.full((rows, length), network.bos), None, site.layer).cpu()
+        return time.perf_counter() - started
+
+    read(1)
+    return min(read(FEW), read(FEW)) * CHUNK / FEW
 
 
 def padded(contexts: list[np.ndarray], bos: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from backend.labels.subjects import setting_of
 from backend.store.rates import CHUNK, Part
 
 COUNTED = 100  # labels that are looked for; of more, every so many
-LABEL, JUDGEMENT = 0.15, 0.25  # of a chunk's time, until it was measured: the study's own model
+LABEL, JUDGEMENT = 0.1, 0.13  # of a chunk's time, until it was measured: the study's own model
 
 
 def left(steps: ExperimentSteps, numbers: tuple[int, ...] | None = None) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import replace
 from typing import Literal
 
@@ -29,12 +30,13 @@ from backend.regions.partitioned import (
 )
 from backend.regions.token_share import PUNCTUATION
 from backend.schema import Partition, Study, check_number, conform
-from backend.store import queue
+from backend.store import queue, rates
 from backend.store.memo import Entry
 from backend.store.rates import Part
 
 CLOSEST = views.MemberDraw()
 LISTED = 20  # rows of the short tables in the inspector
+GROWTH = 1.3  # of a partition's time with 1 / p
 SAMPLED = 20_000  # members behind the inspector's histograms
 
 
@@ -46,13 +48,31 @@ def _left(study: Study, p: float | None = None, k: float | None = None) -> list[
     parts = stages(study, spec_of(study, p, k))
     if partitioning.centre.find(study.reading) is None:
         return [Part(regions.entry.name)]
+    if projection.layout.find(parts[-1], "umap") is not None:
+        return []  # the last of all
     needed = [
         *((partitioning.build_partition, part) for part in parts),
         *((description.describe, part) for part in parts),
         *((projection.layout, part, "pca") for part in parts),
         (projection.layout, parts[-1], "umap"),
     ]
-    return [Part(call.work(*rest)) for call, *rest in needed if call.find(*rest) is None]
+    like = {partitioning.build_partition: _by_stop(study, parts[-1])}
+    return [
+        Part(call.work(*rest), like=like.get(call, {}))
+        for call, *rest in needed
+        if call.find(*rest) is None
+    ]
+
+
+def _by_stop(study: Study, partition: Partition) -> dict[str, float]:
+    """The time of the nearest p that was measured: the smaller p, the more regions."""
+    p, device = partition.spec.p, run.current().device
+    for other in sorted(study.p_stops, key=lambda other: abs(math.log(other / p))):
+        spec = replace(partition.spec, p=other)
+        work = partitioning.build_partition.work(replace(partition, spec=spec))
+        if rates.seconds_of([Part(work)], study.name, device) is not None:
+            return {work: (other / p) ** GROWTH}
+    return {}
 
 
 @query("Regions of the corpus", priority=30, key=spec_key, work=_left)

@@ -129,7 +129,7 @@ def thresholds(reading: Reading, p_stops: list[float], seed: int) -> dict[str, A
 # ---------------------------------------------------------------- the partition
 
 
-@memoize("regions.partition", version=1)
+@memoize("regions.partition", version=1, kind=lambda partition: f"p {partition.spec.p:g}")
 def build_partition(partition: Partition) -> dict[str, Any]:
     """Finds the exemplars and gives every token to its nearest.
 

@@ -318,9 +318,14 @@ class Meter:
     disk already is no work: it counts neither as done in a time nor as left."""
 
     def __init__(self) -> None:
-        self.phases = 0  # begun so far
+        self._messages: set[str] = set()
         self._message: str | None = None
         self._samples: deque[tuple[float, float]] = deque()  # (seconds, computed)
+
+    @property
+    def phases(self) -> int:
+        """Kinds of phases begun so far: two may take turns."""
+        return len(self._messages)
 
     def read(
         self, now: float, done: float, total: float, message: str, cached: float = 0
@@ -328,7 +333,7 @@ class Meter:
         """(rate, seconds left), each None until it is known. A new message is a new phase."""
         samples, computed = self._samples, done - cached
         if message != self._message or (samples and computed < samples[-1][1]):
-            self.phases += message != self._message
+            self._messages.add(message)
             self._message = message
             samples.clear()
         if len(samples) > 1 and now - samples[-2][0] < ASK:

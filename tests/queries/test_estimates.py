@@ -50,3 +50,6 @@ def test_a_map_takes_as_long_as_the_last_one_did(no_worker: str) -> None:
     assert estimate is not None
     assert 0 < estimate < 60
     assert queries.regions.estimate(no_worker, 20.0, 1.1).seconds == 0
+    finer = queries.regions.estimate(no_worker, 10.0, 1.1).seconds
+    assert finer is not None
+    assert finer > estimate, "the smaller p, the more regions"
