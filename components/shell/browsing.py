@@ -22,7 +22,7 @@ from components.shell.status import render_empty, render_estimate, render_pendin
 INSPECTOR = "inspector"  # the fragment that shows what is open
 LIMIT = 5_000  # rows sent to the browser
 BY_MEANING, BY_WORDS = "labels nearest to “{}”", "with “{}”"  # what a search finds
-LIVE = ("queued", "running", "paused")  # states of a job that has not ended
+LIVE = ("queued", "running")  # states of a job that has not ended
 COUNTED = "token_frequency"  # the method that labels by counting
 
 
