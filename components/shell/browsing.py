@@ -178,7 +178,7 @@ class Listing:
         words = [f"{count:,} of {total:,} {self.kind}s", *where]
         if search:
             words.append((BY_MEANING if by_meaning else BY_WORDS).format(search))
-        if search and not count and not by_meaning:
+        if search and not count and not by_meaning and not going.read_number(search, self.kind):
             words.append(NOTHING)
         if count > LIMIT:
             words.append(f"the first {LIMIT:,} are listed")

@@ -99,6 +99,8 @@ def render_rows(
         emptied = marked and not heads and not selection.get("rows")  # of all marks at once
         if sort and heads != columns and not emptied:
             return sort.on_sort(*((heads[0], False) if heads else (sort.column, True)))
+        if not marked and not any(selected_in({"selection": selection})):
+            return on_open(opened)  # nothing was marked, and nothing was chosen
         return on_open(row_of(_interpret(key, marked), marked, ids))
 
     st.dataframe(
