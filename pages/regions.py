@@ -24,7 +24,6 @@ place = frame("Regions", queries, KEYS, (INSPECTOR, TABLE))
 where = place.p, place.k
 hits = partial(REGIONS.search, queries.find_regions, queries.search_labels, place.study, *where)
 labels = partial(queries.best_labels, place.study, "region", *where)
-count_labels = partial(queries.count_labels, place.study, "region", *where)
 
 
 @st.fragment(key=MAP)
@@ -39,8 +38,8 @@ def show_table(view: RegionMap) -> None:
     with reported():
         if waiting(matches := hits(), queries, "meaning"):
             return
+        REGIONS.render_counting(labels(), queries, place.study, *where)
         table.render_table(rows := controls.rows(view, matches, labels()), len(view.table))
-        REGIONS.render_counting(labels(), count_labels, queries)
         render_footer({"regions": rows}, view.provenance, "regions")
 
 

@@ -143,10 +143,10 @@ def rank_labels(labels: pl.Series, text: str) -> np.ndarray:
     pattern = passages.words_pattern(text)
     if pattern is None:
         return np.zeros(len(labels))
-    return np.array([_rank(label, pattern) for label in labels], dtype=np.float64)
+    return np.array([_rank_label(label, pattern) for label in labels], dtype=np.float64)
 
 
-def _rank(label: str, pattern: re.Pattern[str]) -> float:
+def _rank_label(label: str, pattern: re.Pattern[str]) -> float:
     match = pattern.search(label)
     if match is None:
         return 0.0

@@ -3,6 +3,7 @@ it that is open, the way to those before and after it, and another draw of its e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,12 @@ from components.shell import address, controls, going, links, markup
 from components.shell.markup import NOTHING
 from components.shell.rows import ROW, Sort, render_rows
 from components.shell.selection import neighbour
-from components.shell.status import Desk, render_empty, render_pending
+from components.shell.status import render_empty, render_estimate, render_pending
 
 INSPECTOR = "inspector"  # the fragment that shows what is open
 LIMIT = 5_000  # rows sent to the browser
 BY_MEANING, BY_WORDS = "labels nearest to “{}”", "with “{}”"  # what a search finds
+LIVE = ("queued", "running")  # states of a job that has not ended
 COUNTED = "token_frequency"  # the method that labels by counting
 
 
@@ -176,7 +178,7 @@ class Listing:
         words = [f"{count:,} of {total:,} {self.kind}s", *where]
         if search:
             words.append((BY_MEANING if by_meaning else BY_WORDS).format(search))
-        if search and not count and not by_meaning:
+        if search and not count and not by_meaning and not going.read_number(search, self.kind):
             words.append(NOTHING)
         if count > LIMIT:
             words.append(f"the first {LIMIT:,} are listed")
@@ -241,26 +243,27 @@ class Listing:
         address.put(**{name: fields[name].default for name in names})
         st.rerun([*self.fragments, INSPECTOR])
 
-    def render_counting(self, labels: pl.DataFrame, ask: Callable[[], Any], desk: Desk) -> None:
+    def render_counting(self, labels: pl.DataFrame, desk: Any, study: str, *where: float) -> None:
         """The way to labels by counting, where there are none: how far they are, or a button."""
         if COUNTED in labels["method"]:
             return
-        live = [job for job in desk.jobs(20) if job.query == "count_labels"]
-        going_on = next((job for job in live if job.state in ("queued", "running")), None)
-        if going_on:
-            render_pending(going_on, desk, "", "counted")
-        else:
+        for job in desk.jobs(20):
+            known = job.query == "count_labels" and job.study == study
+            if known and job.state in LIVE and json.loads(job.arguments)["kind"] == self.kind:
+                return render_pending(job, desk, "Labels by counting are being made.", "counted")
+        asked = (study, self.kind, *where)
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 f"Label all {self.kind}s by counting",
-                type="tertiary",
                 key="count-labels",
-                help="By the tokens that are commonest at the peak, before and after it: minutes",
+                help="By the tokens that are commonest at the peak, before and after it",
                 on_click=self._count,
-                args=(ask,),
+                args=(desk.count_labels, *asked),
             )
+            render_estimate(desk.count_labels, *asked)
 
-    def _count(self, ask: Callable[[], Any]) -> None:
-        ask()
+    def _count(self, ask: Callable[..., Any], *asked: Any) -> None:
+        ask(*asked)
         st.rerun(list(self.fragments[-1:]))
 
     # ------------------------------------------------------------ the table and what is open

@@ -99,7 +99,10 @@ def render_rows(
         emptied = marked and not heads and not selection.get("rows")  # of all marks at once
         if sort and heads != columns and not emptied:
             return sort.on_sort(*((heads[0], False) if heads else (sort.column, True)))
-        return on_open(row_of(_interpret(key, marked), marked, ids))
+        event = _interpret(key, marked)
+        if selected_in(event) == (tuple(marked), ()):
+            return on_open(opened)  # nothing was chosen, though what is open may not be listed
+        return on_open(row_of(event, marked, ids))
 
     st.dataframe(
         frame,
