@@ -45,7 +45,7 @@ def comparison(study: Study, run: str, feature: int, scorer: str = "detection") 
         NotFoundError: no such experiment, or no such feature or scorer in it.
     """
     imported = run.startswith(runs.IMPORTED)
-    source = exchange.view(run) if imported else runs.labelled(study, run)
+    source = exchange.view(study, run) if imported else runs.labelled(study, run)
     labels = source.labels.filter(pl.col("feature") == feature)
     _check(source.plan, source.labels, feature, scorer)
     valid = labels.filter(pl.col("failed") == "")
