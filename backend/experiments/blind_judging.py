@@ -115,7 +115,7 @@ def answer_detection(
     Raises:
         NotFoundError: nobody is named, or there is no such item, or not as many excerpts.
     """
-    ended = runs.finished(run)
+    ended = runs.labelled(study, run)
     feature, _, text = _known(_items(ended.labels), item)
     if len(fits) != len(_trial(study, ended, feature, text).truth):
         raise NotFoundError(

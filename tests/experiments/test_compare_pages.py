@@ -70,7 +70,9 @@ def test_what_stands_of_an_experiment_under_way_is_shown(
     assert "held-out excerpt" in words
     judge = text_of(opened("judge", run=name))
     assert "waits for its turn" in judge
-    assert "0 of " in judge
+    task = queries.detection_task(study.name, name, "ann")
+    queries.answer_detection(study.name, name, "ann", task.item, [1] * len(task.texts))
+    assert queries.detection_task(study.name, name, "ann").done == 1
 
 
 def test_an_experiment_of_failures_alone_can_be_opened(study: Study) -> None:
