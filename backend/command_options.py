@@ -36,6 +36,7 @@ FLAGS = {
 }
 
 OPTIONS = {
+    "after": "Items that come before it; say the option again for each.",
     "calls": "How many calls of a language model this may take; 0: no limit.",
     "concept": "A concept of the set; empty: its first.",
     "concepts": "Names of concepts, with commas between; empty: those that the benchmark finds.",

@@ -111,6 +111,8 @@ def text(value: Any) -> str:
         return table_text(value)
     if isinstance(value, Job):
         return _job_text(value)
+    if isinstance(value, list) and not value:
+        return "Nothing."
     if isinstance(value, list | tuple):
         return "\n".join(text(item) for item in value)
     if not dataclasses.is_dataclass(value):
