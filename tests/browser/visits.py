@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import time
+from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +16,34 @@ ARTEFACTS = ROOT / "artefacts"
 PATIENCE = 60_000  # ms
 expect.set_options(timeout=20_000)  # a busy machine; a test that fails waits as long
 WIDE, NARROW = (1280, 720), (390, 844)
+
+
+# counts what a person does, over all pages of a tab: clicks, and keys that are no typed text
+COUNTER = """(() => {
+  const add = (what) =>
+    sessionStorage.setItem(what, 1 + Number(sessionStorage.getItem(what) ?? 0));
+  const types = (place) => place.isContentEditable || /^(INPUT|TEXTAREA)$/.test(place.tagName);
+  addEventListener("pointerdown", (event) => event.isTrusted && add("clicks"), true);
+  addEventListener("keydown", (event) => {
+    const typed = event.key.length === 1 && types(event.target);
+    if (event.isTrusted && !event.repeat && !typed) add("keys");
+  }, true);
+})()"""
+COUNTS = "() => ['clicks', 'keys'].map((what) => Number(sessionStorage.getItem(what) ?? 0))"
+
+
+@contextlib.contextmanager
+def journey(page: Page, name: str) -> Generator[None]:
+    """Counts clicks, keys and seconds until the goal is reached, in artefacts/journeys.json."""
+    before, start = page.evaluate(COUNTS), time.monotonic()
+    yield
+    seconds = round(time.monotonic() - start, 1)
+    clicks, keys = (a - b for a, b in zip(page.evaluate(COUNTS), before, strict=True))
+    ARTEFACTS.mkdir(exist_ok=True)
+    path = ARTEFACTS / "journeys.json"
+    counts = json.loads(path.read_text()) if path.exists() else {}
+    counts.setdefault(name, []).append({"clicks": clicks, "keys": keys, "seconds": seconds})
+    path.write_text(json.dumps(counts, indent=1))
 
 
 class Visit:
@@ -29,6 +61,7 @@ class Visit:
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
         )
+        page.add_init_script(COUNTER)
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.pages.append(page)
