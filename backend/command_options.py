@@ -48,7 +48,6 @@ OPTIONS = {
     "draw": "What to draw. One of: top, random, silent, 'quantile 1' (the weakest) to "
     "'quantile 10'.",
     "feature": "Number of a feature of the SAE.",
-    "after": "Items that come before it; say the option again for each.",
     "features": "Numbers of features; say the option again for each.",
     "history": "With the person's last decisions.",
     "id": "Number of a job, as `jobs` lists it.",
