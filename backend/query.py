@@ -362,9 +362,9 @@ def warm(study: str, device: str) -> bool:
 
 
 def _calibrate(study: Study, device: str) -> None:
-    """Measures, once, how fast the model of a job that asked it reads: what takes as long as so
-    much reading has an estimate from then on."""
-    if rates.seconds_of([Part(rates.CHUNK)], study.name, device) is None:
+    """Measures, a few times, how fast the model of a job that asked it reads: what takes as long as
+    so much reading has an estimate from then on."""
+    if not rates.is_settled(rates.CHUNK, study.name, device):
         reading = study.reading
         length = study.corpus.context_length
         seconds = activations.measure_chunk(reading.model, reading.site, length)

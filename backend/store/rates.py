@@ -6,9 +6,11 @@ query's. What a job computed is kept when it ends: how many units took how many 
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -56,17 +58,26 @@ def seconds_of(parts: Iterable[Part], study: str, device: str) -> float | None:
 
 
 def _measured(work: str, study: str, device: str) -> float | None:
-    """Seconds a unit: of this study where it was measured there, else of any."""
+    """Seconds a unit, the median of the latest records (a machine may have been busy): of this
+    study where it was measured there, else of any."""
+    rows = _latest(work, study, device)
+    own = [row for row in rows if row[0] == study] or rows
+    return statistics.median(seconds / units for _, units, seconds in own) if own else None
+
+
+def is_settled(work: str, study: str, device: str) -> bool:
+    """Whether there are as many records of a study as a rate is taken from."""
+    rows = _latest(work, study, device)
+    return len(rows) == LATEST and all(row[0] == study for row in rows)
+
+
+def _latest(work: str, study: str, device: str) -> Sequence[Any]:
+    """(study, units, seconds) of the latest records, those of the study before others."""
     statement = (
         "SELECT study, units, seconds FROM rates WHERE work = ? AND device = ? "
         "ORDER BY study = ? DESC, ended DESC LIMIT ?"
     )
-    rows = queue.database().read(
-        lambda connection: connection.exec_driver_sql(
-            statement, (work, device, study, LATEST)
-        ).all(),
-        [],
+    parameters = work, device, study, LATEST
+    return queue.database().read(
+        lambda connection: connection.exec_driver_sql(statement, parameters).all(), []
     )
-    own = [row for row in rows if row[0] == study] or rows
-    units = sum(row[1] for row in own)
-    return sum(row[2] for row in own) / units if units else None

@@ -37,6 +37,13 @@ def test_an_estimate_is_of_what_is_left_at_the_latest_rates(job: Job) -> None:
     assert rates.seconds_of(left, "toy", "cpu") == pytest.approx(4 * 5 + 2 * 3)
 
 
+def test_one_measure_on_a_busy_machine_does_not_count(job: Job) -> None:
+    for seconds in (10.0, 300.0, 11.0):
+        assert not rates.is_settled("reading", "toy", "cpu")
+        rates.record(job, {"reading": (1, seconds)})
+    assert rates.seconds_of([Part("reading")], "toy", "cpu") == 11
+
+
 def test_the_study_is_its_own_measure_where_it_has_one(job: Job) -> None:
     rates.record(replace(job, study="large"), {"reading": (1, 60.0)})
     assert rates.seconds_of([Part("reading")], "toy", "cpu") == 60
