@@ -90,6 +90,9 @@ def render_rows(
     columns = [name for name in (sort.marked if sort else []) if name in frame.columns]
     state = st.session_state.get(key)
     known = state is not None and list(state["selection"].get("columns", ())) == columns
+    if state is not None and not known:  # another order, which the browser has not heard of
+        earlier = list(state["selection"].get("columns", ()))
+        st.session_state[f"{key}:heads"] = (time.monotonic(), earlier)
     if not known or selected_in(state) != (tuple(marked), ()):
         _mark(key, marked, columns)
 
@@ -97,7 +100,9 @@ def render_rows(
         selection = st.session_state[key]["selection"]
         heads = list(selection.get("columns", ()))
         emptied = marked and not heads and not selection.get("rows")  # of all marks at once
-        if sort and heads != columns and not emptied:
+        when, earlier = st.session_state.get(f"{key}:heads", (0.0, None))
+        stale = heads == earlier and time.monotonic() - when < GRACE
+        if sort and heads != columns and not emptied and not stale:
             return sort.on_sort(*((heads[0], False) if heads else (sort.column, True)))
         event = _interpret(key, marked)
         if selected_in(event) == (tuple(marked), ()):

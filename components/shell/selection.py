@@ -86,7 +86,7 @@ def interpret(
     rows, cells = selected_in(event)
     if (rows, cells) in past:
         cells = ()
-    elif not any(rows == before for before, _ in past):
+    elif not (rows or cells) or not any(rows == before for before, _ in past):
         return {"selection": {"rows": list(rows), "cells": list(cells)}}
     return {"selection": {"rows": marked, "cells": list(cells)}}
 
