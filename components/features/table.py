@@ -9,9 +9,11 @@ import polars as pl
 import streamlit as st
 
 from backend.features.views import FeatureTable
+from components.experiments.form import MOST
 from components.regions.table import one_line, token_cell
 from components.shell import controls, numbers
 from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
+from components.shell.links import anchor
 from components.shell.markup import chip, chips
 from components.shell.terms import key
 
@@ -131,7 +133,17 @@ def render_list(rows: pl.DataFrame, view: FeatureTable) -> None:
     with st.container(key="feature-box"):
         cells = display(rows, is_strong(view.table))
         FEATURES.render_rows(cells, columns(view), "feature-rows", "stretch", SHOWN)
-    st.html(key("density", "lift", "F1"))
+    st.html(key("density", "lift", "F1") + experiment_html(rows, len(view.table)))
+
+
+def experiment_html(rows: pl.DataFrame, total: int) -> str:
+    """The way to an experiment on the features that a search or filter left, in their order."""
+    if not 2 <= len(rows) < total:
+        return ""
+    numbers_listed = ",".join(map(str, rows["feature"].head(MOST)))
+    words = f"the first {MOST} of these" if len(rows) > MOST else f"these {len(rows)}"
+    link = anchor(f"Experiment on {words}", "experiment", only=numbers_listed)
+    return f'<p class="note">{link}</p>'
 
 
 def display(rows: pl.DataFrame, strong: bool) -> pl.DataFrame:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
+import streamlit as st
 
 from backend import queries
 from backend.corpus.views import Passage
 from backend.features.views import FeatureTable
 from backend.regions.views import STRONGEST, Probe
 from components.features import examples
+from components.features import table as table_view
 from tests.helpers.pages import html_of, opened, text_of
 
 
@@ -50,6 +53,22 @@ def test_of_few_contexts_all_are_listed_once(table: FeatureTable) -> None:
     assert html.count('class="sample"') == contexts
     assert "All there are" in html
     assert "Tenth" not in html
+
+
+def test_what_a_search_left_can_be_experimented_on(
+    table: FeatureTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Experiment on" not in text_of(opened("features"))
+    assert len(table.table) > 2
+    app = opened("features", search="anchor")
+    numbers = app.dataframe[0].value["feature"].tolist()
+    link = f"only={'%2C'.join(map(str, numbers))}"
+    assert f"Experiment on these {len(numbers)}" in text_of(app)
+    assert link in html_of(app)
+    many = pl.DataFrame({"feature": range(900)})
+    monkeypatch.setitem(st.session_state, "address.page", "features")
+    assert "the first 500 of these" in table_view.experiment_html(many, 4096)
+    assert table_view.experiment_html(many.head(1), 4096) == ""
 
 
 def test_a_dead_feature_says_so(table: FeatureTable) -> None:
