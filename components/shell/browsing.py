@@ -251,19 +251,19 @@ class Listing:
             known = job.query == "count_labels" and job.study == study
             if known and job.state in LIVE and json.loads(job.arguments)["kind"] == self.kind:
                 return render_pending(job, desk, "Labels by counting are being made.", "counted")
-        asked = (study, self.kind, *where)
+        question = (study, self.kind, *where)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 f"Label all {self.kind}s by counting",
                 key="count-labels",
                 help="By the tokens that are commonest at the peak, before and after it",
                 on_click=self._count,
-                args=(desk.count_labels, *asked),
+                args=(desk.count_labels, *question),
             )
-            render_estimate(desk.count_labels, *asked)
+            render_estimate(desk.count_labels, *question)
 
-    def _count(self, ask: Callable[..., Any], *asked: Any) -> None:
-        ask(*asked)
+    def _count(self, ask: Callable[..., Any], *question: Any) -> None:
+        ask(*question)
         st.rerun(list(self.fragments[-1:]))
 
     # ------------------------------------------------------------ the table and what is open

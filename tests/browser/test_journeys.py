@@ -7,9 +7,9 @@ from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
-from tests.browser.visits import NARROW, PATIENCE, Visit, parameters, picture, settle
+from tests.browser.visits import NARROW, PATIENCE, Visit, journey, parameters, picture, settle
 
 pytestmark = pytest.mark.browser
 NAMES = "club team captain eleven striker visitor champion neighbour".split()
@@ -57,12 +57,13 @@ def click_map(page: Page, rank: int) -> int:
 
 def test_a_newcomer_finds_a_region_and_comes_back(visit: Visit) -> None:
     page = visit.open("")
-    expect(page.locator(".lists").first).to_contain_text("Widest")
+    expect(page.locator(".lists").first).to_contain_text("Tightest")
     picture(page, "overview")
     link = page.locator(".lists a.go").first
     number = link.inner_text()
-    link.click()
-    opened(page, f"Region {number}")
+    with journey(page, "from the first page to a region worth a look"):
+        link.click()
+        opened(page, f"Region {number}")
     settle(page)
     assert parameters(page)["region"] == number
     picture(page, "regions")
@@ -71,6 +72,29 @@ def test_a_newcomer_finds_a_region_and_comes_back(visit: Visit) -> None:
     opened(page, f"Region {number}")
     page.go_back()
     expect(page.locator(".strip h1")).to_have_text("Overview", timeout=PATIENCE)
+
+
+def test_a_feature_is_opened_by_its_number_and_read(visit: Visit) -> None:
+    page = visit.open("jobs")
+    field = page.get_by_label("Go to a feature or region by number")
+    with journey(page, "from any page to a feature by its number, and its examples"):
+        press_until_focused(page, "g", field)
+        page.keyboard.type("feature 3")
+        page.keyboard.press("Enter")
+        opened(page, "Feature 3")
+        expect(page.locator(".st-key-inspector .sample .passage").first).to_be_in_viewport()
+    expect(page.locator(".logits").first).to_be_in_viewport()
+    picture(page, "feature-by-number")
+
+
+def press_until_focused(page: Page, key: str, field: Locator) -> None:
+    """The browser fetches what listens to keys after it has drawn the page."""
+    for _ in range(40):
+        page.keyboard.press(key)
+        if field.evaluate("(it) => it === document.activeElement"):
+            return
+        page.wait_for_timeout(250)
+    expect(field).to_be_focused()
 
 
 def test_every_page_opens_cold_from_its_own_link(visit: Visit) -> None:
@@ -133,12 +157,13 @@ def test_a_lasso_fills_the_table_and_the_address(visit: Visit) -> None:
     box = page.locator(".st-key-map-chart").bounding_box()
     assert box
     centre, middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(centre - 90, middle - 90)
-    page.mouse.down()
-    for x, y in ((90, -90), (90, 90), (-90, 90), (-90, -80)):
-        page.mouse.move(centre + x, middle + y, steps=6)
-    page.mouse.up()
-    expect(page.locator(".st-key-listed")).to_contain_text("in the selected area")
+    with journey(page, "a part of the map as a list"):
+        page.mouse.move(centre - 90, middle - 90)
+        page.mouse.down()
+        for x, y in ((90, -90), (90, 90), (-90, 90), (-90, -80)):
+            page.mouse.move(centre + x, middle + y, steps=6)
+        page.mouse.up()
+        expect(page.locator(".st-key-listed")).to_contain_text("in the selected area")
     note = page.locator(".st-key-listed .note").inner_text()
     picture(page, "lasso")
     assert "area" in parameters(page)
@@ -151,15 +176,11 @@ def test_a_lasso_fills_the_table_and_the_address(visit: Visit) -> None:
 def test_searching_and_filtering(visit: Visit) -> None:
     page = visit.open("regions")
     field = page.locator(".st-key-search input")
-    for _ in range(40):  # until the page listens to its keys
-        page.keyboard.press("/")
-        if field.evaluate("(it) => it === document.activeElement"):
-            break
-        page.wait_for_timeout(250)
-    expect(field).to_be_focused()
-    field.fill("said")
-    field.press("Enter")
-    expect(page.locator(".st-key-listed")).to_contain_text("with “said”")
+    with journey(page, "all regions that a word goes to"):
+        press_until_focused(page, "/", field)
+        page.keyboard.type("said")
+        page.keyboard.press("Enter")
+        expect(page.locator(".st-key-listed")).to_contain_text("“said”")
     page.get_by_role("button", name="Filter").click()
     page.get_by_text("Not token-driven").click()
     expect(page.locator(".st-key-listed")).to_contain_text("not token-driven")
@@ -198,25 +219,27 @@ def test_from_a_feature_to_its_region_and_its_document(visit: Visit) -> None:
     page.wait_for_timeout(500)
     picture(page, "features")
     page.get_by_text("snippet", exact=True).click()
-    page.locator(".sample a.go", has_text="document").first.click()
-    expect(page.locator(".document .t.focus")).to_be_in_viewport(timeout=PATIENCE)
-    expect(page.locator(".document .t.on").first).to_be_attached()
-    picture(page, "document")
-    page.get_by_text("Colour by region").click()
-    expect(page.locator(".document a.go").first).to_be_visible(timeout=PATIENCE)
-    link = page.locator(".document a.go").nth(5)
-    region = parse_qs(urlsplit(link.get_attribute("href") or "").query)["region"][0]
-    link.click()
-    opened(page, f"Region {region}")
+    with journey(page, "from an example of a feature to its document and the regions it crosses"):
+        page.locator(".sample a.go", has_text="document").first.click()
+        expect(page.locator(".document .t.focus")).to_be_in_viewport(timeout=PATIENCE)
+        expect(page.locator(".document .t.on").first).to_be_attached()
+        picture(page, "document")
+        page.get_by_text("Colour by region").click()
+        expect(page.locator(".document a.go").first).to_be_visible(timeout=PATIENCE)
+        link = page.locator(".document a.go").nth(5)
+        region = parse_qs(urlsplit(link.get_attribute("href") or "").query)["region"][0]
+        link.click()
+        opened(page, f"Region {region}")
 
 
 def test_own_text_is_read_by_the_model(visit: Visit) -> None:
     page = visit.open("features?feature=3")
     field = page.locator(".st-key-inspector textarea")
-    field.fill("The minister said the film would win <b>three</b> prizes.")
-    field.press("Control+Enter")
     passage = page.locator(".st-key-inspector details", has_text="Strongest features")
-    expect(passage).to_contain_text("Strongest features", timeout=3 * PATIENCE)
+    with journey(page, "which features fire on a text of one's own"):
+        field.fill("The minister said the film would win <b>three</b> prizes.")
+        field.press("Control+Enter")
+        expect(passage).to_contain_text("Strongest features", timeout=3 * PATIENCE)
     read = page.locator(".st-key-inspector .passage", has_text="minister").last
     expect(read).to_contain_text("<b>three</b>")
     picture(page, "own-text")
@@ -285,8 +308,10 @@ def test_a_concept_of_ones_own_is_answered(visit: Visit) -> None:
     page.get_by_label("Texts that do not").fill(
         "\n".join(f"The {name} raised the price of bread again." for name in NAMES)
     )
-    page.get_by_role("button", name="Ask about it").click()
-    expect(page.locator("p.answer")).to_contain_text("tells the test texts apart", timeout=240_000)
+    with journey(page, "what regions are worth for a concept of one's own"):
+        page.get_by_role("button", name="Ask about it").click()
+        answer = page.locator("p.answer")
+        expect(answer).to_contain_text("tells the test texts apart", timeout=240_000)
     assert parameters(page)["set"] == "football.jsonl"
     picture(page, "concepts")
     page.get_by_text("Purity and coverage").click()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visits import Visit, parameters, picture, settle
+from tests.browser.visits import Visit, journey, parameters, picture, settle
 
 pytestmark = pytest.mark.browser
 PLAN = "methods=token_frequency,eleuther_acts_top5&scorers=detection,embedding&count=3"
@@ -18,8 +18,9 @@ def started(visit: Visit) -> Page:
         page.get_by_text("New experiment").click()
     expect(page.get_by_text("Prompts to the study's own model")).to_be_visible()
     settle(page)  # a form that is drawn anew takes the click with it
-    page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_url("**run=**")
+    with journey(page, "an experiment is under way"):
+        page.get_by_role("button", name="Start", exact=True).click()
+        page.wait_for_url("**run=**")
     return page
 
 
@@ -45,13 +46,14 @@ def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
     run = parameters(page)["run"]
     compared = visit.open(f"compare?study=demo&run={run}", dark=True)
     expect(compared.get_by_text("held-out excerpt", exact=True)).to_be_visible()
-    compared.keyboard.press("b")
-    expect(compared.get_by_role("button", name="Prefer A")).to_be_visible()
-    inspector = compared.locator(".st-key-inspector").inner_text()
-    assert "token_frequency" not in inspector
     before = compared.locator(".st-key-inspector .title").inner_text()
-    compared.keyboard.press("1")
-    expect(compared.locator(".st-key-inspector .title")).not_to_have_text(before)
+    with journey(compared, "a blind vote between two labels"):
+        compared.keyboard.press("b")
+        expect(compared.get_by_role("button", name="Prefer A")).to_be_visible()
+        inspector = compared.locator(".st-key-inspector").inner_text()
+        compared.keyboard.press("1")
+        expect(compared.locator(".st-key-inspector .title")).not_to_have_text(before)
+    assert "token_frequency" not in inspector
     expect(compared.get_by_text("Votes are kept")).to_be_visible()
     picture(compared, "compare-blind")
 
@@ -66,8 +68,10 @@ def test_a_person_judges_the_same_excerpts(visit: Visit) -> None:
     first = judge.locator(".j-root").get_attribute("data-item")
     boxes = judge.get_by_role("checkbox")
     boxes.nth(2).locator(".passage").click()
-    for key in ("1", "2", "2", "Shift+1"):
-        judge.keyboard.press(key)
+    with journey(judge, "marks on a text to judge"):
+        for key in ("1", "2", "2", "Shift+1"):
+            judge.keyboard.press(key)
+        expect(boxes.nth(10)).to_have_attribute("aria-checked", "true")
     marks = [0, 2, 10]
     for place in range(boxes.count()):
         expect(boxes.nth(place)).to_have_attribute("aria-checked", str(place in marks).lower())

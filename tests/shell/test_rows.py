@@ -16,7 +16,7 @@ FRAME = pl.DataFrame({"feature": [5, 7, 9], "max": [3.0, 2.0, 1.0]})
 
 
 class Browser:
-    """What stands for a browser: what the table was told, and a way to speak as it does."""
+    """What stands for a browser: what the table was marks, and a way to speak as it does."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.state: dict[str, Any] = {}
@@ -47,7 +47,7 @@ class Browser:
         return self.chosen.pop()
 
     @property
-    def told(self) -> dict[str, Any]:
+    def marks(self) -> dict[str, Any]:
         return self.state["t"]["selection"]
 
 
@@ -61,10 +61,10 @@ def test_a_click_on_a_heading_orders_by_it_and_a_second_reverses(browser: Browse
     assert "single-column" in browser.modes
     assert browser.says([1], ["max"]) == ("max", False)
     browser.render(7, "max")
-    assert browser.told == {"rows": [1], "columns": ["max"], "cells": []}
+    assert browser.marks == {"rows": [1], "columns": ["max"], "cells": []}
     assert browser.says([1], []) == ("max", True)
     browser.render(7, "max", reverse=True)
-    assert browser.told["columns"] == []
+    assert browser.marks["columns"] == []
     assert browser.says([1], ["max"]) == ("max", False)
 
 
@@ -73,7 +73,7 @@ def test_an_order_set_elsewhere_marks_its_heading_and_an_echo_does_not_undo_it(
 ) -> None:
     browser.render(7, "max")
     browser.render(7, "feature")
-    assert browser.told["columns"] == ["feature"]
+    assert browser.marks["columns"] == ["feature"]
     assert browser.says([1], ["max"]) == 7  # sent before it had heard
     browser.render(7, "feature")
     browser.now += 10
@@ -85,7 +85,7 @@ def test_a_row_opens_by_its_text_and_closes_by_its_tick_box(browser: Browser) ->
     browser.now += 10
     assert browser.says([], cells=[(2, "max")]) == 9
     browser.render(9)
-    assert browser.told["rows"] == [2]
+    assert browser.marks["rows"] == [2]
     browser.now += 1
     assert browser.says([]) is None  # though nothing was marked long ago either
 
@@ -101,7 +101,7 @@ def test_marks_that_are_all_taken_back_close_what_is_open_and_keep_the_order(
 def test_what_is_open_stays_open_where_the_list_no_longer_has_it(browser: Browser) -> None:
     browser.render(9)
     browser.render(9, n=0)
-    assert browser.told["rows"] == []
+    assert browser.marks["rows"] == []
     assert browser.says([2]) == 9  # the browser still speaks of its row
     browser.now += 10
     assert browser.says([]) == 9
