@@ -56,9 +56,9 @@ def _left(study: Study, p: float | None = None, k: float | None = None) -> list[
         *((projection.layout, part, "pca") for part in parts),
         (projection.layout, parts[-1], "umap"),
     ]
-    like = {partitioning.build_partition: _by_stop(study, parts[-1])}
+    like = {partitioning.build_partition.name: _by_stop(study, parts[-1])}
     return [
-        Part(call.work(*rest), like=like.get(call, {}))
+        Part(call.work(*rest), like=like.get(call.name, {}))
         for call, *rest in needed
         if call.find(*rest) is None
     ]
