@@ -16,7 +16,7 @@ FRAME = pl.DataFrame({"feature": [5, 7, 9], "max": [3.0, 2.0, 1.0]})
 
 
 class Browser:
-    """What stands for a browser: what the table was marks, and a way to speak as it does."""
+    """What stands for a browser: the marks the table was given, and a way to speak as it does."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.state: dict[str, Any] = {}
