@@ -115,12 +115,13 @@ def _rank(
     kind = table.columns[0]
     labels = labels.with_columns(pl.Series("label_rank", rank_labels(labels["label"], text)))
     word = text.strip().strip("*").strip().casefold()
+    spelled = table["top_token"].str.strip_chars().str.to_lowercase()
     joined = (
         table.join(hits, on=kind, how="left")
         .join(labels.select(pl.col("number").alias(kind), "label_rank"), on=kind, how="left")
         .with_columns(pl.col("hits", "share", "label_rank").fill_null(0))
         .with_columns(
-            token_rank=(pl.col("top_token").str.strip_chars().str.to_lowercase() == word) * TOKEN,
+            token_rank=((spelled == word) & (word != "")) * TOKEN,
             f1=2 * pl.col("hits") / (pl.col("size") + max(total, 1)),
         )
     )
@@ -132,7 +133,7 @@ def _rank(
             rank=pl.max_horizontal("label_rank", "token_rank") + pl.col("f1"),
         )
         .filter(pl.col("rank") > 0)
-        .sort("rank", "hits", kind, descending=[True, True, False])
+        .sort("rank", kind, descending=[True, False])
         .select(kind, "matched", "rank", "hits", "share")
     )
 

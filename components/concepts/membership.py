@@ -72,9 +72,10 @@ def membership_words(view: Membership) -> str:
         if own["tied"] > 1
         else "The region that training texts choose"
     )
+    true, false = (numbers.percent(round(rate, 6)) for rate in (own["tpr"], 1 - own["tnr"]))
     text = (
-        f"{begin} holds, within θ of its exemplar, {numbers.percent(own['tpr'])} of the positive "
-        f"test texts and {numbers.percent(1 - own['tnr'])} of the others (J {_with_ends(own)})."
+        f"{begin} holds, within θ of its exemplar, {true} of the positive test texts and {false} "
+        f"of the others (J {_with_ends(own)})."
     )
     if control is None:
         return text

@@ -48,10 +48,11 @@ EMPTY: dict[str, Any] = {"acked": [], "problem": ""}  # what became of a wire
 Q = TypeVar("Q", Task, Guess)
 Keep = Callable[[dict[str, Any]], None]
 
+SCRIPT = Path(__file__).with_name("judge.js").read_text(encoding="utf-8")
 _judge = component(
     "tessera_judge",
     css=Path(__file__).with_name("judge.css").read_text(encoding="utf-8"),
-    js=Path(__file__).with_name("judge.js").read_text(encoding="utf-8"),
+    js=SCRIPT,
     isolate_styles=False,
 )
 

@@ -352,7 +352,7 @@ def page() -> str:
 
 def field(name: str) -> Field:
     """One of the page's parameters, or of those that hold on every page."""
-    return (fields(page()) | PERSON)[name]
+    return SHARED[name] if name in SHARED else (fields(page()) | PERSON)[name]
 
 
 def get(name: str) -> Any:

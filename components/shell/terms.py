@@ -33,7 +33,8 @@ LINK = r"\[([^\]]*)\]\([^)]*\)"  # of markdown, to its label
 MARKED = frozenset(
     "θ κ d̄ L0 gray ambiguous uncovered isolation overlap F1 lift FVU density dead".split()
 ) | {"not saturated", "loss recovered"}
-_tips = component("tessera_terms", js=Path(__file__).with_name("terms.js").read_text())
+SCRIPT = Path(__file__).with_name("terms.js").read_text(encoding="utf-8")
+_tips = component("tessera_terms", js=SCRIPT)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def test_sets_and_concepts_that_are_not_there_are_told(study: Study, boats: str)
         ((None, 0.0, 1.0), "–"),
         ((0.5, None, None), ".50 –"),
         ((0.5, 0.25, 0.75), ".50 .25–.75"),
-        ((0.5, -0.25, 0.75), ".50 -.25 to .75"),
+        ((0.5, -0.25, 0.75), ".50 −.25 to .75"),
     ],
 )
 def test_what_is_missing_is_one_dash(values: tuple[float | None, ...], text: str) -> None:

@@ -174,7 +174,7 @@ def test_a_toy_is_asked_for_computed_and_shown(small: str, toy: None) -> None:
 @pytest.mark.parametrize(
     ("which", "params", "shown"),
     [
-        ("ce_bench", {}, "Several SAEs"),
+        ("ce_bench", {}, "on a pair held out"),
         (
             "expert_lens",
             {"units": "features", "sentences": "templates", "concepts": "boat, oven, apple"},

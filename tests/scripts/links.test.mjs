@@ -11,7 +11,8 @@ function listening(targets = {}) {
     removeEventListener: (kind) => { delete heard[kind]; },
     querySelector: (selector) => targets[selector] ?? null,
   };
-  const { main } = read("links", [], { document, location: { href: "" } });
+  const window = { addEventListener() {}, removeEventListener() {} };
+  const { main } = read("links", [], { document, window, location: { href: "" } });
   const stop = main({ setTriggerValue: (...given) => done.push(given), parentElement: {} });
   return { heard, done, stop };
 }
