@@ -200,7 +200,8 @@ class Listing:
             return ""
         kind, number = named
         if kind != self.kind:
-            link = links.anchor(f"Open {kind} {number}", f"{kind}s", **{kind: number})
+            where: dict[str, Any] = {kind: number}
+            link = links.anchor(f"Open {kind} {number}", f"{kind}s", **where)
             return f" · {link}"
         if number < total:
             return ""

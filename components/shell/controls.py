@@ -172,7 +172,7 @@ def _accept(
     if value is None:
         value, scale = address.field(name).default, None
     if options is None or all(each in options for each in _parts(value)):
-        text = ",".join(value) if isinstance(value, list) else value
+        text: Any = ",".join(value) if isinstance(value, list) else value
         text = text if scale is None else round(text / scale, DIGITS)
         address.put(**{name: text} | dict(also(text) if callable(also) else also))
     if rerun:

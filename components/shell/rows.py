@@ -93,7 +93,7 @@ def render_rows(
     if state is not None and not known:  # another order, which the browser has not heard of
         earlier = list(state["selection"].get("columns", ()))
         st.session_state[f"{key}:heads"] = (time.monotonic(), earlier)
-    if not known or selected_in(state) != (tuple(marked), ()):
+    if state is None or not known or selected_in(state) != (tuple(marked), ()):
         _mark(key, marked, columns)
 
     def take() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -147,7 +148,7 @@ def test_topics_are_a_set_without_any_file(study: Study) -> None:
 
 
 def split_row(method: str, **values: float) -> dict[str, object]:
-    row: dict[str, object] = dict.fromkeys(concept_views.SPLITTING)
+    row: dict[str, Any] = dict.fromkeys(concept_views.SPLITTING)
     return row | {"method": method, "units": 100} | values
 
 
@@ -168,7 +169,7 @@ def test_purity_is_answered_with_yes_or_no() -> None:
 
 
 def rates(method: str, j: float, low: float, high: float, tied: int = 1) -> dict[str, object]:
-    row: dict[str, object] = dict.fromkeys(concept_views.CHOSEN_RATES)
+    row: dict[str, Any] = dict.fromkeys(concept_views.CHOSEN_RATES)
     row |= {"method": method, "rule": "ball", "what": "best", "tied": tied}
     prefix = "tied_" if tied > 1 else ""
     ends = {f"{prefix}j": j, f"{prefix}j_low": low, f"{prefix}j_high": high}

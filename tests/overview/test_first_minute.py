@@ -65,8 +65,8 @@ def test_a_growing_map_says_how_much_of_the_corpus_it_is(view: RegionMap) -> Non
 
 
 def test_three_things_can_be_tried_with_whatever_is_there(view: RegionMap, ready: str) -> None:
-    job = Job("1", "regions", ready, "{}", "queued", "cpu", 0, 0, "", "", *[None] * 2, 0.0,
-              *[None] * 3, 0, "", "")  # fmt: skip
+    job = Job("1", "regions", ready, "{}", "queued", "cpu", 0, 0, "", "", None, None, 0.0, None,
+              None, None, 0, "", "")  # fmt: skip
     features = queries.features(ready)
     assert isinstance(features, FeatureTable)
     for parts in ((job, None), (job, features), (view, job), (view, None), (view, features)):

@@ -18,7 +18,7 @@ from components.shell.markup import escape, unbroken
 from components.shell.status import waiting
 
 # contrastive and independent are distances from 0 to 1, interpretability is their sum
-UNITS = dict.fromkeys(("corrected", "seed"), "distance, 0–1 (the sum: 0–2)")
+UNITS: dict[str, str] = dict.fromkeys(("corrected", "seed"), "distance, 0–1 (the sum: 0–2)")
 UNITS |= {"published": "z over features"}
 TITLES = {
     "scores": "Scores",
