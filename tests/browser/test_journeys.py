@@ -47,7 +47,7 @@ def click_map(page: Page, rank: int) -> int:
     x, y, number = lonely(page, rank)
     page.mouse.move(x + 2, y)
     page.mouse.move(x, y)
-    expect(page.locator(".hovertext").first).to_contain_text(f" {number} ·")
+    expect(page.locator(".hovertext").first).to_contain_text(f"region {number} ·")
     page.mouse.click(x, y)
     return number
 
@@ -315,9 +315,9 @@ def test_a_concept_of_ones_own_is_answered(visit: Visit) -> None:
     assert parameters(page)["set"] == "football.jsonl"
     picture(page, "concepts")
     page.get_by_text("Purity and coverage").click()
-    expect(page.get_by_text("mean pairwise distance")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".xtitle", has_text="coverage")).to_be_visible()
     page.reload()
-    expect(page.get_by_text("mean pairwise distance")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".xtitle", has_text="coverage")).to_be_visible()
 
 
 # ---------------------------------------------------------------- benchmarks
@@ -328,11 +328,14 @@ def test_a_benchmark_is_run_read_and_found_again(visit: Visit) -> None:
     page.get_by_role("button", name="Run CE-Bench").click()
     expect(page.locator("p.answer")).to_contain_text("on a pair held out", timeout=240_000)
     picture(page, "benchmarks")
-    page.get_by_test_id("stButtonGroup").get_by_text("published", exact=True).click()
+    parts = page.get_by_test_id("stButtonGroup")
+    parts.get_by_text("Features", exact=True).click()
+    parts.get_by_text("published", exact=True).click()
     expect(page).to_have_url(re.compile("definition=published"), timeout=PATIENCE)
     page.reload()
     expect(page.locator("p.answer")).to_contain_text("on a pair held out", timeout=PATIENCE)
     assert parameters(page)["definition"] == "published"
+    parts.get_by_text("Several SAEs", exact=True).click()
     page.get_by_role("button", name="Run them").click()
     expect(page.get_by_text("From four SAEs on")).to_be_visible(timeout=240_000)
 

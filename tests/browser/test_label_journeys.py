@@ -44,7 +44,7 @@ def test_labels_are_compared_blind_and_a_vote_is_kept(visit: Visit) -> None:
     page = started(visit)
     expect(page.get_by_text("Differences between methods")).to_be_visible(timeout=LONG)
     run = parameters(page)["run"]
-    compared = visit.open(f"compare?study=demo&run={run}", dark=True)
+    compared = visit.open(f"compare?study=demo&run={run}&person=ann", dark=True)
     expect(compared.get_by_text("held-out excerpt", exact=True)).to_be_visible()
     before = compared.locator(".st-key-inspector .title").inner_text()
     with journey(compared, "a blind vote between two labels"):
