@@ -30,8 +30,8 @@ def show_list(view: FeatureTable) -> None:
         if waiting(matches := hits(), queries, "meaning"):
             return
         labels = queries.best_labels(place.study)
-        FEATURES.render_counting(labels, queries, place.study)
         table.render_list(rows := table.rows(view, matches, labels), view)
+        FEATURES.render_counting(labels, queries, place.study)
         render_pending(
             view.pending, queries, "What they promote and match is computed.", "features"
         )

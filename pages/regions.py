@@ -38,8 +38,8 @@ def show_table(view: RegionMap) -> None:
     with reported():
         if waiting(matches := hits(), queries, "meaning"):
             return
-        REGIONS.render_counting(labels(), queries, place.study, *where)
         table.render_table(rows := controls.rows(view, matches, labels()), len(view.table))
+        REGIONS.render_counting(labels(), queries, place.study, *where)
         render_footer({"regions": rows}, view.provenance, "regions")
 
 
