@@ -53,7 +53,7 @@ class Marks:
 
 def region_chart(view: RegionMap, marks: Marks) -> go.Figure:
     """The map as a figure. Regions that are filtered out stay as faint dots."""
-    colours, chart, table = palette.current(), palette.figure(404), view.table
+    colours, chart, table = palette.current(), palette.figure(340), view.table
     sizes = marker_sizes(table["size"].to_numpy())
     if not marks.mask.all():
         chart.add_trace(_faint(table, ~marks.mask, colours))
