@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +15,7 @@ from backend.store import jobs, queue, rates
 from backend.store.rates import Part
 from backend.study import loading as studies
 from tests.helpers.pages import opened, param, text_of
+from tests.helpers.workers import end_workers
 
 
 @pytest.fixture
@@ -90,41 +90,26 @@ def test_a_button_of_a_job_that_has_just_ended_does_nothing(no_worker: str, act:
 # ---------------------------------------------------------------- work that was begun elsewhere
 
 
-def test_a_page_that_is_opened_anew_finds_what_runs_for_it(ready: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("backend.store.jobs.launch", lambda device: None)
-        app = opened("concepts", ask="robustness")
-        assert app.button(key="ask"), "nobody asked yet"
-        job = queries.robustness(ready)
-        assert isinstance(job, Job)
-        app = opened("concepts", ask="robustness")
-        assert re.search("waiting for its turn|behind", text_of(app))
-        assert "Not computed yet" not in text_of(app)
-        assert not [button for button in app.button if button.key == "ask"]
-        jobs.cancel(job.id)
-        assert opened("concepts", ask="robustness").button(key="ask")
-
-
-def test_starting_twice_starts_one_job(ready: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("backend.store.jobs.launch", lambda device: None)
-        first, second = queries.robustness(ready), queries.robustness(ready)
-        assert isinstance(first, Job)
-        assert isinstance(second, Job)
-        assert first.id == second.id
-        jobs.cancel(first.id)
-
-
-# ---------------------------------------------------------------- before work is begun
-
-
 @pytest.fixture
 def unserved(ready: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The study `small`, computed; nobody computes more, and no jobs are left at the end."""
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
+    end_workers()
     yield ready
     queue.change("DELETE FROM jobs")
     queue.database().write(lambda connection: connection.exec_driver_sql("DELETE FROM rates"))
+
+
+def test_a_page_that_is_opened_anew_finds_what_runs_for_it(unserved: str) -> None:
+    assert opened("concepts", ask="robustness").button(key="ask"), "nobody asked yet"
+    job = queries.robustness(unserved)
+    assert isinstance(job, Job)
+    app = opened("concepts", ask="robustness")
+    assert "waiting for its turn" in text_of(app)
+    assert "Not computed yet" not in text_of(app)
+    assert not [button for button in app.button if button.key == "ask"]
+    jobs.cancel(job.id)
+    assert opened("concepts", ask="robustness").button(key="ask")
 
 
 def test_another_stop_is_built_beside_the_map_that_is_open(unserved: str) -> None:
