@@ -28,7 +28,7 @@ def show_list(view: FeatureTable) -> None:
     with reported():
         table.render_controls(view)
         if waiting(matches := hits(), queries, "meaning"):
-            return
+            return FEATURES.render_by_words()
         labels = queries.best_labels(place.study)
         table.render_list(rows := table.rows(view, matches, labels), view)
         FEATURES.render_counting(labels, queries, place.study)

@@ -37,7 +37,7 @@ def show_map(view: RegionMap) -> None:
 def show_table(view: RegionMap) -> None:
     with reported():
         if waiting(matches := hits(), queries, "meaning"):
-            return
+            return REGIONS.render_by_words()
         table.render_table(rows := controls.rows(view, matches, labels()), len(view.table))
         REGIONS.render_counting(labels(), queries, place.study, *where)
         render_footer({"regions": rows}, view.provenance, "regions")

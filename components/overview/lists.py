@@ -97,7 +97,7 @@ def of_regions(view: RegionMap) -> list[ShortList]:
                 "What no feature has",
                 reason,
                 unmatched,
-                lambda row: f"F1 {numbers.fraction(row['f1'])}",
+                lambda row: f"F1 {numbers.fraction(row['f1'], 3)}",
             )
         )
     return lists

@@ -65,7 +65,7 @@ def render_map(view: RegionMap) -> None:
         key=CHART,
         on_select="rerun",
         selection_mode="points",
-        config=CONFIG,
+        config=CONFIG | {"scrollZoom": False},  # the wheel moves the page
         alt=f"Map of {len(view.table):,} regions, coloured by coherence",
     )
     region = clicked(event)

@@ -193,6 +193,11 @@ class Listing:
                 st.button(other, type="tertiary", on_click=self._turn, key="other-search")
             self._render_order()
 
+    def render_by_words(self) -> None:
+        """The way back from a search by meaning that is still computed."""
+        if address.get("by") == "meaning":
+            st.button("By words", type="tertiary", on_click=self._turn, key="other-search")
+
     def _number_html(self, total: int) -> str:
         """What a number in the search field comes to, where it is not in the list."""
         named = going.read_number(address.get("search"), self.kind)

@@ -25,7 +25,6 @@ SYMBOLS = {
     "d̄": "mean pairwise distance d̄",
     "ρ": "correlation score ρ",
     "τ": "threshold τ",
-    "not saturated": "saturated",
 }
 LINK = r"\[([^\]]*)\]\([^)]*\)"  # of markdown, to its label
 # labels of numbers and columns that carry their mark wherever they stand; p, k, ρ and τ are not
@@ -86,7 +85,7 @@ def words(term: str) -> str:
 
 def plain(markdown: str) -> str:
     """Markdown of the glossary without its marks."""
-    return re.sub(r"[*`]", "", re.sub(LINK, r"\1", markdown))
+    return re.sub(r"[*`]", "", re.sub(LINK, r"\1", re.sub(r" \(\[decision[^)]*\)\)", "", markdown)))
 
 
 def link(term: str) -> str:

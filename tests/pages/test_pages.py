@@ -394,3 +394,14 @@ def test_a_failed_job_shows_reason_traceback_and_a_second_try(
     jobs_page = opened("jobs", False, job="j1")
     assert "The worker ran out of memory." in text_of(jobs_page)
     assert jobs_page.dataframe[0].value["state"].tolist() == ["failed"]
+
+
+def test_a_search_by_meaning_can_be_left_while_it_is_computed(
+    ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda lane: None)
+    app = opened("features", search="boats at sea", by="meaning")
+    next(button for button in app.button if button.label == "By words").click().run()
+    app.run()
+    assert "by" not in app.query_params
+    assert param(app, "search") == "boats at sea"
