@@ -180,7 +180,7 @@ def test_searching_and_filtering(visit: Visit) -> None:
         press_until_focused(page, "/", field)
         page.keyboard.type("said")
         page.keyboard.press("Enter")
-        expect(page.locator(".st-key-listed")).to_contain_text("“said”")
+        expect(page.locator(".st-key-listed")).to_contain_text("with “said”")
     page.get_by_role("button", name="Filter").click()
     page.get_by_text("Not token-driven").click()
     expect(page.locator(".st-key-listed")).to_contain_text("not token-driven")
