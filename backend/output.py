@@ -12,7 +12,6 @@ import polars as pl
 from pydantic_core import to_jsonable_python
 
 from backend.schema import Job, NotFoundError
-from backend.store.words import span
 
 LISTED = 24  # values of a field that a terminal shows
 WHOLE = 50  # rows up to which a terminal shows a table whole
@@ -178,6 +177,20 @@ def _line(name: str, item: Any) -> str:
 def _is_whole(item: Any) -> bool:
     """Whether it has lines of its own."""
     return dataclasses.is_dataclass(item) or isinstance(item, tuple | pl.DataFrame)
+
+
+def span(seconds: float) -> str:
+    """A length of time: 48 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    for size, name, small, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {name}" + (f" {rest} {smaller}" if rest else "")
+    if whole >= 60:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    return f"{whole} s"
 
 
 def ago(when: float) -> str:

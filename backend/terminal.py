@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from backend.output import span
 from backend.schema import Job
 from backend.store import jobs
-from backend.store.words import span
 
 EVERY = 10.0  # seconds between lines where stderr is a file or a pipe
 CLEAR = "\r\033[K"

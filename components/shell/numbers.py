@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-from backend.store import words
-
 MISSING = "–"
 MINUS = "−"  # as long as a plus sign, and no hyphen
 
@@ -84,7 +82,17 @@ def span(seconds: float | None) -> str:
     """A length of time in its two largest units: 48 s, 3 min 20 s, 2 h 5 min."""
     if seconds is None or math.isnan(seconds) or math.isinf(seconds):
         return MISSING
-    return words.span(seconds)
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    for size, name, small, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {name}" + (f" {rest} {smaller}" if rest else "")
+    if whole >= 60:
+        rest = whole % 60
+        return f"{whole // 60} min" + (f" {rest} s" if rest else "")
+    return f"{whole} s"
 
 
 def about(seconds: float) -> str:
