@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -117,6 +118,26 @@ def check() -> None:
     """For work that has nothing to report yet: raises `Cancelled` where the job is not wanted any
     more, or gives way to a more urgent one."""
     current().progress.check()
+
+
+_within: contextvars.ContextVar[list[float] | None] = contextvars.ContextVar("within", default=None)
+
+
+@contextlib.contextmanager
+def timing(work: str) -> Generator[None]:
+    """Tells the progress how long this took by itself, in seconds: without what within it is timed
+    too, and so is no work of every call, as the loading of a model."""
+    outer, inner = _within.get(), list[float]()
+    token = _within.set(inner)
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        _within.reset(token)
+    seconds = time.perf_counter() - started
+    if outer is not None:
+        outer.append(seconds)
+    current().progress.computed(work, max(0.0, seconds - sum(inner)))  # those in threads overlap
 
 
 def reporting(progress: Progress) -> contextlib.AbstractContextManager[Run]:

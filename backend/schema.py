@@ -339,7 +339,8 @@ class Progress:
         """Something is computed that was not on disk."""
 
     def computed(self, name: str, seconds: float) -> None:
-        """A call of a memoized function was computed, and took so long."""
+        """Something was computed, a call of a memoized function or a load, and took so long by
+        itself."""
 
     def skip(self, count: float) -> None:
         """Of the work units that the next report says are done, so many were on disk already."""

@@ -62,7 +62,8 @@ def _left(
         return []
     subject, models = features_of(study), models_of(study, exact(study, who))
     numbers = tuple(experiment.sample(subject, plan))
-    return workload.left(ExperimentSteps(subject, plan, models, numbers))
+    steps = ExperimentSteps(subject, plan, models, numbers)
+    return [*workload.calibration(steps), *workload.left(steps)]
 
 
 @query("A labelling experiment", priority=queue.LONG, key=run_digest, work=_left)

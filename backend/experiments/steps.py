@@ -57,9 +57,14 @@ class ExperimentSteps:
 
         return _each(step, [self.models.judge], "Testing the judge")[0]
 
+    @property
+    def asks_verbalizer(self) -> bool:
+        """Whether a method of the plan needs what a verbalizer says."""
+        return any("verbalizer" in explainers.EXPLAINERS[each].needs for each in self.plan.methods)
+
     def verbalize(self) -> list[Entry]:
         """What the verbalizer says of each number's peaks, where a method asks for it."""
-        if not any("verbalizer" in explainers.EXPLAINERS[each].needs for each in self.plan.methods):
+        if not self.asks_verbalizer:
             return []
 
         def step(number: int) -> Entry:

@@ -45,6 +45,7 @@ class SentenceEmbedder:
         ).astype(np.float32)
 
 
+@run.timing("models.embedder")
 def _loaded(ref: EmbedderRef, device: str) -> Any:
     from sentence_transformers import SentenceTransformer
 

@@ -20,7 +20,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from backend import settings
+from backend import run, settings
 from backend.models import edit, hub
 from backend.schema import ModelError, ModelRef
 from backend.store.memo import memoize
@@ -101,6 +101,7 @@ def companion_file(model: ModelRef, name: str) -> Path:
 class LanguageModel:
     """A loaded model; `residual` is what activations are made of."""
 
+    @run.timing("models.language_model")
     def __init__(self, ref: ModelRef, device: str) -> None:
         self.ref = ref
         self.device = device

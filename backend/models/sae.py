@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from backend import settings
+from backend import run, settings
 from backend.models import hub
 from backend.schema import ModelError, ModelRef, SaeRef, Site
 
@@ -125,6 +125,7 @@ def nonzero(activations: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=1)
+@run.timing("models.sae")
 def load(ref: SaeRef, device: str) -> Sae:
     """The SAE, kept in memory until another is asked for.
 

@@ -45,12 +45,15 @@ SAMPLED = 20_000  # members behind the inspector's histograms
 
 def _left(study: Study, p: float | None = None, k: float | None = None) -> list[Part]:
     """What a map still needs: where the corpus is read, the steps of a stop."""
-    parts = stages(study, spec_of(study, p, k))
     if partitioning.centre.find(study.reading) is None:
         return [Part(regions.entry.name)]
+    stops = stages(study, spec_of(study, p, k))
+    parts = list(dict.fromkeys(settled(study, part) for part in stops))
     if projection.layout.find(parts[-1], "umap") is not None:
         return []  # the last of all
     needed = [
+        *((partitioning.centre, part.reading) for part in parts),
+        *((partitioning.spread, part.reading, part.spec.seed) for part in parts),
         *((partitioning.build_partition, part) for part in parts),
         *((description.describe, part) for part in parts),
         *((projection.layout, part, "pca") for part in parts),

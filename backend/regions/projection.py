@@ -63,7 +63,8 @@ def _umap(exemplars: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray:
     """UMAP by cosine from a PCA start: the same on every run, and global order is kept."""
     with warnings.catch_warnings():  # of TensorFlow, which is not needed, being absent
         warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP  # here, because importing it takes seconds
+        with run.timing("umap"):
+            from umap import UMAP  # here, because importing it takes seconds
 
     wide = np.ptp(start, axis=0).max()
     reducer = UMAP(

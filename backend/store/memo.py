@@ -151,7 +151,11 @@ class Memoized(Generic[P]):
         message = "Waiting for another process to compute this"
         waiting = functools.partial(run.report, 0, 1, message)
         with disk.locked(upkeep.lock_path(digest), waiting=waiting):
-            return open_entry(target, digest) or self._compute(digest, *args, **kwargs)
+            entry = open_entry(target, digest)
+            if entry is not None:
+                return entry
+            with run.timing(self.work(*args, **kwargs)):
+                return self._compute(digest, *args, **kwargs)
 
     def _target(self, digest: str) -> Path:
         return settings.current().cache / self.name / digest
@@ -183,7 +187,6 @@ class Memoized(Generic[P]):
             raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        run.current().progress.computed(self.work(*args, **kwargs), time.time() - started)
         upkeep.evict_if_due(sum(path.stat().st_size for path in target.iterdir()))
         return Entry(target, digest)
 

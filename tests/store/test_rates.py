@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from backend import run
-from backend.schema import Job
+from backend.schema import Job, Progress
 from backend.store import jobs, memo, queue, rates, worker
+from backend.store.executor import LOCAL
 from backend.store.rates import Part
 from tests.store.conftest import CPU, submit
 
@@ -101,3 +103,47 @@ def test_jobs_that_go_first_are_counted() -> None:
     assert jobs.before(queue.SHORT, "cpu") == 0
     assert jobs.before(queue.LONG, "cuda") == 0
     assert jobs.get(long.id).state == "queued"
+
+
+def test_what_is_timed_within_counts_by_itself() -> None:
+    @memo.memoize("toy.inner", version=1)
+    def inner(number: int) -> dict[str, int]:
+        time.sleep(0.05)
+        return {"number": number}
+
+    @memo.memoize("toy.outer", version=1)
+    def outer(number: int) -> dict[str, int]:
+        with run.timing("toy.load"):
+            time.sleep(0.05)
+        inner(number)
+        return {"number": number}
+
+    tally: dict[str, float] = {}
+
+    class Timed(Progress):
+        def computed(self, name: str, seconds: float) -> None:
+            tally[name] = seconds
+
+    with run.computing("cpu", Timed()):
+        outer(1)
+    assert tally["toy.load"] >= 0.05
+    assert tally["toy.inner"] >= 0.05
+    assert tally["toy.outer"] < 0.05
+
+
+def test_a_load_is_told_though_a_thread_made_it() -> None:
+    """Steps that wait for a server run in threads, which together take longer than the whole."""
+    tally: dict[str, float] = {}
+
+    class Timed(Progress):
+        def computed(self, name: str, seconds: float) -> None:
+            tally[name] = seconds
+
+    def step(_: int) -> None:
+        with run.timing("toy.step"):
+            time.sleep(0.05)
+
+    with run.computing("cpu", Timed(), LOCAL.each), run.timing("toy.whole"):
+        run.each(step, range(4), "Stepping", workers=4)
+    assert tally["toy.step"] >= 0.05
+    assert tally["toy.whole"] == 0
