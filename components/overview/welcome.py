@@ -13,7 +13,8 @@ from backend.regions.views import RegionMap
 from backend.schema import Find, Job
 from components.overview.lists import by_region, tightest
 from components.regions.controls import preview_words
-from components.regions.map import CONFIG, Marks, region_chart
+from components.regions.map import CONFIG, Marks, region_chart, revision_of
+from components.regions.names import named, render_names, zoom
 from components.shell import address, markup, numbers
 from components.shell.links import anchor
 from components.shell.selection import clicked
@@ -58,7 +59,9 @@ def growing_words(view: RegionMap) -> str:
 def render_map(view: RegionMap) -> None:
     """The map, of which a click opens a region on its own page."""
     markup.render(map_words(view))
-    chart = region_chart(view, Marks(np.ones(len(view.table), dtype=bool)))
+    revision = revision_of(view)
+    everything = np.ones(len(view.table), dtype=bool)
+    chart = region_chart(view, Marks(everything, zoom=zoom(revision)))
     event = st.plotly_chart(
         chart.update_layout(height=HEIGHT),
         theme=None,
@@ -68,6 +71,7 @@ def render_map(view: RegionMap) -> None:
         config=CONFIG | {"scrollZoom": False},  # the wheel moves the page
         alt=f"Map of {len(view.table):,} regions, coloured by coherence",
     )
+    render_names(named(view.table), revision, CHART)
     region = clicked(event)
     if region is not None:
         address.follow()

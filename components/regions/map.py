@@ -232,7 +232,7 @@ def _coordinates(column: pl.Series) -> np.ndarray:
 def render_map(view: RegionMap, hits: Hits, labels: pl.DataFrame) -> None:
     """The map; its colours are keyed below, or above where they are topics. `labels`: the best of
     each region, by number."""
-    marks, revision = _marks(view, hits), f"{view.p}-{view.k}-{view.layout}-{view.tokens}"
+    marks, revision = _marks(view, hits), revision_of(view)
     marks = replace(marks, zoom=zoom(revision))
     table = view.table.join(
         labels.select(pl.col("number").alias("region"), "label"), on="region", how="left"
@@ -251,6 +251,11 @@ def render_map(view: RegionMap, hits: Hits, labels: pl.DataFrame) -> None:
             alt=f"Map of {len(view.table):,} regions, coloured by {marks.colour}",
         )
     render_names(named(table.filter(pl.Series(marks.mask))), revision, CHART)
+
+
+def revision_of(view: RegionMap) -> str:
+    """What a place on the map is a place of: the same where the same regions lie alike."""
+    return f"{view.p}-{view.k}-{view.layout}-{view.tokens}"
 
 
 def area() -> Area:
