@@ -41,16 +41,17 @@ def render_stops(
 
 
 def about_k(k: float, theta: float | None) -> str:
-    """What the gray zone can and cannot do at this threshold."""
+    """What to do about the gray zone, and what it can and cannot do at this threshold."""
     text = (
-        "A new exemplar needs a distance above kθ; points between θ and kθ are gray: passed over "
-        "while building, assigned afterwards. That a point be near at most one exemplar would "
-        "need k ≥ 4 − 2θ, and kθ below 1 besides: both hold only for θ ≤ .293. At a real θ the "
-        "number of ambiguous points only falls."
+        "Leave k at 1, unless you want fewer regions that lie farther apart. At k = 1 every point "
+        "within θ of an exemplar is a member, and any other becomes an exemplar. At a larger k "
+        "only a point farther than kθ does, and those between θ and kθ are gray: shown with the "
+        "nearest region, counted in none. Fewer points are ambiguous then; that none is needs "
+        "k ≥ 4 − 2θ and kθ below 1, which no θ above .293 allows."
     )
     if theta is None:
         return text
-    text = f"θ is {numbers.fraction(theta, 3)} here, so 4 − 2θ is {4 - 2 * theta:.2f}. {text}"
+    text += f" Here θ is {numbers.fraction(theta, 3)}, so 4 − 2θ is {4 - 2 * theta:.2f}."
     if k * theta > 1:
         bound = 1 + 1 / (k * theta - 1)
         text += f" With kθ = {k * theta:.2f} there can be at most {bound:.0f} exemplars."

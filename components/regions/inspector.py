@@ -80,7 +80,7 @@ def exemplar_html(view: RegionView) -> str:
         "whole document", "document", document=passage.document, token=view.exemplar.token
     )
     text = passage_html(window(passage, 24, 14), Look(what="distance", breaks=False))
-    facts = ("exemplar, d = 0", escape(passage.topic), escape(passage.title), link)
+    facts = (f"exemplar, {terms.mark('d')} = 0", escape(passage.topic), escape(passage.title), link)
     spans = "".join(f"<span>{fact}</span>" for fact in facts if fact)
     return f'<div class="exemplar">{text}<div class="facts">{spans}</div></div>'
 
@@ -88,7 +88,7 @@ def exemplar_html(view: RegionView) -> str:
 def render_numbers(view: RegionView, draw: str) -> None:
     """The region's numbers, and the distances of its members with the bands they are drawn from."""
     markup.head("How tight it is", "distances are cosine distances to the exemplar")
-    st.html(head_html(view) + terms.key("κ", "d̄", "radius", "isolation", "overlap"))
+    st.html(head_html(view) + terms.key("κ", "d̄", "radius", "isolation", "overlap", "margin"))
     if len(view.distances) > 1:
         alt = "Histogram of members' distances to the exemplar"
         palette.render_chart(bands_chart(view, draw), "bands", alt)
@@ -135,15 +135,17 @@ def members_html(draw: Draw) -> str:
             else "The exemplar is the only member."
         )
         return f'<p class="note">{words}</p>'
-    rows = "".join(_member(item) for item in draw.items if isinstance(item, Member))
+    members = [item for item in draw.items if isinstance(item, Member)]
+    rows = "".join(_member(item, item is members[0]) for item in members)
     return f'<p class="note">{escape(draw.how)}</p>{rows}'
 
 
-def _member(member: Member) -> str:
+def _member(member: Member, first: bool) -> str:
     passage = member.passage
     facts = [
-        f"<span>d <b>{numbers.fraction(member.distance)}</b></span>",
-        f"<span>margin <b>{numbers.fraction(member.margin, 3)}</b></span>",
+        f"<span>{terms.mark('d', stop=first)} <b>{numbers.fraction(member.distance)}</b></span>",
+        f"<span>{terms.mark('margin', stop=first)} "
+        f"<b>{numbers.fraction(member.margin, 3)}</b></span>",
     ]
     if member.runner_up >= 0 and member.margin < LOW_MARGIN:
         rival = anchor(f"region {member.runner_up}", "regions", region=member.runner_up)

@@ -99,4 +99,4 @@ def render_table(rows: pl.DataFrame, total: int) -> None:
     where = ["in the selected area"] if address.get("area") else []
     REGIONS.render_listed(len(rows), total, where)
     REGIONS.render_rows(display(rows), COLUMNS, "region-rows", 232, SHOWN)
-    st.html(key("κ", "d̄", "radius", "isolation", "overlap", "gray", "lift", "F1"))
+    st.html(key("κ", "d̄", "radius", "isolation", "overlap", "margin", "gray", "lift", "F1"))

@@ -21,14 +21,15 @@ LONGEST = 280  # characters of a definition beside its mark; the glossary has th
 SYMBOLS = {
     "p": "percentile p",
     "θ": "threshold θ",
+    "d": "distance d",
     "κ": "coherence κ",
     "d̄": "mean pairwise distance d̄",
     "ρ": "correlation score ρ",
     "τ": "threshold τ",
 }
 LINK = r"\[([^\]]*)\]\([^)]*\)"  # of markdown, to its label
-# labels of numbers and columns that carry their mark wherever they stand; p, k, ρ and τ are not
-# among them, since they are other things on other pages
+# labels of numbers and columns that carry their mark wherever they stand; p, k, d, ρ, τ and margin
+# are not among them, since they are other things on other pages
 MARKED = frozenset(
     "θ κ d̄ L0 gray ambiguous uncovered isolation overlap F1 lift FVU density dead".split()
 ) | {"not saturated", "loss recovered"}
@@ -49,15 +50,29 @@ class Definition:
 def glossary() -> dict[str, Definition]:
     """Definitions by each of their names, in the glossary's order."""
     entries: dict[str, Definition] = {}
-    section = ""
-    for block in re.split(r"\n\s*\n", GLOSSARY.read_text(encoding="utf-8")):
-        if block.startswith("## "):
-            section = block.removeprefix("## ").strip()
-        for title, text in _entries(" ".join(block.split())):
+    for section, paragraph in _paragraphs():
+        for title, text in _entries(paragraph):
             definition = Definition(title, section, text)
             for name in title.split(", "):
                 entries[name] = definition
     return entries
+
+
+@functools.cache
+def introductions() -> dict[str, str]:
+    """What stands before the definitions of each section, as markdown; under "" before them all."""
+    return {section: text for section, text in _paragraphs() if not _entries(text)}
+
+
+def _paragraphs() -> list[tuple[str, str]]:
+    """Sections and paragraphs of the glossary, less the headings."""
+    section, paragraphs = "", []
+    for block in re.split(r"\n\s*\n", GLOSSARY.read_text(encoding="utf-8")):
+        if block.startswith("#"):
+            section = block.removeprefix("## ").strip() if block.startswith("## ") else ""
+        else:
+            paragraphs.append((section, " ".join(block.split())))
+    return paragraphs
 
 
 def _entries(block: str) -> list[tuple[str, str]]:
@@ -93,11 +108,14 @@ def link(term: str) -> str:
     return href("glossary", term=find(term).name)
 
 
-def mark(term: str, label: str = "") -> str:
+def mark(term: str, label: str = "", stop: bool = True) -> str:
     """HTML of a term whose definition shows when it is pointed at, reached by keyboard or
-    touched, and that leads to the glossary; `label` is what is written instead."""
+    touched, and that leads to the glossary; `label` is what is written instead. `stop`: whether
+    the Tab key stops at it, which of a mark in every row it does in the first."""
+    passed = "" if stop else ' tabindex="-1"'
     return (
-        f'<a class="go term" href="{escape(link(term))}" aria-description="{escape(words(term))}" '
+        f'<a class="go term"{passed} href="{escape(link(term))}" '
+        f'aria-description="{escape(words(term))}" '
         f'data-name="{escape(find(term).name)}" target="_self">{escape(label or term)}</a>'
     )
 
@@ -126,18 +144,30 @@ def render_tips() -> None:
 
 
 def glossary_html(search: str, chosen: str) -> str:
-    """All definitions that hold a text, by section; the chosen one first."""
+    """All definitions that hold a text, by section; the chosen one first. Where no text is
+    searched, what stands before them too."""
     entries = list(dict.fromkeys(glossary().values()))
     parts = [_entry_html(entry, "chosen") for entry in entries if entry.name == chosen]
+    notes = {} if search else introductions()
+    parts.append(_note_html(notes.get("", "")))
     hits = [each for each in entries if search.casefold() in f"{each.name} {each.text}".casefold()]
     for section in dict.fromkeys(entry.section for entry in hits):
         body = "".join(_entry_html(each) for each in hits if each.section == section)
-        parts.append(f'<h3 class="head">{escape(section)}</h3><dl class="glossary">{body}</dl>')
+        note = _note_html(notes.get(section, ""))
+        head = f'<h3 class="head">{escape(section)}</h3>{note}'
+        parts.append(f'{head}<dl class="glossary">{body}</dl>')
     return "".join(parts)
 
 
+def _note_html(markdown: str) -> str:
+    return f'<p class="note">{_html(markdown)}</p>' if markdown else ""
+
+
+def _html(markdown: str) -> str:
+    text = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", escape(re.sub(LINK, r"\1", markdown)))
+    return re.sub(r"[*`]([^*`]+)[*`]", r"<i>\1</i>", text)
+
+
 def _entry_html(entry: Definition, kind: str = "") -> str:
-    text = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", escape(re.sub(LINK, r"\1", entry.text)))
-    text = re.sub(r"[*`]([^*`]+)[*`]", r"<i>\1</i>", text)
-    body = f"<dt>{escape(entry.name)}</dt><dd>{text}</dd>"
+    body = f"<dt>{escape(entry.name)}</dt><dd>{_html(entry.text)}</dd>"
     return f'<dl class="glossary {kind}">{body}</dl>' if kind else body

@@ -32,7 +32,7 @@ def render_charts(view: TierTable) -> None:
         alt="Features by input and output correlation",
     )
     markup.note(legend(view))
-    st.html(terms.key("ρ", "τ", "tier"))
+    st.html(terms.key("ρ", "τ", "tier", "tier margin"))
     st.plotly_chart(cross_chart(view), key="cross-chart", config={"displayModeBar": False})
 
 

@@ -83,6 +83,11 @@ def test_a_link_to_a_region_opens_its_inspector(ready: str) -> None:
     text = text_of(app)
     assert "Region 0" in text
     assert "exemplar, d = 0" in text
+    members = html_of(app).split('<div class="sample">')[1:]
+    assert members
+    for place, member in enumerate(members):  # Tab stops at the marks of the first alone
+        assert all(f'data-name="{name}"' in member for name in ("distance d", "margin"))
+        assert member.count('tabindex="-1"') == (0 if place == 0 else 2)
     assert "farthest" in text
     for words in ("Lift over the corpus", "read as logits", "second nearest", "random points"):
         assert words in text
