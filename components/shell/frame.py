@@ -96,7 +96,7 @@ def frame(
     render_links(*fragments)
     render_tips()
     _idle()
-    card = _sidebar(desk, keys or {}, fragments)
+    card = _sidebar(desk, keys_of(keys or {}), fragments)
     if card is None:
         st.stop()
     place = Place(card, _stop("p", card.p, card.p_stops), _stop("k", card.k, card.k_stops))
@@ -176,7 +176,7 @@ def _sidebar(desk: Desk, keys: dict[str, str], fragments: tuple[str, ...]) -> St
         card = None
         with reported():
             card = _pick_study(desk.studies())
-        render_go_to(fragments)
+        render_go_to(fragments, "G" if "G" in keys else "")
         for group, names in GROUPS.items():
             st.html(f'<p class="group">{group}</p>')
             for name in names:
@@ -184,7 +184,7 @@ def _sidebar(desk: Desk, keys: dict[str, str], fragments: tuple[str, ...]) -> St
         _running(desk)
         foot = st.container(key="foot")
         with foot.popover("Keyboard `H`", type="tertiary", key="keyboard"):
-            st.html(keys_html(keys_of(keys)))
+            st.html(keys_html(keys))
     return card
 
 
@@ -194,14 +194,19 @@ def _pick_study(cards: list[StudyCard]) -> StudyCard | None:
         render_problem("There are no studies.", "Put a study file into the folder studies/.")
         return None
     name = address.get("study") or next(iter(by_name))
-    controls.selectbox(
-        "study",
-        "Study",
-        list(by_name),
-        name,
-        format_func=lambda name: by_name[name].title if name in by_name else f"{name} (missing)",
-        label_visibility="collapsed",
-    )
+    titles = {name: card.title for name, card in by_name.items()}
+    with st.container(key="study-picker"):
+        controls.selectbox(
+            "study",
+            "Study",
+            list(by_name),
+            name,
+            format_func=lambda name: titles.get(name, f"{name} (missing)"),
+            label_visibility="collapsed",
+        )
+        # the field cuts what does not fit on its one line
+        whole = titles.get(name, f"{name} (missing)")
+        st.html(f'<p class="study" aria-hidden="true">{escape(whole)}</p>')
     if name not in by_name:
         with st._main:
             render_problem(f"There is no study {name!r}.", "Choose one of those in the sidebar.")

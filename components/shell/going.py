@@ -7,6 +7,7 @@ import re
 import streamlit as st
 
 from components.shell import address, links, markup
+from components.shell.markup import escape
 
 KINDS = {"f": "feature", "r": "region"}  # by their first letter
 FORM = re.compile(
@@ -16,6 +17,7 @@ FORM = re.compile(
 GO_TO = "go-to"  # the fragment that says what is wrong with what was typed
 HERE = ("tiers",)  # pages that open a feature of their own
 EXAMPLES = "Type a number, or feature 1205, or region 17."
+OTHERS = {"feature": "“region 17” goes to a region", "region": "“feature 1205” goes to a feature"}
 
 
 def read_number(text: str, kind: str) -> tuple[str, int] | None:
@@ -34,6 +36,12 @@ def own_kind() -> str:
     return "region" if address.page() == "regions" else "feature"
 
 
+def meaning() -> str:
+    """What the field takes a number for on this page, and how to say the other."""
+    kind = own_kind()
+    return f"Here a number is a {kind}’s; {OTHERS[kind]}."
+
+
 def destination(text: str) -> str:
     """The address of what a text names; "" where it names nothing."""
     named = read_number(text, own_kind())
@@ -45,15 +53,17 @@ def destination(text: str) -> str:
     return links.href(page, **{kind: number})
 
 
-def render_go_to(fragments: tuple[str, ...]) -> None:
-    """The field behind the key G; on the page itself `fragments` are run again."""
+def render_go_to(fragments: tuple[str, ...], key: str) -> None:
+    """The field behind the key G; on the page itself `fragments` are run again. `key`: G, or ""
+    where the page has another use for it."""
     with st.form("go-to-form", border=False, clear_on_submit=True):
         st.text_input(
-            "Go to a feature or region by number",
+            f"Go to a feature or region by number. {meaning()}",
             key="go-to-text",
             label_visibility="collapsed",
-            placeholder="Go to number · G",
+            placeholder=" · ".join(filter(None, (f"{own_kind().capitalize()} number", key))),
         )
+        st.html(f'<p class="note">{escape(meaning())}</p>')
         st.form_submit_button("Go", on_click=_go, args=(fragments,))
     _render_problem()
     if link := st.session_state.pop("go-to.link", ""):

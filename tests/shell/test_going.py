@@ -75,6 +75,23 @@ def test_what_names_nothing_is_said_and_changes_nothing(ready: str) -> None:
     assert param(app, "feature") == "3"
 
 
+@pytest.mark.parametrize(
+    ("page", "field", "words"),
+    [
+        ("regions", "Region number · G", "Here a number is a region’s; “feature 1205” goes to"),
+        ("features", "Feature number · G", "Here a number is a feature’s; “region 17” goes to"),
+        ("jobs", "Feature number · G", "Here a number is a feature’s"),
+        ("queue", "Feature number", "Here a number is a feature’s"),  # G opens the tags there
+    ],
+)
+def test_the_field_says_what_a_number_is(ready: str, page: str, field: str, words: str) -> None:
+    app = opened(page)
+    box = app.text_input(key="go-to-text")
+    assert box.placeholder == field
+    assert words in box.label
+    assert words in text_of(app)
+
+
 def test_a_page_with_another_use_for_a_key_lists_its_own() -> None:
     assert "G" in keys_of({"N": "next"})
     assert "G" not in keys_of({"F G": "flag, tags"})
