@@ -15,7 +15,7 @@ from backend.experiments.views import Comparison, Experiment, Judgement
 from backend.labels import words
 from components.experiments.results import doubt, name
 from components.shell import address, controls, markup, numbers, palette, person
-from components.shell.browsing import render_steps
+from components.shell.browsing import render_steps, stay
 from components.shell.links import anchor
 from components.shell.markup import escape
 from components.shell.rows import render_rows
@@ -234,7 +234,10 @@ def render_vote(comparison: Comparison, on_vote: Callable[[Choice], None]) -> No
 
 def open_next(view: Experiment, feature: int, step: int = 1) -> None:
     """On to the next feature, or to the one before (-1)."""
-    _open(neighbour(contested(view)["feature"].to_list(), feature, step))
+    target = neighbour(contested(view)["feature"].to_list(), feature, step)
+    if target is None:
+        stay(step)
+    _open(target)
 
 
 def votes_html(votes: pl.DataFrame) -> str:

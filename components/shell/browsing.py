@@ -4,7 +4,7 @@ it that is open, the way to those before and after it, and another draw of its e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -339,20 +339,35 @@ class Listing:
         def take(step: int) -> None:
             # from what is open and listed now, which may have changed since the button was drawn
             listed = self._state("rows", []) if ids is None else ids
-            self.open(neighbour(listed, address.get(self.kind), step))
+            target = neighbour(listed, address.get(self.kind), step)
+            if target is None:
+                stay(step)
+            self.open(target)
 
         empty = not (self._state("rows", []) if ids is None else ids)
-        render_steps(f"{kind}s" if number is None else f"{kind} {number}", take, empty)
+        ways = () if empty else STEPS[1:] if number is None else STEPS
+        render_steps(f"{kind}s" if number is None else f"{kind} {number}", take, ways)
 
 
-def render_steps(title: str, on_step: Callable[[int], None], disabled: bool = False) -> None:
-    """What is open, as HTML, and the way to the one before (-1) and after (+1)."""
+STEPS = -1, 1  # to the one before, to the one after
+
+
+def stay(step: int) -> None:
+    """At the end of a list a step leads nowhere, which the title says."""
+    st.session_state["steps.end"] = "the last of the list" if step > 0 else "the first of the list"
+    st.rerun([INSPECTOR])
+
+
+def render_steps(title: str, on_step: Callable[[int], None], ways: Collection[int] = STEPS) -> None:
+    """What is open, as HTML, and the way to the one before (-1) and after (+1), of those in
+    `ways`."""
+    end = st.session_state.pop("steps.end", "")
     with st.container(horizontal=True, key="steps", vertical_alignment="center"):
-        st.html(f'<h2 class="title">{title}</h2>')
+        st.html(f'<h2 class="title">{title}{f"<small>{end}</small>" if end else ""}</h2>')
         for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
             st.button(
                 label, type="tertiary", shortcut=key, key=f"step-{key}",
-                on_click=on_step, args=(step,), disabled=disabled,
+                on_click=on_step, args=(step,), disabled=step not in ways,
             )  # fmt: skip
 
 

@@ -161,10 +161,11 @@ def within(outline: Outline, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def neighbour(ids: Sequence[int], current: int | None, step: int) -> int | None:
-    """The number before (-1) or after (+1) another in a list that wraps around."""
-    if not len(ids):
-        return None
+    """The number before (-1) or after (+1) another in a list; None past either end. Of one that
+    is not listed, as where none is open, the first (+1) or the last."""
     numbers = list(ids)
-    if current not in numbers:
-        return int(numbers[0])
-    return int(numbers[(numbers.index(current) + step) % len(numbers)])
+    if current in numbers:
+        place = numbers.index(current) + step
+    else:
+        place = 0 if step > 0 else len(numbers) - 1
+    return int(numbers[place]) if 0 <= place < len(numbers) else None

@@ -114,6 +114,22 @@ def test_next_walks_down_the_table(ready: str) -> None:
     assert param(app, "region") == str(order[1])
 
 
+@pytest.mark.parametrize("page", ["regions", "features"])
+def test_next_begins_where_nothing_is_open_and_ends_with_the_list(ready: str, page: str) -> None:
+    kind = page.removesuffix("s")
+    app = opened(page)
+    assert app.button(key="step-P").disabled
+    assert not app.button(key="step-N").disabled
+    order = app.dataframe[0].value[kind].tolist()
+    for number, step, words in ((order[-1], "N", "the last"), (order[0], "P", "the first")):
+        app = opened(page, **{kind: number})
+        app.button(key=f"step-{step}").click().run()
+        assert param(app, kind) == str(number)
+        assert f"{words} of the list" in text_of(app)
+        app.run()
+        assert "of the list" not in text_of(app)
+
+
 def test_searching_lists_regions_with_hits_and_stays_in_the_address(ready: str) -> None:
     app = opened("regions")
     app.text_input(key="regions:search").set_value("anchor").run()

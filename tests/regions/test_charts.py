@@ -165,10 +165,13 @@ def test_a_browser_that_has_not_heard_of_the_last_mark_chooses_nothing() -> None
     assert row_of(interpret({"selection": {"rows": [0]}}, [1], ()), [1], ids) == 30
 
 
-def test_next_and_previous_go_around() -> None:
-    assert neighbour([5, 7, 9], 9, 1) == 5
-    assert neighbour([5, 7, 9], 5, -1) == 9
+def test_next_and_previous_end_with_the_list() -> None:
+    assert neighbour([5, 7, 9], 7, 1) == 9
+    assert neighbour([5, 7, 9], 7, -1) == 5
+    assert neighbour([5, 7, 9], 9, 1) is None
+    assert neighbour([5, 7, 9], 5, -1) is None
     assert neighbour([5, 7, 9], None, 1) == 5
+    assert neighbour([5, 7, 9], 8, -1) == 9  # open, though filtered out
     assert neighbour([], 5, 1) is None
 
 
