@@ -21,6 +21,7 @@ from components.shell.selection import clicked
 from components.shell.terms import mark
 
 CHART = "overview-map"
+CLICKED = "overview.clicked"  # where a click on the map leads
 HEIGHT = 400  # pixels of the map
 
 
@@ -58,25 +59,32 @@ def growing_words(view: RegionMap) -> str:
 
 def render_map(view: RegionMap) -> None:
     """The map, of which a click opens a region on its own page."""
+    if CLICKED in st.session_state:
+        address.follow()
+        st.switch_page("pages/regions.py", query_params=st.session_state.pop(CLICKED))
     markup.render(map_words(view))
     revision = revision_of(view)
     everything = np.ones(len(view.table), dtype=bool)
     chart = region_chart(view, Marks(everything, zoom=zoom(revision)))
-    event = st.plotly_chart(
+    st.plotly_chart(
         chart.update_layout(height=HEIGHT),
         theme=None,
         key=CHART,
-        on_select="rerun",
+        on_select=lambda: _take_click(view),
         selection_mode="points",
         config=CONFIG | {"scrollZoom": False},  # the wheel moves the page
         alt=f"Map of {len(view.table):,} regions, coloured by coherence",
     )
     render_names(named(view.table), revision, CHART)
-    region = clicked(event)
+
+
+def _take_click(view: RegionMap) -> None:
+    """Notes what a click opens, before the page is drawn again: another map, larger or in another
+    theme, is another element, which knows of no click."""
+    region = clicked(st.session_state[CHART])
     if region is not None:
-        address.follow()
         stops = {"study": address.get("study"), "p": f"{view.p:g}", "k": f"{view.k:g}"}
-        st.switch_page("pages/regions.py", query_params={**stops, "region": str(region)})
+        st.session_state[CLICKED] = {**stops, "region": str(region)}
 
 
 # ---------------------------------------------------------------- what to try

@@ -14,7 +14,10 @@ from backend.regions.views import RegionMap
 from backend.schema import Find, Job
 from backend.study import loading
 from components.overview import lists, welcome
-from tests.helpers.pages import html_of, opened, text_of
+from components.shell import address
+from tests.helpers.pages import html_of, opened, param, text_of
+
+PAGE = address.page
 
 
 @pytest.fixture
@@ -53,6 +56,23 @@ def test_before_the_first_map_the_page_says_what_tessera_is_and_what_to_try(
     assert "Tessera asks what a language model’s features mean." in text_of(app)
     assert html_of(app).count("<li>") == 3
     assert "Regions of the corpus" in text_of(app)
+
+
+def test_a_click_on_the_map_opens_its_region_though_another_map_is_drawn_meanwhile(
+    view: RegionMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = {"customdata": 3, "x": 0.0, "y": 0.0}
+    state: dict[str, object] = {welcome.CHART: {"selection": {"points": [point]}}}
+    with monkeypatch.context() as browser:
+        browser.setattr(welcome.st, "session_state", state)
+        welcome._take_click(view)
+    monkeypatch.setattr("components.shell.address.page", PAGE)
+    app = opened("overview")
+    app.session_state[welcome.CLICKED] = state[welcome.CLICKED]
+    app.run()
+    assert "Region 3" in text_of(app)
+    assert param(app, "region") == "3"
+    assert welcome.CLICKED not in app.session_state
 
 
 def test_a_growing_map_says_how_much_of_the_corpus_it_is(view: RegionMap) -> None:
