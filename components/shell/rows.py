@@ -26,6 +26,14 @@ const stay = (event) => { // else Escape would take all marks back, that of the 
   if (event.key === "Escape" && event.target.tagName !== "INPUT") event.stopPropagation();
 };
 
+// A grid writes a negative number, at the right of its cell, with a hyphen. Drawn is the sign
+// that means minus; what is sorted, copied and downloaded stays the number.
+const draw = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+  const signed = this.textAlign === "right" ? String(text).replace(/^-(?=[.\\d])/, "−") : text;
+  return draw.call(this, signed, ...place);
+};
+
 export default function ({ data, parentElement }) {
   const sought = `${data.row} ${data.order}`;
   if (parentElement.sought === sought) return;
@@ -38,7 +46,7 @@ export default function ({ data, parentElement }) {
     const ground = grid?.querySelector(".dvn-scroller");
     moments -= 1;
     if (moments <= 0) clearInterval(parentElement.seeking);
-    grid?.addEventListener("keydown", stay, true);
+    if (data.order) grid?.addEventListener("keydown", stay, true);
     if (data.row < 0 || moments < 0) return;
     if (!ground || ground.scrollHeight <= ground.clientHeight) return;
     grid.addEventListener("wheel", stop, { once: true, passive: true }); // a person scrolls
@@ -117,10 +125,9 @@ def render_rows(
         selection_mode=("single-row", "single-cell", *(("single-column",) if sort else ())),
         **look,
     )
-    if sort:
-        row = marked[0] if marked else -1
-        order = f"{sort.column} {sort.reverse} {len(ids)}"
-        _reveal(data={"key": key, "row": row, "height": ROW, "order": order}, key=f"{key}-reveal")
+    row = marked[0] if marked and sort else -1
+    order = f"{sort.column} {sort.reverse} {len(ids)}" if sort else ""
+    _reveal(data={"key": key, "row": row, "height": ROW, "order": order}, key=f"{key}-reveal")
 
 
 def _mark(key: str, rows: list[int], columns: list[str]) -> None:
