@@ -59,7 +59,7 @@ _judge = component(
 
 def render_person() -> str:
     """Whose answers these are, and which task; "" before anybody is named."""
-    if not (name := person.render_person((TASK,), WHY)):
+    if not (name := person.render_person((TASK,), WHY, awaited=True)):
         return ""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="who"):
         controls.segmented_control(

@@ -25,7 +25,7 @@ from backend.queue.words import Selection
 from backend.regions.views import Probe
 from backend.schema import Job, StoreError, TesseraError
 from components.queue import setup
-from components.shell import address, numbers, status
+from components.shell import address, numbers, status, terms
 from components.shell.links import href
 from components.shell.markup import visible
 from components.shell.status import Desk
@@ -42,6 +42,17 @@ KEYS = {
     "V 1–9": "show hints, take one",
     "T E": "try a text, attach it as evidence",
     "L": "what was decided; undo, redo or decide any of it anew",
+}
+# what the commands do whose names do not say it, by their keys
+TIPS = {
+    "S": "Skip: not now. It comes back once, at the end.",
+    "N": "None fits: you have looked, and no few words cover it. That is an answer, and is kept.",
+    "F": f"Flag — {terms.words('flag')}",
+    "C": f"Confidence — {terms.words('confidence')} Press again for the next.",
+    "G": f"Tags: of what kind it is: {', '.join(TAGS)}.",
+    "V": "Hints: what methods and the verbalizer say. Kept with the label, since they sway.",
+    "T": "Try a text: reads one of your own, to see whether the feature fires on it.",
+    "E": "Attach: keeps the text that you tried with the label, as evidence.",
 }
 LIST = ("tier", "order", "seed", "only", *address.SORTED)  # what makes another queue
 EMPTY: dict[str, Any] = {"acked": [], "refused": {}, "problem": None}  # what became of a wire
@@ -68,6 +79,8 @@ def render_queue(desk: Desk, study: str, person: str) -> None:
     wire = _wire() if _wire().get("of") == identity else {}  # else it was said at another queue
     data = dict(zip(("study", "person", "list"), identity, strict=True)) | {
         "tags": TAGS,
+        "tips": TIPS,
+        "twice": terms.mark("repeat", "asked twice"),
         "seq": wire.get("seq", ""),
         **st.session_state.get("queue.reply", EMPTY),
         "queue": None,

@@ -9,7 +9,11 @@ function listen(desk) {
   ui.keys.append(...COMMANDS.map(([key, , name]) => {
     const button = make("button", key === "Enter" ? "first" : "");
     button.dataset.key = key;
-    button.append(make("kbd", "", key === "Enter" ? "⏎" : key), name);
+    button.append(make("kbd", "", key === "Enter" ? "⏎" : key), make("span", "", name));
+    if (desk.tips[key]) { // as of a term: by pointer and keyboard
+      button.classList.add("explained");
+      button.setAttribute("aria-description", desk.tips[key]);
+    }
     return button;
   }));
   on(window, "keydown", (event) => pressed(desk, event), true);

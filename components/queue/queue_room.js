@@ -10,7 +10,7 @@ class Room {
   stood = ""; said = []; heard = ""; looks = false; since = document.hidden ? performance.now() : 0; // stood: uid of what was decided when the item was opened
 
   constructor(key, data, parent) {
-    Object.assign(this, { key, study: data.study, person: data.person, tags: data.tags });
+    Object.assign(this, { key, study: data.study, person: data.person, tags: data.tags, tips: data.tips, twice: data.twice });
     this.ui = build(parent);
     for (const [, box] of boxes.all()) {
       if (box.study !== this.study || box.person !== this.person) continue;

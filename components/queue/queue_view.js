@@ -113,7 +113,8 @@ function paintItem(desk) {
   ui.root.classList.remove("waits");
   const main = ui.root.closest(".stMain");
   const above = ui.item.getBoundingClientRect().top < (main?.getBoundingClientRect().top ?? 0);
-  if (above) ui.root.scrollIntoView({ block: "start" });
+  const low = matchMedia("(max-height: 500px)").matches; // a phone on its side has room for nothing else
+  if (above || low) ui.root.scrollIntoView({ block: "start" });
 }
 
 function paint(desk) {
@@ -137,7 +138,7 @@ function paint(desk) {
   for (const button of ui.keys.children) {
     button.setAttribute("aria-pressed", Boolean(set[button.dataset.key]));
   }
-  const said = [draft.flagged && "flagged", draft.confidence && `confidence ${draft.confidence}`,
+  const said = [draft.flagged && "flagged", draft.confidence && `confidence ${draft.confidence} (how sure you are)`,
     ...draft.tags, draft.notes && "notes", draft.hinted && "hints seen",
     draft.evidence.length && `${draft.evidence.length} text${draft.evidence.length > 1 ? "s" : ""} attached`];
   ui.said.replaceChildren(
@@ -168,11 +169,27 @@ function paintBar(desk) {
   const since = slots.filter((slot) => !open.has(slot) && (slot[2] || book.of(slot.slice(0, 2).join("."))?.action !== "skip"));
   const done = told.done + since.length;
   ui.track.style.width = `${100 * done / Math.max(1, told.of)}%`;
-  const twice = told.repeats ? ` (${count(told.of - told.repeats)} features, ${count(told.repeats)} of them asked twice)` : "";
+  const twice = told.repeats ? ` (${count(told.of - told.repeats)} features, ${count(told.repeats)} of them ${desk.twice})` : "";
   const parts = [`${count(done)} of ${count(told.of)}${twice}`, told.skipped && `${count(told.skipped)} skipped`,
-    told.seconds && `median ${told.seconds.toFixed(1)} s · ${count(Math.round(3600 / told.seconds))} an hour`,
+    told.seconds && paceOf(told.seconds, told.of - done),
     told.pairs && `same label again ${told.same} of ${told.pairs} (${Math.round(100 * told.low)}–${Math.round(100 * told.high)}%)`];
-  ui.count.textContent = parts.filter(Boolean).join(" · ");
+  const html = parts.filter(Boolean).join(" · "); // numbers, and a mark
+  if (desk.counted === html) return; // a mark that is pointed at stays
+  desk.counted = html;
+  ui.count.innerHTML = html;
+}
+
+// How many a minute, by the median seconds of one, and how long the rest takes at that.
+function paceOf(seconds, left) {
+  const minutely = 60 / seconds;
+  const rest = left > 0 ? ` · ${lasting(left * seconds)} left at that pace` : "";
+  return `${minutely < 10 ? minutely.toFixed(1) : count(Math.round(minutely))} a minute (median ${seconds.toFixed(1)} s)${rest}`;
+}
+
+function lasting(seconds) {
+  const [size, unit] = [[3600, "h"], [60, "min"], [1, "s"]].find(([least]) => seconds >= 1.5 * least) ?? [1, "s"];
+  const long = seconds / size;
+  return `${unit === "h" && long < 10 ? long.toFixed(1) : count(Math.max(1, Math.round(long)))} ${unit}`;
 }
 
 function paintHints({ ui, hints, hintsOf, panel }) {

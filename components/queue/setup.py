@@ -19,7 +19,7 @@ QUEUE = "queue"
 def render_person(render_files: Callable[[str], None]) -> str:
     """Who labels, and what is in the queue; files beside it."""
     why = "Labels are kept by name, so the queue begins when you have given yours."
-    if not (name := person.render_person((QUEUE,), why)):
+    if not (name := person.render_person((QUEUE,), why, awaited=True)):
         return ""
     with st.container(horizontal=True, gap="small", key="queue-setup", vertical_alignment="center"):
         markup.note(_what())

@@ -6,6 +6,7 @@ const KEYS = {
   h: { target: ".st-key-keyboard button", use: (button) => button.click() },
   g: { target: ".st-key-go-to-text input", use: uncover },
 };
+const AWAITED = ".st-key-awaited input";
 const GO_TO = ".st-key-go-to-text";
 const UNFOLD = "[data-testid=stExpandSidebarButton][aria-expanded=false]";
 
@@ -55,7 +56,14 @@ export default function ({ setTriggerValue, parentElement }) {
     shown = location.href;
     focus.scrollIntoView({ block: "center" });
   };
-  const pointing = setInterval(point, 300);
+  let awaited = null;
+  // The field without which a page cannot begin has the keyboard, unless a person types elsewhere.
+  const begin = () => {
+    const field = document.querySelector(AWAITED);
+    if (field && field !== awaited && !TYPING.test(document.activeElement?.tagName)) field.focus({ preventScroll: true });
+    awaited = field;
+  };
+  const pointing = setInterval(() => { point(); begin(); }, 300);
   parentElement.stop = () => {
     clearInterval(pointing);
     document.removeEventListener("click", follow, true);

@@ -9,6 +9,7 @@ import streamlit as st
 from components.shell import address, controls, markup
 
 LONGEST = 80  # characters of a name
+AWAITED = "awaited"  # what links.js gives the keyboard
 
 
 def current() -> str:
@@ -16,12 +17,14 @@ def current() -> str:
     return str(address.get("person")).strip()
 
 
-def render_person(rerun: Sequence[str], why: str) -> str:
-    """Who it is; where nobody has said so, the field that asks, and `why` it does."""
+def render_person(rerun: Sequence[str], why: str, awaited: bool = False) -> str:
+    """Who it is; where nobody has said so, the field that asks, and `why` it does. `awaited`:
+    nothing else can be done before, so the field has the keyboard at once."""
     if current():
         return current()
-    render_name("Your name, kept with every answer", rerun, width=280)
-    markup.note(why)
+    with st.container(key=AWAITED if awaited else "asked"):
+        render_name("Your name, kept with every answer", rerun, width=280)
+        markup.note(why)
     return ""
 
 

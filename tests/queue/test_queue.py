@@ -186,12 +186,12 @@ def test_what_was_made_last_is_current_also_where_the_clock_was_set_back(
     assert [each.label for each, _ in queue_of(study).history] == ["long ago", "first", "second"]
 
 
-def test_the_pace_is_told_from_five_decisions_on(study: str) -> None:
-    features = [feature for feature, _ in ahead(study)[:5]]
-    for feature in features[:4]:
+def test_the_pace_is_told_from_four_decisions_on(study: str) -> None:
+    features = [feature for feature, _ in ahead(study)[:4]]
+    for feature in features[:3]:
         queries.decide(study, "Anna", [decision(feature, "x", seconds=2)])
     assert queue_of(study).seconds is None
-    queries.decide(study, "Anna", [decision(features[4], "x", seconds=2)])
+    queries.decide(study, "Anna", [decision(features[3], "x", seconds=2)])
     assert queue_of(study).seconds == 2
 
 

@@ -128,3 +128,11 @@ test("control characters are shown, and texts that turn the reading direction ar
   assert.equal(visible("a\u0000b\u007f\u0085\u202e"), "a␀b␡\ufffd‹202E›");
   assert.equal(visible("tab\tand\nline"), "tab\tand\nline");
 });
+
+test("the pace says how many a minute, and how long the rest takes at that", () => {
+  const { paceOf, lasting } = read("desk", ["paceOf", "lasting"]);
+  assert.equal(paceOf(15, 1200), "4.0 a minute (median 15.0 s) · 5.0 h left at that pace");
+  assert.equal(paceOf(2, 12), "30 a minute (median 2.0 s) · 24 s left at that pace");
+  assert.equal(paceOf(2, 0), "30 a minute (median 2.0 s)");
+  assert.deepEqual([0.2, 89, 90, 5399, 5400, 360000].map(lasting), ["1 s", "89 s", "2 min", "90 min", "1.5 h", "100 h"]);
+});

@@ -4,9 +4,10 @@ import test from "node:test";
 import { read } from "./browser.mjs";
 
 /** The script at work in a document that knows `targets`; gives what was done to them. */
-function listening(targets = {}) {
+function listening(targets = {}, activeElement = null) {
   const heard = {}, done = [];
   const document = {
+    activeElement,
     addEventListener: (kind, act) => { heard[kind] = act; },
     removeEventListener: (kind) => { delete heard[kind]; },
     querySelector: (selector) => targets[selector] ?? null,
@@ -75,5 +76,20 @@ test("a key whose control is not on the page is left to the browser", () => {
   const key = event({ key: "/", target: page });
   heard.keydown(key);
   assert.equal(key.stopped, 0);
+  stop();
+});
+
+test("a name without which nothing begins has the keyboard once, unless a person types elsewhere", async () => {
+  const pressed = [], targets = { ".st-key-awaited input": { focus: () => pressed.push("focus") } };
+  const moment = () => new Promise((done) => { setTimeout(done, 450); });
+  const active = { tagName: "BODY" };
+  const { stop } = listening(targets, active);
+  await moment();
+  await moment();
+  assert.deepEqual(pressed, ["focus"]);
+  active.tagName = "INPUT";
+  targets[".st-key-awaited input"] = { focus: () => pressed.push("other") };
+  await moment();
+  assert.deepEqual(pressed, ["focus"]);
   stop();
 });
