@@ -222,3 +222,33 @@ def test_buttons_do_the_same_on_a_phone(chromium: Browser, server: Server) -> No
     expect(page.locator(".q-label")).to_be_in_viewport()
     picture(page, "queue-narrow")
     person.close()
+
+
+def test_a_name_is_typed_at_once_and_four_labels_tell_the_pace(labeller: Labeller) -> None:
+    page = labeller.open("tier=all", wait=False)
+    expect(page.get_by_label("Your name, kept with every answer")).to_be_focused()
+    page.keyboard.type("Cleo")
+    page.keyboard.press("Enter")
+    for label in ("one", "two", "three", "four"):
+        wait_for_item(page)
+        expect(page.locator(".q-label")).to_be_focused()
+        say(page, label)
+    wait_until_saved(page)
+    expect(page.locator(".q-count")).to_have_text(re.compile(r"4 of .* a minute .* at that pace"))
+    page.get_by_role("button", name="Confidence").hover()
+    expect(page.get_by_role("tooltip")).to_contain_text("how sure its maker is")
+    page.locator(".q-count a").hover()
+    expect(page.get_by_role("tooltip")).to_contain_text("asked twice")
+
+
+def test_a_phone_on_its_side_shows_examples_and_field_at_once(
+    chromium: Browser, server: Server
+) -> None:
+    person = Labeller(chromium, server, (NARROW[1], NARROW[0]))
+    page = person.open()
+    field = page.locator(".q-label").bounding_box()
+    second = page.locator(".q-example").nth(1).bounding_box()
+    assert field
+    assert second
+    assert second["y"] + second["height"] < field["y"] < NARROW[0] - field["height"]
+    person.close()
