@@ -114,5 +114,5 @@ def test_two_browsers_that_ask_the_same_wait_for_one_job(visit: Visit, demo: str
     for page in pages:
         passage = page.locator(".st-key-inspector details", has_text="Strongest features")
         expect(passage).to_contain_text("Strongest features", timeout=3 * PATIENCE)
-    asked = [job for job in jobs.recent() if text in str(job.arguments)]
-    assert [job.state for job in asked] == ["done"]
+    same = [job for job in jobs.recent() if text in str(job.arguments)]
+    assert [job.state for job in same] == ["done"]
