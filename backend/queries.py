@@ -16,7 +16,6 @@ answer is the `Job` that computes it: wait for it (`wait`) or ask again. What is
 
 from backend.annotations.finding import (
     best_labels,
-    count_labels,
     find_features,
     find_regions,
 )
@@ -55,7 +54,7 @@ from backend.experiments.single_labels import label_scores, labels, write_labels
 from backend.features.answers import feature_examples, feature_statistics, search_features
 from backend.features.occlusion_answers import why
 from backend.labels.answers import label_methods, server
-from backend.labels.label_search import search_labels
+from backend.labels.label_search import count_labels, search_labels
 from backend.overview.answers import overview, studies, study
 from backend.overview.jobs import (
     cancel,

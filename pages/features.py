@@ -20,18 +20,18 @@ from components.shell.status import render_pending, reported, waiting
 
 KEYS = {"N": "next feature", "P": "previous feature", "D": "draw again", "W": "why it fires"}
 place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
-hits = partial(FEATURES.search, queries.find_features, queries.search_labels, place.study)
+hits = partial(FEATURES.search, queries, place.study)
 
 
 @st.fragment(key=LIST)
 def show_list(view: FeatureTable) -> None:
     with reported():
         table.render_controls(view)
-        if waiting(matches := hits(), queries, "meaning"):
-            return FEATURES.render_by_words()
+        if FEATURES.is_waiting(matches := hits(), queries, place.study):
+            return
         labels = queries.best_labels(place.study)
         table.render_list(rows := table.rows(view, matches, labels), view)
-        FEATURES.render_counting(labels, queries, place.study)
+        FEATURES.render_counting(queries, place.study)
         render_pending(
             view.pending, queries, "What they promote and match is computed.", "features"
         )

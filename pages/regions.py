@@ -22,7 +22,7 @@ from components.shell.status import render_pending, reported, waiting
 KEYS = {"N": "next region", "P": "previous region", "D": "draw another sample"}
 place = frame("Regions", queries, KEYS, (INSPECTOR, TABLE))
 where = place.p, place.k
-hits = partial(REGIONS.search, queries.find_regions, queries.search_labels, place.study, *where)
+hits = partial(REGIONS.search, queries, place.study, *where)
 labels = partial(queries.best_labels, place.study, "region", *where)
 
 
@@ -36,10 +36,10 @@ def show_map(view: RegionMap) -> None:
 @st.fragment(key=TABLE)
 def show_table(view: RegionMap) -> None:
     with reported():
-        if waiting(matches := hits(), queries, "meaning"):
-            return REGIONS.render_by_words()
+        if REGIONS.is_waiting(matches := hits(), queries, place.study, *where):
+            return
         table.render_table(rows := controls.rows(view, matches, labels()), len(view.table))
-        REGIONS.render_counting(labels(), queries, place.study, *where)
+        REGIONS.render_counting(queries, place.study, *where)
         render_footer({"regions": rows}, view.provenance, "regions")
 
 

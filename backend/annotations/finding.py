@@ -28,16 +28,6 @@ EXACT, WORDS, TOKEN = 4.0, 3.0, 2.0  # ranks above those of texts, which are bel
 # ---------------------------------------------------------------- labels
 
 
-@query("Labels by counting", priority=queue.LONG)
-def count_labels(
-    study: Study, kind: str = "feature", p: float | None = None, k: float | None = None
-) -> pl.DataFrame:
-    """number, method, label: by counting alone, of all features or regions that fire in enough
-    contexts."""
-    entry = label_search.counted(subject_of(study, kind, p, k), Sampling())
-    return _of_either_side(entry.frame("labels"))
-
-
 @lookup
 def best_labels(
     study: Study, kind: str = "feature", p: float | None = None, k: float | None = None
@@ -71,12 +61,7 @@ def _by_model(subject: Subject) -> pl.DataFrame:
 
 def _by_counting(subject: Subject) -> pl.DataFrame:
     entry = label_search.counted.find(subject, Sampling())
-    return _of_either_side(entry.frame("labels")) if entry else pl.DataFrame(schema=LABELS)
-
-
-def _of_either_side(counted: pl.DataFrame) -> pl.DataFrame:
-    """Those that were found by looking on both sides of the peak."""
-    return counted.filter(failed="", method=label_search.METHOD).select(LABELS.names())
+    return label_search.of_either_side(entry.frame("labels")) if entry else pl.DataFrame(schema=LABELS)
 
 
 # ---------------------------------------------------------------- a search

@@ -3,7 +3,6 @@ it that is open, the way to those before and after it, and another draw of its e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +16,18 @@ from components.shell import address, controls, going, links, markup
 from components.shell.markup import NOTHING
 from components.shell.rows import ROW, Sort, render_rows
 from components.shell.selection import neighbour
-from components.shell.status import render_empty, render_estimate, render_pending
+from components.shell.status import (
+    Desk,
+    render_empty,
+    render_estimate,
+    render_pending,
+    reported,
+    waiting,
+)
 
 INSPECTOR = "inspector"  # the fragment that shows what is open
 LIMIT = 5_000  # rows sent to the browser
 BY_MEANING, BY_WORDS = "labels nearest to “{}”", "with “{}”"  # what a search finds
-LIVE = ("queued", "running")  # states of a job that has not ended
-COUNTED = "token_frequency"  # the method that labels by counting
 
 
 def text(name: str, width: int, help: str | None = None) -> ColumnConfig:
@@ -49,6 +53,7 @@ LABEL_COLUMNS = {
 # of these the first in the alphabet, or the smallest, comes first
 ASCENDING = frozenset(("feature", "region", "label", "method", "matched", "topic", "top_token"))
 NUMBERED = pl.Schema({"matched": pl.String, "rank": pl.Float64})  # found by number
+ENDED = ("failed", "cancelled")  # states of a job that has left no answer
 FIRST = 99.0  # the rank of what is found by its number
 Hits = pl.DataFrame | Job | None
 
@@ -74,18 +79,21 @@ class Listing:
 
     # ------------------------------------------------------------ what is left
 
-    def search(
-        self, by_text: Callable[..., Any], by_meaning: Callable[..., Any], study: str, *where: Any
-    ) -> Hits:
-        """What the page's search finds, or the job that does; None where nothing is searched."""
+    def search(self, desk: Desk, study: str, *where: float) -> Hits:
+        """What the page's search finds, or the job that does; None where nothing is searched, or
+        where a search by meaning has no labels yet, which are counted only when asked for."""
         text = address.get("search").strip()
         if not text:
             return None
         if address.get("by") == "meaning":
-            return by_meaning(study, text, self.kind, *where)
+            labels = desk.count_labels.live(study, self.kind, *where)
+            if labels is None or isinstance(labels, Job):
+                return labels
+            return desk.search_labels(study, text, self.kind, *where)
         if going.read_number(text, self.kind) and not text.isdigit():  # it can be nothing else
             return pl.DataFrame(schema={self.kind: pl.Int32, **NUMBERED})
-        return by_text(study, text, *where)
+        find = desk.find_features if self.kind == "feature" else desk.find_regions
+        return find(study, text, *where)
 
     def named(self, text: str) -> int | None:
         """The number of one of this kind that a search names."""
@@ -142,16 +150,20 @@ class Listing:
                 placeholder="Label by meaning" if by_meaning else "Label, token, text or number",
                 type="search",
                 icon=":material/search:",
-                also=self._open_named,
+                also=self._follow_search,
                 rerun=(*self.fragments, INSPECTOR),
             )
 
-    def _open_named(self, text: str) -> dict[str, Any]:
+    def _follow_search(self, text: str) -> dict[str, Any]:
+        """What changes with the text that is searched: a number opens what has it, and no text is
+        searched by words, as every text is that comes next."""
         number = self.named(text)
         # digits alone may be a text, so they open nothing that is not there
-        if number is None or (text.strip().isdigit() and number not in self._state("all", ())):
-            return {}
-        return {self.kind: number, **self.fresh}
+        if number is not None and not (
+            text.strip().isdigit() and number not in self._state("all", ())
+        ):
+            return {self.kind: number, **self.fresh}
+        return {} if text.strip() else {"by": "text"}
 
     def _state(self, name: str, otherwise: Any) -> Any:
         """What the list on the page was last: `rows` in their order, and `all` numbers."""
@@ -193,10 +205,20 @@ class Listing:
                 st.button(other, type="tertiary", on_click=self._turn, key="other-search")
             self._render_order()
 
-    def render_by_words(self) -> None:
-        """The way back from a search by meaning that is still computed."""
-        if address.get("by") == "meaning":
+    def is_waiting(self, hits: Hits, desk: Desk, study: str, *where: float) -> bool:
+        """Whether a search has nothing to list yet; if so, show what it waits for, and the way
+        back from a search by meaning."""
+        by_meaning = address.get("by") == "meaning" and bool(address.get("search").strip())
+        if not isinstance(hits, Job) and not (by_meaning and hits is None):
+            return False
+        if hits is None:
+            markup.note(f"A search by meaning needs a label of every {self.kind}. None is counted.")
+            self.render_counting(desk, study, *where)
+        else:
+            waiting(hits, desk, "search")
+        if by_meaning:
             st.button("By words", type="tertiary", on_click=self._turn, key="other-search")
+        return True
 
     def _number_html(self, total: int) -> str:
         """What a number in the search field comes to, where it is not in the list."""
@@ -249,28 +271,30 @@ class Listing:
         address.put(**{name: fields[name].default for name in names})
         st.rerun([*self.fragments, INSPECTOR])
 
-    def render_counting(self, labels: pl.DataFrame, desk: Any, study: str, *where: float) -> None:
+    def render_counting(self, desk: Desk, study: str, *where: float) -> None:
         """The way to labels by counting, where there are none: how far they are, or a button."""
-        if COUNTED in labels["method"]:
-            return
-        for job in desk.jobs(20):
-            known = job.query == "count_labels" and job.study == study
-            if known and job.state in LIVE and json.loads(job.arguments)["kind"] == self.kind:
-                return render_pending(job, desk, "Labels by counting are being made.", "counted")
         question = (study, self.kind, *where)
-        with st.container(horizontal=True, vertical_alignment="center"):
+        labels = desk.count_labels.live(*question)
+        if isinstance(labels, Job):
+            return render_pending(labels, desk, "Labels by counting are being made.", "counted")
+        if labels is not None:
+            return None
+        with st.container(horizontal=True, vertical_alignment="center", key="counting"):
             st.button(
                 f"Label all {self.kind}s by counting",
                 key="count-labels",
                 help="By the tokens that are commonest at the peak, before and after it",
                 on_click=self._count,
-                args=(desk.count_labels, *question),
+                args=(desk, *question),
             )
             render_estimate(desk.count_labels, *question)
 
-    def _count(self, ask: Callable[..., Any], *question: Any) -> None:
-        ask(*question)
-        st.rerun(list(self.fragments[-1:]))
+    def _count(self, desk: Desk, *question: Any) -> None:
+        with reported():
+            job = desk.count_labels(*question)
+            if isinstance(job, Job) and job.state in ENDED:
+                desk.retry(job.id)
+        st.rerun(list(self.fragments))
 
     # ------------------------------------------------------------ the table and what is open
 
