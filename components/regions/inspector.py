@@ -184,7 +184,8 @@ def explained_html(frame: pl.DataFrame) -> str:
     )
     note = (
         "Share of members with the commonest value of each; grey: the same among random points "
-        "of the same number."
+        "of the same number. Spellings of a word, with a capital or a space before it or without, "
+        "count together."
     )
     return frame_html(frame, columns, note)
 

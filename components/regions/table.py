@@ -25,7 +25,7 @@ COLUMNS = {
     "gray": number("gray", 52, "localized"),
     "topic": text("topic", 92),
     "lift": number("lift", 50, "×%.1f"),
-    "token_share": number("one token", 74, "%.1f%%", "members that are the commonest token"),
+    "token_share": number("one token", 74, "%.1f%%", "members with the commonest word as token"),
     "token_driven": st.column_config.CheckboxColumn("token-driven", width=90),
     "feature": number("feature", 62, "%d"),
     "f1": number("F1", 48, "%.2f", "with its best feature"),
