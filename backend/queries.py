@@ -83,7 +83,12 @@ from backend.regions.answers import (
 from backend.regions.feature_answers import feature, features
 from backend.regions.own_text import probe
 from backend.tiers.answers import tier_evidence, tier_profile, tiers
-from backend.tiers.check import labels_by_tier, start_experiment_by_tier, tier_check
+from backend.tiers.check import (
+    labels_by_tier,
+    plan_by_tier,
+    start_experiment_by_tier,
+    tier_check,
+)
 from backend.tiers.routing import estimate_route_cost, route, tier_labels
 
 for _evaluation in EVALUATIONS.values():

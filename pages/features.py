@@ -17,6 +17,8 @@ from components.shell.downloads import tables_of
 from components.shell.footer import render_footer
 from components.shell.frame import frame
 from components.shell.status import render_pending, reported, waiting
+from components.tiers import inspector as tier_inspector
+from components.tiers import table as tier_table
 
 KEYS = {"N": "next feature", "P": "previous feature", "D": "draw again", "W": "why it fires"}
 place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
@@ -48,7 +50,9 @@ def show_inspector() -> None:
         if waiting(feature, queries, "feature"):
             return
         known = label_panel.known_labels(queries, place.study, number)
-        markup.render(label_panel.best_html(known) + inspector.first_html(feature))
+        tiers = queries.tiers.look(place.study, tier_table.spec(), tier_table.thresholds())
+        head = label_panel.best_html(known) + tier_inspector.line_html(tiers, number)
+        markup.render(head + inspector.first_html(feature))
         render_pending(feature.pending, queries, "", "feature")
         occlusion.render_examples(feature, queries, place.study)
         label_panel.render_section(queries, INSPECTOR, place.study, known)

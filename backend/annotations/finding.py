@@ -61,7 +61,9 @@ def _by_model(subject: Subject) -> pl.DataFrame:
 
 def _by_counting(subject: Subject) -> pl.DataFrame:
     entry = label_search.counted.find(subject, Sampling())
-    return label_search.of_either_side(entry.frame("labels")) if entry else pl.DataFrame(schema=LABELS)
+    return (
+        label_search.of_either_side(entry.frame("labels")) if entry else pl.DataFrame(schema=LABELS)
+    )
 
 
 # ---------------------------------------------------------------- a search

@@ -1,5 +1,5 @@
-"""Labels of all features or regions: by counting, as models wrote them, and those whose meaning lies
-near a text, by the study's embedder."""
+"""Labels of all features or regions: by counting, as models wrote them, and those whose meaning
+lies near a text, by the study's embedder."""
 
 from __future__ import annotations
 

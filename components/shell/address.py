@@ -120,6 +120,10 @@ SORTS = {
         *"feature top_token promoted density max mean region top_token_share documents".split(),
         "active",
     ),
+    "tiers": (
+        "",
+        *"feature top_token tier label input output cross margin examples cut density".split(),
+    ),
 }
 
 CONTRASTS = ("negative", "hard", "both")
@@ -171,6 +175,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "features": {
         "feature": Field(whole, "a feature's number"),
+        **SORTED,  # as Tiers hands them over: the tier of the open feature
         "search": Field(str, "a text", ""),
         "by": choice(("text", "meaning"), "text"),
         "sort": choice(SORTS["features"], ""),
@@ -218,6 +223,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "feature": Field(whole, "a feature's number"),
         **SORTED,
         "tier": choice(TIERS, "all"),
+        "sort": choice(SORTS["tiers"], ""),
+        "reverse": Field(flag, "0 or 1", False),
         "checked": Field(flag, "0 or 1", False),
         "run": Field(str, "an experiment", ""),
         "who": choice(("own", "server"), "own"),

@@ -76,6 +76,7 @@ class Listing:
     fresh: Mapping[str, Any]  # parameters that start anew with another one
     usual: str  # the column that orders them where nothing else is asked for
     sorts: Mapping[str, str]  # columns that can order them, in words
+    rising: frozenset[str] = ASCENDING  # of these the smallest comes first
 
     # ------------------------------------------------------------ what is left
 
@@ -128,7 +129,7 @@ class Listing:
         column, reverse = self.order(found_by)
         if column not in rows.columns:  # a column of a search, where nothing is searched
             column = self.usual
-        descending = (column not in ASCENDING) != reverse
+        descending = (column not in self.rising) != reverse
         columns = [column] if column == self.kind else [column, self.kind]
         return rows.sort(columns, descending=[descending, False][: len(columns)], nulls_last=True)
 
@@ -255,7 +256,7 @@ class Listing:
     def _arrow(self, column: str) -> str:
         """Whether values fall or rise down the list, were it ordered by a column."""
         column = column or ("rank" if address.get("search").strip() else self.usual)
-        return "↓" if (column not in ASCENDING) != address.get("reverse") else "↑"
+        return "↓" if (column not in self.rising) != address.get("reverse") else "↑"
 
     def _reverse(self) -> None:
         address.put(reverse=not address.get("reverse"))
