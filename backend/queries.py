@@ -14,11 +14,6 @@ answer is the `Job` that computes it: wait for it (`wait`) or ask again. What is
 # ruff: noqa: F401
 # pyright: reportUnusedImport=false
 
-from backend.annotations.finding import (
-    best_labels,
-    find_features,
-    find_regions,
-)
 from backend.annotations.hand_label_files import (
     decision_formats,
     export_decisions,
@@ -56,6 +51,7 @@ from backend.features.occlusion_answers import why
 from backend.labels.answers import label_methods, server
 from backend.labels.label_search import count_labels, search_labels
 from backend.overview.answers import overview, studies, study
+from backend.overview.finding import best_labels, find_features, find_regions
 from backend.overview.jobs import (
     cancel,
     job,

@@ -31,7 +31,7 @@ def show_list(view: FeatureTable) -> None:
         table.render_controls(view)
         if FEATURES.is_waiting(matches := hits(), queries, place.study):
             return
-        labels = queries.best_labels(place.study)
+        labels = queries.best_labels(place.study, number=address.get("feature"))
         table.render_list(rows := table.rows(view, matches, labels), view)
         FEATURES.render_counting(queries, place.study)
         render_pending(

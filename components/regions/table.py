@@ -7,7 +7,7 @@ import streamlit as st
 
 from components.shell import address
 from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
-from components.shell.markup import visible
+from components.shell.markup import plain_label, visible
 from components.shell.terms import key
 
 MAP, TABLE = "map", "table"
@@ -77,7 +77,7 @@ def display(rows: pl.DataFrame) -> pl.DataFrame:
     context = pl.concat_str(before, pl.lit("["), "token", pl.lit("]"), after)
     return rows.head(LIMIT).with_columns(
         pl.col("token_share") * 100,
-        pl.col("^label$").str.replace_all("␠", "·"),
+        pl.col("^label$").map_elements(plain_label, return_dtype=pl.String),
         text=context.map_elements(one_line, return_dtype=pl.String),
         feature=pl.when(pl.col("feature") >= 0).then("feature"),
     )
