@@ -104,7 +104,7 @@ COLOURS = (
     "matched F1",
 )
 DRAGS = ("pan", "lasso", "select")
-MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
+MEMBER_DRAWS = ("closest", "all", *(f"band {i}" for i in range(1, 5)), "farthest", "random")
 EXAMPLE_DRAWS = ("top", "all", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
 VIEWS = ("stacked", "snippet", "full")
 # the columns that a list can be ordered by; "": the best match, or the usual one
