@@ -18,7 +18,7 @@ from components.shell import address, controls, markup, numbers, palette, person
 from components.shell.browsing import render_steps
 from components.shell.links import anchor
 from components.shell.markup import escape
-from components.shell.rows import render_rows
+from components.shell.rows import Opening, render_rows
 from components.shell.selection import neighbour
 from components.shell.tokens import Look, legend_html, passage_html
 
@@ -103,9 +103,7 @@ def render_list(view: Experiment) -> None:
     markup.note(order)
     render_rows(
         features.with_columns(pl.Series("label", _first_labels(view, features))),
-        features["feature"].to_list(),
-        opened(view),
-        _open,
+        Opening(features["feature"].to_list(), opened(view), _open),
         ROWS,
         column_config={
             "feature": st.column_config.NumberColumn("feature", width=64, format="%d"),

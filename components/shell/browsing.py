@@ -14,7 +14,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from backend.schema import Job
 from components.shell import address, controls, going, links, markup
 from components.shell.markup import NOTHING
-from components.shell.rows import ROW, Sort, render_rows
+from components.shell.rows import ROW, Opening, Sort, render_rows
 from components.shell.selection import neighbour
 from components.shell.status import (
     Desk,
@@ -319,9 +319,7 @@ class Listing:
             columns = {**columns, column: {**columns[column], "label": heading}}
         render_rows(
             rows.select(names).cast({pl.Float64: pl.Float32, pl.Int64: pl.Int32}),
-            numbers,
-            address.get(self.kind),
-            self.open_row,
+            Opening(numbers, address.get(self.kind), self.open_row),
             key,
             sort=Sort(column, address.get("reverse"), self.sort) if sortable else None,
             column_config=columns,
