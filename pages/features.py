@@ -53,15 +53,12 @@ def show_inspector() -> None:
         tiers = queries.tiers.look(place.study, tier_table.spec(), tier_table.thresholds())
         head = label_panel.best_html(known) + tier_inspector.line_html(tiers, number)
         markup.render(head + inspector.first_html(feature))
+        examples.render_own(queries, place.study, feature)
         render_pending(feature.pending, queries, "", "feature")
         occlusion.render_examples(feature, queries, place.study)
         label_panel.render_section(queries, INSPECTOR, place.study, known)
         inspector.render_numbers(feature, address.get("draw"))
         inspector.render_details(feature)
-        if text := examples.render_own():
-            probe = queries.probe(place.study, text, number)
-            if not waiting(probe, queries, "probe"):
-                markup.render(examples.probe_html(probe, inspector.peak(feature)))
         render_footer(tables_of(feature, f"feature {number}"), feature.provenance, "feature")
 
 

@@ -158,6 +158,7 @@ def test_a_label_told_from_its_control_comes_before_others(monkeypatch: pytest.M
 def test_lists_and_panel_show_one_label(
     ready: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     use_copy_without("labels.*", tmp_path, monkeypatch)
     study = loading.load(ready)
     where: tuple[float, ...] = () if kind == "feature" else (study.partition.p, study.partition.k)
@@ -184,6 +185,7 @@ def test_lists_and_panel_show_one_label(
 def test_counting_is_on_the_side_of_the_tier(
     ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     use_copy_without("labels.*", tmp_path, monkeypatch)
     run_job(ready, queries.count_labels(ready))
     tiers = ["1 input", "1 output", "2 cross", "3 obscure"] * FEATURES
