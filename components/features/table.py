@@ -19,11 +19,11 @@ from components.shell.terms import key
 
 LIST = "list"
 COLUMNS = {
-    "feature": st.column_config.NumberColumn("feature", width=62, format="%d", pinned=True),
-    "top_token": text("top token", 80, "where it fires most often"),
+    "feature": st.column_config.NumberColumn("feature", width=56, format="%d", pinned=True),
+    "top_token": text("top token", 74, "where it fires most often"),
     **LABEL_COLUMNS,
-    "promoted": text("promotes", 112, "tokens its decoder raises"),
-    "density": number("density", 66, "%.2f%%", "% of tokens it fires on"),
+    "promoted": text("promotes", 96, "tokens its decoder raises"),
+    "density": number("density", 60, "%.2f%%", "% of tokens it fires on"),
     "max": number("max", 62, "%.1f"),
     "mean": number("mean", 60, "%.2f"),
     "topic": text("topic", 84, "of highest lift"),

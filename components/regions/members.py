@@ -74,13 +74,11 @@ def parts_of(view: RegionView, desk: Desk, study: str, *where: float) -> list[Pa
 
 
 def _heading(band: dict[str, float]) -> str:
-    ends = {1: ", the nearest", BANDS: ", the farthest"}
+    ends = {1: ", nearest", BANDS: ", farthest"}
     place = int(band["band"])
     low, high = (numbers.fraction(band[end], 3) for end in ("low", "high"))
-    return (
-        f"Band {place} of {BANDS} by distance{ends.get(place, '')} · d {low} to {high} · "
-        f"n = {numbers.count(band['count'])} members"
-    )
+    n = numbers.count(band["count"])
+    return f"Band {place} of {BANDS}{ends.get(place, '')} · d {low} to {high} · n = {n}"
 
 
 def members_html(parts: Sequence[Part]) -> str:

@@ -12,18 +12,18 @@ from components.shell.terms import key
 
 MAP, TABLE = "map", "table"
 COLUMNS = {
-    "region": st.column_config.NumberColumn("region", width=60, format="%d", pinned=True),
-    "text": text("exemplar", 156, "the token in its context"),
+    "region": st.column_config.NumberColumn("region", width=52, format="%d", pinned=True),
+    "text": text("exemplar", 130, "the token in its context"),
     **LABEL_COLUMNS,
-    "size": number("members", 76, "localized"),
-    "coherence": number("κ", 50, "%.2f"),
+    "size": number("members", 70, "localized"),
+    "coherence": number("κ", 44, "%.2f"),
     "mean_distance": number("d̄", 50, "%.2f"),
     "radius": number("radius", 58, "%.2f"),
     "isolation": number("isolation", 72, "%.3f"),
     "overlap": number("overlap", 64, "%.1f", "mean number of exemplars within θ of a member"),
     "margin": number("margin", 60, "%.3f"),
     "gray": number("gray", 52, "localized"),
-    "topic": text("topic", 92),
+    "topic": text("topic", 86),
     "lift": number("lift", 50, "×%.1f"),
     "token_share": number("one token", 74, "%.1f%%", "members with the commonest word as token"),
     "token_driven": st.column_config.CheckboxColumn("token-driven", width=90),
@@ -43,9 +43,9 @@ SORTS = {
     **{name: name for name in "radius isolation overlap margin gray topic feature".split()},
     **{name: name for name in ("matched", "hits", "cosine")},
 }
-SHOWN = (
-    "region text label matched hits cosine size coherence topic lift token_share f1 isolation"
-).split()
+# what fits beside an open region at 1280 pixels, as it is and while something is searched
+SHOWN = "region text label size coherence topic".split()
+FOUND = "region text label matched hits cosine size".split()
 REGIONS = Listing(
     kind="region",
     fragments=(MAP, TABLE),
@@ -83,6 +83,13 @@ def display(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def columns_on(rows: pl.DataFrame) -> list[str]:
+    """The columns that are on at first, that by which the rows are ordered among them."""
+    names = FOUND if {"hits", "cosine"} & set(rows.columns) else SHOWN
+    ordered = address.get("sort")
+    return names if ordered in ("", *names) else [*names[:-1], ordered]
+
+
 def one_line(text: str) -> str:
     """Text for one cell: line feeds and control characters as symbols."""
     return visible(text.replace("\n", "⏎").replace("\t", "⇥"))
@@ -98,5 +105,5 @@ def render_table(rows: pl.DataFrame, total: int) -> None:
     """The table of some of all regions; the open one's row is marked."""
     where = ["in the selected area"] if address.get("area") else []
     REGIONS.render_listed(len(rows), total, where)
-    REGIONS.render_rows(display(rows), COLUMNS, "region-rows", 232, SHOWN)
+    REGIONS.render_rows(display(rows), COLUMNS, "region-rows", 232, columns_on(rows))
     st.html(key("κ", "d̄", "radius", "isolation", "overlap", "gray", "lift", "F1"))

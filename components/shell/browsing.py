@@ -44,8 +44,8 @@ def number(
 
 # the label of each, and columns that a search adds
 LABEL_COLUMNS = {
-    "label": text("label", 116, "the best there is: by hand, else by a model, else by counting"),
-    "matched": text("found by", 70, "number, label, commonest token or text"),
+    "label": text("label", 112, "the best there is: by hand, else by a model, else by counting"),
+    "matched": text("found by", 66, "number, label, commonest token or text"),
     "hits": number("hits", 50, help="tokens that spell the search"),
     "cosine": number("cosine", 56, "%.2f", "of the label and the search, as embedded"),
     "method": text("label by", 110, "how the label was made"),

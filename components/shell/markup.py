@@ -64,9 +64,9 @@ def label(value: str) -> str:
 
 
 def plain_label(value: str) -> str:
-    """A label where no HTML can be; white space that it quotes is drawn as everywhere."""
+    """A label where no HTML can be, and room is short; white space that it quotes is drawn as everywhere."""
     words, piece = mark_words(value)
-    text = f"{words} ({piece})" if words else value
+    text = f"{words.removeprefix('most often ')} ({piece})" if words else value
     spelled = text.replace("␠", WHITESPACE[" "]).replace("↵", WHITESPACE["\n"])
     return visible(spelled.replace("␉", WHITESPACE["\t"]))
 
