@@ -64,7 +64,7 @@ def label(value: str) -> str:
 
 
 def plain_label(value: str) -> str:
-    """A label where no HTML can be, and room is short; white space that it quotes is drawn as everywhere."""
+    """A label in short where no HTML can be; white space is drawn as everywhere."""
     words, piece = mark_words(value)
     text = f"{words.removeprefix('most often ')} ({piece})" if words else value
     spelled = text.replace("␠", WHITESPACE[" "]).replace("↵", WHITESPACE["\n"])
