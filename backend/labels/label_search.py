@@ -27,7 +27,7 @@ LONGEST = 500  # characters of a search
 LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String})
 COUNTED = pl.Schema({**LABELS, "failed": pl.String})  # why `label` is empty
 # how many features or regions are counted in the time in which the model reads a chunk
-COUNTED_A_CHUNK = 150
+COUNTED_A_CHUNK = 250
 
 
 def _by_what(subject: Subject, _: Sampling) -> str:
