@@ -73,7 +73,7 @@ def listed(table: pl.DataFrame, hits: Hits) -> pl.DataFrame:
 
 def display(rows: pl.DataFrame) -> pl.DataFrame:
     """The first rows, as their cells show them."""
-    before, after = pl.col("before").str.tail(22), pl.col("after").str.head(22)
+    before, after = pl.col("before").str.tail(8), pl.col("after").str.head(16)
     context = pl.concat_str(before, pl.lit("["), "token", pl.lit("]"), after)
     return rows.head(LIMIT).with_columns(
         pl.col("token_share") * 100,
