@@ -30,11 +30,7 @@ COUNTED = pl.Schema({**LABELS, "failed": pl.String})  # why `label` is empty
 COUNTED_A_CHUNK = 250
 
 
-def _by_what(subject: Subject, _: Sampling) -> str:
-    return f"of {subject.source.what}s"
-
-
-@memoize("labels.token_frequency", version=2, kind=_by_what)
+@memoize("labels.token_frequency", version=2)
 def counted(subject: Subject, sampling: Sampling) -> dict[str, Any]:
     """`labels` (`COUNTED`) of all that fire in enough contexts: by counting on both sides of the
     peak (`METHOD`), and on either side alone (`explainers.COUNTERS`)."""

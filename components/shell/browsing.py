@@ -213,7 +213,8 @@ class Listing:
         if not isinstance(hits, Job) and not (by_meaning and hits is None):
             return False
         if hits is None:
-            markup.note(f"A search by meaning needs a label of every {self.kind}. None is counted.")
+            what = f"{self.kind}s: none is labelled by counting yet"
+            markup.note(f"A search by meaning reads the labels of all {what}.")
             self.render_counting(desk, study, *where)
         else:
             waiting(hits, desk, "search")
