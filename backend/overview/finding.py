@@ -164,8 +164,8 @@ def _told_from_control(study: Study, request: LabelRequest) -> pl.DataFrame:
     except NotFoundError:  # there is no such feature or region
         return pl.DataFrame(schema=LABELS)
     methods = dict(scores.filter(of="label").select("label", "method").reverse().iter_rows())
-    told = advantages(scores).filter(pl.col("difference_low") > 0)
-    ranked = told.group_by("label", maintain_order=True).agg(
+    better = advantages(scores).filter(pl.col("difference_low") > 0)
+    ranked = better.group_by("label", maintain_order=True).agg(
         beats=pl.len(), lead=pl.col("difference").max()
     )
     ordered = ranked.sort("beats", "lead", descending=True, maintain_order=True)

@@ -45,7 +45,7 @@ SORTS = {
 }
 # what fits beside an open region at 1280 pixels, as it is and while something is searched
 SHOWN = "region text label size coherence topic".split()
-FOUND = "region text label matched hits cosine size".split()
+SEARCHED = "region text label matched hits cosine size".split()
 REGIONS = Listing(
     kind="region",
     fragments=(MAP, TABLE),
@@ -85,7 +85,7 @@ def display(rows: pl.DataFrame) -> pl.DataFrame:
 
 def columns_on(rows: pl.DataFrame) -> list[str]:
     """The columns that are on at first, that by which the rows are ordered among them."""
-    names = FOUND if {"hits", "cosine"} & set(rows.columns) else SHOWN
+    names = SEARCHED if {"hits", "cosine"} & set(rows.columns) else SHOWN
     ordered = address.get("sort")
     return names if ordered in ("", *names) else [*names[:-1], ordered]
 

@@ -100,10 +100,10 @@ def reason(whole: TierTable, feature: int) -> str:
     )
 
 
-def _above(excess: float, beside: float = 0.0) -> str:
+def _above(excess: float, rival: float = 0.0) -> str:
     """By how much ρ exceeds τ, in as many digits as tell it from another excess."""
     digits = 2
-    while digits < MOST and excess != beside and f"{excess:.{digits}f}" == f"{beside:.{digits}f}":
+    while digits < MOST and excess != rival and f"{excess:.{digits}f}" == f"{rival:.{digits}f}":
         digits += 1
     return f"{numbers.fraction(excess, digits)} above"
 

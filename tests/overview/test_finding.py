@@ -106,7 +106,7 @@ def frame_of(*rows: tuple[int, str, str]) -> pl.DataFrame:
 
 def test_a_label_that_names_no_word_is_the_last_choice() -> None:
     by_hand = frame_of((1, "human", "."))
-    told = frame_of((2, "baez", 'say "␠"'), (2, "nla_vector", "spaces"))
+    better = frame_of((2, "baez", 'say "␠"'), (2, "nla_vector", "spaces"))
     by_model = frame_of((3, "baez", "…"), (4, "baez", "boats"))
     counted = frame_of(
         *((n, "token_frequency", 'token "."') for n in (1, 2, 3, 4, 5)),
@@ -114,7 +114,7 @@ def test_a_label_that_names_no_word_is_the_last_choice() -> None:
         (6, "token_frequency_output", 'say "␠"'),
         (6, "token_frequency", 'token "boat"'),
     )
-    best = finding._first_of_each([by_hand, told, by_model, counted])
+    best = finding._first_of_each([by_hand, better, by_model, counted])
     assert best.select("number", "label").rows() == [
         (1, "."),  # a person knows what they say
         (2, "spaces"),
@@ -150,8 +150,8 @@ def test_a_label_told_from_its_control_comes_before_others(monkeypatch: pytest.M
     names = ["label", "difference", "difference_low"]
     monkeypatch.setattr(finding, "known_scores", lambda *_: scores)
     monkeypatch.setattr(finding, "advantages", lambda _: pl.DataFrame(rows, names, orient="row"))
-    told = finding._told_from_control(Any, LabelRequest(3))  # type: ignore[arg-type]
-    assert told.rows() == [(3, "baez", "a"), (3, "human", "b")], "by more scorers first"
+    better = finding._told_from_control(Any, LabelRequest(3))  # type: ignore[arg-type]
+    assert better.rows() == [(3, "baez", "a"), (3, "human", "b")], "by more scorers first"
 
 
 @pytest.mark.parametrize("kind", ["feature", "region"])

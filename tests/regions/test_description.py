@@ -160,8 +160,8 @@ def test_attributes_are_what_the_text_says(points: partitioning.Points) -> None:
     folded = [piece.strip().casefold() for piece in tokens.pieces(first, last)]
     for row, word in zip(range(first, last), folded, strict=True):
         if word:
-            at = np.flatnonzero(values["token"][first:last] == values["token"][row])
-            assert [n for n, other in enumerate(folded) if other == word] == at.tolist()
+            places = np.flatnonzero(values["token"][first:last] == values["token"][row])
+            assert [n for n, other in enumerate(folded) if other == word] == places.tolist()
     assert values["position"][first : first + 9].tolist() == [0, 1, 1, 2, 2, 2, 2, 3, 3]
     second = tokens.contexts["first_token"][1]
     assert values["position"][second] == 0  # places are counted within the context

@@ -88,13 +88,13 @@ def test_the_tier_and_its_settings_are_carried_both_ways(sorted_study: Study) ->
     for page, other in (("tiers", "features"), ("features", "tiers")):
         app = opened(page, **LINK, feature=20, tau_in="0.5")
         link = next(part for part in html_of(app).split('href="') if part.startswith(f"{other}?"))
-        asked = dict(parse_qsl(html.unescape(link.split('"')[0]).partition("?")[2]))
+        parameters = dict(parse_qsl(html.unescape(link.split('"')[0]).partition("?")[2]))
         assert {
             "feature": "20",
             "tau_in": "0.5",
             "count": "5",
             "cross": "5",
-        }.items() <= asked.items()
+        }.items() <= parameters.items()
         assert str(table.table["tier"][20]) in text_of(app)
         assert tier_inspector.reason(table, 20) in text_of(app)
 
