@@ -6,7 +6,7 @@ Which label is the best, on lists and on the page of one alike:
 2. of the one that is looked at, a label that beats its control by some scorer, by the most first;
 3. by a model, `FIRST` before others;
 4. by counting: of a feature of tier 1 on the side of its tier, where that gives a label, else on
-   both sides, else on either; which side it is, the label says (token, after; say).
+   both sides; which side it is, the label says (token, after; say).
 
 Of 2 to 4, labels that name nothing but white space or punctuation (`words.mark_named`) come
 last: they are weak, since such tokens stand everywhere, and are shown as what is most often there.
@@ -125,10 +125,10 @@ def _by_counting(study: Study, subject: Subject) -> pl.DataFrame:
 
 
 def _of_tier_first(study: Study, subject: Subject, counted: pl.DataFrame) -> pl.DataFrame:
-    """Of tier 1 what is found on the side of the tier, then what is found on both sides, and on
-    either."""
-    valid = counted.filter(failed="")
-    both = pl.concat([label_search.of_either_side(counted), valid.select(LABELS.names())])
+    """Of tier 1 what is found on the side of the tier, then what is found on both sides. The other
+    side alone is not taken: there few excerpts may share a token, which would say less than that
+    marks are commonest."""
+    both = label_search.of_either_side(counted)
     view = None
     if len(counted) and isinstance(subject.of, SaeRef):
         view = tier_answers.tiers.look(study.name)
@@ -139,7 +139,7 @@ def _of_tier_first(study: Study, subject: Subject, counted: pl.DataFrame) -> pl.
         pl.col("tier").cast(pl.String).replace_strict(sides, default=None).alias("method"),
         number="feature",
     )
-    own = valid.join(known, on=["number", "method"], how="semi")
+    own = counted.filter(failed="").join(known, on=["number", "method"], how="semi")
     return pl.concat([own.select(LABELS.names()), both])
 
 
