@@ -131,7 +131,7 @@ class Sae:
         return value, needed
 
     def _preactivation(self, x: Tensor, feature: int) -> tuple[Tensor, Tensor]:
-        caught: list[Tensor] = []
+        caught: list[Any] = []
         hook = self.network.hook_sae_acts_pre.register_forward_hook(
             lambda _, __, output: caught.append(output)
         )
@@ -139,7 +139,8 @@ class Sae:
             self.encode(x)
         finally:
             hook.remove()
-        before, cut = caught[0], getattr(self.network, "threshold", None)
+        before: Tensor = caught[0]
+        cut = getattr(self.network, "threshold", None)
         if getattr(self.network.cfg, "rescale_acts_by_decoder_norm", False):
             before = before * self.network.W_dec.norm(dim=-1)
         own, kind = before[:, feature], self.network.cfg.architecture()

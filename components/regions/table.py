@@ -44,8 +44,8 @@ SORTS = {
     **{name: name for name in ("matched", "hits", "cosine")},
 }
 # what fits beside an open region at 1280 pixels, as it is and while something is searched
-SHOWN = "region text label size coherence topic".split()
-SEARCHED = "region text label matched hits cosine size".split()
+SHOWN = ("region", "text", "label", "size", "coherence", "topic")
+SEARCHED = ("region", "text", "label", "matched", "hits", "cosine", "size")
 REGIONS = Listing(
     kind="region",
     fragments=(MAP, TABLE),
@@ -83,11 +83,11 @@ def display(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def columns_on(rows: pl.DataFrame) -> list[str]:
+def columns_on(rows: pl.DataFrame) -> tuple[str, ...]:
     """The columns that are on at first, that by which the rows are ordered among them."""
     names = SEARCHED if {"hits", "cosine"} & set(rows.columns) else SHOWN
     ordered = address.get("sort")
-    return names if ordered in ("", *names) else [*names[:-1], ordered]
+    return names if ordered in ("", *names) else (*names[:-1], ordered)
 
 
 def one_line(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import polars as pl
 import streamlit as st
@@ -56,7 +56,7 @@ _reveal = component("tessera_rows", js=SCRIPT)
 
 
 @dataclass(frozen=True)
-class Opening:
+class Opening(Generic[Id]):
     """What each row stands for, which is open, and what to do when another is chosen; None where
     the open one is put away."""
 
@@ -82,7 +82,7 @@ class Sort:
 
 def render_rows(
     frame: pl.DataFrame,
-    rows: Opening,
+    rows: Opening[Id],
     key: str,
     *,
     sort: Sort | None = None,
