@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import polars as pl
@@ -39,3 +40,21 @@ def test_of_few_members_all_are_listed_once(ready: str, table: pl.DataFrame) -> 
     html = html_of(opened("regions", region=region, draw="all"))
     assert "Band 1 of 4" not in html
     assert len(re.findall("<span>d <b>", html)) == size - 1
+
+
+@pytest.mark.parametrize(
+    ("link", "names"),
+    [
+        ({}, "region text label size coherence topic"),
+        ({"sort": "gray"}, "region text label size coherence gray"),
+        ({"search": "boat"}, "region text label matched hits size"),
+    ],
+)
+def test_the_table_shows_what_fits_and_the_column_that_orders_it(
+    ready: str, link: dict[str, str], names: str
+) -> None:
+    app = opened("regions", **link)
+    assert list(app.dataframe[0].proto.column_order) == names.split()
+    columns = json.loads(app.dataframe[0].proto.columns)
+    widths = sum(columns[name]["width"] for name in names.split())
+    assert widths <= 545 - 45, "of 545 pixels beside an open region at 1280, less the mark"
