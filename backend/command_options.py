@@ -47,6 +47,7 @@ OPTIONS = {
     "document": "Number of a document of the corpus.",
     "draw": "What to draw. One of: top, random, silent, 'quantile 1' (the weakest) to "
     "'quantile 10'.",
+    "each": "How many features of each tier.",
     "feature": "Number of a feature of the SAE.",
     "features": "Numbers of features; say the option again for each.",
     "history": "With the person's last decisions.",

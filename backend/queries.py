@@ -14,12 +14,6 @@ answer is the `Job` that computes it: wait for it (`wait`) or ask again. What is
 # ruff: noqa: F401
 # pyright: reportUnusedImport=false
 
-from backend.annotations.finding import (
-    best_labels,
-    count_labels,
-    find_features,
-    find_regions,
-)
 from backend.annotations.hand_label_files import (
     decision_formats,
     export_decisions,
@@ -55,8 +49,9 @@ from backend.experiments.single_labels import label_scores, labels, write_labels
 from backend.features.answers import feature_examples, feature_statistics, search_features
 from backend.features.occlusion_answers import why
 from backend.labels.answers import label_methods, server
-from backend.labels.label_search import search_labels
+from backend.labels.label_search import count_labels, search_labels
 from backend.overview.answers import overview, studies, study
+from backend.overview.finding import best_labels, find_features, find_regions
 from backend.overview.jobs import (
     cancel,
     job,
@@ -84,7 +79,12 @@ from backend.regions.answers import (
 from backend.regions.feature_answers import feature, features
 from backend.regions.own_text import probe
 from backend.tiers.answers import tier_evidence, tier_profile, tiers
-from backend.tiers.check import labels_by_tier, start_experiment_by_tier, tier_check
+from backend.tiers.check import (
+    labels_by_tier,
+    plan_by_tier,
+    start_experiment_by_tier,
+    tier_check,
+)
 from backend.tiers.routing import estimate_route_cost, route, tier_labels
 
 for _evaluation in EVALUATIONS.values():

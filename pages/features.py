@@ -12,26 +12,28 @@ from components.features import examples, inspector, occlusion, table
 from components.features.table import FEATURES, LIST
 from components.labels import panel as label_panel
 from components.shell import address, markup
-from components.shell.browsing import INSPECTOR
 from components.shell.downloads import tables_of
 from components.shell.footer import render_footer
 from components.shell.frame import frame
 from components.shell.status import render_pending, reported, waiting
+from components.shell.stepping import INSPECTOR
+from components.tiers import inspector as tier_inspector
+from components.tiers import table as tier_table
 
 KEYS = {"N": "next feature", "P": "previous feature", "D": "draw again", "W": "why it fires"}
 place = frame("Features", queries, KEYS, (INSPECTOR, LIST))
-hits = partial(FEATURES.search, queries.find_features, queries.search_labels, place.study)
+hits = partial(FEATURES.search, queries, place.study)
 
 
 @st.fragment(key=LIST)
 def show_list(view: FeatureTable) -> None:
     with reported():
         table.render_controls(view)
-        if waiting(matches := hits(), queries, "meaning"):
-            return FEATURES.render_by_words()
-        labels = queries.best_labels(place.study)
+        if FEATURES.is_waiting(matches := hits(), queries, place.study):
+            return
+        labels = queries.best_labels(place.study, number=address.get("feature"))
         table.render_list(rows := table.rows(view, matches, labels), view)
-        FEATURES.render_counting(labels, queries, place.study)
+        FEATURES.render_counting(queries, place.study)
         render_pending(
             view.pending, queries, "What they promote and match is computed.", "features"
         )
@@ -48,16 +50,15 @@ def show_inspector() -> None:
         if waiting(feature, queries, "feature"):
             return
         known = label_panel.known_labels(queries, place.study, number)
-        markup.render(label_panel.best_html(known) + inspector.first_html(feature))
+        tiers = queries.tiers.look(place.study, tier_table.spec(), tier_table.thresholds())
+        head = label_panel.best_html(known) + tier_inspector.line_html(tiers, number)
+        markup.render(head + inspector.first_html(feature))
+        examples.render_own(queries, place.study, feature)
         render_pending(feature.pending, queries, "", "feature")
         occlusion.render_examples(feature, queries, place.study)
         label_panel.render_section(queries, INSPECTOR, place.study, known)
         inspector.render_numbers(feature, address.get("draw"))
         inspector.render_details(feature)
-        if text := examples.render_own():
-            probe = queries.probe(place.study, text, number)
-            if not waiting(probe, queries, "probe"):
-                markup.render(examples.probe_html(probe, inspector.peak(feature)))
         render_footer(tables_of(feature, f"feature {number}"), feature.provenance, "feature")
 
 

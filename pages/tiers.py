@@ -8,10 +8,10 @@ from backend import queries
 from backend.schema import TierSpec
 from backend.tiers.views import TierTable
 from components.shell import markup
-from components.shell.browsing import INSPECTOR
 from components.shell.footer import render_footer
 from components.shell.frame import frame
 from components.shell.status import reported
+from components.shell.stepping import INSPECTOR
 from components.tiers import charts, check, inspector, routing, table, thresholds
 from components.tiers.table import BOARD, CHECK, ROUTES, STEP
 

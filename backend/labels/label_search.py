@@ -1,4 +1,5 @@
-"""Search by meaning: features or regions whose labels lie near a text, by the study's embedder."""
+"""Labels of all features or regions: by counting, as models wrote them, and those whose meaning
+lies near a text, by the study's embedder."""
 
 from __future__ import annotations
 
@@ -18,12 +19,15 @@ from backend.query import query
 from backend.schema import EmbedderRef, ModelError, Study
 from backend.store import queue
 from backend.store.memo import canonical, memoize
+from backend.store.rates import CHUNK, Part
 
 METHOD = "token_frequency"  # the label that every feature can have
 MOST = 100
 LONGEST = 500  # characters of a search
 LABELS = pl.Schema({"number": pl.Int32, "method": pl.String, "label": pl.String})
 COUNTED = pl.Schema({**LABELS, "failed": pl.String})  # why `label` is empty
+# how many features or regions are counted in the time in which the model reads a chunk
+COUNTED_A_CHUNK = 250
 
 
 @memoize("labels.token_frequency", version=2)
@@ -43,6 +47,34 @@ def counted(subject: Subject, sampling: Sampling) -> dict[str, Any]:
         for method, label in zip(methods, labels, strict=True):
             rows.append((number, method.name, label.text, label.failed))
     return {"labels": pl.DataFrame(rows, schema=COUNTED, orient="row")}
+
+
+def left_to_count(subject: Subject) -> list[Part]:
+    """What labels by counting of all have still to compute."""
+    if counted.find(subject, Sampling()):
+        return []
+    chunks = len(subject.source.frequent()) / COUNTED_A_CHUNK
+    return [Part(counted.work(subject, Sampling()), like={CHUNK: chunks})]
+
+
+def _left(
+    study: Study, kind: str = "feature", p: float | None = None, k: float | None = None
+) -> list[Part]:
+    return left_to_count(subject_of(study, kind, p, k))
+
+
+@query("Labels by counting", priority=queue.LONG, work=_left)
+def count_labels(
+    study: Study, kind: str = "feature", p: float | None = None, k: float | None = None
+) -> pl.DataFrame:
+    """number, method, label: by counting alone, of all features or regions that fire in enough
+    contexts."""
+    return of_either_side(counted(subject_of(study, kind, p, k), Sampling()).frame("labels"))
+
+
+def of_either_side(labels: pl.DataFrame) -> pl.DataFrame:
+    """`LABELS` of `counted` that were found by looking on both sides of the peak."""
+    return labels.filter(failed="", method=METHOD).select(LABELS.names())
 
 
 def labels_by_models(subject: Subject) -> pl.DataFrame:
@@ -87,13 +119,11 @@ def search_labels(
     study: Study, text: str, kind: str = "feature", p: float | None = None, k: float | None = None
 ) -> pl.DataFrame:
     """feature (or region), label, method, cosine: those whose labels mean something like
-    `text`."""
+    `text`. Where they are not labelled by counting, the job is that of `count_labels`."""
     if len(text) > LONGEST:
         raise ModelError(
             f"The search has {len(text):,} characters.", f"Give at most {LONGEST}: a few words."
         )
     subject = subject_of(study, kind, p, k)
-    labels = counted(subject, Sampling()).frame("labels").filter(pl.col("label") != "")
-    labels = labels.filter(method=METHOD).select(LABELS.names())
-    labels = pl.concat([labels, labels_by_models(subject)])
+    labels = pl.concat([count_labels.part(study, kind, p, k), labels_by_models(subject)])
     return nearest(labels, text, study.embedder).rename({"number": subject.source.what})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from backend.labels.kinds import SCORERS
@@ -54,6 +55,30 @@ def measure(score: str) -> str:
 def title(score: str) -> str:
     """A number as it heads a column."""
     return f"{base(score)} {measure(score)}"
+
+
+QUOTED = re.compile('(token|after|say|text with) "(.*)"', re.DOTALL)  # a label by counting
+PLACES = {"token": "", "after": "after ", "say": "before ", "text with": "near "}
+SPACES = frozenset("␠⏎↵⇥·␍␉")  # signs of white space
+
+
+def mark_named(label: str) -> str:
+    """What a label names where that is no word and no number: "white space" or "punctuation" (and
+    any other signs); "" where it names something."""
+    quoted = QUOTED.fullmatch(label)
+    piece = (quoted[2] if quoted else label).strip()
+    if any(character.isalnum() for character in piece):
+        return ""
+    return "white space" if SPACES.issuperset(piece) else "punctuation"
+
+
+def mark_words(label: str) -> tuple[str, str]:
+    """A label by counting that names no word, in words, and the signs that it names; two empty
+    texts where it names something, or was not counted."""
+    quoted, named = QUOTED.fullmatch(label), mark_named(label)
+    if not quoted or not named:
+        return "", ""
+    return f"most often {PLACES[quoted[1]]}{named}", quoted[2]
 
 
 def says_something(text: str) -> bool:

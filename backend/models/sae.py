@@ -116,6 +116,44 @@ class Sae:
         token, feature, value = (np.concatenate(part) for part in zip(*parts, strict=True))
         return token, feature, value
 
+    @torch.inference_mode()
+    def preactivation(self, x: Tensor, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of [n, d_in]: what the encoder gives a feature before it is cut off, in units of its
+        activation, and what that has to exceed for the feature to be active there: both [n]
+        float32, NaN where the architecture does not say."""
+        parts = [
+            self._preactivation(x[first : first + self.rows_at_once()], feature)
+            for first in range(0, len(x), self.rows_at_once())
+        ]
+        if not parts:
+            return np.empty(0, np.float32), np.empty(0, np.float32)
+        value, needed = (torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True))
+        return value, needed
+
+    def _preactivation(self, x: Tensor, feature: int) -> tuple[Tensor, Tensor]:
+        caught: list[Any] = []
+        hook = self.network.hook_sae_acts_pre.register_forward_hook(
+            lambda _, __, output: caught.append(output)
+        )
+        try:
+            self.encode(x)
+        finally:
+            hook.remove()
+        before: Tensor = caught[0]
+        cut = getattr(self.network, "threshold", None)
+        if getattr(self.network.cfg, "rescale_acts_by_decoder_norm", False):
+            before = before * self.network.W_dec.norm(dim=-1)
+        own, kind = before[:, feature], self.network.cfg.architecture()
+        if kind == "topk":  # the smallest of those that are let through
+            needed = before.topk(int(self.network.cfg.k), dim=-1).values[:, -1].clamp(min=0)
+        elif kind == "jumprelu" and cut is not None:
+            needed = cut[feature].expand(len(own))
+        elif kind == "standard":
+            needed = torch.zeros_like(own)
+        else:
+            own = needed = torch.full_like(own, torch.nan)
+        return own, needed
+
 
 def nonzero(activations: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row [m] int64, column [m] int32 and value [m] float32 of what is not zero, row by row."""

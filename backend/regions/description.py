@@ -19,7 +19,7 @@ from backend.features.examples import most_lifted_topics
 from backend.regions import partitioning
 from backend.regions.leader import RESOLUTION
 from backend.regions.shape import isolation, mean_distance, mean_vectors, quantiles
-from backend.regions.token_share import attributes, explained, modes, nulls
+from backend.regions.token_share import attributes, explained, modes, nulls, spellings
 from backend.regions.views import ATTRIBUTES, BANDS, REGIONS, MemberDraw
 from backend.schema import Partition, TesseraError
 from backend.store.memo import Entry, memoize
@@ -27,7 +27,7 @@ from backend.store.memo import Entry, memoize
 DRIVEN = 0.5  # explained share from which a region counts as driven by its token
 
 
-@memoize("regions.description", version=1)
+@memoize("regions.description", version=2)
 def describe(partition: Partition) -> dict[str, Any]:
     """Statistics of every region: `regions`, a table of `REGIONS` whose row number is the region;
     `members` [n] int32 token rows, region by region and nearest first, of which region r has
@@ -94,11 +94,15 @@ def _distances(entry: Entry, members: np.ndarray, offsets: np.ndarray) -> dict[s
 def _explained(
     tokens: Tokens, owner: np.ndarray, members: np.ndarray, sizes: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    values = attributes(tokens)
+    values, spelled, owners = attributes(tokens), spellings(tokens), owner[members]
     chance = nulls(values, int(sizes.max()), seed)
     result: dict[str, np.ndarray] = {}
     for name in ATTRIBUTES:
-        mode, count = modes(owner[members], values[name][members], len(sizes))
+        own = values[name][members]
+        mode, count = modes(owners, own, len(sizes))
+        if name in spelled:  # of the commonest word the commonest spelling
+            same = own == mode[owners]
+            mode, _ = modes(owners[same], spelled[name][members][same], len(sizes))
         share = count / np.maximum(sizes, 1)
         null, high = chance[name].shares_at(sizes)
         result |= {

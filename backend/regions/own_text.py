@@ -18,12 +18,34 @@ from backend.models import language_model
 from backend.models import sae as sae_models
 from backend.query import query
 from backend.regions import description, leader, nearest, partitioning
-from backend.regions.views import STRONGEST, Probe
+from backend.regions.views import STRONGEST, NearMiss, Probe
 from backend.schema import ModelError, Partition, PartitionSpec, Reading, SaeRef, Study
 from backend.store.memo import Entry, memoize
 
 LONGEST = 2_000  # tokens of one's own text
 MOST = 8  # features listed for each token
+
+
+@memoize("features.own_text_residual", version=1)
+def read_residual(reading: Reading, text: str) -> dict[str, Any]:
+    """`starts`, `ends` [n] characters of each token, `residual` [n, width] float32 at the site."""
+    network = language_model.load(reading.model, run.current().device)
+    run.report(0, 1, "Reading your text")
+    [tokens] = encoded(language_model.tokenizer(reading.model), [text])
+    ids, starts, ends = (np.ascontiguousarray(column) for column in tokens.T)
+    inputs, _ = padded([ids], network.bos)
+    residual = network.residual(inputs, None, reading.site.layer)[0, 1:].float().cpu()
+    return {"starts": starts, "ends": ends, "residual": residual.numpy()}
+
+
+@memoize("features.own_text_preactivation", version=1)
+def read_preactivation(reading: Reading, sae: SaeRef, text: str, feature: int) -> dict[str, Any]:
+    """`value`, `needed` [n]: at each token what the encoder gives a feature, and what that has to
+    exceed for it to fire (`Sae.preactivation`)."""
+    residual = torch.from_numpy(np.array(read_residual(reading, text).array("residual")))
+    run.report(0, 1, "Reading what nearly fires")
+    value, needed = sae_models.load(sae, run.current().device).preactivation(residual, feature)
+    return {"value": value, "needed": needed}
 
 
 @memoize("features.own_text", version=1)
@@ -32,19 +54,14 @@ def read_text(
 ) -> dict[str, Any]:
     """`starts`, `ends` [n] characters of each token; `token`, `feature`, `value` [nnz] of active
     features; with a partition, `owner`, `distance` [n] of its nearest exemplar."""
-    model, device = reading.model, run.current().device
-    network = language_model.load(model, device)
-    run.report(0, 1, "Reading your text")
-    [tokens] = encoded(language_model.tokenizer(model), [text])
-    ids, starts, ends = (np.ascontiguousarray(column) for column in tokens.T)
-    inputs, _ = padded([ids], network.bos)
-    residual = network.residual(inputs, None, reading.site.layer)[0, 1:].float().cpu()
-    result: dict[str, Any] = {"starts": starts, "ends": ends}
+    read = read_residual(reading, text)
+    residual = torch.from_numpy(np.array(read.array("residual")))
+    result: dict[str, Any] = {name: read.array(name) for name in ("starts", "ends")}
     if spec is not None:
         owners = _owners(residual, Partition(reading, spec))
         result |= dict(zip(("owner", "distance"), owners, strict=True))
     if sae is not None:
-        active = sae_models.load(sae, device).encode_sparse(residual)
+        active = sae_models.load(sae, run.current().device).encode_sparse(residual)
         result |= dict(zip(("token", "feature", "value"), map(np.asarray, active), strict=True))
     return result
 
@@ -61,7 +78,8 @@ def _owners(residual: torch.Tensor, partition: Partition) -> tuple[np.ndarray, n
 @query("Your text, read by the model", priority=50)
 def probe(study: Study, text: str, feature: int | None = None) -> Probe:
     """One's own text, read by the model: each token's regions and strongest features, valued by a
-    feature, or by its distance to the nearest exemplar.
+    feature, or by its distance to the nearest exemplar; of a feature that fires nowhere, where it
+    comes nearest.
 
     Raises:
         ModelError: the text is empty or too long.
@@ -69,7 +87,20 @@ def probe(study: Study, text: str, feature: int | None = None) -> Probe:
     _check(text)
     entry = read_text(study.reading, _spec(study, feature), study.sae, text)
     regions = tuple(entry.array("owner").tolist()) if "owner" in entry else ()
-    return Probe(_passage(entry, text, feature, regions), _strongest(entry))
+    passage = _passage(entry, text, feature, regions)
+    return Probe(passage, _strongest(entry), _nearest(study, passage, text, feature))
+
+
+def _nearest(study: Study, passage: Passage, text: str, feature: int | None) -> NearMiss | None:
+    """Where a feature that is silent comes nearest to firing."""
+    if feature is None or study.sae is None or any(passage.values) or not passage.values:
+        return None
+    entry = read_preactivation(study.reading, study.sae, text, feature)
+    value, needed = np.asarray(entry.array("value")), np.asarray(entry.array("needed"))
+    if np.isnan(value).any():
+        return None
+    place = int(np.argmax(value - needed))
+    return NearMiss(place, float(value[place]), float(needed[place]))
 
 
 def _spec(study: Study, feature: int | None) -> PartitionSpec | None:

@@ -2,12 +2,14 @@
 attribute, against what a random draw of as many tokens would show.
 
 Attributes are the current token, the next token, the position, the kind of token and the
-document. Where a region's share is far above the draw's, the attribute accounts for the region
-without any meaning that its members might have in common.
+document. Spellings of one word, with a capital or a space before it or without, are counted
+together: vice, Vice and ·vice are one. Where a region's share is far above the draw's, the
+attribute accounts for the region without any meaning that its members might have in common.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,32 +24,54 @@ LARGEST = 2**17  # size of a draw at most; larger ones show the same share
 def attributes(tokens: Tokens) -> dict[str, np.ndarray]:
     """[N] int64 codes of every token of the corpus.
 
-    `token` and `next` are token ids (-1: the document ends); `position` b stands for places
+    `token` and `next` are words, by the smallest id of their spellings (-1: the document ends);
+    `position` b stands for places
     2^b to 2^(b+1) - 1 of a context, counted from 1 after the BOS; `punctuation` is an index into
     `PUNCTUATION`; `document` is the document's number.
     """
     ids = np.asarray(tokens.ids, dtype=np.int64)
-    document = tokens.document_of.astype(np.int64)
-    following = np.append(ids[1:], -1)
-    following[np.append(document[1:] != document[:-1], True)] = -1
+    unique, pieces, inverse = _pieces(tokens, ids)
+    words = words_of(unique, pieces)[inverse]
     first = tokens.contexts["first_token"].to_numpy()
     place = np.arange(len(ids)) - first[tokens.context_of] + 1
     return {
-        "token": ids,
-        "next": following,
+        "token": words,
+        "next": _following(tokens, words),
         "position": np.floor(np.log2(place)).astype(np.int64),
-        "punctuation": _kinds(tokens, ids),
-        "document": document,
+        "punctuation": np.array([kind_of(piece) for piece in pieces], dtype=np.int64)[inverse],
+        "document": tokens.document_of.astype(np.int64),
     }
 
 
-def _kinds(tokens: Tokens, ids: np.ndarray) -> np.ndarray:
-    """The kind of each token, judged by how its id is first spelled in the corpus."""
-    _, firsts, inverse = np.unique(ids, return_index=True, return_inverse=True)
+def spellings(tokens: Tokens) -> dict[str, np.ndarray]:
+    """[N] int64 token ids behind the attributes that are words."""
+    ids = np.asarray(tokens.ids, dtype=np.int64)
+    return {"token": ids, "next": _following(tokens, ids)}
+
+
+def _following(tokens: Tokens, codes: np.ndarray) -> np.ndarray:
+    """The code of the token after each, -1 where the document ends."""
+    following = np.append(codes[1:], -1)
+    document = tokens.document_of
+    following[np.append(document[1:] != document[:-1], True)] = -1
+    return following
+
+
+def _pieces(tokens: Tokens, ids: np.ndarray) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """The ids of the corpus, how each is first spelled there, and which one each token has."""
+    unique, firsts, inverse = np.unique(ids, return_index=True, return_inverse=True)
     texts = tokens.documents["text"].to_list()
     spans = zip(tokens.document_of[firsts], tokens.starts[firsts], tokens.ends[firsts], strict=True)
-    kinds = [kind_of(texts[document][start:end]) for document, start, end in spans]
-    return np.array(kinds, dtype=np.int64)[inverse]
+    return unique, [texts[document][start:end] for document, start, end in spans], inverse
+
+
+def words_of(ids: np.ndarray, pieces: Sequence[str]) -> np.ndarray:
+    """The smallest of the ids that spell the same word as each, of ids in rising order. White
+    space, and what has no text of its own, is no word: each id stands for itself."""
+    smallest: dict[str, int] = {}
+    words = zip(ids.tolist(), (piece.strip().casefold() for piece in pieces), strict=True)
+    codes = [smallest.setdefault(word, number) if word else number for number, word in words]
+    return np.array(codes, dtype=np.int64)
 
 
 def kind_of(piece: str) -> int:

@@ -132,8 +132,18 @@ class RegionView:
 
 
 @dataclass(frozen=True)
+class NearMiss:
+    """Where a feature that fires nowhere comes nearest to it."""
+
+    position: int  # of the token in the text
+    preactivation: float  # what the encoder gives there
+    needed: float  # what that has to exceed
+
+
+@dataclass(frozen=True)
 class Probe:
     """One's own text, read by the model."""
 
     passage: Passage  # valued by the asked feature, or by distance to the nearest exemplar
     top: pl.DataFrame  # STRONGEST features of each token
+    near: NearMiss | None = None  # where the asked feature is silent

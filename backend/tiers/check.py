@@ -15,7 +15,7 @@ from backend import run
 from backend.experiments import runs
 from backend.features import logits
 from backend.labels.subjects import features_of
-from backend.query import action, query
+from backend.query import action, lookup, query
 from backend.schema import Job, Plan, Study, Thresholds, Tier, TierSpec, Window
 from backend.statistics import estimates
 from backend.statistics.agreement import f1_scores
@@ -194,12 +194,20 @@ def start_experiment_by_tier(
     Raises:
         NotFoundError: the tiers are not computed.
     """
-    plan = plan_by_tier(study, spec, thresholds, each)
+    plan = plan_by_tier(study.name, spec, thresholds, each)
     return runs.start_experiment(study.name, plan, who)
 
 
-def plan_by_tier(study: Study, spec: TierSpec, thresholds: Thresholds, each: int) -> Plan:
-    """An experiment on as many features of each tier, at random of those that can be tested."""
+@lookup
+def plan_by_tier(
+    study: Study, spec: TierSpec, thresholds: Thresholds, each: int = PER_TIER
+) -> Plan:
+    """The plan of an experiment on as many features of each tier, at random of those that can be
+    tested.
+
+    Raises:
+        NotFoundError: the tiers are not computed.
+    """
     subject = features_of(study)
     assigned = tier_answers.correlations(study, spec).assign(thresholds)
     rng = np.random.default_rng(5)

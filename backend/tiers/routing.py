@@ -58,10 +58,11 @@ def estimate_route_cost(
 def _left(
     study: Study, spec: TierSpec, thresholds: Thresholds, plan: RoutePlan | None = None
 ) -> list[Part]:
-    """The labels by a model that are not written yet."""
+    """The labels by counting and by a model that are not made yet."""
     plan, subject = plan or RoutePlan(), features_of(study)
     some = tuple(subject.testable(numbers(study, spec, thresholds, plan.most)))
-    return workload.left(ExperimentSteps(subject, EXPERIMENT, models_of(study, plan.who), some))
+    steps = ExperimentSteps(subject, EXPERIMENT, models_of(study, plan.who), some)
+    return [*label_search.left_to_count(subject), *workload.left(steps)]
 
 
 @query("Labels by tier", priority=queue.LONG, work=_left)

@@ -15,11 +15,11 @@ from backend.experiments.views import Comparison, Experiment, Judgement
 from backend.labels import words
 from components.experiments.results import doubt, name
 from components.shell import address, controls, markup, numbers, palette, person
-from components.shell.browsing import render_steps, stay
 from components.shell.links import anchor
 from components.shell.markup import escape
-from components.shell.rows import render_rows
+from components.shell.rows import Opening, render_rows
 from components.shell.selection import neighbour
+from components.shell.stepping import render_steps, stay
 from components.shell.tokens import Look, legend_html, passage_html
 
 LIST, INSPECTOR = "contested", "compared"
@@ -103,9 +103,7 @@ def render_list(view: Experiment) -> None:
     markup.note(order)
     render_rows(
         features.with_columns(pl.Series("label", _first_labels(view, features))),
-        features["feature"].to_list(),
-        opened(view),
-        _open,
+        Opening(features["feature"].to_list(), opened(view), _open),
         ROWS,
         column_config={
             "feature": st.column_config.NumberColumn("feature", width=64, format="%d"),
@@ -236,7 +234,7 @@ def open_next(view: Experiment, feature: int, step: int = 1) -> None:
     """On to the next feature, or to the one before (-1)."""
     target = neighbour(contested(view)["feature"].to_list(), feature, step)
     if target is None:
-        stay(step)
+        stay(step, INSPECTOR)
     _open(target)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -11,11 +11,12 @@ from backend.corpus.views import Draw, Passage
 from backend.features.views import Example, FeatureView
 from backend.regions.views import Probe
 from backend.schema import Job
+from components.features import inspector
 from components.shell import address, controls, markup, numbers
-from components.shell.browsing import INSPECTOR, render_draw_again
 from components.shell.links import anchor
-from components.shell.markup import escape
-from components.shell.status import Desk
+from components.shell.markup import escape, visible
+from components.shell.status import Desk, reported, waiting
+from components.shell.stepping import INSPECTOR, render_draw_again
 from components.shell.tokens import Look, legend_html, part, passage_html, peak_of, window
 
 SIDE = 14  # tokens beside the peak in a snippet
@@ -157,25 +158,31 @@ def _aligned(passage: Passage, peak: float) -> str:
 # ---------------------------------------------------------------- own text
 
 
-def render_own() -> str:
-    """A field for one's own text; gives the text to read, or nothing."""
-    markup.head("Try your own text", "each token is valued by this feature")
-    controls.text_area(
-        "own",
-        "Your text",
-        label_visibility="collapsed",
-        placeholder="Write or paste a text, then press Ctrl+Enter",
-        height=72,
-        max_chars=2000,
-        rerun=(INSPECTOR,),
-    )
-    return address.get("own").strip()
+def render_own(desk: Desk, study: str, view: FeatureView) -> None:
+    """A field for one's own text, closed while there is none, and under it the answer."""
+    text = address.get("own").strip()
+    with st.expander("Try your own text", expanded=bool(text), key="own-text"):
+        controls.text_area(
+            "own",
+            "Your text",
+            label_visibility="collapsed",
+            placeholder="Write or paste a text, then press Ctrl+Enter",
+            height=72,
+            max_chars=2000,
+            rerun=(INSPECTOR,),
+        )
+        if text:
+            with reported():
+                probe: Probe | Job = desk.probe(study, text, view.feature)
+                if not waiting(probe, desk, "probe"):
+                    markup.render(probe_html(probe, inspector.peak(view)))
 
 
 def probe_html(probe: Probe, strongest: float) -> str:
     """One's own text with the feature's values, and the strongest features of each token."""
     highest = peak_of([probe.passage])
-    peak = max(strongest, highest)
+    full = max(strongest, highest)
+    passage = replace(probe.passage, focus=probe.near.position) if probe.near else probe.passage
     top = probe.top.filter(probe.top["activation"] > 0).sort(
         ["position", "activation"], descending=[False, True]
     )
@@ -191,7 +198,7 @@ def probe_html(probe: Probe, strongest: float) -> str:
     table = markup.table(("", "token", "strongest features"), rows, "ntt")
     return (
         f'<p class="answer">{escape(fires_words(probe))}</p>'
-        f"{passage_html(probe.passage, Look(peak))}{legend_html(peak) if highest else ''}"
+        f"{passage_html(passage, Look(full))}{legend_html(full) if highest else ''}"
         f"<details><summary>Strongest features of each token</summary>{table}</details>"
     )
 
@@ -201,9 +208,22 @@ def fires_words(probe: Probe) -> str:
     values = probe.passage.values
     firing = sum(value > 0 for value in values)
     if not firing:
-        return f"Silent on {_all_tokens(len(values))}."
+        return f"Silent on {_all_tokens(len(values))}.{_near_words(probe)}"
     most = numbers.activation(max(values))
     return f"Fires on {firing:,} of {_tokens(len(values))}, at most {most}."
+
+
+def _near_words(probe: Probe) -> str:
+    """Where it comes nearest to firing, and how near that is."""
+    if (near := probe.near) is None:
+        return ""
+    below = numbers.activation(near.needed - near.preactivation)
+    value, needed = (numbers.activation(each) for each in (near.preactivation, near.needed))
+    piece = visible(probe.passage.pieces[near.position]).strip() or "white space"
+    return (
+        f" It comes nearest at “{piece}”: the encoder gives {value} there, {below} below the "
+        f"{needed} from which it fires."
+    )
 
 
 def _tokens(count: int) -> str:

@@ -13,11 +13,11 @@ from backend.schema import Job
 from components.features import examples
 from components.features.inspector import peak
 from components.shell import address, markup, numbers, palette
-from components.shell.browsing import INSPECTOR
 from components.shell.lists import frame_html
 from components.shell.markup import chip, chips, escape
 from components.shell.provenance import render_provenance
 from components.shell.status import Desk, reported, waiting
+from components.shell.stepping import INSPECTOR
 from components.shell.tokens import piece_html
 
 FAINT = 0.03  # effects below it are left untinted: rounding alone moves as much

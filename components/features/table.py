@@ -14,16 +14,16 @@ from components.regions.table import one_line, token_cell
 from components.shell import controls, numbers
 from components.shell.browsing import LABEL_COLUMNS, LIMIT, Filter, Hits, Listing, number, text
 from components.shell.links import anchor
-from components.shell.markup import chip, chips
+from components.shell.markup import chip, chips, plain_label
 from components.shell.terms import key
 
 LIST = "list"
 COLUMNS = {
-    "feature": st.column_config.NumberColumn("feature", width=62, format="%d", pinned=True),
-    "top_token": text("top token", 80, "where it fires most often"),
+    "feature": st.column_config.NumberColumn("feature", width=56, format="%d", pinned=True),
+    "top_token": text("top token", 74, "where it fires most often"),
     **LABEL_COLUMNS,
-    "promoted": text("promotes", 112, "tokens its decoder raises"),
-    "density": number("density", 66, "%.2f%%", "% of tokens it fires on"),
+    "promoted": text("promotes", 96, "tokens its decoder raises"),
+    "density": number("density", 60, "%.2f%%", "% of tokens it fires on"),
     "max": number("max", 62, "%.1f"),
     "mean": number("mean", 60, "%.2f"),
     "topic": text("topic", 84, "of highest lift"),
@@ -151,7 +151,7 @@ def display(rows: pl.DataFrame, strong: bool) -> pl.DataFrame:
     promoted = pl.col("promoted").cast(pl.String).str.strip_chars(" ")
     return rows.head(LIMIT).with_columns(
         pl.col(SHARES) * 100,
-        pl.col("^label$").str.replace_all("␠", "·"),
+        pl.col("^label$").map_elements(plain_label, return_dtype=pl.String),
         pl.col("max", "mean").round(0 if strong else 2),
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
         promoted.map_elements(one_line, return_dtype=pl.String),

@@ -30,6 +30,7 @@ class Known:
     view: Labels | Job
     advantages: pl.DataFrame  # ADVANTAGES
     is_complete: bool = False  # all that can be scored is
+    best: tuple[str, str] = ("", "")  # the label that lists show, and its method
 
     @property
     def missing(self) -> list[str]:
@@ -64,7 +65,9 @@ def _known(desk: Desk, study: str, request: LabelRequest) -> Known:
     view: Labels | Job = desk.labels(study, request)
     if isinstance(view, Job) or not len(view.labels):
         return Known(request, view, pl.DataFrame(schema=ADVANTAGES))
-    known = Known(request, view, desk.label_advantages(study, request))
+    labels = desk.best_labels(study, request.kind, request.p, request.k, request.number)
+    best = next(labels.filter(number=request.number).select("label", "method").iter_rows(), None)
+    known = Known(request, view, desk.label_advantages(study, request), best=best or ("", ""))
     if not len(known.advantages):
         return known
     methods = ",".join(known.written["method"])
@@ -127,8 +130,9 @@ class Group:
 
 
 def grouped(known: Known) -> list[Group]:
-    """Labels as they are listed: people's first, then by how many scorers tell a label from its
-    control, then by its lead over the control; those without a score last."""
+    """Labels as they are listed: that of the lists first, then people's, then by how many scorers
+    tell a label from its control, then by its lead over the control; those without a score last,
+    and of these at the end those that name no word."""
     assert not isinstance(known.view, Job)
     labelled = known.view.labels.filter(pl.col("text") != "")
     columns = scored_by(known)
@@ -138,14 +142,17 @@ def grouped(known: Known) -> list[Group]:
         by_scorer = {row["scorer"]: row for row in rows}
         scores = {scorer: by_scorer[scorer] for scorer in columns if scorer in by_scorer}
         groups.append(Group(str(text), tuple(part["method"]), scores))
-    return sorted(groups, key=_rank)
+    text, method = known.best
+    if text and text not in labelled["text"]:  # counted on one side, or by another writer
+        groups.append(Group(text, (method,), {}))
+    return sorted(groups, key=lambda group: (group.text != text, *_rank(group)))
 
 
-def _rank(group: Group) -> tuple[bool, int, float]:
+def _rank(group: Group) -> tuple[bool, int, float, bool]:
     beats = sum(map(beats_control, group.scores.values()))
     leads = [numbers.known(row["difference"]) for row in group.scores.values()]
     lead = next((each for each in leads if each is not None), float("-inf"))
-    return HUMAN not in group.methods, -beats, -lead
+    return HUMAN not in group.methods, -beats, -lead, bool(words.mark_named(group.text))
 
 
 def scored_by(known: Known) -> list[str]:

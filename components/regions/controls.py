@@ -7,13 +7,13 @@ from collections.abc import Callable
 import polars as pl
 import streamlit as st
 
-from backend.regions.views import MemberDraw, RegionMap, RegionView
+from backend.regions.views import RegionMap
 from backend.schema import Job
 from components.regions import stops
 from components.regions.map import area
 from components.regions.table import MAP, REGIONS, listed
 from components.shell import address, controls, markup, numbers
-from components.shell.browsing import INSPECTOR, Hits, render_draw_again
+from components.shell.browsing import Hits
 from components.shell.frame import Place
 from components.shell.markup import chip, chips
 from components.shell.selection import inside
@@ -147,21 +147,3 @@ def rows(view: RegionMap, hits: Hits, labels: pl.DataFrame) -> pl.DataFrame:
     selection = area()
     table = view.table.join(labels.rename({"number": "region"}), on="region", how="left")
     return listed(table.filter(pl.Series(inside(selection, table))) if selection else table, hits)
-
-
-# ---------------------------------------------------------------- the inspector's controls
-
-
-def render_draw(view: RegionView) -> MemberDraw:
-    """How members are drawn, as the controls say."""
-    with st.container(horizontal=True, gap="small", key="draw", vertical_alignment="center"):
-        controls.segmented_control(
-            "draw",
-            "Members",
-            address.MEMBER_DRAWS,
-            format_func=lambda draw: draw if draw == "band 1" else draw.removeprefix("band "),
-            label_visibility="collapsed",
-            rerun=(INSPECTOR,),
-        )
-        render_draw_again(view.region, "closest", "farthest")
-    return MemberDraw(address.get("draw"), seed=address.get("seed"))

@@ -6,8 +6,7 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from backend.corpus.views import Draw
-from backend.regions.views import Member, RegionView
+from backend.regions.views import RegionView
 from components.shell import markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import (
@@ -31,7 +30,6 @@ ATTRIBUTES = {
     "punctuation": "word, number, mark or space",
     "document": "its document",
 }
-LOW_MARGIN = 0.03  # below this a member could as well be in the runner-up region
 
 
 def head_html(view: RegionView) -> str:
@@ -126,38 +124,6 @@ def bands_chart(view: RegionView, draw: str) -> go.Figure:
     return chart.update_layout(margin={"l": 0, "r": 0, "t": 2, "b": 4})
 
 
-def members_html(draw: Draw) -> str:
-    """A sample of members with distance, margin and, where that is small, the runner-up."""
-    if not draw.items:
-        words = (
-            "No member lies in this band."
-            if draw.population
-            else "The exemplar is the only member."
-        )
-        return f'<p class="note">{words}</p>'
-    members = [item for item in draw.items if isinstance(item, Member)]
-    rows = "".join(_member(item, item is members[0]) for item in members)
-    return f'<p class="note">{escape(draw.how)}</p>{rows}'
-
-
-def _member(member: Member, first: bool) -> str:
-    passage = member.passage
-    facts = [
-        f"<span>{terms.mark('d', stop=first)} <b>{numbers.fraction(member.distance)}</b></span>",
-        f"<span>{terms.mark('margin', stop=first)} "
-        f"<b>{numbers.fraction(member.margin, 3)}</b></span>",
-    ]
-    if member.runner_up >= 0 and member.margin < LOW_MARGIN:
-        rival = anchor(f"region {member.runner_up}", "regions", region=member.runner_up)
-        facts.append(f"<span>→ {rival}</span>")
-    link = anchor(
-        "document", "document", title=passage.title, document=passage.document, token=member.token
-    )
-    facts.append(f"<span>{escape(passage.topic)} · {link}</span>")
-    text = passage_html(window(passage, 16, 10), Look(what="distance", breaks=False))
-    return f'<div class="sample">{text}<div class="facts">{"".join(facts)}</div></div>'
-
-
 # ---------------------------------------------------------------- the rest
 
 
@@ -186,7 +152,8 @@ def explained_html(frame: pl.DataFrame) -> str:
     )
     note = (
         "Share of members with the commonest value of each; grey: the same among random points "
-        "of the same number."
+        "of the same number. Spellings of a word, with a capital or a space before it or without, "
+        "count together."
     )
     return frame_html(frame, columns, note)
 

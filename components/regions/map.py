@@ -15,10 +15,11 @@ from backend.schema import TesseraError
 from components.regions.names import LONGEST, Zoom, named, render_names, zoom
 from components.regions.table import REGIONS, TABLE
 from components.shell import address, numbers, palette
-from components.shell.browsing import INSPECTOR, Hits
+from components.shell.browsing import Hits
 from components.shell.markup import chips, escape, visible
 from components.shell.palette import Palette
 from components.shell.selection import Area, area_of, clicked, parse, spell
+from components.shell.stepping import INSPECTOR
 
 COLUMNS = {
     "coherence": ("coherence", "teal", "coherence κ"),

@@ -6,7 +6,6 @@ Streamlit makes another element of every other figure, so a map in another colou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ import polars as pl
 import streamlit as st
 from streamlit.components.v2 import component
 
-from backend.labels.words import says_something
+from backend.labels.words import QUOTED, says_something
 from components.shell import address
 
 SCRIPT = Path(__file__).with_name("names.js").read_text()
 LONGEST = 22  # characters of a name
-COUNTED = re.compile(r'(\w+) "(.+)"')  # a label by counting: token, say or after, and a token
 _names = component("tessera_names", js=SCRIPT)
 
 Zoom = tuple[float, float, float, float]  # x from and to, y from and to
@@ -30,7 +28,7 @@ def name_of(region: Mapping[str, Any]) -> str:
     """What a region is called on the map: its label, else its token where that is a whole word,
     and of both only what means something; else nothing."""
     label = str(region.get("label") or "")
-    counted = COUNTED.fullmatch(label)
+    counted = QUOTED.fullmatch(label)
     if counted and not says_something(counted[2]):
         label = ""
     elif counted and counted[1] == "token":

@@ -104,7 +104,7 @@ COLOURS = (
     "matched F1",
 )
 DRAGS = ("pan", "lasso", "select")
-MEMBER_DRAWS = ("closest", "band 1", "band 2", "band 3", "band 4", "farthest", "random")
+MEMBER_DRAWS = ("closest", "all", *(f"band {i}" for i in range(1, 5)), "farthest", "random")
 EXAMPLE_DRAWS = ("top", "all", *(f"quantile {i}" for i in range(10, 0, -1)), "random", "silent")
 VIEWS = ("stacked", "snippet", "full")
 # the columns that a list can be ordered by; "": the best match, or the usual one
@@ -119,6 +119,10 @@ SORTS = {
         *_LABELS,
         *"feature top_token promoted density max mean region top_token_share documents".split(),
         "active",
+    ),
+    "tiers": (
+        "",
+        *"feature top_token tier label input output cross margin examples cut density".split(),
     ),
 }
 
@@ -171,6 +175,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "features": {
         "feature": Field(whole, "a feature's number"),
+        **SORTED,  # as Tiers hands them over: the tier of the open feature
         "search": Field(str, "a text", ""),
         "by": choice(("text", "meaning"), "text"),
         "sort": choice(SORTS["features"], ""),
@@ -218,6 +223,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "feature": Field(whole, "a feature's number"),
         **SORTED,
         "tier": choice(TIERS, "all"),
+        "sort": choice(SORTS["tiers"], ""),
+        "reverse": Field(flag, "0 or 1", False),
         "checked": Field(flag, "0 or 1", False),
         "run": Field(str, "an experiment", ""),
         "who": choice(("own", "server"), "own"),

@@ -3,8 +3,7 @@ it that is open, the way to those before and after it, and another draw of its e
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,20 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from backend.schema import Job
 from components.shell import address, controls, going, links, markup
 from components.shell.markup import NOTHING
-from components.shell.rows import ROW, Sort, render_rows
+from components.shell.rows import ROW, Opening, Sort, render_rows
 from components.shell.selection import neighbour
-from components.shell.status import render_empty, render_estimate, render_pending
+from components.shell.status import (
+    Desk,
+    render_empty,
+    render_estimate,
+    render_pending,
+    reported,
+    waiting,
+)
+from components.shell.stepping import INSPECTOR, STEPS, render_steps, stay
 
-INSPECTOR = "inspector"  # the fragment that shows what is open
 LIMIT = 5_000  # rows sent to the browser
 BY_MEANING, BY_WORDS = "labels nearest to “{}”", "with “{}”"  # what a search finds
-LIVE = ("queued", "running")  # states of a job that has not ended
-COUNTED = "token_frequency"  # the method that labels by counting
 
 
 def text(name: str, width: int, help: str | None = None) -> ColumnConfig:
@@ -40,8 +44,8 @@ def number(
 
 # the label of each, and columns that a search adds
 LABEL_COLUMNS = {
-    "label": text("label", 116, "the best there is: by hand, else by a model, else by counting"),
-    "matched": text("found by", 70, "number, label, commonest token or text"),
+    "label": text("label", 112, "the best there is: by hand, else by a model, else by counting"),
+    "matched": text("found by", 66, "number, label, commonest token or text"),
     "hits": number("hits", 50, help="tokens that spell the search"),
     "cosine": number("cosine", 56, "%.2f", "of the label and the search, as embedded"),
     "method": text("label by", 110, "how the label was made"),
@@ -49,6 +53,7 @@ LABEL_COLUMNS = {
 # of these the first in the alphabet, or the smallest, comes first
 ASCENDING = frozenset(("feature", "region", "label", "method", "matched", "topic", "top_token"))
 NUMBERED = pl.Schema({"matched": pl.String, "rank": pl.Float64})  # found by number
+ENDED = ("failed", "cancelled")  # states of a job that has left no answer
 FIRST = 99.0  # the rank of what is found by its number
 Hits = pl.DataFrame | Job | None
 
@@ -71,21 +76,25 @@ class Listing:
     fresh: Mapping[str, Any]  # parameters that start anew with another one
     usual: str  # the column that orders them where nothing else is asked for
     sorts: Mapping[str, str]  # columns that can order them, in words
+    rising: frozenset[str] = ASCENDING  # of these the smallest comes first
 
     # ------------------------------------------------------------ what is left
 
-    def search(
-        self, by_text: Callable[..., Any], by_meaning: Callable[..., Any], study: str, *where: Any
-    ) -> Hits:
-        """What the page's search finds, or the job that does; None where nothing is searched."""
+    def search(self, desk: Desk, study: str, *where: float) -> Hits:
+        """What the page's search finds, or the job that does; None where nothing is searched, or
+        where a search by meaning has no labels yet, which are counted only when asked for."""
         text = address.get("search").strip()
         if not text:
             return None
         if address.get("by") == "meaning":
-            return by_meaning(study, text, self.kind, *where)
+            labels = desk.count_labels.live(study, self.kind, *where)
+            if labels is None or isinstance(labels, Job):
+                return labels
+            return desk.search_labels(study, text, self.kind, *where)
         if going.read_number(text, self.kind) and not text.isdigit():  # it can be nothing else
             return pl.DataFrame(schema={self.kind: pl.Int32, **NUMBERED})
-        return by_text(study, text, *where)
+        find = desk.find_features if self.kind == "feature" else desk.find_regions
+        return find(study, text, *where)
 
     def named(self, text: str) -> int | None:
         """The number of one of this kind that a search names."""
@@ -120,7 +129,7 @@ class Listing:
         column, reverse = self.order(found_by)
         if column not in rows.columns:  # a column of a search, where nothing is searched
             column = self.usual
-        descending = (column not in ASCENDING) != reverse
+        descending = (column not in self.rising) != reverse
         columns = [column] if column == self.kind else [column, self.kind]
         return rows.sort(columns, descending=[descending, False][: len(columns)], nulls_last=True)
 
@@ -142,16 +151,20 @@ class Listing:
                 placeholder="Label by meaning" if by_meaning else "Label, token, text or number",
                 type="search",
                 icon=":material/search:",
-                also=self._open_named,
+                also=self._follow_search,
                 rerun=(*self.fragments, INSPECTOR),
             )
 
-    def _open_named(self, text: str) -> dict[str, Any]:
+    def _follow_search(self, text: str) -> dict[str, Any]:
+        """What changes with the text that is searched: a number opens what has it, and no text is
+        searched by words, as every text is that comes next."""
         number = self.named(text)
         # digits alone may be a text, so they open nothing that is not there
-        if number is None or (text.strip().isdigit() and number not in self._state("all", ())):
-            return {}
-        return {self.kind: number, **self.fresh}
+        if number is not None and not (
+            text.strip().isdigit() and number not in self._state("all", ())
+        ):
+            return {self.kind: number, **self.fresh}
+        return {} if text.strip() else {"by": "text"}
 
     def _state(self, name: str, otherwise: Any) -> Any:
         """What the list on the page was last: `rows` in their order, and `all` numbers."""
@@ -193,10 +206,21 @@ class Listing:
                 st.button(other, type="tertiary", on_click=self._turn, key="other-search")
             self._render_order()
 
-    def render_by_words(self) -> None:
-        """The way back from a search by meaning that is still computed."""
-        if address.get("by") == "meaning":
+    def is_waiting(self, hits: Hits, desk: Desk, study: str, *where: float) -> bool:
+        """Whether a search has nothing to list yet; if so, show what it waits for, and the way
+        back from a search by meaning."""
+        by_meaning = address.get("by") == "meaning" and bool(address.get("search").strip())
+        if not isinstance(hits, Job) and not (by_meaning and hits is None):
+            return False
+        if hits is None:
+            what = f"{self.kind}s: none is labelled by counting yet"
+            markup.note(f"A search by meaning reads the labels of all {what}.")
+            self.render_counting(desk, study, *where)
+        else:
+            waiting(hits, desk, "search")
+        if by_meaning:
             st.button("By words", type="tertiary", on_click=self._turn, key="other-search")
+        return True
 
     def _number_html(self, total: int) -> str:
         """What a number in the search field comes to, where it is not in the list."""
@@ -233,7 +257,7 @@ class Listing:
     def _arrow(self, column: str) -> str:
         """Whether values fall or rise down the list, were it ordered by a column."""
         column = column or ("rank" if address.get("search").strip() else self.usual)
-        return "↓" if (column not in ASCENDING) != address.get("reverse") else "↑"
+        return "↓" if (column not in self.rising) != address.get("reverse") else "↑"
 
     def _reverse(self) -> None:
         address.put(reverse=not address.get("reverse"))
@@ -249,28 +273,30 @@ class Listing:
         address.put(**{name: fields[name].default for name in names})
         st.rerun([*self.fragments, INSPECTOR])
 
-    def render_counting(self, labels: pl.DataFrame, desk: Any, study: str, *where: float) -> None:
+    def render_counting(self, desk: Desk, study: str, *where: float) -> None:
         """The way to labels by counting, where there are none: how far they are, or a button."""
-        if COUNTED in labels["method"]:
-            return
-        for job in desk.jobs(20):
-            known = job.query == "count_labels" and job.study == study
-            if known and job.state in LIVE and json.loads(job.arguments)["kind"] == self.kind:
-                return render_pending(job, desk, "Labels by counting are being made.", "counted")
         question = (study, self.kind, *where)
-        with st.container(horizontal=True, vertical_alignment="center"):
+        labels = desk.count_labels.live(*question)
+        if isinstance(labels, Job):
+            return render_pending(labels, desk, "Labels by counting are being made.", "counted")
+        if labels is not None:
+            return None
+        with st.container(horizontal=True, vertical_alignment="center", key="counting"):
             st.button(
                 f"Label all {self.kind}s by counting",
                 key="count-labels",
                 help="By the tokens that are commonest at the peak, before and after it",
                 on_click=self._count,
-                args=(desk.count_labels, *question),
+                args=(desk, *question),
             )
             render_estimate(desk.count_labels, *question)
 
-    def _count(self, ask: Callable[..., Any], *question: Any) -> None:
-        ask(*question)
-        st.rerun(list(self.fragments[-1:]))
+    def _count(self, desk: Desk, *question: Any) -> None:
+        with reported():
+            job = desk.count_labels(*question)
+            if isinstance(job, Job) and job.state in ENDED:
+                desk.retry(job.id)
+        st.rerun(list(self.fragments))
 
     # ------------------------------------------------------------ the table and what is open
 
@@ -294,9 +320,7 @@ class Listing:
             columns = {**columns, column: {**columns[column], "label": heading}}
         render_rows(
             rows.select(names).cast({pl.Float64: pl.Float32, pl.Int64: pl.Int32}),
-            numbers,
-            address.get(self.kind),
-            self.open_row,
+            Opening(numbers, address.get(self.kind), self.open_row),
             key,
             sort=Sort(column, address.get("reverse"), self.sort) if sortable else None,
             column_config=columns,
@@ -347,43 +371,3 @@ class Listing:
         empty = not (self._state("rows", []) if ids is None else ids)
         ways = () if empty else STEPS[1:] if number is None else STEPS
         render_steps(f"{kind}s" if number is None else f"{kind} {number}", take, ways)
-
-
-STEPS = -1, 1  # to the one before, to the one after
-
-
-def stay(step: int) -> None:
-    """At the end of a list a step leads nowhere, which the title says."""
-    st.session_state["steps.end"] = "the last of the list" if step > 0 else "the first of the list"
-    st.rerun([INSPECTOR])
-
-
-def render_steps(title: str, on_step: Callable[[int], None], ways: Collection[int] = STEPS) -> None:
-    """What is open, as HTML, and the way to the one before (-1) and after (+1), of those in
-    `ways`."""
-    end = st.session_state.pop("steps.end", "")
-    with st.container(horizontal=True, key="steps", vertical_alignment="center"):
-        st.html(f'<h2 class="title">{title}{f"<small>{end}</small>" if end else ""}</h2>')
-        for label, step, key in (("Previous", -1, "P"), ("Next", 1, "N")):
-            st.button(
-                label, type="tertiary", shortcut=key, key=f"step-{key}",
-                on_click=on_step, args=(step,), disabled=step not in ways,
-            )  # fmt: skip
-
-
-def render_draw_again(number: int, *fixed: str) -> None:
-    """Another sample of what is open; for draws that are `fixed` there is none."""
-    st.button(
-        "Draw again",
-        type="tertiary",
-        shortcut="D",
-        disabled=address.get("draw") in fixed,
-        help="Another sample, with the next seed",
-        on_click=_draw_again,
-        key=f"again-{number}",
-    )
-
-
-def _draw_again() -> None:
-    address.put(seed=address.get("seed") + 1)
-    st.rerun([INSPECTOR])

@@ -12,7 +12,7 @@ from backend.schema import Job
 from components.shell import address, controls, numbers
 from components.shell.browsing import number, text
 from components.shell.provenance import recipe_html
-from components.shell.rows import render_rows
+from components.shell.rows import Opening, render_rows
 from components.shell.status import (
     Desk,
     name_of,
@@ -85,9 +85,11 @@ def render_ended(jobs: list[Job]) -> None:
         return
     render_rows(
         frame_of(listed_jobs),
-        [job.id for job in listed_jobs],
-        address.get("job"),
-        lambda job: address.put(job=job or ""),
+        Opening(
+            [job.id for job in listed_jobs],
+            address.get("job"),
+            lambda job: address.put(job=job or ""),
+        ),
         ROWS,
         column_config={name: look for name, (look, _) in COLUMNS.items()},
         row_height=28,

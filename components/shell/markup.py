@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
+from backend.labels.words import QUOTED, mark_words
 from components.shell import numbers, terms
 
 WHITESPACE = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u200b": "∅"}
@@ -47,21 +47,28 @@ def token(value: str) -> str:
     return f'<span class="tok" dir="auto">{"".join(parts)}</span>'
 
 
-QUOTED = re.compile('(token|after|say|text with) "(.*)"', re.DOTALL)
+SPELLED = str.maketrans({"␠": " ", "↵": "\n", "␉": "\t"})  # signs that labels have for white space
 
 
 def label(value: str) -> str:
-    """A label as HTML; a token that it quotes stands as tokens do, on one line."""
+    """A label as HTML; a token that it quotes stands as tokens do, on one line. One that names
+    no word says in words what it names."""
+    words, piece = mark_words(value)
+    if words:
+        return f'{words} (<span class="quoted">{token(piece.translate(SPELLED))}</span>)'
     quoted = QUOTED.fullmatch(value)
     if not quoted:
         return escape(value)
     word, piece = quoted.groups()
-    return f'{word} <span class="quoted">{token(piece.replace("␠", " "))}</span>'
+    return f'{word} <span class="quoted">{token(piece.translate(SPELLED))}</span>'
 
 
 def plain_label(value: str) -> str:
-    """A label where no HTML can be; a space that it quotes is drawn as everywhere."""
-    return visible(value.replace("␠", WHITESPACE[" "]))
+    """A label in short where no HTML can be; white space is drawn as everywhere."""
+    words, piece = mark_words(value)
+    text = f"{words.removeprefix('most often ')} ({piece})" if words else value
+    spelled = text.replace("␠", WHITESPACE[" "]).replace("↵", WHITESPACE["\n"])
+    return visible(spelled.replace("␉", WHITESPACE["\t"]))
 
 
 def chip(label: str, value: str, hint: str = "", kind: str = "") -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import polars as pl
 import streamlit as st
@@ -64,6 +64,16 @@ _reveal = component("tessera_rows", js=SCRIPT)
 
 
 @dataclass(frozen=True)
+class Opening(Generic[Id]):
+    """What each row stands for, which is open, and what to do when another is chosen; None where
+    the open one is put away."""
+
+    ids: list[Id]
+    opened: Id | None
+    on_open: Callable[[Id | None], None]
+
+
+@dataclass(frozen=True)
 class Sort:
     """The column that orders the rows, and what to do when another is to."""
 
@@ -80,20 +90,18 @@ class Sort:
 
 def render_rows(
     frame: pl.DataFrame,
-    ids: list[Id],
-    opened: Id | None,
-    on_open: Callable[[Id | None], None],
+    rows: Opening[Id],
     key: str,
     *,
     sort: Sort | None = None,
     **look: Any,
 ) -> None:
-    """A table with one row for each of `ids`; `on_open` is given the row that was chosen, or None
-    where the open one was put away. `look` goes to `st.dataframe`.
+    """A table whose rows open. `look` goes to `st.dataframe`.
 
     Every message of a browser, those of timers too, holds the selection that it knew when it was
     sent: what it knew before the last mark was set is no choice of a person's.
     """
+    ids, opened = rows.ids, rows.opened
     marked = [ids.index(opened)] if opened in ids else []
     columns = [name for name in (sort.marked if sort else []) if name in frame.columns]
     state = st.session_state.get(key)
@@ -114,8 +122,8 @@ def render_rows(
             return sort.on_sort(*((heads[0], False) if heads else (sort.column, True)))
         event = _interpret(key, marked)
         if selected_in(event) == (tuple(marked), ()):
-            return on_open(opened)  # nothing was chosen, though what is open may not be listed
-        return on_open(row_of(event, marked, ids))
+            return rows.on_open(opened)  # nothing was chosen, though what is open may not be listed
+        return rows.on_open(row_of(event, marked, ids))
 
     st.dataframe(
         frame,

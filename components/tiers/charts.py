@@ -11,11 +11,11 @@ import streamlit as st
 
 from backend.schema import Tier
 from backend.tiers.views import TierTable
-from components.features.table import FEATURES
 from components.regions.table import token_cell
 from components.shell import address, markup, numbers, palette, terms
 from components.shell.lists import frame_html
 from components.shell.selection import clicked
+from components.tiers.table import SORTED_FEATURES
 
 CHART = "tier-chart"
 POINTS = 20_000  # drawn one by one; more are drawn as a density
@@ -37,7 +37,7 @@ def render_charts(view: TierTable) -> None:
 
 
 def _on_point() -> None:
-    FEATURES.open_row(clicked(st.session_state[CHART], address.get("feature")))
+    SORTED_FEATURES.open_row(clicked(st.session_state[CHART], address.get("feature")))
 
 
 def plane(view: TierTable, feature: int | None) -> go.Figure:

@@ -7,7 +7,7 @@ import polars as pl
 import streamlit as st
 
 from backend.experiments.views import Run
-from backend.schema import Job, Thresholds, Tier, TierSpec
+from backend.schema import Job, Plan, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierCheck
 from backend.tiers.words import PER_TIER
 from components.shell import address, controls, markup, numbers, palette
@@ -45,6 +45,8 @@ def render(desk: Desk, study: str, spec: TierSpec, thresholds: Thresholds) -> No
         if st.button("Score labels by tier", key="by-tier", help=EXPERIMENT):
             address.put(run=desk.start_experiment_by_tier(study, spec, thresholds, int(each)))
             st.rerun(scope="fragment")
+        plan: Plan = desk.plan_by_tier(study, spec, thresholds, int(each))
+        render_estimate(desk.run_experiment, study, plan)
     if run:
         scores: pl.DataFrame | Job = desk.labels_by_tier(study, run, spec, thresholds)
         if not waiting(scores, desk, "labels"):

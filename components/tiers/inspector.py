@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from backend.schema import Job, Tier, TierSpec
 from backend.tiers.views import TierEvidence, TierTable, WindowText
+from backend.tiers.words import WINDOWS
 from components.experiments.results import name
-from components.features.table import FEATURES
 from components.shell import address, markup, numbers
 from components.shell.links import anchor
 from components.shell.lists import frame_html
@@ -23,13 +25,14 @@ SOON, MOST = 0.01, 7  # a distance to τ that two decimals may hide, and decimal
 
 def render(desk: Desk, study: str, whole: TierTable) -> None:
     """The open feature, and the way to the one before and after it."""
-    FEATURES.render_title(table.steps(whole))
+    labels = table.labels(desk, study, whole)
+    table.SORTED_FEATURES.render_title(table.steps(whole, labels))
     if (number := address.get("feature")) is None:
         render_empty("No feature is open.", "Click a point or a row, or press N.")
         return
     evidence: TierEvidence | Job = desk.tier_evidence(study, number, whole.spec)
     if not waiting(evidence, desk, "evidence"):
-        markup.render(html(evidence, whole, table.labels(desk, study, whole)))
+        markup.render(html(evidence, whole, labels))
 
 
 def html(view: TierEvidence, whole: TierTable, labels: pl.DataFrame | None) -> str:
@@ -42,8 +45,11 @@ def head_html(view: TierEvidence, whole: TierTable) -> str:
     """The tier, and where each ρ stands."""
     spec, thresholds = whole.spec, whole.thresholds
     tier = tier_of(whole.table["tier"][view.feature])
-    link = anchor("its page", "features", feature=view.feature)
-    head = f'<div class="exemplar">{dot(tier)}<b>{tier.title}</b> {link}</div>'
+    link = anchor("its page", "features", feature=view.feature, **settings())
+    head = (
+        f'<div class="exemplar">{dot(tier)}<b>{tier.title}</b> {link}'
+        f'<p class="answer">{escape(reason(whole, view.feature))}</p></div>'
+    )
     rows = [
         [
             window,
@@ -55,6 +61,51 @@ def head_html(view: TierEvidence, whole: TierTable) -> str:
     ]
     heads = ("window", "tokens", "ρ", "τ", "ρ ≥ τ", "of random sets below")
     return head + markup.table(heads, rows, "ttnntn")
+
+
+def settings() -> dict[str, Any]:
+    """Windows and thresholds as they are looked at, which links hand on."""
+    return {name: address.get(name) for name in address.SORTED}
+
+
+def line_html(whole: TierTable | None, feature: int) -> str:
+    """A feature's tier and why, in a line, with the way to Tiers; where tiers are not computed,
+    the way alone."""
+    if whole is None:
+        link = anchor("Tiers", "tiers", feature=feature, **settings())
+        return f'<p class="note">Its tier is not computed: {link}.</p>'
+    tier = tier_of(whole.table["tier"][feature])
+    link = anchor(tier.title, "tiers", "open it on Tiers", feature=feature, **settings())
+    why = escape(reason(whole, feature))
+    return f'<p class="note">Tier {dot(tier)}{link} {why}</p>'
+
+
+def reason(whole: TierTable, feature: int) -> str:
+    """Why a feature is in its tier, in a sentence."""
+    row = whole.table.row(feature, named=True)
+    tier, over = tier_of(row["tier"]), {n: row[n] - getattr(whole.thresholds, n) for n in WINDOWS}
+    if tier == Tier.UNSCORED:
+        return "It has fewer than two examples in different documents."
+    if tier == Tier.OBSCURE:
+        return "No ρ reaches its τ."
+    if tier == Tier.CROSS:
+        return f"Neither ρ input nor ρ output reaches its τ; ρ cross is {_above(over['cross'])} it."
+    own, other = ("input", "output") if tier == Tier.INPUT else ("output", "input")
+    if not over[other] >= 0:  # nor where it has none
+        return f"ρ {own} is {_above(over[own])} its τ; ρ {other} does not reach its own."
+    larger, smaller = _above(over[own], over[other]), _above(over[other], over[own])
+    return (
+        f"Both reach their τ: ρ {own} is {larger} it, ρ {other} {smaller}; the larger excess "
+        "decides."
+    )
+
+
+def _above(excess: float, rival: float = 0.0) -> str:
+    """By how much ρ exceeds τ, in as many digits as tell it from another excess."""
+    digits = 2
+    while digits < MOST and excess != rival and f"{excess:.{digits}f}" == f"{rival:.{digits}f}":
+        digits += 1
+    return f"{numbers.fraction(excess, digits)} above"
 
 
 def against(rho: float | None, tau: float) -> tuple[str, str, str]:

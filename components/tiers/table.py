@@ -7,18 +7,20 @@ import streamlit as st
 
 from backend.schema import Job, Thresholds, Tier, TierSpec
 from backend.tiers.views import TierTable
-from backend.tiers.words import COUNTS, STOPS, TIERS
-from components.features.table import FEATURES, LIST
+from backend.tiers.words import COUNTS, STOPS, TIERS, WINDOWS
+from components.features.table import LIST
 from components.regions.table import token_cell
 from components.shell import address, controls, markup, palette
-from components.shell.browsing import INSPECTOR, LIMIT, number, text
+from components.shell.browsing import ASCENDING, LIMIT, Listing, number, text
 from components.shell.status import Desk, waiting
+from components.shell.stepping import INSPECTOR
 
 BOARD = LIST  # the board holds the list
 CHECK, ROUTES = "check", "routes"
 STEP = "thresholds"
 # fragments that show what the thresholds change, in the order in which they are looked at
 SORTED = (STEP, BOARD, INSPECTOR, ROUTES, CHECK)
+BOTH = "above both τ, the tier is of the ρ that exceeds its τ by more"
 TAUS = {"tau_in": "input", "tau_out": "output", "tau_cross": "cross"}
 HELP = {
     "input": "Tokens before the peak that the window holds, besides the peak itself",
@@ -99,19 +101,19 @@ def labels(desk: Desk, study: str, view: TierTable) -> pl.DataFrame | None:
 
 
 def listed(view: TierTable, labels: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Features of the tier that is looked at, nearest to another tier first, with labels."""
+    """Features of the tier that is looked at, with labels, in the order that is in force."""
     tier = address.get("tier")
-    table = view.table
+    table = view.table.with_columns(pl.col(*WINDOWS, "margin").fill_nan(None))
     if labels is not None:
         table = table.join(_one_each(labels), on="feature", how="left")
     if tier != "all":
         table = table.filter(tier=Tier[tier.upper()].title)
-    return table.sort("margin", "feature", nulls_last=True)
+    return SORTED_FEATURES.ordered(table, "")
 
 
-def steps(view: TierTable) -> list[int]:
-    """The features that Previous and Next go through: those that are sorted."""
-    return listed(view).filter(pl.col("tier") != Tier.UNSCORED.title)["feature"].to_list()
+def steps(view: TierTable, labels: pl.DataFrame | None = None) -> list[int]:
+    """The features that Previous and Next go through: those that are sorted into tiers."""
+    return listed(view, labels).filter(pl.col("tier") != Tier.UNSCORED.title)["feature"].to_list()
 
 
 def _one_each(labels: pl.DataFrame) -> pl.DataFrame:
@@ -141,14 +143,32 @@ COLUMNS = {
 }
 
 
+SORTED_FEATURES = Listing(
+    kind="feature",
+    fragments=(BOARD,),
+    filters={},
+    fresh={},
+    usual="margin",
+    sorts={
+        **{name: name for name in ("feature", "tier", "label", "examples", "density")},
+        "top_token": "top token",
+        "input": "ρ input",
+        "output": "ρ output",
+        "cross": "ρ cross",
+        "margin": "distance to the nearest τ",
+        "cut": "windows that are cut",
+    },
+    rising=ASCENDING | {"tier", "margin"},
+)
+
+
 def render_list(rows: pl.DataFrame, total: int) -> None:
     """Which tier is listed, and its features, of a total."""
     with st.container(horizontal=True, vertical_alignment="center"):
         controls.segmented_control(
             "tier", "Tier", TIERS, label_visibility="collapsed", rerun=(BOARD,)
         )
-        cut = f" · the first {LIMIT:,} are listed" if len(rows) > LIMIT else ""
-        markup.note(f"{len(rows):,} of {total:,} features, nearest to another tier first{cut}")
+        markup.note(list_words(len(rows), total))
     cells = rows.head(LIMIT).with_columns(
         pl.col("density") * 100,
         pl.col("top_token").map_elements(token_cell, return_dtype=pl.String),
@@ -160,4 +180,18 @@ def render_list(rows: pl.DataFrame, total: int) -> None:
                 pl.col("label").map_elements(markup.plain_label, return_dtype=pl.String), "failed"
             )
         )
-    FEATURES.render_rows(cells, COLUMNS, "tier-rows", 360)
+    SORTED_FEATURES.render_rows(cells, COLUMNS, "tier-rows", 360)
+
+
+def list_words(count: int, total: int) -> str:
+    """How many of how many are listed, in which order, and how a tier of two is chosen."""
+    column, reverse = SORTED_FEATURES.order()
+    order = f"by {SORTED_FEATURES.sorts[column]}{', reversed' if reverse else ''}"
+    if column == "margin" and not reverse:
+        order = "nearest to another tier first"
+    words = f"{count:,} of {total:,} features, {order}"
+    if count > LIMIT:
+        words += f" · the first {LIMIT:,} are listed"
+    if address.get("tier") in ("all", "input", "output"):
+        words += f" · {BOTH}"
+    return words

@@ -235,11 +235,13 @@ def test_from_a_feature_to_its_region_and_its_document(visit: Visit) -> None:
 def test_own_text_is_read_by_the_model(visit: Visit) -> None:
     page = visit.open("features?feature=3")
     field = page.locator(".st-key-inspector textarea")
-    passage = page.locator(".st-key-inspector details", has_text="Strongest features")
+    answer = page.locator(".st-key-inspector .answer", has_text=" tokens")
     with journey(page, "which features fire on a text of one's own"):
+        page.get_by_text("Try your own text").click()
         field.fill("The minister said the film would win <b>three</b> prizes.")
         field.press("Control+Enter")
-        expect(passage).to_contain_text("Strongest features", timeout=3 * PATIENCE)
+        expect(answer).to_be_in_viewport(timeout=3 * PATIENCE)
+    expect(page.get_by_text("Strongest features of each token")).to_be_visible()
     read = page.locator(".st-key-inspector .passage", has_text="minister").last
     expect(read).to_contain_text("<b>three</b>")
     picture(page, "own-text")

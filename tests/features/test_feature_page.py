@@ -9,7 +9,7 @@ import streamlit as st
 from backend import queries
 from backend.corpus.views import Passage
 from backend.features.views import FeatureTable
-from backend.regions.views import STRONGEST, Probe
+from backend.regions.views import STRONGEST, NearMiss, Probe
 from components.features import examples
 from components.features import table as table_view
 from tests.helpers.pages import html_of, opened, text_of
@@ -79,6 +79,27 @@ def test_a_dead_feature_says_so(table: FeatureTable) -> None:
         assert examples.NONE in text
 
 
+def test_the_answer_to_own_text_stands_above_the_examples(table: FeatureTable) -> None:
+    busy, dead = (
+        int(table.table.sort("active", descending=most)["feature"][0]) for most in (True, False)
+    )
+    text = "The captain keeps the anchor of the boat."
+    for feature, words in ((busy, "Fires on"), (dead, "It comes nearest at")):
+        queries.wait(lambda feature=feature: queries.probe("small", text, feature))
+        app = opened("features", feature=feature, own=text)
+        html = html_of(app)
+        assert words in text_of(app)
+        assert html.index(words) < html.index(
+            'class="sample"' if feature == busy else examples.NONE
+        )
+        assert app.expander[0].proto.expanded
+    assert not opened("features", feature=busy).expander[0].proto.expanded
+    probe = queries.probe("small", text, dead)
+    assert isinstance(probe, Probe)
+    assert probe.near
+    assert probe.near.preactivation <= probe.near.needed
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -93,3 +114,14 @@ def test_own_text_says_whether_it_fires(values: tuple[float, ...], words: str) -
     html = examples.probe_html(probe, 500.0)
     assert words in html
     assert ('class="legend"' in html) == any(values)
+
+
+def test_silence_says_how_near_it_came() -> None:
+    passage = Passage(-1, "", "", 0, ("The", " goal", "\n"), (0.0, 0.0, 0.0))
+    probe = Probe(passage, STRONGEST.to_frame(), NearMiss(1, 3.2, 12.1))
+    words = examples.fires_words(probe)
+    assert words == (
+        "Silent on all 3 tokens. It comes nearest at “goal”: the encoder gives 3.2 there, 8.9 "
+        "below the 12.1 from which it fires."
+    )
+    assert "focus" in examples.probe_html(probe, 500.0)

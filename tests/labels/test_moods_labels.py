@@ -27,7 +27,7 @@ CASES: dict[str, tuple[Query[Any, Any], tuple[Any, ...], list[str]]] = {
         (REQUEST, "token_frequency,logit_cascade"),
         [FEATURES, "label_scores"],
     ),
-    "search": (label_search.search_labels, ("boats",), [FEATURES, "search_labels"]),
+    "search": (label_search.search_labels, ("boats",), [FEATURES, "count_labels", "search_labels"]),
     "experiment": (runs.run_experiment, (PLAN,), [FEATURES, "run_experiment"]),
 }
 

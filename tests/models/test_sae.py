@@ -88,6 +88,36 @@ def test_sparse_activations_hold_all_that_is_not_zero(
     assert [len(part) for part in loaded.encode_sparse(x[:0])] == [0, 0, 0]
 
 
+def rescaled() -> SAE[Any]:
+    network = TopKSAE(
+        TopKSAEConfig(d_in=WIDTH, d_sae=FEATURES, k=4, rescale_acts_by_decoder_norm=True)
+    )
+    network.W_dec.data *= torch.linspace(0.5, 4, FEATURES)[:, None]
+    return network
+
+
+@pytest.mark.parametrize(
+    "make", [top_k, lambda: top_k("layer_norm"), rescaled, jump_relu, standard], ids=str
+)
+def test_a_feature_fires_where_its_preactivation_exceeds_what_is_needed(
+    make: Any, tmp_path: Path, x: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    loaded = sae.load(saved(tmp_path, make()), "cpu")
+    monkeypatch.setattr(sae, "CELLS", 7 * FEATURES)
+    active = loaded.encode(x).numpy()
+    fired = 0
+    for feature in range(FEATURES):
+        value, needed = loaded.preactivation(x, feature)
+        fires = active[:, feature] > 0
+        np.testing.assert_allclose(value[fires], active[fires, feature], rtol=1e-5)
+        assert (value[fires] >= needed[fires]).all()
+        assert (value[~fires] <= needed[~fires]).all()
+        fired += fires.sum()
+    assert 0 < fired < active.size
+    assert [len(part) for part in loaded.preactivation(x[:0], 0)] == [0, 0]
+
+
 def test_a_decoder_row_is_what_one_unit_of_its_feature_adds(tmp_path: Path) -> None:
     network = TopKSAE(
         TopKSAEConfig(d_in=WIDTH, d_sae=FEATURES, k=4, rescale_acts_by_decoder_norm=True)

@@ -417,12 +417,29 @@ def test_a_failed_job_shows_reason_traceback_and_a_second_try(
     assert jobs_page.dataframe[0].value["state"].tolist() == ["failed"]
 
 
-def test_a_search_by_meaning_can_be_left_while_it_is_computed(
-    ready: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["feature", "region"])
+def test_a_search_by_meaning_counts_labels_only_when_asked_and_can_be_left(
+    ready: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.store.jobs.launch", lambda lane: None)
-    app = opened("features", search="boats at sea", by="meaning")
+    app = opened(f"{kind}s", search="boats at sea", by="meaning")
+    assert queries.live_jobs() == []
+    assert "on this machine" in text_of(app)
+    buttons = {button.label: button for button in app.button}
+    buttons[f"Label all {kind}s by counting"].click().run()
+    assert [job.query for job in queries.live_jobs()] == ["count_labels"]
+    app.run()
+    assert [job.query for job in queries.live_jobs()] == ["count_labels"], "asked for once"
     next(button for button in app.button if button.label == "By words").click().run()
     app.run()
     assert "by" not in app.query_params
     assert param(app, "search") == "boats at sea"
+    queries.cancel(queries.live_jobs()[0].id)
+
+
+def test_an_empty_search_is_one_by_words_again(ready: str) -> None:
+    app = opened("features", search="boats at sea", by="meaning")
+    app.text_input(key=next(w.key for w in app.text_input if w.label == "Search")).set_value("")
+    app.run()
+    assert "by" not in app.query_params
+    assert "search" not in app.query_params

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from backend.regions import description, partitioning
 from backend.regions.description import REGIONS, bands, competitors, sample
 from backend.regions.shape import isolation, mean_distance, quantiles
-from backend.regions.token_share import PUNCTUATION, attributes, explained, kind_of, modes, nulls
+from backend.regions.token_share import (
+    PUNCTUATION,
+    attributes,
+    explained,
+    kind_of,
+    modes,
+    nulls,
+    spellings,
+    words_of,
+)
 from backend.regions.views import ATTRIBUTES, MemberDraw
 from backend.schema import Partition, PartitionSpec, Reading, TesseraError
 from backend.statistics.intervals import wilson
@@ -122,7 +131,8 @@ def test_the_topic_is_the_one_of_highest_lift_with_enough_members(
 def test_shares_of_attributes_count_the_commonest_value(
     described: Entry, points: partitioning.Points
 ) -> None:
-    values = attributes(points.activations.tokens)
+    tokens = points.activations.tokens
+    values, ids = attributes(tokens), spellings(tokens)
     members, offsets = described.array("members"), described.array("offsets")
     for row in described.frame("regions").iter_rows(named=True):
         rows = members[offsets[row["region"]] : offsets[row["region"] + 1]]
@@ -130,7 +140,11 @@ def test_shares_of_attributes_count_the_commonest_value(
             counts = Counter(values[name][rows].tolist())
             most = max(counts.values())
             assert row[f"{name}_share"] == pytest.approx(most / row["size"])
-            assert row[f"{name}_value"] == min(v for v, c in counts.items() if c == most)
+            value = min(v for v, c in counts.items() if c == most)
+            if name in ids:  # of the word the spelling that most members have
+                own = Counter(ids[name][rows[values[name][rows] == value]].tolist())
+                value = min(v for v, c in own.items() if c == max(own.values()))
+            assert row[f"{name}_value"] == value
             assert 0 <= row[f"{name}_explained"] <= 1
             assert row[f"{name}_null"] <= 1 + 1e-12
         if row["token_driven"]:
@@ -142,7 +156,12 @@ def test_attributes_are_what_the_text_says(points: partitioning.Points) -> None:
     values = attributes(tokens)
     first, last = tokens.document_span(3)
     assert values["next"][last - 1] == -1
-    assert values["next"][first : last - 1].tolist() == tokens.ids[first + 1 : last].tolist()
+    assert values["next"][first : last - 1].tolist() == values["token"][first + 1 : last].tolist()
+    folded = [piece.strip().casefold() for piece in tokens.pieces(first, last)]
+    for row, word in zip(range(first, last), folded, strict=True):
+        if word:
+            places = np.flatnonzero(values["token"][first:last] == values["token"][row])
+            assert [n for n, other in enumerate(folded) if other == word] == places.tolist()
     assert values["position"][first : first + 9].tolist() == [0, 1, 1, 2, 2, 2, 2, 3, 3]
     second = tokens.contexts["first_token"][1]
     assert values["position"][second] == 0  # places are counted within the context
@@ -238,6 +257,41 @@ def test_a_region_of_one_word_is_token_driven_and_a_random_one_is_not() -> None:
     counts = np.bincount(rng.choice(ids, 200, replace=False))
     assert counts.max() / 200 <= high[0]
     assert high[0] < 0.1
+
+
+def test_spellings_of_a_word_are_one_and_white_space_is_none() -> None:
+    pieces = ["vice", " the", "Vice", " vice", " ", "\n", "", "VICE", ""]
+    ids = np.arange(10, 10 + len(pieces))
+    assert words_of(ids, pieces).tolist() == [10, 11, 10, 10, 14, 15, 16, 10, 18]
+
+
+def test_a_region_of_one_word_in_many_spellings_is_token_driven(
+    refs: Reading, points: partitioning.Points, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = partitioning.build_partition(Partition(refs, SPEC))
+    distance, theta = np.asarray(built.array("distance")), built.value("theta")
+    region = int(np.bincount(built.array("owner")[distance <= theta]).argmax())
+    tokens = points.activations.tokens
+    rows = np.flatnonzero((built.array("owner") == region) & (distance <= theta))
+    ids, spelled = np.array(tokens.ids, dtype=np.int64), ("vice", "Vice", " vice")
+    planted = int(ids.max()) + 1 + np.arange(3)
+    ids[rows] = planted[np.arange(len(rows)) % 3]
+
+    def pieces(_: object, ids: np.ndarray) -> tuple[np.ndarray, list[str], np.ndarray]:
+        unique, inverse = np.unique(ids, return_inverse=True)
+        texts = {int(code): f"w{code}" for code in unique} | dict(
+            zip(planted, spelled, strict=True)
+        )
+        return unique, [texts[int(code)] for code in unique], inverse
+
+    monkeypatch.setattr("backend.regions.token_share._pieces", pieces)
+    monkeypatch.setattr(type(tokens), "ids", property(lambda self: ids))
+    sizes = np.bincount(built.array("owner")[distance <= theta], minlength=region + 1)
+    inside = np.flatnonzero(distance <= theta)
+    table = description._explained(tokens, np.asarray(built.array("owner")), inside, sizes, 0)
+    assert table["token_share"][region] == 1.0
+    assert table["token_driven"][region]
+    assert table["token_value"][region] == planted[0]
 
 
 # ---------------------------------------------------------------- one region, on demand

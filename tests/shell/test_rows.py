@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 
 from components.shell import rows
-from components.shell.rows import Sort, render_rows
+from components.shell.rows import Opening, Sort, render_rows
 
 FRAME = pl.DataFrame({"feature": [5, 7, 9], "max": [3.0, 2.0, 1.0]})
 
@@ -36,7 +36,8 @@ class Browser:
     ) -> None:
         frame = FRAME.head(n)
         sort = Sort(column, reverse, lambda *order: self.chosen.append(order))
-        render_rows(frame, frame["feature"].to_list(), opened, self.chosen.append, "t", sort=sort)
+        opening = Opening(frame["feature"].to_list(), opened, self.chosen.append)
+        render_rows(frame, opening, "t", sort=sort)
 
     def says(
         self, marked: list[int], columns: Sequence[str] = (), cells: Sequence[Any] = ()

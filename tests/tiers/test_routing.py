@@ -14,7 +14,6 @@ from backend.labels.subjects import features_of, models_of, wordings_of
 from backend.labels.words import LabelRequest
 from backend.schema import Job, Plan, Progress, Study, Thresholds
 from backend.tiers import answers as tier_answers
-from backend.tiers import check as tier_check
 from backend.tiers import routing
 from backend.tiers.words import RoutePlan
 from tests.tiers.conftest import SPEC, WINDOWS
@@ -103,7 +102,7 @@ def test_an_experiment_has_as_many_features_of_each_tier(
     assert not isinstance(table, Job)
     parts = (table.table[window].to_numpy() for window in ("input", "output", "cross"))
     middle = Thresholds(*(float(np.nanquantile(rho, 0.7)) for rho in parts))
-    plan = tier_check.plan_by_tier(sorted_study, SPEC, middle, each=2)
+    plan = queries.plan_by_tier(sorted_study.name, SPEC, middle, each=2)
     scores = tier_answers.correlations(sorted_study, SPEC)
     counts = np.bincount(scores.assign(middle)[list(plan.among)], minlength=5)
     assert counts[0] == 0

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
+from urllib.parse import parse_qsl
 
+import numpy as np
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,14 +17,16 @@ from streamlit.testing.v1 import AppTest
 from backend import queries
 from backend.experiments.views import Run
 from backend.schema import Job, Plan, Study, Thresholds, TierSpec
-from backend.tiers.views import TIER
-from components.shell import address
+from backend.store.views import Provenance
+from backend.tiers import assignment
+from backend.tiers.views import TIER, TierTable, named
+from components.shell import address, status
 from components.tiers import charts as tier_charts
 from components.tiers import inspector as tier_inspector
 from components.tiers import table as shown_tiers
 from components.tiers.check import latest
 from tests.helpers.decisions import decision
-from tests.helpers.pages import opened, text_of
+from tests.helpers.pages import html_of, opened, param, text_of
 from tests.tiers.conftest import SPEC, compute_tiers
 
 LINK = {"study": "small", "count": 5, "input": 1, "output": 1, "cross": 5}
@@ -46,6 +52,81 @@ def test_the_page_sorts_and_shows_the_windows_of_a_feature(sorted_study: Study) 
     app.slider(key="tiers:tau_out").set_value(1.0).run()
     app.slider(key="tiers:tau_cross").set_value(1.0).run()
     assert f"obscure {64 - table.counts['unscored']}" in text_of(app)
+
+
+def table_of(rho: list[tuple[float, float, float]], thresholds: Thresholds) -> TierTable:
+    """Features of known ρ input, output and cross, as the tiers sort them."""
+    parts = [np.array(column, dtype=np.float32) for column in zip(*rho, strict=True)]
+    columns = dict(zip(("input", "output", "cross"), parts, strict=True))
+    frame = pl.DataFrame({"feature": range(len(rho)), **columns}).with_columns(
+        named(assignment.assign(parts, thresholds)), margin=assignment.margin(parts, thresholds)
+    )
+    return TierTable(TierSpec(), thresholds, frame, {}, pl.DataFrame(), cast(Provenance, None))
+
+
+@pytest.mark.parametrize(
+    ("rho", "words"),
+    [
+        ((0.7, 0.62, 0.0), "ρ input is .20 above it, ρ output .12 above; the larger excess"),
+        ((0.6, 0.62, 0.0), "ρ output is .12 above it, ρ input .10 above; the larger excess"),
+        ((0.6004, 0.6, 0.0), "ρ input is .1004 above it, ρ output .1000 above; the larger"),
+        ((0.7, 0.1, 0.0), "ρ input is .20 above its τ; ρ output does not reach its own."),
+        ((math.nan, 0.9, 0.0), "ρ output is .40 above its τ; ρ input does not reach its own."),
+        ((0.1, 0.1, 0.8), "ρ cross is .30 above it."),
+        ((0.1, 0.1, 0.1), "No ρ reaches its τ."),
+        ((math.nan, math.nan, math.nan), "fewer than two examples"),
+    ],
+)
+def test_a_tier_says_why_it_is_that_one(rho: tuple[float, float, float], words: str) -> None:
+    whole = table_of([rho], Thresholds(0.5, 0.5, 0.5))
+    assert words in tier_inspector.reason(whole, 0)
+
+
+def test_the_tier_and_its_settings_are_carried_both_ways(sorted_study: Study) -> None:
+    table = queries.tiers(sorted_study.name, SPEC, Thresholds(input=0.5))
+    assert not isinstance(table, Job)
+    for page, other in (("tiers", "features"), ("features", "tiers")):
+        app = opened(page, **LINK, feature=20, tau_in="0.5")
+        link = next(part for part in html_of(app).split('href="') if part.startswith(f"{other}?"))
+        parameters = dict(parse_qsl(html.unescape(link.split('"')[0]).partition("?")[2]))
+        assert {
+            "feature": "20",
+            "tau_in": "0.5",
+            "count": "5",
+            "cross": "5",
+        }.items() <= parameters.items()
+        assert str(table.table["tier"][20]) in text_of(app)
+        assert tier_inspector.reason(table, 20) in text_of(app)
+
+
+def test_features_open_without_tiers_and_none_are_asked_for(ready: str) -> None:
+    before = len(queries.jobs())
+    app = opened("features", feature=20, count=10, input=20)
+    assert "Its tier is not computed: Tiers" in text_of(app)
+    assert len(queries.jobs()) == before
+
+
+def test_a_heading_orders_the_list_and_n_and_p_go_through_it(sorted_study: Study) -> None:
+    app = opened("tiers", **LINK, sort="output")
+    shown = app.dataframe[0].value
+    values = shown["output"].dropna().tolist()
+    assert values == sorted(values, reverse=True)
+    assert shown["output"].tolist()[: len(values)] == values, "those without a score come last"
+    assert "by ρ output" in text_of(app)
+    app = opened("tiers", **LINK, sort="output", reverse="1")
+    rising = app.dataframe[0].value
+    assert rising["output"].tolist()[: len(values)] == values[::-1]
+    assert "by ρ output, reversed" in text_of(app)
+    first, second = rising["feature"].tolist()[:2]
+    app = opened("tiers", **LINK, sort="output", reverse="1", feature=int(first))
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert param(app, "feature") == str(second)
+
+
+def test_the_experiment_by_tier_has_an_estimate(sorted_study: Study) -> None:
+    plan = queries.plan_by_tier(sorted_study.name, SPEC, Thresholds(), 15)
+    words = status.estimate_words(queries.run_experiment.estimate(sorted_study.name, plan))
+    assert text_of(opened("tiers", **LINK)).count(words) >= 1
 
 
 def test_wrong_links_are_told(sorted_study: Study) -> None:
