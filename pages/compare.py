@@ -12,7 +12,7 @@ from components.experiments import runs as experiment_runs
 from components.experiments.comparison import INSPECTOR, LIST
 from components.shell import address, markup
 from components.shell.frame import frame
-from components.shell.status import render_empty, reported
+from components.shell.status import reported
 
 KEYS = {
     "N": "next feature",
@@ -42,21 +42,18 @@ def show_feature(view: Experiment) -> None:
         feature = comparison.opened(view)
         comparison.render_title(view, feature)
         answer = queries.comparison(place.study, view.run, feature, comparison.scorer(view))
-        markup.render(comparison.labels_html(answer, view))
+        markup.render(comparison.answer_html(answer) + comparison.labels_html(answer, view))
         comparison.render_vote(answer, lambda choice: keep(view, feature, choice))
         markup.render(comparison.excerpts_html(answer))
         markup.render(comparison.votes_html(queries.votes(place.study, view.run)))
 
 
 with reported():
-    runs = queries.experiments(place.study)
-    opened = experiment_runs.choose(runs, "There is nothing to compare yet.")
-    whole = queries.experiment(place.study, opened)
-    if isinstance(whole, Job):
-        whole = queries.experiment_so_far(place.study, opened)
-    if not len(whole.labels):
-        render_empty("No label is written yet.", "Those that are written appear here.")
-    else:
+    opened = experiment_runs.choose(queries, place, "There are no labels to compare yet.")
+    if not experiment_runs.awaits_labels(queries, place, opened):
+        whole = queries.experiment(place.study, opened)
+        if isinstance(whole, Job):
+            whole = queries.experiment_so_far(place.study, opened)
         left, right = st.columns([7, 13], gap="medium")
         with left:
             show_list(whole)

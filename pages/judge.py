@@ -42,6 +42,6 @@ def show_task(run: str) -> None:
 
 
 with reported():
-    show_task(
-        experiment_runs.choose(queries.experiments(place.study), "There is nothing to judge yet.")
-    )
+    opened = experiment_runs.choose(queries, place, "There are no labels to judge yet.")
+    if not experiment_runs.awaits_labels(queries, place, opened):
+        show_task(opened)

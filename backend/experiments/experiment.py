@@ -51,7 +51,7 @@ def check(plan: Plan) -> None:
         raise NotFoundError("Nothing is asked for.", "Choose a method and a scorer at least.")
     if not FEWEST <= plan.features <= MOST:
         raise NotFoundError(
-            f"An experiment cannot be on {plan.features} features.",
+            f"An experiment cannot be on {plan.features} feature{'s' * (plan.features != 1)}.",
             f"Choose {FEWEST} to {MOST}: each label is compared with that of another feature.",
         )
     if plan.window is not None and plan.window < 1:
@@ -99,10 +99,12 @@ def run(subject: Subject, plan: Plan, models: Models, _wordings: tuple[str, ...]
     """
     report(0, 1, "Choosing features")
     steps = ExperimentSteps(subject, plan, models, tuple(sample(subject, plan)))
-    calibration = steps.test_judge()
+    steps.first_labels()
     verbalized = steps.verbalize()
-    steps.prepare()
     labels = steps.labels()
+    current().progress.milestone()  # people can judge and compare them from here on
+    calibration = steps.test_judge()
+    steps.prepare()
     texts = judged_texts(labels, plan)
     scores = steps.scores([(text, scorer) for scorer in plan.scorers for text in texts])
     report(0, 1, "Comparing labels")

@@ -24,8 +24,9 @@ from backend.labels.subjects import (
     sampling_of,
     wordings_of,
 )
-from backend.labels.tables import SCORES
+from backend.labels.tables import LABELS, SCORES
 from backend.query import action, query
+from backend.run import Missing
 from backend.schema import Job, NotFoundError, Plan, Study
 from backend.store import jobs, queue
 from backend.store.memo import Entry, canonical
@@ -184,8 +185,11 @@ def labelled(study: Study, run: str) -> Results:
     if job is None or experiment.run.open(run) is not None:
         return finished(run)
     plan, models = arguments_of(study, job)
-    steps = steps_of(study, plan, models)
-    tables_so_far = {"labels": steps.known_labels(), "scores": pl.DataFrame(schema=SCORES)}
+    try:
+        labels = steps_of(study, plan, models).known_labels()
+    except Missing:  # it reads the features first
+        labels = pl.DataFrame(schema=LABELS)
+    tables_so_far = {"labels": labels, "scores": pl.DataFrame(schema=SCORES)}
     return Results(run, plan, models, tables_so_far)
 
 

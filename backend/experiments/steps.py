@@ -60,7 +60,7 @@ class ExperimentSteps:
     @property
     def asks_verbalizer(self) -> bool:
         """Whether a method of the plan needs what a verbalizer says."""
-        return any("verbalizer" in explainers.EXPLAINERS[each].needs for each in self.plan.methods)
+        return any(map(needs_verbalizer, self.plan.methods))
 
     def verbalize(self) -> list[Entry]:
         """What the verbalizer says of each number's peaks, where a method asks for it."""
@@ -75,9 +75,17 @@ class ExperimentSteps:
 
     # ------------------------------------------------------------ labels
 
-    def labels(self) -> pl.DataFrame:
-        """`tables.LABELS` of every method and number."""
-        authors = [label_steps.author_of(method, self.models) for method in self.plan.methods]
+    def first_labels(self) -> None:
+        """Labels that need no verbalizer, which takes long: people can begin with them."""
+        quick = [each for each in self.plan.methods if not needs_verbalizer(each)]
+        if quick and self.asks_verbalizer:
+            self.labels(quick)
+            run.current().progress.milestone()
+
+    def labels(self, methods: Sequence[str] = ()) -> pl.DataFrame:
+        """`tables.LABELS` of every number and method, or of some methods."""
+        methods = methods or self.plan.methods
+        authors = [label_steps.author_of(method, self.models) for method in methods]
         pairs = [(number, author) for author in authors for number in self.numbers]
 
         def step(pair: tuple[int, label_steps.Author]) -> Entry:
@@ -185,6 +193,11 @@ def _each(
         progress = f"{message}: {len(ended)} of {len(items)} are kept, {rest} are left"
         progress += ", and all steps after this."
         raise LlmUnavailableError(f"{error.problem} {progress}", error.remedy) from error
+
+
+def needs_verbalizer(method: str) -> bool:
+    """Whether a method asks a verbalizer."""
+    return "verbalizer" in explainers.EXPLAINERS[method].needs
 
 
 def judged_texts(labels: pl.DataFrame, plan: Plan) -> list[JudgedText]:

@@ -25,6 +25,7 @@ from components.shell.tokens import Look, legend_html, passage_html
 LIST, INSPECTOR = "contested", "compared"
 ROWS = "contested-rows"
 LETTERS = "ABCDEFGHI"
+HEAD, ROW = 33, 26  # pixels of the list's head and of a row
 Choice = tuple[str, tuple[str, ...]]  # the preferred method ("": none) and those it beat
 
 
@@ -110,8 +111,8 @@ def render_list(view: Experiment) -> None:
             "distance": st.column_config.NumberColumn("distance", width=68, format="%.2f"),
             "label": st.column_config.TextColumn("labels", width=420),
         },
-        row_height=26,
-        height=640,
+        row_height=ROW,
+        height=min(640, HEAD + ROW * len(features)),
         placeholder="–",
         alt="Features by distance of their labels; click a row to open it",
     )
@@ -184,6 +185,27 @@ def labels_html(comparison: Comparison, view: Experiment) -> str:
         rows.append([f"human · {escape(row['writer'])}", text, *blank])
     heads, kinds = ["", "label", *map(words.title, scorers)], "tt" + "n" * len(scorers)
     return f'<div class="scored">{markup.table(heads, rows, kinds)}</div>'
+
+
+def answer_html(comparison: Comparison) -> str:
+    """Which label does best by the chosen scorer, and whether it is told from no label; nothing
+    where names are hidden, or nothing is scored yet."""
+    ranked, there = comparison.scorer + words.RANKED, set(comparison.scores["scorer"])
+    score = ranked if ranked in there else comparison.scorer
+    scores = comparison.scores.filter(scorer=score).sort("value", descending=True, nulls_last=True)
+    best = scores.filter(pl.col("method") != "", pl.col("value").is_not_null()).to_dicts()
+    if address.get("blind") or not best:
+        return ""
+    first, none = best[0], scores.filter(method="")["value"].to_list()
+    verdict = ""
+    if none and numbers.known(none[0]) is not None and numbers.known(first["low"]) is not None:
+        apart = "better than" if first["low"] > none[0] else "not told from"
+        verdict = f", {apart} no label at all ({numbers.fraction(none[0])})"
+    ends = markup.interval(*(first[end] for end in ("value", "low", "high")))
+    return (
+        f'<p class="answer">Of {len(best)} labels that of {name(first["method"])} does best by '
+        f"{escape(words.title(score))}: {ends}{verdict}.</p>"
+    )
 
 
 def dot(method: str) -> str:

@@ -8,10 +8,12 @@ import streamlit as st
 
 from backend.experiments.views import Run
 from backend.schema import Job, Plan
+from components.experiments import small
 from components.shell import address, controls
+from components.shell.frame import Place
 from components.shell.links import anchor
 from components.shell.markup import escape
-from components.shell.status import render_empty
+from components.shell.status import Desk, waiting
 
 FEW = 4  # chosen features that are named one by one
 
@@ -29,14 +31,14 @@ def render_runs(runs: list[Run], opened: str) -> None:
     )
 
 
-def choose(runs: list[Run], missing: str) -> str:
+def choose(desk: Desk, place: Place, missing: str) -> str:
     """The experiment that a page looks at: the latest that has ended, or the one under way where
-    none has; stops the page where there is none."""
+    none has; stops the page where there is none, with the offer of a small one."""
+    runs = desk.experiments(place.study)
     latest = [*(run for run in runs if run.done), *runs]
     opened = address.get("run") or (latest[0].run if latest else "")
     if not opened:
-        render_empty(missing, "Make an experiment first.")
-        st.page_link("pages/experiment.py", label="To the experiments")
+        small.render_offer(desk, place, missing)
         st.stop()
     address.assume(run=opened)
     render_runs(runs, opened)
@@ -44,6 +46,15 @@ def choose(runs: list[Run], missing: str) -> str:
         if run.job:
             st.html(running_html(run.run, run.job, run.run == opened))
     return opened
+
+
+def awaits_labels(desk: Desk, place: Place, run: str) -> bool:
+    """Whether an experiment has not ended and no label of it is written yet; if so, how far it is.
+    The page runs again when all of them are written."""
+    view = desk.experiment(place.study, run)
+    if not isinstance(view, Job) or len(desk.experiment_so_far(place.study, run).labels):
+        return False
+    return waiting(view, desk, "labels")
 
 
 def running_html(run: str, job: Job, is_opened: bool) -> str:

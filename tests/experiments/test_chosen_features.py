@@ -43,7 +43,7 @@ def test_named_features_are_those_of_the_experiment(study: Study) -> None:
     [
         ("99999,3", "There is no feature 99999"),
         ("-1,3", "There is no feature -1"),
-        ("4", "cannot be on 1 features"),
+        ("4", "cannot be on 1 feature."),
         (",", "no feature's number"),
         ("a", "no feature's number"),
     ],

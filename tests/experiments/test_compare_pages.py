@@ -12,7 +12,7 @@ from backend import queries, run
 from backend.experiments import runs
 from backend.experiments.views import Experiment, Run
 from backend.schema import Job, NotFoundError, Plan, Progress, Study
-from components.experiments import results
+from components.experiments import comparison, results
 from components.experiments import runs as experiment_runs
 from tests.helpers.experimenting import Knows, Scripted, experiment, scripted
 from tests.helpers.pages import opened, text_of
@@ -50,7 +50,7 @@ def test_what_stands_of_an_experiment_under_way_is_shown(
     name = queries.start_experiment(study.name, plan)
     before = queries.experiment_so_far(study.name, name)
     assert not len(before.labels)
-    assert "No label is written yet." in text_of(opened("compare", run=name))
+    assert "held-out excerpt" not in text_of(opened("compare", run=name))
     models = scripted(study, Scripted(), Knows({}))
     monkeypatch.setattr(runs, "models_of", lambda *_: models)
     monkeypatch.setattr(runs, "run_digest", lambda *_, **__: name)
@@ -130,3 +130,25 @@ def test_how_far_a_run_is_stands_with_the_way_to_it(monkeypatch: pytest.MonkeyPa
     assert "can be resumed" in experiment_runs.running_html(
         "a", replace(job, state="cancelled"), False
     )
+
+
+def test_a_comparison_begins_with_the_label_that_does_best(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(st.session_state, "address.page", "compare")
+    plan = Plan(methods=COUNTING, scorers=("embedding",), features=3, seed=21)
+    name = experiment(study, plan, scripted(study, Scripted(), Knows({})))
+    view = queries.experiment(study.name, name)
+    assert isinstance(view, Experiment)
+    answer = queries.comparison(study.name, name, view.labels["feature"][0], "embedding")
+    best = answer.scores.filter(scorer="embedding_auroc", of="label").head(1)
+    none = best.with_columns(of=pl.lit("empty"), method=pl.lit(""), value=pl.lit(0.5))
+    for low, verdict in ((0.6, "better than no label at all (.50)"), (0.4, "not told from no")):
+        some = best.with_columns(value=pl.lit(0.7), low=pl.lit(low), high=pl.lit(0.8))
+        words = comparison.answer_html(replace(answer, scores=pl.concat([some, none])))
+        assert "that of " in words
+        assert ".70" in words
+        assert verdict in words
+    assert not comparison.answer_html(replace(answer, scores=answer.scores[:0]))
+    assert "does best by embedding AUROC" in text_of(opened("compare", run=name))
+    assert "does best" not in text_of(opened("compare", run=name, blind=1)), "it would name it"

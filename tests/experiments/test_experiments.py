@@ -47,7 +47,7 @@ def test_sampled_features_fire_often_enough_and_each_seed_draws_its_own(study: S
         (Plan(methods=("guess",)), "a method 'guess'"),
         (Plan(scorers=("taste",)), "a scorer 'taste'"),
         (Plan(methods=()), "Nothing is asked"),
-        (Plan(features=1), "1 features"),
+        (Plan(features=1), "on 1 feature\\."),
         (Plan(window=0), "window of 0"),
         (Plan(marks="post", negatives="silent"), "negatives of other features"),
     ],
