@@ -10,11 +10,11 @@ from components.shell.status import render_empty, reported, waiting
 place = frame("Document", queries)
 
 with reported():
-    number, feature = address.get("document"), address.get("feature")
+    number, feature = address.get("document"), documents.coloured_by()
     if number is None:
         render_empty("No document is open.", "Follow “document” beside a member or an example.")
     else:
-        documents.render_steps(number)
         passage = queries.document(place.study, number, feature, place.p, place.k)
         if not waiting(passage, queries):
-            documents.render_document(passage, feature, address.get("token"))
+            documents.render_steps(number)
+            documents.render_document(passage)

@@ -108,11 +108,15 @@ def examples_html(parts: Sequence[Part], feature: int, strongest: float) -> list
         if each.heading:
             head = f'<h4 class="tenth" title="{how}">{escape(each.heading)}</h4>'
         rows.append((-1, f'<div class="said">{head}{legend}</div>'))
-        rows += [(item.token, _example(item, feature, view, peak)) for item in each.draw.items]
+        first = 1 + sum(len(part.draw.items) for part in parts[:place])
+        rows += [
+            (item.token, _example(item, feature, view, peak, number))
+            for number, item in enumerate(each.draw.items, first)
+        ]
     return rows
 
 
-def _example(item: Example, feature: int, view: str, peak: float) -> str:
+def _example(item: Example, feature: int, view: str, peak: float, place: int) -> str:
     passage = item.passage
     link = anchor(
         "document",
@@ -120,6 +124,7 @@ def _example(item: Example, feature: int, view: str, peak: float) -> str:
         title=passage.title,
         document=passage.document,
         feature=feature,
+        place=place,
         token=item.token,
     )
     why = _why(item, feature) if item.activation > 0 else ""

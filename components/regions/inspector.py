@@ -75,8 +75,9 @@ def exemplar_html(view: RegionView) -> str:
     """The exemplar in context, with the way to its document."""
     passage = view.exemplar.passage
     link = anchor(
-        "whole document", "document", document=passage.document, token=view.exemplar.token
-    )
+        "whole document", "document", document=passage.document, token=view.exemplar.token,
+        region=view.region,
+    )  # fmt: skip
     text = passage_html(window(passage, 24, 14), Look(what="distance", breaks=False))
     facts = (f"exemplar, {terms.mark('d')} = 0", escape(passage.topic), escape(passage.title), link)
     spans = "".join(f"<span>{fact}</span>" for fact in facts if fact)

@@ -83,10 +83,11 @@ def _heading(band: dict[str, float]) -> str:
 
 def members_html(parts: Sequence[Part]) -> str:
     """Samples of members with distance, margin and, where that is small, the runner-up."""
-    return "".join(_part_html(part, place == 0) for place, part in enumerate(parts))
+    before = [sum(len(part.draw.items) for part in parts[:place]) for place in range(len(parts))]
+    return "".join(map(_part_html, parts, before))
 
 
-def _part_html(part: Part, first: bool) -> str:
+def _part_html(part: Part, before: int) -> str:
     how = escape(part.draw.how)
     head = f'<p class="note">{how}</p>'
     if part.heading:
@@ -95,11 +96,11 @@ def _part_html(part: Part, first: bool) -> str:
         words = "No other member lies in this band." if part.draw.population else ALONE
         return (head if part.heading else "") + f'<p class="note">{words}</p>'
     members = [item for item in part.draw.items if isinstance(item, Member)]
-    return head + "".join(_member(item, first and item is members[0]) for item in members)
+    return head + "".join(_member(item, place) for place, item in enumerate(members, before + 1))
 
 
-def _member(member: Member, first: bool) -> str:
-    passage = member.passage
+def _member(member: Member, place: int) -> str:
+    passage, first = member.passage, place == 1
     facts = [
         f"<span>{terms.mark('d', stop=first)} <b>{numbers.fraction(member.distance)}</b></span>",
         f"<span>{terms.mark('margin', stop=first)} "
@@ -109,8 +110,9 @@ def _member(member: Member, first: bool) -> str:
         rival = anchor(f"region {member.runner_up}", "regions", region=member.runner_up)
         facts.append(f"<span>→ {rival}</span>")
     link = anchor(
-        "document", "document", title=passage.title, document=passage.document, token=member.token
-    )
+        "document", "document", title=passage.title, document=passage.document, token=member.token,
+        region=address.get("region"), place=place,
+    )  # fmt: skip
     facts.append(f"<span>{escape(passage.topic)} · {link}</span>")
     text = passage_html(window(passage, 16, 10), Look(what="distance", breaks=False))
     return f'<div class="sample">{text}<div class="facts">{"".join(facts)}</div></div>'

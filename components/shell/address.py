@@ -129,6 +129,7 @@ SORTS = {
 CONTRASTS = ("negative", "hard", "both")
 ASKS = ("any region", "in or out", "new texts", "purity", "gray zone", "stability", "robustness")
 
+ENDED = ("all", "done", "failed", "cancelled")  # how jobs end
 SCORERS = words.scorer_names()
 PLAN, SPEC, TAU = Plan(), TierSpec(), Thresholds()
 IDLE = "idle"  # the fragment that shows nothing
@@ -259,12 +260,13 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "benchmarks": evaluation_fields(),
     "document": {
-        "document": Field(whole, "a document's number"),
-        "feature": Field(whole, "a feature's number"),
+        **{each: Field(whole, f"a {each}'s number") for each in ("document", "feature", "region")},
+        "place": Field(whole, "a place in a list", 0, 0),
+        "colour": choice(("feature", "region"), "feature"),
         "token": Field(whole, "a token's number", -1),
     },
     "glossary": {"term": Field(str, "a term", ""), "search": Field(str, "a text", "")},
-    "jobs": {"state": Field(str, "a state", "all"), "job": Field(str, "a job", "")},
+    "jobs": {"state": choice(ENDED, ENDED[0]), "job": Field(str, "a job", "")},
 }
 
 # ---------------------------------------------------------------- pure
