@@ -24,7 +24,12 @@ from components.shell.status import (
 )
 
 ROWS = "job-rows"
-STATES = ("all", "done", "failed", "cancelled")
+NONE = {  # of jobs that ended so
+    "all": ("No job has ended.", "Open Regions or Features: what they need is computed."),
+    "done": ("No job is done.", ""),
+    "failed": ("No job has failed.", ""),
+    "cancelled": ("No job was cancelled.", ""),
+}
 
 
 def took(job: Job) -> str:
@@ -34,7 +39,7 @@ def took(job: Job) -> str:
 
 # how each column is shown, and what of a job
 COLUMNS: dict[str, tuple[ColumnConfig, Callable[[Job], object]]] = {
-    "work": (text("work", 260), name_of),
+    "work": (text("work", 330), name_of),
     "study": (text("study", 90), lambda job: job.study),
     "state": (text("state", 80), lambda job: job.state),
     "progress": (
@@ -45,7 +50,7 @@ COLUMNS: dict[str, tuple[ColumnConfig, Callable[[Job], object]]] = {
     "took": (text("took", 90), took),
     "device": (text("device", 64), lambda job: job.device),
     "restarts": (number("restarts", 68), lambda job: job.attempts),
-    "error": (text("error", 320), lambda job: job.error),
+    "error": (text("error", 250), lambda job: job.error),
 }
 
 
@@ -77,11 +82,11 @@ def render_live(jobs: list[Job], desk: Desk) -> None:
 
 def render_ended(jobs: list[Job]) -> None:
     """What has ended; a row opens below."""
-    controls.segmented_control("state", "State", STATES, label_visibility="collapsed")
+    controls.segmented_control("state", "State", address.ENDED, label_visibility="collapsed")
     state = address.get("state")
     listed_jobs = [job for job in jobs if state in ("all", job.state)]
     if not listed_jobs:
-        render_empty("No job has ended.", "Open Regions or Features: what they need is computed.")
+        render_empty(*NONE[state])
         return
     render_rows(
         frame_of(listed_jobs),

@@ -153,3 +153,11 @@ def fake_job(study: str) -> Job:
     job = queries.robustness(study)
     assert isinstance(job, Job)
     return job
+
+
+def test_no_job_of_a_state_is_told_apart_from_no_job(no_worker: str) -> None:
+    assert "No job has ended." in text_of(opened("jobs"))
+    assert "No job has failed." in text_of(opened("jobs", state="failed"))
+    assert ", not one of all, done, failed, cancelled." in text_of(
+        opened("jobs", False, state="lost")
+    )
