@@ -30,6 +30,36 @@ NEGATIVES = {
     "hard": "hard: silent, and nearest to its own",
 }
 MARKS = {"matched": "as many as a positive has", "post": "where their own feature fires"}
+HELPS = {  # what a choice decides, beside its control
+    "methods": (
+        "Each makes labels in its own way, which stands below once it is chosen. A writer is a "
+        "language model that answers in text; a verbalizer turns an activation into text."
+    ),
+    "scorers": (
+        "Each asks whether a label fits excerpts that it was not made from. detection: in which "
+        "of them does the feature fire? fuzzing: are the marked tokens those on which it fires? "
+        "embedding: how near is the label to them, without a judge?"
+    ),
+    "only": "Numbers with commas between, or nothing: then they are drawn at random.",
+    "split": (
+        "Labels are made from train excerpts and judged on test excerpts, which share no context. "
+        "The post takes its train excerpts from the five strongest alone."
+    ),
+    "negatives": (
+        "Excerpts in which the feature does not fire, mixed among those in which it does. The "
+        "nearer they are to these, the harder is the test."
+    ),
+    "marks": (
+        "Fuzzing marks tokens in each excerpt and asks whether they are those on which the "
+        "feature fires. In a negative it fires on none, so others are marked: as many as in a "
+        "positive excerpt, or those on which the feature that the negative came from fires."
+    ),
+    "window": "Around the marked token or the peak. More text costs more time and tokens.",
+    "who": (
+        "The model that writes the labels and says which excerpts they fit. A server is one that "
+        "speaks OpenAI's API; its address is TESSERA_LLM_URL."
+    ),
+}
 WHO = {"own": "the study's own model", "server": "a server"}
 
 
@@ -53,7 +83,8 @@ def chosen(text: str) -> tuple[tuple[int, ...], str]:
         )
     numbers = tuple(sorted({int(part) for part in parts}))
     twice = len(parts) - len(numbers)
-    words = f"{len(numbers):,} features" + (f"; {twice} named again" if twice else "")
+    words = f"{len(numbers):,} feature{'s' * (len(numbers) > 1)}"
+    words += f"; {twice} named again" if twice else ""
     return numbers, f"{words}; at random {MOST} of them" if len(numbers) > MOST else words
 
 
@@ -92,23 +123,28 @@ def plan(among: tuple[int, ...] = ()) -> Plan:
 
 def render_form(methods: pl.DataFrame, server: str) -> None:
     """All fields; each change is in the URL. `server`: the model that a server offers, or ""."""
-    left, middle, right = st.columns([5, 4, 4], gap="medium")
+    left, middle, right = st.columns([6, 4, 4], gap="medium")
     with left:
         helps = dict(zip(methods["method"], methods["help"], strict=True))
-        controls.multiselect("methods", "Methods", list(helps), rerun=(FORM,))
-        methods_help = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
-        st.caption("  \n".join(methods_help))
-        controls.multiselect("scorers", "Judged by", words.scorer_names(), rerun=(FORM,))
+        controls.multiselect(
+            "methods", "Methods", list(helps), help=HELPS["methods"], rerun=(FORM,)
+        )
+        lines = [f"**{name}** {helps[name]}" for name in names(address.get("methods"))]
+        st.caption("  \n".join(lines))
+        controls.multiselect(
+            "scorers", "Judged by", words.scorer_names(), help=HELPS["scorers"], rerun=(FORM,)
+        )
     with middle:
         _render_features()
         _choice("Train and test", "split", SPLITS)
-        seed_help = "of the sample and all draws"
+        seed_help = "Of the sample of features and of all draws of excerpts"
         controls.number_input("seed", "Seed", step=1, help=seed_help, rerun=(FORM,))
     with right:
         _choice("Negatives", "negatives", NEGATIVES)
         _choice("Marks on negatives, in fuzzing", "marks", MARKS)
         window_label = "Tokens on either side that the judge sees (0: all)"
-        controls.number_input("window", window_label, step=4, rerun=(FORM,))
+        window_help = HELPS["window"]
+        controls.number_input("window", window_label, step=4, help=window_help, rerun=(FORM,))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         render_writer("Who writes and judges", server, FORM)
         render_caps(FORM)
@@ -118,7 +154,8 @@ def _render_features() -> None:
     """Which features: those that are named, or so many at random of all or of a tier."""
     named = bool(address.get("only").strip())
     placeholder = "any, at random; or 17, 350, 1205"
-    controls.text_input("only", "Features", placeholder=placeholder, rerun=(FORM,))
+    look = {"placeholder": placeholder, "help": HELPS["only"]}
+    controls.text_input("only", "Features", **look, rerun=(FORM,))
     if named:
         with contextlib.suppress(NotFoundError):  # it is told below, where the plan is made
             markup.note(chosen(address.get("only"))[1])
@@ -138,7 +175,8 @@ def _render_features() -> None:
 
 
 def _choice(label: str, field: str, options: dict[str, str]) -> None:
-    controls.selectbox(field, label, list(options), format_func=options.get, rerun=(FORM,))
+    look = {"format_func": options.get, "help": HELPS[field]}
+    controls.selectbox(field, label, list(options), **look, rerun=(FORM,))
 
 
 def render_writer(label: str, server: str, fragment: str) -> None:
@@ -150,6 +188,7 @@ def render_writer(label: str, server: str, fragment: str) -> None:
         format_func=lambda who: (
             f"{WHO[who]} · {server}" if who == "server" and server else WHO[who]
         ),
+        help=HELPS["who"],
         rerun=(fragment,),
     )
 
