@@ -101,10 +101,11 @@ def share_of(job: Job) -> float | None:
 def ahead(job: Job) -> str:
     """How long it will still take, or the step that it is at where only that is known."""
     if (seconds := remaining(job)) is not None:
-        return f"{numbers.about(seconds)} left"
+        return f"{numbers.about(seconds)} left" + (" of all steps" if job.step > 1 else "")
+    late = "longer than estimated, " if job.expected else ""
     if job.eta is None:
-        return "time left not known yet"
-    return f"{numbers.span(job.eta)} left" + (" of this step" if job.step > 1 else "")
+        return f"{late}time left not known yet"
+    return f"{late}{numbers.span(job.eta)} left" + (" of this step" if job.step else "")
 
 
 def remaining(job: Job) -> float | None:

@@ -54,8 +54,11 @@ def test_a_long_text_is_cut() -> None:
 
 def test_what_waits_says_behind_what() -> None:
     other = replace(WAITING, id="c", title="Sage")
-    assert standing(WAITING, [JOB, WAITING]) == "behind CE-Bench (4 min left)"
-    assert standing(WAITING, [JOB, other, WAITING]) == "behind CE-Bench (4 min left) and 1 more"
+    assert standing(WAITING, [JOB, WAITING]) == "behind CE-Bench (4 min left of this step)"
+    assert (
+        standing(WAITING, [JOB, other, WAITING])
+        == "behind CE-Bench (4 min left of this step) and 1 more"
+    )
     assert standing(WAITING, [other, WAITING]) == "behind Sage"
     assert standing(WAITING, [WAITING, other]) == "waiting for its turn"
     assert standing(WAITING, [replace(JOB, device="cuda"), WAITING]) == "waiting for its turn"
@@ -65,12 +68,16 @@ def test_what_waits_says_behind_what() -> None:
 
 def test_the_time_left_is_of_the_whole_where_that_was_estimated() -> None:
     at_work = replace(JOB, step=3, expected=1200.0, started=time.time() - 300)
-    assert pace(at_work).endswith("about 15 min left")
-    assert standing(WAITING, [at_work, WAITING]) == "behind CE-Bench (about 15 min left)"
+    assert pace(at_work).endswith("about 15 min left of all steps")
+    assert (
+        standing(WAITING, [at_work, WAITING]) == "behind CE-Bench (about 15 min left of all steps)"
+    )
     resumed = replace(at_work, seconds=600.0)
-    assert pace(resumed).endswith("about 5 min left"), "what it ran before counts"
+    assert pace(resumed).endswith("about 5 min left of all steps"), "what it ran before counts"
     late = replace(at_work, started=time.time() - 1500)
-    assert pace(late).endswith("4 min left of this step"), "an estimate that was wrong says nothing"
+    assert pace(late).endswith("longer than estimated, 4 min left of this step")
+    first = replace(at_work, step=1)
+    assert pace(first).endswith("about 15 min left"), "it may be its only one"
 
 
 def test_what_a_person_did_is_told_at_once() -> None:
@@ -97,7 +104,7 @@ def test_the_bar_is_of_the_whole_or_there_is_none() -> None:
     assert "progressbar" not in progress_html(replace(JOB, step=3))
     assert "step 3 · 10 of 40 steps" in pace(replace(JOB, step=3))
     assert "4 min left of this step" in pace(replace(JOB, step=3))
-    assert pace(JOB).endswith("4 min left")
+    assert pace(JOB).endswith("4 min left of this step"), "whether more follow is not known"
 
 
 @pytest.mark.parametrize(
