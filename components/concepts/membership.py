@@ -13,7 +13,6 @@ from components.concepts.readers import NAMES, among, hue, named
 from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.lists import frame_html
-from components.shell.markup import escape
 
 RULES = {
     "ball": "a token within θ of the exemplar",
@@ -21,7 +20,7 @@ RULES = {
     "both": "a token within θ that no other exemplar is nearer to",
 }
 WHAT = {"best": "best region", "union": "union of regions"}
-LOG = {"type": "log", "dtick": 1}  # a tick each power of ten
+LOG = {"type": "log", "dtick": 1, "tickformat": ","}  # a tick each power of ten
 
 
 def tables(view: Membership | NewTextMembership) -> dict[str, pl.DataFrame]:
@@ -46,14 +45,16 @@ def render(view: Membership | NewTextMembership) -> None:
 
 def render_membership(view: Membership) -> None:
     """Rates of the chosen region and union, and J of every region."""
-    markup.render(f'<p class="answer">{escape(membership_words(view))}</p>')
+    markup.render(f'<p class="answer">{membership_words(view)}</p>')
     markup.head("Every region", "not the best but each of them")
     left, right = st.columns([6, 6], gap="large")
     with left:
         controls.segmented_control("rule", "Rule", list(RULES), label_visibility="collapsed")
         rule = address.get("rule")
         markup.note(f"A text is in a region: {RULES[rule]}.")
-        st.plotly_chart(j_chart(view, rule), key="js", config=palette.CONFIG)
+        palette.render_chart(
+            j_chart(view, rule), "js", "J of every region by rank, beside random activations"
+        )
     with right:
         markup.render(every_html(view.every, same(view)))
     markup.head("The best region and union", "chosen on training texts, measured on test texts")
@@ -62,16 +63,17 @@ def render_membership(view: Membership) -> None:
 
 def membership_words(view: Membership) -> str:
     """Who is in and who is out of the best region within θ, and whether random activations do as
-    well."""
+    well; as HTML."""
     rows = {(r["rule"], r["what"], r["method"]): r for r in view.table.iter_rows(named=True)}
     own, control = (_rates(rows["ball", "best", name]) for name in ("exemplar", "coreset"))
     if own is None:
         return "No region tells the training texts apart at θ, so none is chosen."
-    begin = (
-        f"On average one of the {own['tied']:,} regions that tie on training texts"
-        if own["tied"] > 1
-        else "The region that training texts choose"
-    )
+    if own["tied"] > 1:
+        begin = f"On average one of the {own['tied']:,} regions that tie on training texts"
+    else:
+        region = view.best["exemplar ball"]
+        chosen = anchor(f"Region {region}", "regions", region=region)
+        begin = f"{chosen}, which training texts choose,"
     true, false = (numbers.percent(round(rate, 6)) for rate in (own["tpr"], 1 - own["tnr"]))
     text = (
         f"{begin} holds, within θ of its exemplar, {true} of the positive test texts and {false} "
@@ -81,13 +83,13 @@ def membership_words(view: Membership) -> str:
         return text
     apart = own["low"] > control["high"] or own["high"] < control["low"]
     word = ("better" if own["j"] > control["j"] else "worse") if apart else "not told apart"
-    return f"{text} The same of random activations: J {_with_ends(control)}, {_VERDICTS[word]}."
+    return f"{text} {_VERDICTS[word]}: J {_with_ends(control)}."
 
 
 _VERDICTS = {
-    "better": "so the region does better",
-    "worse": "so the region does worse",
-    "not told apart": "which is not told apart",
+    "better": "It does better than the best of random activations",
+    "worse": "It does worse than the best of random activations",
+    "not told apart": "It is not told from the best of random activations",
 }
 
 
@@ -206,7 +208,11 @@ def render_new_texts(view: NewTextMembership) -> None:
     markup.render(f'<p class="answer">{new_texts_words(view).format(link)}</p>')
     left, right = st.columns(2, gap="large")
     with left:
-        st.plotly_chart(nearest_chart(view), key="nearest", config=palette.CONFIG)
+        palette.render_chart(
+            nearest_chart(view),
+            "nearest",
+            "Histograms of the distance of texts' nearest tokens to the exemplar",
+        )
         markup.render(quantiles_html(view.quantiles))
     with right:
         markup.render(shares_html(view))
@@ -303,7 +309,7 @@ def nearest_chart(view: NewTextMembership) -> go.Figure:
 def quantiles_html(frame: pl.DataFrame) -> str:
     """Distances to members, among the region's own."""
     columns = (
-        ("quantile", "n", numbers.percent, "level"),
+        ("quantile", "n", "{:.0%}".format, "level"),
         ("texts", "t", str, "kind"),
         ("to members", "n", numbers.fraction, "to_members"),
         ("nearer", "n", numbers.fraction, "among_pairs"),

@@ -40,10 +40,14 @@ def render(view: PurityCoverage | GrayZone) -> None:
 
 def render_purity(view: PurityCoverage) -> None:
     """One plane and one table for all methods, and what purity goes with."""
-    markup.render(f'<p class="answer">{escape(purity_words(view))}</p>')
+    markup.render(f'<p class="answer">{purity_words(view)}</p>')
     left, right = st.columns([5, 7], gap="medium")
     with left:
-        st.plotly_chart(plane(view), key="plane", config=palette.CONFIG)
+        palette.render_chart(
+            plane(view),
+            "plane",
+            "Purity against coverage of the parts of every way to cut the tokens",
+        )
         markup.note("Drawn at random where there are more; ringed: the best of each by F1.")
     with right:
         markup.head("What purity and coverage go with", "over regions, size held fixed")
@@ -56,14 +60,16 @@ WHOLE = 0.9  # of purity and coverage, from which a region is said to hold a con
 
 
 def purity_words(view: PurityCoverage) -> str:
-    """Whether everything that expresses the concept lands in one region, and nothing else."""
+    """Whether everything that expresses the concept lands in one region, and nothing else; as
+    HTML."""
     rows = {row["method"]: row for row in view.splitting.iter_rows(named=True)}
     own, control = rows["exemplar"], rows.get("coreset")
     if own["best_region"] is None:
         return "No token of a positive test text is in any region, so nothing can be said."
     is_whole = min(own["best_purity"], own["best_coverage"]) >= WHOLE
+    best = anchor(f"region {own['best_region']}", "regions", region=own["best_region"])
     text = (
-        f"{'Yes' if is_whole else 'No'}: of the tokens of the best region "
+        f"{'Yes' if is_whole else 'No'}: of the tokens of {best}, the best by F1, "
         f"{numbers.percent(own['best_purity'])} are of positive texts, and it holds "
         f"{numbers.percent(own['best_coverage'])} of all such tokens. Half of them take "
         f"{_regions(own['half'])}"
@@ -89,6 +95,7 @@ def plane(view: PurityCoverage) -> go.Figure:
         _dots(figure, part.sort("f1", descending=True)[:1], method, "")
     figure.add_hline(
         view.prior, line={"color": palette.current().muted, "width": 1, "dash": "dash"},
+        annotation_position="bottom right",
         annotation={"text": "all tokens", "font": {"size": 11, "color": palette.current().muted}},
     )  # fmt: skip
     figure.update_layout(showlegend=True, legend={"y": -0.13, "yanchor": "top"})

@@ -12,7 +12,6 @@ import streamlit as st
 from backend.concepts.views import ConceptAurocs
 from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.links import anchor
-from components.shell.markup import escape
 
 # ways to read a concept, in words and hues
 NAMES = {
@@ -31,6 +30,7 @@ NAMES = {
 }
 FITTED = ("bow", "diffmean", "probe")
 LEGEND = {"y": -0.2, "yanchor": "top", "entrywidth": 0.47, "entrywidthmode": "fraction"}
+RIVALS = ("coreset", "random", "diffmean", "bow", "length")  # what a region is held against
 FEW = 4  # test texts of a side, below which nothing is claimed
 FIXED = dict.fromkeys(FITTED, "fitted") | {"length": "control"}
 
@@ -70,10 +70,14 @@ def render(view: ConceptAurocs) -> None:
             "contrast", "Against", address.CONTRASTS, label_visibility="collapsed",
             format_func=lambda c: f"against {_other(c)} texts",
         )  # fmt: skip
-    markup.render(f'<p class="answer">{escape(answer(view))}</p>')
+    markup.render(f'<p class="answer">{answer(view)}</p>')
     left, right = st.columns([5, 7], gap="large")
     with left:
-        st.plotly_chart(distribution(view), key="aurocs", config=palette.CONFIG)
+        palette.render_chart(
+            distribution(view),
+            "aurocs",
+            "Histograms of the AUROC of regions, random activations and random directions",
+        )
         markup.render(shares_html(view.shares))
     with right:
         marks = terms.key("AUROC", "reader", "random activations", "best by chance")
@@ -84,7 +88,7 @@ def render(view: ConceptAurocs) -> None:
 
 
 def answer(view: ConceptAurocs) -> str:
-    """The answer in a sentence or two."""
+    """The answer in a sentence or two, as HTML."""
     rows = {row["method"]: row for row in view.readers.iter_rows(named=True)}
     shares = {row["method"]: row["above 0.7"] for row in view.shares.iter_rows(named=True)}
     region = rows["exemplar"]
@@ -95,10 +99,7 @@ def answer(view: ConceptAurocs) -> str:
             f"With {region['positives']} positive and {region['negatives']} other test texts "
             "nothing can be claimed of this concept alone."
         )
-    others = ", ".join(
-        f"{NAMES[method]} {_worth(rows[method])}"
-        for method in ("coreset", "random", "diffmean", "bow", "length")
-    )
+    others = ", ".join(f"{NAMES[method]} {_worth(rows[method])}" for method in RIVALS)
     every = (
         f" Of all regions {numbers.percent(shares['exemplar'])} are above .7, of random "
         f"activations {numbers.percent(shares['coreset'])}."
@@ -113,10 +114,24 @@ def answer(view: ConceptAurocs) -> str:
             f"likewise: {others}. Ranges so wide rank nothing: give more texts.{every}"
         )
     ends = f"{numbers.fraction(region['low'])} to {numbers.fraction(region['high'])}"
+    name = anchor(f"Region {region['column']}", "regions", region=region["column"])
     return (
-        f"Region {region['column']}, chosen on training texts, tells the test texts apart with "
-        f"AUROC {numbers.fraction(region['value'])} ({ends}). Beside it: {others}.{every}"
+        f"{name}, chosen on training texts, tells the test texts apart with AUROC "
+        f"{numbers.fraction(region['value'])} ({ends}), {_verdict(region, rows['coreset'])}. "
+        f"Beside it: {others}.{every}"
     )
+
+
+def _verdict(region: dict[str, Any], control: dict[str, Any]) -> str:
+    """Whether the chosen region does better than the best of random activations: one is told from
+    the other where their intervals are apart."""
+    if control["low"] is None or (control["tied"] or 1) > 1:
+        return "which cannot be compared with random activations here"
+    if region["low"] > control["high"]:
+        return "better than the best of random activations"
+    if region["high"] < control["low"]:
+        return "worse than the best of random activations"
+    return "not told from the best of random activations"
 
 
 def _worth(row: dict[str, Any]) -> str:

@@ -73,7 +73,11 @@ def render_stable(view: StableRegions) -> None:
     markup.render(f'<p class="answer">{escape(stable_words(view))}</p>')
     left, right = st.columns([5, 7], gap="large")
     with left:
-        st.plotly_chart(segments_chart(view), key="segments", config=palette.CONFIG)
+        palette.render_chart(
+            segments_chart(view),
+            "segments",
+            "How far the output has gone along the way between two prompts, a line a pair",
+        )
         markup.note(
             "Each line is a pair of prompts: the residual at the last token is moved from one to "
             "the other, and D says how far the final residual has gone. A stable region is flat, "
@@ -173,9 +177,9 @@ def stable_words(view: StableRegions) -> str:
     places = ("nearer to", "than to") if row["mean"] < 0 else ("farther from", "than from")
     place, joint = places if apart else ("as near to", "as to")
     return (
-        f"With {row['n']} pairs of prompts the output is steepest {place} where a region ends "
-        f"{joint} where a region of random activations ends (difference "
-        f"{numbers.fraction(row['mean'], 3)} of the way, {ends}). {sharp}"
+        f"{'Yes' if row['high'] < 0 else 'No'}: with {row['n']} pairs of prompts the output is "
+        f"steepest {place} where a region ends {joint} where a region of random activations ends "
+        f"(difference {numbers.fraction(row['mean'], 3)} of the way, {ends}). {sharp}"
     )
 
 
@@ -194,7 +198,9 @@ def render_robustness(view: Robustness) -> None:
         if view.f1 is None or view.good is None:
             markup.note("Features are not matched with these regions, or the study has no SAE.")
             return
-        st.plotly_chart(f1_chart(view.f1), key="f1s", config=palette.CONFIG)
+        palette.render_chart(
+            f1_chart(view.f1), "f1s", "Histogram of the best F1 of each region with any feature"
+        )
         markup.render(
             f'<p class="note">F1 of .5 or more: {markup.interval(*view.good)} of regions, n '
             f"{numbers.count(len(view.f1))}; the paper on exemplar partitioning found about .20 "
@@ -203,18 +209,26 @@ def render_robustness(view: Robustness) -> None:
         )
 
 
+MOSTLY = 0.5  # of the regions, above which they are said to be found again
+
+
 def robustness_words(frame: pl.DataFrame) -> str:
     """How many regions are found again, beside random activations."""
     by_key = {(r["how"], r["of"]): r for r in frame.filter(measure="found").iter_rows(named=True)}
-    parts = []
+    parts, verdicts = [], []
     for how in frame["how"].unique(maintain_order=True):
         own, control = (by_key.get((how, kind)) for kind in ("exemplars", "coreset"))
         if own:
+            verdicts.append(own["value"] > MOSTLY)
             rivals = f" (random activations {numbers.percent(control['value'])})" if control else ""
             parts.append(f"{numbers.percent(own['value'])} with {how}{rivals}")
     if not parts:
         return "Nothing was partitioned again."
-    return f"Of the regions these are found again, by an exemplar of cosine > .9: {_listed(parts)}."
+    verdict = "Mostly" if all(verdicts) else "In part" if any(verdicts) else "Mostly not"
+    return (
+        f"{verdict}: of the regions these are found again, by an exemplar of cosine > .9: "
+        f"{_listed(parts)}."
+    )
 
 
 def _listed(parts: list[str]) -> str:

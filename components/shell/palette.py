@@ -160,7 +160,7 @@ def template(palette: Palette) -> go.layout.Template:
             "yaxis": axis | {"showline": False},
             "colorway": list(palette.categories),
             "showlegend": False,
-            "legend": {"orientation": "h"},
+            "legend": {"orientation": "h", "font": {"size": 11}},
             "hoverlabel": {
                 "bgcolor": palette.ground,
                 "bordercolor": palette.line,
@@ -209,16 +209,28 @@ CONFIG = {
 }
 
 
-def legible(x: np.ndarray, y: np.ndarray, words: Sequence[str], wide: float = 420) -> list[str]:
-    """The labels of points [n] in a chart about so many pixels wide; of those that would lie on
-    another the first stays, and the others are empty."""
-    spans = (float(np.ptp(x)) or 1.0) / wide, (float(np.ptp(y)) or 1.0) / 330
+WIDE, HIGH, LINE = 420, 330, 15  # pixels of a chart with labels, and of one of them
+
+
+def legible(
+    x: np.ndarray,
+    y: np.ndarray,
+    words: Sequence[str],
+    among: tuple[np.ndarray, np.ndarray] | None = None,
+) -> list[str]:
+    """The labels of points [n] in a chart about `WIDE` pixels wide that shows them, or all points
+    `among` which they are; of those that would lie on another the first stays, and the others are
+    empty."""
+    spans = [
+        (float(np.ptp(part)) or 1.0) / size
+        for part, size in zip(among or (x, y), (WIDE, HIGH), strict=True)
+    ]
     places: list[tuple[float, float, float]] = []
     labels = []
     for index, word in enumerate(words):
         place = x[index] / spans[0], y[index] / spans[1], 3.2 * len(word)
         free = all(
-            abs(place[0] - centre_x) > place[2] + half or abs(place[1] - centre_y) > 11
+            abs(place[0] - centre_x) > place[2] + half or abs(place[1] - centre_y) > LINE
             for centre_x, centre_y, half in places
         )
         places += [place] if free else []

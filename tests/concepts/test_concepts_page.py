@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backend import queries
+from backend import queries, settings
 from backend.concepts import choices as concept_choices
 from backend.concepts import views as concept_views
 from backend.concepts.views import (
@@ -106,6 +107,9 @@ def test_nothing_is_claimed_of_a_few_texts(study: Study, boats: str) -> None:
     view = queries.concept_aurocs(study.name, boats)
     assert isinstance(view, ConceptAurocs)
     assert "tells the test texts apart" in shown.answer(view)
+    region = view.readers.filter(method="exemplar")["column"][0]
+    one = view.readers.with_columns(tied=pl.lit(1, pl.Int64))
+    assert f">Region {region}</a>, chosen on training" in shown.answer(replace(view, readers=one))
     few = view.readers.with_columns(negatives=pl.lit(1, pl.Int64))
     assert "nothing can be claimed" in shown.answer(replace(view, readers=few))
     none = view.readers.with_columns(value=pl.lit(None, pl.Float64))
@@ -161,7 +165,9 @@ def test_purity_is_answered_with_yes_or_no() -> None:
         return purity.purity_words(SimpleNamespace(splitting=table))
 
     text = words(*rows)
-    assert text.startswith("No: of the tokens of the best region 100% are of positive texts")
+    assert text.startswith("No: of the tokens of <a ")
+    assert "region=7" in text
+    assert ">region 7</a>, the best by F1, 100% are of positive texts" in text
     assert "holds 5.7% of all such tokens. Half of them take 82 regions" in text
     assert "82 regions, with random activations 134." in text
     assert words(split_row("exemplar", **best | {"best_coverage": 0.95})).startswith("Yes")
@@ -179,9 +185,9 @@ def rates(method: str, j: float, low: float, high: float, tied: int = 1) -> dict
 @pytest.mark.parametrize(
     ("control", "verdict"),
     [
-        (rates("coreset", 0.66, 0.5, 0.8), "which is not told apart"),
-        (rates("coreset", 0.4, 0.3, 0.5), "so the region does better"),
-        (rates("coreset", 0.97, 0.95, 1.0), "so the region does worse"),
+        (rates("coreset", 0.66, 0.5, 0.8), "It is not told from the best of random activations"),
+        (rates("coreset", 0.4, 0.3, 0.5), "It does better than the best of random activations"),
+        (rates("coreset", 0.97, 0.95, 1.0), "It does worse than the best of random activations"),
     ],
 )
 def test_who_is_in_is_answered_beside_random_activations(
@@ -189,7 +195,9 @@ def test_who_is_in_is_answered_beside_random_activations(
 ) -> None:
     own = rates("exemplar", 0.88, 0.77, 0.93)
     table = pl.DataFrame([own, control], concept_views.CHOSEN_RATES)
-    text = membership.membership_words(SimpleNamespace(table=table))
+    best = {"exemplar ball": 5}
+    text = membership.membership_words(SimpleNamespace(table=table, best=best))
+    assert ">Region 5</a>, which training texts choose, holds" in text
     assert "98% of the positive test texts and 10% of the others (J .88, .77 to .93)" in text
     assert verdict in text
     tied = [rates("exemplar", 0.8, 0.5, 0.9, tied=25), control]
@@ -215,9 +223,9 @@ def test_a_gray_zone_is_answered_against_none() -> None:
 @pytest.mark.parametrize(
     ("ends", "words"),
     [
-        ((0.023, -0.01, 0.056), "steepest as near to where a region ends as to where"),
-        ((-0.1, -0.2, -0.05), "steepest nearer to where a region ends than to where"),
-        ((0.1, 0.05, 0.2), "steepest farther from where a region ends than from where"),
+        ((0.023, -0.01, 0.056), "No: with 61 pairs of prompts the output is steepest as near to"),
+        ((-0.1, -0.2, -0.05), "Yes: with 61 pairs of prompts the output is steepest nearer to"),
+        ((0.1, 0.05, 0.2), "No: with 61 pairs of prompts the output is steepest farther from"),
     ],
 )
 def test_stable_regions_are_answered_against_random_activations(
@@ -244,4 +252,33 @@ def test_robustness_is_answered_beside_random_activations() -> None:
         for kind, value in (("exemplars", own), ("coreset", 0.02))
     ]
     text = stability.robustness_words(pl.DataFrame(rows, concept_views.REPEATS))
+    assert text.startswith("Mostly not: ")
+    better = [row | {"value": row["value"] + 0.2} for row in rows]
+    assert stability.robustness_words(pl.DataFrame(better, concept_views.REPEATS)).startswith(
+        "In p"
+    )
     assert "9.0% with another order (random activations 2.0%) and 34% with another θ" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.1, 0.2, "better than"), (0.1, 0.99, "not told from"), (0.999, 1.0, "worse than")],
+)
+def test_a_region_is_told_from_random_activations_where_intervals_are_apart(
+    low: float, high: float, verdict: str
+) -> None:
+    region, control = {"low": 0.5, "high": 0.9}, {"low": low, "high": high, "tied": 1}
+    assert shown._verdict(region, control).startswith(verdict)
+    assert "cannot be compared" in shown._verdict(region, control | {"tied": 3})
+
+
+def test_the_folder_of_own_concepts_is_that_of_the_annotations(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, words in (
+        (settings.ROOT / "annotations", "annotations/concepts"),
+        (Path.home() / "mine", "~/mine/concepts"),
+        (Path("/elsewhere"), "/elsewhere/concepts"),
+    ):
+        monkeypatch.setenv("TESSERA_ANNOTATIONS", str(folder))
+        assert queries.concepts_folder() == words

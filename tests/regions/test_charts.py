@@ -417,3 +417,6 @@ def test_of_labels_that_would_cover_each_other_the_first_is_shown() -> None:
     shown = palette.legible(x, y, ["one", "hidden", "above", "far"])
     assert shown == ["one", "", "above", "far"]
     assert palette.legible(x[:1], y[:1], ["alone"]) == ["alone"]
+    whole = np.array([0.0, 40.0]), np.array([0.0, 1.0])
+    near = palette.legible(x[[0, 3]], y[[0, 3]], ["one", "two"], whole)
+    assert near == ["one", ""], "of a chart of a wider range they lie on each other"

@@ -54,7 +54,7 @@ def cloud_chart(view: CeBench, definition: str) -> go.Figure:
     ]
     chart.add_scatter(
         x=x[features], y=y[features], mode="markers+text", customdata=features,
-        text=palette.legible(x[features], y[features], words), hovertext=words,
+        text=palette.legible(x[features], y[features], words, (x, y)), hovertext=words,
         textposition="top center", textfont={"size": 10, "color": colours.muted},
         marker={"size": 8, "color": colours.amber},
         hovertemplate="feature %{customdata}, first for %{hovertext}<extra></extra>",

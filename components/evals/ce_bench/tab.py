@@ -15,7 +15,7 @@ from components.evals.tab import Desk, Tab, Tables
 from components.shell import address, controls, markup, numbers, palette, terms
 from components.shell.links import anchor
 from components.shell.markup import escape, unbroken
-from components.shell.status import waiting
+from components.shell.status import render_estimate, waiting
 
 # contrastive and independent are distances from 0 to 1, interpretability is their sum
 UNITS: dict[str, str] = dict.fromkeys(("corrected", "seed"), "distance, 0–1 (the sum: 0–2)")
@@ -96,7 +96,9 @@ def _render_scores(view: CeBench) -> None:
         with column:
             markup.head(definition, DEFINITIONS[definition])
             chart = scores_chart(view, definition)
-            st.plotly_chart(chart, key=f"scores-{definition}", config=palette.CONFIG)
+            palette.render_chart(
+                chart, f"scores-{definition}", "Scores of this SAE and of random directions"
+            )
     markup.render(scores_html(view) + terms.key("L0", "null", "control SAE", "contrastive score"))
     markup.head("Halves of the subjects", f"split by seed {view.seed}")
     markup.render(checks.halves_html(view))
@@ -105,11 +107,21 @@ def _render_scores(view: CeBench) -> None:
 def _render_held_out(view: CeBench) -> None:
     markup.head("Does a feature read a subject?", "chosen on all pairs but one, ranked on that one")
     left, right = st.columns([4, 8], gap="large")
-    left.plotly_chart(checks.held_out_chart(view), key="held", config=palette.CONFIG)
+    with left:
+        palette.render_chart(
+            checks.held_out_chart(view),
+            "held",
+            "Share of pairs held out on which the chosen feature is among the first ten",
+        )
     right.html(checks.held_out_html(view))
     markup.head("Do opposites share features?", "of the 20 strongest of a story")
     left, right = st.columns(2, gap="large")
-    left.plotly_chart(checks.overlap_chart(view), key="overlap", config=palette.CONFIG)
+    with left:
+        palette.render_chart(
+            checks.overlap_chart(view),
+            "overlap",
+            "Share of the strongest features that stories have in common",
+        )
     right.html(checks.overlap_html(view))
 
 
@@ -123,11 +135,17 @@ def _render_features(view: CeBench) -> None:
     left, right = st.columns([6, 6], gap="large")
     with left:
         markup.note("Every feature: mean distances over all pairs of all subjects.")
-        st.plotly_chart(details.cloud_chart(view, definition), key="cloud", config=palette.CONFIG)
+        palette.render_chart(
+            details.cloud_chart(view, definition),
+            "cloud",
+            "Contrastive against independent distance of every feature",
+        )
         markup.render(firsts_html(view, definition))
     with right:
         markup.note("First features: means over the pairs of the column's subject alone.")
-        st.plotly_chart(details.heat_chart(view, definition), key="heat", config=palette.CONFIG)
+        palette.render_chart(
+            details.heat_chart(view, definition), "heat", "Heat map: a row a unit or feature"
+        )
 
 
 def _render_sweep(view: CeBench, study: str, pairs: str, desk: Desk) -> None:
@@ -141,11 +159,17 @@ def _render_sweep(view: CeBench, study: str, pairs: str, desk: Desk) -> None:
     if view.missing and address.get("swept"):
         waiting(desk.ce_sweep(study, pairs), desk, "sweep")
     elif view.missing:
-        markup.note(f"{view.missing} not computed yet: about a minute each.")
-        controls.start_button("Run them", "sweep-saes", "swept")
+        them = "One is" if view.missing == 1 else f"{view.missing} are"
+        markup.note(f"{them} not computed yet.")
+        render_estimate(desk.ce_sweep, study, pairs)
+        controls.start_button("Score them", "sweep-saes", "swept")
     if view.sweep["source"].n_unique() > 1:
         score = f"{address.get('definition')} interpretability"
-        st.plotly_chart(details.sweep_chart(view.sweep, score), key="sweep", config=palette.CONFIG)
+        palette.render_chart(
+            details.sweep_chart(view.sweep, score),
+            "sweep",
+            "Score of each SAE by block, width and L0",
+        )
         markup.render(details.sweep_html(view))
 
 

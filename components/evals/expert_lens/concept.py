@@ -27,12 +27,18 @@ def render_expert_concept(view: ExpertConcept) -> None:
     markup.render(f'<p class="answer">{escape(answer(view, stop))}</p>')
     left, right = st.columns([5, 6], gap="large")
     with left:
-        st.plotly_chart(ap_chart(view, stop), key="ap", config=palette.CONFIG)
-        st.plotly_chart(sizes_chart(view, stop), key="sizes", config=palette.CONFIG)
+        palette.render_chart(
+            ap_chart(view, stop), "ap", "Average precision of units on train and test sentences"
+        )
+        palette.render_chart(
+            sizes_chart(view, stop), "sizes", "How many units are experts, by threshold"
+        )
         markup.render(texts_html(view))
     with right:
         if view.units == "maps":
-            st.plotly_chart(heat_chart(view, stop), key="heat", config=palette.CONFIG)
+            palette.render_chart(
+                heat_chart(view, stop), "heat", "Heat map: a row a unit or feature"
+            )
             null = numbers.percent(view.sizes["null"][stop] / view.width)
             markup.note(f"On train sentences; {null} of all units under shuffled labels.")
         markup.render(top_html(view))

@@ -85,8 +85,18 @@ def render_expert_lens(view: ExpertLens) -> int:
     if len(view.agreement):
         markup.head("As alike as people say?", "Spearman’s ρ over rated pairs of concepts")
         left, right = st.columns([6, 5], gap="large")
-        left.plotly_chart(agreement_chart(view, stop), key="agreement", config=palette.CONFIG)
-        right.plotly_chart(human_chart(view), key="human", config=palette.CONFIG)
+        with left:
+            palette.render_chart(
+                agreement_chart(view, stop),
+                "agreement",
+                "Agreement with people by measure of likeness",
+            )
+        with right:
+            palette.render_chart(
+                human_chart(view),
+                "human",
+                "How alike pairs of concepts are to people and to the model",
+            )
         markup.render(agreement_html(view, stop))
     else:
         markup.note("Too few of these concepts are rated in pairs to compare with people.")
@@ -94,11 +104,13 @@ def render_expert_lens(view: ExpertLens) -> int:
     markup.head("Would the same experts be found again?", "halves share no document or frame")
     left, right = st.columns([6, 5], gap="large")
     with left:
-        st.plotly_chart(sets.stability_chart(view, stop), key="stable", config=palette.CONFIG)
+        palette.render_chart(
+            sets.stability_chart(view, stop), "stable", "How alike expert sets of two draws are"
+        )
         markup.render(sets.again_html(view))
     if comparable(view):
         with right:
-            st.plotly_chart(sets.map_chart(view), key="places", config=palette.CONFIG)
+            palette.render_chart(sets.map_chart(view), "places", "Concepts on a map of likeness")
             markup.note(
                 f"Classical scaling: the two dimensions hold {numbers.percent(view.tree.shown)} of "
                 "the variance, so trust the tree before the map. Hues are branches of the tree."
@@ -118,7 +130,9 @@ def render_alike(view: ExpertLens) -> None:
     """Likeness and tree, or why there are none."""
     markup.head("Which concepts are alike?", "cosine of AP, less its mean over concepts")
     if comparable(view):
-        st.plotly_chart(sets.likeness_chart(view), key="likeness", config=palette.CONFIG)
+        palette.render_chart(
+            sets.likeness_chart(view), "likeness", "Heat map of how alike concepts are"
+        )
         return
     markup.note(
         f"It takes five concepts to say which are alike, and here are {len(view.concepts)}: of so "

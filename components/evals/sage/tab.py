@@ -66,8 +66,14 @@ def _render_where(results: SageTask) -> None:
     )
     markup.head("Where is it done?", "a counterfactual's activation put in place of the prompt's")
     left, right = st.columns([7, 5], gap="large")
-    left.plotly_chart(charts.attribution_chart(results), key="attribution", config=palette.CONFIG)
-    right.plotly_chart(charts.patched_chart(results), key="patched", config=palette.CONFIG)
+    with left:
+        palette.render_chart(
+            charts.attribution_chart(results),
+            "attribution",
+            "Attribution of each role at each block",
+        )
+    with right:
+        palette.render_chart(charts.patched_chart(results), "patched", "Effects of patched sites")
     markup.render(sage_tables.agreement_html(results))
 
 
@@ -84,17 +90,25 @@ def _render_worth(view: Sage, results: SageTask) -> None:
             "Here the counterfactual's activation moves LD away from the counterfactual's, as "
             "damage of any kind may: what controls do is the measure of everything below."
         )
-    st.plotly_chart(charts.scores_chart(results, view.role), key="scores", config=palette.CONFIG)
+    palette.render_chart(
+        charts.scores_chart(results, view.role), "scores", "Scores of each dictionary by measure"
+    )
     marks = terms.key("logit difference", "sufficiency", "necessity", "supervised dictionary")
     markup.render(sage_tables.scores_html(results, view.role) + marks)
     markup.head("Can it be controlled?", "an attribute changed to its counterfactual's value")
-    st.plotly_chart(charts.control_chart(results), key="control", config=palette.CONFIG)
+    palette.render_chart(
+        charts.control_chart(results),
+        "control",
+        "Share of the counterfactual's change by number of features",
+    )
     markup.render(sage_tables.control_html(results))
     if len(results.read):
         markup.head("Can it be read?", "F1 on test of what was chosen on train")
         left, right = st.columns([6, 6], gap="large")
         with left:
-            st.plotly_chart(charts.read_chart(results), key="read", config=palette.CONFIG)
+            palette.render_chart(
+                charts.read_chart(results), "read", "F1 by which attributes are read"
+            )
         with right:
             markup.render(sage_tables.unions_html(results))
             markup.render(sage_tables.causal_html(results))
