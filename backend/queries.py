@@ -21,7 +21,7 @@ from backend.annotations.hand_label_files import (
 )
 from backend.annotations.hand_labels import decide, human_labels
 from backend.concepts.answers import gray_zone, membership, new_text_membership, purity_coverage
-from backend.concepts.choices import concept_sets, keep_concept
+from backend.concepts.choices import concept_sets, concepts_folder, keep_concept
 from backend.concepts.reader_answers import concept_aurocs, mean_aurocs
 from backend.concepts.results import concept_set
 from backend.concepts.stability_answers import robustness, stable_regions

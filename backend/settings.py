@@ -60,3 +60,11 @@ def current() -> Settings:
     variables = {name: f"TESSERA_{name.upper()}" for name in Settings.model_fields}
     texts = {name: os.environ[v].strip() for name, v in variables.items() if v in os.environ}
     return Settings.model_validate(texts)
+
+
+def spoken(path: Path) -> str:
+    """A path as a person would write it: within the project from there on, else from home."""
+    for folder, sign in ((ROOT, ""), (Path.home(), "~/")):
+        if path.is_relative_to(folder):
+            return f"{sign}{path.relative_to(folder)}"
+    return str(path)

@@ -49,7 +49,7 @@ with reported():
             render_footer(stability.tables(view), view.provenance, ask)
     else:
         name, place_beside = choice.render_choice(queries.concept_sets())
-        choice.render_own(queries.keep_concept)
+        choice.render_own(queries.keep_concept, queries.concepts_folder())
         whole = queries.concept_set(place.study, name, place.p, place.k)
         if not waiting(whole, queries, "set"):
             with place_beside:

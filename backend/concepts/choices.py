@@ -21,6 +21,12 @@ def folder() -> Path:
 
 
 @lookup
+def concepts_folder() -> str:
+    """The folder of concept sets of one's own, as a person would write it."""
+    return settings.spoken(folder())
+
+
+@lookup
 def concept_sets() -> list[ConceptChoice]:
     """The concept sets that can be chosen, one's own first."""
     return [

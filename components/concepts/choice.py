@@ -94,8 +94,9 @@ def contrast(view: ConceptsView, concept: str) -> str:
     return "negative"
 
 
-def render_own(keep: Callable[[str, str, str], str]) -> None:
-    """Boxes for a concept of one's own; what is typed stays until it is kept."""
+def render_own(keep: Callable[[str, str, str], str], folder: str) -> None:
+    """Boxes for a concept of one's own; what is typed stays until it is kept. `folder`: where files
+    of such concepts lie."""
     with st.expander("A concept of your own"):
         markup.note(
             "A text a line. Half of each side is held out for testing, so four of each are the "
@@ -117,7 +118,7 @@ def render_own(keep: Callable[[str, str, str], str]) -> None:
                     st.rerun()
         markup.note(
             "Or put a JSONL, CSV or Parquet file with columns text and label (and concept, split), "
-            "or an AxBench folder, into annotations/concepts; a path in ?set= works too."
+            f"or an AxBench folder, into {folder}; a path in ?set= works too."
         )
 
 

@@ -151,7 +151,7 @@ def test_topics_are_a_set_without_any_file(study: Study) -> None:
 # ---------------------------------------------------------------- answers in a sentence
 
 
-def split_row(method: str, **values: float) -> dict[str, object]:
+def split_row(method: str, **values: float) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(concept_views.SPLITTING)
     return row | {"method": method, "units": 100} | values
 
@@ -174,7 +174,7 @@ def test_purity_is_answered_with_yes_or_no() -> None:
     assert "nothing can be said" in words(split_row("exemplar"))
 
 
-def rates(method: str, j: float, low: float, high: float, tied: int = 1) -> dict[str, object]:
+def rates(method: str, j: float, low: float, high: float, tied: int = 1) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(concept_views.CHOSEN_RATES)
     row |= {"method": method, "rule": "ball", "what": "best", "tied": tied}
     prefix = "tied_" if tied > 1 else ""
@@ -253,10 +253,8 @@ def test_robustness_is_answered_beside_random_activations() -> None:
     ]
     text = stability.robustness_words(pl.DataFrame(rows, concept_views.REPEATS))
     assert text.startswith("Mostly not: ")
-    better = [row | {"value": row["value"] + 0.2} for row in rows]
-    assert stability.robustness_words(pl.DataFrame(better, concept_views.REPEATS)).startswith(
-        "In p"
-    )
+    better = pl.DataFrame(rows, concept_views.REPEATS).with_columns(value=pl.col("value") + 0.2)
+    assert stability.robustness_words(better).startswith("In part: ")
     assert "9.0% with another order (random activations 2.0%) and 34% with another θ" in text
 
 
