@@ -29,8 +29,8 @@ from backend.store.rates import CHUNK, Part
 
 
 def _work(_study: Study, **_which: str) -> list[Part]:
-    """The stories are about as much text as a chunk of a corpus."""
-    return [Part(ce_bench.entry.name, like={CHUNK: 1.5})]
+    """All of it, as long as the last time."""
+    return [Part(ce_bench.entry.name, like={CHUNK: ce_sweep.EACH})]
 
 
 @query(EVALUATION.title, priority=queue.LONG - 1, key=stories_key, work=_work)

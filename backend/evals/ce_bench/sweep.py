@@ -19,6 +19,9 @@ from backend.query import key_of, lookup, query
 from backend.schema import ModelError, ModelRef, PairsRef, SaeRef, Site, Study, TesseraError
 from backend.store import queue
 from backend.store.memo import Entry
+from backend.store.rates import CHUNK, Part
+
+EACH = 1.5  # of a chunk's time, until it was measured: the stories are about as much text
 
 PlacedSae = tuple[Site, SaeRef]
 Reports = dict[str, Entry]  # by reader
@@ -97,16 +100,27 @@ def stories_key(study: Study, pairs: str = "", **arguments: Any) -> str:
     return key_of(study, pairs=stories.choose(pairs), **arguments)
 
 
-@query("CE-Bench of several SAEs", priority=queue.LONG - 1, key=stories_key)
+def _work(study: Study, pairs: str = "", saes: tuple[str, ...] = ()) -> list[Part]:
+    """Each SAE that is not scored yet takes as long as the benchmark of one."""
+    ref = stories.choose(pairs)
+    left = [sae for sae in _different(study, saes) if not find_reports(study.model, ref, sae)]
+    return [Part("ce_bench", len(left), {CHUNK: EACH})] if left else []
+
+
+@query("CE-Bench of several SAEs", priority=queue.LONG - 1, key=stories_key, work=_work)
 def ce_sweep(study: Study, pairs: str = "", saes: tuple[str, ...] = ()) -> pl.DataFrame:
     """CE-Bench of several SAEs beside their controls, as `sweep_table`: of the study's SAE and all
     others that its file lists, or of `saes`, each `<source>@<revision>`; `pairs` as in `ce_bench`.
     """
-    placed = [_placed(sae) for sae in saes] or [own_sae(study), *study.saes]
-    different = list(dict.fromkeys(placed))
+    different = _different(study, saes)
     score = functools.partial(reports, study.model, stories.choose(pairs))
     entries = run.each(score, different, "Scoring SAEs", "SAEs")
     return sweep_table(dict(zip(different, entries, strict=True)))
+
+
+def _different(study: Study, saes: tuple[str, ...]) -> list[PlacedSae]:
+    """The SAEs that are meant, each once."""
+    return list(dict.fromkeys([_placed(sae) for sae in saes] or [own_sae(study), *study.saes]))
 
 
 def _placed(sae: str) -> PlacedSae:

@@ -162,7 +162,7 @@ def _render_sweep(view: CeBench, study: str, pairs: str, desk: Desk) -> None:
         them = "One is" if view.missing == 1 else f"{view.missing} are"
         markup.note(f"{them} not computed yet.")
         render_estimate(desk.ce_sweep, study, pairs)
-        controls.start_button("Score them", "sweep-saes", "swept")
+        controls.start_button("Run them", "sweep-saes", "swept")
     if view.sweep["source"].n_unique() > 1:
         score = f"{address.get('definition')} interpretability"
         palette.render_chart(

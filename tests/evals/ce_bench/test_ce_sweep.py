@@ -40,8 +40,10 @@ def test_saes_that_a_study_lists_are_swept(
     assert all(ref.revision for _, ref in study.saes)
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     assert isinstance(ce_sweep.ce_sweep("many", stories), Job)
+    assert [part.units for part in ce_sweep._work(study, stories)] == [4]
     with run.computing("cpu", Progress()):
         ce_sweep.ce_sweep("many", stories)
+    assert not ce_sweep._work(study, stories), "nothing is left of it"
     table = ce_sweep.ce_sweep.look("many", stories)
     assert table is not None
     assert sorted(table["layer"].unique()) == [0, 1, LAYER, 3]
