@@ -37,8 +37,9 @@ TITLES = {
 }
 WHY = "Answers are kept by name, so judging begins when you have given yours."
 FITS = (
-    "Tick every excerpt in which what the label describes occurs: some, none or all. say “x”: x "
-    "comes next; token “x”: the excerpt holds it; after “x”: it follows x."
+    "Tick every excerpt in which what the label describes occurs: some, none or all. The label "
+    "“say x” means that x comes next, “token x” that the excerpt holds x, “after x” that it "
+    "follows x."
 )
 SENTENCES = (
     "One of these was said of the activation at the last token of this text, the other of "

@@ -158,7 +158,6 @@ class Judge {
   draw() {
     const { task } = this;
     this.root.dataset.item = task?.item ?? "";
-    this.root.classList.toggle("pair", !this.judges);
     this.question.innerHTML = task?.question ?? "";
     this.texts.replaceChildren(...(task?.texts ?? []).map((text, place) => {
       const box = make("div", "j-text");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,3 +54,18 @@ def test_a_name_says_what_a_value_is(path: Path) -> None:
 )
 def test_a_bare_participle_is_no_name(code: str) -> None:
     assert {name.strip("_").lower() for _, name in names(ast.parse(code))} & NO_NAMES
+
+
+def test_no_class_of_the_style_is_one_that_means_something_else_elsewhere() -> None:
+    """A rule for `.line` alone also styled the lines of a chart's text, and one for `.pair` the
+    blind questions that a script drew."""
+    style = (ROOT / "components" / "shell" / "style.css").read_text(encoding="utf-8")
+    alone = set(re.findall(r"(?:^|[},]\s*)\.([\w-]+)(?=\s*[{,])", style, re.MULTILINE))
+    assert {"note", "answer"} <= alone, "rules are found"
+    scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "components").rglob("*.js")]
+    set_by_scripts = {
+        name
+        for text in scripts
+        for name in re.findall(r'classList\.(?:add|remove|toggle)\("([\w-]+)"', text)
+    }
+    assert not alone & (set_by_scripts | {"line", "main-svg", "point", "trace", "bg"})
