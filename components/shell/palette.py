@@ -157,7 +157,7 @@ def template(palette: Palette) -> go.layout.Template:
             "plot_bgcolor": "rgba(0,0,0,0)",
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
             "xaxis": axis | {"showgrid": False},
-            "yaxis": axis | {"showline": False},
+            "yaxis": axis | {"showline": False, "ticklabelstandoff": 4},
             "colorway": list(palette.categories),
             "showlegend": False,
             "legend": {"orientation": "h", "font": {"size": 11}},

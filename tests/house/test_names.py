@@ -61,7 +61,7 @@ def test_no_class_of_the_style_is_one_that_means_something_else_elsewhere() -> N
     blind questions that a script drew."""
     style = (ROOT / "components" / "shell" / "style.css").read_text(encoding="utf-8")
     alone = set(re.findall(r"(?:^|[},]\s*)\.([\w-]+)(?=\s*[{,])", style, re.MULTILINE))
-    assert {"note", "answer"} <= alone, "rules are found"
+    assert {"note", "dot"} <= alone, "rules are found"
     scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "components").rglob("*.js")]
     set_by_scripts = {
         name
