@@ -110,7 +110,7 @@ def _draw_lines(
             hovertemplate=f"{name}: %{{y:,.0f}} units at %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
     chart.add_vline(tau, line={"color": colours.muted, "width": 1, "dash": "dash"})
-    chart.update_yaxes(title="units", type="log", dtick=1)
+    chart.update_yaxes(title="units", type="log", dtick=1, tickformat=",")
     chart.update_layout(showlegend=True)
 
 

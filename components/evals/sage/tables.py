@@ -152,7 +152,7 @@ def control_html(results: SageTask) -> str:
 
 
 def _feature(number: int) -> str:
-    return anchor(numbers.count(number), "features", feature=number)
+    return anchor(str(number), "features", feature=number)
 
 
 _ATTRIBUTE: Column = ("attribute", "t", escape, "attribute")
