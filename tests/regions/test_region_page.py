@@ -28,7 +28,7 @@ def test_all_distance_bands_stand_in_one_scroll(ready: str, table: pl.DataFrame)
     assert len(filled) > 1
     for row in filled.iter_rows(named=True):
         assert re.search(rf"Band {row['band']} of 4.*n = {row['count']:,}<", html)
-    distances = [float(d) for d in re.findall(r"<span>d <b>([.\d]+)</b></span>", html)]
+    distances = [float(d) for d in re.findall(r">d</a> <b>([.\d]+)</b></span>", html)]
     assert distances == sorted(distances), "the nearest band first, and within it the nearest"
     assert len(filled) < len(distances) <= members.EACH * len(filled)
     assert "in band 2" in text_of(opened("regions", region=region, draw="band 2"))
@@ -39,7 +39,7 @@ def test_of_few_members_all_are_listed_once(ready: str, table: pl.DataFrame) -> 
     region, size = few.select("region", "size").row(0)
     html = html_of(opened("regions", region=region, draw="all"))
     assert "Band 1 of 4" not in html
-    assert len(re.findall("<span>d <b>", html)) == size - 1
+    assert len(re.findall(">d</a> <b>", html)) == size - 1
 
 
 @pytest.mark.parametrize(
