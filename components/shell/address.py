@@ -7,92 +7,24 @@ left out. The URL wins when it was changed from outside; `controls` shows and se
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from backend.evals.evaluation import Parameter
-from backend.evals.words import EVALUATIONS
 from backend.labels import words
 from backend.queue.words import ORDERS
 from backend.schema import Plan, Thresholds, TierSpec
 from backend.tiers.words import TIERS
-
-
-@dataclass(frozen=True)
-class Field:
-    """One URL parameter: how to read it (raises ValueError), what it is, its default and, of a
-    number, the least and the most that it can be."""
-
-    read: Callable[[str], Any]
-    what: str
-    default: Any = None
-    least: float | None = None
-    most: float | None = None
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value is within the bounds."""
-        return (self.least is None or value >= self.least) and (
-            self.most is None or value <= self.most
-        )
-
-
-def whole(value: str) -> int:
-    if abs(int(value)) >= 2**53:  # a browser holds no larger one exactly
-        raise ValueError(value)
-    return int(value)
-
-
-def number(value: str) -> float:
-    if not math.isfinite(float(value)):
-        raise ValueError(value)
-    return float(value)
-
-
-def flag(value: str) -> bool:
-    if value not in ("0", "1"):
-        raise ValueError(value)
-    return value == "1"
-
-
-def one_of(*options: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value not in options:
-            raise ValueError(value)
-        return value
-
-    return read
-
-
-def choice(options: Collection[str], default: str) -> Field:
-    """A parameter that is one of a few."""
-    return Field(one_of(*options), f"one of {', '.join(options)}", default)
-
-
-READERS = {"text": str, "whole": whole, "number": number, "share": number, "flag": flag}
-
-
-def field_of(parameter: Parameter) -> Field:
-    """The field of a parameter that an evaluation names."""
-    read = one_of(*parameter.options) if parameter.options else READERS[parameter.kind]
-    bounds = (0.0, 1.0) if parameter.kind == "share" else (None, None)
-    return Field(read, parameter.words, parameter.default, *bounds)
-
-
-def evaluation_fields() -> dict[str, Field]:
-    """Which evaluation is shown, and the parameters of all of them."""
-    parts = [each.parameters.items() for each in EVALUATIONS.values()]
-    return {
-        "which": choice(tuple(EVALUATIONS), next(iter(EVALUATIONS))),
-        "started": Field(flag, "0 or 1", False),
-        "beside": Field(str, "a study", ""),
-        **{name: field_of(parameter) for part in parts for name, parameter in part},
-    }
-
+from components.shell.fields import (
+    Field,
+    choice,
+    evaluation_fields,
+    flag,
+    number,
+    whole,
+)
 
 COLOURS = (
     "coherence",
@@ -321,9 +253,13 @@ def begin(page: str) -> list[str]:
     """Take over what the URL says; gives a sentence for each value that it gives wrongly."""
     page_fields, query = fields(page), st.query_params.to_dict()
     state = st.session_state
-    arrived = state.get("address.page") != page
+    before = state.get("address.page")
+    arrived = before != page
     moved = _goes_through_history() or state.pop("address.followed", False)
     state["address.page"] = page
+    if arrived and before and not moved:  # by the sidebar, whose links may be older than the values
+        _mirror()
+        return []
     if not arrived and query == state.get("address.seen"):
         return []
     if not arrived and not moved:
@@ -369,6 +305,14 @@ def get(name: str) -> Any:
     return _values().get(_where(name), field(name).default)
 
 
+def parameters(page: str) -> dict[str, str]:
+    """The URL parameters of a page as it was left: a link that has them all is one step of the
+    browser's history, where a page that adds them makes two."""
+    page_fields, values = fields(page), _values()
+    left = {name: values.get(_where(name, page), page_fields[name].default) for name in page_fields}
+    return write(left, page_fields)
+
+
 def put(**values: Any) -> None:
     """Set parameters of the page, here and in the URL."""
     if "why" in fields(page()) and values.get("feature", get("feature")) != get("feature"):
@@ -395,13 +339,12 @@ def _values() -> dict[str, Any]:
     return st.session_state.setdefault("address.values", {})
 
 
-def _where(name: str) -> str:
-    return name if name in SHARED or name in PERSON else f"{page()}.{name}"
+def _where(name: str, page_name: str = "") -> str:
+    return name if name in SHARED or name in PERSON else f"{page_name or page()}.{name}"
 
 
 def _mirror() -> None:
-    page_fields = fields(page())
-    parameters = write({name: get(name) for name in page_fields}, page_fields)
-    if st.query_params.to_dict() != parameters:
-        st.query_params.from_dict(parameters)
-    st.session_state["address.seen"] = parameters
+    query = parameters(page())
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+    st.session_state["address.seen"] = query

@@ -180,7 +180,8 @@ def _sidebar(desk: Desk, keys: dict[str, str], fragments: tuple[str, ...]) -> St
         for group, names in GROUPS.items():
             st.html(f'<p class="group">{group}</p>')
             for name in names:
-                st.page_link(f"pages/{name}.py", label=name.capitalize())
+                params = address.parameters(name)
+                st.page_link(f"pages/{name}.py", label=name.capitalize(), query_params=params)
         _running(desk)
         foot = st.container(key="foot")
         with foot.popover("Keyboard `H`", type="tertiary", key="keyboard"):

@@ -24,7 +24,7 @@ from backend.schema import Progress
 from backend.store import jobs
 from components import evals as component_evals
 from components.evals import benchmarks
-from components.shell import address
+from components.shell import address, fields
 
 TOY = '''
 """How many tokens a study reads."""
@@ -112,7 +112,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(package, "__path__", [*package.__path__, folder])
     evaluation = importlib.import_module("backend.evals.toy").EVALUATION
     monkeypatch.setitem(EVALUATIONS, "toy", evaluation)
-    monkeypatch.setitem(address.FIELDS, "benchmarks", address.evaluation_fields())
+    monkeypatch.setitem(address.FIELDS, "benchmarks", fields.evaluation_fields())
     monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
     yield
     query._registry.pop("toy", None)

@@ -28,6 +28,7 @@ from backend.schema import (
 from backend.store import annotations
 from components.experiments.blind_judging import ahead
 from tests.helpers.experimenting import PLAN, Knows, Scripted, experiment, scripted, truth_of
+from tests.helpers.jobs import answer_of
 from tests.helpers.pages import html_of, opened, param, text_of
 
 # ---------------------------------------------------------------- jobs and pages
@@ -163,10 +164,9 @@ def test_a_file_that_is_no_experiment_is_refused(study: Study) -> None:
 
 @pytest.mark.parametrize("kind", ["feature", "region"])
 def test_labels_are_found_by_meaning(study: Study, kind: str) -> None:
-    from tests.helpers.jobs import run_job
-
-    run_job(study.name, queries.search_labels(study.name, "boats on the sea", kind))
-    result = queries.search_labels(study.name, "boats on the sea", kind)
+    result = answer_of(
+        study.name, lambda: queries.search_labels(study.name, "boats on the sea", kind)
+    )
     assert isinstance(result, pl.DataFrame)
     assert result.columns == [kind, "label", "method", "cosine"]
     assert result["cosine"].to_list() == sorted(result["cosine"].to_list(), reverse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from backend import query
@@ -14,6 +15,13 @@ def run_job(study: str, answer: object) -> None:
     """What the job would do, here."""
     assert isinstance(answer, Job)
     query.compute(answer.query, study, json.loads(answer.arguments), "cpu", Progress())
+
+
+def answer_of(study: str, ask: Callable[[], Any]) -> Any:
+    """The answer, once every job that it waits for has been done here."""
+    while isinstance(answer := ask(), Job):
+        run_job(study, answer)
+    return answer
 
 
 def a_job(**values: Any) -> Job:

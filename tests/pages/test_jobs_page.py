@@ -18,13 +18,6 @@ from tests.helpers.pages import opened, param, text_of
 from tests.helpers.workers import end_workers
 
 
-@pytest.fixture
-def no_worker(small: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The study `small` with nothing computed and nobody to compute it."""
-    monkeypatch.setattr("backend.store.jobs.launch", lambda device: None)
-    return small
-
-
 def line() -> list[str]:
     return [job.id for job in queries.live_jobs()]
 

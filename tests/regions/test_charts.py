@@ -19,7 +19,7 @@ from components.regions.controls import about_k, preview_words
 from components.regions.map import Marks, excerpt, marker_sizes, region_chart, short, spread
 from components.regions.names import name_of, named
 from components.regions.table import REGIONS, display, listed
-from components.shell import address, links, numbers, palette
+from components.shell import address
 from components.shell.selection import (
     Area,
     area_of,
@@ -326,97 +326,3 @@ def test_what_k_can_do_depends_on_the_threshold() -> None:
     assert "at most" not in about_k(1.1, 0.715)
     assert about_k(1.0, None).startswith("Leave k at 1")
     assert ".293" in about_k(1.0, None)
-
-
-# ---------------------------------------------------------------- the address
-
-
-def test_an_address_survives_reading_and_writing() -> None:
-    known = address.fields("regions")
-    values = {"study": "demo", "p": 8.0, "region": 5, "beyond": True, "search": "a & b=c"}
-    params = address.write(values, known)
-    assert address.read(params, known) == (values, [])
-
-
-def test_defaults_are_left_out_of_the_address() -> None:
-    known = address.fields("regions")
-    assert address.write({"colour": "coherence", "seed": 0, "region": None}, known) == {}
-
-
-@pytest.mark.parametrize("name", ["region", "p", "beyond", "colour", "draw"])
-def test_a_wrong_value_is_named_and_left_out(name: str) -> None:
-    values, problems = address.read({name: "nonsense"}, address.fields("regions"))
-    assert values == {}
-    assert "nonsense" in problems[0]
-    assert name in problems[0]
-
-
-def test_unknown_parameters_do_no_harm() -> None:
-    assert address.read({"utm_source": "x"}, address.fields("regions")) == ({}, [])
-
-
-def test_links_are_read_back() -> None:
-    assert links.parse("regions?study=demo&region=5") == (
-        "regions",
-        {"study": "demo", "region": "5"},
-    )
-    assert links.parse("./?study=demo") == ("overview", {"study": "demo"})
-
-
-# ---------------------------------------------------------------- numbers and colours
-
-
-@pytest.mark.parametrize(
-    ("shown", "expected"),
-    [
-        (numbers.fraction(0.314), ".31"),
-        (numbers.fraction(-0.05), "−.05"),
-        (numbers.fraction(-1.5), "−1.50"),
-        (numbers.percent(-0.2), "−20%"),
-        (numbers.activation(-1234.4), "−1,234"),
-        (numbers.count(-3), "−3"),
-        (numbers.fraction(-0.001), ".00"),
-        (numbers.fraction(12.5, 1), "12.5"),
-        (numbers.fraction(None), "–"),
-        (numbers.percent(0.00031), "0.031%"),
-        (numbers.percent(0.412), "41%"),
-        (numbers.percent(0), "0%"),
-        (numbers.percent(float("nan")), "–"),
-        (numbers.count(12345), "12,345"),
-        (numbers.times(1.93), "×1.9"),
-        (numbers.span(200), "3 min 20 s"),
-        (numbers.span(7500), "2 h 5 min"),
-        (numbers.span(float("inf")), "–"),
-        (numbers.rate(2900, "tokens"), "2,900 tokens/s"),
-    ],
-)
-def test_numbers_are_short(shown: str, expected: str) -> None:
-    assert shown == expected
-
-
-@pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK])
-def test_text_is_legible_on_its_ground(theme: palette.Palette) -> None:
-    for ink in (theme.ink, theme.muted, theme.accent, theme.violet, theme.teal):
-        assert contrast(ink, theme.ground) >= 4.5
-
-
-def contrast(first: str, second: str) -> float:
-    """WCAG contrast ratio of two colours."""
-    high, low = sorted((luminance(first), luminance(second)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def luminance(colour: str) -> float:
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def test_of_labels_that_would_cover_each_other_the_first_is_shown() -> None:
-    x, y = np.array([0.0, 0.01, 0.01, 1.0]), np.array([0.0, 0.0, 1.0, 0.0])
-    shown = palette.legible(x, y, ["one", "hidden", "above", "far"])
-    assert shown == ["one", "", "above", "far"]
-    assert palette.legible(x[:1], y[:1], ["alone"]) == ["alone"]
-    whole = np.array([0.0, 40.0]), np.array([0.0, 1.0])
-    near = palette.legible(x[[0, 3]], y[[0, 3]], ["one", "two"], whole)
-    assert near == ["one", ""], "of a chart of a wider range they lie on each other"
