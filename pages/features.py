@@ -51,7 +51,7 @@ def show_inspector() -> None:
             return
         known = label_panel.known_labels(queries, place.study, number)
         tiers = queries.tiers.look(place.study, tier_table.spec(), tier_table.thresholds())
-        head = label_panel.best_html(known) + tier_inspector.line_html(tiers, number)
+        head = label_panel.best_html(known) + tier_inspector.line_html(tiers, number, known.best[0])
         markup.render(head + inspector.first_html(feature))
         examples.render_own(queries, place.study, feature)
         render_pending(feature.pending, queries, "", "feature")

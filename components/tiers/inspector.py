@@ -12,7 +12,7 @@ from backend.tiers.words import WINDOWS
 from components.experiments.results import name
 from components.shell import address, markup, numbers
 from components.shell.links import anchor
-from components.shell.lists import frame_html
+from components.shell.lists import Column, frame_html
 from components.shell.markup import escape
 from components.shell.status import Desk, render_empty, waiting
 from components.shell.tokens import piece_html
@@ -68,16 +68,27 @@ def settings() -> dict[str, Any]:
     return {name: address.get(name) for name in address.SORTED}
 
 
-def line_html(whole: TierTable | None, feature: int) -> str:
-    """A feature's tier and why, in a line, with the way to Tiers; where tiers are not computed,
-    the way alone."""
+def line_html(whole: TierTable | None, feature: int, label: str = "") -> str:
+    """A feature's tier and why, in a line, with the way to Tiers, and whether its `label` counts
+    the other side of the peak; where tiers are not computed, the way alone."""
     if whole is None:
         link = anchor("Tiers", "tiers", feature=feature, **settings())
         return f'<p class="note">Its tier is not computed: {link}.</p>'
     tier = tier_of(whole.table["tier"][feature])
     link = anchor(tier.title, "tiers", "open it on Tiers", feature=feature, **settings())
-    why = escape(reason(whole, feature))
+    why = escape(f"{reason(whole, feature)} {beside_tier(tier, label)}")
     return f'<p class="note">Tier {dot(tier)}{link} {why}</p>'
+
+
+def beside_tier(tier: Tier, label: str) -> str:
+    """What a label by counting says that is not of the side of the tier, in a sentence: on that
+    side too few excerpts share a token."""
+    said, _, _ = label.partition(' "')
+    if tier == Tier.OUTPUT and said in ("token", "after"):
+        return "The label counts what stands at or before the peak, not what follows."
+    if tier == Tier.INPUT and said == "say":
+        return "The label counts what follows the peak, not what stands at or before it."
+    return ""
 
 
 def reason(whole: TierTable, feature: int) -> str:
@@ -122,11 +133,12 @@ def labels_html(feature: int, labels: pl.DataFrame | None) -> str:
     """What people and the feature's route call it; nothing where nobody does."""
     if labels is None or not len(own := labels.filter(feature=feature)):
         return ""
-    columns = (
+    columns: list[Column] = [
         ("method", "t", name, "method"),
         ("label", "t", _label, "label", "failed"),
-        ("by", "t", escape, "writer"),
-    )
+    ]
+    if any(own["writer"]):
+        columns.append(("by", "t", escape, "writer"))
     return frame_html(own, columns)
 
 
