@@ -83,10 +83,10 @@ def line_html(whole: TierTable | None, feature: int, label: str = "") -> str:
 def beside_tier(tier: Tier, label: str) -> str:
     """What a label by counting says that is not of the side of the tier, in a sentence: on that
     side too few excerpts share a token."""
-    said, _, _ = label.partition(' "')
-    if tier == Tier.OUTPUT and said in ("token", "after"):
+    side, _, _ = label.partition(' "')
+    if tier == Tier.OUTPUT and side in ("token", "after"):
         return "The label counts what stands at or before the peak, not what follows."
-    if tier == Tier.INPUT and said == "say":
+    if tier == Tier.INPUT and side == "say":
         return "The label counts what follows the peak, not what stands at or before it."
     return ""
 
