@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from backend.store import jobs
-from tests.browser.test_popovers import close, openers, rest, state
+from tests.browser.test_popovers import close, openers, rest, state, wake
 from tests.browser.visits import NARROW, PATIENCE, Visit, parameters, settle
 
 pytestmark = pytest.mark.browser
@@ -39,7 +39,9 @@ def test_back_and_forward_through_ten_pages(visit: Visit) -> None:
     page = visit.open("overview?study=demo")
     paths = [urlsplit(page.url).path]
     for name in TEN:
-        page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+        link = page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True)
+        wake(page, link)
+        link.click()
         heading(page, name)
         paths.append(urlsplit(page.url).path)
     names = ["Overview", *TEN]
