@@ -6,6 +6,7 @@ at best; what is far apart on it may be near in the model.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any, Literal
 
@@ -49,7 +50,8 @@ def place(exemplars: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, st
 def principal(exemplars: np.ndarray) -> np.ndarray:
     """[K, 2] float32 coordinates along the two directions of most variance; along each, the
     direction's largest component is positive, so the same points give the same map."""
-    from sklearn.decomposition import PCA  # takes a second to import
+    with run.timing("sklearn"):
+        from sklearn.decomposition import PCA  # takes a second to import
 
     flat = np.zeros((len(exemplars), 2), dtype=np.float32)
     if np.ptp(exemplars, axis=0).any():  # points that are all the same vary in no direction
@@ -61,17 +63,29 @@ def principal(exemplars: np.ndarray) -> np.ndarray:
 
 def _umap(exemplars: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray:
     """UMAP by cosine from a PCA start: the same on every run, and global order is kept."""
+    _compile_umap()
+    wide = np.ptp(start, axis=0).max()
+    return _fit_umap(exemplars, start * (SPREAD / wide) if wide > 0 else "random", seed)
+
+
+@functools.cache
+@run.timing("umap")
+def _compile_umap() -> None:
+    """Lets a process import and compile UMAP, which takes seconds and is no work of any one map."""
+    few = np.eye(2 * FEWEST, dtype=np.float32)
+    _fit_umap(few, few[:, :2], seed=0)
+
+
+def _fit_umap(points: np.ndarray, start: np.ndarray | str, seed: int) -> np.ndarray:
     with warnings.catch_warnings():  # of TensorFlow, which is not needed, being absent
         warnings.simplefilter("ignore", ImportWarning)
-        with run.timing("umap"):
-            from umap import UMAP  # here, because importing it takes seconds
+        from umap import UMAP  # here, because importing it takes seconds
 
-    wide = np.ptp(start, axis=0).max()
     reducer = UMAP(
-        n_neighbors=min(NEIGHBOURS, len(exemplars) - 1),
+        n_neighbors=min(NEIGHBOURS, len(points) - 1),
         metric="cosine",
-        init=start * (SPREAD / wide) if wide > 0 else "random",
+        init=start,  # type: ignore[arg-type]  # it takes an array, too
         random_state=seed,
         n_jobs=1,  # what a fixed seed needs
     )
-    return np.asarray(reducer.fit_transform(exemplars), dtype=np.float32)
+    return np.asarray(reducer.fit_transform(points), dtype=np.float32)
