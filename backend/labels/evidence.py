@@ -105,8 +105,9 @@ def draw(
     own = source.column(feature)
     rows, values = peaks(own, tokens)
     if len(rows) < LEAST:
+        verb = "fires" if source.what == "feature" else "has members"
         raise TooFewError(
-            f"{source.what.capitalize()} {feature} fires in {len(rows)} contexts; a label needs "
+            f"{source.what.capitalize()} {feature} {verb} in {len(rows)} contexts; a label needs "
             f"{LEAST} to be tested.",
             "Choose one that fires more often, or read more of the corpus.",
         )

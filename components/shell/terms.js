@@ -10,7 +10,7 @@ export default function ({ parentElement }) {
   tip.className = "term-tip";
   tip.setAttribute("role", "tooltip");
   tip.hidden = true;
-  document.body.append(tip);
+  (document.querySelector(".stApp") ?? document.body).append(tip); // the theme is the app's
   let of = null;
 
   const hide = () => {
