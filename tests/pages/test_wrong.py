@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backend import queries
+from backend import queries, settings
 from backend.schema import CorpusError, Job
 from tests.helpers.pages import html_of, opened, param, text_of
 
@@ -150,8 +151,11 @@ def test_a_failed_job_shows_reason_traceback_and_a_second_try(
 
 @pytest.mark.parametrize("kind", ["feature", "region"])
 def test_a_search_by_meaning_counts_labels_only_when_asked_and_can_be_left(
-    ready: str, kind: str, monkeypatch: pytest.MonkeyPatch
+    ready: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    uncounted = shutil.ignore_patterns("jobs-*", "worker-*", "labels.token_frequency")
+    shutil.copytree(settings.current().cache, tmp_path / "copy", ignore=uncounted)
+    monkeypatch.setenv("TESSERA_CACHE", str(tmp_path / "copy"))
     monkeypatch.setattr("backend.store.jobs.launch", lambda lane: None)
     app = opened(f"{kind}s", search="boats at sea", by="meaning")
     assert queries.live_jobs() == []

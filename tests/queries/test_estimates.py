@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from backend import queries, query, settings
+from backend import queries, query, run, settings
+from backend.regions.answers import _by_stop
+from backend.regions.partitioned import spec_of
 from backend.schema import Job
 from backend.store import queue, rates, worker
 from backend.store.rates import CHUNK, Part
+from backend.study import loading
 
 
 @pytest.fixture
@@ -55,6 +58,8 @@ def test_a_map_takes_as_long_as_the_last_one_did(no_worker: str) -> None:
     assert estimate is not None
     assert 0 < estimate < 60
     assert queries.regions.estimate(no_worker, 20.0, 1.1).seconds == 0
-    finer = queries.regions.estimate(no_worker, 10.0, 1.1).seconds
-    assert finer is not None
-    assert finer > estimate, "the smaller p, the more regions"
+    study = loading.load(no_worker)
+    with run.looking("cpu"):
+        [(other, factor)] = _by_stop(study, study.cut(spec_of(study, 10.0, 1.1))).items()
+    assert "p 20" in other
+    assert factor > 1, "the smaller p, the more regions"
